@@ -1,0 +1,67 @@
+# Two commands do everything: `make updatable MODEL=healthy_luncher` and `make test`. Each sets up what it needs in .venv.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup updatable test test-slow test-vision lint types check benchmarks clean
+
+# The first Python that is new enough; PYTHON=... chooses another.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest
+
+help: ## list the targets
+	@echo 'make updatable MODEL=healthy_luncher [DATA=photos/] [BACKBONE=torchvision:mobilenet_v3_small] [WEIGHTS=file]'
+	@echo
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 24
+
+.venv/bin/python:
+	@test -n '$(PYTHON)' || { echo 'no Python 3.11 or newer found; install one, or say PYTHON=/path/to/python' >&2; exit 2; }
+	@echo 'setting up .venv'
+	@$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python setup.cfg pyproject.toml constraints.txt
+	@echo 'installing the libraries (once)'
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+.venv/installed-vision: .venv/installed
+	@$(PIP) --editable '.[vision]'
+	@touch $@
+
+setup: .venv/installed ## set up .venv
+
+# Through the environment, so that a name with a space or a quote stays one word.
+export MODEL DATA BACKBONE WEIGHTS
+
+# A backbone by name needs the libraries that know it.
+updatable: .venv/installed $(if $(BACKBONE),.venv/installed-vision) ## build both models of MODEL and the report, under build/MODEL/
+	@$(BIN)/coreml-updatable build $(if $(DATA),--data "$$DATA") $(if $(BACKBONE),--backbone "$$BACKBONE") \
+		$(if $(WEIGHTS),--weights "$$WEIGHTS") -- "$$MODEL"
+
+test: .venv/installed-dev ## the tests (some minutes)
+	@$(PYTEST) -m 'not slow and not vision'
+
+test-slow: .venv/installed-dev ## the checks that take long
+	@$(PYTEST) -m 'slow and not vision'
+
+test-vision: .venv/installed-dev .venv/installed-vision ## the checks that need torchvision and timm
+	@$(PYTEST) -m 'vision and not slow'
+
+lint: .venv/installed-dev ## ruff: rules and formatting
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: .venv/installed-dev ## mypy --strict
+	@$(BIN)/mypy
+
+check: lint types test ## lint, types and tests
+
+benchmarks: .venv/installed-dev ## print the figures of speed and size
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove everything that was built, and .venv
+	@rm -rf build .venv

@@ -1,0 +1,1 @@
+"""What is measured, never asserted: every figure is printed with what it was measured on."""

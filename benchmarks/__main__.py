@@ -1,0 +1,53 @@
+"""`python -m benchmarks [name...]`: print every figure, a peer's beside it where there is one, and its bound."""
+
+import argparse
+import os
+import platform
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import building, loading
+from benchmarks.figure import Figure
+
+NAMES = ("loading", "building", "forward", "evening", "neighbors")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"which: {', '.join(NAMES)}; all if none is named")
+    parser.add_argument("--onnxruntime-python", help="an interpreter with torch and onnxruntime-training-cpu")
+    given = parser.parse_args()
+    unknown = [name for name in given.names if name not in NAMES]
+    if unknown:
+        parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join(NAMES)}")
+    table = Table(title=f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    for column in ("what", "ours", "peer", "bound"):
+        table.add_column(column)
+    for name in given.names or NAMES:
+        for figure in _figures(name, given.onnxruntime_python):
+            table.add_row(figure.what, figure.ours, figure.peer, figure.bound)
+    Console().print(table)
+
+
+def _figures(name: str, onnxruntime_python: str | None) -> Iterable[Figure]:
+    match name:
+        case "loading":
+            return loading.figures()
+        case "building":
+            return building.figures()
+        case "neighbors":
+            from benchmarks import neighbors
+
+            return neighbors.figures()
+        case "forward":
+            from benchmarks import forward
+
+            return forward.figures()
+    from benchmarks import evening
+
+    return evening.figures(onnxruntime_python)
+
+
+main()

@@ -1,0 +1,103 @@
+"""The owner's evening: 5 photos, 10 epochs, the last layer of MobileNetV2 (10 classes, mini-batches of 5, SGD).
+
+From rows to the new model, each time with a model that has just been loaded and has nothing optimized yet. The peers
+run the whole network at every step, as usual loops do; they are warm.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from benchmarks.figure import Figure
+from benchmarks.interleaved import interleaved, milliseconds, ratio
+from benchmarks.mobilenet import SIZE, as_tensor, pictures, source, updatable
+from coreml_updatable.runtime import load
+from coreml_updatable.updating import UpdateTask
+
+PHOTOS, EPOCHS, RATE, REPEATS, CLASSES = 5, 10, 0.01, 5, 10
+
+
+def figures(onnxruntime_python: str | None) -> Iterator[Figure]:
+    """``onnxruntime_python``: an interpreter that has onnxruntime-training-cpu, or None."""
+    if onnxruntime_python is None:
+        sys.stderr.write(
+            "evening: no ONNX Runtime training beside it; make an environment with torch, onnx==1.17.0 and "
+            "onnxruntime-training-cpu==1.19.2 and name its interpreter: --onnxruntime-python PATH\n"
+        )
+    network = source(CLASSES)
+    labels = tuple(f"class {number}" for number in range(CLASSES))
+    message = updatable(network, labels, epochs=EPOCHS, batch=PHOTOS, rate=RATE)
+    taken = pictures(PHOTOS)
+    rows = [{"image": picture, "label": labels[at]} for at, picture in enumerate(taken)]
+    network.requires_grad_(False)
+    network.classifier[-1].requires_grad_(True)  # type: ignore[index]
+    before = torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        fresh = [load(message) for _ in range(REPEATS + 1)]
+        functions = {
+            "ours": lambda: UpdateTask(fresh.pop(), rows).resume().model,  # noqa: B023
+            "torch loop": lambda: _loop(network, as_tensor(taken)),
+        }
+        peer = None
+        if onnxruntime_python is not None:
+            peer = _onnxruntime(onnxruntime_python, network, threads)
+            functions["ONNX Runtime"] = lambda: _ask(peer)  # noqa: B023
+        times = interleaved(functions, REPEATS)
+        if peer is not None:
+            peer.communicate()
+        for name in list(functions)[1:]:
+            yield Figure(
+                f"5 photos, 10 epochs, {threads} thread(s)",
+                milliseconds(times["ours"]),
+                f"{1 / ratio(times['ours'], times[name]):.1f} times faster; 8",
+                f"{milliseconds(times[name])} {name}",
+            )
+    torch.set_num_threads(before)
+
+
+def _loop(network: nn.Module, batch: torch.Tensor) -> None:
+    head = network.classifier[-1]  # type: ignore[index]
+    optimizer = torch.optim.SGD(head.parameters(), lr=RATE)  # type: ignore[union-attr]
+    targets = torch.arange(PHOTOS)
+    for _ in range(EPOCHS):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(batch), targets).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+def _onnxruntime(python: str, network: nn.Module, threads: int) -> subprocess.Popen[str]:
+    """The peer's process, ready: it stands alone, for its libraries have pins of their own."""
+    script = Path(__file__).with_name("onnxruntime_peer.py")
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "network.pt"
+        exported = torch.jit.trace(network, torch.rand(PHOTOS, 3, SIZE, SIZE))  # type: ignore[no-untyped-call]
+        exported.save(path)
+        settings = [str(value) for value in (PHOTOS, EPOCHS, RATE, threads)]
+        process = subprocess.Popen(
+            [python, str(script), str(path), *settings], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        _expect(process, "ready")
+    return process
+
+
+def _ask(process: subprocess.Popen[str] | None) -> None:
+    """One evening of the peer's."""
+    assert process is not None
+    assert process.stdin is not None
+    process.stdin.write("again\n")
+    process.stdin.flush()
+    _expect(process, "done")
+
+
+def _expect(process: subprocess.Popen[str], word: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip() == word:
+            return
+    sys.exit("onnxruntime_peer.py ended before it was asked to; its own words are above")

@@ -1,0 +1,72 @@
+"""k-NN through ``predict`` against faiss IndexFlatL2 and scikit-learn's brute force; 5 neighbours.
+
+20,000 samples have the 1,280 dimensions of MobileNetV2; the million has 128, so that four copies of it fit in memory.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from benchmarks.figure import Figure
+from benchmarks.interleaved import interleaved, milliseconds, ratio
+from coreml_updatable.runtime.nearest_neighbors import NearestNeighborsModel
+from coreml_updatable.spec.messages import Model_pb2
+
+SIZES = ((20_000, 1280, 200, 7), (1_000_000, 128, 64, 3))  # samples, dimensions, queries, repeats
+
+
+def figures() -> Iterator[Figure]:
+    try:
+        faiss: Any = importlib.import_module("faiss")
+    except ModuleNotFoundError:
+        sys.stderr.write("neighbors: faiss is not installed; run: pip install 'coreml-updatable[bench]'\n")
+        return
+    from sklearn.neighbors import NearestNeighbors
+
+    for count, dimensions, asked, repeats in SIZES:
+        random = np.random.default_rng(0)
+        samples = random.standard_normal((count, dimensions), np.float32)
+        queries = random.standard_normal((asked, dimensions), np.float32)
+        rows = [{"x": query} for query in queries]
+        model = _empty(dimensions).updated(samples, [number % 10 for number in range(count)])
+        index = faiss.IndexFlatL2(dimensions)
+        index.add(samples)
+        brute = NearestNeighbors(n_neighbors=5, algorithm="brute").fit(samples)
+        functions = {
+            "ours": lambda: model.predict(rows),  # noqa: B023
+            "faiss": lambda: index.search(queries, 5),  # noqa: B023
+            "scikit-learn": lambda: brute.kneighbors(queries),  # noqa: B023
+        }
+        for threads in (1, 2):
+            faiss.omp_set_num_threads(threads)
+            with threadpool_limits(threads):
+                times = interleaved(functions, repeats)
+            for peer, bound in (("faiss", 1.25), ("scikit-learn", 1.0)):
+                yield Figure(
+                    f"k-NN, {asked} of {count:,} x {dimensions}, {threads} thread(s)",
+                    milliseconds(times["ours"]),
+                    f"{ratio(times['ours'], times[peer]):.2f} times; {bound}",
+                    f"{milliseconds(times[peer])} {peer}",
+                )
+
+
+def _empty(dimensions: int) -> NearestNeighborsModel:
+    model = Model_pb2.Model(specificationVersion=4, isUpdatable=True)
+    array = model.description.input.add(name="x").type.multiArrayType
+    array.dataType = 65568
+    array.shape.append(dimensions)
+    model.description.output.add(name="label").type.int64Type.SetInParent()
+    model.description.predictedFeatureName = "label"
+    classifier = model.kNearestNeighborsClassifier
+    classifier.nearestNeighborsIndex.numberOfDimensions = dimensions
+    classifier.nearestNeighborsIndex.linearIndex.SetInParent()
+    classifier.nearestNeighborsIndex.squaredEuclideanDistance.SetInParent()
+    classifier.numberOfNeighbors.defaultValue = 5
+    classifier.uniformWeighting.SetInParent()
+    classifier.int64ClassLabels.SetInParent()
+    classifier.defaultInt64Label = 0
+    return NearestNeighborsModel(model)

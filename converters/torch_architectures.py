@@ -1,0 +1,108 @@
+"""Architectures by name, from torchvision and timm."""
+
+import importlib
+import warnings
+from difflib import get_close_matches
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from coreml_updatable.errors import SourceError
+
+MISSING_OPERATOR = "operator torchvision::nms does not exist"
+SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+# Trained with another normalisation, which they apply on top of ImageNet's where asked to.
+INCEPTIONS = ("googlenet", "inception_v3")
+
+
+def split_architecture(architecture: str) -> tuple[str, str]:
+    """ "timm:mobilenetv4_conv_small" -> ("timm", "mobilenetv4_conv_small"), known to exist."""
+    library, _, name = architecture.partition(":")
+    known = _known_names(library)
+    if name.split(".")[0] in known:  # timm's names may end in a tag of the weights
+        return library, name
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    advice = f"did you mean {', '.join(near)}?" if near else f"it knows {len(known)}, such as {', '.join(known[:3])}"
+    raise SourceError(f"source.architecture {architecture!r}: {library} has no architecture of that name; {advice}")
+
+
+def _known_names(library: str) -> list[str]:
+    if library == "timm":
+        return sorted(import_library("timm").list_models())
+    models = import_library("torchvision").models
+    return sorted(models.list_models(module=models))
+
+
+def import_library(library: str) -> ModuleType:
+    """torchvision or timm, also beside a torch without CUDA."""
+    try:
+        torchvision = import_torchvision()
+        return torchvision if library == "torchvision" else importlib.import_module(library)
+    except ModuleNotFoundError as error:
+        raise SourceError(
+            f"{error.name} is not installed, which {library}'s architectures need; "
+            "run: pip install 'coreml-updatable[vision]'"
+        ) from error
+
+
+def import_torchvision() -> ModuleType:
+    """torchvision, whose wheel of the Python index is built for CUDA.
+
+    Beside a CPU-only torch its compiled operators can not load, and it stops at the first one that it describes. Its
+    networks use none of them, so on exactly that error the two missing operators are declared and it is imported again.
+    """
+    try:
+        return importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if MISSING_OPERATOR not in str(error):
+            raise
+    declared = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    for schema in SCHEMAS:
+        declared.define(schema)  # type: ignore[no-untyped-call]
+    torchvision = importlib.import_module("torchvision")
+    vars(torchvision)["declared_operators"] = declared  # the declarations last as long as this object does
+    return torchvision
+
+
+def create(architecture: str, classes: int | None = None) -> nn.Module:
+    """The architecture with random weights, for ``classes`` or as many as its own weights have."""
+    library, name = split_architecture(architecture)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the initial values, which are replaced
+        if library == "timm":
+            network = import_library("timm").create_model(name, pretrained=False, **_given(num_classes=classes))
+        else:
+            options = {"transform_input": True, "init_weights": False} if name in INCEPTIONS else {}
+            models = import_library("torchvision").models
+            network = models.get_model(name, weights=None, **options, **_given(num_classes=classes))
+    assert isinstance(network, nn.Module)
+    return network
+
+
+def _given(**options: int | None) -> dict[str, int]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def own_normalisation(architecture: str) -> tuple[list[float] | None, list[float] | None]:
+    """Mean and standard deviation with which the architecture's own weights were trained, if it says so."""
+    library, name = split_architecture(architecture)
+    if library == "timm":
+        config = import_library("timm").get_pretrained_cfg(name)
+        return (list(config.mean), list(config.std)) if config is not None else (None, None)
+    weights = default_weights(name)
+    if weights is None:
+        return None, None
+    transform = weights.transforms()
+    return list(transform.mean), list(transform.std)
+
+
+def default_weights(name: str) -> Any:
+    """torchvision's newest weights for ``name``, or None where it has none."""
+    models = import_library("torchvision").models
+    known = models.get_model_weights(name)
+    return known.DEFAULT if len(known) else None

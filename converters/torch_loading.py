@@ -1,0 +1,86 @@
+"""From the recipe's [source] to a network whose ``requires_grad`` says what is still to be trained."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from coreml_updatable.conversion import ConversionRequest, ImageInput
+from coreml_updatable.errors import SourceError
+from coreml_updatable.sample_code import load_function
+
+from .torch_normalising import normalised
+from .torch_source import TorchSource
+from .torch_weights import load_state, read_state
+from .torch_wording import first_line
+
+
+def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
+    """A module from pictures float32 [n, channels, height, width] in 0..1 to logits [n, labels].
+
+    Everything requires a gradient where the weights are new; only the head where it is new on a pretrained extractor;
+    nothing where a file of weights holds the head too.
+    """
+    classes = len(request.labels)
+    mean, std = None, None
+    if source.factory is not None:
+        network = _made_by(source.factory, request.folder, classes)
+        if source.weights is not None:
+            load_state(network, read_state(weights_path(request.folder, source.weights)), source.weights)
+            network.requires_grad_(False)
+    else:
+        from .torch_architectures import own_normalisation
+        from .torch_backbones import load_backbone
+
+        assert source.architecture is not None
+        path = None
+        if source.weights not in (None, "pretrained"):
+            path = weights_path(request.folder, str(source.weights))
+        network = load_backbone(source.architecture, source.weights, path, request.input, classes)
+        mean, std = own_normalisation(source.architecture)
+    network = normalised(network, source.mean or mean, source.std or std, request.input.channels)
+    check_answer(network, request.input, classes)
+    return network
+
+
+def weights_path(folder: Path, weights: str) -> Path:
+    """A relative path stays within the recipe's folder; an absolute one is what somebody typed at the command line."""
+    path = (folder / weights).resolve()
+    if not Path(weights).is_absolute() and not path.is_relative_to(folder.resolve()):
+        raise SourceError(f"source.weights {weights!r} leads out of {folder}; keep the file beside the recipe")
+    if not path.is_file():
+        raise SourceError(f"{weights}: no such file of weights; check the path")
+    return path
+
+
+def check_answer(network: nn.Module, image: ImageInput, classes: int) -> None:
+    """A SourceError unless the network gives one number a class for one picture of the recipe's size."""
+    shape = (1, image.channels, image.height, image.width)
+    network.eval()
+    try:
+        with torch.no_grad():
+            answer = network(torch.zeros(shape))
+    except Exception as error:  # a user's module may raise anything
+        raise SourceError(
+            f"the network can not take a picture of shape {list(shape)} ({type(error).__name__}: "
+            f"{first_line(error)}); change the recipe's [input] or the network"
+        ) from error
+    found = list(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
+    if found != [1, classes]:
+        raise SourceError(
+            f"the network answers {found} for one picture, expected logits of shape {[1, classes]}, one a label; "
+            "change the network or the recipe's labels"
+        )
+
+
+def _made_by(reference: str, folder: Path, classes: int) -> nn.Module:
+    factory = load_function(folder, reference)
+    try:
+        network = factory(classes)
+    except Exception as error:  # a user's function may raise anything
+        raise SourceError(
+            f"{reference}: failed with {type(error).__name__}: {first_line(error)}; correct it"
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise SourceError(f"{reference}: returned a {type(network).__name__}, expected a torch.nn.Module; correct it")
+    return network

@@ -1,0 +1,80 @@
+"""The fields of a recipe's [source] that belong to the torch converter."""
+
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from coreml_updatable.errors import SourceError
+
+Channels = tuple[float, ...]
+Deviations = tuple[Annotated[float, Field(gt=0)], ...]
+FunctionReference = Annotated[str, Field(pattern=r"^[\w./-]+\.py:[A-Za-z_]\w*$")]
+ArchitectureName = Annotated[str, Field(pattern=r"^(torchvision|timm):[\w./-]+$")]
+
+
+class TorchTraining(BaseModel):
+    """How new weights are trained: AdamW with one cycle of the learning rate, the best epoch kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    epochs: int = Field(default=30, ge=1, le=10_000)
+    batch_size: int = Field(default=32, ge=2, le=4096)
+    learning_rate: float = Field(default=0.002, gt=0, le=10)  # the cycle's highest
+    weight_decay: float = Field(default=0.05, ge=0, le=10)
+    patience: int = Field(default=5, ge=1)  # epochs without a lower validation loss before it stops
+    augment: Literal["photo", "none"] = "photo"  # what may happen to a training picture; not used on a frozen extractor
+    extractor_learns: Literal["labels", "kinds", "turned kinds"] = "labels"  # where it is new; else the head follows
+    head_decay: float = Field(default=0.01, ge=0, le=10)  # of a head on a frozen extractor; more is calmer
+    embedding: int | None = Field(default=None, ge=1, le=4096)  # this many decorrelated features in front of the head
+
+
+class TorchSource(BaseModel):
+    """Either ``factory`` or ``architecture``; ``weights`` is a file beside the recipe or "pretrained"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    factory: FunctionReference | None = None
+    architecture: ArchitectureName | None = None
+    weights: Annotated[str, Field(min_length=1)] | None = None
+    mean: Channels | None = None  # of each channel of a picture in 0..1; an architecture has its own
+    std: Deviations | None = None
+    training: TorchTraining = TorchTraining()
+
+    @model_validator(mode="after")
+    def one_origin(self) -> Self:
+        if (self.factory is None) == (self.architecture is None):
+            found = "neither" if self.factory is None else "both"
+            raise ValueError(f"has {found} of factory and architecture, expected one of them")
+        if self.factory is not None and self.weights == "pretrained":
+            raise ValueError('has weights = "pretrained", which only an architecture has; name a file of weights')
+        return self
+
+
+def read_source(fields: Mapping[str, Any]) -> TorchSource:
+    """The validated fields; a SourceError names the first wrong one and the nearest right name."""
+    try:
+        # As JSON: only there does pydantic's strict mode, which converts no types, take a list for a tuple.
+        return TorchSource.model_validate_json(json.dumps(dict(fields), default=str), strict=True)
+    except ValidationError as error:
+        raise SourceError(_sentence(error)) from error
+
+
+def _sentence(error: ValidationError) -> str:
+    problems = error.errors(include_url=False)
+    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+    place = ".".join(["source", *(str(part) for part in problem["loc"])])
+    match problem["type"]:
+        case "extra_forbidden":
+            section = TorchTraining if problem["loc"][0] == "training" else TorchSource
+            known = list(section.model_fields)
+            near = get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
+            advice = f"did you mean {near[0]!r}?" if near else f"the fields here are: {', '.join(sorted(known))}"
+            return f"{place} is no field of the torch converter; {advice}"
+        case "value_error":
+            return f"{place} {problem['msg'].removeprefix('Value error, ')}"
+        case "string_pattern_mismatch" if problem["loc"][0] == "factory":
+            return f'{place} is {problem["input"]!r}, expected "file.py:function"; correct it'
+        case "string_pattern_mismatch":
+            return f'{place} is {problem["input"]!r}, expected "torchvision:NAME" or "timm:NAME"; correct it'
+    return f"{place} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}; correct it"

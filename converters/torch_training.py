@@ -1,0 +1,110 @@
+"""Training what requires a gradient: extractor and head in turn, only a head on a frozen extractor, or all at once."""
+
+import torch
+from torch import nn
+
+from coreml_updatable.conversion import ConversionRequest, Examples
+from coreml_updatable.errors import DataError, SourceError
+
+from .torch_augmenting import photo, turned
+from .torch_decorrelating import decorrelating
+from .torch_fitting import History, Labelled, Vary, fit, staged
+from .torch_head_fitting import fit_head
+from .torch_heads import features, last_layer, name_of, replace_module, trainable_head
+from .torch_probabilities import as_tensor
+from .torch_source import TorchTraining
+
+
+def train(network: nn.Module, request: ConversionRequest, settings: TorchTraining) -> History:
+    """Train ``network`` in place; one entry an epoch, none where nothing requires a gradient.
+
+    Where ``settings.extractor_learns`` is not "labels", the extractor of a new network first learns to tell the kinds
+    apart, and is frozen. A frozen extractor runs once a picture, and only its head is trained, on these features.
+    """
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        return ()
+    if len(request.train) < 2 or len(request.validation) < 1:
+        raise DataError(
+            f"data: {len(request.train)} pictures to train on and {len(request.validation)} to validate, "
+            "expected at least 2 and 1; add pictures"
+        )
+    history: History = ()
+    if trainable_head(network) is None and settings.extractor_learns != "labels":
+        history = _train_extractor(network, request, settings)
+    head = trainable_head(network)
+    if head is not None:
+        fitted = _train_head(network, head, request, settings)
+        return history or fitted
+    vary = _photo if settings.augment == "photo" else None
+    parts = (_labelled(request.train), _labelled(request.validation))
+    return fit(network, *parts, settings, vary, request.seed, staged(request.on_progress, "train"))
+
+
+def _train_extractor(network: nn.Module, request: ConversionRequest, settings: TorchTraining) -> History:
+    """Train on the kinds, of which a label may hold several, then freeze all but a fresh head for the labels.
+
+    Told only the labels, a network forgets what else it sees, and can not learn afterwards that one kind is to be
+    called something else. Kinds keep more; telling as well how far a picture was turned keeps more still
+    (self-supervised label augmentation: Lee, Hwang and Shin 2020).
+    """
+    name = last_layer(network, as_tensor(request.train.pixels[:1]))
+    head = network.get_submodule(name)
+    if not isinstance(head, nn.Linear):
+        raise SourceError(
+            f"source.training.extractor_learns is {settings.extractor_learns!r}, but the network's last layer {name!r} "
+            f"is a {type(head).__name__}, expected a Linear head; change the network or learn the labels"
+        )
+    kinds = sorted({*request.train.kinds, *request.validation.kinds})
+    turns = 1 if settings.extractor_learns == "kinds" else _turns(request)
+    train, validation = (_by_kind(part, kinds, turns) for part in (request.train, request.validation))
+    validation = _turned_evenly(validation, turns)
+    replace_module(network, name, nn.Linear(head.in_features, len(kinds) * turns))
+    told = staged(request.on_progress, "train")
+    history = fit(network, train, validation, settings, _vary(settings, turns), request.seed, told)
+    network.requires_grad_(False)
+    replace_module(network, name, nn.Linear(head.in_features, head.out_features))
+    return history
+
+
+def _train_head(network: nn.Module, head: nn.Linear, request: ConversionRequest, settings: TorchTraining) -> History:
+    seen = [
+        (features(network, head, part.pixels, request.on_progress, what), torch.from_numpy(part.labels))
+        for part, what in ((request.train, "train"), (request.validation, "validation"))
+    ]
+    if settings.embedding is not None:
+        layer = decorrelating(seen[0][0], settings.embedding)
+        name, head = name_of(network, head), nn.Linear(layer.out_features, head.out_features)
+        replace_module(network, name, nn.Sequential(layer, head))
+        with torch.no_grad():
+            seen = [(layer(inputs), labels) for inputs, labels in seen]
+    return fit_head(head, seen[0], seen[1], settings.head_decay, staged(request.on_progress, "head"))
+
+
+def _labelled(part: Examples) -> Labelled:
+    return as_tensor(part.pixels), torch.from_numpy(part.labels)
+
+
+def _by_kind(part: Examples, kinds: list[str], turns: int) -> Labelled:
+    return as_tensor(part.pixels), torch.tensor([kinds.index(kind) * turns for kind in part.kinds])
+
+
+def _turns(request: ConversionRequest) -> int:
+    return 4 if request.input.width == request.input.height else 2
+
+
+def _turned_evenly(labelled: Labelled, turns: int) -> Labelled:
+    pictures, labels = labelled
+    return turned(pictures, labels, torch.arange(len(labels)) % turns, turns)
+
+
+def _vary(settings: TorchTraining, turns: int) -> Vary | None:
+    def vary(pictures: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> Labelled:
+        if settings.augment == "photo":
+            pictures = photo(pictures, generator)
+        return turned(pictures, labels, torch.randint(turns, (len(labels),), generator=generator), turns)
+
+    return vary
+
+
+def _photo(pictures: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> Labelled:
+    return photo(pictures, generator), labels

@@ -1,0 +1,84 @@
+"""The walk from a recipe to two models and a report. Every stage is a function of values; writing comes last."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from coreml_updatable.building.dataset_stage import collect
+from coreml_updatable.building.experiment import rows_of, scenario_of
+from coreml_updatable.building.lock import building_alone
+from coreml_updatable.building.models_stage import make_twins
+from coreml_updatable.building.prove import prove
+from coreml_updatable.building.report_stage import assemble
+from coreml_updatable.building.request import BuildRequest
+from coreml_updatable.building.source_stage import convert_source
+from coreml_updatable.building.write import write_all
+from coreml_updatable.conversion import Progress, silent
+from coreml_updatable.publishing.report_data import Report
+from coreml_updatable.runtime import load
+
+
+@dataclass
+class Clock:
+    """Wall seconds of each stage, and the progress that tells of it."""
+
+    on_progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[float, str], None]]:
+        """Announce the stage, time it, and announce its end with the last detail it gave."""
+        last = [""]
+
+        def tell(fraction: float, detail: str) -> None:
+            last[0] = detail
+            self.on_progress(name, min(fraction, 0.999), detail)
+
+        started = time.perf_counter()
+        tell(0.0, "")
+        yield tell
+        self.seconds[name] = time.perf_counter() - started
+        self.on_progress(name, 1.0, last[0])
+
+
+def run(request: BuildRequest, on_progress: Progress = silent) -> Report:
+    """Build everything, prove it, compare the twins, and write the results into ``request.target``."""
+    with building_alone(request.target):
+        return _run(request, Clock(on_progress))
+
+
+def _run(request: BuildRequest, clock: Clock) -> Report:
+    recipe = request.recipe
+    with clock.stage("pictures") as tell:
+        dataset = collect(request, tell)
+        tell(1.0, dataset.origin)
+    with clock.stage("source") as tell:
+        source = convert_source(request, dataset, lambda stage, fraction, detail: tell(fraction, f"{stage}: {detail}"))
+        tell(1.0, "from an earlier run" if source.reused else "trained and converted")
+    with clock.stage("models") as tell:
+        twins = make_twins(recipe, source.converted.model, dataset.train)
+        network, knn = load(twins.network), load(twins.knn)
+        tell(1.0, f"the network and its k-NN twin; {len(twins.warnings)} warnings of the rules")
+    with clock.stage("proof") as tell:
+        test_rows = rows_of(recipe, dataset.test)
+        proof = prove(network, knn, dataset, recipe, test_rows, source.converted.test_probabilities)
+        tell(1.0, f"agrees with its source within {proof.agreement.max_probability_difference:.1g}")
+    comparison: Any = None
+    if recipe.personalization is not None:
+        from coreml_updatable.personalizing.comparing import compare
+
+        with clock.stage("comparison") as tell:
+            scenario = scenario_of(recipe, dataset, test_rows)
+            comparison = compare(network, knn, scenario, tell)
+            tell(1.0, f"both models, after {_listed(scenario.photos)} photos, {len(scenario.seeds)} orders")
+    report = assemble(request, dataset, source, twins, proof, comparison, clock.seconds)
+    with clock.stage("writing") as tell:
+        write_all(request, twins, report)
+        tell(1.0, str(request.target))
+    return report
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))

@@ -1,0 +1,175 @@
+"""All pictures of a build: for training, validation and test, and the owner's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from coreml_updatable.building.data.drawn import draw_pictures
+from coreml_updatable.building.data.folders import list_folder
+from coreml_updatable.building.data.food101 import find_food101, list_food101
+from coreml_updatable.building.data.listing import some_of
+from coreml_updatable.building.data.photos import to_pixels
+from coreml_updatable.building.data.reading import read_photos
+from coreml_updatable.building.data.splitting import check_enough, place_of, split
+from coreml_updatable.building.data.wanted import Owner, SampleFunction, Wanted
+from coreml_updatable.conversion import Examples, Progress, UInt8Array, silent
+from coreml_updatable.errors import DataError
+
+FEWEST_HELD_OUT = 2
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The owner's pictures carry the label the owner gives them; without an owner there are none."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+    owner_support: Examples  # to learn from, in the order of their hash
+    owner_held_out: Examples  # never learnt
+    origin: str  # one plain sentence
+    unreadable: tuple[str, ...]  # one sentence for each file that was left out
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Everything that was found, not yet split; ``official`` as in ``split``."""
+
+    pixels: UInt8Array
+    kinds: tuple[str, ...]
+    names: tuple[str, ...]
+    official: tuple[bool | None, ...]
+    origin: str
+    unreadable: tuple[str, ...] = ()
+
+
+def load_dataset(
+    wanted: Wanted,
+    *,
+    folder: Path | None = None,
+    draw: SampleFunction | None = None,
+    load: SampleFunction | None = None,
+    on_progress: Progress = silent,
+) -> Dataset:
+    """The pictures from ``folder`` if one is given (class folders, or an extracted Food-101), else drawn by ``draw``,
+    else a whole collection from ``load``, a function that gives (kind, name, PIL image) triples."""
+    if folder is not None:
+        pictures = _from_folder(folder, wanted, on_progress)
+    elif draw is not None:
+        pictures = _drawn(draw, wanted, on_progress)
+    elif load is not None:
+        pictures = _loaded(load, wanted, on_progress)
+    else:
+        raise DataError("no pictures: the recipe draws and loads none; give a folder of photos")
+    return arranged(pictures, wanted, str(folder) if folder is not None else "the sample's pictures")
+
+
+def arranged(pictures: Pictures, wanted: Wanted, where: str) -> Dataset:
+    """Split what was found; ``where`` begins the sentence if there is too little."""
+    base = [at for at, kind in enumerate(pictures.kinds) if wanted.label_of(kind) is not None]
+    kinds, names = [pictures.kinds[at] for at in base], [pictures.names[at] for at in base]
+    official = [pictures.official[at] for at in base]
+    parts = split(kinds, names, wanted.test_share, wanted.validation_share, wanted.seed, official)
+    check_enough(wanted.labels, [str(wanted.label_of(kind)) for kind in kinds], parts, where)
+    support, held_out = _owners(pictures, wanted, where) if wanted.owner is not None else ([], [])
+    return Dataset(
+        train=_examples(pictures, wanted, [base[at] for at in parts.train]),
+        validation=_examples(pictures, wanted, [base[at] for at in parts.validation]),
+        test=_examples(pictures, wanted, [base[at] for at in parts.test]),
+        owner_support=_examples(pictures, wanted, support),
+        owner_held_out=_examples(pictures, wanted, held_out),
+        origin=pictures.origin,
+        unreadable=pictures.unreadable,
+    )
+
+
+def _owners(pictures: Pictures, wanted: Wanted, where: str) -> tuple[list[int], list[int]]:
+    owner = wanted.owner
+    assert owner is not None
+    mine = [at for at, kind in enumerate(pictures.kinds) if kind == owner.kind]
+    mine.sort(key=lambda at: place_of(wanted.seed, owner.kind, pictures.names[at]))
+    if len(mine) < owner.support + FEWEST_HELD_OUT:
+        raise DataError(
+            f"{where}: the owner's kind {owner.kind!r} has {len(mine)} usable pictures, at least "
+            f"{owner.support + FEWEST_HELD_OUT} are needed ({owner.support} to learn from, {FEWEST_HELD_OUT} or more "
+            "never shown); add pictures or lower personalization.photos"
+        )
+    return mine[: owner.support], mine[owner.support : owner.support + owner.held_out]
+
+
+def _examples(pictures: Pictures, wanted: Wanted, positions: Sequence[int]) -> Examples:
+    kinds = tuple(pictures.kinds[at] for at in positions)
+    labels = np.array([wanted.index_of(kind) for kind in kinds], dtype=np.int64)
+    names = tuple(pictures.names[at] for at in positions)
+    return Examples(pictures.pixels[np.array(positions, dtype=np.intp)], labels, names, kinds)
+
+
+def _from_folder(folder: Path, wanted: Wanted, on_progress: Progress) -> Pictures:
+    food101 = find_food101(folder)
+    listing = list_food101(food101, wanted) if food101 is not None else list_folder(folder, wanted)
+    chosen = listing.photos if food101 is not None else some_of(listing.photos, wanted.maximum_per_kind)
+    read = read_photos(chosen, wanted.input, on_progress)
+    photos = read.photos
+    unreadable = (*listing.skipped, *read.skipped)
+    what = "photos of Food-101 (its own test pictures kept for the test)" if food101 is not None else "photos"
+    kinds = {photo.kind for photo in photos}
+    origin = f"{len(photos)} {what} from the folder {folder.resolve().name}, of {len(kinds)} kinds"
+    if unreadable:
+        origin += f"; {len(unreadable)} {'file' if len(unreadable) == 1 else 'files'} left out"
+    return Pictures(
+        read.pixels,
+        tuple(photo.kind for photo in photos),
+        tuple(photo.name for photo in photos),
+        tuple(photo.test for photo in photos),
+        f"{origin}.",
+        unreadable,
+    )
+
+
+def _drawn(draw: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pictures:
+    counts = [(kind, wanted.drawn_per_kind) for kind in wanted.drawn_kinds]
+    owner: Owner | None = wanted.owner
+    if owner is not None:
+        counts.append((owner.kind, owner.support + owner.held_out))
+    pixels = draw_pictures(draw, counts, wanted.input, on_progress)
+    kinds = tuple(kind for kind, count in counts for _ in range(count))
+    names = tuple(f"{kind} {number}" for kind, count in counts for number in range(count))
+    shown = ", ".join(wanted.drawn_kinds)
+    origin = f"Drawn by a program, no photos: {wanted.drawn_per_kind} pictures each of {shown}"
+    if owner is not None:
+        origin += f", and {owner.support + owner.held_out} of {owner.kind} for the owner"
+    return Pictures(pixels, kinds, names, (None,) * len(names), f"{origin}.")
+
+
+def _loaded(load: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pictures:
+    function = load.load()
+    try:
+        items: list[Any] = list(function())
+    except Exception as error:
+        raise DataError(f"{load.reference}: loading failed ({type(error).__name__}: {error}); correct it") from error
+    known = {*wanted.kinds, *([wanted.owner.kind] if wanted.owner is not None else [])}
+    by_kind: dict[str, list[tuple[str, Image.Image]]] = {}
+    for item in items:
+        if not isinstance(item, tuple) or len(item) != 3 or not isinstance(item[2], Image.Image):
+            raise DataError(f"{load.reference}: gave {item!r:.60}, expected (kind, name, PIL image); correct it")
+        if item[0] not in known:
+            raise DataError(f"{load.reference}: gave the kind {item[0]!r}, expected one of {sorted(known)}; correct it")
+        by_kind.setdefault(item[0], []).append(item[1:])
+    pixels: list[UInt8Array] = []
+    kinds: list[str] = []
+    names: list[str] = []
+    for kind in sorted(by_kind):
+        members = sorted(by_kind[kind], key=lambda member: place_of(wanted.seed, kind, member[0]))
+        for name, image in members[: wanted.maximum_per_kind]:
+            pixels.append(to_pixels(image, wanted.input))
+            kinds.append(kind)
+            names.append(name)
+    if not pixels or len(set(zip(kinds, names, strict=True))) != len(names):
+        raise DataError(f"{load.reference}: gave no pictures, or two of one name, expected one name each; correct it")
+    on_progress("data", 1.0, f"{len(pixels)} pictures loaded")
+    origin = f"{len(pixels)} pictures of {len(by_kind)} kinds, from the sample's own collection."
+    return Pictures(np.stack(pixels), tuple(kinds), tuple(names), (None,) * len(names), origin)

@@ -1,0 +1,159 @@
+"""One picture file -> pixels of the input's size. The file is hostile until it is decoded: only four formats are
+tried, and sizes are checked before anything of that size is allocated."""
+
+import math
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from coreml_updatable.conversion import ImageInput, UInt8Array
+from coreml_updatable.errors import DataError
+from coreml_updatable.runtime.fitting import centre_crop
+
+Fit: TypeAlias = Callable[[Image.Image, ImageInput], UInt8Array]
+MAXIMUM_BYTES = 200_000_000
+MAXIMUM_PIXELS = 120_000_000  # a phone's largest photos have about 108 million
+HEAD_BYTES = 32
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, IndexError, KeyError, TypeError, OverflowError)
+ORIENTATION = 0x0112  # the EXIF tag
+# EXIF 2.32, 4.6.4 A: what the numbers say of the first row and column; 1 is upright.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_photo(path: Path, target: ImageInput, fit: Fit | None = None) -> UInt8Array:
+    """The picture in ``path`` as uint8 [height, width, channels]: upright, on white, cut to the middle, resized.
+
+    ``fit`` takes the place of ``to_pixels``, which does all that comes after the turning. JPEG, PNG, WebP and HEIC are
+    read; anything else, and any damage, is a DataError that names the file.
+    """
+    with calm_decoders():
+        return decode(path, target, fit)
+
+
+@contextmanager
+def calm_decoders() -> Iterator[None]:
+    """Decoders warn of much that does not matter here; what does matter becomes a DataError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def decode(path: Path, target: ImageInput, fit: Fit | None = None) -> UInt8Array:
+    """As ``read_photo``; to be called within ``calm_decoders`` (which is not safe to enter from several threads)."""
+    try:
+        size = path.stat().st_size
+        if size > MAXIMUM_BYTES:
+            raise DataError(f"{path}: {size:,} bytes, expected at most {MAXIMUM_BYTES:,}; make the picture smaller")
+        with path.open("rb") as file:
+            return _decoded(file, path, target, fit or to_pixels)
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise DataError(f"{path}: needs too much memory to decode; make the picture smaller") from error
+    except (*DAMAGE, struct.error, zlib.error) as error:
+        raise DataError(f"{path}: damaged or cut short ({_short(error)}); replace the picture") from error
+
+
+def to_pixels(image: Image.Image, target: ImageInput) -> UInt8Array:
+    """``image`` as uint8 [height, width, channels] of the target's size and colours: on white, the middle, resized."""
+    flat = _flattened(image, target.color == "grayscale")
+    pixels = np.array(centre_crop(flat, target.width, target.height), dtype=np.uint8)
+    return pixels.reshape(target.height, target.width, target.channels)
+
+
+def _decoded(file: IO[bytes], path: Path, target: ImageInput, fit: Fit) -> UInt8Array:
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    _check_size(path, _webp_size(head))
+    try:
+        image = Image.open(file, formats=_formats(head))
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: no picture that can be read, expected JPEG, PNG, WebP or HEIC; convert it") from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: {_pixels_in(error)}{_too_large()}") from error
+    with image:
+        _check_size(path, image.size)
+        turn = UPRIGHT.get(_orientation(image))
+        if image.format in ("JPEG", "MPO"):  # decode at 1/2, 1/4 or 1/8 where twice the size asked for remains
+            side = 2 * max(target.width, target.height)
+            share = side / min(image.size)
+            image.draft(image.mode, (math.ceil(image.width * share), math.ceil(image.height * share)))
+        return fit(image if turn is None else image.transpose(turn), target)
+
+
+def _formats(head: bytes) -> list[str]:
+    if head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+        return ["HEIF"]
+    return ["JPEG", "PNG", "WEBP"]
+
+
+def _check_size(path: Path, size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MAXIMUM_PIXELS:
+        raise DataError(f"{path}: {width:,} x {height:,} pixels; {_too_large()}")
+
+
+def _pixels_in(error: Image.DecompressionBombError) -> str:
+    """How many there are, as Pillow's sentence says it."""
+    found = re.search(r"\((\d+) pixels\)", str(error))
+    return f"{int(found[1]):,} pixels; " if found else ""
+
+
+def _too_large() -> str:
+    return f"too large, expected at most {MAXIMUM_PIXELS // 1_000_000} million pixels; make the picture smaller"
+
+
+def _webp_size(head: bytes) -> tuple[int, int]:
+    """The canvas that a WebP file declares (its decoder allocates it as soon as the file is opened); else (0, 0)."""
+    if head[:4] != b"RIFF" or head[8:16] != b"WEBPVP8X":  # the two simpler kinds can not be larger than 16,383
+        return 0, 0
+    return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except (*DAMAGE, struct.error):  # the photo may be whole though its EXIF block is not
+        return 1
+
+
+def _flattened(image: Image.Image, gray: bool) -> Image.Image:
+    """In 8 bits and the colours asked for; what is transparent is white."""
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _from_deep(image)
+    elif image.has_transparency_data:
+        covered = image.convert("RGBA")
+        ground = Image.new("RGBA", covered.size, "white")
+        image = Image.alpha_composite(ground, covered)
+    return image.convert("L" if gray else "RGB")
+
+
+def _from_deep(image: Image.Image) -> Image.Image:
+    """16 bits a pixel (in Pillow's several modes for that) -> 8."""
+    values = np.asarray(image).astype(np.float64)
+    return Image.fromarray(np.clip(np.rint(values / 257), 0, 255).astype(np.uint8))
+
+
+def _short(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text[:100] if text else type(error).__name__

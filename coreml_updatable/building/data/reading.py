@@ -1,0 +1,64 @@
+"""Many picture files -> pixels, on a few threads; what can not be read is named and counted."""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from coreml_updatable.building.data.listing import Photo
+from coreml_updatable.building.data.photos import calm_decoders, decode
+from coreml_updatable.conversion import ImageInput, Progress, UInt8Array, silent
+from coreml_updatable.errors import DataError
+
+THREADS = 2  # the decoders work outside Python's lock
+
+
+@dataclass(frozen=True)
+class ReadPhotos:
+    photos: tuple[Photo, ...]
+    pixels: UInt8Array  # [n, height, width, channels]
+    skipped: tuple[str, ...]  # one sentence each
+
+
+def read_photos(photos: Sequence[Photo], target: ImageInput, on_progress: Progress = silent) -> ReadPhotos:
+    """Decode every file, in order. A file that holds exactly what an earlier one did is left out, so that no picture
+    is in two parts of the data; a kind of which no file could be read is a DataError."""
+    read: list[Photo] = []
+    pixels: list[UInt8Array] = []
+    skipped: list[str] = []
+    first_with: dict[bytes, str] = {}
+    first_reason: dict[str, str] = {}
+    with calm_decoders(), ThreadPoolExecutor(THREADS) as pool:
+        results = pool.map(lambda photo: _read(photo, target), photos)
+        for done, (photo, result) in enumerate(zip(photos, results, strict=True), start=1):
+            if isinstance(result, str):
+                skipped.append(result)
+                first_reason.setdefault(photo.kind, result)
+            elif (earlier := first_with.setdefault(result[0], photo.name)) != photo.name:
+                skipped.append(f"{photo.name}: the same file as {earlier}")
+                first_reason.setdefault(photo.kind, skipped[-1])
+            else:
+                read.append(photo)
+                pixels.append(result[1])
+            on_progress("data", done / len(photos), f"{done} of {len(photos)} photos read, {len(skipped)} left out")
+    for kind in sorted({photo.kind for photo in photos} - {photo.kind for photo in read}):
+        files = [photo for photo in photos if photo.kind == kind]
+        raise DataError(
+            f"{files[0].path.parent}: no file of {kind!r} can be used ({len(files)} in all); "
+            f"the first reason: {first_reason[kind]}"
+        )
+    return ReadPhotos(tuple(read), np.stack(pixels), tuple(skipped))
+
+
+def _read(photo: Photo, target: ImageInput) -> tuple[bytes, UInt8Array] | str:
+    """The file's digest and pixels, or the sentence that says why not."""
+    try:
+        pixels = decode(photo.path, target)
+        with photo.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest(), pixels
+    except DataError as error:
+        return f"{photo.name}: {str(error).removeprefix(f'{photo.path}: ')}"
+    except OSError as error:
+        return f"{photo.name}: can not be read ({error.strerror})"

@@ -1,0 +1,41 @@
+"""The recipe's owner as a scenario: pictures as the rows that a model reads."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from coreml_updatable.building.data.dataset import Dataset
+from coreml_updatable.building.recipe import Recipe
+from coreml_updatable.conversion import Examples
+from coreml_updatable.personalizing.scenario import Scenario
+
+Row = Mapping[str, Any]
+
+
+def rows_of(recipe: Recipe, examples: Examples) -> tuple[Row, ...]:
+    """One row a picture, without its label."""
+    return tuple({recipe.input.name: picture} for picture in examples.pixels)
+
+
+def labelled_rows(recipe: Recipe, examples: Examples) -> tuple[Row, ...]:
+    """One row a picture, with its label: what an update learns from."""
+    pairs = zip(examples.pixels, examples.labels, strict=True)
+    return tuple({recipe.input.name: picture, recipe.outputs.label: recipe.labels[label]} for picture, label in pairs)
+
+
+def scenario_of(recipe: Recipe, dataset: Dataset, test_rows: tuple[Row, ...]) -> Scenario:
+    """The experiment that the recipe's [personalization] table describes."""
+    owner = recipe.personalization
+    if owner is None:
+        raise ValueError("the recipe has no owner")
+    return Scenario(
+        kind=owner.kind,
+        label=owner.label,
+        owner_rows=rows_of(recipe, dataset.owner_support),
+        held_out_rows=rows_of(recipe, dataset.owner_held_out),
+        test_rows=test_rows,
+        test_labels=tuple(recipe.labels[label] for label in dataset.test.labels),
+        test_kinds=dataset.test.kinds,
+        photos=owner.photos,
+        seeds=owner.seeds,
+        new_label=owner.new_label,
+    )

@@ -1,0 +1,92 @@
+"""The values an app may choose at run time, as a recipe writes them: a number, or a default with its range or set."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StrictInt, model_validator
+
+
+class _Parameter(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DoubleParameter(_Parameter):
+    default: float
+    range: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def default_within(self) -> Self:
+        _check_range(self.default, self.range)
+        return self
+
+
+class Int64Parameter(_Parameter):
+    default: StrictInt
+    range: tuple[StrictInt, StrictInt] | None = None
+    allowed: tuple[StrictInt, ...] | None = None
+
+    @model_validator(mode="after")
+    def default_within(self) -> Self:
+        if self.range is not None and self.allowed is not None:
+            raise ValueError("has both range and allowed, expected one of them; the format holds only one")
+        _check_range(self.default, self.range)
+        if self.allowed is not None and self.default not in self.allowed:
+            raise ValueError(
+                f"default {self.default} is not in the set {sorted(self.allowed)}; add it or change the default"
+            )
+        return self
+
+    def lowest(self) -> int:
+        values: tuple[int, ...] = (self.default, *(self.range or ()), *(self.allowed or ()))
+        return min(values)
+
+
+def _check_range(default: float, limits: tuple[float, float] | None) -> None:
+    if limits is None:
+        return
+    low, high = limits
+    if low > high:
+        raise ValueError(f"range [{low}, {high}] is the wrong way round, expected the lower end first")
+    if not low <= default <= high:
+        raise ValueError(
+            f"default {default} is outside its range [{low}, {high}]; widen the range or change the default"
+        )
+
+
+def _from_toml(value: Any) -> Any:
+    """``0.01`` says the same as ``{ default = 0.01 }``; arrays become the tuples that strict validation expects."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"default": value}
+    if isinstance(value, dict):
+        return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+    return value
+
+
+def _least_one(parameter: Int64Parameter) -> Int64Parameter:
+    if parameter.lowest() < 1:
+        raise ValueError(f"allows {parameter.lowest()}, expected whole numbers from 1 up")
+    return parameter
+
+
+def _ends(parameter: DoubleParameter) -> tuple[float, float]:
+    values = (parameter.default, *(parameter.range or ()))
+    return min(values), max(values)
+
+
+def _positive(parameter: DoubleParameter) -> DoubleParameter:
+    if _ends(parameter)[0] <= 0:
+        raise ValueError(f"allows {_ends(parameter)[0]}, expected numbers above 0")
+    return parameter
+
+
+def _in_unit_interval(parameter: DoubleParameter) -> DoubleParameter:
+    low, high = _ends(parameter)
+    if low < 0 or high > 1:
+        raise ValueError(f"allows {low if low < 0 else high}, expected numbers from 0 to 1")
+    return parameter
+
+
+Count = Annotated[Int64Parameter, BeforeValidator(_from_toml), AfterValidator(_least_one)]
+BatchSize = Count
+PositiveDouble = Annotated[DoubleParameter, BeforeValidator(_from_toml), AfterValidator(_positive)]
+LearningRate = PositiveDouble
+UnitInterval = Annotated[DoubleParameter, BeforeValidator(_from_toml), AfterValidator(_in_unit_interval)]

@@ -1,0 +1,142 @@
+"""The proof that the two written models do what they should, before anything is compared or published."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from coreml_updatable.building.changes import changed_layers
+from coreml_updatable.building.data.dataset import Dataset
+from coreml_updatable.building.experiment import labelled_rows
+from coreml_updatable.building.recipe import Recipe
+from coreml_updatable.conversion import Float64Array
+from coreml_updatable.errors import BuildError
+from coreml_updatable.marking import sample_counts
+from coreml_updatable.runtime import RunnableModel, load
+from coreml_updatable.updating import UpdateTask
+
+ALLOWED_DIFFERENCE = 1e-4  # in probability, between the source network and the written model
+
+Row = Mapping[str, Any]
+Rows = Sequence[Row]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The written model against its source on pictures never seen in training."""
+
+    pictures: int
+    labels_equal: int
+    max_probability_difference: float
+
+
+@dataclass(frozen=True)
+class UpdateProof:
+    """One simulated update with the model's own default parameters."""
+
+    changed: tuple[str, ...]  # the layers whose weights changed
+    loss_before: float
+    loss_after: float
+    rewritten_difference: (
+        float  # largest difference in probability: the written file loaded anew, against the simulator
+    )
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Everything that was proved of the two models."""
+
+    agreement: Agreement
+    update: UpdateProof
+    knn_rewritten_difference: float
+
+
+MOST_UPDATE_ROWS = 10  # as many photos as an owner takes in an evening
+
+
+def prove(
+    network: RunnableModel, knn: RunnableModel, dataset: Dataset, recipe: Recipe, test_rows: Rows, source: Float64Array
+) -> Proof:
+    """Agreement with the source, and one update of each model looked at closely."""
+    rows = labelled_rows(recipe, dataset.owner_support if len(dataset.owner_support) else dataset.validation)
+    rows = rows[:MOST_UPDATE_ROWS]
+    return Proof(
+        agreement=agree(network, test_rows, source, recipe.labels),
+        update=update_works(network, rows, test_rows, recipe.labels),
+        knn_rewritten_difference=knn_update_works(knn, rows, test_rows, recipe.labels),
+    )
+
+
+def knn_update_works(model: RunnableModel, training_rows: Rows, other_rows: Rows, labels: Sequence[str]) -> float:
+    """Update the twin; a BuildError unless it holds just the new samples more and its file answers as it does."""
+    context = UpdateTask(model, training_rows).resume()
+    added = sum(sample_counts(context.model.message).values()) - sum(sample_counts(model.message).values())
+    if added != len(training_rows):
+        raise BuildError(
+            f"simulated update of the k-NN: added {added} samples, expected {len(training_rows)}; "
+            "this is a fault of coreml_updatable, please report it"
+        )
+    return rewritten(context.model, context.write, other_rows, labels)
+
+
+def agree(model: RunnableModel, rows: Rows, source: Float64Array, labels: Sequence[str]) -> Agreement:
+    """Compare probabilities [n, classes]; a BuildError if any differs by more than 1e-4 or any label is another one."""
+    said = _probabilities(model, rows, labels)
+    difference = float(np.abs(said - source).max())
+    equal = int((said.argmax(axis=1) == source.argmax(axis=1)).sum())
+    if difference > ALLOWED_DIFFERENCE or equal != len(rows):
+        raise BuildError(
+            f"converted model: differs from its source by {difference:.2g} in probability and in "
+            f"{len(rows) - equal} of {len(rows)} labels, expected at most {ALLOWED_DIFFERENCE} and none; "
+            "use another network, this one does not convert faithfully"
+        )
+    return Agreement(len(rows), equal, difference)
+
+
+def update_works(model: RunnableModel, training_rows: Rows, other_rows: Rows, labels: Sequence[str]) -> UpdateProof:
+    """Update the network ``model`` and look at what changed; a BuildError if it is not what an update may do."""
+    context = UpdateTask(model, training_rows).resume()
+    changed = changed_layers(model.message, context.model.message)
+    before, after = loss_of(model, training_rows, labels), loss_of(context.model, training_rows, labels)
+    if not after < before:
+        raise BuildError(
+            f"simulated update: the loss went from {before:.4g} to {after:.4g}, expected it to fall; "
+            "lower update.learning_rate in the recipe"
+        )
+    return UpdateProof(changed, before, after, rewritten(context.model, context.write, other_rows, labels))
+
+
+def loss_of(model: RunnableModel, rows: Rows, labels: Sequence[str]) -> float:
+    """Mean of -log(probability of the row's own label): ``CategoricalCrossEntropyLossLayer`` of the format."""
+    said = _probabilities(model, [_without_label(model, row) for row in rows], labels)
+    target = str(model.message.description.predictedFeatureName)
+    right = [said[number, list(labels).index(row[target])] for number, row in enumerate(rows)]
+    return float(-np.log(np.maximum(right, np.finfo(np.float64).tiny)).mean())
+
+
+def rewritten(model: RunnableModel, write: Callable[[Path], None], rows: Rows, labels: Sequence[str]) -> float:
+    """Write the personal model, load the file anew, and compare its answers with the simulator's."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "personal.mlmodel"
+        write(path)
+        anew = load(path)
+    difference = float(np.abs(_probabilities(model, rows, labels) - _probabilities(anew, rows, labels)).max())
+    if difference > ALLOWED_DIFFERENCE:
+        raise BuildError(
+            f"personal model: its file answers otherwise than the simulator by {difference:.2g} in probability, "
+            f"expected at most {ALLOWED_DIFFERENCE}; this is a fault of coreml_updatable, please report it"
+        )
+    return difference
+
+
+def _without_label(model: RunnableModel, row: Row) -> Row:
+    target = str(model.message.description.predictedFeatureName)
+    return {name: value for name, value in row.items() if name != target}
+
+
+def _probabilities(model: RunnableModel, rows: Rows, labels: Sequence[str]) -> Float64Array:
+    name = str(model.message.description.predictedProbabilitiesName)
+    return np.array([[answer[name].get(label, 0.0) for label in labels] for answer in model.predict(list(rows))])

@@ -1,0 +1,186 @@
+"""A recipe: everything a build needs, as data. The TOML file is validated whole before anything else happens."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from coreml_updatable.building.parameters import (
+    BatchSize,
+    Count,
+    DoubleParameter,
+    LearningRate,
+    PositiveDouble,
+    UnitInterval,
+)
+from coreml_updatable.conversion import ImageInput
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Share = Annotated[float, Field(gt=0, lt=0.5)]
+FunctionReference = Annotated[str, Field(pattern=r"^[\w./-]+\.py:[A-Za-z_]\w*$")]
+
+
+class Section(BaseModel):
+    """A table of the recipe: no unknown fields, no changes after reading, no silent conversion between types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class InputSection(Section):
+    name: Name = "image"
+    width: int = Field(ge=8, le=2048)
+    height: int = Field(ge=8, le=2048)
+    color: Literal["rgb", "grayscale"] = "rgb"
+    description: str = "A picture."
+
+
+class OutputsSection(Section):
+    label: Name = "label"
+    label_description: str = "The most likely class."
+    probabilities: Name = "labelProbability"
+    probabilities_description: str = "The probability of each class; they sum to 1."
+
+
+class SourceSection(BaseModel):
+    """``converter`` names an entry point; the other fields belong to that converter, which validates them itself."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    converter: Name
+
+    def options(self) -> dict[str, Any]:
+        """The converter's own fields."""
+        return dict(self.model_extra or {})
+
+
+class DataSection(Section):
+    draw: FunctionReference | None = None  # draw(kind, number, (width, height)) -> PIL image
+    load: FunctionReference | None = None  # load() -> (kind, name, PIL image) triples
+    description: str = ""  # one plain sentence: what the pictures are
+    drawn_per_kind: int = Field(default=200, ge=20, le=100_000)
+    maximum_per_kind: int | None = Field(default=None, ge=10)  # of a folder of photos, where it holds more
+    test_share: Share = 0.2
+    validation_share: Share = 0.1
+    kinds: dict[Name, Name]
+    drawn_kinds: tuple[Name, ...] = ()  # the kinds that ``draw`` can draw; needed with it
+
+    @model_validator(mode="after")
+    def one_origin(self) -> Self:
+        if self.draw is not None and self.load is not None:
+            raise ValueError("has both draw and load, expected at most one; remove one of them")
+        if self.draw is not None and not self.drawn_kinds:
+            raise ValueError("has draw but no drawn_kinds; list the kinds that the function can draw")
+        unknown = [kind for kind in self.drawn_kinds if kind not in self.kinds]
+        if unknown:
+            raise ValueError(f"drawn_kinds names {unknown[0]!r}, which kinds does not map to a label; add it there")
+        return self
+
+
+class SGDSection(Section):
+    optimizer: Literal["sgd"] = "sgd"
+    learning_rate: LearningRate
+    mini_batch_size: BatchSize
+    momentum: UnitInterval = DoubleParameter(default=0.0, range=(0.0, 1.0))
+    epochs: Count
+    shuffle: bool = True
+    seed: int | None = None
+
+
+class AdamSection(Section):
+    optimizer: Literal["adam"]
+    learning_rate: LearningRate
+    mini_batch_size: BatchSize
+    beta1: UnitInterval = DoubleParameter(default=0.9, range=(0.0, 1.0))
+    beta2: UnitInterval = DoubleParameter(default=0.999, range=(0.0, 1.0))
+    eps: PositiveDouble = DoubleParameter(default=1e-8, range=(1e-12, 1.0))
+    epochs: Count
+    shuffle: bool = True
+    seed: int | None = None
+
+
+class KNNSection(Section):
+    number_of_neighbors: Count
+    weighting: Literal["uniform", "inverse-distance"] = "inverse-distance"
+    index: Literal["linear", "kd-tree"] = "linear"
+    leaf_size: int = Field(default=30, ge=1)
+    default_label: Name = "unknown"
+    samples_per_kind: int = Field(default=6, ge=0, le=10_000)  # training pictures that the twin remembers
+
+
+class PersonalizationSection(Section):
+    kind: Name
+    label: Name
+    new_label: Name
+    photos: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(default=(1, 2, 3, 5, 10), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
+    held_out: int = Field(default=40, ge=2, le=10_000)
+
+    @model_validator(mode="after")
+    def rising(self) -> Self:
+        if list(self.photos) != sorted(set(self.photos)):
+            raise ValueError(f"photos is {list(self.photos)}, expected rising numbers, each once; sort them")
+        return self
+
+
+class MetadataSection(Section):
+    author: str
+    license: str
+    version: str
+    description: str
+
+
+class Recipe(Section):
+    """``sample_models/NAME/recipe.toml`` or a user's own."""
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
+    labels: tuple[Name, ...] = Field(min_length=2)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    input: InputSection
+    outputs: OutputsSection = OutputsSection()
+    source: SourceSection
+    data: DataSection
+    update: Annotated[SGDSection | AdamSection, Field(discriminator="optimizer")]
+    knn: KNNSection
+    personalization: PersonalizationSection | None = None
+    metadata: MetadataSection
+
+    @model_validator(mode="after")
+    def fields_agree(self) -> Self:
+        for problem in (*_label_problems(self), *_owner_problems(self), *_feature_problems(self)):
+            raise ValueError(problem)
+        return self
+
+    def image_input(self) -> ImageInput:
+        section = self.input
+        return ImageInput(section.name, section.width, section.height, section.color, section.description)
+
+
+def _label_problems(recipe: Recipe) -> Iterator[str]:
+    labels, kinds = list(recipe.labels), recipe.data.kinds
+    if len(set(labels)) != len(labels):
+        yield f"labels holds {labels}, expected each label once; remove the double one"
+    for kind, label in kinds.items():
+        if label not in labels:
+            yield f"data.kinds.{kind} is {label!r}, expected one of the labels {labels}; correct it or add the label"
+    for label in labels:
+        if label not in kinds.values():
+            yield f"label {label!r} has no data: no field of data.kinds maps to it; add one or drop the label"
+    if recipe.knn.default_label in labels:
+        yield f"knn.default_label is {recipe.knn.default_label!r}, which is a label already; choose another word"
+
+
+def _owner_problems(recipe: Recipe) -> Iterator[str]:
+    owner = recipe.personalization
+    if owner is None:
+        return
+    if owner.label not in recipe.labels:
+        yield f"personalization.label is {owner.label!r}, expected one of the labels {list(recipe.labels)}; correct it"
+    if owner.kind in recipe.data.kinds:
+        yield f"personalization.kind {owner.kind!r} is in data.kinds too; the base must not learn it; remove it there"
+    if owner.new_label in (*recipe.labels, recipe.knn.default_label):
+        yield f"personalization.new_label {owner.new_label!r} is a label already; choose a new word"
+
+
+def _feature_problems(recipe: Recipe) -> Iterator[str]:
+    names = [recipe.input.name, recipe.outputs.label, recipe.outputs.probabilities]
+    if len(set(names)) != len(names):
+        yield f"input.name, outputs.label and outputs.probabilities are {names}, expected different names; rename one"

@@ -1,0 +1,133 @@
+"""Everything measured, gathered into the values that the report shows."""
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+
+from coreml_updatable.building.data.dataset import Dataset
+from coreml_updatable.building.keys import LIBRARIES, version_of
+from coreml_updatable.building.models_stage import Twins
+from coreml_updatable.building.prove import ALLOWED_DIFFERENCE, Proof
+from coreml_updatable.building.request import BuildRequest
+from coreml_updatable.building.source_stage import Source
+from coreml_updatable.checking.check import applying
+from coreml_updatable.conversion import Examples
+from coreml_updatable.personalizing.results import Comparison
+from coreml_updatable.publishing import report_data
+from coreml_updatable.publishing.model_facts import model_facts
+from coreml_updatable.runtime.variants import NeighborVariants
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import is_pipeline, pipeline_of
+from coreml_updatable.updating import Variants
+
+
+def assemble(
+    request: BuildRequest,
+    dataset: Dataset,
+    source: Source,
+    twins: Twins,
+    proof: Proof,
+    comparison: Comparison | None,
+    seconds: Mapping[str, float],
+) -> report_data.Report:
+    """The report's values."""
+    recipe = request.recipe
+    personalization = None
+    if comparison is not None:
+        personalization = report_data.Personalization(
+            comparison, dataset.owner_support, dataset.owner_held_out, dataset.test
+        )
+    return report_data.Report(
+        name=recipe.name,
+        sample=request.sample,
+        description=recipe.metadata.description,
+        labels=recipe.labels,
+        input=recipe.image_input(),
+        label_feature=recipe.outputs.label,
+        data=_data_facts(request, dataset),
+        personalization=personalization,
+        models=(
+            model_facts(f"{recipe.name}.mlmodel", "network", twins.network),
+            model_facts(f"{recipe.name}KNN.mlmodel", "k-NN", twins.knn),
+        ),
+        proof=_proof_facts(proof, twins),
+        source={name.replace("_", " "): _in_words(value) for name, value in source.converted.facts.items()},
+        history=source.converted.history,
+        variants={**_texts(asdict(Variants())), **_texts(asdict(NeighborVariants()))},
+        versions=_versions(),
+        machine=f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+        seconds=dict(seconds),
+    )
+
+
+def _data_facts(request: BuildRequest, dataset: Dataset) -> report_data.DataFacts:
+    origin: report_data.Origin = "loaded"
+    if request.data is not None:
+        origin = "photos"
+    elif request.recipe.data.draw is not None:
+        origin = "drawn"
+    return report_data.DataFacts(
+        origin=origin,
+        description=" ".join(part for part in (_said_of(request), dataset.origin) if part),
+        train=_by_kind(dataset.train),
+        validation=_by_kind(dataset.validation),
+        test=_by_kind(dataset.test),
+        unreadable=dataset.unreadable,
+    )
+
+
+def _said_of(request: BuildRequest) -> str:
+    """What the recipe says of its own pictures; a folder of the user's speaks for itself."""
+    return request.recipe.data.description if request.data is None else ""
+
+
+def _proof_facts(proof: Proof, twins: Twins) -> report_data.Proof:
+    return report_data.Proof(
+        pictures=proof.agreement.pictures,
+        max_probability_difference=proof.agreement.max_probability_difference,
+        allowed_difference=ALLOWED_DIFFERENCE,
+        labels_equal=proof.agreement.labels_equal,
+        rules=_rules_put(twins.network) + _rules_put(twins.knn),
+        problems=tuple(str(problem) for problem in twins.warnings),
+        changed_layers=proof.update.changed,
+        loss_before=proof.update.loss_before,
+        loss_after=proof.update.loss_after,
+        rewritten_difference=max(proof.update.rewritten_difference, proof.knn_rewritten_difference),
+    )
+
+
+def _rules_put(model: Model) -> int:
+    """How many rules were put to ``model`` and its members."""
+    members = pipeline_of(model).models if is_pipeline(model) else ()
+    return len(list(applying(model))) + sum(_rules_put(member) for member in members)
+
+
+def _by_kind(examples: Examples) -> Mapping[str, int]:
+    return dict(sorted(Counter(examples.kinds).items()))
+
+
+def _in_words(value: object) -> str:
+    match value:
+        case None:
+            return "none"
+        case float():
+            return f"{value:.4g}"
+        case int() if not isinstance(value, bool):
+            return f"{value:,}"
+    return str(value)
+
+
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items()}
+
+
+def _versions() -> dict[str, str]:
+    found = {name: version_of(name) for name in LIBRARIES}
+    return {
+        "coreml-updatable": version("coreml-updatable"),
+        "Python": platform.python_version(),
+        **{name: text for name, text in found.items() if text is not None},
+    }

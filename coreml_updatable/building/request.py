@@ -1,0 +1,80 @@
+"""What is to be built, read and validated, with the key of everything that could change the result."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from coreml_updatable.building.converter import find_converter, version_of
+from coreml_updatable.building.data.digest import digest
+from coreml_updatable.building.keys import code_digest, files_digest, key_of, sample_code_digest
+from coreml_updatable.building.overrides import with_backbone
+from coreml_updatable.building.recipe import Recipe
+from coreml_updatable.building.recipe_file import read_recipe
+from coreml_updatable.errors import DataError, SourceError
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """A recipe with what the command line changed in it.
+
+    ``folder`` is the recipe's own, ``sample`` the name of that folder, ``data`` a folder of photos or None, ``target``
+    where the results go. The keys say when an earlier result may be used again: ``data_key`` for the pictures,
+    ``source_key`` for the trained and converted network, ``key`` for everything.
+    """
+
+    recipe: Recipe
+    folder: Path
+    sample: str
+    data: Path | None
+    target: Path
+    data_key: str
+    source_key: str
+    key: str
+
+    @property
+    def cache(self) -> Path:
+        return self.target / ".cache"
+
+
+def prepare(
+    recipe_path: Path, data: Path | None, backbone: str | None, weights: Path | None, out: Path
+) -> BuildRequest:
+    """Read the recipe, apply the command line, and make the keys; nothing is built yet."""
+    recipe = with_backbone(read_recipe(recipe_path), backbone, weights)
+    folder = recipe_path.resolve().parent
+    if data is not None and not data.is_dir():
+        raise DataError(f"{data}: no such folder, expected one folder a class inside it; check the path")
+    owner = recipe.personalization
+    kept_for_owner = (owner.kind, owner.label, owner.held_out, owner.photos[-1]) if owner else None
+    data_key = key_of(
+        code_digest(),
+        sample_code_digest(folder),
+        recipe.data.model_dump(mode="json"),
+        recipe.input.model_dump(mode="json"),
+        recipe.labels,
+        recipe.seed,
+        kept_for_owner,
+        digest(data, _classes(recipe)) if data is not None else None,
+    )
+    source_key = key_of(
+        data_key,
+        recipe.source.model_dump(mode="json"),
+        version_of(find_converter(recipe.source.converter)),
+        _weights_digest(folder, recipe.source.options().get("weights")),
+    )
+    key = key_of(source_key, recipe.model_dump(mode="json"))
+    return BuildRequest(recipe, folder, folder.name, data, out / folder.name, data_key, source_key, key)
+
+
+def _classes(recipe: Recipe) -> set[str]:
+    """Every class folder that a build may read."""
+    owner = recipe.personalization
+    return {*recipe.data.kinds, *recipe.labels, *([owner.kind] if owner else [])}
+
+
+def _weights_digest(folder: Path, weights: object) -> str | None:
+    if not isinstance(weights, str) or weights == "pretrained":
+        return None
+    path = folder / weights
+    if not path.is_file():
+        raise SourceError(f"{weights}: no such file of weights; check the path")
+    return files_digest(path.parent, [path])

@@ -1,0 +1,70 @@
+"""The trained and converted network, from the converter or from an earlier run."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from coreml_updatable.building.cache import remembered
+from coreml_updatable.building.converter import find_converter, load_converter
+from coreml_updatable.building.data.dataset import Dataset
+from coreml_updatable.building.request import BuildRequest
+from coreml_updatable.conversion import ConversionRequest, Converted, Progress
+from coreml_updatable.spec.reading import parse_model
+from coreml_updatable.spec.writing import model_bytes
+
+
+@dataclass(frozen=True)
+class Source:
+    converted: Converted
+    reused: bool  # an earlier run made it
+
+
+def convert_source(request: BuildRequest, dataset: Dataset, on_progress: Progress) -> Source:
+    """What the recipe's converter makes of the source; kept under ``request.source_key``."""
+    reused = True
+
+    def make() -> Mapping[str, npt.NDArray[Any]]:
+        nonlocal reused
+        reused = False
+        convert = load_converter(find_converter(request.recipe.source.converter))
+        return _packed(convert(_conversion_request(request, dataset, on_progress)))
+
+    packed = remembered(request.cache, "source", request.source_key, make)
+    return Source(_unpacked(packed), reused)
+
+
+def _conversion_request(request: BuildRequest, dataset: Dataset, on_progress: Progress) -> ConversionRequest:
+    recipe = request.recipe
+    return ConversionRequest(
+        source=recipe.source.options(),
+        folder=request.folder,
+        input=recipe.image_input(),
+        labels=recipe.labels,
+        train=dataset.train,
+        validation=dataset.validation,
+        test=dataset.test,
+        seed=recipe.seed,
+        on_progress=on_progress,
+    )
+
+
+def _packed(converted: Converted) -> Mapping[str, npt.NDArray[Any]]:
+    return {
+        "model": np.frombuffer(model_bytes(converted.model), np.uint8),
+        "test_probabilities": converted.test_probabilities,
+        "history": np.array(json.dumps([dict(epoch) for epoch in converted.history])),
+        "facts": np.array(json.dumps(dict(converted.facts))),
+    }
+
+
+def _unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> Converted:
+    return Converted(
+        model=parse_model(arrays["model"].tobytes(), "the converted model"),
+        test_probabilities=arrays["test_probabilities"],
+        history=tuple(json.loads(str(arrays["history"]))),
+        facts=json.loads(str(arrays["facts"])),
+    )

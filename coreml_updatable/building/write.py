@@ -1,0 +1,43 @@
+"""Writing the results: renamed into place when all are whole, the report that vouches for the models last."""
+
+import hashlib
+import json
+from io import StringIO
+
+from rich.console import Console
+
+from coreml_updatable.building.models_stage import Twins
+from coreml_updatable.building.request import BuildRequest
+from coreml_updatable.building.up_to_date import REPORT, SUMMARY
+from coreml_updatable.files import write_all_atomically
+from coreml_updatable.publishing.report import render
+from coreml_updatable.publishing.report_data import Report
+from coreml_updatable.publishing.report_json import report_object
+from coreml_updatable.publishing.terminal import summary
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.writing import model_bytes
+
+PAGE = "report.html"
+
+
+def model_files(name: str, twins: Twins) -> dict[str, Model]:
+    """File name -> message."""
+    return {f"{name}.mlmodel": twins.network, f"{name}KNN.mlmodel": twins.knn}
+
+
+def write_all(request: BuildRequest, twins: Twins, report: Report) -> None:
+    """All files of the build. Everything is made before the first byte is written; report.json comes last."""
+    contents = {name: model_bytes(model) for name, model in model_files(request.recipe.name, twins).items()}
+    contents[PAGE] = render(report).encode()
+    files = {name: {"sha256": hashlib.sha256(content).hexdigest()} for name, content in contents.items()}
+    table = {**report_object(report), "key": request.key, "files": files}
+    contents[REPORT] = (json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    summary_path = request.cache / SUMMARY
+    results = {request.target / name: content for name, content in contents.items()}
+    write_all_atomically({summary_path: _terminal_text(report).encode(), **results})
+
+
+def _terminal_text(report: Report) -> str:
+    console = Console(file=StringIO(), record=True, width=100, force_terminal=True)
+    console.print(summary(report))
+    return console.export_text(styles=True)

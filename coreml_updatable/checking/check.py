@@ -1,0 +1,52 @@
+"""Putting a model before the rules that apply to it, its members included."""
+
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path
+
+from coreml_updatable.checking import rules
+from coreml_updatable.checking.pipeline import member_place
+from coreml_updatable.checking.problem import Problem, Rule
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import is_network, is_pipeline, pipeline_of
+from coreml_updatable.spec.reading import read_model
+
+_DEEPEST = 16  # pipelines in pipelines; protobuf itself refuses to read much deeper
+
+
+def check(path_or_model: str | PathLike[str] | Model) -> list[Problem]:
+    """Every broken rule of an .mlmodel file or ``Model`` message; empty when it is fit for a device.
+
+    Raises ModelError for a file that is no Core ML model.
+    """
+    if isinstance(path_or_model, str | PathLike):
+        return check(read_model(Path(path_or_model)))
+    return list(_problems(path_or_model, "", 0))
+
+
+def _problems(model: Model, inside: str, depth: int) -> Iterator[Problem]:
+    for rule in applying(model):
+        for finding in rule.find(model):
+            where = inside + finding.where
+            yield Problem(rule.id, rule.severity, where, finding.found, finding.expected, finding.remedy)
+    if is_pipeline(model) and depth < _DEEPEST:
+        for number, member in enumerate(pipeline_of(model).models):
+            yield from _problems(member, f"{inside}{member_place(model, number)}: ", depth + 1)
+
+
+def applying(model: Model) -> Iterator[Rule]:
+    """The rules that hold for a model of this kind; those of updating only where it is updatable."""
+    kind = model.WhichOneof("Type")
+    yield from rules.MODEL
+    if is_network(model):
+        yield from rules.NETWORK
+        if kind == "neuralNetworkClassifier":
+            yield from rules.CLASSIFIER
+        if kind == "neuralNetworkRegressor":
+            yield from rules.REGRESSOR
+        if model.isUpdatable:
+            yield from rules.UPDATABLE_NETWORK
+    elif kind == "kNearestNeighborsClassifier":
+        yield from rules.NEAREST_NEIGHBORS
+    elif is_pipeline(model):
+        yield from rules.PIPELINE

@@ -1,0 +1,87 @@
+"""Rules of what classifiers and regressors answer."""
+
+from collections.abc import Iterator
+
+from coreml_updatable.checking.problem import Finding
+from coreml_updatable.spec.features import feature_named
+from coreml_updatable.spec.graph import producers
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import class_labels, network_of
+
+LABEL_TYPES = {"stringClassLabels": "stringType", "int64ClassLabels": "int64Type"}
+
+
+def labels_given(model: Model) -> Iterator[Finding]:
+    """A classifier has class labels."""
+    if not class_labels(model):
+        yield Finding("classLabels", "are missing", "a label for every output", "give labels")
+
+
+def label_output(model: Model) -> Iterator[Finding]:
+    """A classifier has an output called as its predicted feature, of the labels' type."""
+    expected = LABEL_TYPES.get(model.neuralNetworkClassifier.WhichOneof("ClassLabels") or "")
+    yield from predicted_feature(model, expected)
+
+
+def probabilities_output(model: Model) -> Iterator[Finding]:
+    """Where a name for the probabilities is given, it is an output and a dictionary or an array."""
+    yield from probabilities_feature(model)
+
+
+def probabilities_blob(model: Model) -> Iterator[Finding]:
+    """labelProbabilityLayerName is empty or a blob that a layer writes."""
+    network = network_of(model)
+    name = str(network.labelProbabilityLayerName)
+    if name and name not in producers(network.layers):
+        yield Finding(
+            "labelProbabilityLayerName", f"is {name!r}, which no layer writes", "a blob", "name the softmax's blob"
+        )
+
+
+def other_outputs(model: Model) -> Iterator[Finding]:
+    """Every other output of a classifier is a blob that a layer writes."""
+    description = model.description
+    named = {str(description.predictedFeatureName), str(description.predictedProbabilitiesName)}
+    written = producers(network_of(model).layers)
+    for feature in description.output:
+        if feature.name and feature.name not in named and feature.name not in written:
+            yield Finding(
+                f"output {str(feature.name)!r}", "is written by no layer", "a blob", "remove it or name a blob"
+            )
+
+
+def regressor_output(model: Model) -> Iterator[Finding]:
+    """A regressor has an output called as its predicted feature: a double or an array."""
+    name = str(model.description.predictedFeatureName)
+    feature = feature_named(model.description.output, name) if name else None
+    if feature is None:
+        yield Finding("predictedFeatureName", f"is {name!r}, which is no output", "an output", "name the output")
+    elif feature.type.WhichOneof("Type") not in ("doubleType", "multiArrayType", None):
+        found = feature.type.WhichOneof("Type")
+        yield Finding(f"output {name!r}", f"is a {found}", "a double or an array", "change its type")
+
+
+def predicted_feature(model: Model, expected: str | None) -> Iterator[Finding]:
+    """The output called as the predicted feature, and its type where ``expected`` is known."""
+    name = str(model.description.predictedFeatureName)
+    feature = feature_named(model.description.output, name) if name else None
+    if feature is None:
+        yield Finding(
+            "predictedFeatureName", f"is {name!r}, which is no output", "the label's output", "name the output"
+        )
+        return
+    found = feature.type.WhichOneof("Type")
+    if expected is not None and found is not None and found != expected:
+        yield Finding(f"output {name!r}", f"is a {found}", f"a {expected}, as the labels", "change its type")
+
+
+def probabilities_feature(model: Model) -> Iterator[Finding]:
+    name = str(model.description.predictedProbabilitiesName)
+    if not name:
+        return
+    feature = feature_named(model.description.output, name)
+    if feature is None:
+        yield Finding("predictedProbabilitiesName", f"is {name!r}, which is no output", "an output", "name the output")
+    elif feature.type.WhichOneof("Type") not in ("dictionaryType", "multiArrayType", None):
+        found = feature.type.WhichOneof("Type")
+        yield Finding(f"output {name!r}", f"is a {found}", "a dictionary", "change its type")

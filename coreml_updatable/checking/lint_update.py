@@ -1,0 +1,88 @@
+"""What Apple's compiler lets pass in update parameters and training inputs, and an app then suffers from."""
+
+from collections.abc import Iterator
+from math import isfinite
+
+from coreml_updatable.checking.parameters import out_of_range, real_parameters, whole_parameters
+from coreml_updatable.checking.problem import Finding
+from coreml_updatable.spec.features import feature_named
+from coreml_updatable.spec.graph import loss_blobs, needed_layers
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import network_of
+
+
+def values_sensible(model: Model) -> Iterator[Finding]:
+    """Learning rate and the other real parameters are finite; learning rate and eps above 0, the rest in 0 to 1."""
+    for name, parameter in real_parameters(model):
+        value = parameter.defaultValue
+        if not isfinite(value):
+            yield Finding(name, f"the default is {value}", "a finite number", "change the default")
+        elif name in ("learningRate", "eps"):
+            if value <= 0:
+                yield Finding(name, f"the default is {value:g}", "a number above 0", "change the default")
+        elif not 0 <= value <= 1:
+            yield Finding(name, f"the default is {value:g}", "a number from 0 to 1", "change the default")
+
+
+def momentum_in_range(model: Model) -> Iterator[Finding]:
+    """The default of the momentum is in its range; Apple's compiler does not look."""
+    for name, parameter in real_parameters(model):
+        if name == "momentum" and parameter.HasField("range") and out_of_range(parameter):
+            limits = parameter.range
+            expected = f"{limits.minValue:g} to {limits.maxValue:g}"
+            yield Finding(
+                name, f"the default {parameter.defaultValue:g} is outside its range", expected, "change the default"
+            )
+
+
+def whole_sets_positive(model: Model) -> Iterator[Finding]:
+    """Behind the default, too, a set of mini-batch sizes or epochs holds nothing below 1."""
+    for name, parameter in whole_parameters(model):
+        values = list(parameter.set.values) if parameter.HasField("set") else []
+        behind = values[values.index(parameter.defaultValue) :] if parameter.defaultValue in values else []
+        for value in behind:
+            if value < 1 <= parameter.defaultValue:
+                yield Finding(name, f"the set allows {value}", "whole numbers from 1 up", "leave it out")
+
+
+def one_photo_enough(model: Model) -> Iterator[Finding]:
+    """A mini-batch size of 1 is allowed: else an app can not learn from one photo."""
+    for name, parameter in whole_parameters(model):
+        if name != "miniBatchSize":
+            continue
+        in_set = not parameter.HasField("set") or 1 in parameter.set.values or not parameter.set.values
+        in_range = not parameter.HasField("range") or parameter.range.minValue <= 1
+        if not (in_set and in_range):
+            yield Finding(name, "does not allow 1", "1 to be allowed", "widen the set or range")
+
+
+def label_is_target(model: Model) -> Iterator[Finding]:
+    """A classifier is trained with its label, which an app has, and not with an array of class numbers."""
+    name = str(model.description.predictedFeatureName)
+    given, loss = model.description.trainingInput, loss_blobs(network_of(model))
+    by_array = loss is not None and feature_named(given, loss[1]) is not None
+    if model.WhichOneof("Type") == "neuralNetworkClassifier" and by_array and feature_named(given, name) is None:
+        yield Finding("trainingInput", f"lacks the label {name!r}", "it", "mark the model again")
+
+
+def inputs_listed(model: Model) -> Iterator[Finding]:
+    """All inputs on which the loss depends are training inputs."""
+    network = network_of(model)
+    loss = loss_blobs(network)
+    if loss is None:
+        return
+    read = {str(b) for n in needed_layers(network.layers, [loss[0]]) for b in network.layers[n].input}
+    given = {str(feature.name) for feature in model.description.trainingInput}
+    for feature in model.description.input:
+        if feature.name in read and feature.name not in given:
+            yield Finding(
+                "trainingInput", f"lacks the input {str(feature.name)!r}", "it", "copy the input's description"
+            )
+
+
+def training_inputs_typed(model: Model) -> Iterator[Finding]:
+    """Every training input has a name and a type."""
+    for number, feature in enumerate(model.description.trainingInput):
+        if not feature.name or feature.type.WhichOneof("Type") is None:
+            missing = "type" if feature.name else "name"
+            yield Finding(f"trainingInput[{number}] {str(feature.name)!r}", f"has no {missing}", "one", "describe it")

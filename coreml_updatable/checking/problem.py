@@ -1,0 +1,47 @@
+"""What a rule finds, and what a reader is told."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from coreml_updatable.spec.messages import Model
+
+Severity: TypeAlias = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One place where a rule is broken."""
+
+    where: str
+    found: str
+    expected: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One broken rule. ``error``: Apple's compiler rejects the model. ``warning``: it does not, but a device may."""
+
+    rule: str  # stable, e.g. "N5.4"
+    severity: Severity
+    where: str  # e.g. "layers[12] 'fc'"
+    found: str
+    expected: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.found}, expected {self.expected}; {self.remedy} ({self.severity} {self.rule})"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A row of the table of rules: the function's docstring is the rule in one line."""
+
+    id: str
+    severity: Severity
+    find: Callable[[Model], Iterator[Finding]]
+
+    @property
+    def statement(self) -> str:
+        return (self.find.__doc__ or "").strip()

@@ -1,0 +1,89 @@
+"""Rules of what the app hands over for an update (``ModelDescription.trainingInput``)."""
+
+from collections.abc import Iterator
+
+from coreml_updatable.checking.problem import Finding
+from coreml_updatable.spec.features import equal_types, feature_named
+from coreml_updatable.spec.graph import loss_blobs
+from coreml_updatable.spec.messages import FeatureDescription, Model
+from coreml_updatable.spec.network import network_of
+
+_WHERE = "trainingInput"
+
+
+def two_training_inputs(model: Model) -> Iterator[Finding]:
+    """There are at least two training inputs."""
+    count = len(model.description.trainingInput)
+    if count < 2:
+        yield Finding(
+            _WHERE, f"has {count} feature{'s' * (count != 1)}", "at least two", "list the input and the label"
+        )
+
+
+def one_is_an_input(model: Model) -> Iterator[Finding]:
+    """At least one training input equals a model input in name and type."""
+    description = model.description
+    if len(description.trainingInput) >= 2 and len(targets(model)) == len(description.trainingInput):
+        names = [str(feature.name) for feature in description.trainingInput]
+        yield Finding(
+            _WHERE,
+            f"{names} are no inputs of the model, or of another type",
+            "an input",
+            "copy the input's description",
+        )
+
+
+def one_is_a_target(model: Model) -> Iterator[Finding]:
+    """At least one training input is no model input: the target."""
+    if len(model.description.trainingInput) >= 2 and not targets(model):
+        yield Finding(_WHERE, "holds only inputs of the model", "a target as well", "add the label")
+
+
+def plain_target(model: Model) -> Iterator[Finding]:
+    """In a plain network or a regressor one of them is called as the loss target."""
+    if model.WhichOneof("Type") == "neuralNetworkClassifier" or not _complete(model):
+        return
+    target = _loss_target(model)
+    if target not in {str(feature.name) for feature in targets(model)}:
+        yield Finding(_WHERE, f"lacks the loss target {target!r}", "it", "add a feature of that name")
+
+
+def classifier_target(model: Model) -> Iterator[Finding]:
+    """In a classifier one of them is called as the predicted feature or as the loss target."""
+    if model.WhichOneof("Type") != "neuralNetworkClassifier" or not _complete(model):
+        return
+    wanted = {str(model.description.predictedFeatureName), _loss_target(model)}
+    if not wanted & {str(feature.name) for feature in targets(model)}:
+        yield Finding(_WHERE, "lacks the label", f"one of {sorted(name for name in wanted if name)}", "add the label")
+
+
+def label_type(model: Model) -> Iterator[Finding]:
+    """The predicted feature as a training input has the type of that output."""
+    if model.WhichOneof("Type") != "neuralNetworkClassifier":
+        return
+    name = str(model.description.predictedFeatureName)
+    given, answer = feature_named(targets(model), name), feature_named(model.description.output, name)
+    if given is not None and answer is not None and not equal_types(given, answer):
+        found, expected = given.type.WhichOneof("Type"), answer.type.WhichOneof("Type")
+        yield Finding(
+            f"{_WHERE} {name!r}", f"is a {found}", f"{expected}, as the output", "copy the output's description"
+        )
+
+
+def targets(model: Model) -> list[FeatureDescription]:
+    """The training inputs that equal no model input."""
+    inputs = model.description.input
+    return [
+        feature
+        for feature in model.description.trainingInput
+        if not any(feature.name == known.name and equal_types(feature, known) for known in inputs)
+    ]
+
+
+def _complete(model: Model) -> bool:
+    return len(model.description.trainingInput) >= 2 and bool(targets(model))
+
+
+def _loss_target(model: Model) -> str:
+    loss = loss_blobs(network_of(model))
+    return loss[1] if loss is not None else ""

@@ -1,0 +1,78 @@
+"""Rules of the updatable layers of a network, and of names."""
+
+from collections.abc import Iterator
+
+from coreml_updatable.checking.graph import duplicates
+from coreml_updatable.checking.problem import Finding
+from coreml_updatable.spec.backpropagation import can_be_updatable
+from coreml_updatable.spec.graph import layer_kind, place
+from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
+from coreml_updatable.spec.network import network_of
+
+
+def updatable_layers(model: Model) -> list[tuple[int, NeuralNetworkLayer]]:
+    return [(number, layer) for number, layer in enumerate(network_of(model).layers) if layer.isUpdatable]
+
+
+def weighted(model: Model) -> list[tuple[int, NeuralNetworkLayer]]:
+    """The updatable convolutions and inner products: those whose weights' flags are looked at."""
+    return [row for row in updatable_layers(model) if layer_kind(row[1]) in ("convolution", "innerProduct")]
+
+
+def any_updatable_layer(model: Model) -> Iterator[Finding]:
+    """An updatable network has at least one updatable layer."""
+    if not updatable_layers(model):
+        yield Finding("network", "has no updatable layer", "at least one", "mark a layer")
+
+
+def updatable_layer_kinds(model: Model) -> Iterator[Finding]:
+    """Only convolution, innerProduct and uniDirectionalLSTM layers can be updatable."""
+    for number, layer in updatable_layers(model):
+        if not can_be_updatable(layer):
+            yield Finding(
+                place(number, layer),
+                f"is an updatable {layer_kind(layer)}",
+                "a convolution, innerProduct or uniDirectionalLSTM",
+                "clear its flag",
+            )
+
+
+def weights_flagged(model: Model) -> Iterator[Finding]:
+    """The weights of an updatable convolution or inner product are flagged updatable too."""
+    for number, layer in weighted(model):
+        if not getattr(layer, layer_kind(layer)).weights.isUpdatable:
+            yield Finding(
+                f"{place(number, layer)}: weights", "are not flagged updatable", "the flag", "set weights.isUpdatable"
+            )
+
+
+def bias_flagged(model: Model) -> Iterator[Finding]:
+    """So is its bias, if it has one."""
+    for number, layer in weighted(model):
+        params = getattr(layer, layer_kind(layer))
+        if params.hasBias and not params.bias.isUpdatable:
+            yield Finding(
+                f"{place(number, layer)}: bias", "is not flagged updatable", "the flag", "set bias.isUpdatable"
+            )
+
+
+def weights_not_quantized(model: Model) -> Iterator[Finding]:
+    """Neither weights nor bias of an updatable convolution or inner product are quantized."""
+    for number, layer in weighted(model):
+        params = getattr(layer, layer_kind(layer))
+        for name in ("weights", "bias"):
+            if getattr(params, name).HasField("quantization"):
+                where = f"{place(number, layer)}: {name}"
+                yield Finding(
+                    where, "quantized, but updatable", "32-bit floats", "mark the model again, which widens them"
+                )
+
+
+def names_distinct(model: Model) -> Iterator[Finding]:
+    """In an updatable network all names of layers and losses are distinct; the empty name counts as one."""
+    network = network_of(model)
+    names = [str(layer.name) for layer in network.layers] + [str(loss.name) for loss in network.updateParams.lossLayers]
+    for name in duplicates(names):
+        yield Finding(
+            "network", f"{names.count(name)} layers or losses are called {name!r}", "each name once", "rename them"
+        )

@@ -1,0 +1,72 @@
+"""A model's answers as a table and as JSON."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from coreml_updatable.spec.messages import Model
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SHOWN = 3  # probabilities, unless another number is asked for
+VALUES_SHOWN = 4  # of an array
+
+
+def plain(answer: Mapping[str, Any], top: int | None) -> dict[str, Any]:
+    """An answer as values that JSON has; of dictionaries the ``top`` greatest, or all."""
+    return {name: _plain(value, top) for name, value in answer.items()}
+
+
+def _plain(value: Any, top: int | None) -> Any:
+    import numpy as np
+    from PIL import Image
+
+    if isinstance(value, Mapping):
+        return {str(label): _plain(share, top) for label, share in _greatest(value, top or len(value))}
+    if isinstance(value, np.ndarray | Image.Image):
+        return _plain(np.asarray(value).tolist(), top)
+    if isinstance(value, list | tuple):
+        return [_plain(element, top) for element in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item(), top)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def table(model: Model, answers: Sequence[tuple[str, Mapping[str, Any]]], top: int | None) -> "Table":
+    """Input, then every output; for a classifier its label and the greatest probabilities."""
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    outputs = [str(feature.name) for feature in model.description.output]
+    label = str(model.description.predictedFeatureName)
+    outputs.sort(key=lambda name: name != label)
+    made = Table("input", *(Column(Text(_printable(name))) for name in outputs), box=None, pad_edge=False)
+    for name, answer in answers:
+        made.add_row(Text(_printable(name)), *(Text(_printable(_short(answer.get(output), top))) for output in outputs))
+    return made
+
+
+def _short(value: Any, top: int | None) -> str:
+    import numpy as np
+    from PIL import Image
+
+    if isinstance(value, Mapping):
+        return ", ".join(f"{label} {share:.3f}" for label, share in _greatest(value, top or SHOWN))
+    if isinstance(value, Image.Image):
+        return f"picture {value.width}x{value.height}"
+    if isinstance(value, np.ndarray):
+        shown = ", ".join(f"{number:.4g}" for number in value.ravel()[:VALUES_SHOWN])
+        return f"{list(value.shape)} {shown}" + (", ..." if value.size > VALUES_SHOWN else "")
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _greatest(shares: Mapping[Any, Any], count: int) -> list[tuple[Any, Any]]:
+    """Largest first; equal ones stay in the model's order."""
+    return sorted(shares.items(), key=lambda share: -share[1])[:count]
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "�" for character in text)

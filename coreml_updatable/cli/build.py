@@ -1,0 +1,66 @@
+"""`coreml-updatable build MODEL`: from a recipe to two personalizable models and a report."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from coreml_updatable.building.request import BuildRequest
+
+MOST_NAMED = 20  # files that were left out, on a terminal
+
+
+def build(
+    model: Annotated[str, typer.Argument(help="A sample's name, or the path of a recipe.toml.", show_default=False)],
+    data: Annotated[
+        Path | None, typer.Option(help="Your own photos, one folder a class, or an extracted Food-101.")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Another network: torchvision:NAME or timm:NAME, pretrained.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="The network's weights: .pt, .pth or .safetensors.")] = None,
+    out: Annotated[Path, typer.Option(help="Where builds go; each has its own folder inside.")] = Path("build"),
+    samples: Annotated[Path, typer.Option(help="Where the sample models are.")] = Path("sample_models"),
+    json: Annotated[bool, typer.Option("--json", help="Print report.json instead of a table.")] = False,
+) -> None:
+    """Build both updatable models of MODEL and the report that compares them."""
+    from coreml_updatable.building.find import find_recipe
+    from coreml_updatable.building.request import prepare
+    from coreml_updatable.building.up_to_date import kept_report
+
+    request = prepare(find_recipe(model, samples), data, backbone, weights, out)
+    if kept_report(request.target, request.key) is not None:
+        sys.stderr.write(f"{request.target} is up to date\n")
+    else:
+        _run(request, quiet=json)
+    _show(request, json=json)
+
+
+def _run(request: "BuildRequest", *, quiet: bool) -> None:
+    from coreml_updatable.building.build import run
+    from coreml_updatable.cli.progress import watched
+
+    with watched(quiet=quiet) as on_progress:
+        report = run(request, on_progress)
+    left_out = report.data.unreadable
+    for sentence in left_out[:MOST_NAMED]:
+        sys.stderr.write(f"left out: {sentence}\n")
+    if len(left_out) > MOST_NAMED:
+        sys.stderr.write(f"left out: {len(left_out) - MOST_NAMED} files more, all named in report.json\n")
+
+
+def _show(request: "BuildRequest", *, json: bool) -> None:
+    """The report in short, as the build left it; the same after a run that had nothing to do."""
+    from coreml_updatable.building.up_to_date import REPORT, SUMMARY
+
+    if json:
+        sys.stdout.write((request.target / REPORT).read_text(encoding="utf-8"))
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    text = (request.cache / SUMMARY).read_text(encoding="utf-8")
+    Console(soft_wrap=True).print(Text.from_ansi(text), highlight=False)
+    sys.stdout.write(f"report: {request.target / 'report.html'}\n")

@@ -1,0 +1,48 @@
+"""`coreml-updatable check FILE...`: what Apple's compiler or a device would hold against a model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from coreml_updatable.checking import Problem
+
+
+def check(
+    files: Annotated[list[Path], typer.Argument(help="One or more .mlmodel files.", show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="Print the problems as JSON.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as problems too.")] = False,
+) -> None:
+    """Judge models by Apple's rules and by what devices do not forgive.
+
+    Exit status 0 when every file is fit for a device, 1 when any has a problem.
+    """
+    from dataclasses import asdict
+
+    from coreml_updatable.checking import check as check_model
+
+    found = {str(file): check_model(file) for file in files}
+    if json:
+        from json import dumps
+
+        report = {file: [asdict(problem) for problem in problems] for file, problems in found.items()}
+        typer.echo(dumps(report, indent=2, ensure_ascii=False))
+    else:
+        for file, problems in found.items():
+            _show(file, problems)
+    bad = any(problem.severity == "error" or strict for problems in found.values() for problem in problems)
+    raise typer.Exit(1 if bad else 0)
+
+
+def _show(file: str, problems: list["Problem"]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False, soft_wrap=True)
+    if not problems:
+        console.print(f"{escape(file)}: [green]no problems[/green]")
+    for problem in problems:
+        color = "red" if problem.severity == "error" else "yellow"
+        text = "".join(character if character.isprintable() else "�" for character in str(problem))
+        console.print(f"{escape(file)}: [{color}]{escape(text)}[/{color}]")

@@ -1,0 +1,1 @@
+"""Rows for a model from files: pictures, folders, arrays, tables."""

@@ -1,0 +1,42 @@
+"""Rows in .npy files, mapped from the disk: nothing is held but the row at hand."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coreml_updatable.cli.rows.features import Features, kind
+from coreml_updatable.errors import DataError
+from coreml_updatable.runtime.pictures import BGR, RGB
+from coreml_updatable.spec.messages import FeatureDescription
+
+
+def array_rows(path: Path, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:
+    """One row, or rows along the first axis, by the rank of the model's one input."""
+    feature = features.the_array(str(path))
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OverflowError, SyntaxError, MemoryError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path}: is no array of numbers ({reason}); save it with numpy.save") from None
+    rank = _rank(feature)
+    if array.ndim == rank:
+        yield str(path), {feature.name: np.array(array)}
+    elif array.ndim == rank + 1:
+        for number, row in enumerate(array):
+            yield f"{path}[{number}]", {feature.name: np.array(row)}
+    else:
+        raise DataError(
+            f"{path}: has the shape {list(array.shape)}, expected {rank} axes for one row of '{feature.name}' or "
+            f"{rank + 1} for many; reshape it"
+        )
+
+
+def _rank(feature: FeatureDescription) -> int:
+    match kind(feature):
+        case "imageType":
+            return 3 if feature.type.imageType.colorSpace in (RGB, BGR) else 2
+        case "multiArrayType":
+            return max(1, len(feature.type.multiArrayType.shape))
+    return 0

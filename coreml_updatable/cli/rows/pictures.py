@@ -1,0 +1,50 @@
+"""A picture file as a model's input: upright, in the model's colours and size."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from coreml_updatable.building.data.photos import MAXIMUM_PIXELS, read_photo, to_pixels
+from coreml_updatable.cli.rows.fit import Fit
+from coreml_updatable.conversion import ImageInput, UInt8Array
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.fitting import scale_to_fit, stretch
+from coreml_updatable.runtime.pictures import BGR, RGB
+from coreml_updatable.spec.messages import FeatureDescription
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}
+
+
+def picture_of(path: Path, feature: FeatureDescription, fit: Fit) -> Image.Image:
+    """The picture at the size that the feature names first, on white; DataError if it can not be read."""
+    image = feature.type.imageType
+    width, height = int(image.width), int(image.height)
+    if not (width > 0 and height > 0 and width * height <= MAXIMUM_PIXELS):
+        raise ModelError(f"model: input '{feature.name}' is a picture of {width}x{height}; export the model again")
+    target = ImageInput(feature.name, width, height, "rgb" if image.colorSpace in (RGB, BGR) else "grayscale")
+    pixels = read_photo(path, target, FITS[fit])
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures in a folder and those below it, by name. Hidden files and other kinds are passed over."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def _whole(picture: Image.Image, target: ImageInput) -> UInt8Array:
+    return to_pixels(scale_to_fit(_flat(picture, target), target.width, target.height), target)
+
+
+def _stretched(picture: Image.Image, target: ImageInput) -> UInt8Array:
+    return to_pixels(stretch(_flat(picture, target), target.width, target.height), target)
+
+
+def _flat(picture: Image.Image, target: ImageInput) -> Image.Image:
+    """In the model's colours at its own size: a palette, or what is transparent, can not be interpolated."""
+    pixels = to_pixels(picture, replace(target, width=picture.width, height=picture.height))
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+FITS = {Fit.CENTRE_CROP: to_pixels, Fit.SCALE_TO_FIT: _whole, Fit.STRETCH: _stretched}

@@ -1,0 +1,55 @@
+"""From what the command line names to rows, each with the name it goes by in answers and errors."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from coreml_updatable.cli.rows.arrays import array_rows
+from coreml_updatable.cli.rows.features import Features, label_of, target_of
+from coreml_updatable.cli.rows.pictures import SUFFIXES, picture_of, pictures_in
+from coreml_updatable.cli.rows.tables import csv_rows, json_rows
+from coreml_updatable.errors import DataError
+from coreml_updatable.spec.messages import Model
+
+TABLES = {".npy": array_rows, ".json": json_rows, ".csv": csv_rows}
+
+
+def sources(path: Path) -> list[Path]:
+    """The files that a path stands for: itself, or the pictures in a folder."""
+    if not path.is_dir():
+        return [path]
+    pictures = pictures_in(path)
+    if not pictures:
+        raise DataError(f"{path}: holds no pictures ({', '.join(sorted(SUFFIXES))}); name another folder")
+    return pictures
+
+
+def rows_of(path: Path, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of one file."""
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise DataError(f"{path}: does not exist; check the path")
+    if suffix in TABLES:
+        yield from TABLES[suffix](path, features)
+    elif suffix in SUFFIXES:
+        feature = features.the_picture(str(path))
+        yield str(path), {feature.name: picture_of(path, feature, features.fit)}
+    else:
+        kinds = ", ".join(sorted({*SUFFIXES, *TABLES}))
+        raise DataError(f"{path}: is of no kind that is read here ({kinds}); convert it")
+
+
+def training_rows(data: Path, model: Model, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a table, or the pictures of class folders with the folders' names as labels."""
+    if not data.is_dir():
+        yield from rows_of(data, features)
+        return
+    target = target_of(model)
+    folders = sorted(path for path in data.iterdir() if path.is_dir() and not path.name.startswith("."))
+    labelled = [(folder, picture) for folder in folders for picture in pictures_in(folder)]
+    if not labelled:
+        raise DataError(f"{data}: holds no folders with pictures; make one folder a label, with its pictures inside")
+    for folder, picture in labelled:
+        label = label_of(target, folder.name, str(folder))
+        for name, row in rows_of(picture, features):
+            yield name, {**row, target.name: label}

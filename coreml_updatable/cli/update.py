@@ -1,0 +1,88 @@
+"""`coreml-updatable update MODEL DATA -o NEW`: learn from rows as MLUpdateTask does."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coreml_updatable.cli.rows.fit import Fit
+
+FLAGS = {
+    "epochs": "epochs",
+    "learning_rate": "learningRate",
+    "mini_batch_size": "miniBatchSize",
+    "momentum": "momentum",
+    "seed": "seed",
+    "shuffle": "shuffle",
+    "neighbors": "numberOfNeighbors",
+}
+
+
+def update(
+    model: Annotated[Path, typer.Argument(help="An updatable .mlmodel file.", show_default=False)],
+    data: Annotated[Path, typer.Argument(help="A folder of class folders, or .json or .csv rows.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("-o", "--output", help="The new model.", show_default=False)] = None,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Replace MODEL by the new model.")] = False,
+    epochs: Annotated[int | None, typer.Option(show_default=False)] = None,
+    learning_rate: Annotated[float | None, typer.Option(show_default=False)] = None,
+    mini_batch_size: Annotated[int | None, typer.Option(show_default=False)] = None,
+    momentum: Annotated[float | None, typer.Option(show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(show_default=False)] = None,
+    shuffle: Annotated[bool | None, typer.Option("--shuffle/--no-shuffle", show_default=False)] = None,
+    neighbors: Annotated[int | None, typer.Option(help="A k-NN's numberOfNeighbors.", show_default=False)] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="Any MLParameterKey: key=value.", show_default=False)
+    ] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="How a device learns: option=variant.", show_default=False)
+    ] = None,
+    fit: Annotated[Fit, typer.Option(help="How pictures of another size are made to fit.")] = Fit.CENTRE_CROP,
+    json: Annotated[bool, typer.Option("--json", help="Print parameters, losses and changes as JSON.")] = False,
+) -> None:
+    """Train MODEL on the rows of DATA and write the personalized model.
+
+    Parameters that are not given are the model's own defaults; values that it does not allow are refused.
+    """
+    given = locals()
+    target = _target(model, out, in_place=in_place)
+    parameters = {key: given[flag] for flag, key in FLAGS.items() if given[flag] is not None}
+    parameters.update(_parameter(text) for text in parameter or [])
+    from coreml_updatable.cli.learnt import learn
+    from coreml_updatable.cli.variants import chosen
+
+    variants = chosen(variant or [])
+    learnt = learn(model, data, fit, parameters, variants, quiet=json)
+    learnt.context.write(target)
+    if json:
+        from json import dumps
+
+        sys.stdout.write(dumps({"model": str(target), **learnt.as_json()}, indent=1, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(f"{target}: {learnt}\n")
+
+
+def _target(model: Path, out: Path | None, *, in_place: bool) -> Path:
+    if (out is None) == (not in_place):
+        raise typer.BadParameter("name the new model with -o NEW, or replace MODEL with --in-place")
+    if out is None:
+        return model
+    if out.resolve() == model.resolve():
+        raise typer.BadParameter(f"-o {out} is MODEL itself; name another file, or say --in-place")
+    if out.is_dir():
+        raise typer.BadParameter(f"-o {out} is a folder; name a file in it")
+    return out
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    key, _, value = text.partition("=")
+    if not key or not value:
+        raise typer.BadParameter(f"--parameter {text}: expected key=value, such as learningRate=0.01")
+    words: Mapping[str, Any] = {"true": True, "false": False}
+    if value.lower() in words:
+        return key, words[value.lower()]
+    try:
+        return key, float(value) if set(value) & set(".eEnN") else int(value)
+    except ValueError:
+        raise typer.BadParameter(f"--parameter {text}: '{value}' is neither a number nor true or false") from None

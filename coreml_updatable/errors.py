@@ -1,0 +1,29 @@
+"""The errors a user can cause and mend: one sentence each, no traceback at the command line."""
+
+
+class UserError(Exception):
+    """Something outside the program is wrong. The message says where, what was found, what was expected, what to do."""
+
+    exit_status = 1
+
+
+class ModelError(UserError):
+    """A Core ML model can not be read, run, marked or updated."""
+
+
+class RecipeError(UserError):
+    """A recipe, or what the command line says of it, holds a wrong, misspelt or impossible field."""
+
+    exit_status = 2
+
+
+class DataError(UserError):
+    """Pictures or other rows can not be used."""
+
+
+class SourceError(UserError):
+    """A source model (module, weights, architecture) can not be loaded or converted."""
+
+
+class BuildError(UserError):
+    """A build can not run or can not write what it made."""

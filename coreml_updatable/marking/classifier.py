@@ -1,0 +1,95 @@
+"""Turning a plain network into a classifier: labels, a label output and a dictionary of probabilities."""
+
+from collections.abc import Sequence
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.marking.features import rename_features
+from coreml_updatable.marking.tail import answer_blob
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.shapes import blob_shapes, element_count
+
+_NETWORK_FIELDS = ("layers", "preprocessing")
+Labels = Sequence[str] | Sequence[int]
+
+
+def as_classifier(model: Model, labels: Labels, *, label: str | None = None, probabilities: str | None = None) -> Model:
+    """The same network as a ``neuralNetworkClassifier`` with ``labels`` in the order of its outputs.
+
+    A plain network gets the outputs ``label`` (string or 64-bit integer) and ``probabilities`` (a dictionary), called
+    ``label`` and ``labelProbability`` unless named; a classifier keeps the names it has unless named.
+    Raises ModelError when the number of labels is not that of the outputs.
+    """
+    _check_labels(labels)
+    blob = answer_blob(model)
+    _check_count(model, blob, labels)
+    made = Model_pb2.Model()
+    made.CopyFrom(model)
+    if model.WhichOneof("Type") != "neuralNetworkClassifier":
+        _move_network(model, made)
+        _write_outputs(made, label or "label", probabilities or "labelProbability", labels)
+    else:
+        made = _renamed(made, label, probabilities)
+        blob = answer_blob(made)
+    classifier = made.neuralNetworkClassifier
+    classifier.labelProbabilityLayerName = blob
+    if isinstance(labels[0], str):
+        classifier.stringClassLabels.vector[:] = list(labels)
+    else:
+        classifier.int64ClassLabels.vector[:] = list(labels)
+    return made
+
+
+def _renamed(model: Model, label: str | None, probabilities: str | None) -> Model:
+    description = model.description
+    wanted = {description.predictedFeatureName: label, description.predictedProbabilitiesName: probabilities}
+    return rename_features(model, {str(old): new for old, new in wanted.items() if old and new})
+
+
+def _move_network(model: Model, made: Model) -> None:
+    network, classifier = network_of(model), made.neuralNetworkClassifier
+    classifier.Clear()
+    for name in _NETWORK_FIELDS:
+        getattr(classifier, name).extend(getattr(network, name))
+    classifier.arrayInputShapeMapping = network.arrayInputShapeMapping
+    classifier.imageInputShapeMapping = network.imageInputShapeMapping
+
+
+def _write_outputs(made: Model, label: str, probabilities: str, labels: Labels) -> None:
+    description = made.description
+    del description.output[:]
+    del description.trainingInput[:]
+    made.isUpdatable = False
+    answer = description.output.add(name=label)
+    spread = description.output.add(name=probabilities)
+    if isinstance(labels[0], str):
+        answer.type.stringType.CopyFrom(FeatureTypes_pb2.StringFeatureType())
+        spread.type.dictionaryType.stringKeyType.CopyFrom(FeatureTypes_pb2.StringFeatureType())
+    else:
+        answer.type.int64Type.CopyFrom(FeatureTypes_pb2.Int64FeatureType())
+        spread.type.dictionaryType.int64KeyType.CopyFrom(FeatureTypes_pb2.Int64FeatureType())
+    description.predictedFeatureName = label
+    description.predictedProbabilitiesName = probabilities
+
+
+def _check_labels(labels: Labels) -> None:
+    if isinstance(labels, str) or len(labels) < 2:
+        raise ModelError(f"labels: found {labels!r}, expected at least two; give the label of every output")
+    if (
+        len({type(label) for label in labels}) != 1
+        or not isinstance(labels[0], str | int)
+        or isinstance(labels[0], bool)
+    ):
+        raise ModelError("labels: found different kinds, expected all strings or all whole numbers; make them one kind")
+    if len(set(labels)) != len(labels):
+        twice = next(label for label in labels if list(labels).count(label) > 1)
+        raise ModelError(f"labels: {twice!r} stands there twice, expected each once; remove one")
+
+
+def _check_count(model: Model, blob: str, labels: Labels) -> None:
+    shape = blob_shapes(model).get(blob)
+    count = element_count(shape) if shape is not None else None
+    if count is not None and count != len(labels):
+        raise ModelError(
+            f"labels: {len(labels)} for a network with {count} outputs, expected one each; give {count} labels"
+        )

@@ -1,0 +1,128 @@
+"""The frozen front of a classifier as a model of its own: picture in, embedding out."""
+
+from collections.abc import Sequence
+from itertools import takewhile
+from math import prod
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.marking.building_blocks import global_average_pooling, reshape_static
+from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION, drop_date
+from coreml_updatable.marking.names import name_layers
+from coreml_updatable.marking.path import MARKABLE, gradient_path, softmax_of
+from coreml_updatable.marking.repair import repair_tail
+from coreml_updatable.spec.features import the_input
+from coreml_updatable.spec.graph import layer_kind, needed_layers, place
+from coreml_updatable.spec.messages import (
+    FeatureTypes_pb2,
+    Model,
+    Model_pb2,
+    NeuralNetwork,
+    NeuralNetwork_pb2,
+    NeuralNetworkLayer,
+)
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.shapes import blob_shapes, input_shape
+from coreml_updatable.spec.weight_fields import weight_fields
+
+EMBEDDING = "embedding"
+
+
+def extractor(model: Model, *, embedding: str = EMBEDDING) -> Model:
+    """The layers of the classifier ``model`` before its head, as a ``neuralNetwork`` that answers ``embedding``.
+
+    The head is the last innerProduct or convolution before the softmax; innerProducts in a row are one linear map, so
+    it then begins with the first of them. What it reads becomes a float32 array of rank 1
+    and shape [D], the only rank that a nearest-neighbours classifier takes without harm; where that is still a map with
+    height and width, it is averaged over them first. Raises ModelError when there is no head or several inputs.
+    """
+    repaired = name_layers(repair_tail(model)[0])
+    network = network_of(repaired)
+    head = _head(network, softmax_of(network, repaired))
+    source = str(head.input[0])
+    made = Model_pb2.Model()
+    made.specificationVersion = max(LOWEST_SPECIFICATION_VERSION, model.specificationVersion)
+    made.description.input.add().CopyFrom(the_input(model))
+    made.description.metadata.CopyFrom(model.description.metadata)
+    made.description.metadata.ClearField("shortDescription")  # it tells of the whole classifier
+    drop_date(made)
+    front = made.neuralNetwork
+    front.arrayInputShapeMapping = network.arrayInputShapeMapping
+    front.imageInputShapeMapping = network.imageInputShapeMapping
+    front.preprocessing.extend(network.preprocessing)
+    front.layers.extend(network.layers[number] for number in needed_layers(network.layers, [source]))
+    _freeze(front)
+    _keep_exact_arrays(made, front)
+    _end_at_rank_1(made, front, head, blob_shapes(repaired).get(source), embedding)
+    return made
+
+
+def embedding_length(extractor: Model) -> int:
+    """D, the length of the embedding of an extractor."""
+    return int(extractor.description.output[0].type.multiArrayType.shape[0])
+
+
+def _head(network: NeuralNetwork, softmax: int) -> NeuralNetworkLayer:
+    layers = [network.layers[number] for number in gradient_path(network, softmax)]
+    for at, layer in enumerate(layers):
+        if layer_kind(layer) in MARKABLE:
+            return _first_in_a_row(layers[at:])
+    where = place(softmax, network.layers[softmax])
+    raise ModelError(f"{where}: no innerProduct or convolution before it, expected the head there; use a classifier")
+
+
+def _first_in_a_row(layers: Sequence[NeuralNetworkLayer]) -> NeuralNetworkLayer:
+    """The furthest innerProduct that ``layers``, from the answer backwards, begin with; else the first layer."""
+    row = list(takewhile(lambda layer: layer_kind(layer) == "innerProduct", layers))
+    return row[-1] if row else layers[0]
+
+
+def _freeze(network: NeuralNetwork) -> None:
+    for layer in network.layers:
+        layer.isUpdatable = False
+        for _, weights in weight_fields(layer):
+            if weights.isUpdatable:
+                weights.isUpdatable = False
+
+
+def _keep_exact_arrays(model: Model, network: NeuralNetwork) -> None:
+    """Layers newer than specification 3 need the exact mapping; the input is then reshaped as the old mapping did."""
+    feature = model.description.input[0]
+    exact = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
+    if feature.type.WhichOneof("Type") != "multiArrayType" or network.arrayInputShapeMapping == exact:
+        network.arrayInputShapeMapping = exact
+        return
+    shape = input_shape(feature, network)
+    if shape is None or None in shape:
+        raise ModelError(f"input {str(feature.name)!r}: has no fixed shape, expected one; export with a fixed shape")
+    network.arrayInputShapeMapping = exact
+    name, blob = str(feature.name), f"{feature.name}_rank5"
+    for layer in network.layers:
+        layer.input[:] = [blob if read == name else read for read in layer.input]
+    layers = [reshape_static("input_rank5", name, blob, [length or 1 for length in shape]), *network.layers]
+    del network.layers[:]
+    network.layers.extend(layers)
+
+
+def _end_at_rank_1(
+    model: Model,
+    network: NeuralNetwork,
+    head: NeuralNetworkLayer,
+    shape: tuple[int | None, ...] | None,
+    embedding: str,
+) -> None:
+    source = str(head.input[0])
+    if any(embedding in (*layer.input, *layer.output) for layer in network.layers):
+        raise ModelError(f"embedding: a blob is called {embedding!r} already, expected a new name; choose another")
+    if not network.layers:
+        source = str(model.description.input[0].name)
+    if layer_kind(head) == "innerProduct":
+        length = int(head.innerProduct.inputChannels)
+    else:
+        length = int(head.convolution.kernelChannels) * max(1, int(head.convolution.nGroups))
+        if shape is None or None in shape or prod(n for n in shape[-2:] if n is not None) != 1:
+            network.layers.append(global_average_pooling("embedding_pool", source, "embedding_pool"))
+            source = "embedding_pool"
+    network.layers.append(reshape_static(embedding, source, embedding, [length]))
+    output = model.description.output.add(name=embedding, shortDescription="What the network sees, as numbers.")
+    output.type.multiArrayType.shape.append(length)
+    output.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32

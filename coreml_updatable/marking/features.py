@@ -1,0 +1,102 @@
+"""Renaming and describing the features of a model, its members included."""
+
+from collections.abc import Mapping
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.marking.names import rename_blobs
+from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
+
+
+def rename_features(model: Model, names: Mapping[str, str]) -> Model:
+    """``model`` with features renamed, old name -> new name, in inputs, outputs, training inputs and pipeline members.
+
+    Raises ModelError for a feature that is not there and for a new name that is taken.
+    """
+    description = model.description
+    known = {str(f.name) for f in (*description.input, *description.output, *description.trainingInput)}
+    for old, new in names.items():
+        if old not in known:
+            raise ModelError(f"features: the model has no {old!r}, expected one of {sorted(known)}; check the name")
+        if not new or (new != old and new in known and new not in names):
+            raise ModelError(
+                f"features: {old!r} can not become {new!r}, that name is {'taken' if new else 'empty'}; choose another"
+            )
+    renamed = Model_pb2.Model()
+    renamed.CopyFrom(model)
+    _rename(renamed, {old: new for old, new in names.items() if old != new})
+    return renamed
+
+
+def _rename(model: Model, names: Mapping[str, str]) -> None:
+    description = model.description
+    for feature in (*description.input, *description.output, *description.trainingInput):
+        feature.name = names.get(feature.name, feature.name)
+    description.predictedFeatureName = names.get(description.predictedFeatureName, description.predictedFeatureName)
+    description.predictedProbabilitiesName = names.get(
+        description.predictedProbabilitiesName, description.predictedProbabilitiesName
+    )
+    if is_network(model):
+        _rename_in_network(model, names)
+    elif is_pipeline(model):
+        for member in pipeline_of(model).models:
+            _rename(member, names)
+
+
+def _rename_in_network(model: Model, names: Mapping[str, str]) -> None:
+    network = network_of(model)
+    blobs = {str(blob) for layer in network.layers for blob in (*layer.input, *layer.output)}
+    free = dict(names)
+    for old, new in names.items():
+        if new in blobs and new not in names:  # an inner blob has the name: it moves aside
+            aside = f"{new}_blob"
+            while aside in blobs:
+                aside += "_"
+            free[new] = aside
+            blobs.add(aside)
+        blobs.add(old)
+    rename_blobs(network, free)
+
+
+def describe(
+    model: Model,
+    *,
+    features: Mapping[str, str] | None = None,
+    description: str | None = None,
+    author: str | None = None,
+    license: str | None = None,
+    version: str | None = None,
+    user_defined: Mapping[str, str] | None = None,
+) -> Model:
+    """``model`` with a short description for each feature named, and metadata; what is not given stays as it was.
+
+    ``features`` maps names to descriptions; one text serves the input or output and the training input of that name.
+    Raises ModelError for a feature that is not there.
+    """
+    described = Model_pb2.Model()
+    described.CopyFrom(model)
+    _describe_features(described, features or {})
+    metadata = described.description.metadata
+    for name, text in (
+        ("shortDescription", description),
+        ("author", author),
+        ("license", license),
+        ("versionString", version),
+    ):
+        if text is not None:
+            setattr(metadata, name, text)
+    for key in sorted(user_defined or {}):
+        metadata.userDefined[key] = (user_defined or {})[key]
+    return described
+
+
+def _describe_features(model: Model, texts: Mapping[str, str]) -> None:
+    description = model.description
+    described = [*description.input, *description.output, *description.trainingInput]
+    known = {str(feature.name) for feature in described}
+    for name in texts:
+        if name not in known:
+            raise ModelError(f"features: the model has no {name!r}, expected one of {sorted(known)}; check the name")
+    for feature in described:
+        if feature.name in texts:
+            feature.shortDescription = texts[feature.name]

@@ -1,0 +1,110 @@
+"""Marking: which layers train, with which loss and parameters, and what the app hands over for it."""
+
+from collections.abc import Sequence
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.marking.classifier import Labels, as_classifier
+from coreml_updatable.marking.names import layer_numbers, name_layers
+from coreml_updatable.marking.parameters import update_parameters
+from coreml_updatable.marking.path import MARKABLE, check_path, last_trainable, softmax_of
+from coreml_updatable.marking.repair import repair_tail
+from coreml_updatable.marking.settings import UpdateSettings
+from coreml_updatable.marking.tail import answer_blob
+from coreml_updatable.marking.widening import widen_halves, widen_layer
+from coreml_updatable.spec.features import feature_named
+from coreml_updatable.spec.graph import layer_kind, place
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, NeuralNetwork
+from coreml_updatable.spec.network import network_of
+
+_DATE = "com.github.apple.coremltools.conversion_date"
+LOWEST_SPECIFICATION_VERSION = 4  # the first that knows updatable models
+
+
+def mark(
+    model: Model,
+    settings: UpdateSettings,
+    *,
+    layers: Sequence[str] | None = None,
+    last: int = 1,
+    labels: Labels | None = None,
+    label: str | None = None,
+    probabilities: str | None = None,
+) -> Model:
+    """A new, updatable model: tail repaired, layers named and marked, categorical cross entropy, training inputs.
+
+    ``layers`` names the layers to train (as called in ``model`` or after naming); else the ``last`` ones before the
+    softmax. ``labels`` make a plain network a classifier; ``label`` and ``probabilities`` name its outputs. Without
+    labels a plain network trains against an int32 target called ``<output>_true``. Marking a marked model replaces its
+    marks and parameters: marking twice gives the same bytes as marking once. Raises ModelError with the reason.
+    """
+    if labels is None and model.WhichOneof("Type") == "neuralNetworkRegressor":
+        raise ModelError("model: is a regressor, expected a classifier for categorical cross entropy; give labels")
+    made = as_classifier(model, labels, label=label, probabilities=probabilities) if labels is not None else model
+    made, _ = repair_tail(made)
+    drop_date(made)
+    before = [str(layer.name) for layer in network_of(made).layers]
+    made = name_layers(made)
+    network = network_of(made)
+    softmax = softmax_of(network, made)
+    names = [str(layer.name) for layer in network.layers]
+    if layers is not None:
+        renamed = dict(zip(before, names, strict=True))
+        numbers = layer_numbers(network, [renamed.get(name, name) for name in layers])
+    else:
+        numbers = last_trainable(network, softmax, last)
+    check_path(network, softmax, numbers)
+    _mark_layers(network, numbers)
+    _write_update(made, network, softmax, settings)
+    made.isUpdatable = True
+    made.specificationVersion = max(made.specificationVersion, LOWEST_SPECIFICATION_VERSION)
+    return made
+
+
+def _mark_layers(network: NeuralNetwork, numbers: Sequence[int]) -> None:
+    for number, layer in enumerate(network.layers):
+        layer.isUpdatable = number in numbers
+        kind = layer_kind(layer)
+        if kind not in MARKABLE:
+            continue
+        params = getattr(layer, kind)
+        params.weights.isUpdatable = number in numbers
+        params.bias.isUpdatable = number in numbers and params.hasBias
+        if number in numbers:
+            widen_layer(layer, place(number, layer))
+    widen_halves(network)
+
+
+def _write_update(model: Model, network: NeuralNetwork, softmax: int, settings: UpdateSettings) -> None:
+    description = model.description
+    network.updateParams.CopyFrom(update_parameters(settings))
+    source = str(network.layers[softmax].output[0])
+    classifies = model.WhichOneof("Type") == "neuralNetworkClassifier"
+    target = str(description.predictedFeatureName) if classifies else f"{answer_blob(model)}_true"
+    loss = network.updateParams.lossLayers.add(name=_loss_name(network))
+    loss.categoricalCrossEntropyLossLayer.input = source
+    loss.categoricalCrossEntropyLossLayer.target = target
+    kept = {str(feature.name): str(feature.shortDescription) for feature in description.trainingInput}
+    del description.trainingInput[:]
+    description.trainingInput.extend(description.input)
+    answer = feature_named(description.output, target)
+    if answer is not None:
+        description.trainingInput.add().CopyFrom(answer)
+    else:
+        truth = description.trainingInput.add(name=target).type.multiArrayType
+        truth.shape.append(1)
+        truth.dataType = FeatureTypes_pb2.ArrayFeatureType.INT32
+    for feature in description.trainingInput:
+        feature.shortDescription = kept.get(str(feature.name)) or feature.shortDescription
+
+
+def drop_date(model: Model) -> None:
+    """Take out the day of conversion, the one thing in a file that changes although nothing has changed."""
+    if _DATE in model.description.metadata.userDefined:
+        del model.description.metadata.userDefined[_DATE]
+
+
+def _loss_name(network: NeuralNetwork) -> str:
+    taken, name = {str(layer.name) for layer in network.layers}, "loss"
+    while name in taken:
+        name += "_"
+    return name

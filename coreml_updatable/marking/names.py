@@ -1,0 +1,137 @@
+"""Readable names: ``conv1``, ``relu1``, ``pool``, ``fc`` in place of the numbers a tracer leaves.
+
+A blob is called like the layer that writes it. Features (inputs and outputs) keep their names.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.spec.graph import layer_kind
+from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetwork, NeuralNetworkLayer
+from coreml_updatable.spec.network import network_of
+
+_TRACER = re.compile(
+    r"|\d.*|(input|x|var|op|linear|transpose|out|hidden_states)([._]\d+)*|.*[._]\d+(_\w+)?|.*_(rank4|logits)"
+)
+_SHORT = {
+    "convolution": "conv",
+    "pooling": "pool",
+    "innerProduct": "fc",
+    "batchedMatmul": "matmul",
+    "reshapeStatic": "reshape",
+    "softmaxND": "softmax",
+    "addBroadcastable": "add",
+    "multiplyBroadcastable": "multiply",
+    "subtractBroadcastable": "subtract",
+    "divideBroadcastable": "divide",
+    "layerNormalization": "layernorm",
+    "concatND": "concat",
+    "splitND": "split",
+    "loadConstantND": "constant",
+    "uniDirectionalLSTM": "lstm",
+}
+_INNER_BLOBS = ("branch", "loop", "custom")  # these name blobs outside the wires
+
+
+def has_tracer_names(network: NeuralNetwork) -> bool:
+    """Whether any layer is called like a tracer's temporary, or like nothing, or like another layer."""
+    names = [str(layer.name) for layer in network.layers]
+    return len(set(names)) < len(names) or any(_TRACER.fullmatch(name) for name in names)
+
+
+def readable_names(layers: list[NeuralNetworkLayer]) -> list[str]:
+    """A name for every layer: the kind in short, numbered from 1 where there are several of it."""
+    bases = [_base(layer) for layer in layers]
+    total, seen = Counter(bases), Counter[str]()
+    names = []
+    for base in bases:
+        seen[base] += 1
+        names.append(f"{base}{seen[base]}" if total[base] > 1 else base)
+    return names
+
+
+def name_layers(model: Model) -> Model:
+    """``model`` with readable layer and blob names, if a tracer named its layers; else as it is.
+
+    The same network always gets the same names, and naming twice changes nothing.
+    """
+    named = Model_pb2.Model()
+    named.CopyFrom(model)
+    network = network_of(named)
+    if not has_tracer_names(network):
+        return named
+    names = readable_names(list(network.layers))
+    features = {str(f.name) for f in (*named.description.input, *named.description.output)}
+    blobs = {} if _names_blobs_elsewhere(network) else _blob_names(network, names, features)
+    for layer, name in zip(network.layers, names, strict=True):
+        layer.name = name
+    rename_blobs(network, blobs)
+    return named
+
+
+def rename_blobs(network: NeuralNetwork, names: Mapping[str, str]) -> None:
+    """Rename blobs in place, wherever the network speaks of them."""
+    for layer in network.layers:
+        layer.input[:] = [names.get(blob, blob) for blob in layer.input]
+        layer.output[:] = [names.get(blob, blob) for blob in layer.output]
+    for loss in network.updateParams.lossLayers:
+        kind = loss.WhichOneof("LossLayerType")
+        if kind is not None:
+            inner = getattr(loss, kind)
+            inner.input = names.get(inner.input, inner.input)
+            inner.target = names.get(inner.target, inner.target)
+    for preprocessing in network.preprocessing:
+        preprocessing.featureName = names.get(preprocessing.featureName, preprocessing.featureName)
+    if network.DESCRIPTOR.name == "NeuralNetworkClassifier":
+        network.labelProbabilityLayerName = names.get(
+            network.labelProbabilityLayerName, network.labelProbabilityLayerName
+        )
+
+
+def layer_numbers(network: NeuralNetwork, names: list[str]) -> list[int]:
+    """Numbers of the layers called ``names``; a ModelError names the first that is not there."""
+    known = {str(layer.name): number for number, layer in enumerate(network.layers)}
+    missing = [name for name in names if name not in known]
+    if missing:
+        listed = ", ".join(sorted(known)[:20])
+        raise ModelError(f"layers: the network has no layer {missing[0]!r}; expected names out of {listed}")
+    return [known[name] for name in names]
+
+
+def _base(layer: NeuralNetworkLayer) -> str:
+    kind = layer_kind(layer)
+    if kind == "activation":
+        return str(layer.activation.WhichOneof("NonlinearityType") or kind).lower()
+    if kind == "convolution" and layer.convolution.isDeconvolution:
+        return "deconv"
+    return _SHORT.get(kind, kind.lower() or "layer")
+
+
+def _names_blobs_elsewhere(network: NeuralNetwork) -> bool:
+    return any(layer_kind(layer) in _INNER_BLOBS for layer in network.layers)
+
+
+def _blob_names(network: NeuralNetwork, layer_names: list[str], features: set[str]) -> dict[str, str]:
+    """Old blob -> new blob. The dictionary of a classifier is no blob, but its name is left to it all the same."""
+    blobs: dict[str, str] = {}
+    taken = set(features)
+    kept = (
+        features if network.DESCRIPTOR.name != "NeuralNetworkClassifier" else features - _unwritten(network, features)
+    )
+    for layer, name in zip(network.layers, layer_names, strict=True):
+        for number, blob in enumerate(layer.output):
+            if blob in kept or blob in blobs:
+                continue
+            wanted = name if len(layer.output) == 1 else f"{name}_{number + 1}"
+            while wanted in taken:
+                wanted += "_out"
+            taken.add(wanted)
+            blobs[str(blob)] = wanted
+    return blobs
+
+
+def _unwritten(network: NeuralNetwork, features: set[str]) -> set[str]:
+    """The one feature that is a dictionary of the probabilities blob: that blob may be renamed."""
+    return {str(network.labelProbabilityLayerName)} & features

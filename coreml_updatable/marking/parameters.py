@@ -1,0 +1,70 @@
+"""Settings into the format's update parameters; whatever stood there before is replaced."""
+
+from math import isfinite
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
+from coreml_updatable.spec.messages import Model, NeuralNetwork_pb2
+
+
+def update_parameters(settings: UpdateSettings) -> Model:
+    """``NetworkUpdateParameters`` without a loss layer. Raises ModelError for a default outside its range or set."""
+    made = NeuralNetwork_pb2.NetworkUpdateParameters()
+    optimizer = settings.optimizer
+    if isinstance(optimizer, SGD):
+        sgd = made.optimizer.sgdOptimizer
+        write_double(sgd.learningRate, optimizer.learning_rate, "learningRate")
+        write_int64(sgd.miniBatchSize, optimizer.mini_batch_size, "miniBatchSize", lowest=1)
+        write_double(sgd.momentum, optimizer.momentum, "momentum")
+    else:
+        adam = made.optimizer.adamOptimizer
+        write_double(adam.learningRate, optimizer.learning_rate, "learningRate")
+        write_int64(adam.miniBatchSize, optimizer.mini_batch_size, "miniBatchSize", lowest=1)
+        write_double(adam.beta1, optimizer.beta1, "beta1")
+        write_double(adam.beta2, optimizer.beta2, "beta2")
+        write_double(adam.eps, optimizer.eps, "eps")
+    write_int64(made.epochs, settings.epochs, "epochs", lowest=1)
+    made.shuffle.defaultValue = settings.shuffle
+    if settings.seed is not None:
+        made.seed.defaultValue = settings.seed
+    return made
+
+
+def write_int64(message: Model, parameter: Int64Parameter, name: str, *, lowest: int) -> None:
+    """Fill an ``Int64Parameter`` message; ``lowest`` is the smallest value the format allows for this one."""
+    message.Clear()
+    if parameter.range is not None and parameter.allowed is not None:
+        raise ModelError(f"{name}: has a range and a set, expected one of them; the format holds only one")
+    allowed = sorted(set(parameter.allowed)) if parameter.allowed is not None else None
+    for value in (parameter.default, *(parameter.range or ()), *(allowed or ())):
+        if value < lowest:
+            raise ModelError(f"{name}: allows {value}, expected whole numbers from {lowest} up; leave it out")
+    if allowed is not None and parameter.default not in allowed:
+        raise ModelError(
+            f"{name}: the default {parameter.default} is not in the set {allowed}; add it or change the default"
+        )
+    _check_range(parameter.default, parameter.range, name)
+    message.defaultValue = parameter.default
+    if parameter.range is not None:
+        message.range.minValue, message.range.maxValue = parameter.range
+    if allowed is not None:
+        message.set.values.extend(allowed)
+
+
+def write_double(message: Model, parameter: DoubleParameter, name: str) -> None:
+    """Fill a ``DoubleParameter`` message."""
+    message.Clear()
+    if not all(isfinite(value) for value in (parameter.default, *(parameter.range or ()))):
+        raise ModelError(f"{name}: is not a finite number, expected one; write a number")
+    _check_range(parameter.default, parameter.range, name)
+    message.defaultValue = parameter.default
+    if parameter.range is not None:
+        message.range.minValue, message.range.maxValue = parameter.range
+
+
+def _check_range(default: float, limits: tuple[float, float] | None, name: str) -> None:
+    if limits is not None and not limits[0] <= default <= limits[1]:
+        raise ModelError(
+            f"{name}: the default {default} is outside its range {limits[0]} to {limits[1]}; "
+            "widen the range or change the default"
+        )

@@ -1,0 +1,247 @@
+"""Repairing the tail: the same answer, computed by layers through which Core ML can train."""
+
+from dataclasses import dataclass, field
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.marking.building_blocks import (
+    as_inner_product,
+    copied,
+    drop_rank_hints,
+    flatten,
+    global_average_pooling,
+    reshape_static,
+    softmax,
+)
+from coreml_updatable.marking.tail import RESHAPES, SOFTMAXES, SPATIAL_RANKS, Tail, channels_of, find_tail
+from coreml_updatable.spec.graph import layer_kind, place
+from coreml_updatable.spec.layer_shapes import Shape, layer_shape
+from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetworkLayer
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.shapes import blob_shapes, element_count
+
+
+def repair_tail(model: Model) -> tuple[Model, list[str]]:
+    """The classifier ``model`` with its tail at rank 4 and a ``softmax`` at its end, and what was done, one line each.
+
+    ``reshapeStatic``, ``squeeze`` and the like become ``flatten`` (channel first) or, where the data is no picture, a
+    ``reshapeStatic`` to [1, C, 1, 1]; ``softmaxND`` becomes ``softmax``; logits get a ``softmax``; a mean over height
+    and width becomes average pooling; a ``batchedMatmul`` with weights becomes an ``innerProduct``. Probabilities stay
+    the same, and so does the shape of a plain network's output. A second repair does nothing.
+    Raises ModelError when the answer can not be that of a softmax.
+    """
+    repaired = Model_pb2.Model()
+    repaired.CopyFrom(model)
+    tail = find_tail(repaired)
+    layers = network_of(repaired).layers
+    work = _Repair(repaired, tail, blob_shapes(repaired))
+    replaced = {number: work.rewrite(number, layers[number]) for number in tail.layers}
+    replaced = _with_end(work, replaced)
+    if not work.notes:
+        return repaired, []
+    rewritten = [new for number, layer in enumerate(layers) for new in replaced.get(number, [layer])]
+    kept = [copied(layer) for layer in rewritten]
+    del layers[:]
+    layers.extend(kept)
+    drop_rank_hints(layers, {blob for number in replaced for new in replaced[number] for blob in new.output})
+    return repaired, work.notes
+
+
+@dataclass
+class _Repair:
+    """Where the walk along the tail stands: the blob that holds the data now, and its shape."""
+
+    model: Model
+    tail: Tail
+    shapes: dict[str, Shape]
+    blob: str = ""
+    shape: Shape | None = None
+    notes: list[str] = field(default_factory=list)
+    after_softmax: bool = False
+    flat: bool = False  # a flatten was written, nothing but vectors comes after it
+
+    def __post_init__(self) -> None:
+        self.blob, self.shape = self.tail.source, self.shapes.get(self.tail.source)
+
+    def rewrite(self, number: int, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
+        """The layers that stand in for ``layer``; none where the data already has the shape it would give."""
+        kind, where = layer_kind(layer), place(number, layer)
+        if self.after_softmax:
+            return self._behind_softmax(kind, where, layer)
+        if kind in RESHAPES:
+            return self._reshape(where, layer)
+        if kind == "reduceMean" and self._spatial():
+            return self._mean(where, layer)
+        before = [] if self._spatial() else [self._to_rank_4(where, layer)]
+        if kind in SOFTMAXES:
+            self.after_softmax = True
+            return [*before, *self._softmax(where, layer)]
+        if kind == "batchedMatmul":
+            self.notes.append(f"{where}: batchedMatmul with weights became innerProduct, which can be updated")
+            return [*before, self._follow(as_inner_product(layer))]
+        return [*before, self._follow(layer)]
+
+    def _spatial(self) -> bool:
+        return self.shape is not None and len(self.shape) in SPATIAL_RANKS
+
+    def _follow(self, layer: NeuralNetworkLayer) -> NeuralNetworkLayer:
+        """``layer``, reading the data where it now is."""
+        moved = copied(layer)
+        moved.input[:] = [self.blob]
+        self.shape = layer_shape(moved, [self.shape])
+        self.blob = str(moved.output[0])
+        return moved
+
+    def _reshape(self, where: str, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
+        name, result = str(layer.name), str(layer.output[0])
+        if self._spatial():
+            if layer_kind(layer) == "flatten":
+                return [self._follow(layer)]
+            if self.flat and result != self.tail.answer:
+                self.notes.append(f"{where}: {layer_kind(layer)} is gone, the data is flat already")
+                return []
+            self.flat = True
+            self.notes.append(f"{where}: {layer_kind(layer)} became flatten, so that the data keeps its rank")
+            return [self._follow(flatten(name, self.blob, result))]
+        channels = channels_of(self.shapes[result])
+        target = [1, channels, 1, 1]
+        if self.shapes[result] == tuple(target) and layer_kind(layer) == "reshapeStatic":
+            return [self._follow(layer)]
+        self.notes.append(
+            f"{where}: {layer_kind(layer)} now gives [1, {channels}, 1, 1], so that softmax finds the classes"
+        )
+        return [self._follow(reshape_static(name, self.blob, result, target))]
+
+    def _mean(self, where: str, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
+        shape = self.shape or ()
+        if {int(axis) % len(shape) for axis in layer.reduceMean.axes} != {len(shape) - 2, len(shape) - 1}:
+            raise ModelError(
+                f"{where}: a mean over other axes than height and width, expected these two; "
+                "export a network whose head works on [N, C]"
+            )
+        self.notes.append(f"{where}: the mean over height and width became average pooling, which keeps the rank")
+        return [self._follow(global_average_pooling(str(layer.name), self.blob, str(layer.output[0])))]
+
+    def _to_rank_4(self, where: str, layer: NeuralNetworkLayer) -> NeuralNetworkLayer:
+        channels = element_count(self.shape) if self.shape is not None else None
+        expected = _input_channels(layer)
+        if channels is None:
+            channels = expected
+        if channels is None or expected not in (None, channels):
+            found = "unknown" if self.shape is None else str(list(self.shape))
+            raise ModelError(
+                f"{where}: its input has the shape {found}, expected one vector a row; "
+                "export with a fixed input shape and batch size 1"
+            )
+        self.notes.append(f"{where}: its input is reshaped to [1, {channels}, 1, 1], so that softmax finds the classes")
+        name = f"{layer.name}_rank4"
+        added = reshape_static(name, self.blob, f"{layer.output[0]}_rank4", [1, channels, 1, 1])
+        return self._follow(added)
+
+    def _softmax(self, where: str, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
+        if layer_kind(layer) == "softmax":
+            return [self._follow(layer)]
+        before = self.shapes.get(str(layer.input[0]))
+        axis = int(layer.softmaxND.axis)
+        class_axis = (-3, len(before) - 3) if before is not None and len(before) in SPATIAL_RANKS else (-1, 1)
+        if before is not None and len(before) == 1:
+            class_axis = (-1, 0)
+        if axis not in class_axis:
+            raise ModelError(
+                f"{where}: works along axis {axis}, expected the classes on axis {class_axis[1]}; "
+                "export with softmax over them"
+            )
+        self.notes.append(f"{where}: softmaxND became softmax, the only one a loss accepts")
+        return [self._follow(softmax(str(layer.name), self.blob, str(layer.output[0])))]
+
+    def _behind_softmax(self, kind: str, where: str, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
+        if not self._classifies():
+            return [self._follow(layer)]
+        if kind == "unary":
+            self.notes.append(f"{where}: the logarithm is gone, a classifier answers probabilities")
+        else:
+            self.notes.append(f"{where}: {kind} behind the softmax is gone, a classifier's answer has no shape")
+        return []
+
+    def _classifies(self) -> bool:
+        return bool(self.model.WhichOneof("Type") == "neuralNetworkClassifier")
+
+
+def _with_end(work: _Repair, replaced: dict[int, list[NeuralNetworkLayer]]) -> dict[int, list[NeuralNetworkLayer]]:
+    """See to it that the answer's blob holds the softmax, and for a plain network keeps its shape."""
+    tail, model = work.tail, work.model
+    network = network_of(model)
+    _refuse_non_logits(work)
+    last = tail.layers[-1] if tail.layers else _writer(model, tail.answer)
+    end = replaced.setdefault(last, [copied(network.layers[last])])
+    if not work.after_softmax:
+        logits = _free(f"{tail.answer}_logits", network)
+        _rename_output(replaced, work.blob, logits)
+        if not work._spatial():
+            raise ModelError(
+                f"{place(last, network.layers[last])}: the rank of its output is not known, expected 4; "
+                "export with a fixed input shape"
+            )
+        end.append(softmax(_free("softmax", network, names=True), logits, tail.answer))
+        work.blob = tail.answer
+        work.notes.append(f"{place(last, network.layers[last])}: gives logits; a softmax was added behind it")
+    elif work.blob != tail.answer:  # layers behind the softmax were dropped
+        _rename_output(replaced, work.blob, tail.answer)
+    original = work.shapes.get(tail.answer)
+    final = work.shape
+    changed = original is not None and final is not None and len(original) != len(final)
+    if work.notes and changed and not work._classifies() and original is not None and None not in original:
+        probabilities = _free(f"{tail.answer}_rank4", network)
+        _rename_output(replaced, tail.answer, probabilities)
+        lengths = [n for n in original if n is not None]
+        end.append(reshape_static(_free("output_shape", network, names=True), probabilities, tail.answer, lengths))
+    return replaced
+
+
+def _refuse_non_logits(work: _Repair) -> None:
+    layers = network_of(work.model).layers
+    last = layers[_writer(work.model, work.tail.answer)]
+    if work.after_softmax:
+        return
+    if layer_kind(last) == "activation" and last.activation.WhichOneof("NonlinearityType") not in (
+        "linear",
+        "ReLU",
+        "leakyReLU",
+    ):
+        found = last.activation.WhichOneof("NonlinearityType")
+        raise ModelError(f"network: ends in {found}, expected logits or a softmax; export it without the {found}")
+    shape = work.shape
+    if shape is not None and len(shape) in SPATIAL_RANKS and any(n not in (1, None) for n in shape[-2:]):
+        raise ModelError(
+            f"network: answers a map of shape {list(shape)}, expected one number a class; use a classifier"
+        )
+
+
+def _writer(model: Model, blob: str) -> int:
+    layers = network_of(model).layers
+    return next(number for number, layer in enumerate(layers) if blob in layer.output)
+
+
+def _rename_output(replaced: dict[int, list[NeuralNetworkLayer]], old: str, new: str) -> None:
+    for layers in replaced.values():
+        for layer in layers:
+            layer.output[:] = [new if blob == old else blob for blob in layer.output]
+            layer.input[:] = [new if blob == old else blob for blob in layer.input]
+
+
+def _free(wanted: str, network: Model, *, names: bool = False) -> str:
+    """``wanted``, or with a number behind it where it is taken."""
+    layers = network.layers
+    taken = {str(x.name) for x in layers} if names else {str(b) for x in layers for b in (*x.input, *x.output)}
+    number, name = 1, wanted
+    while name in taken:
+        number, name = number + 1, f"{wanted}{number + 1}"
+    return name
+
+
+def _input_channels(layer: NeuralNetworkLayer) -> int | None:
+    match layer_kind(layer):
+        case "innerProduct":
+            return int(layer.innerProduct.inputChannels)
+        case "batchedMatmul":
+            return int(layer.batchedMatmul.weightMatrixFirstDimension)
+    return None

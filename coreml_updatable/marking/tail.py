@@ -1,0 +1,101 @@
+"""The tail of a network: the layers between its picture-shaped data and its answer, one after the other.
+
+    features -> (flatten, reshape, squeeze ...) -> innerProduct -> activation -> innerProduct -> softmax -> answer
+
+Converters write it at rank 2 and with ``softmaxND``; an update needs rank 4 and ``softmax``.
+"""
+
+from dataclasses import dataclass
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.spec.graph import consumers, layer_kind, place, producers
+from coreml_updatable.spec.layer_shapes import Shape
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.shapes import blob_shapes
+
+RESHAPES = ("reshapeStatic", "flatten", "flattenTo2D", "squeeze", "expandDims", "rankPreservingReshape", "reshape")
+SOFTMAXES = ("softmax", "softmaxND")
+_DENSE = ("innerProduct", "batchedMatmul")
+_ELEMENTWISE = ("activation", "clip")  # the same at any rank; PReLU is told apart below
+SPATIAL_RANKS = (4, 5)
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Numbers of the layers, first to last; which of them is the softmax, if any."""
+
+    layers: tuple[int, ...]
+    softmax: int | None
+    source: str  # the blob on which the first of them works
+    answer: str  # the blob with probabilities or logits
+
+
+def answer_blob(model: Model) -> str:
+    """The blob with the answer: a classifier's probabilities, else the one output of the network."""
+    network = network_of(model)
+    written = producers(network.layers)
+    if model.WhichOneof("Type") == "neuralNetworkClassifier":
+        for name in (network.labelProbabilityLayerName, model.description.predictedProbabilitiesName):
+            if name in written:
+                return str(name)
+        if network.layers and network.layers[-1].output:
+            return str(network.layers[-1].output[0])
+    outputs = [str(feature.name) for feature in model.description.output if feature.name in written]
+    if len(outputs) != 1:
+        names = ", ".join(map(repr, outputs)) or "none"
+        raise ModelError(
+            f"network: {len(outputs)} of its outputs come from layers ({names}), expected one; keep only the answer"
+        )
+    return outputs[0]
+
+
+def find_tail(model: Model) -> Tail:
+    """Walk back from the answer until a layer that works on pictures, joins branches or is shared."""
+    layers = network_of(model).layers
+    written, read = producers(layers), consumers(layers)
+    shapes = blob_shapes(model)
+    shown = {str(feature.name) for feature in model.description.output}
+    blob = answer = answer_blob(model)
+    chain: list[int] = []
+    softmax: int | None = None
+    while blob in written:
+        number = written[blob]
+        if chain and (len(read.get(blob, [])) > 1 or blob in shown):
+            break  # somebody else needs this blob as it is
+        layer = layers[number]
+        if not _belongs(layer_kind(layer), layer, shapes.get(blob), above_softmax=softmax is None):
+            break
+        if layer_kind(layer) == "reduceMean" and len(shapes.get(str(layer.input[0])) or ()) not in SPATIAL_RANKS:
+            break  # the mean over a sequence of vectors, which comes from no picture
+        chain.append(number)
+        if layer_kind(layer) in SOFTMAXES:
+            if softmax is not None:
+                raise ModelError(f"{place(number, layer)}: a second softmax before the answer, expected one; remove it")
+            softmax = number
+        blob = str(layer.input[0])
+    return Tail(tuple(reversed(chain)), softmax, blob, answer)
+
+
+def _belongs(kind: str, layer: Model, output: Shape | None, *, above_softmax: bool) -> bool:
+    if len(layer.input) != 1 or len(layer.output) != 1:
+        return False
+    if kind in RESHAPES:
+        return output is not None and is_vector(output)
+    if kind == "unary":
+        return above_softmax and layer.unary.type == layer.unary.LOG
+    if kind == "reduceMean":
+        return output is not None and is_vector(output)
+    if kind == "activation":
+        return layer.activation.WhichOneof("NonlinearityType") not in ("PReLU", "parametricSoftplus")
+    return kind in SOFTMAXES or kind in _DENSE or kind in _ELEMENTWISE
+
+
+def is_vector(shape: Shape) -> bool:
+    """At most one length is not 1, so that order is all that matters."""
+    return None not in shape and sum(length != 1 for length in shape) <= 1
+
+
+def channels_of(shape: Shape) -> int:
+    """How many numbers a vector-like shape holds."""
+    return max((length for length in shape if length is not None), default=1)

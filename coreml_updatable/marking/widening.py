@@ -1,0 +1,43 @@
+"""16-bit and quantized weights made 32-bit floats: the only ones Core ML can train, or train beside."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreml_updatable.spec.graph import layer_kind
+from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer, WeightParams
+from coreml_updatable.spec.weight_fields import weight_fields
+from coreml_updatable.spec.weights import decode, storage
+
+
+def widen_layer(layer: NeuralNetworkLayer, where: str) -> None:
+    """Weights and bias of a convolution or innerProduct as 32-bit floats, in place."""
+    params = getattr(layer, layer_kind(layer))
+    if layer_kind(layer) == "innerProduct":
+        shape: tuple[int, ...] = (int(params.outputChannels), int(params.inputChannels))
+    elif params.isDeconvolution:
+        shape = (int(params.kernelChannels), int(params.outputChannels) // max(1, int(params.nGroups)), *_kernel(layer))
+    else:
+        shape = (int(params.outputChannels), int(params.kernelChannels), *_kernel(layer))
+    if storage(params.weights) != "float32":
+        _write(params.weights, decode(params.weights, shape, f"{where}: weights"))
+    if params.hasBias and storage(params.bias) != "float32":
+        _write(params.bias, decode(params.bias, (int(params.outputChannels),), f"{where}: bias"))
+
+
+def widen_halves(network: NeuralNetwork) -> None:
+    """Every 16-bit weight of the network as a 32-bit float, in place: one puts the whole network into 16 bits."""
+    for layer in network.layers:
+        for _, weights in weight_fields(layer):
+            if storage(weights) == "float16":
+                _write(weights, np.frombuffer(weights.float16Value, "<f2").astype(np.float32))
+
+
+def _write(weights: WeightParams, values: NDArray[np.float32]) -> None:
+    updatable = weights.isUpdatable
+    weights.Clear()
+    weights.floatValue.extend(values.ravel())
+    weights.isUpdatable = updatable
+
+
+def _kernel(layer: NeuralNetworkLayer) -> tuple[int, ...]:
+    return tuple(int(length) for length in layer.convolution.kernelSize) or (3, 3)

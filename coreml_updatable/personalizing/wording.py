@@ -1,0 +1,30 @@
+"""Shares as a reader wants them. Rounding never turns "nearly all" into "all", nor "hardly any" into "none"."""
+
+
+def percent(share: float) -> str:
+    """0.9625 -> "96.2%"; 0.9999 -> "over 99.9%"; 0.0001 -> "under 0.1%"."""
+    value = 100 * share
+    if 0 < value < 0.05:
+        return "under 0.1%"
+    if 99.95 <= value < 100:
+        return "over 99.9%"
+    return f"{value:.1f}".removesuffix(".0") + "%"
+
+
+def points(before: float, after: float) -> str:
+    """How a share moved: "unchanged", "down by 1.5 points", "up by 2 points"."""
+    moved = 100 * (after - before)
+    if round(abs(moved), 6) == 0:
+        return "unchanged"
+    size = "under 0.1" if abs(moved) < 0.05 else f"{abs(moved):.1f}".removesuffix(".0")
+    return f"{'up' if moved > 0 else 'down'} by {size} {'point' if size == '1' else 'points'}"
+
+
+def counted(count: float, thing: str) -> str:
+    """ "1 photo", "2.5 photos"."""
+    return f"{count:g} {thing}" if count == 1 else f"{count:g} {thing}s"
+
+
+def listed(words: list[str]) -> str:
+    """ "a, b and c"."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

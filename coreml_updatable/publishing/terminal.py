@@ -1,0 +1,57 @@
+"""The report's short form for a terminal."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from coreml_updatable.personalizing.results import Comparison
+from coreml_updatable.personalizing.wording import counted, percent
+from coreml_updatable.publishing.report_data import Report
+from coreml_updatable.publishing.story import outcomes, reset_sentence
+from coreml_updatable.publishing.wording import byte_count, milliseconds, percent_spread, tiny
+
+
+def summary(report: Report) -> RenderableType:
+    """Files, proof, comparison and advice; print it with a rich console."""
+    parts: list[RenderableType] = [_files(report), _proof(report)]
+    if report.personalization:
+        comparison = report.personalization.comparison
+        parts += [_learning(comparison), Text(reset_sentence(comparison)), Text(comparison.advice, style="bold")]
+    if report.data.origin == "drawn":
+        parts.append(Text("The pictures were drawn by a program; no photo was used.", style="italic"))
+    return Group(*parts)
+
+
+def _files(report: Report) -> Table:
+    table = Table("Model", "Size", "Learns", title=report.name, title_justify="left")
+    table.columns[1].justify = "right"
+    for model in report.models:
+        table.add_row(Text(model.file), byte_count(model.bytes), Text(model.summary or ", ".join(model.updatable)))
+    return table
+
+
+def _proof(report: Report) -> Text:
+    proof = report.proof
+    return Text(
+        f"Agrees with its source on {proof.labels_equal} of {proof.pictures} held-out pictures "
+        f"(probabilities within {tiny(proof.max_probability_difference)}); {proof.rules} rules checked, "
+        f"{counted(len(proof.problems), 'warning')}."
+    )
+
+
+def _learning(comparison: Comparison) -> Table:
+    """A row for each number of photos at once; the share of other pictures of the kind with the owner's label."""
+    table = Table(
+        "Photos", title=Text(f"{comparison.kind} called {comparison.label}, and what was kept"), title_justify="left"
+    )
+    for name, _ in outcomes(comparison):
+        for column in (name, "base kept", "update"):
+            table.add_column(column, justify="right")
+    for number in range(1 + len(comparison.photos)):
+        cells = []
+        for _, outcome in outcomes(comparison):
+            point = outcome.summary.at_once[number]
+            time = milliseconds(point.update_ms.mean) if point.photos else ""
+            cells += [percent_spread(point.held_out_accuracy), percent(point.test_accuracy.mean), time]
+        table.add_row(str(comparison.photos[number - 1] if number else 0), *cells)
+    return table

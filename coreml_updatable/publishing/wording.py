@@ -1,0 +1,46 @@
+"""Numbers as a reader wants them; shares are worded where the experiment is."""
+
+import re
+
+from coreml_updatable.personalizing.results import Spread
+from coreml_updatable.personalizing.wording import percent
+
+
+def percent_spread(spread: Spread) -> str:
+    """The mean and, where the seeds differ, the extremes: "96% (92 to 100)"."""
+    low, high = percent(spread.minimum), percent(spread.maximum)
+    if low == high:
+        return percent(spread.mean)
+    return f"{percent(spread.mean)} ({low.removesuffix('%')} to {high.removesuffix('%')})"
+
+
+def brief(share: float) -> str:
+    """Whole percents for where there is little room: "96%", ">99%", "<1%"; all and nothing only where they are."""
+    value = round(100 * share)
+    if share > 0 and value == 0:
+        return "<1%"
+    return ">99%" if share < 1 and value == 100 else f"{value}%"
+
+
+def milliseconds(value: float) -> str:
+    if value >= 1000:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= 10 else f"{value:.2g} ms"
+
+
+def byte_count(value: float) -> str:
+    """Bytes, kB of 1,000 or MB of 1,000,000."""
+    for unit, name in ((1_000_000, "MB"), (1_000, "kB")):
+        if abs(value) >= unit:
+            return f"{value / unit:.1f}".removesuffix(".0") + f" {name}"
+    return f"{value:,.0f} bytes"
+
+
+def tiny(value: float) -> str:
+    """A difference: "0", "3e-08", "0.0021"."""
+    return "0" if value == 0 else f"{value:.2g}"
+
+
+def typographic(text: str) -> str:
+    """Apostrophes as a printer sets them, and no line break in k-NN; for prose, not for code or for messages quoted."""
+    return re.sub(r"(?<=\w)'(?=\w)|(?<=s)'(?= )", "’", text).replace("k-NN", "k\u2011NN")

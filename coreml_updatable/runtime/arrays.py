@@ -1,0 +1,133 @@
+"""Multi-arrays as a model reads and answers them: their type, their shape, and what may stand for one not given."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2
+
+MOST_VALUES = 2**28  # of an input that is not given
+DTYPES: dict[int, Any] = {
+    FeatureTypes_pb2.ArrayFeatureType.FLOAT32: np.float32,
+    FeatureTypes_pb2.ArrayFeatureType.DOUBLE: np.float64,
+    FeatureTypes_pb2.ArrayFeatureType.INT32: np.int32,
+    FeatureTypes_pb2.ArrayFeatureType.FLOAT16: np.float16,
+    FeatureTypes_pb2.ArrayFeatureType.INT8: np.int8,
+}
+
+
+def numbers(feature: FeatureDescription, value: Any, where: str, *, sequences: bool = False) -> NDArray[np.float32]:
+    """What a network or k-NN reads, float32: an array [*shape] (``sequences``: also [sequence, batch, *shape]), or one
+    number [1]. DataError for NaN."""
+    kind = feature.type.WhichOneof("Type")
+    if kind == "multiArrayType":
+        given = array(feature, value, where, sequences=sequences)
+    elif kind in ("int64Type", "doubleType"):
+        given = _array(value, where).reshape(-1)
+        if given.size != 1:
+            raise DataError(f"{where}: has the shape {list(np.shape(value))}, expected one number")
+        if kind == "int64Type":
+            _expect_whole(given, np.int64, where)
+    else:
+        raise DataError(
+            f"{where}: the model describes it as {kind}, expected a multi-array or a number; check the model"
+        )
+    with np.errstate(over="ignore"):
+        made: NDArray[np.float32] = given.astype(np.float32)
+    if np.isnan(made).any():
+        at = [int(index) for index in np.argwhere(np.isnan(made))[0]]
+        raise DataError(f"{where}: is NaN at {at}; leave the row out, or repair what made it")
+    return made
+
+
+def array(feature: FeatureDescription, value: Any, where: str, *, sequences: bool = False) -> NDArray[Any]:
+    """A new array of the declared type (float32 if none is), its shape checked."""
+    given = _array(value, where)
+    _check_shape(feature.type.multiArrayType, given.shape, where, sequences)
+    return in_type(given, feature, where)
+
+
+def in_type(given: NDArray[Any], feature: FeatureDescription, where: str) -> NDArray[Any]:
+    """A copy in the declared type. DataError if whole numbers are declared, and a value is none or does not fit."""
+    dtype = DTYPES.get(feature.type.multiArrayType.dataType, np.float32)
+    if np.issubdtype(dtype, np.integer):
+        _expect_whole(given, dtype, where)
+    with np.errstate(over="ignore"):
+        return given.astype(dtype)
+
+
+def default(feature: FeatureDescription) -> NDArray[Any]:
+    """What an optional input that is not given holds: the value its description names, or zeros."""
+    described = feature.type.multiArrayType
+    named = described.WhichOneof("defaultOptionalValue")
+    shape = _default_shape(described) or [1]
+    if min(shape) < 1 or math.prod(shape) > MOST_VALUES:
+        raise ModelError(f"model: input '{feature.name}' has the shape {shape}; export the model again")
+    value = getattr(described, named) if named else 0
+    return in_type(np.full(shape, value), feature, f"model: input '{feature.name}': the default")
+
+
+def _array(value: Any, where: str) -> NDArray[Any]:
+    try:
+        made = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):
+        made = np.array(None)
+    if made.dtype.kind not in "biuf":
+        raise DataError(f"{where}: is a {type(value).__name__}, expected numbers; give a NumPy array or a list")
+    return made
+
+
+def _expect_whole(given: NDArray[Any], dtype: Any, where: str) -> None:
+    ends = np.iinfo(dtype)
+    if given.dtype.kind in "biu":
+        fits = not given.size or (int(given.min()) >= ends.min and int(given.max()) <= ends.max)
+    else:
+        fits = bool((np.isfinite(given) & (given == np.trunc(given)) & (abs(given) <= float(ends.max))).all())
+    if not fits:
+        raise DataError(f"{where}: holds a value that is no {np.dtype(dtype).name}, which the model takes; round it")
+
+
+def _default_shape(described: Any) -> list[int]:
+    """The declared shape; where there is none, the first of the enumerated ones, or the lower bounds."""
+    if len(described.shape):
+        return [int(size) for size in described.shape]
+    if len(described.enumeratedShapes.shapes):
+        return [int(size) for size in described.enumeratedShapes.shapes[0].shape]
+    return [int(ends.lowerBound) for ends in described.shapeRange.sizeRanges]
+
+
+def _check_shape(described: Any, found: Sequence[int], where: str, sequences: bool) -> None:
+    """``sequences``: two axes may stand before the shape, [sequence, batch]."""
+    shapes = [tuple(found), tuple(found[2:])] if sequences else [tuple(found)]
+    if described.WhichOneof("ShapeFlexibility") == "shapeRange":
+        ranges = described.shapeRange.sizeRanges
+        if any(_within(shape, ranges) for shape in shapes):
+            return
+        expected = f"[{', '.join(in_words(ends) for ends in ranges)}]"
+    else:
+        listed = [shape.shape for shape in described.enumeratedShapes.shapes]
+        allowed = [tuple(int(size) for size in shape) for shape in (described.shape, *listed) if len(shape)]
+        if not allowed or any(shape in allowed for shape in shapes):
+            return
+        expected = " or ".join(str(list(shape)) for shape in dict.fromkeys(allowed))
+    raise DataError(f"{where}: has the shape {list(found)}, the model expects {expected}; reshape it")
+
+
+def _within(shape: Sequence[int], ranges: Any) -> bool:
+    return len(ranges) == len(shape) and all(in_range(size, ends) for size, ends in zip(shape, ranges, strict=True))
+
+
+def in_range(size: int, ends: Any) -> bool:
+    """``SizeRange``: an upper bound below 0 is none."""
+    return bool(size >= ends.lowerBound and (size <= ends.upperBound or ends.upperBound < 0))
+
+
+def in_words(ends: Any) -> str:
+    """A ``SizeRange`` for an error message: 3, 3 to 9, 3 or more."""
+    if ends.upperBound < 0:
+        return f"{ends.lowerBound} or more"
+    return f"{ends.lowerBound}" if ends.lowerBound == ends.upperBound else f"{ends.lowerBound} to {ends.upperBound}"

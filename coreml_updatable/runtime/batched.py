@@ -1,0 +1,96 @@
+"""Running a program on many rows at once.
+
+A layer is written for one row, with the shapes of the format. ``torch.vmap`` puts the batch around it; so a batch gives
+what its rows give alone, whatever the graph does with its axes (reshapes to fixed sizes, transposes of the first axis,
+normalization over "the batch"). What cannot be put in a batch (loops that depend on values, random layers) runs a row
+at a time. Once enough rows have come, the program is traced, frozen and optimized for blocks of that size.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.optimizing import optimized
+from coreml_updatable.runtime.program import Program
+
+Blobs: TypeAlias = dict[str, Tensor]
+Function: TypeAlias = Callable[..., tuple[Tensor, ...]]
+KEPT = 8  # optimized functions; a model that meets more shapes runs the others as they are
+
+
+@dataclass
+class _Shape:
+    """What is known of blobs of one shape."""
+
+    rows: int = 0  # run so far
+    seconds: float = 0.0  # that they took
+    one_by_one: bool = False
+    tried: bool = False
+    fast: Function | None = None
+
+
+class Batched:
+    """``program`` on blobs [n, ...], the rows stacked on a new first axis. Small programs are not worth optimizing."""
+
+    def __init__(self, program: Program, *, optimize: bool) -> None:
+        self.program = program
+        self._optimize = optimize
+        self._cost = 0.3 + 0.01 * len(program.steps)  # seconds that optimizing takes, about
+        self._shapes: dict[tuple[Any, ...], _Shape] = {}
+
+    def __call__(self, blobs: Mapping[str, Tensor], count: int, coming: int = 0) -> Blobs | list[Blobs]:
+        """Stacked outputs [n, ...]; or a list of each row's, where rows have to run one by one.
+
+        ``coming``: rows that will follow in later calls, which helps to judge whether optimizing is worth it.
+        """
+        names = sorted(blobs)
+        inputs = [blobs[name] for name in names]
+        shape = self._shapes.setdefault(tuple((name, tuple(blobs[name].shape)) for name in names), _Shape())
+        if shape.one_by_one or not names:
+            return self._rows(blobs, count)
+        if self._worth_it(shape, coming):
+            shape.tried = True
+            shape.fast = optimized(self._function(names), inputs)
+        started = time.perf_counter()
+        try:
+            made = shape.fast(*inputs) if shape.fast else self._function(names)(*map(_channels_last, inputs))
+        except (ModelError, RuntimeError):
+            rows = self._rows(blobs, count)  # a fault of the model is raised here, with one row's shapes
+            shape.one_by_one = True
+            return rows
+        shape.rows += count
+        shape.seconds += time.perf_counter() - started
+        return dict(zip(self.program.outputs, made, strict=True))
+
+    def _worth_it(self, shape: _Shape, coming: int) -> bool:
+        """Would the rows so far and those to come take much longer than optimizing?"""
+        if not self._optimize or shape.tried or not shape.rows:
+            return False
+        if sum(other.fast is not None for other in self._shapes.values()) >= KEPT:
+            return False
+        return shape.seconds * (1 + coming / shape.rows) > self._cost
+
+    def _function(self, names: list[str]) -> Function:
+        def one(*inputs: Tensor) -> tuple[Tensor, ...]:
+            made = self.program(dict(zip(names, inputs, strict=True)))
+            if len(made) < len(self.program.outputs):
+                raise ModelError("model: a branch leaves blobs out, so rows have to run one by one")
+            return tuple(made[name] for name in self.program.outputs)
+
+        batched: Any = torch.vmap(one)
+        return lambda *inputs: batched(*inputs) if self.program.outputs else ()
+
+    def _rows(self, blobs: Mapping[str, Tensor], count: int) -> list[Blobs]:
+        return [self.program({name: blob[at] for name, blob in blobs.items()}) for at in range(count)]
+
+
+def _channels_last(blobs: Tensor) -> Tensor:
+    """The same blobs [n, ..., C, H, W] with the channels of a pixel side by side, which convolutions read faster."""
+    if blobs.dim() < 4 or blobs.shape[-1] == 1:
+        return blobs
+    return blobs.movedim(-3, -1).contiguous().movedim(-1, -3)

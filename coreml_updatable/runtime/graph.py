@@ -1,0 +1,79 @@
+"""The graph of a network by blob names: what each layer reads and writes, and which layers no update can change."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer
+
+
+@dataclass(frozen=True)
+class Split:
+    """The layers by number, in the file's order: the frozen ones, and those at or behind an updatable one."""
+
+    frozen: tuple[int, ...]
+    trainable: tuple[int, ...]
+
+
+def nested(layer: NeuralNetworkLayer) -> Iterator[NeuralNetwork]:
+    """The networks inside a branch or a loop."""
+    kind = layer.WhichOneof("layer")
+    if kind == "branch":
+        yield from (layer.branch.ifBranch, layer.branch.elseBranch)
+    elif kind == "loop":
+        yield from (layer.loop.conditionNetwork, layer.loop.bodyNetwork)
+
+
+def reads(layer: NeuralNetworkLayer) -> set[str]:
+    return {*layer.input}.union(*(reads(inner) for network in nested(layer) for inner in network.layers))
+
+
+def writes(layer: NeuralNetworkLayer) -> set[str]:
+    return {*layer.output}.union(*(writes(inner) for network in nested(layer) for inner in network.layers))
+
+
+def check_graph(layers: Sequence[NeuralNetworkLayer], inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """ModelError unless every blob is written once, before it is read, and every output is written."""
+    known = set(inputs)
+    for number, layer in enumerate(layers):
+        for blob in layer.input:
+            if blob not in known:
+                raise ModelError(_unwritten(layer, blob, layers[number:]))
+        for blob in layer.output:
+            if blob in known and layer.WhichOneof("layer") != "copy":
+                raise ModelError(
+                    f"layer '{layer.name}': writes blob '{blob}', which already exists; give it another name"
+                )
+        known |= writes(layer)
+    for blob in outputs:
+        if blob not in known:
+            raise ModelError(
+                f"model: no layer writes the output '{blob}'; name the last layer's blob so, or the output"
+            )
+
+
+def _unwritten(layer: NeuralNetworkLayer, blob: str, later: Sequence[NeuralNetworkLayer]) -> str:
+    writers = [other.name for other in later if blob in other.output]
+    if writers:
+        return (
+            f"layer '{layer.name}': reads blob '{blob}' before layer '{writers[0]}' writes it; "
+            "put the layers in order, without a circle"
+        )
+    return f"layer '{layer.name}': reads blob '{blob}', which is no input and no layer writes; check the names"
+
+
+def split(layers: Sequence[NeuralNetworkLayer]) -> Split:
+    """A layer is trainable if it is updatable, or reads, however indirectly, what an updatable one writes.
+
+    Where a blob is written twice (copy, loops), order matters; then all from the first updatable layer on are
+    trainable.
+    """
+    written = [blob for layer in layers for blob in writes(layer)]
+    in_order = len(written) != len(set(written)) or any(True for layer in layers for _ in nested(layer))
+    changing: set[str] = set()
+    trainable: list[int] = []
+    for number, layer in enumerate(layers):
+        if layer.isUpdatable or changing & reads(layer) or (in_order and trainable):
+            trainable.append(number)
+            changing |= writes(layer)
+    return Split(tuple(number for number in range(len(layers)) if number not in set(trainable)), tuple(trainable))

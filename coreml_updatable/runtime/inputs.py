@@ -1,0 +1,115 @@
+"""From a row's features to the tensors that a network's layers read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.runtime.arrays import default, numbers
+from coreml_updatable.runtime.pictures import BGR, RGB, pixels
+from coreml_updatable.runtime.row import expect_features, expect_mapping
+from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetwork
+
+RANK4_IMAGE = EXACT_ARRAY = 1
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of a network model, and its preprocessing of pictures by feature name."""
+
+    model: Model
+    network: NeuralNetwork
+
+    def __post_init__(self) -> None:
+        for feature in self.model.description.input:
+            if feature.type.WhichOneof("Type") in ("stringType", "dictionaryType", "sequenceType", "stateType"):
+                raise ModelError(f"model: input '{feature.name}' is neither a picture nor numbers; export it again")
+        for step in self.network.preprocessing:
+            if step.featureName and step.featureName not in self.names:
+                raise ModelError(f"model: preprocessing names '{step.featureName}', which is no input; check the names")
+
+    @property
+    def names(self) -> list[str]:
+        return [feature.name for feature in self.model.description.input]
+
+    def tensors(self, row: Mapping[str, Any], number: int) -> dict[str, Tensor]:
+        """The blobs of row ``number`` (for errors), by input name, in the shapes of the network's mapping."""
+        expect_mapping(row, number)
+        description = self.model.description
+        needed = [feature.name for feature in description.input if not feature.type.isOptional]
+        known = dict.fromkeys(
+            [*self.names, *(feature.name for feature in description.trainingInput), *_answers(self.model)]
+        )
+        expect_features(row, needed, list(known), number)
+        return {feature.name: self._tensor(feature, row, number) for feature in description.input}
+
+    def _tensor(self, feature: FeatureDescription, row: Mapping[str, Any], number: int) -> Tensor:
+        where = f"row {number}: feature '{feature.name}'"
+        if feature.name not in row and feature.type.WhichOneof("Type") == "imageType":
+            raise DataError(f"{where}: is not given, and a picture has no default; give it")
+        if feature.name not in row:
+            return self._mapped(feature, default(feature).astype(np.float32), where)
+        value = row[feature.name]
+        if feature.type.WhichOneof("Type") != "imageType":
+            return self._mapped(feature, numbers(feature, value, where, sequences=not self._exact), where)
+        picture = torch.from_numpy(pixels(feature, value, where)).to(torch.float32)
+        prepared = self._preprocessed(feature, picture)
+        return prepared[None] if self.network.imageInputShapeMapping == RANK4_IMAGE else prepared[None, None]
+
+    def _mapped(self, feature: FeatureDescription, array: NDArray[np.float32], where: str) -> Tensor:
+        """EXACT: as it is. RANK5: [C] -> [1, 1, C, 1, 1], [C, H, W] -> [1, 1, C, H, W]; [S, B, ...] keeps S and B."""
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        if self._exact:
+            return tensor
+        match tensor.dim(), len(feature.type.multiArrayType.shape):
+            case 1, _:
+                return tensor[None, None, :, None, None]
+            case 3, 1:
+                return tensor[:, :, :, None, None]
+            case 3, _:
+                return tensor[None, None]
+            case 5, _:
+                return tensor
+        raise DataError(f"{where}: has rank {tensor.dim()}, the model's shape mapping takes 1 or 3; reshape it")
+
+    @property
+    def _exact(self) -> bool:
+        return bool(self.network.arrayInputShapeMapping == EXACT_ARRAY)
+
+    def _preprocessed(self, feature: FeatureDescription, picture: Tensor) -> Tensor:
+        """y = channelScale x + the channel's bias; or x - mean image. [C, H, W]. No name: for every picture."""
+        for step in self.network.preprocessing:
+            if step.featureName not in ("", feature.name):
+                continue
+            if step.WhichOneof("preprocessor") == "scaler":
+                picture = _scaled(step.scaler, feature.type.imageType.colorSpace, picture)
+            elif step.WhichOneof("preprocessor") == "meanImage":
+                mean = torch.tensor(step.meanImage.meanImage, dtype=torch.float32)
+                if mean.numel() != picture.numel():
+                    raise ModelError(
+                        f"model: mean image has {mean.numel()} values, expected {picture.numel()}; export it again"
+                    )
+                picture = picture - mean.reshape(picture.shape)
+        return picture
+
+
+def _scaled(scaler: Any, space: int, picture: Tensor) -> Tensor:
+    if space == RGB:
+        biases = [scaler.redBias, scaler.greenBias, scaler.blueBias]
+    elif space == BGR:
+        biases = [scaler.blueBias, scaler.greenBias, scaler.redBias]
+    else:
+        biases = [scaler.grayBias]
+    # The format has no default; a scale that is not set can not mean 0, which would erase the picture.
+    scaled = (scaler.channelScale or 1.0) * picture
+    return scaled.add_(torch.tensor(biases)[:, None, None]) if any(biases) else scaled
+
+
+def _answers(model: Model) -> list[str]:
+    """A row may carry the label it is known by; predicting does not read it."""
+    return [name for name in (model.description.predictedFeatureName,) if name]

@@ -1,0 +1,77 @@
+"""activation: an elementwise function; the formula stands in each ``Activation...`` message. ``ActivationParams``.
+
+x of any shape; PReLU and parametricSoftplus take one value a channel (axis -3), or a single one.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.context import Context
+from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.spec.messages import NeuralNetworkLayer, WeightParams
+
+FUNCTIONS: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "linear": lambda p, x: p.alpha * x + p.beta,
+    "ReLU": lambda _, x: functional.relu(x),
+    "leakyReLU": lambda p, x: functional.leaky_relu(x, p.alpha),
+    "thresholdedReLU": lambda p, x: torch.where(x >= p.alpha, x, 0.0),
+    "tanh": lambda _, x: torch.tanh(x),
+    "scaledTanh": lambda p, x: p.alpha * torch.tanh(p.beta * x),
+    "sigmoid": lambda _, x: torch.sigmoid(x),
+    "sigmoidHard": lambda p, x: torch.clamp(p.alpha * x + p.beta, 0.0, 1.0),
+    "ELU": lambda p, x: torch.where(x >= 0, x, p.alpha * torch.expm1(x.clamp(max=0.0))),
+    "softsign": lambda _, x: functional.softsign(x),
+    "softplus": lambda _, x: functional.softplus(x),
+}
+
+
+def apply(params: Any, x: Tensor) -> Tensor:
+    """The activation in an ``ActivationParams`` message, other than those with weights."""
+    kind = params.WhichOneof("NonlinearityType")
+    if kind not in FUNCTIONS:
+        raise ModelError(f"activation: the kind '{kind}' is not one that can be applied here; export the model again")
+    return FUNCTIONS[kind](getattr(params, kind), x)
+
+
+class PReLU(nn.Module):
+    def __init__(self, params: Any, context: Context) -> None:
+        super().__init__()
+        self.alpha = _per_channel(params.alpha, context, "alpha")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x >= 0, x, self.alpha[:, None, None] * x)
+
+
+class ParametricSoftplus(nn.Module):
+    def __init__(self, params: Any, context: Context) -> None:
+        super().__init__()
+        self.alpha, self.beta = (_per_channel(getattr(params, name), context, name) for name in ("alpha", "beta"))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.alpha[:, None, None] * functional.softplus(self.beta[:, None, None] * x)
+
+
+def _per_channel(weights: WeightParams, context: Context, name: str) -> nn.Parameter:
+    count = len(weights.floatValue) or len(weights.float16Value) // 2
+    if not count:
+        raise ModelError(
+            f"{context.where}: {name} holds no float values, expected one a channel; export the model again"
+        )
+    return context.parameter(weights, (count,), name)
+
+
+def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
+    params = layer.activation
+    kind = params.WhichOneof("NonlinearityType")
+    if kind == "PReLU":
+        return PReLU(params.PReLU, context)
+    if kind == "parametricSoftplus":
+        return ParametricSoftplus(params.parametricSoftplus, context)
+    if kind not in FUNCTIONS:
+        raise ModelError(f"{context.where}: has no activation, or one newer than this program knows; export it again")
+    return Function(lambda x: apply(params, x))

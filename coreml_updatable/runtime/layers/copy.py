@@ -1,0 +1,11 @@
+"""copy: y = x. ``CopyLayerParams``: the only layer that may write a blob anew."""
+
+from torch import nn
+
+from coreml_updatable.runtime.context import Context
+from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.spec.messages import NeuralNetworkLayer
+
+
+def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:  # noqa: ARG001
+    return Function(lambda x: x)

@@ -1,0 +1,92 @@
+"""loop: runs ``bodyNetwork`` round after round; loopBreak ends the loop around it, loopContinue goes on to its next
+round. ``LoopLayerParams``, ``LoopBreakLayerParams``, ``LoopContinueLayerParams``.
+
+Without a ``conditionNetwork``: ``maxLoopIterations`` rounds, or as many as the input (one value) says. With one: it
+runs before every round, and the loop ends when it writes a ``conditionVar`` near zero (|x| <= 1e-6), or when the rounds
+are done, if the layer has an input or ``maxLoopIterations`` is not 0. The networks read and write the blobs around
+them.
+
+The format sets no bound on the rounds; a loop of more than a million is taken for one that never ends.
+"""
+
+from torch import Tensor, nn
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.context import Context
+from coreml_updatable.runtime.layers.sizes import integer
+from coreml_updatable.runtime.layers.truth import is_true
+from coreml_updatable.spec.messages import NeuralNetworkLayer
+
+MOST = 1_000_000
+
+
+class BreakError(ModelError):
+    """Ends the loop around it; where there is none, it reads as the error it is."""
+
+
+class ContinueError(ModelError):
+    """Ends the loop's round; where there is no loop, it reads as the error it is."""
+
+
+class Leave(nn.Module):
+    """loopBreak, loopContinue."""
+
+    scoped = True
+
+    def __init__(self, signal: type[ModelError], context: Context) -> None:
+        super().__init__()
+        self.signal, self.context = signal, context
+
+    def forward(self, blobs: dict[str, Tensor]) -> None:  # noqa: ARG002
+        raise self.signal(f"{self.context.where}: stands outside a loop's body; move it into one, or leave it out")
+
+
+class Loop(nn.Module):
+    scoped = True
+
+    def __init__(self, layer: NeuralNetworkLayer, context: Context) -> None:
+        super().__init__()
+        params = layer.loop
+        context.expect_inputs(0, 1)
+        self.context = context
+        self.condition = str(params.conditionVar)
+        self.conditionNetwork = context.build_network(params.conditionNetwork)
+        self.bodyNetwork = context.build_network(params.bodyNetwork)
+        self.most = int(params.maxLoopIterations)
+
+    def forward(self, blobs: dict[str, Tensor]) -> None:
+        rounds, bounded = self._rounds(blobs)
+        done = 0
+        while self._goes_on(blobs) and (done < rounds or not bounded):
+            if done == MOST:
+                raise ModelError(f"{self.context.where}: ran {MOST} rounds without an end; check its condition")
+            done += 1
+            try:
+                self.bodyNetwork(blobs)
+            except ContinueError:
+                continue
+            except BreakError:
+                return
+
+    def _rounds(self, blobs: dict[str, Tensor]) -> tuple[int, bool]:
+        """How many rounds at most, and whether that counts."""
+        if not self.context.layer.input:
+            return self.most, bool(self.most) or not self.condition
+        return integer(blobs[self.context.layer.input[0]], self.context), True
+
+    def _goes_on(self, blobs: dict[str, Tensor]) -> bool:
+        if not self.condition:
+            return True
+        self.conditionNetwork(blobs)
+        if self.condition not in blobs:
+            raise ModelError(f"{self.context.where}: no layer writes its condition '{self.condition}'; check the names")
+        return is_true(blobs[self.condition], self.context)
+
+
+def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
+    match layer.WhichOneof("layer"):
+        case "loopBreak":
+            return Leave(BreakError, context)
+        case "loopContinue":
+            return Leave(ContinueError, context)
+    return Loop(layer, context)

@@ -1,0 +1,58 @@
+"""From a file or a message to a model that runs."""
+
+from pathlib import Path
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.absent import AbsentModel, why
+from coreml_updatable.runtime.model import RunnableModel
+from coreml_updatable.runtime.steps import KINDS as STEP_KINDS
+from coreml_updatable.runtime.variants import NeighborVariants
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import NETWORK_KINDS, PIPELINE_KINDS, pipeline_of
+from coreml_updatable.spec.reading import read_model
+
+DEEPEST = 8  # pipelines inside pipelines
+RUNS = (*NETWORK_KINDS, *PIPELINE_KINDS, *STEP_KINDS, "kNearestNeighborsClassifier", "mlProgram")  # or says why not
+
+
+def load(model: Path | str | Model, *, variants: NeighborVariants | None = None) -> RunnableModel:
+    """A runnable model from a file or a message; ModelError if it is no model, or one that can not be run here.
+
+    ``variants``: how k-nearest neighbours vote, where the format leaves it open. Do not change the message afterwards.
+    """
+    message = read_model(Path(model)) if isinstance(model, str | Path) else model
+    return _runnable(message, variants, DEEPEST)
+
+
+def _runnable(message: Model, variants: NeighborVariants | None, depth: int) -> RunnableModel:
+    kind = message.WhichOneof("Type")
+    if kind in NETWORK_KINDS:
+        from coreml_updatable.runtime.network import NetworkModel
+
+        return NetworkModel(message)
+    if kind == "kNearestNeighborsClassifier":
+        from coreml_updatable.runtime.nearest_neighbors import NearestNeighborsModel
+
+        return NearestNeighborsModel(message, variants)
+    if kind in PIPELINE_KINDS and depth:
+        from coreml_updatable.runtime.pipeline import PipelineModel
+
+        members = [_member(member, variants, depth - 1) for member in pipeline_of(message).models]
+        return PipelineModel(message, members)
+    if kind in STEP_KINDS:
+        from coreml_updatable.runtime.step_model import StepModel
+
+        return StepModel(message)
+    if kind == "mlProgram":
+        raise ModelError("model: is an ML program, which no device can update; convert with convert_to='neuralnetwork'")
+    if kind in PIPELINE_KINDS:
+        raise ModelError(f"model: more than {DEEPEST} pipelines, one inside the other; build it flatter")
+    raise ModelError(f"model: {why(message)}; as a member of a pipeline its outputs can be given in its place")
+
+
+def _member(message: Model, variants: NeighborVariants | None, depth: int) -> RunnableModel:
+    if message.WhichOneof("Type") in RUNS:
+        return _runnable(message, variants, depth)
+    if message.WhichOneof("Type") is None:
+        raise ModelError("model: a member of the pipeline holds no model; build it again")
+    return AbsentModel(message)

@@ -1,0 +1,119 @@
+"""The nearest samples to a query: exact, by matrix products, in blocks of bounded memory.
+
+The format's linear index and its kd-tree answer equally, so one search serves both.
+"""
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float32]
+BLOCK = 2**24  # values at a time: 64 MB
+TILE = 4096  # samples whose distances stay in the processor's cache
+DEPTH = 16  # samples in a group, of which only the least distance is kept
+FLOATS = np.finfo(np.float32)
+
+
+def squared_norms(samples: Floats) -> Floats:
+    """||s||^2 of each sample [n, D]."""
+    with np.errstate(over="ignore"):
+        norms: Floats = np.einsum("ij,ij->i", samples, samples)
+    return norms
+
+
+def nearest(
+    samples: Floats,
+    queries: Floats,
+    count: int,
+    tied: Literal["earliest", "latest"] = "earliest",
+    norms: Floats | None = None,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """For each query [D] the ``count`` nearest of ``samples`` [n, D], or all: indices and squared distances.
+
+    ||q - s||^2 - ||q||^2 = -2 q.s + ||s||^2 finds the candidates in single precision, of which only the least of every
+    group of samples is kept. Whatever its rounding could have put among the nearest is then measured by ||q - s||^2
+    itself in double precision.
+    """
+    norms = squared_norms(samples) if norms is None else norms
+    largest = float(norms.max())
+    height = max(1, min(BLOCK // TILE, BLOCK * DEPTH // len(samples)))
+    for start in range(0, len(queries), height):
+        block = queries[start : start + height]
+        least = _least(samples, block, norms) if count < len(samples) else None
+        for at, query in enumerate(block):
+            slack = _slack(query, largest)
+            if least is None or not np.isfinite(slack):
+                candidates = np.arange(len(samples))
+            else:
+                candidates = _members(_within(least[:, at].ravel(), count, slack), len(samples))
+                candidates = candidates[_within(_rough(samples, query, norms, candidates), count, slack)]
+            yield _exact(samples, query, candidates, count, tied)
+
+
+def _least(samples: Floats, queries: Floats, norms: Floats) -> Floats:
+    """The least rough distance in each group, [tiles, queries, groups of a tile]; samples are dealt out to the groups
+    of their tile in turn."""
+    width = min(TILE, -(-len(samples) // DEPTH) * DEPTH)
+    tiles = -(-len(samples) // width)
+    least = np.empty((tiles, len(queries), width // DEPTH), np.float32)
+    rough = np.empty((len(queries), width), np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # queries for which this overflows do not use it
+        doubled = queries * np.float32(-2)
+        for tile in range(tiles):
+            part = slice(tile * width, min(len(samples), (tile + 1) * width))
+            size = part.stop - part.start
+            if size == width:
+                np.matmul(doubled, samples[part].T, out=rough)
+            else:
+                rough[:, :size] = doubled @ samples[part].T
+                rough[:, size:] = np.inf
+            rough[:, :size] += norms[part]
+            rough.reshape(len(queries), DEPTH, -1).min(1, out=least[tile])
+    return least
+
+
+def _members(groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The samples, of ``count`` in all, in these groups."""
+    across = min(TILE, -(-count // DEPTH) * DEPTH) // DEPTH
+    tiles, columns = np.divmod(groups, across)
+    members: NDArray[np.int64] = (tiles * (across * DEPTH) + columns)[:, None] + np.arange(0, across * DEPTH, across)
+    inside: NDArray[np.int64] = members[members < count]
+    return inside
+
+
+def _rough(samples: Floats, query: Floats, norms: Floats, candidates: NDArray[np.int64]) -> Floats:
+    doubled = query * np.float32(-2)
+    starts = range(0, len(candidates), TILE)
+    parts = [samples[candidates[start : start + TILE]] @ doubled for start in starts]
+    rough: Floats = np.concatenate(parts) + norms[candidates]
+    return rough
+
+
+def _slack(query: Floats, largest: float) -> float:
+    """Twice the most that rounding can have moved a rough distance (Higham, Accuracy and Stability, section 3.1);
+    infinite where single precision could overflow."""
+    reach = float(np.sqrt(largest) + np.linalg.norm(query.astype(np.float64)))
+    if not reach * reach < float(FLOATS.max) / 4:
+        return np.inf
+    return 2 * (len(query) + 8) * float(FLOATS.eps) * reach * reach
+
+
+def _within(distances: Floats, count: int, slack: float) -> NDArray[np.int64]:
+    """Where the distances are that could be among the ``count`` least."""
+    if count >= len(distances):
+        return np.arange(len(distances))
+    last = float(np.partition(distances, count - 1)[count - 1])
+    return np.flatnonzero(distances <= last + slack)
+
+
+def _exact(
+    samples: Floats, query: Floats, candidates: NDArray[np.int64], count: int, tied: str
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    distances = np.empty(len(candidates))
+    for start in range(0, len(candidates), 4096):
+        part = candidates[start : start + 4096]
+        distances[start : start + 4096] = np.square(samples[part].astype(np.float64) - query).sum(1)
+    order = np.lexsort((candidates if tied == "earliest" else -candidates, distances))[:count]
+    return candidates[order], distances[order]

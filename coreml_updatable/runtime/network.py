@@ -1,0 +1,170 @@
+"""A neural network that runs: plain, classifier or regressor.
+
+It stands in two parts: the frozen layers, which run once a row, and the trainable ones at or behind an updatable layer.
+Models that come from an update share the first part.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from coreml_updatable.runtime.batched import Batched
+from coreml_updatable.runtime.blocks import Blobs, alike, most_rows, same_shapes, stacked, unstacked
+from coreml_updatable.runtime.graph import check_graph, split
+from coreml_updatable.runtime.inputs import Inputs
+from coreml_updatable.runtime.model import Prediction, as_rows, numbered
+from coreml_updatable.runtime.outputs import Outputs
+from coreml_updatable.runtime.part import Part
+from coreml_updatable.runtime.program import Program, Step, build_steps
+from coreml_updatable.runtime.row import FrozenRow, Row, expect_part
+from coreml_updatable.runtime.weights import NewWeights, with_weights, written_back
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import network_of
+
+
+class NetworkModel:
+    """``load`` makes it; see RunnableModel for what it can do."""
+
+    def __init__(self, message: Model) -> None:
+        network = network_of(message)
+        self._base = message
+        self._message: Model | None = message
+        self._new: NewWeights = {}
+        self._outputs = Outputs(message)
+        self._inputs = Inputs(message, network)
+        check_graph(network.layers, self._inputs.names, self._outputs.blobs)
+        steps, parts = build_steps(network.layers), split(network.layers)
+        self._frozen_steps = [steps[number] for number in parts.frozen]
+        self.trainable_steps = [steps[number] for number in parts.trainable]
+        wanted = {*self._outputs.blobs, *_read(self.trainable_steps)}
+        self.crossing = tuple(sorted({*self._inputs.names, *_written(self._frozen_steps)} & wanted))
+        self._frozen = Batched(Program(self._frozen_steps, self.crossing), optimize=True)
+        self.part = Part(self._content)
+
+    @property
+    def message(self) -> Model:
+        """The message with the learnt weights; made when it is first asked for."""
+        if self._message is None:
+            self._message = written_back(self._base, self._new)
+        return self._message
+
+    @property
+    def description(self) -> Any:
+        """The model's description, which no update changes."""
+        return self._base.description
+
+    @property
+    def base(self) -> Model:
+        """The message before any update; all but the updatable weights are as in ``message``."""
+        return self._base
+
+    def updated(self, weights: NewWeights) -> "NetworkModel":
+        """The same model with other weights in its updatable layers. It shares the frozen part."""
+        model = object.__new__(NetworkModel)
+        model.__dict__.update(self.__dict__)
+        model._new = {**self._new, **weights}
+        model._message = None
+        model.trainable_steps = with_weights(self.trainable_steps, weights)
+        return model
+
+    def _content(self) -> Iterator[Any]:
+        """What the frozen part computes from which inputs, and which blobs it hands on."""
+        network = network_of(self._base)
+        yield from self._base.description.input
+        yield from network.preprocessing
+        yield f"{network.arrayInputShapeMapping} {network.imageInputShapeMapping} {self.crossing}"
+        yield from (step.layer for step in self._frozen_steps)
+
+    @overload
+    def predict(self, rows: Row, intermediate: bool = False) -> Prediction: ...
+    @overload
+    def predict(self, rows: Sequence[Row], intermediate: bool = False) -> list[Prediction]: ...
+
+    def predict(self, rows: Row | Sequence[Row], intermediate: bool = False) -> Prediction | list[Prediction]:
+        """The answers, one dictionary a row. ``intermediate``: every blob by name as well, as arrays.
+
+        A FrozenRow has only those blobs that its frozen part kept.
+        """
+        many, single = as_rows(rows)
+        late = _written(self.trainable_steps)
+        frozen = self._frozen
+        wanted = [blob for blob in self._outputs.blobs if blob in late]
+        if intermediate:
+            early = sorted({*self._inputs.names, *_written(self._frozen_steps)})
+            frozen = Batched(Program(self._frozen_steps, early), optimize=False)
+            wanted = sorted(late)
+        tail = Batched(Program(self.trainable_steps, wanted), optimize=False)
+        answers = []
+        with torch.no_grad():
+            halfway = [blobs for blobs, _ in self._halfway(numbered(many, None), frozen)]
+            for early_blobs, late_blobs in zip(halfway, self._late(halfway, tail), strict=True):
+                blobs = {name: _array(blob) for name, blob in {**early_blobs, **late_blobs}.items()}
+                answers.append({**(blobs if intermediate else {}), **self._outputs.answer(blobs)})
+        return answers[0] if single else answers
+
+    def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
+        """The rows after the frozen layers, in batches."""
+        with torch.no_grad():
+            return [
+                row
+                if isinstance(row, FrozenRow)
+                else FrozenRow({name: blob.clone() for name, blob in blobs.items()}, features, self.part)
+                for row, (blobs, features) in zip(
+                    rows, self._halfway(numbered(rows, numbers), self._frozen), strict=True
+                )
+            ]
+
+    def _late(self, rows: Sequence[Blobs], tail: Batched) -> Iterator[Blobs]:
+        """What the trainable part makes of each row."""
+        if not tail.program.outputs:
+            yield from ({} for _ in rows)
+            return
+        for block in alike([{name: row[name] for name in self.crossing if name in row} for row in rows]):
+            yield from unstacked(tail(stacked(block), len(block)), len(block))
+
+    def _halfway(self, rows: Sequence[tuple[int, Row]], frozen: Batched) -> Iterator[tuple[Blobs, Mapping[str, Any]]]:
+        """Each row's blobs after the frozen part, and its other features."""
+        at = 0
+        while at < len(rows):
+            number, row = rows[at]
+            if isinstance(row, FrozenRow):
+                expect_part(row, self.part, number)
+                yield dict(row.values), row.features
+                at += 1
+                continue
+            block, features = self._block(rows, at)
+            at += len(block)
+            made = frozen(stacked(block), len(block), len(rows) - at)
+            yield from zip(unstacked(made, len(block)), features, strict=True)
+
+    def _block(self, rows: Sequence[tuple[int, Row]], start: int) -> tuple[list[Blobs], list[dict[str, Any]]]:
+        """The input blobs of plain rows from ``start`` on, as many of one shape as a block holds."""
+        block: list[Blobs] = []
+        features: list[dict[str, Any]] = []
+        for at in range(start, len(rows)):
+            number, row = rows[at]
+            if isinstance(row, FrozenRow) or (block and len(block) == most_rows(block[0])):
+                break
+            blobs = self._inputs.tensors(row, number)
+            if block and not same_shapes(blobs, block[0]):
+                break
+            block.append(blobs)
+            features.append({name: value for name, value in row.items() if name not in blobs})
+        return block, features
+
+
+def _read(steps: Sequence[Step]) -> set[str]:
+    return set[str]().union(*(step.reads for step in steps))
+
+
+def _written(steps: Sequence[Step]) -> set[str]:
+    return set[str]().union(*(step.writes for step in steps))
+
+
+def _array(blob: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = blob.detach().numpy().copy()
+    return array

@@ -1,0 +1,206 @@
+"""A pipeline that runs: each member reads the features that the input and the members before it gave.
+
+A row may start in the middle: where it holds what a member would give, that member, and what only it needs, does not
+run. So features that were made elsewhere (a phone's visionFeaturePrint, say) are predicted from and learnt from.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, overload
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.absent import AbsentModel
+from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
+from coreml_updatable.runtime.part import Part
+from coreml_updatable.runtime.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
+from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.network import pipeline_of
+
+LAST, MADE = "last", "made"  # what a pipeline's FrozenRow holds: the last member's, and features made before it
+
+
+class PipelineModel:
+    """``load`` makes it; see RunnableModel for what it can do. All members but the last are frozen."""
+
+    def __init__(self, message: Model, members: Sequence[RunnableModel]) -> None:
+        if not members:
+            raise ModelError("model: a pipeline without models; build it again")
+        self._base = message
+        self.members = tuple(members)
+        self.names = [str(name) for name in pipeline_of(message).names]
+        self._inputs = {str(feature.name) for feature in message.description.input}
+        self._outputs = [str(feature.name) for feature in message.description.output]
+        self._reads = [{str(feature.name) for feature in member.message.description.input} for member in members]
+        self._gives = [{str(feature.name) for feature in member.message.description.output} for member in members]
+        self._check()
+        self._starts = set[str]().union(*self._gives[:-1]) - self._inputs
+        self._route = cache(self._find_route)
+        self.part = Part(self._content)
+        self._message: Model | None = message
+
+    @property
+    def message(self) -> Model:
+        """The message with what its last member learnt; made when it is first asked for."""
+        if self._message is None:
+            message = Model_pb2.Model()
+            message.CopyFrom(self._base)
+            pipeline_of(message).models[-1].CopyFrom(self.members[-1].message)
+            self._message = message
+        return self._message
+
+    @property
+    def description(self) -> Any:
+        return self._base.description
+
+    @property
+    def base(self) -> Model:
+        return self._base
+
+    def updated(self, last: RunnableModel) -> "PipelineModel":
+        """The same pipeline with another last member, which must come from this one's."""
+        model = object.__new__(PipelineModel)
+        model.__dict__.update(self.__dict__)
+        model.members = (*self.members[:-1], last)
+        model._message = None
+        return model
+
+    @overload
+    def predict(self, rows: Row, intermediate: bool = False) -> Prediction: ...
+    @overload
+    def predict(self, rows: Sequence[Row], intermediate: bool = False) -> list[Prediction]: ...
+
+    def predict(self, rows: Row | Sequence[Row], intermediate: bool = False) -> Prediction | list[Prediction]:
+        """The pipeline's outputs, one dictionary a row. ``intermediate``: each member's blobs too, as "model0.blob"."""
+        many, single = as_rows(rows)
+        answers = self._traced(many) if intermediate else self._answers(self.frozen(many))
+        return answers[0] if single else answers
+
+    def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
+        """The rows after every member but the last, and after the last one's own frozen part."""
+        counted = numbered(rows, numbers)
+        made = iter(self._freeze([(number, row) for number, row in counted if not isinstance(row, FrozenRow)]))
+        for number, row in counted:
+            if isinstance(row, FrozenRow):
+                expect_part(row, self.part, number)
+        return [row if isinstance(row, FrozenRow) else next(made) for row in rows]
+
+    def _freeze(self, rows: Sequence[tuple[int, Any]]) -> list[FrozenRow]:
+        known = self._known(rows)
+        numbers = [number for number, _ in rows]
+        for members, group in self._routes(known):
+            for member in members:
+                _run(self.members[member], [known[at] for at in group], [numbers[at] for at in group])
+        last = self.members[-1].frozen([_for(self.members[-1], features) for features in known], numbers)
+        read = self._inputs | self._starts
+        return [
+            FrozenRow(
+                {LAST: frozen, MADE: {name: features[name] for name in self._outputs if name in features}},
+                {name: value for name, value in row.items() if name not in read},
+                self.part,
+            )
+            for frozen, features, (_, row) in zip(last, known, rows, strict=True)
+        ]
+
+    def _answers(self, rows: Sequence[FrozenRow]) -> list[Prediction]:
+        found = self.members[-1].predict([row.values[LAST] for row in rows])
+        return [self._chosen({**row.values[MADE], **answer}) for row, answer in zip(rows, found, strict=True)]
+
+    def _traced(self, rows: Sequence[Row]) -> list[Prediction]:
+        for number, row in enumerate(rows):
+            if isinstance(row, FrozenRow):
+                raise ModelError(f"row {number}: is frozen, its blobs are gone; give the whole row to see them")
+        known = self._known(list(enumerate(rows)))
+        traces: list[Prediction] = [{} for _ in known]
+        for members, group in self._routes(known):
+            for member in (*members, len(self.members) - 1):
+                found = _run(self.members[member], [known[at] for at in group], None)
+                for at, blobs in zip(group, found, strict=True):
+                    traces[at].update({f"model{member}.{name}": value for name, value in blobs.items()})
+        return [{**trace, **self._chosen(features)} for trace, features in zip(traces, known, strict=True)]
+
+    def _known(self, rows: Sequence[tuple[int, Any]]) -> list[dict[str, Any]]:
+        """Each row's features, checked against what the members that have to run for it read."""
+        description = self._base.description
+        required = [str(feature.name) for feature in description.input if not feature.type.isOptional]
+        allowed = [
+            *(feature.name for feature in description.input),
+            *(feature.name for feature in description.trainingInput),
+            description.predictedFeatureName,
+        ]
+        for number, row in rows:
+            expect_mapping(row, number)
+            given = self._starts & row.keys()
+            members, read = self._route(frozenset(given))
+            for member in members:
+                absent = self.members[member]
+                if isinstance(absent, AbsentModel):
+                    raise absent.error(member)
+            needed = [name for name in required if name in read] if given else required
+            expect_features(row, needed, list(dict.fromkeys([*(name for name in allowed if name), *given])), number)
+        return [dict(row) for _, row in rows]
+
+    def _routes(self, known: Sequence[dict[str, Any]]) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+        """The members to run before the last, and the places of the rows for which just these have to run."""
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for at, features in enumerate(known):
+            members, _ = self._route(frozenset(self._starts & features.keys()))
+            groups.setdefault(members, []).append(at)
+        yield from groups.items()
+
+    def _find_route(self, given: frozenset[str]) -> tuple[tuple[int, ...], frozenset[str]]:
+        """The members to run before the last for rows that hold these features, and the features that are read."""
+        wanted = self._reads[-1] | (set(self._outputs) - self._gives[-1])
+        members: list[int] = []
+        for number in reversed(range(len(self.members) - 1)):
+            if (self._gives[number] - given) & wanted:
+                members.append(number)
+                wanted = (wanted - self._gives[number]) | self._reads[number]
+        return tuple(reversed(members)), frozenset(wanted)
+
+    def _content(self) -> Iterator[Any]:
+        """What decides on the features before the last member's own layers."""
+        yield from self._base.description.input
+        yield from self._base.description.output
+        yield from (member.message for member in self.members[:-1])
+        yield self.members[-1].part.digest
+
+    def _chosen(self, features: Mapping[str, Any]) -> Prediction:
+        return {name: _given(features, name) for name in self._outputs}
+
+    def _check(self) -> None:
+        """Every member's inputs, and the pipeline's outputs, come from somewhere before."""
+        known = set(self._inputs)
+        for number, member in enumerate(self.members):
+            for feature in member.message.description.input:
+                if feature.name not in known and not feature.type.isOptional:
+                    raise ModelError(
+                        f"model{number}: reads feature '{feature.name}', which neither the inputs nor a model before "
+                        "it gives; check the names"
+                    )
+            known |= self._gives[number]
+        for name in self._outputs:
+            if name not in known:
+                raise ModelError(f"model: no model of the pipeline gives the output '{name}'; check the names")
+
+
+def _for(member: RunnableModel, features: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        feature.name: features[feature.name] for feature in member.message.description.input if feature.name in features
+    }
+
+
+def _run(member: RunnableModel, known: Sequence[dict[str, Any]], numbers: Sequence[int] | None) -> list[Prediction]:
+    """The member's answers, added to what is known of each row. Without ``numbers``: all its blobs as well."""
+    rows = [_for(member, features) for features in known]
+    found = member.predict(rows, intermediate=True) if numbers is None else member.predict(member.frozen(rows, numbers))
+    outputs = [feature.name for feature in member.message.description.output]
+    for features, answer in zip(known, found, strict=True):
+        features.update({name: _given(answer, name) for name in outputs})
+    return found
+
+
+def _given(features: Mapping[str, Any], name: str) -> Any:
+    """A member may describe an output that it never gives, such as probabilities that its description does not name."""
+    if name not in features:
+        raise ModelError(f"model: a model of the pipeline describes the output '{name}' and does not give it; mend it")
+    return features[name]

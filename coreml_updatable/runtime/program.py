@@ -1,0 +1,108 @@
+"""A sequence of built layers that reads blobs and writes blobs, for one row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.context import Context
+from coreml_updatable.runtime.graph import reads, writes
+from coreml_updatable.runtime.layers import build_layer
+from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer: its module, and the blobs it reads and writes (those of nested networks included)."""
+
+    layer: NeuralNetworkLayer
+    module: nn.Module
+    reads: frozenset[str]
+    writes: frozenset[str]
+
+
+class Network(nn.Module):
+    """The layers of a nested network; it runs on the dictionary of blobs itself, and leaves its own blobs there."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        super().__init__()
+        self.steps = tuple(steps)
+        self.inner = nn.ModuleList([step.module for step in steps])
+
+    def forward(self, blobs: dict[str, Tensor]) -> None:
+        for step in self.steps:
+            run_step(step, blobs)
+
+
+class Program:
+    """Steps with named inputs and outputs. A blob is dropped after its last reader, unless it is an output.
+
+    An output that only a branch not taken would write is left out.
+    """
+
+    def __init__(self, steps: Sequence[Step], outputs: Sequence[str]) -> None:
+        self.steps = tuple(steps)
+        self.outputs = tuple(outputs)
+        self._dropped = _last_uses(self.steps, self.outputs)
+
+    def __call__(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        blobs = dict(inputs)
+        for step, dropped in zip(self.steps, self._dropped, strict=True):
+            run_step(step, blobs)
+            for blob in dropped:
+                blobs.pop(blob, None)
+        return {blob: blobs[blob] for blob in self.outputs if blob in blobs}
+
+
+def run_step(step: Step, blobs: dict[str, Tensor]) -> None:
+    """Run one layer; what torch refuses becomes one sentence that names the layer and the shapes."""
+    layer = step.layer
+    for blob in layer.input:
+        if blob not in blobs:
+            raise ModelError(
+                f"layer '{layer.name}': reads blob '{blob}', which no layer has written by then; "
+                "check the branches before it"
+            )
+    try:
+        if getattr(step.module, "scoped", False):
+            step.module(blobs)
+            return
+        made = step.module(*(blobs[blob] for blob in layer.input))
+    except (RuntimeError, IndexError, ValueError, TypeError) as error:
+        shapes = ", ".join(f"'{blob}' {list(blobs[blob].shape)}" for blob in layer.input)
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise ModelError(
+            f"layer '{layer.name}': can not take {shapes} ({reason}); check the layers before it"
+        ) from error
+    values = made if isinstance(made, tuple) else (made,)
+    if len(values) != len(layer.output):
+        raise ModelError(
+            f"layer '{layer.name}': has {len(layer.output)} outputs, expected {len(values)}; export it again"
+        )
+    blobs.update(zip(layer.output, values, strict=True))
+
+
+def build_steps(layers: Sequence[NeuralNetworkLayer]) -> list[Step]:
+    """Every layer built, its weights decoded."""
+    return [_step(layer) for layer in layers]
+
+
+def _step(layer: NeuralNetworkLayer) -> Step:
+    module = build_layer(layer, Context(layer, _network)).eval()
+    return Step(layer, module, frozenset(reads(layer)), frozenset(writes(layer)))
+
+
+def _network(message: NeuralNetwork) -> nn.Module:
+    return Network(build_steps(message.layers))
+
+
+def _last_uses(steps: Sequence[Step], outputs: Sequence[str]) -> list[set[str]]:
+    """For each step, the blobs that neither a later step nor the outputs need."""
+    needed = set(outputs)
+    dropped: list[set[str]] = []
+    for step in reversed(steps):
+        here = step.reads | step.writes
+        dropped.append(set(here - needed))
+        needed |= here
+    return dropped[::-1]

@@ -1,0 +1,85 @@
+"""A feature step, tree ensemble or generalized linear model that runs, alone or in a pipeline. NumPy only."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.features import absent, answered, checked
+from coreml_updatable.runtime.model import Prediction, as_rows, numbered
+from coreml_updatable.runtime.part import Part
+from coreml_updatable.runtime.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
+from coreml_updatable.runtime.steps import build_step
+from coreml_updatable.spec.messages import Model
+
+
+class StepModel:
+    """``load`` makes it; see RunnableModel for what it can do. No update changes it."""
+
+    def __init__(self, message: Model) -> None:
+        self._message = message
+        self._run = build_step(message)
+        self.part = Part(lambda: [message.description])
+
+    @property
+    def message(self) -> Model:
+        return self._message
+
+    @property
+    def base(self) -> Model:
+        return self._message
+
+    @property
+    def description(self) -> Any:
+        return self._message.description
+
+    @overload
+    def predict(self, rows: Row, intermediate: bool = False) -> Prediction: ...
+    @overload
+    def predict(self, rows: Sequence[Row], intermediate: bool = False) -> list[Prediction]: ...
+
+    def predict(self, rows: Row | Sequence[Row], intermediate: bool = False) -> Prediction | list[Prediction]:
+        """The outputs, one dictionary a row. ``intermediate`` adds the inputs, as they were read."""
+        many, single = as_rows(rows)
+        given = [self._features(row, number) for number, row in enumerate(many)]
+        with np.errstate(all="ignore"):
+            made = self._run(given)
+        answers = [self._answer(one) for one in made]
+        if intermediate:
+            answers = [{**features, **answer} for features, answer in zip(given, answers, strict=True)]
+        return answers[0] if single else answers
+
+    def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
+        """The rows with their features checked."""
+        made = []
+        for number, row in numbered(rows, numbers):
+            values = self._features(row, number)
+            known = row.features if isinstance(row, FrozenRow) else row
+            others = {name: value for name, value in known.items() if name not in values}
+            made.append(FrozenRow(values, others, self.part))
+        return made
+
+    def _features(self, row: Row, number: int) -> dict[str, Any]:
+        if isinstance(row, FrozenRow):
+            expect_part(row, self.part, number)
+            return dict(row.values)
+        expect_mapping(row, number)
+        inputs = self.description.input
+        needed = [feature.name for feature in inputs if not feature.type.isOptional]
+        known = [*(feature.name for feature in inputs), self.description.predictedFeatureName]
+        expect_features(row, needed, [name for name in known if name], number)
+        return {feature.name: _value(feature, row, number) for feature in inputs}
+
+    def _answer(self, made: Mapping[str, Any]) -> Prediction:
+        described = {feature.name: feature for feature in self.description.output}
+        for name in described:
+            if name not in made:
+                kind = self._message.WhichOneof("Type")
+                raise ModelError(f"model: describes the output '{name}', which a {kind} does not give; check the names")
+        return {name: answered(described[name], value) if name in described else value for name, value in made.items()}
+
+
+def _value(feature: Any, row: Mapping[str, Any], number: int) -> Any:
+    where = f"row {number}: feature '{feature.name}'"
+    return checked(feature, row[feature.name], where) if feature.name in row else absent(feature, where)

@@ -1,0 +1,35 @@
+"""The models of a pipeline that are neither networks nor neighbours: kind in the format -> module here that builds it.
+
+Each module has ``build(model) -> Run``: a function from rows of checked features (see runtime/features.py) to rows of
+outputs by name, many at once. NumPy only; numbers are doubles, as the messages hold them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, TypeAlias
+
+from coreml_updatable.spec.messages import Model
+
+Run: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], list[dict[str, Any]]]
+
+KINDS = {
+    "arrayFeatureExtractor": "array_feature_extractor",
+    "categoricalMapping": "categorical_mapping",
+    "dictVectorizer": "dict_vectorizer",
+    "featureVectorizer": "feature_vectorizer",
+    "glmClassifier": "glm_classifier",
+    "glmRegressor": "glm_regressor",
+    "identity": "identity",
+    "imputer": "imputer",
+    "normalizer": "normalizer",
+    "oneHotEncoder": "one_hot_encoder",
+    "scaler": "scaler",
+    "treeEnsembleClassifier": "tree_ensemble_classifier",
+    "treeEnsembleRegressor": "tree_ensemble_regressor",
+}
+
+
+def build_step(model: Model) -> Run:
+    """The function of one model of a kind in ``KINDS``; ModelError if its message is at fault."""
+    run: Run = import_module(f"{__name__}.{KINDS[model.WhichOneof('Type')]}").build(model)
+    return run

@@ -1,0 +1,119 @@
+"""A tree ensemble's sums: base prediction + the values of the leaf that each tree leads to. ``TreeEnsembleParameters``.
+
+Each node compares one value of x with its own; a NaN goes to the true child if ``missingValueTracksTrueChild``, else to
+the false one. All rows walk all trees at once, a level at a time.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreml_updatable.errors import ModelError
+
+LEAF = 6
+COMPARISONS: tuple[Callable[[Any, Any], Any], ...] = (
+    np.less_equal, np.less, np.greater_equal, np.greater, np.equal, np.not_equal,
+)  # fmt: skip
+MOST_VALUES = 2**26  # in the leaves' matrix
+BLOCK = 2**20  # rows x trees at a time
+
+
+class Trees:
+    """The ensemble as arrays over its nodes; ModelError unless every tree is one, with one root and no circle."""
+
+    def __init__(self, parameters: Any) -> None:
+        nodes = parameters.nodes
+        self.dimensions = int(parameters.numPredictionDimensions)
+        if not len(nodes) or self.dimensions < 1 or len(nodes) * self.dimensions > MOST_VALUES:
+            raise ModelError(
+                f"model: a tree ensemble of {len(nodes)} nodes and {self.dimensions} dimensions; export the model again"
+            )
+        self.base = np.zeros(self.dimensions)
+        if len(parameters.basePredictionValue):
+            if len(parameters.basePredictionValue) != self.dimensions:
+                raise ModelError(
+                    f"model: {len(parameters.basePredictionValue)} base values, expected {self.dimensions}; "
+                    "export the model again"
+                )
+            self.base[:] = parameters.basePredictionValue
+        self.behavior = np.array([node.nodeBehavior for node in nodes])
+        self.feature = np.array([node.branchFeatureIndex for node in nodes], np.uint64)
+        self.threshold = np.array([node.branchFeatureValue for node in nodes])
+        self.missing = np.array([node.missingValueTracksTrueChild for node in nodes])
+        if not np.isin(self.behavior, range(LEAF + 1)).all():
+            raise ModelError("model: a tree node of a kind that the format does not have; export the model again")
+        self.leaf = self.behavior == LEAF
+        self.occurring = [int(behavior) for behavior in np.unique(self.behavior[~self.leaf])]
+        self.width = int(self.feature[~self.leaf].max(initial=0)) + 1
+        self._link(nodes)
+        self.values = np.zeros((len(nodes), self.dimensions))
+        for number in np.flatnonzero(self.leaf):
+            for info in nodes[int(number)].evaluationInfo:
+                if info.evaluationIndex >= self.dimensions:
+                    raise ModelError(
+                        f"model: a leaf has a value for dimension {info.evaluationIndex} of {self.dimensions}; "
+                        "export the model again"
+                    )
+                self.values[number, info.evaluationIndex] += info.evaluationValue
+
+    def expect_width(self, x: NDArray[np.float64]) -> None:
+        if len(x) and x.shape[1] < self.width:
+            raise ModelError(
+                f"model: its inputs hold {x.shape[1]} values a row, the trees read value {self.width - 1}; "
+                "export the model again"
+            )
+
+    def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """[n, D] -> [n, dimensions]."""
+        height = max(1, BLOCK // len(self.roots))
+        return np.concatenate([self._sums(x[at : at + height]) for at in range(0, len(x), height)])
+
+    def _sums(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        at = np.broadcast_to(self.roots, (len(x), len(self.roots))).copy()
+        rows = np.arange(len(x))[:, None]
+        while not self.leaf[at].all():
+            value = x[rows, np.where(self.leaf[at], 0, self.feature[at]).astype(np.int64)]
+            chosen = np.where(np.isnan(value), self.missing[at], self._compared(value, at))
+            at = np.where(self.leaf[at], at, np.where(chosen, self.true[at], self.false[at]))
+        sums: NDArray[np.float64] = self.base + self.values[at].sum(1)
+        return sums
+
+    def _compared(self, value: NDArray[np.float64], at: NDArray[np.int64]) -> NDArray[np.bool_]:
+        chosen = np.zeros(value.shape, bool)
+        for behavior in self.occurring:  # one, as a rule
+            mine = self.behavior[at] == behavior
+            chosen |= mine & COMPARISONS[behavior](value, self.threshold[at])
+        return chosen
+
+    def _link(self, nodes: Any) -> None:
+        """Children by number. Each node but the root has one parent, so no walk from a root comes round again."""
+        number = {(node.treeId, node.nodeId): at for at, node in enumerate(nodes)}
+        self.true, self.false = np.zeros(len(nodes), np.int64), np.zeros(len(nodes), np.int64)
+        parents = np.zeros(len(nodes), np.int64)
+        for at, node in enumerate(nodes):
+            if self.leaf[at]:
+                continue
+            for children, child in ((self.true, node.trueChildNodeId), (self.false, node.falseChildNodeId)):
+                if (node.treeId, child) not in number:
+                    raise ModelError(
+                        f"model: tree {node.treeId}: node {node.nodeId} leads to node {child}, which is not there; "
+                        "export the model again"
+                    )
+                children[at] = number[node.treeId, child]
+                parents[children[at]] += 1
+        trees = [node.treeId for node in nodes]
+        self.roots = np.flatnonzero(parents == 0)
+        one_root_each = sorted(trees[root] for root in self.roots) == sorted(set(trees))
+        if len(number) < len(nodes) or (parents > 1).any() or not one_root_each or self._reached() < len(nodes):
+            raise ModelError("model: a tree without a root, with several, or with a circle; export the model again")
+
+    def _reached(self) -> int:
+        """How many nodes the walks from the roots can come to; each has at most one parent."""
+        count, level = 0, self.roots
+        while len(level):
+            count += len(level)
+            inner = level[~self.leaf[level]]
+            level = np.concatenate([self.true[inner], self.false[inner]])
+        return count

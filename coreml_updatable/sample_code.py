@@ -1,0 +1,49 @@
+"""Loading a function from a Python file beside a recipe: ``"drawing.py:draw"``.
+
+A recipe's own code runs with the rights of whoever builds it, as a Makefile's does; what is refused is a path that
+leads out of the recipe's folder, so that a recipe never runs code it did not bring along.
+"""
+
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from coreml_updatable.errors import RecipeError
+
+
+def load_function(folder: Path, reference: str) -> Callable[..., Any]:
+    """The function that ``"file.py:name"`` names, the file lying inside ``folder``.
+
+    The folder is imported as a package of its own, so its files may import each other relatively.
+    """
+    file_name, _, name = reference.partition(":")
+    root = folder.resolve()
+    path = (root / file_name).resolve()
+    if not path.is_relative_to(root):
+        raise RecipeError(f"{reference}: leads out of {folder}; keep the file beside the recipe")
+    if not path.is_file():
+        raise RecipeError(f"{reference}: no file {file_name} in {folder}; check the name")
+    module = _import_file(root, path)
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise RecipeError(f"{reference}: {file_name} has no function {name!r}; define it or correct the name")
+    return function  # type: ignore[no-any-return]
+
+
+def _import_file(root: Path, path: Path) -> ModuleType:
+    package = "recipe_code_" + sha256(str(root).encode()).hexdigest()[:12]
+    if package not in sys.modules:
+        spec = importlib.machinery.ModuleSpec(package, None, is_package=True)
+        spec.submodule_search_locations = [str(root)]
+        sys.modules[package] = importlib.util.module_from_spec(spec)
+    inner = ".".join(path.relative_to(root).with_suffix("").parts)
+    try:
+        return importlib.import_module(f"{package}.{inner}")
+    except (Exception, SystemExit) as error:  # a user's file may raise anything, and even leave, while it is imported
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RecipeError(f"{path}: can not be imported ({reason}); correct it") from error

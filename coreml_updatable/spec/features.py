@@ -1,0 +1,83 @@
+"""The features of a model: what it is given and what it answers."""
+
+from collections.abc import Iterable
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model
+
+COLOR_SPACES: dict[int, tuple[str, int]] = {  # ImageFeatureType.ColorSpace -> (name, channels)
+    FeatureTypes_pb2.ImageFeatureType.GRAYSCALE: ("grayscale", 1),
+    FeatureTypes_pb2.ImageFeatureType.RGB: ("RGB", 3),
+    FeatureTypes_pb2.ImageFeatureType.BGR: ("BGR", 3),
+    FeatureTypes_pb2.ImageFeatureType.GRAYSCALE_FLOAT16: ("16-bit grayscale", 1),
+}
+ARRAY_TYPES: dict[int, str] = {  # ArrayFeatureType.ArrayDataType -> name, as Xcode writes it
+    FeatureTypes_pb2.ArrayFeatureType.FLOAT32: "Float32",
+    FeatureTypes_pb2.ArrayFeatureType.DOUBLE: "Double",
+    FeatureTypes_pb2.ArrayFeatureType.INT32: "Int32",
+    FeatureTypes_pb2.ArrayFeatureType.FLOAT16: "Float16",
+    FeatureTypes_pb2.ArrayFeatureType.INT8: "Int8",
+}
+
+
+def feature_named(features: Iterable[FeatureDescription], name: str) -> FeatureDescription | None:
+    return next((feature for feature in features if feature.name == name), None)
+
+
+def the_input(model: Model) -> FeatureDescription:
+    """The one input of ``model``; a ModelError when there are none or several."""
+    inputs = model.description.input
+    if len(inputs) != 1:
+        names = ", ".join(repr(str(feature.name)) for feature in inputs) or "none"
+        raise ModelError(f"model: has {len(inputs)} inputs ({names}), expected one; give it a single input")
+    return inputs[0]
+
+
+def equal_types(one: FeatureDescription, other: FeatureDescription) -> bool:
+    """Same type, whatever the short descriptions and the optional flags say (array default values aside)."""
+    left, right = one.type, other.type
+    kind = left.WhichOneof("Type")
+    if kind != right.WhichOneof("Type"):
+        return False
+    if kind == "imageType":
+        a, b = left.imageType, right.imageType
+        return bool(a.width == b.width and a.height == b.height and a.colorSpace == b.colorSpace)
+    if kind == "multiArrayType":
+        return _equal_arrays(left.multiArrayType, right.multiArrayType)
+    if kind == "dictionaryType":
+        return bool(left.dictionaryType.WhichOneof("KeyType") == right.dictionaryType.WhichOneof("KeyType"))
+    return True
+
+
+def _equal_arrays(one: FeatureDescription, other: FeatureDescription) -> bool:
+    if one.dataType != other.dataType or len(one.shape) != len(other.shape):
+        return False
+    flexible = one.WhichOneof("ShapeFlexibility") or other.WhichOneof("ShapeFlexibility")
+    return bool(flexible) or list(one.shape) == list(other.shape)
+
+
+def describe_type(feature: FeatureDescription) -> str:
+    """The type in words, as Xcode puts it: ``Image (RGB 128 × 128)``, ``MultiArray (Float32 1 × 64)``."""
+    kind = feature.type.WhichOneof("Type")
+    words = _describe(feature, kind)
+    return f"{words}, optional" if feature.type.isOptional else words
+
+
+def _describe(feature: FeatureDescription, kind: str | None) -> str:
+    match kind:
+        case "imageType":
+            image = feature.type.imageType
+            color = COLOR_SPACES.get(image.colorSpace, ("no colour space", 0))[0]
+            flexible = ", other sizes too" if image.WhichOneof("SizeFlexibility") else ""
+            return f"Image ({color} {image.width} × {image.height}{flexible})"
+        case "multiArrayType":
+            array = feature.type.multiArrayType
+            shape = " × ".join(str(length) for length in array.shape)
+            flexible = ", other shapes too" if array.WhichOneof("ShapeFlexibility") else ""
+            return f"MultiArray ({ARRAY_TYPES.get(array.dataType, 'no data type')} {shape}".rstrip() + f"{flexible})"
+        case "dictionaryType":
+            whole = feature.type.dictionaryType.WhichOneof("KeyType") == "int64KeyType"
+            return f"Dictionary ({'Int64' if whole else 'String'} → Double)"
+        case "stringType" | "int64Type" | "doubleType":
+            return {"stringType": "String", "int64Type": "Int64", "doubleType": "Double"}[kind]
+    return kind or "no type"

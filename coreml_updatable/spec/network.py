@@ -1,0 +1,44 @@
+"""Finding the network inside a model, whichever of the three containers holds it."""
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.spec.messages import Model, NeuralNetwork, Pipeline
+
+NETWORK_KINDS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
+PIPELINE_KINDS = ("pipeline", "pipelineClassifier", "pipelineRegressor")
+
+
+def is_network(model: Model) -> bool:
+    return model.WhichOneof("Type") in NETWORK_KINDS
+
+
+def is_pipeline(model: Model) -> bool:
+    return model.WhichOneof("Type") in PIPELINE_KINDS
+
+
+def network_of(model: Model) -> NeuralNetwork:
+    """The NeuralNetwork, NeuralNetworkClassifier or NeuralNetworkRegressor message of ``model``."""
+    kind = model.WhichOneof("Type")
+    if kind not in NETWORK_KINDS:
+        raise ModelError(f"model: is a {kind}, expected a neural network; convert with convert_to='neuralnetwork'")
+    return getattr(model, kind)
+
+
+def pipeline_of(model: Model) -> Pipeline:
+    """The inner Pipeline message (``models``, ``names``) of a pipeline, pipelineClassifier or pipelineRegressor."""
+    kind = model.WhichOneof("Type")
+    if kind not in PIPELINE_KINDS:
+        raise ModelError(f"model: is a {kind}, expected a pipeline")
+    return model.pipeline if kind == "pipeline" else getattr(model, kind).pipeline
+
+
+def class_labels(model: Model) -> tuple[str, ...] | tuple[int, ...]:
+    """Class labels of a network classifier, in the order of its outputs; empty for any other model."""
+    if model.WhichOneof("Type") != "neuralNetworkClassifier":
+        return ()
+    classifier = model.neuralNetworkClassifier
+    match classifier.WhichOneof("ClassLabels"):
+        case "stringClassLabels":
+            return tuple(str(label) for label in classifier.stringClassLabels.vector)
+        case "int64ClassLabels":
+            return tuple(int(label) for label in classifier.int64ClassLabels.vector)
+    return ()

@@ -1,0 +1,44 @@
+"""The values an app may choose for an update, read from a model: default, and range or set."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from coreml_updatable.spec.messages import Model, NeuralNetwork
+
+_ORDER = ("learningRate", "momentum", "miniBatchSize", "beta1", "beta2", "eps")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter as Core ML names it (``MLParameterKey``); without ``range`` and ``allowed`` it is not bounded."""
+
+    name: str
+    default: float | int | bool
+    range: tuple[float, float] | None = None
+    allowed: tuple[int, ...] | None = None
+
+
+def network_parameters(network: NeuralNetwork) -> tuple[Parameter, ...]:
+    """The parameters set in a network's ``updateParams``."""
+    return tuple(_parameters(network))
+
+
+def parameter(name: str, message: Model) -> Parameter:
+    """One ``Int64Parameter``, ``DoubleParameter`` or ``BoolParameter`` message."""
+    bounded = message.WhichOneof("AllowedValues") if "AllowedValues" in message.DESCRIPTOR.oneofs_by_name else None
+    limits = (message.range.minValue, message.range.maxValue) if bounded == "range" else None
+    allowed = tuple(int(value) for value in message.set.values) if bounded == "set" else None
+    return Parameter(name, message.defaultValue, limits, allowed)
+
+
+def _parameters(network: NeuralNetwork) -> Iterator[Parameter]:
+    params = network.updateParams
+    kind = params.optimizer.WhichOneof("OptimizerType")
+    if kind is not None:
+        optimizer = getattr(params.optimizer, kind)
+        for name in _ORDER:
+            if name in optimizer.DESCRIPTOR.fields_by_name and optimizer.HasField(name):
+                yield parameter(name, getattr(optimizer, name))
+    for name in ("epochs", "shuffle", "seed"):
+        if params.HasField(name):
+            yield parameter(name, getattr(params, name))

@@ -1,0 +1,38 @@
+"""Reading a model: bytes from outside are bounded and parsed, nothing else."""
+
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.spec.messages import Model, Model_pb2
+
+MAXIMUM_BYTES = 2**31 - 1  # the wire format of protobuf can not hold more
+
+
+def read_model(path: Path) -> Model:
+    """The ``Model`` message in an .mlmodel file."""
+    try:
+        size = path.stat().st_size
+        if path.is_dir():
+            raise ModelError(f"{path}: is a folder, expected an .mlmodel file; name the file inside it")
+        if size > MAXIMUM_BYTES:
+            raise ModelError(f"{path}: {size} bytes, an .mlmodel holds at most {MAXIMUM_BYTES}; use another file")
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: can not be read ({error.strerror}); check the path and its permissions") from error
+    return parse_model(content, str(path))
+
+
+def parse_model(content: bytes, where: str) -> Model:
+    """The ``Model`` message in ``content``; ``where`` names the source in errors."""
+    model = Model_pb2.Model()
+    try:
+        model.ParseFromString(content)
+    except DecodeError as error:
+        raise ModelError(
+            f"{where}: not a Core ML model (the bytes are no protobuf message); export it again"
+        ) from error
+    if model.specificationVersion < 1 or model.WhichOneof("Type") is None:
+        raise ModelError(f"{where}: not a Core ML model (no specification version or no model inside); export it again")
+    return model

@@ -1,0 +1,56 @@
+"""The samples that a nearest-neighbours classifier remembers."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.spec.messages import KNearestNeighborsClassifier, Model
+from coreml_updatable.spec.network import is_pipeline, pipeline_of
+
+
+@dataclass(frozen=True)
+class Samples:
+    """``embeddings`` float32 [n, D] and ``labels``, one a sample (all strings or all whole numbers)."""
+
+    embeddings: NDArray[np.float32]
+    labels: tuple[str, ...] | tuple[int, ...]
+
+
+def nearest_neighbors_of(model: Model) -> KNearestNeighborsClassifier:
+    """The classifier message in ``model``: its own, or that of the last member of a pipeline. Else a ModelError."""
+    while is_pipeline(model) and pipeline_of(model).models:
+        model = pipeline_of(model).models[-1]
+    kind = model.WhichOneof("Type")
+    if kind != "kNearestNeighborsClassifier":
+        raise ModelError(f"model: is a {kind}, expected a k-nearest-neighbours classifier; build one with a twin")
+    return model.kNearestNeighborsClassifier
+
+
+def sample_labels(classifier: KNearestNeighborsClassifier) -> tuple[str, ...] | tuple[int, ...]:
+    """One label a sample."""
+    if classifier.WhichOneof("ClassLabels") == "int64ClassLabels":
+        return tuple(int(label) for label in classifier.int64ClassLabels.vector)
+    return tuple(str(label) for label in classifier.stringClassLabels.vector)
+
+
+def samples_of(model: Model) -> Samples:
+    """What ``model`` remembers; ModelError when the samples do not all have ``numberOfDimensions`` values."""
+    classifier = nearest_neighbors_of(model)
+    index = classifier.nearestNeighborsIndex
+    for number, sample in enumerate(index.floatSamples):
+        if len(sample.vector) != index.numberOfDimensions:
+            raise ModelError(
+                f"sample {number}: has {len(sample.vector)} values, expected {index.numberOfDimensions}; build it again"
+            )
+    length = max(0, int(index.numberOfDimensions)) if index.floatSamples else 0
+    rows = [np.array(sample.vector, np.float32) for sample in index.floatSamples]
+    embeddings = np.stack(rows) if rows else np.zeros((0, length), np.float32)
+    return Samples(embeddings, sample_labels(classifier))
+
+
+def sample_counts(model: Model) -> dict[str | int, int]:
+    """How many samples of each label there are, in the order in which the labels first appear."""
+    return dict(Counter[str | int](sample_labels(nearest_neighbors_of(model))))

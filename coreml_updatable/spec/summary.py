@@ -1,0 +1,216 @@
+"""Everything worth saying of a model, as plain values: what ``inspect`` shows and a program reads as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+from coreml_updatable.spec.features import describe_type
+from coreml_updatable.spec.graph import layer_kind, loss_blobs
+from coreml_updatable.spec.layer_shapes import Shape
+from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetworkLayer
+from coreml_updatable.spec.network import class_labels, is_network, is_pipeline, network_of, pipeline_of
+from coreml_updatable.spec.parameters import Parameter, network_parameters, parameter
+from coreml_updatable.spec.samples import nearest_neighbors_of, sample_counts
+from coreml_updatable.spec.shapes import blob_shapes
+from coreml_updatable.spec.weight_fields import weight_count, weight_fields
+from coreml_updatable.spec.weights import storage
+from coreml_updatable.spec.writing import model_bytes
+
+# The first systems that read each specification version (``Model`` of the format).
+AVAILABILITY = {
+    1: "iOS 11",
+    2: "iOS 11.2",
+    3: "iOS 12",
+    4: "iOS 13",
+    5: "iOS 14",
+    6: "iOS 15",
+    7: "iOS 16",
+    8: "iOS 17",
+    9: "iOS 18",
+    10: "iOS 26",
+}
+KINDS = {
+    "neuralNetwork": "Neural Network",
+    "neuralNetworkClassifier": "Neural Network Classifier",
+    "neuralNetworkRegressor": "Neural Network Regressor",
+    "kNearestNeighborsClassifier": "Nearest Neighbors Classifier",
+    "pipeline": "Pipeline",
+    "pipelineClassifier": "Pipeline Classifier",
+    "pipelineRegressor": "Pipeline Regressor",
+    "mlProgram": "ML Program",
+}
+
+
+@dataclass(frozen=True)
+class Feature:
+    name: str
+    type: str  # in words, e.g. "Image (RGB 128 × 128)"
+    description: str
+
+
+@dataclass(frozen=True)
+class Layer:
+    name: str
+    kind: str
+    shape: tuple[int | None, ...] | None  # of its output; None where it is not known
+    parameters: int
+    updatable: bool
+
+
+@dataclass(frozen=True)
+class Update:
+    """Xcode's Update tab, of a network or of the k-NN at the end of a pipeline."""
+
+    layers: tuple[str, ...]
+    loss: str
+    optimizer: str
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    layers: tuple[Layer, ...]
+    parameters: int
+    updatable_parameters: int
+    head_bytes: int  # of the updatable layers' weights
+    weights: tuple[str, ...]  # how weights are stored: float32, float16, raw (quantized)
+
+    @property
+    def updatable_share(self) -> float:
+        return self.updatable_parameters / self.parameters if self.parameters else 0.0
+
+
+@dataclass(frozen=True)
+class NearestNeighbors:
+    dimensions: int
+    samples: int
+    samples_per_label: tuple[tuple[str | int, int], ...]
+    neighbors: Parameter
+    weighting: str
+    index: str
+    default_label: str | int | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    kind: str
+    bytes: int
+    specification_version: int
+    availability: str
+    updatable: bool
+    description: str
+    author: str
+    license: str
+    version: str
+    user_defined: tuple[tuple[str, str], ...]
+    inputs: tuple[Feature, ...]
+    outputs: tuple[Feature, ...]
+    training_inputs: tuple[Feature, ...]
+    labels: tuple[str | int, ...]
+    network: Network | None
+    nearest_neighbors: NearestNeighbors | None
+    update: Update | None
+    members: tuple[tuple[str, "Summary"], ...]  # name and summary of each model of a pipeline
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionaries, lists, strings and numbers."""
+        return asdict(self)
+
+
+Members: TypeAlias = tuple[tuple[str, Summary], ...]
+
+
+def summarize(model: Model) -> Summary:
+    """A summary of any model; of kinds that can not be updated the description alone."""
+    description, metadata = model.description, model.description.metadata
+    kind = str(model.WhichOneof("Type") or "")
+    network = _network(model) if is_network(model) else None
+    neighbors = _nearest_neighbors(model) if kind == "kNearestNeighborsClassifier" else None
+    members = _members(model) if is_pipeline(model) else ()
+    version = int(model.specificationVersion)
+    return Summary(
+        kind=KINDS.get(kind, kind),
+        bytes=len(model_bytes(model)),
+        specification_version=version,
+        availability=f"{AVAILABILITY[version]} or later" if version in AVAILABILITY else "not known",
+        updatable=bool(model.isUpdatable),
+        description=str(metadata.shortDescription),
+        author=str(metadata.author),
+        license=str(metadata.license),
+        version=str(metadata.versionString),
+        user_defined=tuple(sorted((str(key), str(text)) for key, text in metadata.userDefined.items())),
+        inputs=_features(description.input),
+        outputs=_features(description.output),
+        training_inputs=_features(description.trainingInput),
+        labels=tuple(class_labels(model)),
+        network=network,
+        nearest_neighbors=neighbors,
+        update=_update(model, neighbors, members),
+        members=members,
+    )
+
+
+def _features(features: Sequence[FeatureDescription]) -> tuple[Feature, ...]:
+    return tuple(Feature(str(f.name), describe_type(f), str(f.shortDescription)) for f in features)
+
+
+def _members(model: Model) -> Members:
+    pipeline = pipeline_of(model)
+    names = [str(name) for name in pipeline.names] + [""] * len(pipeline.models)
+    return tuple((names[number], summarize(member)) for number, member in enumerate(pipeline.models))
+
+
+def _network(model: Model) -> Network:
+    shapes = blob_shapes(model)
+    layers = tuple(_layer(layer, shapes, bool(model.isUpdatable)) for layer in network_of(model).layers)
+    stored = {storage(weights) for layer in network_of(model).layers for _, weights in weight_fields(layer)} - {"empty"}
+    trained = sum(layer.parameters for layer in layers if layer.updatable)
+    return Network(layers, sum(layer.parameters for layer in layers), trained, 4 * trained, tuple(sorted(stored)))
+
+
+def _layer(layer: NeuralNetworkLayer, shapes: dict[str, Shape], updatable: bool) -> Layer:
+    count = sum(weight_count(weights) for _, weights in weight_fields(layer))
+    shape = shapes.get(str(layer.output[0])) if layer.output else None
+    return Layer(str(layer.name), layer_kind(layer), shape, count, updatable and bool(layer.isUpdatable))
+
+
+def _update(model: Model, neighbors: NearestNeighbors | None, members: Members) -> Update | None:
+    if not model.isUpdatable:
+        return None
+    if is_network(model):
+        network = network_of(model)
+        layers = tuple(str(layer.name) for layer in network.layers if layer.isUpdatable)
+        optimizer = network.updateParams.optimizer.WhichOneof("OptimizerType")
+        words = {"sgdOptimizer": "Stochastic Gradient Descent", "adamOptimizer": "Adam", None: ""}
+        return Update(layers, _loss(model), words[optimizer], network_parameters(network))
+    if neighbors is not None:
+        return Update((), "", "", (neighbors.neighbors,))
+    return members[-1][1].update if members else None
+
+
+def _loss(model: Model) -> str:
+    network = network_of(model)
+    blobs = loss_blobs(network)
+    if blobs is None:
+        return ""
+    kind = network.updateParams.lossLayers[0].WhichOneof("LossLayerType")
+    words = "Categorical Cross Entropy" if kind == "categoricalCrossEntropyLossLayer" else "Mean Squared Error"
+    return f"{words} of {blobs[0]} against {blobs[1]}"
+
+
+def _nearest_neighbors(model: Model) -> NearestNeighbors:
+    classifier = nearest_neighbors_of(model)
+    index = classifier.nearestNeighborsIndex
+    weighting = {"uniformWeighting": "uniform", "inverseDistanceWeighting": "inverse distance", None: ""}
+    tree = f"kd-tree, leaf size {index.singleKdTreeIndex.leafSize}"
+    kinds = {"linearIndex": "linear", "singleKdTreeIndex": tree, None: ""}
+    default = classifier.WhichOneof("DefaultClassLabel")
+    return NearestNeighbors(
+        int(index.numberOfDimensions),
+        len(index.floatSamples),
+        tuple(sample_counts(model).items()),
+        parameter("numberOfNeighbors", classifier.numberOfNeighbors),
+        weighting[classifier.WhichOneof("WeightingScheme")],
+        kinds[index.WhichOneof("IndexType")],
+        getattr(classifier, default) if default else None,
+    )

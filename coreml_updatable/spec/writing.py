@@ -1,0 +1,16 @@
+"""Writing a model: the same message gives the same bytes, and a reader never sees half a file."""
+
+from pathlib import Path
+
+from coreml_updatable.files import write_atomically
+from coreml_updatable.spec.messages import Model
+
+
+def model_bytes(model: Model) -> bytes:
+    """The serialized message, map fields in a fixed order."""
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def write_model(model: Model, path: Path) -> None:
+    write_atomically(path, model_bytes(model))

@@ -1,0 +1,68 @@
+"""Any trainable part, by torch's automatic differentiation, on features kept from the frozen part.
+
+For categorical cross entropy the last softmax is left out and log-softmax taken of what it reads, which gives the
+gradient of -log(softmax) even where the softmax itself rounds to 0.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.batched import Batched
+from coreml_updatable.runtime.program import Program, Step
+
+
+class GraphHead:
+    """``features``: blobs [n, ...] by name. ``targets``: class numbers [n], or values [n, size] for a squared error.
+
+    ``steps`` compute ``blob``: logits with the classes along ``axis`` of the batch (cross entropy), or values (None).
+    """
+
+    def __init__(
+        self,
+        features: Mapping[str, NDArray[Any]],
+        targets: NDArray[Any],
+        steps: Sequence[Step],
+        parameters: Sequence[nn.Parameter],
+        blob: str,
+        axis: int | None,
+        squared_error: str,
+    ) -> None:
+        self._features = dict(features)
+        self._targets = torch.from_numpy(targets)
+        self._parameters = list(parameters)
+        self._blob, self._axis, self._squared_error = blob, axis, squared_error
+        self._runner = Batched(Program(steps, [blob]), optimize=False)
+
+    def gradients(self, batch: NDArray[np.int64]) -> tuple[float, list[NDArray[Any]]]:
+        """The mean loss of these rows, and its gradients by each parameter."""
+        numbers = torch.from_numpy(batch)
+        for parameter in self._parameters:
+            parameter.requires_grad_(True)
+        with torch.enable_grad():
+            features = {name: torch.from_numpy(blob[batch]) for name, blob in self._features.items()}
+            made = self._runner(features, len(batch))
+            rows = [row[self._blob] for row in made] if isinstance(made, list) else made[self._blob]
+            output = torch.stack(rows) if isinstance(rows, list) else rows
+            loss = self._loss(output, self._targets[numbers])
+            if not loss.requires_grad:
+                raise ModelError(f"model: '{self._blob}' does not depend on the updatable weights; mark other layers")
+            found = torch.autograd.grad(loss, self._parameters, allow_unused=True, materialize_grads=True)
+        for parameter in self._parameters:
+            parameter.requires_grad_(False)
+        return float(loss.detach()), [gradient.numpy() for gradient in found]
+
+    def _loss(self, output: Tensor, targets: Tensor) -> Tensor:
+        if self._axis is not None:
+            logits = output.movedim(self._axis, 1).reshape(len(output), -1)
+            return functional.cross_entropy(logits, targets)
+        errors = (output.reshape(targets.shape) - targets).square()
+        if self._squared_error == "mean":
+            return errors.mean()
+        return errors.sum(1).mean() * (0.5 if self._squared_error == "half" else 1.0)

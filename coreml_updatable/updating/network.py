@@ -1,0 +1,158 @@
+"""A network as a learner: its weights, the features its trainable part reads, and the head that has gradients."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.batched import Batched
+from coreml_updatable.runtime.network import NetworkModel
+from coreml_updatable.runtime.program import Program, Step
+from coreml_updatable.runtime.weights import Key, field, updatable, with_weights
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.weights import storage
+from coreml_updatable.updating.graph_head import GraphHead
+from coreml_updatable.updating.kept import KeptFeatures
+from coreml_updatable.updating.linear_head import LinearHead
+from coreml_updatable.updating.loss import loss_of
+from coreml_updatable.updating.variants import Variants
+
+TRAINABLE_KINDS = ("biDirectionalLSTM", "convolution", "innerProduct", "uniDirectionalLSTM")
+SOFTMAX_KINDS = ("softmax", "softmaxND")
+
+
+class Head(Protocol):
+    def gradients(self, batch: NDArray[np.int64]) -> tuple[float, list[NDArray[Any]]]:
+        """The mean loss of the rows with these numbers, and its gradients, in the order of the weights."""
+
+
+class NetworkLearner:
+    """Made for one task. ``weights``: arrays that training changes in place; ``head`` reads the same memory."""
+
+    def __init__(self, model: NetworkModel, kept: KeptFeatures, variants: Variants) -> None:
+        self._model = model
+        self._loss = loss_of(model.base)
+        trained = _trained(model)
+        self._keys = list(trained)
+        self.weights = [parameter.detach().numpy().copy() for parameter in trained.values()]
+        self.optimizer = str(network_of(model.base).updateParams.optimizer.WhichOneof("OptimizerType"))
+        self._steps = with_weights(model.trainable_steps, dict(zip(self._keys, self.weights, strict=True)))
+        for key, array in zip(self._keys, self.weights, strict=True):
+            _parameter(self._steps, key).data = torch.from_numpy(array)
+        self._features = kept.arrays()
+        self.head: Head = self._head(kept.others, variants)
+
+    def model(self) -> NetworkModel:
+        """The model with the weights as they are now."""
+        return self._model.updated({key: array.copy() for key, array in zip(self._keys, self.weights, strict=True)})
+
+    def close(self) -> None:
+        """Let go of the features; the weights stay."""
+        self._features = {}
+        del self.head
+
+    def _head(self, rows: Sequence[Mapping[str, Any]], variants: Variants) -> Head:
+        if not self._loss.cross_entropy:
+            size = int(np.prod(self._shape(self._loss.blob)))
+            return self._graph_head(self._loss.values(rows, size), self._loss.blob, None, variants)
+        softmax = _writer(self._steps, self._loss.blob)
+        kind = softmax.layer.WhichOneof("layer") if softmax is not None else None
+        if softmax is None or kind not in SOFTMAX_KINDS:
+            raise ModelError(
+                f"model: the loss reads '{self._loss.blob}', which no trainable softmax writes; cross entropy needs "
+                "one: mark the model again"
+            )
+        logits = str(softmax.layer.input[0])
+        axis = -3 if kind == "softmax" else int(softmax.layer.softmaxND.axis)
+        shape = self._shape(logits)
+        if not -len(shape) <= axis < len(shape) or shape[axis] != int(np.prod(shape)):
+            raise ModelError(
+                f"layer '{softmax.layer.name}': '{logits}' has the shape {shape}, the loss needs all of it along axis "
+                f"{axis}; mark the model again"
+            )
+        targets = self._loss.classes(rows, shape[axis])
+        product = _writer(self._steps, logits)
+        if product is not None and self._is_linear(product):
+            return self._linear_head(product, targets)
+        return self._graph_head(targets, logits, axis - len(shape) if axis >= 0 else axis, variants)
+
+    def _shape(self, blob: str) -> list[int]:
+        """The shape of a blob for one row."""
+        if blob not in self._features and _writer(self._steps, blob) is None:
+            raise ModelError(f"model: the loss reads '{blob}', which no trainable layer writes; mark the model again")
+        runner = Batched(Program(_towards(self._steps, blob), [blob]), optimize=False)
+        with torch.no_grad():
+            first = {name: torch.from_numpy(values[:1].copy()) for name, values in self._features.items()}
+            made = runner(first, 1)
+        return list(made[0][blob].shape if isinstance(made, list) else made[blob].shape[1:])
+
+    def _is_linear(self, product: Step) -> bool:
+        """Are the logits one innerProduct of a whole frozen blob, and nothing else trained?"""
+        layer = product.layer
+        return (
+            str(layer.WhichOneof("layer")) == "innerProduct"
+            and str(layer.input[0]) in self._features
+            and {name for name, _ in self._keys} == {layer.name}
+            and self._features[str(layer.input[0])][0].size == layer.innerProduct.inputChannels
+        )
+
+    def _linear_head(self, product: Step, targets: NDArray[np.int64]) -> LinearHead:
+        blob = self._features[str(product.layer.input[0])]
+        parameters = {name: parameter.detach().numpy() for name, parameter in product.module.named_parameters()}
+        flat = blob.reshape(len(blob), -1)
+        trained = [path for _, path in self._keys]
+        return LinearHead(flat, targets, parameters["weights"], parameters.get("bias"), trained)
+
+    def _graph_head(self, targets: NDArray[Any], blob: str, axis: int | None, variants: Variants) -> GraphHead:
+        parameters = [_parameter(self._steps, key) for key in self._keys]
+        steps = _towards(self._steps, blob)
+        return GraphHead(self._features, targets, steps, parameters, blob, axis, variants.squared_error)
+
+
+def _trained(model: NetworkModel) -> dict[Key, nn.Parameter]:
+    """The parameters to train, by layer name and field; ModelError where a device would refuse them."""
+    found: dict[Key, nn.Parameter] = {}
+    for step in model.trainable_steps:
+        name, kind = step.layer.name, step.layer.WhichOneof("layer")
+        if step.layer.isUpdatable and kind not in TRAINABLE_KINDS:
+            raise ModelError(f"layer '{name}': a layer of kind {kind} can not be updated; mark another one")
+        for key, parameter in updatable(step).items():
+            if key in found:
+                raise ModelError(f"layer '{name}': two updatable layers have this name; give each its own")
+            held = storage(field(step.layer, key[1]))
+            if held != "float32":
+                raise ModelError(f"layer '{name}': {key[1]} are {held}, an update needs float32; keep full precision")
+            found[key] = parameter
+    if not found:
+        raise ModelError("model: no layer is updatable, or none of its weights; mark it again")
+    return found
+
+
+def blobs_to_keep(model: NetworkModel) -> list[str]:
+    """The blobs of the frozen part that the trainable part reads."""
+    read = set[str]().union(*(step.reads for step in model.trainable_steps))
+    return [name for name in model.crossing if name in read]
+
+
+def _writer(steps: Sequence[Step], blob: str) -> Step | None:
+    return next((step for step in reversed(steps) if blob in step.writes), None)
+
+
+def _towards(steps: Sequence[Step], blob: str) -> list[Step]:
+    """The steps that ``blob`` depends on, in order."""
+    needed, kept = {blob}, []
+    for step in reversed(steps):
+        if step.writes & needed:
+            kept.append(step)
+            needed |= step.reads
+    return kept[::-1]
+
+
+def _parameter(steps: Sequence[Step], key: Key) -> nn.Parameter:
+    name, path = key
+    module = next(step.module for step in steps if step.layer.name == name and step.layer.isUpdatable)
+    return module.get_parameter(path)

@@ -1,0 +1,88 @@
+"""The parameters of an update: the model's defaults, and what an app sets in their place, held to the model's bounds.
+
+Keys are those of MLParameterKey. In a pipeline a key may be scoped to the updatable member: ``model1.learningRate``.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from coreml_updatable.errors import ModelError
+
+Value: TypeAlias = float | int | bool
+WHOLE = {"epochs", "miniBatchSize", "seed", "numberOfNeighbors"}
+AT_LEAST_ONE = {"epochs", "miniBatchSize", "numberOfNeighbors"}
+REFUSED = {
+    "weights": "an update does not apply weights given as parameters; write them into the model",
+    "biases": "an update does not apply biases given as parameters; write them into the model",
+    "linkedModelFileName": "linked models can not be updated here; put the model itself in the pipeline",
+    "linkedModelSearchPath": "linked models can not be updated here; put the model itself in the pipeline",
+}
+
+
+class Parameters:
+    """The model's parameter messages by key, and the values in force."""
+
+    def __init__(self, messages: Mapping[str, Any], scope: str | None) -> None:
+        self._messages = dict(messages)
+        self._scope = scope
+        self.values: dict[str, Value] = {}
+        for key, message in messages.items():
+            self.values[key] = _checked(key, message.defaultValue, message, "the model's default")
+
+    def set(self, given: Mapping[str, Value]) -> None:
+        """Put the app's values in force; ModelError for a key or a value that the model does not allow."""
+        self.values.update(dict(self._checked(*item) for item in given.items()))
+
+    def _checked(self, scoped: str, value: Any) -> tuple[str, Value]:
+        scope, _, key = scoped.rpartition(".")
+        if key in REFUSED:
+            raise ModelError(f"parameter '{scoped}': {REFUSED[key]}")
+        if scope and scope != self._scope:
+            known = f"the scope '{self._scope}'" if self._scope else "no scopes, for it is not a pipeline"
+            raise ModelError(f"parameter '{scoped}': the model has {known}; write '{_scoped(self._scope, key)}'")
+        if key not in self._messages:
+            raise ModelError(
+                f"parameter '{scoped}': the model has {', '.join(sorted(self._messages))}; use one of these"
+            )
+        return key, _checked(key, value, self._messages[key], f"parameter '{scoped}'")
+
+
+def of_network(update: Any) -> dict[str, Any]:
+    """The parameter messages of ``NetworkUpdateParameters``, by key."""
+    kind = update.optimizer.WhichOneof("OptimizerType")
+    if kind is None:
+        raise ModelError("model: has no optimizer; mark it again with SGD or Adam")
+    optimizer = getattr(update.optimizer, kind)
+    names = ["learningRate", "miniBatchSize"]
+    names += ["momentum"] if kind == "sgdOptimizer" else ["beta1", "beta2", "eps"]
+    messages = {name: getattr(optimizer, name) for name in names}
+    return {**messages, "epochs": update.epochs, "shuffle": update.shuffle, "seed": update.seed}
+
+
+def _checked(key: str, given: Any, message: Any, where: str) -> Value:
+    value = given.item() if isinstance(given, np.generic) else given
+    if key == "shuffle":
+        if value not in (True, False):
+            raise ModelError(f"{where}: {key} is {value!r}, expected true or false")
+        return bool(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ModelError(f"{where}: {key} is {value!r}, expected a number")
+    if key in WHOLE and value != int(value):
+        raise ModelError(f"{where}: {key} is {value!r}, expected a whole number")
+    allowed = message.WhichOneof("AllowedValues")
+    if allowed == "set" and int(value) not in message.set.values:
+        choices = ", ".join(str(choice) for choice in message.set.values)
+        raise ModelError(f"{where}: {key} is {value}, the model allows {choices}; choose one of these")
+    if allowed == "range" and not message.range.minValue <= value <= message.range.maxValue:
+        ends = f"{message.range.minValue:g} to {message.range.maxValue:g}"
+        raise ModelError(f"{where}: {key} is {value}, the model allows {ends}; choose a value in between")
+    if key in AT_LEAST_ONE and value < 1:
+        raise ModelError(f"{where}: {key} is {value}, expected at least 1")
+    return int(value) if key in WHOLE else float(value)
+
+
+def _scoped(scope: str | None, key: str) -> str:
+    return f"{scope}.{key}" if scope else key

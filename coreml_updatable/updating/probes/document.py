@@ -1,0 +1,43 @@
+"""probes.json: everything an app needs to run the probes, and what each variant would give."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from coreml_updatable.spec.network import is_network, network_of
+from coreml_updatable.updating.parameters import of_network
+from coreml_updatable.updating.probes.outcomes import outcomes, tolerance
+from coreml_updatable.updating.probes.probe import Probe
+
+
+def document(probes: Sequence[Probe]) -> dict[str, Any]:
+    """Plain values that turn into JSON; the keys are those that docs/probes.md explains."""
+    return {"version": 1, "probes": [_entry(probe) for probe in probes]}
+
+
+def file_name(probe: Probe) -> str:
+    return f"{probe.option}.mlmodel"
+
+
+def _entry(probe: Probe) -> dict[str, Any]:
+    expected = outcomes(probe)
+    return {
+        "option": probe.option,
+        "says": probe.says,
+        "model": file_name(probe),
+        "rows": list(probe.rows),
+        "parameters": _parameters(probe),
+        "atEpochEnd": [{"epoch": epoch, "parameters": dict(values)} for epoch, values in probe.then.items()],
+        "query": probe.query,
+        "read": {"what": probe.read.what, "name": probe.read.name, "labels": list(probe.read.labels)},
+        "digest": probe.digest,
+        "expected": [{"variants": outcome.variants, "values": outcome.values} for outcome in expected],
+        "tolerance": tolerance(expected),
+    }
+
+
+def _parameters(probe: Probe) -> dict[str, Any]:
+    """The model's own defaults, which the probe runs with."""
+    if not is_network(probe.model):
+        return {"numberOfNeighbors": probe.model.kNearestNeighborsClassifier.numberOfNeighbors.defaultValue}
+    messages = of_network(network_of(probe.model).updateParams)
+    return {key: message.defaultValue for key, message in messages.items()}

@@ -1,0 +1,137 @@
+"""The probes of how a network learns: one for each option of ``Variants``.
+
+All start from weights 0 or 1 and learn class 0 of two, so the gradient of a row x is -x / 2 at weights 0.
+"""
+
+from coreml_updatable.updating.probes.networks import Training, classifier, regressor
+from coreml_updatable.updating.probes.probe import Probe, Read, Row
+
+STILL = 1e-8  # a learning rate at which no loss moves in single precision
+SCORES = Read("output", "scores")
+EASY_TO_HARD = tuple(float(value) for value in range(3, -5, -1))  # as x with weights (1, 0), each has a higher loss
+
+
+def learning_probes() -> list[Probe]:
+    """In the order in which they are settled: a probe comes after the options that its numbers depend on."""
+    return [
+        _gradient(),
+        _last_mini_batch(),
+        _epoch_loss(),
+        _first_epoch(),
+        _generator(),
+        _momentum(),
+        _adam_bias(),
+        _adam_eps(),
+        _squared_error(),
+    ]
+
+
+def _rows(*values: float) -> tuple[Row, ...]:
+    return tuple({"x": [value], "probabilities_true": [0.0]} for value in values)
+
+
+def _gradient() -> Probe:
+    return Probe(
+        option="gradient",
+        says="Two equal rows in one mini-batch: their sum moves the weights twice as far as their mean.",
+        model=classifier([[0.0], [0.0]], Training(batch=2)),
+        rows=_rows(1.0, 1.0),
+        query={"x": [1.0]},
+        read=SCORES,
+    )
+
+
+def _last_mini_batch() -> Probe:
+    rows: list[Row] = [{"x": x, "probabilities_true": [0.0]} for x in ([1.0, 0.0], [1.0, 0.0], [0.0, 1.0])]
+    return Probe(
+        option="last_mini_batch",
+        says="Three rows in mini-batches of two: only the third touches the weights of the second value.",
+        model=classifier([[0.0, 0.0], [0.0, 0.0]], Training(batch=2)),
+        rows=tuple(rows),
+        query={"x": [0.0, 1.0]},
+        read=SCORES,
+    )
+
+
+def _epoch_loss() -> Probe:
+    return Probe(
+        option="epoch_loss",
+        says="Five rows in mini-batches of two, two and one, with losses far apart and a rate too small to learn.",
+        model=classifier([[1.0], [0.0]], Training(rate=STILL, batch=2)),
+        rows=_rows(3.0, 3.0, 0.0, 0.0, -4.0),
+        read=Read("epoch losses"),
+        given=("last_mini_batch",),
+    )
+
+
+def _shuffled(epochs: int) -> Training:
+    return Training(rate=STILL, epochs=epochs, shuffle=True, seed=7)
+
+
+def _first_epoch() -> Probe:
+    return Probe(
+        option="first_epoch",
+        says="Eight rows, one a mini-batch, each with a higher loss than the one before: in order, the losses rise.",
+        model=classifier([[1.0], [0.0]], _shuffled(1)),
+        rows=_rows(*EASY_TO_HARD),
+        read=Read("mini-batch losses"),
+        digest="rising",
+    )
+
+
+def _generator() -> Probe:
+    return Probe(
+        option="generator",
+        says="The same rows for two epochs: the losses show the order, which a generator draws from the seed.",
+        model=classifier([[1.0], [0.0]], _shuffled(2)),
+        rows=_rows(*EASY_TO_HARD),
+        read=Read("mini-batch losses"),
+        given=("first_epoch",),
+        decisive=False,
+    )
+
+
+def _momentum() -> Probe:
+    return Probe(
+        option="momentum",
+        says="The learning rate falls to a tenth after the first epoch: the velocity carries the old rate along.",
+        model=classifier([[0.0], [0.0]], Training(epochs=2, momentum=0.9)),
+        rows=_rows(1.0),
+        then={0: {"learningRate": 0.1}},
+        query={"x": [1.0]},
+        read=SCORES,
+    )
+
+
+def _adam_bias() -> Probe:
+    return Probe(
+        option="adam_bias",
+        says="One step: corrected it is the learning rate; uncorrected, (1 - beta1) / sqrt(1 - beta2) = 0.2 of it.",
+        model=classifier([[0.0], [0.0]], Training(eps=1e-8)),
+        rows=_rows(2.0),
+        query={"x": [1.0]},
+        read=SCORES,
+    )
+
+
+def _adam_eps() -> Probe:
+    return Probe(
+        option="adam_eps",
+        says="One step with eps half as large as the gradient: where eps stands decides how much it slows the step.",
+        model=classifier([[0.0], [0.0]], Training(rate=10.0, eps=0.5)),
+        rows=_rows(2.0),
+        query={"x": [1.0]},
+        read=SCORES,
+        given=("adam_bias",),
+    )
+
+
+def _squared_error() -> Probe:
+    return Probe(
+        option="squared_error",
+        says="Four outputs, each short by 1: the factor of the loss is that of the step.",
+        model=regressor([[0.0]] * 4, Training()),
+        rows=({"x": [1.0], "scores_true": [1.0] * 4},),
+        query={"x": [1.0]},
+        read=SCORES,
+    )

@@ -1,0 +1,66 @@
+"""What to expect of a probe: its numbers under each variant, worked out by the simulator itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from itertools import product
+from typing import Any, get_args, get_type_hints
+
+from coreml_updatable.runtime.variants import NeighborVariants
+from coreml_updatable.updating.probes.probe import Probe, digested
+from coreml_updatable.updating.probes.running import run
+from coreml_updatable.updating.variants import Variants
+
+SAME = 1e-4  # values this near come from equal formulas, differently rounded
+TIGHT = 0.02  # far more than half precision loses; a formula unknown here should fit none
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``variants``: a variant of the probe's option and of each it depends on. ``values``: digested, to compare."""
+
+    variants: dict[str, str]
+    values: list[float]
+
+
+def choices() -> dict[str, tuple[str, ...]]:
+    """Every option of learning and voting, with its variants; the default comes first."""
+    found: dict[str, tuple[str, ...]] = {}
+    for kind in (Variants, NeighborVariants):
+        hints = get_type_hints(kind)
+        for option in fields(kind):
+            others = [variant for variant in get_args(hints[option.name]) if variant != option.default]
+            found[option.name] = (str(option.default), *others)
+    return found
+
+
+def variants_from(chosen: dict[str, str]) -> tuple[Variants, NeighborVariants]:
+    """The chosen variants, and the defaults of what is left out."""
+    learning: Any = {option.name: chosen[option.name] for option in fields(Variants) if option.name in chosen}
+    voting: Any = {option.name: chosen[option.name] for option in fields(NeighborVariants) if option.name in chosen}
+    return Variants(**learning), NeighborVariants(**voting)
+
+
+def outcomes(probe: Probe) -> list[Outcome]:
+    """One for each variant of the option, and each combination of those that it depends on."""
+    options = (*probe.given, probe.option)
+    known = choices()
+    made = []
+    for combination in product(*(known[option] for option in options)):
+        chosen = dict(zip(options, combination, strict=True))
+        made.append(Outcome(chosen, digested(probe, run(probe, *variants_from(chosen)))))
+    return made
+
+
+def distance(one: Sequence[float], other: Sequence[float]) -> float:
+    """The largest difference; infinite where the lengths differ or a value is not a number."""
+    if len(one) != len(other):
+        return float("inf")
+    differences = [abs(left - right) for left, right in zip(one, other, strict=True)]
+    largest = max(differences, default=0.0)
+    return largest if all(difference == difference for difference in differences) else float("inf")
+
+
+def tolerance(found: Sequence[Outcome]) -> float:
+    """How near a result must be: a quarter of the smallest distance between outcomes that differ, but never loose."""
+    gaps = [distance(one.values, other.values) for one in found for other in found]
+    return min(TIGHT, min(gap for gap in gaps if gap > SAME) / 4)

@@ -1,0 +1,56 @@
+"""What a probe is: a model, what to do with it, and what to read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import isfinite
+from typing import Literal, TypeAlias
+
+from coreml_updatable.spec.messages import Model
+
+Row: TypeAlias = dict[str, list[float]]  # multi-arrays by feature name
+
+
+@dataclass(frozen=True)
+class Read:
+    """The numbers to note.
+
+    what: "output", the values of the multi-array ``name``; "label", the predicted label, which is written as a number;
+    "probabilities", of the labels listed; "count", how many labels the probabilities have; "mini-batch losses" and
+    "epoch losses", each lossValue that miniBatchEnd and epochEnd tell, in order.
+    """
+
+    what: Literal["output", "label", "probabilities", "count", "mini-batch losses", "epoch losses"]
+    name: str = ""
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Settles ``option``; ``given``: options whose variants change the numbers too, settled before.
+
+    rows: what to learn in one update, empty where the model only predicts. The model's own defaults are the parameters;
+    ``then``: those to put in force at the end of an epoch. query: the row to predict afterwards, by the new model.
+    digest: what is compared: the numbers themselves, the second divided by the first, or 1 if they rise, else 0.
+    """
+
+    option: str
+    says: str  # in one sentence, how the variants come to differ
+    model: Model
+    read: Read
+    rows: tuple[Row, ...] = ()
+    then: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    query: Row | None = None
+    given: tuple[str, ...] = ()
+    digest: Literal["numbers", "second / first", "rising"] = "numbers"
+    decisive: bool = True  # every possible device has one of the variants
+
+
+def digested(probe: Probe, numbers: list[float]) -> list[float]:
+    """The numbers that are compared; where they can not be digested, themselves, which then fit nothing."""
+    finite = all(isfinite(number) for number in numbers)
+    if probe.digest == "rising" and finite and len(numbers) == len(probe.rows):
+        return [float(all(early < late for early, late in pairwise(numbers)))]
+    if probe.digest == "second / first" and len(numbers) == 2:
+        return [numbers[1] / numbers[0] if numbers[0] else float("inf")]
+    return numbers

@@ -1,0 +1,79 @@
+"""The probes of how neighbours vote: one for each option of ``NeighborVariants``. They predict; nothing is learnt.
+
+The query is 0 throughout, so a sample's distance is its own value.
+"""
+
+from coreml_updatable.updating.probes.neighbors import nearest_neighbors
+from coreml_updatable.updating.probes.probe import Probe, Read, Row
+
+QUERY: Row = {"x": [0.0]}
+BOTH = Read("probabilities", "labelProbability", ("1", "2"))
+LABEL = Read("label", "label")
+
+
+def voting_probes() -> list[Probe]:
+    """In the order in which they are settled."""
+    return [_probabilities(), _listed(), _inverse_of(), _zero_distance(), _tied_labels(), _tied_samples()]
+
+
+def _probabilities() -> Probe:
+    return Probe(
+        option="probabilities",
+        says="Two neighbours have the label 1 and one has 2: shares are 2/3 and 1/3, votes 2 and 1.",
+        model=nearest_neighbors([(1.0, "1"), (2.0, "1"), (3.0, "2")], 3, uniform=True),
+        query=QUERY,
+        read=BOTH,
+    )
+
+
+def _listed() -> Probe:
+    return Probe(
+        option="listed",
+        says="Three labels, one neighbour: either all labels are listed or only the neighbour's.",
+        model=nearest_neighbors([(1.0, "1"), (2.0, "2"), (3.0, "3")], 1, uniform=True),
+        query=QUERY,
+        read=Read("count", "labelProbability"),
+    )
+
+
+def _inverse_of() -> Probe:
+    return Probe(
+        option="inverse_of",
+        says="One neighbour is twice as far as the other: it has half the vote, or a quarter.",
+        model=nearest_neighbors([(1.0, "1"), (2.0, "2")], 2, uniform=False),
+        query=QUERY,
+        read=BOTH,
+        digest="second / first",
+    )
+
+
+def _zero_distance() -> Probe:
+    return Probe(
+        option="zero_distance",
+        says="One sample is the query, the other a millionth away: alone the first decides, with an epsilon both vote.",
+        model=nearest_neighbors([(0.0, "1"), (1e-6, "2")], 2, uniform=False),
+        query=QUERY,
+        read=BOTH,
+        digest="second / first",
+        given=("inverse_of",),
+    )
+
+
+def _tied_labels() -> Probe:
+    return Probe(
+        option="tied_labels",
+        says="Two labels with one vote each: the first sample is the farther one.",
+        model=nearest_neighbors([(2.0, "1"), (1.0, "2")], 2, uniform=True),
+        query=QUERY,
+        read=LABEL,
+    )
+
+
+def _tied_samples() -> Probe:
+    return Probe(
+        option="tied_samples",
+        says="Two samples at the same distance, one neighbour: the earlier or the later.",
+        model=nearest_neighbors([(1.0, "1"), (-1.0, "2")], 1, uniform=True),
+        query=QUERY,
+        read=LABEL,
+    )

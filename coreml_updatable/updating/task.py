@@ -1,0 +1,203 @@
+"""UpdateTask: MLUpdateTask on any machine, with its words."""
+
+from collections.abc import Callable, Iterable, Mapping, Sized
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.runtime import FrozenRow, Row, RunnableModel, load
+from coreml_updatable.runtime.nearest_neighbors import NearestNeighborsModel
+from coreml_updatable.runtime.pipeline import LAST, PipelineModel
+from coreml_updatable.runtime.variants import NeighborVariants
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.writing import write_model
+from coreml_updatable.updating.kept import MEMORY, KeptFeatures
+from coreml_updatable.updating.neighbors import with_rows
+from coreml_updatable.updating.parameters import Parameters, Value, of_network
+from coreml_updatable.updating.variants import Variants
+
+AT_A_TIME = 64  # rows held before the frozen part has run on them
+Handler: TypeAlias = Callable[["UpdateContext"], None]
+
+
+@dataclass(frozen=True)
+class UpdateContext:
+    """What an event, or the end, tells. ``event``: trainingBegin, miniBatchEnd, epochEnd, or completed.
+
+    ``metrics``: lossValue, epochIndex, miniBatchIndex (counted from 0), as far as the event has them.
+    """
+
+    event: str
+    metrics: Mapping[str, float]
+    parameters: Mapping[str, Value]
+    task: "UpdateTask"
+    _model: Callable[[], RunnableModel] = field(repr=False)
+
+    @property
+    def model(self) -> RunnableModel:
+        """The model as it is when asked; it shares the frozen part with the one that was given."""
+        return self._model()
+
+    def write(self, path: Path | str) -> None:
+        """Write the model: the given one with other updatable weights or more samples, and nothing else changed."""
+        write_model(self.model.message, Path(path))
+
+
+class UpdateTask:
+    """Trains a model on rows as MLUpdateTask does. Made suspended; ``resume`` runs it to its end.
+
+    rows: any iterable of rows with the features of the training inputs; FrozenRows skip the frozen part. ``parameters``
+    by MLParameterKey. ``on_event(context)`` is called at trainingBegin, miniBatchEnd, epochEnd; it may call ``cancel``,
+    or ``resume`` with other parameters. ``variants``: what Apple leaves open; ``neighbors``, the same for a k-NN's
+    votes. ``memory``: most bytes of features from the frozen part to hold in memory; more go to a temporary file.
+    ModelError or DataError where a device would refuse, and where it could not say why.
+    """
+
+    def __init__(
+        self,
+        model: RunnableModel | Path | str | Model,
+        rows: Iterable[Row],
+        parameters: Mapping[str, Value] | None = None,
+        on_event: Handler | None = None,
+        variants: Variants | None = None,
+        neighbors: NeighborVariants | None = None,
+        memory: int = MEMORY,
+    ) -> None:
+        runnable = hasattr(model, "predict")
+        self._model = cast(RunnableModel, model) if runnable else load(cast(Model, model), variants=neighbors)
+        base: Model = getattr(self._model, "base", None) or self._model.message
+        if not base.isUpdatable:
+            raise ModelError("model: is not updatable; mark it first")
+        self._rows = rows
+        self._on_event = on_event
+        self._memory = memory
+        self._variants = variants or Variants()
+        self._last, scope = _updatable_member(self._model)
+        self._parameters = Parameters(_messages(self._last), scope)
+        self._parameters.set(parameters or {})
+        self._current: Callable[[], RunnableModel] = lambda: self._model
+        self.state = "suspended"  # running, cancelling, completed, failed
+
+    def resume(self, parameters: Mapping[str, Value] | None = None) -> UpdateContext:
+        """Start, and return when the update is complete; within a handler, only put other parameters in force.
+
+        A cancelled task stays "cancelling": its context has the model as far as it got, which a device would not give.
+        """
+        self._parameters.set(parameters or {})
+        if self.state == "running":
+            return self._context("resumed", {})
+        if self.state != "suspended":
+            raise ModelError(f"task: is {self.state}, only a new one can be resumed; make another task")
+        self.state = "running"
+        try:
+            metrics = self._run()
+        except BaseException:
+            self.state = "failed"
+            raise
+        if self.state == "running":
+            self.state = "completed"
+        return self._context("completed" if self.state == "completed" else "cancelled", metrics)
+
+    def cancel(self) -> None:
+        """Stop at the next event."""
+        if self.state in ("suspended", "running"):
+            self.state = "cancelling"
+
+    def _run(self) -> Mapping[str, float]:
+        expected = len(self._rows) if isinstance(self._rows, Sized) else AT_A_TIME
+        with KeptFeatures(_names(self._last), self._memory, expected) as kept:
+            _keep(self._model, self._rows, kept)
+            return self._remember(kept) if isinstance(self._last, NearestNeighborsModel) else self._train(kept)
+
+    def _remember(self, kept: KeptFeatures) -> Mapping[str, float]:
+        self._tell("trainingBegin", {})
+        if self.state == "running":
+            (samples,) = kept.arrays().values()
+            learnt = with_rows(cast(Any, self._last), samples, kept.others, self._parameters.values)
+            self._current = lambda: _whole(self._model, learnt)
+        return {}
+
+    def _train(self, kept: KeptFeatures) -> Mapping[str, float]:
+        from coreml_updatable.updating.network import NetworkLearner
+        from coreml_updatable.updating.training import train
+
+        learner = NetworkLearner(cast(Any, self._last), kept, self._variants)
+        self._current = lambda: _whole(self._model, learner.model())
+        last: dict[str, float] = {}
+
+        def tell(event: str, metrics: dict[str, float]) -> bool:
+            last.update(metrics)
+            return self._tell(event, metrics)
+
+        try:
+            if self._tell("trainingBegin", {}):
+                train(learner, len(kept.others), self._parameters.values, self._variants, tell)
+        finally:
+            learner.close()  # contexts may outlive the task, and with them the learner
+        final = _whole(self._model, learner.model())
+        self._current = lambda: final
+        return last
+
+    def _tell(self, event: str, metrics: Mapping[str, float]) -> bool:
+        if self._on_event is not None:
+            self._on_event(self._context(event, dict(metrics)))
+        return self.state == "running"
+
+    def _context(self, event: str, metrics: Mapping[str, float]) -> UpdateContext:
+        return UpdateContext(event, metrics, dict(self._parameters.values), self, self._current)
+
+
+def _updatable_member(model: RunnableModel) -> tuple[RunnableModel, str | None]:
+    """The member that learns, and its scope in a pipeline."""
+    if not isinstance(model, PipelineModel):
+        return model, None
+    flags = [bool(member.message.isUpdatable) for member in model.members]
+    if any(flags[:-1]) or not flags[-1]:
+        raise ModelError(
+            "model: in an updatable pipeline the last model, and only it, must be updatable; build it again"
+        )
+    inner, scope = _updatable_member(model.members[-1])
+    number = f"model{len(flags) - 1}"
+    return inner, f"{number}.{scope}" if scope else number
+
+
+def _messages(model: RunnableModel) -> dict[str, Any]:
+    message: Model = getattr(model, "base", None) or model.message
+    if isinstance(model, NearestNeighborsModel):
+        return {"numberOfNeighbors": message.kNearestNeighborsClassifier.numberOfNeighbors}
+    return of_network(network_of(message).updateParams)
+
+
+def _names(model: RunnableModel) -> list[str]:
+    """The blobs of a frozen row that learning reads."""
+    if isinstance(model, NearestNeighborsModel):
+        return [str(feature.name) for feature in model.description.input]
+    from coreml_updatable.updating.network import blobs_to_keep
+
+    return blobs_to_keep(cast(Any, model))
+
+
+def _keep(model: RunnableModel, rows: Iterable[Row], kept: KeptFeatures) -> None:
+    """Run the frozen part, of a pipeline all its members', once a row. Whole rows are held a few at a time."""
+    incoming = iter(rows)
+    while block := list(islice(incoming, AT_A_TIME)):
+        for row in model.frozen(block, range(len(kept.others), len(kept.others) + len(block))):
+            kept.add(_inner(row))
+    if not kept.others:
+        raise DataError("update: there are no rows to learn from; give at least one")
+
+
+def _inner(row: FrozenRow) -> FrozenRow:
+    while LAST in row.values and isinstance(row.values[LAST], FrozenRow):
+        row = row.values[LAST].with_features(**row.features)
+    return row
+
+
+def _whole(model: RunnableModel, learnt: RunnableModel) -> RunnableModel:
+    """The given model with its learning member replaced."""
+    if isinstance(model, PipelineModel):
+        return model.updated(_whole(model.members[-1], learnt))
+    return learnt

@@ -1,0 +1,188 @@
+"""Models without a fault, written by coremltools' own builders; the breakers start from these."""
+
+from functools import cache
+
+import coremltools
+import numpy as np
+from coremltools.models import datatypes
+from coremltools.models.nearest_neighbors import KNearestNeighborsClassifierBuilder
+from coremltools.models.neural_network import AdamParams, NeuralNetworkBuilder, SgdParams
+from coremltools.models.pipeline import PipelineClassifier
+
+from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetwork, NeuralNetworkLayer
+from coreml_updatable.spec.network import network_of
+
+LABELS = ["a", "b", "c"]
+EMBEDDING = 4
+
+
+def classifier() -> Model:
+    """conv, relu, flatten, fc (updatable), softmax; SGD; labels a, b, c; input ``image`` [3, 8, 8]."""
+    return _parse(_classifier())
+
+
+def adam_classifier() -> Model:
+    return _parse(_adam_classifier())
+
+
+def plain() -> Model:
+    """fc1, sigmoid, fc2 (updatable), tanh under a mean squared error; input ``x`` [5], output ``y``."""
+    return _parse(_plain())
+
+
+def regressor() -> Model:
+    """The plain network as a regressor whose predicted feature is ``y``."""
+    model = plain()
+    made = Model_pb2.Model()
+    made.CopyFrom(model)
+    made.neuralNetworkRegressor.layers.extend(model.neuralNetwork.layers)
+    made.neuralNetworkRegressor.updateParams.CopyFrom(model.neuralNetwork.updateParams)
+    made.description.predictedFeatureName = "y"
+    return made
+
+
+def exact() -> Model:
+    """Not updatable, exact mapping: input ``x`` [1, 3, 8, 8], conv, pool, squeeze, fc, output ``y`` [1, 2]."""
+    return _parse(_exact())
+
+
+def nearest_neighbors() -> Model:
+    """Input ``embedding`` [4], linear index, no samples, default label ``unknown``."""
+    return _parse(_nearest_neighbors())
+
+
+def filled_nearest_neighbors() -> Model:
+    """The same with two samples."""
+    return _parse(_filled())
+
+
+def pipeline() -> Model:
+    """An extractor (``x`` [3] -> ``embedding`` [4]) and the nearest neighbours."""
+    return _parse(_pipeline())
+
+
+ALL = (classifier, adam_classifier, plain, regressor, exact, nearest_neighbors, filled_nearest_neighbors, pipeline)
+
+
+def layer(model: Model, name: str) -> NeuralNetworkLayer:
+    return next(each for each in network_of(model).layers if each.name == name)
+
+
+def sgd(model: Model) -> Model:
+    return network_of(model).updateParams.optimizer.sgdOptimizer
+
+
+def loss(model: Model) -> Model:
+    return network_of(model).updateParams.lossLayers[0]
+
+
+def insert_layer(network: NeuralNetwork, number: int, added: NeuralNetworkLayer) -> None:
+    layers = [*network.layers[:number], added, *network.layers[number:]]
+    copies = [type(each).FromString(each.SerializeToString()) for each in layers]
+    del network.layers[:]
+    network.layers.extend(copies)
+
+
+def _parse(content: bytes) -> Model:
+    return Model_pb2.Model.FromString(content)
+
+
+def _network() -> NeuralNetworkBuilder:
+    random = np.random.default_rng(0)
+    inputs, outputs = [("image", datatypes.Array(3, 8, 8))], [("probabilities", datatypes.Array(3))]
+    builder = NeuralNetworkBuilder(inputs, outputs, mode="classifier")
+    kernel = random.normal(size=(3, 3, 3, 4))
+    settings = ("conv", 3, 4, 3, 3, 1, 1, "valid", 1)
+    builder.add_convolution(*settings, kernel, random.normal(size=4), True, input_name="image", output_name="conv")
+    builder.add_activation("relu", "RELU", "conv", "relu")
+    builder.add_flatten("flatten", 0, "relu", "flatten")
+    weights = random.normal(size=(3, 144))
+    builder.add_inner_product("fc", weights, random.normal(size=3), 144, 3, True, "flatten", "fc")
+    builder.add_softmax("softmax", "fc", "probabilities")
+    builder.make_updatable(["fc"])
+    builder.set_class_labels(LABELS, "label")  # before the loss: else the target becomes an array
+    builder.set_categorical_cross_entropy_loss("loss", "probabilities")
+    builder.set_epochs(3, [1, 2, 3])
+    return builder
+
+
+@cache
+def _classifier() -> bytes:
+    builder = _network()
+    builder.set_sgd_optimizer(SgdParams(lr=0.01, batch=1, momentum=0.5))
+    return bytes(builder.spec.SerializeToString())
+
+
+@cache
+def _adam_classifier() -> bytes:
+    builder = _network()
+    builder.set_adam_optimizer(AdamParams(lr=0.01, batch=1, beta1=0.9, beta2=0.999, eps=1e-8))
+    return bytes(builder.spec.SerializeToString())
+
+
+@cache
+def _plain() -> bytes:
+    random = np.random.default_rng(1)
+    builder = NeuralNetworkBuilder([("x", datatypes.Array(5))], [("y", datatypes.Array(2))])
+    builder.add_inner_product("fc1", random.normal(size=(4, 5)), None, 5, 4, False, "x", "fc1")
+    builder.add_activation("sigmoid", "SIGMOID", "fc1", "sigmoid")
+    builder.add_inner_product("fc2", random.normal(size=(2, 4)), None, 4, 2, False, "sigmoid", "fc2")
+    builder.add_activation("tanh", "TANH", "fc2", "y")
+    builder.make_updatable(["fc2"])
+    builder.set_mean_squared_error_loss("loss", ("y", datatypes.Array(2)))
+    builder.set_sgd_optimizer(SgdParams(lr=0.01, batch=1))
+    builder.set_epochs(3)
+    return bytes(builder.spec.SerializeToString())
+
+
+@cache
+def _exact() -> bytes:
+    random = np.random.default_rng(2)
+    inputs, outputs = [("x", datatypes.Array(1, 3, 8, 8))], [("y", datatypes.Array(1, 2))]
+    builder = NeuralNetworkBuilder(inputs, outputs, disable_rank5_shape_mapping=True)
+    kernel = random.normal(size=(3, 3, 3, 4))
+    settings = ("conv", 3, 4, 3, 3, 1, 1, "valid", 1)
+    builder.add_convolution(*settings, kernel, None, False, input_name="x", output_name="conv")
+    builder.add_pooling("pool", 1, 1, 1, 1, "AVERAGE", "VALID", "conv", "pool", is_global=True)
+    builder.add_squeeze("squeeze", "pool", "squeeze", axes=[2, 3])
+    builder.add_inner_product("fc", random.normal(size=(2, 4)), None, 4, 2, False, "squeeze", "y")
+    return bytes(builder.spec.SerializeToString())
+
+
+def _neighbors_builder() -> KNearestNeighborsClassifierBuilder:
+    return KNearestNeighborsClassifierBuilder(
+        "embedding", "label", EMBEDDING, "unknown", number_of_neighbors=3, weighting_scheme="inverse_distance"
+    )
+
+
+@cache
+def _nearest_neighbors() -> bytes:
+    return bytes(_neighbors_builder().spec.SerializeToString())
+
+
+@cache
+def _filled() -> bytes:
+    builder = _neighbors_builder()
+    builder.add_samples(np.random.default_rng(3).normal(size=(2, EMBEDDING)), ["a", "b"])
+    return bytes(builder.spec.SerializeToString())
+
+
+@cache
+def _pipeline() -> bytes:
+    random = np.random.default_rng(4)
+    inputs, outputs = [("x", datatypes.Array(3))], [("embedding", datatypes.Array(EMBEDDING))]
+    builder = NeuralNetworkBuilder(inputs, outputs, use_float_arraytype=True)
+    builder.add_inner_product("fc", random.normal(size=(EMBEDDING, 3)), None, 3, EMBEDDING, False, "x", "embedding")
+    neighbors = nearest_neighbors()
+    made = PipelineClassifier(inputs, LABELS, [("label", datatypes.String())])
+    made.add_model(coremltools.models.MLModel(builder.spec, skip_model_load=True))
+    made.add_model(coremltools.models.MLModel(neighbors, skip_model_load=True))
+    spec = made.spec
+    spec.description.input[0].CopyFrom(builder.spec.description.input[0])
+    del spec.description.output[:]
+    spec.description.output.extend(neighbors.description.output)
+    spec.description.predictedFeatureName = "label"
+    spec.description.trainingInput.extend([spec.description.input[0], spec.description.output[0]])
+    spec.isUpdatable = True
+    spec.specificationVersion = 4  # the builder leaves 1
+    return bytes(spec.SerializeToString())

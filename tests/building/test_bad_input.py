@@ -1,0 +1,325 @@
+"""What a user can get wrong at the command line: one sentence, its status, and the older results as they were."""
+
+import os
+import pickle
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from coreml_updatable.cli import main
+
+ROOT = Path(__file__).parents[2]
+SHAPES = Path(__file__).parent / "shapes"
+OLD = {"Shapes.mlmodel": b"old model", "ShapesKNN.mlmodel": b"old twin", "report.html": b"old", "report.json": b"{}"}
+Build = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A recipe in ``shapes``, and in ``build/shapes`` older results that no mistake may touch."""
+    shutil.copytree(SHAPES, tmp_path / "shapes", ignore=shutil.ignore_patterns("__pycache__"))
+    target = tmp_path / "build" / "shapes"
+    target.mkdir(parents=True)
+    for name, content in OLD.items():
+        (target / name).write_bytes(content)
+    yield tmp_path
+    assert {name: (target / name).read_bytes() for name in OLD} == OLD
+    assert {path.name for path in target.iterdir()} <= {*OLD, ".cache", ".lock"}
+
+
+@pytest.fixture
+def build(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Build:
+    """The command in this process: its status, and its one sentence."""
+
+    def run(*more: str, recipe: str = "shapes/recipe.toml") -> tuple[int, str]:
+        monkeypatch.chdir(place)
+        monkeypatch.setattr(sys, "argv", ["coreml-updatable", "build", recipe, "--out", "build", *more])
+        with pytest.raises(SystemExit) as left:
+            main()
+        output, said = capfd.readouterr()
+        lines = [line for line in said.splitlines() if not line.startswith("pictures ")]
+        assert output == ""
+        assert len(lines) == 1, said
+        assert lines[0].startswith("coreml-updatable: ")
+        assert isinstance(left.value.code, int)
+        return left.value.code, lines[0].removeprefix("coreml-updatable: ")
+
+    return run
+
+
+def write_shapes(folder: Path, kinds: tuple[str, ...], count: int) -> None:
+    for kind in kinds:
+        (folder / kind).mkdir(parents=True)
+        for number in range(count):
+            picture = Image.new("RGB", (24, 24), (40 * number, sum(kind.encode()) % 256, 0))
+            picture.save(folder / kind / f"{number}.jpg")
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        ("", "no model is named; give the path of a recipe.toml"),
+        ("nope", "nope: no such model; give the path of a recipe.toml"),
+        (".", ".: a folder without a recipe.toml; give"),
+        ("none/recipe.toml", "none/recipe.toml: no such recipe; check the path"),
+        ("recipe.toml", "recipe.toml: no such recipe; check the path"),
+    ],
+)
+def test_a_model_that_is_none(build: Build, model: str, sentence: str) -> None:
+    status, said = build(recipe=model)
+    assert status == 2
+    assert said.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("width = 24", 'width = "24"', "input.width is '24', expected a whole number; correct it"),
+        ("width = 24", "width = 4", "input.width is 4, expected at least 8; correct it"),
+        ("held_out = 8", "held_out = 100000000", "personalization.held_out is 100000000, expected at most 10000"),
+        ("default = 5, range", "default = 500, range", "update.epochs default 500 is outside its range [1, 50]; widen"),
+        ('"angular", "round"', '"angular", "round", "thin"', "label 'thin' has no data: no field of data.kinds maps"),
+        ('name = "Shapes"', 'name = "a b"', "name is 'a b', expected a letter, then at most 63 letters, digits and"),
+        ('"drawing.py:draw"', '"drawing.py"', "data.draw is 'drawing.py', expected \"file.py:function\"; correct it"),
+        (
+            '"torch"',
+            '"toch"',
+            "source.converter is 'toch', which no installed package registers; did you mean 'torch'?",
+        ),
+        ('name = "Shapes"', "name =", "not valid TOML (Invalid value (at line 2, column 7)); correct that line"),
+    ],
+)
+def test_a_wrong_recipe(place: Path, build: Build, old: str, new: str, sentence: str) -> None:
+    recipe = place / "shapes" / "recipe.toml"
+    text = recipe.read_text()
+    assert old in text
+    recipe.write_text(text.replace(old, new))
+    status, said = build()
+    assert status == 2
+    assert sentence in said
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("def draw(:", "can not be imported (SyntaxError: invalid syntax (drawing.py, line 1)); correct it"),
+        ("import sys; sys.exit(3)", "can not be imported (SystemExit: 3); correct it"),
+        ("raise ValueError('one\\ntwo')", "can not be imported (ValueError: one two); correct it"),
+        ("import nothing_of_that_name", "can not be imported (ModuleNotFoundError: No module named"),
+        ("drew = 1", "drawing.py:draw: drawing.py has no function 'draw'; define it or correct the name"),
+    ],
+)
+def test_code_of_the_recipe_that_fails(place: Path, build: Build, code: str, sentence: str) -> None:
+    (place / "shapes" / "drawing.py").write_text(code)
+    status, said = build()
+    assert status == 2
+    assert sentence in said
+
+
+def no_folder(_: Path) -> None:
+    """The folder of photos is not even there."""
+
+
+def a_file(folder: Path) -> None:
+    folder.write_text("no folder")
+
+
+def an_empty_folder(folder: Path) -> None:
+    folder.mkdir()
+
+
+def one_class(folder: Path) -> None:
+    write_shapes(folder, ("square",), 3)
+
+
+def an_empty_class(folder: Path) -> None:
+    write_shapes(folder, ("square", "star"), 3)
+    (folder / "disc").mkdir()
+
+
+def a_misspelt_class(folder: Path) -> None:
+    write_shapes(folder, ("sqare", "disc", "star"), 3)
+
+
+def no_owner(folder: Path) -> None:
+    write_shapes(folder, ("square", "disc"), 3)
+
+
+def too_few(folder: Path) -> None:
+    write_shapes(folder, ("square", "disc", "star"), 2)
+
+
+def text_as_pictures(folder: Path) -> None:
+    write_shapes(folder, ("square", "star"), 5)
+    (folder / "square" / "broken.jpg").write_text("another kind's file is not the reason")
+    (folder / "disc").mkdir()
+    (folder / "disc" / "a.jpg").write_text("text")
+
+
+def a_cut_picture(folder: Path) -> None:
+    write_shapes(folder, ("square", "star", "disc"), 1)
+    whole = (folder / "disc" / "0.jpg").read_bytes()
+    (folder / "disc" / "0.jpg").write_bytes(whole[: len(whole) // 2])
+
+
+def a_giant(folder: Path) -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    write_shapes(folder, ("square", "star"), 5)
+    (folder / "disc").mkdir()
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    (folder / "disc" / "giant.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (no_folder, "photos: no such folder, expected one folder a class inside it; check the path"),
+        (a_file, "photos: no such folder, expected one folder a class inside it; check the path"),
+        (an_empty_folder, "photos: holds no folders, expected one a class, named as any of angular, disc,"),
+        (one_class, "photos: holds no pictures for the label 'round', expected a folder named disc or round; add it"),
+        (an_empty_class, "photos/disc: holds no pictures; add some or remove the folder"),
+        (a_misspelt_class, "photos/sqare: a folder that the recipe does not know; did you mean 'square'?"),
+        (no_owner, "photos: holds no folder 'star', which the owner's pictures come from; add it, or drop"),
+        (too_few, "photos: the label 'angular' has 2 usable pictures, at least 3 of one kind are needed"),
+        (text_as_pictures, "photos/disc: no file of 'disc' can be used (1 in all); the first reason: disc/a.jpg: no"),
+        (
+            a_cut_picture,
+            "photos/disc: no file of 'disc' can be used (1 in all); the first reason: disc/0.jpg: damaged",
+        ),
+        (
+            a_giant,
+            "photos/disc: no file of 'disc' can be used (1 in all); the first reason: disc/giant.png: 900,000,000 ",
+        ),
+    ],
+)
+def test_photos_that_are_none(place: Path, build: Build, make: Callable[[Path], None], sentence: str) -> None:
+    make(place / "photos")
+    status, said = build("--data", "photos")
+    assert status == 1
+    assert said.startswith(sentence)
+
+
+class Bomb:
+    """Would leave a file behind if it were ever unpickled."""
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, ("touch it_ran",)
+
+
+def a_pickle(path: Path) -> None:
+    path.write_bytes(pickle.dumps({"0.weight": Bomb()}))
+
+
+def a_torch_file_with_a_pickle(path: Path) -> None:
+    import torch
+
+    torch.save({"0.weight": Bomb()}, path)
+
+
+def other_weights(path: Path) -> None:
+    import torch
+
+    torch.save({"other": torch.zeros(3)}, path)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (no_folder, "weights.pt: no such file of weights; check the path"),
+        (Path.mkdir, "weights.pt: no such file of weights; check the path"),
+        (a_pickle, "weights.pt: holds Python objects that loading would run as code, expected nothing but tensors"),
+        (a_torch_file_with_a_pickle, "weights.pt: holds Python objects that loading would run as code"),
+        (other_weights, "weights.pt: has no tensor '0.weight' of shape [12, 3, 3, 3], which the network needs"),
+    ],
+)
+def test_weights_that_are_none(place: Path, build: Build, make: Callable[[Path], None], sentence: str) -> None:
+    make(place / "weights.pt")
+    status, said = build("--weights", "weights.pt")
+    assert status == 1
+    assert sentence in said
+    assert not (place / "it_ran").exists()
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet", "torchvison:mobilenet_v3_small", ""])
+def test_a_backbone_of_no_library(build: Build, backbone: str) -> None:
+    status, said = build("--backbone", backbone)
+    assert status == 1
+    assert f'source.architecture is {backbone!r}, expected "torchvision:NAME" or "timm:NAME"; correct it' in said
+
+
+def test_a_file_where_the_builds_go(place: Path, build: Build) -> None:
+    (place / "file").write_text("in the way")
+    status, said = build("--out", "file")
+    assert status == 1
+    assert said == "file/shapes: a file is in the way, expected a folder; move it or choose another --out"
+
+
+def test_a_target_where_nothing_can_be_written(build: Build) -> None:
+    """/proc lets nobody make a folder, whoever runs the test."""
+    status, said = build("--out", "/proc/builds")
+    assert status == 1
+    assert said.startswith("/proc/builds: ")
+    assert said.endswith("; check the path and its permissions")
+
+
+def test_more_pictures_than_memory(place: Path) -> None:
+    recipe = place / "shapes" / "recipe.toml"
+    text = recipe.read_text().replace("= 24", "= 2048").replace("held_out = 8", "held_out = 10000")  # 126 GB
+    recipe.write_text(text)
+    program = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**34, 2**34))\n"
+        "from coreml_updatable.cli import main; main()"
+    )
+    command = [sys.executable, "-c", program, "build", "shapes/recipe.toml", "--out", "build"]
+    run = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.startswith("coreml-updatable: not enough memory (Unable to allocate ")
+    assert run.stderr.endswith("; take fewer or smaller pictures\n")
+
+
+def test_an_interrupt_is_one_sentence(place: Path) -> None:
+    """The signal of Ctrl-C, sent while the first picture is drawn."""
+    code = "import signal\n\n\ndef draw(*_: object) -> None:\n    signal.raise_signal(signal.SIGINT)\n"
+    (place / "shapes" / "drawing.py").write_text(code)
+    command = [sys.executable, "-c", "from coreml_updatable.cli import main; main()"]
+    arguments = ["build", "shapes/recipe.toml", "--out", "build"]
+    run = subprocess.run([*command, *arguments], cwd=place, capture_output=True, text=True, check=False)
+    assert run.returncode == 130
+    assert run.stderr == "coreml-updatable: stopped; older results are untouched\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (["MODEL="], "no model is named; the known ones are handwritten, healthy_luncher,"),
+        (["MODEL=it's"], "it's: no such model; the known ones are"),
+        (["MODEL=healthy_lunch"], "healthy_lunch: no such model; did you mean healthy_luncher?"),
+        (["MODEL=healthy_luncher", "DATA=no such $$(folder)"], "no such $(folder): no such folder, expected one"),
+    ],
+)
+def test_the_same_through_make(tmp_path: Path, settings: list[str], sentence: str) -> None:
+    """The Makefile's own recipe, with this Python's environment in the place of .venv."""
+    for name in ("Makefile", "sample_models", "setup.cfg", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    for name in ("python", "coreml-updatable"):
+        (tmp_path / ".venv" / "bin" / name).symlink_to(Path(sys.executable).parent / name)
+    (tmp_path / ".venv" / "installed").touch()
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "updatable", *settings]  # as from a shell, also where make runs these tests
+    run = subprocess.run(command, cwd=tmp_path, env=outside, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert run.stdout == ""
+    first, *rest = run.stderr.splitlines()
+    assert first.startswith(f"coreml-updatable: {sentence}")
+    assert all(line.startswith("make: ") for line in rest)

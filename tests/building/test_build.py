@@ -1,0 +1,195 @@
+"""The whole walk on a small recipe: real training, conversion, marking, proof, comparison and report."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coreml_updatable.checking import check
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.reading import read_model
+from coreml_updatable.updating import UpdateTask
+
+SHAPES = Path(__file__).parent / "shapes"
+FILES = {"Shapes.mlmodel", "ShapesKNN.mlmodel", "report.html", "report.json"}
+RUN = "from coreml_updatable.cli import main\nimport resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+
+
+def command(*arguments: str, before: str = "") -> list[str]:
+    return [sys.executable, "-c", f"{RUN}{before}\nmain()", *arguments]
+
+
+def build(recipe: Path, out: Path, *more: str, before: str = "") -> "subprocess.CompletedProcess[str]":
+    arguments = command("build", str(recipe), "--out", str(out), *more, before=before)
+    return subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=out.parent)
+
+
+def sums(folder: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the recipe in ``shapes`` and its results in ``build/shapes``."""
+    folder = tmp_path_factory.mktemp("place")
+    shutil.copytree(SHAPES, folder / "shapes", ignore=shutil.ignore_patterns("__pycache__"))
+    result = build(folder / "shapes", folder / "build")
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.fixture
+def copy(place: Path, tmp_path: Path) -> Path:
+    """The same, to be changed by one test alone."""
+    return Path(shutil.copytree(place, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="module")
+def report(place: Path) -> Any:
+    return json.loads((place / "build" / "shapes" / "report.json").read_text())
+
+
+def test_both_models_the_page_and_the_report_are_there(place: Path, report: Any) -> None:
+    target = place / "build" / "shapes"
+    assert {path.name for path in target.iterdir() if not path.name.startswith(".")} == FILES
+    assert {name: file["sha256"] for name, file in report["files"].items()} == {
+        name: digest for name, digest in sums(target).items() if name != "report.json"
+    }
+
+
+@pytest.mark.parametrize("name", ["Shapes.mlmodel", "ShapesKNN.mlmodel"])
+def test_a_model_has_the_contract_of_the_recipe(place: Path, name: str) -> None:
+    path = place / "build" / "shapes" / name
+    assert [problem for problem in check(path) if problem.severity == "error"] == []
+    model = read_model(path)
+    description = model.description
+    assert model.isUpdatable
+    assert [feature.name for feature in description.input] == ["image"]
+    assert {feature.name for feature in description.output} == {"label", "labelProbability"}
+    assert {feature.name for feature in description.trainingInput} == {"image", "label"}
+    assert all(feature.shortDescription for feature in (*description.input, *description.output))
+    assert description.metadata.author == "tests"
+
+
+@pytest.mark.parametrize("name", ["Shapes.mlmodel", "ShapesKNN.mlmodel"])
+def test_one_photo_and_one_epoch_are_legal(place: Path, name: str) -> None:
+    from PIL import Image
+
+    row = {"image": Image.new("RGB", (24, 24), "red"), "label": "round"}
+    parameters = {} if "KNN" in name else {"epochs": 1, "miniBatchSize": 1}
+    context = UpdateTask(place / "build" / "shapes" / name, [row], parameters=parameters).resume()
+    before = load(place / "build" / "shapes" / name).predict({"image": row["image"]})
+    after = context.model.predict({"image": row["image"]})
+    assert (
+        after["labelProbability"]["round"] > before["labelProbability"].get("round", 0.0) or after["label"] == "round"
+    )
+
+
+def test_the_proof_stands_in_the_report(report: Any) -> None:
+    proof = report["proof"]
+    assert proof["max_probability_difference"] <= 1e-4
+    assert proof["labels_equal"] == proof["pictures"] > 0
+    assert proof["loss_after"] < proof["loss_before"]
+    assert len(proof["changed_layers"]) == 1
+
+
+def test_a_second_run_does_no_work(copy: Path) -> None:
+    target = copy / "build" / "shapes"
+    result = build(copy / "shapes", copy / "build")  # elsewhere, but nothing that counts has changed
+    assert result.returncode == 0
+    assert "up to date" in result.stderr
+    changed = {path: path.stat().st_mtime_ns for path in target.iterdir()}
+    assert build(copy / "shapes", copy / "build").returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in target.iterdir()} == changed
+
+
+def test_the_same_recipe_gives_the_same_bytes_in_another_folder(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(SHAPES, tmp_path / "other" / "shapes", ignore=shutil.ignore_patterns("__pycache__"))
+    assert build(tmp_path / "other" / "shapes", tmp_path / "results").returncode == 0
+    for name in ("Shapes.mlmodel", "ShapesKNN.mlmodel"):
+        first, second = (folder / "shapes" / name for folder in (place / "build", tmp_path / "results"))
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_other_update_parameters_do_not_train_or_convert_again(copy: Path) -> None:
+    recipe = copy / "shapes" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("epochs = { default = 5,", "epochs = { default = 6,"))
+    kept = (copy / "build" / "shapes" / ".cache" / "source.npz").stat().st_mtime_ns
+    result = build(copy / "shapes", copy / "build")
+    assert result.returncode == 0
+    assert "from an earlier run" in result.stderr
+    assert (copy / "build" / "shapes" / ".cache" / "source.npz").stat().st_mtime_ns == kept
+    layer = read_model(copy / "build" / "shapes" / "Shapes.mlmodel").neuralNetworkClassifier.updateParams
+    assert layer.epochs.defaultValue == 6
+
+
+def test_a_lost_file_is_made_again(copy: Path) -> None:
+    target = copy / "build" / "shapes"
+    before = sums(target)["Shapes.mlmodel"]
+    (target / "Shapes.mlmodel").unlink()
+    assert build(copy / "shapes", copy / "build").returncode == 0
+    assert sums(target)["Shapes.mlmodel"] == before
+
+
+def test_a_mistake_leaves_the_older_results(copy: Path) -> None:
+    before = sums(copy / "build" / "shapes")
+    recipe = copy / "shapes" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("epochs = 12", "epochs = 12\nepoch = 1"))
+    result = build(copy / "shapes", copy / "build")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert result.stderr.splitlines()[-1].endswith(
+        "source.training.epoch is no field of the torch converter; did you mean 'epochs'?"
+    )
+    assert sums(copy / "build" / "shapes") == before
+
+
+def test_a_full_disk_leaves_the_older_results(copy: Path) -> None:
+    """The kernel's limit on a file's size stands for the full disk."""
+    before = sums(copy / "build" / "shapes")
+    recipe = copy / "shapes" / "recipe.toml"
+    text = recipe.read_text()
+    recipe.write_text(text.replace("epochs = { default = 5,", "epochs = { default = 7,"))
+    result = build(copy / "shapes", copy / "build", before="resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))")
+    assert result.returncode == 1
+    assert "no room left" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert sums(copy / "build" / "shapes") == before
+    recipe.write_text(text)
+    assert build(copy / "shapes", copy / "build").returncode == 0
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 4.0])
+def test_a_killed_build_leaves_the_older_results(copy: Path, seconds: float) -> None:
+    before = sums(copy / "build" / "shapes")
+    recipe = copy / "shapes" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("learning_rate = 0.01\n", "learning_rate = 0.02\n"))
+    arguments = command("build", str(copy / "shapes"), "--out", str(copy / "build"))
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        time.sleep(seconds)
+        process.kill()
+    assert sums(copy / "build" / "shapes") == before
+    assert build(copy / "shapes", copy / "build").returncode == 0
+
+
+def test_two_builds_at_once(copy: Path) -> None:
+    (copy / "build" / "shapes" / "report.json").unlink()
+    arguments = command("build", str(copy / "shapes"), "--out", str(copy / "build"))
+    processes = [
+        subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) for _ in range(2)
+    ]
+    said = [process.communicate()[1] for process in processes]
+    assert sorted(process.returncode for process in processes) == [0, 1]
+    assert any("another build of this model is running" in text for text in said)
+
+
+def test_an_unknown_model(tmp_path: Path) -> None:
+    result = build(Path("no_such_model"), tmp_path / "build")
+    assert result.returncode == 2
+    assert "no_such_model: no such model" in result.stderr

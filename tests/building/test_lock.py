@@ -1,0 +1,29 @@
+"""Two builds of one model at once: the second is refused, and a killed one leaves no lock behind."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from coreml_updatable.building.lock import building_alone
+from coreml_updatable.errors import BuildError
+
+HOLD = (
+    "import sys, time; from pathlib import Path\n"
+    "from coreml_updatable.building.lock import building_alone\n"
+    "with building_alone(Path(sys.argv[1])):\n"
+    "    print('held', flush=True); time.sleep(60)\n"
+)
+
+
+def test_a_second_build_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(BuildError, match="another build of this model is running; wait"), building_alone(tmp_path):
+            pass
+        other.send_signal(signal.SIGKILL)
+    with building_alone(tmp_path):
+        assert tmp_path.is_dir()

@@ -1,0 +1,172 @@
+"""A recipe is validated whole; each mistake is one sentence with its place."""
+
+import tomllib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coreml_updatable.building.find import find_recipe
+from coreml_updatable.building.overrides import with_backbone
+from coreml_updatable.building.recipe import Recipe
+from coreml_updatable.building.recipe_file import parse_recipe, read_recipe
+from coreml_updatable.errors import RecipeError
+
+SAMPLES = Path(__file__).parents[2] / "sample_models"
+Change = Callable[[dict[str, Any]], Any]
+
+
+def lunch() -> dict[str, Any]:
+    return tomllib.loads((SAMPLES / "healthy_luncher" / "recipe.toml").read_text())
+
+
+def parsed(change: Change) -> Recipe:
+    table = lunch()
+    change(table)
+    return parse_recipe(table, "recipe.toml")
+
+
+@pytest.mark.parametrize("sample", sorted(path.parent.name for path in SAMPLES.glob("*/recipe.toml")))
+def test_the_samples_are_valid(sample: str) -> None:
+    recipe = read_recipe(SAMPLES / sample / "recipe.toml")
+    assert recipe.image_input().width == recipe.input.width
+
+
+WRONG: list[tuple[Change, str]] = [
+    (
+        lambda t: t["update"].update(learning_rat=1),
+        "update.learning_rat is no field of a recipe; did you mean 'learning_rate'?",
+    ),
+    (lambda t: t.update(knnn={}), "knnn is no field of a recipe; did you mean 'knn'?"),
+    (lambda t: t["knn"].update(zzz=1), "knn.zzz is no field of a recipe; the fields here are: default_label, index,"),
+    (
+        lambda t: t["update"]["epochs"].update(defaul=1),
+        "update.epochs.defaul is no field of a recipe; did you mean 'default'?",
+    ),
+    (lambda t: t["update"]["epochs"].update(default=1000), "update.epochs default 1000 is outside its range [1, 100]"),
+    (lambda t: t["update"]["epochs"].update(range=[9, 2]), "update.epochs range [9, 2] is the wrong way round"),
+    (
+        lambda t: t["update"].update(mini_batch_size={"default": 3, "allowed": [1, 2]}),
+        "default 3 is not in the set [1, 2]",
+    ),
+    (
+        lambda t: t["update"].update(mini_batch_size={"default": 1, "allowed": [1], "range": [1, 2]}),
+        "update.mini_batch_size has both range and allowed",
+    ),
+    (lambda t: t["update"].update(epochs=0), "update.epochs allows 0, expected whole numbers from 1 up"),
+    (lambda t: t["update"].update(epochs="x"), "update.epochs is 'x', expected a number or { default"),
+    (lambda t: t["update"].update(epochs=1.5), "update.epochs.default is 1.5"),
+    (lambda t: t["update"].update(learning_rate=0.0), "update.learning_rate allows 0.0, expected numbers above 0"),
+    (lambda t: t["update"].update(learning_rate=float("nan")), "update.learning_rate.default is nan"),
+    (lambda t: t["update"].update(momentum=1.5), "update.momentum allows 1.5, expected numbers from 0 to 1"),
+    (lambda t: t["update"].update(optimizer="sdg"), "update.optimizer is 'sdg', expected 'sgd' or 'adam'"),
+    (lambda t: t["input"].update(width="128"), "input.width is '128'"),
+    (lambda t: t["input"].update(width=True), "input.width is True"),
+    (lambda t: t.update(input=3), "input is 3, expected a table; write it as [input]"),
+    (lambda t: t.pop("input"), "input is missing; add it"),
+    (
+        lambda t: t["knn"].update(weighting="inverse"),
+        "knn.weighting is 'inverse', expected 'uniform' or 'inverse-distance'",
+    ),
+    (lambda t: t["knn"].update(default_label="healthy"), "knn.default_label is 'healthy', which is a label already"),
+    (lambda t: t.update(name="a/b"), "name is 'a/b'"),
+    (
+        lambda t: t.update(labels=["healthy", "healthy"]),
+        "labels holds ['healthy', 'healthy'], expected each label once",
+    ),
+    (lambda t: t["labels"].append("other"), "label 'other' has no data"),
+    (lambda t: t["data"]["kinds"].update(soup="healthi"), "data.kinds.soup is 'healthi', expected one of the labels"),
+    (lambda t: t["data"].update(load="digits.py:load"), "data has both draw and load"),
+    (lambda t: t["data"].update(drawn_kinds=[]), "data has draw but no drawn_kinds"),
+    (lambda t: t["data"].update(drawn_kinds=["soup"]), "data drawn_kinds names 'soup', which kinds does not map"),
+    (lambda t: t["data"].update(draw="../x.sh"), "data.draw is '../x.sh'"),
+    (lambda t: t["personalization"].update(label="heathy"), "personalization.label is 'heathy', expected one of"),
+    (lambda t: t["personalization"].update(kind="salad"), "personalization.kind 'salad' is in data.kinds too"),
+    (
+        lambda t: t["personalization"].update(new_label="healthy"),
+        "personalization.new_label 'healthy' is a label already",
+    ),
+    (lambda t: t["personalization"].update(photos=[3, 1]), "personalization photos is [3, 1], expected rising numbers"),
+    (lambda t: t["outputs"].update(label="image"), "input.name, outputs.label and outputs.probabilities are"),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), WRONG)
+def test_a_mistake_is_one_sentence_with_its_place(change: Change, expected: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parsed(change)
+    sentence = str(caught.value)
+    assert sentence.startswith("recipe.toml: ")
+    assert expected in sentence
+    assert "\n" not in sentence
+
+
+def test_a_bare_number_is_a_default() -> None:
+    assert parsed(lambda t: t["update"].update(epochs=7)).update.epochs.default == 7
+
+
+def test_adam_is_a_choice() -> None:
+    update = {"optimizer": "adam", "learning_rate": 0.001, "mini_batch_size": 1, "epochs": 5}
+    assert parsed(lambda t: t.update(update=update)).update.optimizer == "adam"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    section=st.sampled_from(["name", "labels", "input", "outputs", "source", "data", "update", "knn", "metadata"]),
+    value=JSON,
+)
+def test_nothing_but_a_recipe_error_comes_out(section: str, value: object) -> None:
+    with suppress(RecipeError):
+        assert isinstance(parsed(lambda table: table.update({section: value})), Recipe)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b"name = ", "not valid TOML"), (b"\xff\xfe", "not UTF-8 text"), (b"#" * 1_000_001, "larger than 1000000 bytes")],
+)
+def test_a_file_that_is_no_recipe(tmp_path: Path, content: bytes, expected: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(content)
+    with pytest.raises(RecipeError, match=expected):
+        read_recipe(path)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="can not be read"):
+        read_recipe(tmp_path / "none.toml")
+
+
+def test_a_recipe_is_found_by_name_and_by_path(tmp_path: Path) -> None:
+    assert find_recipe("healthy_luncher", SAMPLES) == SAMPLES / "healthy_luncher" / "recipe.toml"
+    own = tmp_path / "mine" / "recipe.toml"
+    own.parent.mkdir()
+    own.write_text("")
+    assert find_recipe(str(own), SAMPLES) == own
+    assert find_recipe(str(own.parent), SAMPLES) == own
+
+
+def test_an_unknown_model_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"did you mean healthy_luncher\? the known ones are .*handwritten"):
+        find_recipe("healthy_lunch", SAMPLES)
+    with pytest.raises(RecipeError, match="there is no sample_models folder here"):
+        find_recipe("x", tmp_path)
+
+
+def test_a_backbone_takes_the_place_of_the_samples_network(tmp_path: Path) -> None:
+    recipe = read_recipe(SAMPLES / "healthy_luncher" / "recipe.toml")
+    changed = with_backbone(recipe, "torchvision:mobilenet_v3_small", tmp_path / "w.pt")
+    assert (changed.input.width, changed.input.height) == (224, 224)
+    assert changed.source.options()["architecture"] == "torchvision:mobilenet_v3_small"
+    assert changed.source.options()["weights"] == str(tmp_path / "w.pt")
+    assert "factory" not in changed.source.options()
+    assert with_backbone(recipe, None, None) is recipe

@@ -1,0 +1,56 @@
+"""What the operating system refuses is one sentence too."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = "from coreml_updatable.cli import main; main()"
+
+
+def run(*arguments: str, program: str = RUN) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """The kernel's limit on a file's size stands for the full disk."""
+    limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+    result = run("probes", str(tmp_path / "out"), program=limit + RUN)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"coreml-updatable: {tmp_path / 'out'}")
+    assert "no room left" in result.stderr
+    assert result.stderr.endswith("; make room and run again, older results are untouched\n")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_every_kind_of_no_room_has_the_same_advice(number: int) -> None:
+    from coreml_updatable.cli.app import sentence_of
+
+    assert "make room and run again" in sentence_of(OSError(number, "text", "place"))
+    assert sentence_of(OSError(number, "text", "place")).startswith("place: ")
+
+
+def test_an_error_without_a_place_or_number() -> None:
+    from coreml_updatable.cli.app import sentence_of
+
+    assert sentence_of(OSError("odd")) == "writing: odd; check the path and its permissions"
+
+
+@pytest.mark.parametrize("arguments", [["none"], ["build"], ["build", "x", "--nonsense"], ["inspect"]])
+def test_wrong_usage_has_status_2(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert "Usage: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_help_names_every_command() -> None:
+    result = run("--help")
+    assert result.returncode == 0
+    assert all(name in result.stdout for name in ("build", "inspect", "check", "predict", "update", "probes"))

@@ -1,0 +1,56 @@
+"""`check` as a user calls it: what is printed, and the exit status."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from coreml_updatable.checking import check as check_model
+from coreml_updatable.cli.check import check
+from coreml_updatable.spec.writing import write_model
+from tests.broken_models import update, valid
+
+app = typer.Typer()
+app.command()(check)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    models = {"good": valid.classifier(), "wrong": update.no_optimizer(), "doubtful": update.momentum_outside()}
+    paths = {name: tmp_path / f"{name}.mlmodel" for name in models}
+    for name, model in models.items():
+        write_model(model, paths[name])
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "status"),
+    [
+        (["good"], [], 0),
+        (["wrong"], [], 1),
+        (["good", "wrong"], [], 1),
+        (["doubtful"], [], 0),
+        (["doubtful"], ["--strict"], 1),
+        (["good"], ["--strict"], 0),
+        ([], [], 2),
+        (["good"], ["--nonsense"], 2),
+    ],
+)
+def test_exit_status(files: dict[str, Path], names: list[str], options: list[str], status: int) -> None:
+    result = CliRunner().invoke(app, [*(str(files[name]) for name in names), *options])
+    assert result.exit_code == status
+
+
+def test_every_problem_is_a_line(files: dict[str, Path]) -> None:
+    result = CliRunner().invoke(app, [str(files["good"]), str(files["wrong"])])
+    (problem,) = check_model(files["wrong"])
+    assert result.stdout.splitlines() == [f"{files['good']}: no problems", f"{files['wrong']}: {problem}"]
+
+
+def test_json(files: dict[str, Path]) -> None:
+    result = CliRunner().invoke(app, [str(files["good"]), str(files["wrong"]), "--json"])
+    report = json.loads(result.stdout)
+    assert report[str(files["good"])] == []
+    assert report[str(files["wrong"])][0]["rule"] == "N7.1"

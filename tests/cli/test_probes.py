@@ -1,0 +1,162 @@
+"""`probes`: from the folder that an app runs to the defaults of `update`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from coreml_updatable.checking import check
+from coreml_updatable.cli.variants import place
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.reading import read_model
+from coreml_updatable.updating import UpdateContext, UpdateTask, Variants
+from tests.cli.conftest import Run
+
+
+def _as_an_app_does(folder: Path, entry: dict[str, Any], variants: Variants) -> list[float]:
+    """What docs/probes.md has the app do, from the files alone."""
+    losses: dict[str, list[float]] = {"mini-batch losses": [], "epoch losses": []}
+
+    def on_event(context: UpdateContext) -> None:
+        if context.event == "miniBatchEnd":
+            losses["mini-batch losses"].append(context.metrics["lossValue"])
+        if context.event == "epochEnd":
+            losses["epoch losses"].append(context.metrics["lossValue"])
+            for change in entry["atEpochEnd"]:
+                if change["epoch"] == context.metrics["epochIndex"]:
+                    context.task.resume(change["parameters"])
+
+    model = load(folder / entry["model"])
+    if entry["rows"]:
+        model = UpdateTask(model, entry["rows"], on_event=on_event, variants=variants).resume().model
+    read = entry["read"]
+    if read["what"] in losses:
+        return losses[read["what"]]
+    value = model.predict(entry["query"])[read["name"]]
+    match read["what"]:
+        case "label":
+            return [float(value)]
+        case "count":
+            return [len(value)]
+        case "probabilities":
+            return [value[label] for label in read["labels"]]
+    return [float(number) for number in value]
+
+
+@pytest.fixture
+def probed(run: Run, tmp_path: Path) -> Path:
+    assert run("probes", tmp_path / "probes").status == 0
+    return tmp_path / "probes"
+
+
+def _results(folder: Path, variants: Variants) -> Path:
+    content = json.loads((folder / "probes.json").read_text())
+    results = {entry["option"]: _as_an_app_does(folder, entry, variants) for entry in content["probes"]}
+    path = folder / "RESULTS.json"
+    path.write_text(json.dumps({"device": "iPhone 17", "results": results}))
+    return path
+
+
+def test_a_device_is_recognized_from_the_files_alone(run: Run, probed: Path) -> None:
+    device = Variants(gradient="sum", momentum="velocity", adam_eps="inside", generator="MT19937")
+    ran = run("probes", "--read", _results(probed, device), "--json")
+    assert ran.status == 0
+    found = {verdict["option"]: verdict["variant"] for verdict in json.loads(ran.out)["verdicts"]}
+    for option in ("gradient", "momentum", "adam_eps", "generator", "epoch_loss", "squared_error"):
+        assert found[option] == getattr(device, option)
+
+
+def test_what_was_found_becomes_the_default_of_update(
+    run: Run, probed: Path, vector_model: Path, tmp_path: Path
+) -> None:
+    ran = run("probes", "--read", _results(probed, Variants(gradient="sum")))
+    assert ran.out.splitlines()[0] == "gradient: 'sum' (1, -1)"
+    assert ran.out.splitlines()[-1] == f"kept as your default in {place()}"
+    (tmp_path / "rows.json").write_text(json.dumps([{"x": [1, 2, 3, 4], "label": "yes"}] * 2))
+    update = ["update", vector_model, tmp_path / "rows.json", "--no-shuffle", "--mini-batch-size", 2]
+    stored = run(*update, "-o", tmp_path / "stored.mlmodel")
+    assert stored.out.splitlines()[-1] == "variants: gradient=sum (probed on iPhone 17)"
+    named = run(*update, "-o", tmp_path / "mean.mlmodel", "--variant", "gradient=mean")
+    assert named.out.splitlines()[-1] == "variants: the defaults (probed on iPhone 17)"
+    place().unlink()
+    run(*update, "-o", tmp_path / "sum.mlmodel", "--variant", "gradient=sum")
+    run(*update, "-o", tmp_path / "default.mlmodel")
+    files = [(tmp_path / f"{name}.mlmodel").read_bytes() for name in ("stored", "sum", "mean", "default")]
+    assert files[0] == files[1] != files[2] == files[3]
+
+
+def test_the_library_never_reads_what_is_stored(run: Run, probed: Path, vector_model: Path) -> None:
+    run("probes", "--read", _results(probed, Variants(gradient="sum")))
+    rows = [{"x": np.ones(4), "label": "yes"}] * 2
+    silent = UpdateTask(vector_model, rows, {"shuffle": False}).resume()
+    named = UpdateTask(vector_model, rows, {"shuffle": False}, variants=Variants()).resume()
+    assert silent.model.message == named.model.message
+
+
+def test_the_models_are_fit_for_a_device(probed: Path) -> None:
+    for path in sorted(probed.glob("*.mlmodel")):
+        problems = [problem for problem in check(path) if problem.severity == "error"]
+        assert not problems, path.name
+        assert read_model(path).isUpdatable
+
+
+def test_writing_twice_gives_the_same_bytes(run: Run, probed: Path, tmp_path: Path) -> None:
+    run("probes", tmp_path / "again")
+    for path in probed.iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_result_that_fits_none(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(json.dumps({"device": "x", "results": {"gradient": [0.25, None]}}))
+    ran = run("probes", "--read", tmp_path / "r.json")
+    assert ran.status == 1
+    assert "gradient: 0.25, nan fits none of the variants (mean: 0.5, -0.5; sum: 1, -1)" in ran.out
+    assert ran.out.splitlines()[-1] == "nothing to keep"
+    assert not place().exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"results": [1]}',
+        '{"results": {"gradient": 1}}',
+        '{"results": {"gradient": ["a"]}}',
+        "[" * 10**5,
+    ],
+)
+def test_results_that_are_none(run: Run, tmp_path: Path, content: str) -> None:
+    (tmp_path / "r.json").write_text(content)
+    ran = run("probes", "--read", tmp_path / "r.json")
+    assert ran.status == 1
+    assert ran.err.startswith(f"coreml-updatable: {tmp_path / 'r.json'}: is not the app's output (")
+    assert len(ran.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", "is not as `probes --read` writes it"),
+        ('{"device": "x", "variants": {"gradient": "median"}}', "gradient is 'median', expected one of 'mean', 'sum'"),
+        ('{"device": "x", "variants": {"taste": "good"}}', "there is no option 'taste'; there are last_mini_batch, "),
+    ],
+)
+def test_a_damaged_default_is_refused(
+    run: Run, vector_model: Path, tmp_path: Path, content: str, sentence: str
+) -> None:
+    place().parent.mkdir(parents=True)
+    place().write_text(content)
+    (tmp_path / "rows.json").write_text(json.dumps({"x": [1, 2, 3, 4], "label": "yes"}))
+    ran = run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "new.mlmodel")
+    assert ran.status == 1
+    assert f"{place()}: {sentence}" in ran.err
+    assert "read the results again, or remove it" in ran.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["out", "--read", "results.json"]])
+def test_wrong_usage(run: Run, arguments: list[str]) -> None:
+    assert run("probes", *arguments).status == 2

@@ -1,0 +1,295 @@
+"""`update`: the file it writes, against the same training in torch; and every way to refuse."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional
+
+import coreml_updatable as cu
+from coreml_updatable.spec.reading import read_model
+from coreml_updatable.spec.samples import samples_of
+from coreml_updatable.spec.writing import write_model
+from tests.cli.conftest import LABELS, SIDE, Run, classifier, noise
+
+CLASSES = (0, 0, 1, 2, 2)  # of the photos, in the order of their names
+
+
+def _head(model: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    layers = read_model(model).neuralNetworkClassifier.layers
+    head = next(layer.innerProduct for layer in layers if layer.name == "head")
+    shape = (head.outputChannels, head.inputChannels)
+    return torch.tensor(list(head.weights.floatValue)).reshape(shape), torch.tensor(list(head.bias.floatValue))
+
+
+def _pictures() -> torch.Tensor:
+    pictures = [np.asarray(noise(number)).transpose(2, 0, 1).ravel() / 255 for number in range(len(CLASSES))]
+    return torch.tensor(np.stack(pictures)).float()
+
+
+def _trained(model: Path, rate: float, momentum: float, size: int, epochs: int) -> tuple[torch.Tensor, list[float]]:
+    """The weights after training in order, and each epoch's mean loss over rows."""
+    weights, bias = (tensor.requires_grad_() for tensor in _head(model))
+    optimizer = torch.optim.SGD([weights, bias], lr=rate, momentum=momentum)
+    inputs, targets = _pictures(), torch.tensor(CLASSES)
+    losses = []
+    for _ in range(epochs):
+        total = 0.0
+        for start in range(0, len(targets), size):
+            batch = slice(start, start + size)
+            loss = functional.cross_entropy(inputs[batch] @ weights.T + bias, targets[batch])
+            weights.grad, bias.grad = torch.autograd.grad(loss, [weights, bias])
+            optimizer.step()
+            total += float(loss.detach()) * len(targets[batch])
+        losses.append(total / len(targets))
+    return weights.detach(), losses
+
+
+SETTINGS = ["--epochs", 3, "--learning-rate", 0.05, "--mini-batch-size", 2, "--momentum", 0.9, "--no-shuffle"]
+
+
+def test_the_new_model_has_the_weights_that_torch_finds(
+    run: Run, picture_model: Path, photos: Path, tmp_path: Path
+) -> None:
+    new = tmp_path / "new" / "model.mlmodel"
+    before = picture_model.read_bytes()
+    ran = run("update", picture_model, photos, "-o", new, *SETTINGS, "--json")
+    assert ran.status == 0, ran.err
+    weights, losses = _trained(picture_model, 0.05, 0.9, 2, 3)
+    assert torch.allclose(_head(new)[0], weights, rtol=1e-5, atol=1e-7)
+    report = json.loads(ran.out)
+    assert [epoch["lossValue"] for epoch in report["epochs"]] == pytest.approx(losses, rel=1e-5)
+    assert report["layers"] == ["head"]
+    assert report["rows"] == len(CLASSES)
+    assert report["parameters"]["momentum"] == 0.9
+    assert report["variants"]["gradient"] == "mean"
+    assert picture_model.read_bytes() == before
+
+
+def test_parameters_by_key_are_the_same_as_flags(run: Run, picture_model: Path, photos: Path, tmp_path: Path) -> None:
+    keys = ("epochs=3", "learningRate=5e-2", "miniBatchSize=2", "momentum=0.9", "shuffle=false")
+    given = [part for key in keys for part in ("--parameter", key)]
+    run("update", picture_model, photos, "-o", tmp_path / "keys.mlmodel", *given)
+    run("update", picture_model, photos, "-o", tmp_path / "flags.mlmodel", *SETTINGS)
+    assert (tmp_path / "keys.mlmodel").read_bytes() == (tmp_path / "flags.mlmodel").read_bytes()
+
+
+def test_the_library_finds_the_same(run: Run, picture_model: Path, photos: Path, tmp_path: Path) -> None:
+    rows = [{"image": noise(number), "label": LABELS[label]} for number, label in enumerate(CLASSES)]
+    context = cu.UpdateTask(picture_model, rows, {"epochs": 2, "seed": 5}).resume()
+    context.write(tmp_path / "library.mlmodel")
+    run("update", picture_model, photos, "-o", tmp_path / "command.mlmodel", "--epochs", 2, "--seed", 5, "--shuffle")
+    assert (tmp_path / "command.mlmodel").read_bytes() == (tmp_path / "library.mlmodel").read_bytes()
+
+
+def test_what_is_told(run: Run, picture_model: Path, photos: Path, tmp_path: Path) -> None:
+    """Lines of the log on standard error, the changes on standard output."""
+    new = tmp_path / "new.mlmodel"
+    ran = run("update", picture_model, photos, "-o", new, *SETTINGS)
+    _, losses = _trained(picture_model, 0.05, 0.9, 2, 3)
+    assert ran.err.splitlines() == [f"epoch {number}/3  loss {loss:.6g}" for number, loss in enumerate(losses, 1)]
+    assert ran.out.splitlines() == [
+        f"{new}: learnt 5 rows in 3 epochs, loss {losses[0]:.4g} -> {losses[-1]:.4g}",
+        "layers changed: head",
+        "variants: the defaults",
+    ]
+
+
+def test_a_terminal_shows_the_line_as_it_changes(
+    run: Run, picture_model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    ran = run("update", picture_model, photos, "-o", tmp_path / "new.mlmodel", *SETTINGS)
+    assert ran.status == 0
+    assert "\x1b[" in ran.err
+    assert ran.out.splitlines()[1] == "layers changed: head"
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_rows_in_tables(run: Run, vector_model: Path, tmp_path: Path, kind: str) -> None:
+    vectors = np.random.default_rng(3).normal(size=(4, 4)).round(3).tolist()
+    labels = ["yes", "no", "yes", "no"]
+    path = tmp_path / f"rows.{kind}"
+    if kind == "json":
+        path.write_text(json.dumps([{"x": x, "label": label} for x, label in zip(vectors, labels, strict=True)]))
+    else:
+        lines = [f'"{json.dumps(x)}",{label}' for x, label in zip(vectors, labels, strict=True)]
+        path.write_text("\n".join(["x,label", *lines]))
+    assert run("update", vector_model, path, "-o", tmp_path / "new.mlmodel", "--no-shuffle").status == 0
+    rows = [{"x": np.array(x), "label": label} for x, label in zip(vectors, labels, strict=True)]
+    expected = cu.UpdateTask(vector_model, rows, {"shuffle": False}).resume()
+    expected.write(tmp_path / "expected.mlmodel")
+    assert (tmp_path / "new.mlmodel").read_bytes() == (tmp_path / "expected.mlmodel").read_bytes()
+
+
+def test_neighbours_remember_the_rows(run: Run, neighbor_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text('x,label\n"[1, 2, 3, 4]",new\n"[4, 3, 2, 1]",new\n"[0, 0, 0, 1]",axis 3\n')
+    ran = run("update", neighbor_model, tmp_path / "rows.csv", "-o", tmp_path / "new.mlmodel")
+    assert ran.status == 0, ran.err
+    samples = samples_of(read_model(tmp_path / "new.mlmodel"))
+    assert samples.embeddings[4:].tolist() == [[1, 2, 3, 4], [4, 3, 2, 1], [0, 0, 0, 1]]
+    assert samples.labels[4:] == ("new", "new", "axis 3")
+    assert ran.out.splitlines()[1] == "samples added: 2 new, 1 axis 3; the model has 7"
+
+
+def test_in_place(run: Run, vector_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps({"x": [1, 0, 0, 0], "label": "yes"}))
+    run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "new.mlmodel")
+    assert run("update", vector_model, tmp_path / "rows.json", "--in-place").status == 0
+    assert vector_model.read_bytes() == (tmp_path / "new.mlmodel").read_bytes()
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_the_model_is_not_overwritten_by_accident(run: Run, vector_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps({"x": [1, 0, 0, 0], "label": "yes"}))
+    before = vector_model.read_bytes()
+    for target in (vector_model, tmp_path / "photos" / ".." / vector_model.name):
+        ran = run("update", vector_model, tmp_path / "rows.json", "-o", target)
+        assert ran.status == 2
+        assert "is MODEL itself" in ran.err
+    assert vector_model.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["-o", "a.mlmodel", "--in-place"],
+        ["-o", "/"],
+        ["-o", "a.mlmodel", "--parameter", "epochs"],
+        ["-o", "a.mlmodel", "--parameter", "epochs=many"],
+        ["-o", "a.mlmodel", "--variant", "gradient=median"],
+        ["-o", "a.mlmodel", "--epochs", "many"],
+    ],
+)
+def test_wrong_usage(run: Run, vector_model: Path, tmp_path: Path, options: list[str]) -> None:
+    ran = run("update", vector_model, tmp_path, *options)
+    assert ran.status == 2
+    assert ran.out == ""
+
+
+ROW: dict[str, Any] = {"x": [1, 2, 3, 4], "label": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "sentence"),
+    [
+        ({**ROW, "label": "maybe"}, [], "rows.json[1]: 'label' is 'maybe', the network knows 'no', 'yes'"),
+        ({**ROW, "x": [1, 2, 3]}, [], "rows.json[1]: feature 'x': has the shape [3], the model expects [4]"),
+        ({**ROW, "x": [1, 2, float("nan"), 4]}, [], "rows.json[1]: feature 'x': is NaN at [2]"),
+        ({"x": [1, 2, 3, 4]}, [], "rows.json[1]: feature 'label' is missing, which says what to learn"),
+        ({"label": "yes"}, [], "rows.json[1]: feature 'x' is missing; the model reads 'x'"),
+        ({**ROW, "y": 1}, [], "rows.json[1]: the model has no feature 'y'"),
+        (ROW, ["--epochs", 7], "parameter 'epochs': epochs is 7, the model allows 1, 2, 3, 10"),
+        (ROW, ["--neighbors", 3], "parameter 'numberOfNeighbors': the model has epochs, "),
+        (ROW, ["--parameter", "model0.epochs=2"], "parameter 'model0.epochs': the model has no scopes"),
+        (ROW, ["--parameter", "momentum=nan"], "parameter 'momentum': momentum is nan, expected a number"),
+    ],
+)
+def test_what_is_refused_is_said_and_nothing_written(
+    run: Run, vector_model: Path, tmp_path: Path, row: dict[str, Any], options: list[Any], sentence: str
+) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps([ROW, row]))
+    ran = run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "new.mlmodel", *options)
+    assert ran.status == 1
+    assert sentence in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert not (tmp_path / "new.mlmodel").exists()
+
+
+def test_rows_far_down_are_named_too(run: Run, vector_model: Path, tmp_path: Path) -> None:
+    for fault, sentence in (({"x": [1]}, "has the shape [1]"), ({"label": "maybe"}, "'label' is 'maybe'")):
+        rows = [*([ROW] * 150), {**ROW, **fault}]
+        (tmp_path / "rows.json").write_text(json.dumps(rows))
+        ran = run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "new.mlmodel")
+        assert f"rows.json[150]: {'feature' if 'x' in fault else ''}" in ran.err
+        assert sentence in ran.err
+
+
+def test_neighbours_refuse_vectors_of_another_rank(run: Run, neighbor_model: Path, tmp_path: Path) -> None:
+    for x in ([[1, 2, 3, 4]], 5, [1, 2, 3, 4, 5]):
+        (tmp_path / "rows.json").write_text(json.dumps({"x": x, "label": "new"}))
+        ran = run("update", neighbor_model, tmp_path / "rows.json", "-o", tmp_path / "new.mlmodel")
+        assert ran.status == 1
+        assert f"feature 'x': has the shape {list(np.shape(x))}, the model expects [4]; reshape it" in ran.err
+
+
+def test_a_loss_that_is_not_finite_is_not_written(run: Run, vector_model: Path, tmp_path: Path) -> None:
+    model = read_model(vector_model)
+    model.neuralNetworkClassifier.updateParams.optimizer.sgdOptimizer.learningRate.range.maxValue = 1e40
+    write_model(model, vector_model)
+    (tmp_path / "rows.json").write_text(json.dumps([ROW, {**ROW, "label": "no"}]))
+    options = ["--learning-rate", "1e38", "--epochs", 10, "--mini-batch-size", 1]
+    with np.errstate(all="ignore"):
+        ran = run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "new.mlmodel", *options)
+    assert ran.status == 1
+    assert "nothing is written; lower the learning rate" in ran.err
+    assert not (tmp_path / "new.mlmodel").exists()
+
+
+def test_a_damaged_photo_stops_the_update(run: Run, picture_model: Path, photos: Path, tmp_path: Path) -> None:
+    broken = photos / "red" / "broken.png"
+    broken.write_bytes((photos / "red" / "d.png").read_bytes()[:100])
+    ran = run("update", picture_model, photos, "-o", tmp_path / "new.mlmodel")
+    assert ran.status == 1
+    assert ran.err.startswith(f"coreml-updatable: {broken}: ")
+    assert not (tmp_path / "new.mlmodel").exists()
+
+
+def test_a_folder_with_an_unknown_label(run: Run, picture_model: Path, photos: Path, tmp_path: Path) -> None:
+    (photos / "purple").mkdir()
+    noise(7).save(photos / "purple" / "f.png")
+    ran = run("update", picture_model, photos, "-o", tmp_path / "new.mlmodel")
+    assert ran.status == 1
+    assert f"{photos / 'purple' / 'f.png'}: 'label' is 'purple', the network knows 'blue', 'green', 'red'" in ran.err
+
+
+def test_a_folder_without_class_folders(run: Run, picture_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    noise(1).save(folder / "a.png")
+    ran = run("update", picture_model, folder, "-o", tmp_path / "new.mlmodel")
+    assert f"{folder}: holds no folders with pictures; make one folder a label" in ran.err
+
+
+def test_a_model_that_is_not_updatable(run: Run, vector_model: Path, tmp_path: Path) -> None:
+    model = read_model(vector_model)
+    model.isUpdatable = False
+    write_model(model, vector_model)
+    (tmp_path / "rows.json").write_text(json.dumps(ROW))
+    ran = run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "new.mlmodel")
+    assert (ran.status, ran.err) == (1, "coreml-updatable: model: is not updatable; mark it first\n")
+
+
+def test_variants_are_taken_and_told(run: Run, vector_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps([ROW] * 2))
+    options = ["--variant", "gradient=sum", "--no-shuffle", "--epochs", 1]
+    ran = run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "sum.mlmodel", *options)
+    run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "mean.mlmodel", *options[2:])
+    old, mean, summed = (_head(path)[0] for path in (vector_model, tmp_path / "mean.mlmodel", tmp_path / "sum.mlmodel"))
+    assert torch.allclose(summed - old, 2 * (mean - old), rtol=1e-4)
+    assert ran.out.splitlines()[-1] == "variants: gradient=sum"
+
+
+def test_folders_named_by_whole_numbers(run: Run, tmp_path: Path) -> None:
+    model = classifier(["0", "1"], image=True, size=SIDE)
+    labels = model.neuralNetworkClassifier.stringClassLabels
+    del labels.vector[:]
+    model.neuralNetworkClassifier.int64ClassLabels.vector.extend([10, 20])
+    for feature in (*model.description.output, *model.description.trainingInput):
+        if feature.name == "label":
+            feature.type.int64Type.SetInParent()
+    write_model(model, tmp_path / "model.mlmodel")
+    for name in ("10", "20"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", (SIDE, SIDE), "white").save(tmp_path / "photos" / name / "a.png")
+    ran = run("update", tmp_path / "model.mlmodel", tmp_path / "photos", "-o", tmp_path / "new.mlmodel")
+    assert ran.status == 0, ran.err
+    (tmp_path / "photos" / "20").rename(tmp_path / "photos" / "twenty")
+    ran = run("update", tmp_path / "model.mlmodel", tmp_path / "photos", "-o", tmp_path / "new.mlmodel")
+    assert "twenty: the folder's name is the label, and 'label' is a whole number; rename it" in ran.err

@@ -1,0 +1,255 @@
+"""Marked networks: what is written, what stays, and that coremltools reads it the same way."""
+
+from itertools import pairwise
+
+import coremltools
+import numpy as np
+import pytest
+import torch
+from coremltools.models.neural_network import NeuralNetworkBuilder
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from coreml_updatable.checking import check
+from coreml_updatable.errors import ModelError
+from coreml_updatable.marking import mark, name_layers
+from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter, UpdateSettings
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.parameters import network_parameters
+from coreml_updatable.spec.writing import model_bytes
+from tests.broken_models import valid
+from tests.marking.networks import LABELS, NETWORKS, converted, network
+
+SETTINGS = UpdateSettings(
+    SGD(
+        DoubleParameter(0.01, (0.0001, 1.0)),
+        Int64Parameter(1, allowed=(1, 2, 8)),
+        DoubleParameter(0.9, (0.0, 0.99)),
+    ),
+    epochs=Int64Parameter(10, (1, 100)),
+    shuffle=True,
+    seed=1,
+)
+ADAM = UpdateSettings(
+    Adam(
+        DoubleParameter(0.001),
+        Int64Parameter(4, (1, 16)),
+        DoubleParameter(0.9, (0.0, 1.0)),
+        DoubleParameter(0.999, (0.0, 1.0)),
+        DoubleParameter(1e-8),
+    ),
+    epochs=Int64Parameter(3, allowed=(1, 3)),
+    shuffle=False,
+)
+
+
+def updatable(model: Model) -> list[str]:
+    return [str(layer.name) for layer in network_of(model).layers if layer.isUpdatable]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("labels", [LABELS, (1, 2, 3), None], ids=["strings", "numbers", "plain"])
+def test_a_marked_model_keeps_every_rule(name: str, labels: tuple[str, ...] | tuple[int, ...] | None) -> None:
+    model = mark(converted(name), SETTINGS, labels=labels)
+    assert check(model) == []
+    assert model.isUpdatable
+    assert len(updatable(model)) == 1
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_marking_twice_is_marking_once(name: str) -> None:
+    once = mark(converted(name), SETTINGS, labels=LABELS)
+    assert model_bytes(mark(once, SETTINGS, labels=LABELS)) == model_bytes(once)
+    assert model_bytes(mark(once, SETTINGS)) == model_bytes(once)
+
+
+def test_a_second_marking_replaces_parameters_and_marks() -> None:
+    straight = mark(converted("two layers"), ADAM, labels=LABELS, last=2)
+    around = mark(mark(converted("two layers"), SETTINGS, labels=LABELS), ADAM, last=2)
+    back = mark(mark(straight, SETTINGS), ADAM, last=2)
+    assert model_bytes(around) == model_bytes(straight) == model_bytes(back)
+
+
+def test_parameters_are_exactly_as_the_settings_say() -> None:
+    found = {p.name: p for p in network_parameters(network_of(mark(converted("two layers"), SETTINGS)))}
+    assert (found["learningRate"].default, found["learningRate"].range) == (0.01, (0.0001, 1.0))
+    assert (found["miniBatchSize"].default, found["miniBatchSize"].allowed) == (1, (1, 2, 8))
+    assert (found["momentum"].default, found["momentum"].range) == (0.9, (0.0, 0.99))
+    assert (found["epochs"].default, found["epochs"].range) == (10, (1, 100))
+    assert (found["shuffle"].default, found["seed"].default) == (True, 1)
+    found = {p.name: p for p in network_parameters(network_of(mark(converted("two layers"), ADAM)))}
+    assert set(found) == {"learningRate", "miniBatchSize", "beta1", "beta2", "eps", "epochs", "shuffle"}
+    assert found["shuffle"].default is False
+    assert (found["eps"].range, found["miniBatchSize"].range) == (None, (1, 16))
+
+
+def test_names_are_readable_and_wired() -> None:
+    model = mark(converted("pooled linear, softmax", image=True), SETTINGS, labels=LABELS)
+    layers = network_of(model).layers
+    assert [str(layer.name) for layer in layers] == ["conv1", "clip", "conv2", "pool", "flatten", "fc", "softmax"]
+    for before, after in pairwise(layers):
+        assert list(after.input) == list(before.output) == [before.name]
+    assert list(layers[0].input) == ["image"]
+    assert str(model.neuralNetworkClassifier.labelProbabilityLayerName) == "softmax"
+
+
+def test_naming_twice_is_naming_once_and_own_names_stay() -> None:
+    once = name_layers(converted("flattened map"))
+    assert model_bytes(name_layers(once)) == model_bytes(once)
+    own = valid.classifier()
+    assert model_bytes(name_layers(own)) == model_bytes(own)
+
+
+def test_the_day_of_conversion_is_gone() -> None:
+    model = mark(converted("one layer"), SETTINGS)
+    assert not [key for key in model.description.metadata.userDefined if "date" in key]
+
+
+def test_training_inputs_are_the_input_and_the_label() -> None:
+    model = mark(converted("pooled linear, logits", image=True), SETTINGS, labels=LABELS)
+    picture, label = model.description.trainingInput
+    assert picture == model.description.input[0]
+    assert label == model.description.output[0]
+    loss = network_of(model).updateParams.lossLayers[0].categoricalCrossEntropyLossLayer
+    assert (loss.input, loss.target) == ("softmax", "label")
+
+
+def test_outputs_can_be_named() -> None:
+    given = converted("two layers", labels=LABELS)
+    named = mark(given, SETTINGS, labels=LABELS, label="meal", probabilities="chances")
+    assert {f.name for f in named.description.output} == {"meal", "chances"}
+    assert check(named) == []
+    kept = mark(given, SETTINGS)
+    assert {f.name for f in kept.description.output} == {f.name for f in given.description.output}
+    row = {"image": np.linspace(0, 1, 5, dtype=np.float32)[None]}
+    assert load(named).predict(row)["meal"] == load(given).predict(row)["classLabel"]
+
+
+def test_layers_can_be_named_as_before_or_after() -> None:
+    model = converted("two layers")
+    before = [str(layer.name) for layer in network_of(model).layers if layer.WhichOneof("layer") == "innerProduct"]
+    assert updatable(mark(model, SETTINGS, layers=before[:1])) == ["fc1"]
+    assert updatable(mark(model, SETTINGS, layers=["fc1", "fc2"])) == ["fc1", "fc2"]
+    assert updatable(mark(model, SETTINGS, last=2)) == ["fc1", "fc2"]
+
+
+def test_coremltools_finds_the_same_updatable_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    model = mark(converted("two layers"), SETTINGS, labels=LABELS, last=2)
+    builder = NeuralNetworkBuilder(spec=model)
+    builder.inspect_updatable_layers()
+    said = capsys.readouterr().out
+    assert "Name: fc1" in said
+    assert "Name: fc2" in said
+    builder.inspect_loss_layers()
+    assert "loss" in capsys.readouterr().out
+    assert coremltools.models.MLModel(model, skip_model_load=True).get_spec() == model
+
+
+def test_a_picture_gives_the_same_answer_before_and_after() -> None:
+    name = "pooled linear, softmax"
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    model = mark(converted(name, image=True), SETTINGS, labels=LABELS)
+    said = load(model).predict({"image": Image.fromarray(pixels)})["labelProbability"]
+    with torch.no_grad():
+        expected = network(name)(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255)[0]
+    np.testing.assert_allclose([said[label] for label in LABELS], expected, atol=2e-6)
+
+
+def test_half_precision_weights_are_widened() -> None:
+    model = converted("two layers")
+    for layer in network_of(model).layers:
+        if layer.WhichOneof("layer") == "innerProduct":
+            weights = layer.innerProduct.weights
+            weights.float16Value = np.array(weights.floatValue, "<f2").tobytes()
+            del weights.floatValue[:]
+            bias = layer.innerProduct.bias
+            bias.float16Value = np.array(bias.floatValue, "<f2").tobytes()
+            del bias.floatValue[:]
+    row = {"image": np.linspace(0, 1, 5, dtype=np.float32)[None]}
+    output = str(model.description.output[0].name)
+    marked = mark(model, SETTINGS)
+    assert check(marked) == []
+    np.testing.assert_allclose(load(marked).predict(row)[output], load(model).predict(row)[output], atol=1e-6)
+
+
+@given(bits=st.integers(1, 8), scale=st.floats(0.01, 1))
+def test_a_quantized_head_is_widened(bits: int, scale: float) -> None:
+    model = valid.classifier()
+    weights = valid.layer(model, "fc").innerProduct.weights
+    values = np.arange(432) % 2**bits
+    planes = ((values[:, None] >> np.arange(bits - 1, -1, -1)) & 1).astype(np.uint8)
+    weights.Clear()
+    weights.rawValue = np.packbits(planes).tobytes()
+    weights.quantization.numberOfBits = bits
+    weights.quantization.linearQuantization.scale.append(scale)
+    weights.quantization.linearQuantization.bias.append(-1)
+    marked = mark(model, SETTINGS)
+    found = valid.layer(marked, "fc").innerProduct.weights
+    np.testing.assert_allclose(found.floatValue, values * np.float32(scale) - 1, rtol=1e-6, atol=1e-6)
+    assert check(marked) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"last": 0}, "last: found 0, expected 1 or more"),
+        ({"layers": []}, "layers: none named"),
+        ({"layers": ["nowhere"]}, "the network has no layer 'nowhere'; expected names out of fc1, fc2"),
+        ({"layers": ["relu"]}, "is of kind activation, expected convolution or innerProduct"),
+        ({"labels": ["a", "b"]}, "labels: 2 for a network with 3 outputs"),
+        ({"labels": ["a"]}, "expected at least two"),
+        ({"labels": ["a", "b", "a"]}, "'a' stands there twice"),
+        ({"labels": ["a", "b", 3]}, "found different kinds"),
+    ],
+)
+def test_wrong_wishes_are_refused_in_a_sentence(arguments: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ModelError, match=sentence):
+        mark(converted("two layers"), SETTINGS, **arguments)  # type: ignore[arg-type]
+
+
+def test_more_layers_than_there_are_is_refused() -> None:
+    with pytest.raises(ModelError, match="only 2 can be: the network has no more convolution or innerProduct there"):
+        mark(valid.classifier(), SETTINGS, last=3)
+
+
+def test_a_layer_that_no_gradient_reaches_is_refused() -> None:
+    model = converted("pooled linear, softmax")
+    with pytest.raises(ModelError, match=r"the gradient does not reach it, .* is in the way"):
+        mark(model, SETTINGS, layers=["conv1"])
+    reason = r"only 2 can be: layers\[1\] 'clip' \(clip\) does not let the gradient through"
+    with pytest.raises(ModelError, match=reason):
+        mark(model, SETTINGS, last=3)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "sentence"),
+    [
+        (Int64Parameter(5, allowed=(1, 2)), r"epochs: the default 5 is not in the set \[1, 2\]"),
+        (Int64Parameter(5, range=(1, 2)), "epochs: the default 5 is outside its range 1 to 2"),
+        (Int64Parameter(0), "epochs: allows 0"),
+        (Int64Parameter(1, allowed=(0, 1)), "epochs: allows 0"),
+        (Int64Parameter(1, range=(1, 2), allowed=(1,)), "epochs: has a range and a set"),
+    ],
+)
+def test_wrong_parameters_are_refused_in_a_sentence(parameter: Int64Parameter, sentence: str) -> None:
+    with pytest.raises(ModelError, match=sentence):
+        mark(converted("two layers"), UpdateSettings(SETTINGS.optimizer, parameter))
+
+
+def test_a_learning_rate_that_is_no_number_is_refused() -> None:
+    sgd = SGD(DoubleParameter(float("nan")), Int64Parameter(1), DoubleParameter(0.0))
+    with pytest.raises(ModelError, match="learningRate: is not a finite number"):
+        mark(converted("two layers"), UpdateSettings(sgd, Int64Parameter(1)))
+
+
+def test_a_model_that_is_no_network_is_refused() -> None:
+    with pytest.raises(ModelError, match="expected a neural network"):
+        mark(valid.nearest_neighbors(), SETTINGS)
+
+
+def test_a_regressor_without_labels_is_refused() -> None:
+    with pytest.raises(ModelError, match="is a regressor, expected a classifier"):
+        mark(valid.regressor(), SETTINGS)

@@ -1,0 +1,135 @@
+"""Repaired networks answer as the torch networks they come from, through layers that Core ML can train."""
+
+import numpy as np
+import pytest
+import torch
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.marking import as_classifier, repair_tail
+from coreml_updatable.marking.tail import find_tail
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.graph import layer_kind
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.shapes import blob_shapes
+from coreml_updatable.spec.writing import model_bytes
+from tests.marking.networks import LABELS, LOGITS, NETWORKS, TwoAnswers, convert, converted, network
+
+
+def rows(name: str, count: int = 4) -> torch.Tensor:
+    return torch.rand(count, *NETWORKS[name][1][1:], generator=torch.Generator().manual_seed(1))
+
+
+def probabilities(name: str, given: torch.Tensor) -> np.ndarray:
+    """What torch says, as probabilities [n, 3]."""
+    with torch.no_grad():
+        answer = network(name)(given)
+    answer = answer.softmax(1) if name in LOGITS else answer.exp() if name == "log softmax" else answer
+    return np.asarray(answer.reshape(len(given), -1).numpy())
+
+
+def answers(model: Model, given: torch.Tensor) -> list[dict[str, np.ndarray]]:
+    runnable = load(model)
+    return [runnable.predict({"image": row[None].numpy()}) for row in given]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_repaired_plain_network_answers_as_torch_does(name: str) -> None:
+    before = converted(name)
+    after, _ = repair_tail(before)
+    given = rows(name)
+    output = str(before.description.output[0].name)
+    said = np.stack([answer[output].reshape(-1) for answer in answers(after, given)])
+    expected = np.log(probabilities(name, given)) if name == "log softmax" else probabilities(name, given)
+    np.testing.assert_allclose(said, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_repaired_classifier_answers_as_torch_does(name: str) -> None:
+    after, _ = repair_tail(as_classifier(converted(name), LABELS))
+    given = rows(name)
+    expected = probabilities(name, given)
+    for answer, row in zip(answers(after, given), expected, strict=True):
+        assert answer["label"] == LABELS[row.argmax()]
+        said = [answer["labelProbability"][label] for label in LABELS]
+        np.testing.assert_allclose(said, row, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in LOGITS])
+def test_a_plain_network_keeps_the_shape_of_its_output(name: str) -> None:
+    before = converted(name)
+    after, _ = repair_tail(before)
+    output = str(before.description.output[0].name)
+    assert blob_shapes(after)[output] == blob_shapes(before)[output]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_tail_is_at_rank_4_and_ends_in_a_softmax(name: str) -> None:
+    after, _ = repair_tail(as_classifier(converted(name), LABELS))
+    layers, shapes = network_of(after).layers, blob_shapes(after)
+    tail = find_tail(after)
+    assert layer_kind(layers[tail.layers[-1]]) == "softmax"
+    assert all(len(shapes[str(layers[number].output[0])]) == 4 for number in tail.layers)
+    assert not {layer_kind(layer) for layer in layers} & {"softmaxND", "squeeze", "unary", "reduceMean"}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_second_repair_does_nothing(name: str) -> None:
+    for model in (converted(name), as_classifier(converted(name), LABELS)):
+        once, _ = repair_tail(model)
+        twice, notes = repair_tail(once)
+        assert notes == []
+        assert model_bytes(twice) == model_bytes(once)
+
+
+def test_the_argument_is_not_changed() -> None:
+    model = converted("two layers")
+    before = model_bytes(model)
+    repair_tail(model)
+    assert model_bytes(model) == before
+
+
+def test_every_repair_is_told_with_its_place() -> None:
+    _, notes = repair_tail(converted("pooled linear, logits"))
+    assert len(notes) == 2
+    assert "reshapeStatic became flatten" in notes[0]
+    assert "softmax was added" in notes[1]
+    assert all(note.startswith("layers[") for note in notes)
+    _, notes = repair_tail(as_classifier(converted("log softmax"), LABELS))
+    assert "logarithm" in notes[-1]
+
+
+def test_nothing_is_done_to_a_convolutional_head() -> None:
+    assert repair_tail(converted("convolutional head"))[1] == []
+
+
+def test_a_sigmoid_at_the_end_is_refused() -> None:
+    model = convert(torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Sigmoid()), (1, 5))
+    with pytest.raises(ModelError, match="ends in sigmoid, expected logits or a softmax"):
+        repair_tail(model)
+
+
+def test_a_map_as_answer_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"answers a map of shape \[1, 3, 4, 4\]"):
+        repair_tail(convert(torch.nn.Conv2d(3, 3, 3), (1, 3, 6, 6)))
+
+
+def test_two_answers_are_refused() -> None:
+    with pytest.raises(ModelError, match="2 of its outputs come from layers"):
+        repair_tail(convert(TwoAnswers(), (1, 5)))
+
+
+def test_a_softmax_along_another_axis_is_refused() -> None:
+    with pytest.raises(ModelError, match="works along axis 0, expected the classes on axis 1"):
+        repair_tail(convert(torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Softmax(0)), (1, 5)))
+
+
+def test_two_softmaxes_are_refused() -> None:
+    twice = torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Softmax(1), torch.nn.Softmax(1))
+    with pytest.raises(ModelError, match="a second softmax before the answer"):
+        repair_tail(convert(twice, (1, 5)))
+
+
+def test_a_batch_of_rows_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"shape \[2, 5\], expected one vector a row"):
+        repair_tail(convert(torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Softmax(1)), (2, 5)))

@@ -1,0 +1,38 @@
+import dataclasses
+import json
+
+import pytest
+
+from coreml_updatable.errors import DataError
+from coreml_updatable.personalizing.comparison_json import from_json, to_json
+from coreml_updatable.publishing.report_data import Report
+from coreml_updatable.publishing.report_json import report_json
+
+
+def test_round_trip(report: Report) -> None:
+    read = json.loads(report_json(report))
+    assert report.personalization is not None
+    assert from_json(read["comparison"]) == report.personalization.comparison
+    assert read["schema"] == 1
+    assert [model["sha256"] for model in read["models"]] == [model.sha256 for model in report.models]
+    assert read["pictures"]["test"] == list(report.personalization.test.names)
+    assert read["models"] == json.loads(json.dumps([dataclasses.asdict(model) for model in report.models]))
+
+
+def test_no_owner_is_null(report: Report) -> None:
+    read = json.loads(report_json(dataclasses.replace(report, personalization=None)))
+    assert read["comparison"] is None
+    assert read["pictures"] is None
+
+
+def test_nan_is_not_json(report: Report) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        report_json(dataclasses.replace(report, seconds={"train": float("nan")}))
+
+
+def test_a_damaged_comparison_is_one_sentence(report: Report) -> None:
+    assert report.personalization is not None
+    value = to_json(report.personalization.comparison)
+    del value["network"]["reset"]["labels_equal"]
+    with pytest.raises(DataError, match=r"^comparison: network\.reset\.labels_equal: .*; run the comparison again$"):
+        from_json(value)

@@ -1,0 +1,63 @@
+"""Sentences say what the numbers say, also when the story does not come off."""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from coreml_updatable.personalizing.results import Comparison, Reset
+from coreml_updatable.publishing.story import headline, new_label_sentence, outcomes, reset_sentence, story
+
+MakeComparison = Callable[[float, float], Comparison]
+
+
+def text_of(comparison: Comparison) -> str:
+    return " ".join(sentence for chapter in story(comparison) for sentence in chapter.sentences)
+
+
+def test_headline_names_the_shares(make_comparison: MakeComparison) -> None:
+    said = headline(make_comparison(0.12, 0.4))
+    assert "The network calls 100% of the owner's pancakes “fast-food”." in said
+    assert "the k-NN twin calls 100% of them “healthy”." in said
+    assert said.endswith("Right on the base's own kinds: 100% → 99% (network) and 100% → 99% (k-NN twin).")
+
+
+def test_a_model_that_never_learns_is_said_to(make_comparison: MakeComparison) -> None:
+    said = text_of(make_comparison(0.0, 0.4))
+    assert "the network calls 0% of the held-out pictures “healthy”, and still calls 100% “fast-food”" in said
+    assert "In the median order it never gets 90% of them right." in said
+    assert "Its answer turns to “healthy” in 0 of 3 orders." in said
+
+
+def test_median_of_the_flips_is_that_of_the_seeds(make_comparison: MakeComparison) -> None:
+    comparison = make_comparison(0.12, 0.4)
+    flips = sorted(seed.flipped_after or 99 for seed in comparison.network.seeds)
+    assert f"after {flips[1]} photos (median)" in text_of(comparison)
+
+
+def test_a_failed_reset_is_not_hidden(make_comparison: MakeComparison) -> None:
+    comparison = make_comparison(0.12, 0.4)
+    broken = dataclasses.replace(comparison.knn, reset=Reset(12, True, False, 0.3))
+    comparison = dataclasses.replace(comparison, knn=broken)
+    assert reset_sentence(comparison) == (
+        "Resetting failed: after the updates the base of the k-NN twin no longer is what it was."
+    )
+
+
+def test_a_reset_within_rounding_names_the_difference(make_comparison: MakeComparison) -> None:
+    comparison = make_comparison(0.12, 0.4)
+    close = dataclasses.replace(comparison.network, reset=Reset(12, True, True, 2e-7))
+    assert reset_sentence(dataclasses.replace(comparison, network=close)).endswith("probabilities within 2e-07.")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_third_label(make_comparison: MakeComparison, number: int) -> None:
+    comparison = make_comparison(0.12, 0.4)
+    name, outcome = outcomes(comparison)[number]
+    assert outcome.new_label is not None
+    said = new_label_sentence(name, outcome.new_label, comparison)
+    expected = (
+        "The network can not learn it.",
+        "The k-NN twin takes it: after 10 photos it calls 100% of the held-out",
+    )
+    assert said.startswith(expected[number])

@@ -1,0 +1,50 @@
+"""One layer written by coremltools, run for several rows at once and for each alone."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from coremltools.models import datatypes
+    from coremltools.models.neural_network import NeuralNetworkBuilder
+
+from coreml_updatable.runtime import load
+
+Array: TypeAlias = NDArray[Any]
+AnswersOf: TypeAlias = Callable[..., list[dict[str, Array]]]
+
+
+def _answers(
+    add: Callable[[Any], None],
+    rows: Sequence[dict[str, Array]],
+    rank5: bool = False,
+    outputs: Sequence[str] = ("y",),
+    edit: Callable[[Any], None] | None = None,
+) -> list[dict[str, Array]]:
+    described = [(name, datatypes.Array(*np.shape(array))) for name, array in rows[0].items()]
+    named = [(name, None) for name in outputs]
+    builder = NeuralNetworkBuilder(described, named, disable_rank5_shape_mapping=not rank5)
+    add(builder)
+    if edit:
+        edit(builder.spec.neuralNetwork.layers[0])
+    model = load(builder.spec)
+    many = model.predict(list(rows))
+    for row, answer in zip(rows, many, strict=True):
+        for name, array in model.predict(row).items():
+            np.testing.assert_allclose(array, answer[name], rtol=1e-4, atol=1e-5, strict=True)  # rounding differs
+    return [{name: array.astype(np.float32) for name, array in answer.items()} for answer in many]
+
+
+@pytest.fixture(scope="session")
+def answers() -> AnswersOf:
+    """answers(add, [{"x": array}, ...]): what the layer that ``add`` puts into a builder answers each row.
+
+    Every test through it proves as well that rows together get what each gets alone. ``edit`` changes the first
+    layer's message to what no builder writes.
+    """
+    return _answers

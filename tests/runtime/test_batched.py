@@ -1,0 +1,59 @@
+"""Batches: equal to their rows, also where a layer looks at values or shapes differ from row to row."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.batched import Batched
+from coreml_updatable.runtime.blocks import alike, most_rows
+from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.program import Program, Step
+from coreml_updatable.spec.messages import NeuralNetwork_pb2
+
+
+def runner(function: Any, optimize: bool = True) -> Batched:
+    layer = NeuralNetwork_pb2.NeuralNetworkLayer(name="one", input=["x"], output=["y"])
+    module: nn.Module = Function(function)
+    return Batched(Program([Step(layer, module, frozenset("x"), frozenset("y"))], ["y"]), optimize=optimize)
+
+
+def by_value(x: Tensor) -> Tensor:
+    return x[: int(x.sum().item()) % 3 + 1]
+
+
+def test_a_layer_that_looks_at_values_runs_row_by_row() -> None:
+    rows = torch.arange(12.0).reshape(3, 4)
+    run = runner(by_value)
+    for coming in (0, 10**9):
+        made = run({"x": rows}, 3, coming)
+        assert isinstance(made, list)
+        for one, row in zip(made, rows, strict=True):
+            assert torch.equal(one["y"], by_value(row))
+
+
+def test_normalization_over_the_batch_means_the_rows_own() -> None:
+    rows = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))
+    made = runner(lambda x: x - x.mean())({"x": rows}, 5)
+    assert isinstance(made, dict)
+    torch.testing.assert_close(made["y"], rows - rows.mean((1, 2), keepdim=True))
+
+
+def test_a_faulty_layer_is_named_with_a_rows_shape() -> None:
+    with pytest.raises(ModelError, match=r"layer 'one': can not take 'x' \[4\] \(shape '\[3, 5\]' is invalid"):
+        runner(lambda x: x.reshape(3, 5))({"x": torch.zeros(2, 4)}, 2)
+
+
+def test_more_outputs_than_names_are_refused() -> None:
+    with pytest.raises(ModelError, match="layer 'one': has 1 outputs, expected 2"):
+        runner(lambda x: (x, x))({"x": torch.zeros(2, 4)}, 2)
+
+
+def test_blocks_hold_rows_of_one_shape_and_bounded_size() -> None:
+    rows = [{"x": torch.zeros(size)} for size in (3, 3, 4, 3)]
+    assert [len(block) for block in alike(rows)] == [2, 1, 1]
+    assert most_rows({"x": torch.zeros(1)}) == 1024
+    assert most_rows({"x": torch.zeros(3, 224, 224)}) == 8
+    assert most_rows({"x": torch.zeros(2**22)}) == 1

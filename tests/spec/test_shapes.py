@@ -1,0 +1,84 @@
+"""Shapes worked out from the file against the shapes that the runtime, and so torch, really computes."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.layer_shapes import layer_shape
+from coreml_updatable.spec.messages import NeuralNetwork_pb2
+from coreml_updatable.spec.shapes import blob_shapes, element_count
+from tests.broken_models import valid
+from tests.marking.networks import NETWORKS, converted
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_blob_has_the_shape_that_is_computed(name: str) -> None:
+    model = converted(name)
+    blobs = load(model).predict({"image": np.ones(NETWORKS[name][1], np.float32)}, intermediate=True)
+    shapes = blob_shapes(model)
+    for layer in model.neuralNetwork.layers:
+        for blob in layer.output:
+            assert shapes[blob] == np.shape(blobs[blob]), layer.name
+
+
+def test_the_old_mapping_stands_a_picture_on_rank_5() -> None:
+    shapes = blob_shapes(valid.classifier())
+    assert shapes["image"] == (1, 1, 3, 8, 8)
+    assert shapes["flatten"] == (1, 1, 144, 1, 1)
+    assert blob_shapes(valid.plain())["x"] == (1, 1, 5, 1, 1)
+
+
+@settings(deadline=None)
+@given(
+    length=st.integers(5, 20),
+    kernel=st.integers(1, 4),
+    stride=st.integers(1, 3),
+    dilation=st.integers(1, 2),
+    border=st.integers(0, 2),
+    transposed=st.booleans(),
+)
+def test_convolutions_as_torch(
+    length: int, kernel: int, stride: int, dilation: int, border: int, transposed: bool
+) -> None:
+    layer = NeuralNetwork_pb2.NeuralNetworkLayer(input=["x"], output=["y"])
+    params = layer.convolution
+    params.outputChannels, params.isDeconvolution = 4, transposed
+    params.kernelSize[:], params.stride[:], params.dilationFactor[:] = [kernel] * 2, [stride] * 2, [dilation] * 2
+    for _ in range(2):
+        params.valid.paddingAmounts.borderAmounts.add(startEdgeSize=border, endEdgeSize=border)
+    module = torch.nn.ConvTranspose2d if transposed else torch.nn.Conv2d
+    given_rows = torch.zeros(1, 3, length, length)
+    if not transposed and dilation * (kernel - 1) + 1 > length + 2 * border:
+        return
+    if transposed and (length - 1) * stride + dilation * (kernel - 1) + 1 - 2 * border < 1:
+        return
+    expected = module(3, 4, kernel, stride, padding=border, dilation=dilation)(given_rows).shape
+    assert layer_shape(layer, [tuple(given_rows.shape)]) == tuple(expected)
+
+
+@settings(deadline=None)
+@given(length=st.integers(4, 20), kernel=st.integers(1, 4), stride=st.integers(1, 3), border=st.integers(0, 2))
+def test_pooling_up_to_the_last_pixel_as_torch(length: int, kernel: int, stride: int, border: int) -> None:
+    if border > kernel // 2:
+        return
+    layer = NeuralNetwork_pb2.NeuralNetworkLayer(input=["x"], output=["y"])
+    layer.pooling.kernelSize[:], layer.pooling.stride[:] = [kernel] * 2, [stride] * 2
+    layer.pooling.includeLastPixel.paddingAmounts[:] = [border] * 2
+    given_rows = torch.zeros(1, 3, length, length)
+    expected = torch.nn.MaxPool2d(kernel, stride, border, ceil_mode=True)(given_rows).shape
+    if border == 0 and stride > kernel:
+        return  # torch takes a window off that starts behind the end, the format only where there is padding
+    assert layer_shape(layer, [tuple(given_rows.shape)]) == tuple(expected)
+
+
+def test_a_flexible_length_stays_open() -> None:
+    model = converted("convolutional head")
+    array = model.description.input[0].type.multiArrayType
+    array.shapeRange.sizeRanges.add(lowerBound=1, upperBound=1)
+    shapes = blob_shapes(model)
+    assert shapes["image"] == (None,) * 4
+    assert element_count(shapes["image"]) is None
+    assert shapes[str(model.description.output[0].name)][-2:] == (1, 1)
