@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime import work
 from coreml_updatable.runtime.optimizing import optimized
 from coreml_updatable.runtime.program import Program
 
@@ -29,6 +30,7 @@ class _Shape:
 
     rows: int = 0  # run so far
     seconds: float = 0.0  # that they took
+    looped: int = 0  # layers that one run of them met in loops
     one_by_one: bool = False
     tried: bool = False
     fast: Function | None = None
@@ -40,7 +42,6 @@ class Batched:
     def __init__(self, program: Program, *, optimize: bool) -> None:
         self.program = program
         self._optimize = optimize
-        self._cost = 0.3 + 0.01 * len(program.steps)  # seconds that optimizing takes, about
         self._shapes: dict[tuple[Any, ...], _Shape] = {}
 
     def __call__(self, blobs: Mapping[str, Tensor], count: int, coming: int = 0) -> Blobs | list[Blobs]:
@@ -59,10 +60,13 @@ class Batched:
         started = time.perf_counter()
         try:
             made = shape.fast(*inputs) if shape.fast else self._function(names)(*map(_channels_last, inputs))
+        except work.EndlessError:
+            raise
         except (ModelError, RuntimeError):
             rows = self._rows(blobs, count)  # a fault of the model is raised here, with one row's shapes
             shape.one_by_one = True
             return rows
+        shape.looped = max(shape.looped, work.done())
         shape.rows += count
         shape.seconds += time.perf_counter() - started
         return dict(zip(self.program.outputs, made, strict=True))
@@ -73,7 +77,8 @@ class Batched:
             return False
         if sum(other.fast is not None for other in self._shapes.values()) >= KEPT:
             return False
-        return shape.seconds * (1 + coming / shape.rows) > self._cost
+        cost = 0.3 + 0.01 * (len(self.program.steps) + shape.looped)  # seconds that optimizing takes, about
+        return shape.seconds * (1 + coming / shape.rows) > cost
 
     def _function(self, names: list[str]) -> Function:
         def one(*inputs: Tensor) -> tuple[Tensor, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime import work
 from coreml_updatable.runtime.context import Context
 from coreml_updatable.runtime.graph import reads, writes
 from coreml_updatable.runtime.layers import build_layer
@@ -33,6 +34,8 @@ class Network(nn.Module):
     def forward(self, blobs: dict[str, Tensor]) -> None:
         for step in self.steps:
             run_step(step, blobs)
+            values = sum(blobs[blob].numel() for blob in step.layer.output if blob in blobs)
+            work.count(1 + values // work.VALUES, f"layer '{step.layer.name}'")
 
 
 class Program:
@@ -48,6 +51,7 @@ class Program:
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         blobs = dict(inputs)
+        work.start()
         for step, dropped in zip(self.steps, self._dropped, strict=True):
             run_step(step, blobs)
             for blob in dropped:

@@ -135,6 +135,13 @@ def test_only_our_errors_come_out_of_ten_thousand(maker: str) -> None:
     _search(maker, 3400, derandomize=False)
 
 
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("seed", [27631])
+def test_files_that_once_took_too_long(seed: int) -> None:
+    signal.alarm(SECONDS)
+    use(fields_of_a_model(seed))
+
+
 def test_every_kind_of_layer_is_tried() -> None:
     content = [a_layer(seed) for seed in range(len(KINDS))]
     tried = {parse_model(model, "a file").neuralNetwork.layers[0].WhichOneof("layer") for model in content}

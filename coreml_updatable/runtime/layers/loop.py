@@ -6,18 +6,18 @@ runs before every round, and the loop ends when it writes a ``conditionVar`` nea
 are done, if the layer has an input or ``maxLoopIterations`` is not 0. The networks read and write the blobs around
 them.
 
-The format sets no bound on the rounds; a loop of more than a million is taken for one that never ends.
+The format sets no bound on the rounds; ``work`` does, for all loops of a model together.
 """
 
 from torch import Tensor, nn
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime import work
 from coreml_updatable.runtime.context import Context
+from coreml_updatable.runtime.graph import nested
 from coreml_updatable.runtime.layers.sizes import integer
 from coreml_updatable.runtime.layers.truth import is_true
-from coreml_updatable.spec.messages import NeuralNetworkLayer
-
-MOST = 1_000_000
+from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer
 
 
 class BreakError(ModelError):
@@ -53,13 +53,15 @@ class Loop(nn.Module):
         self.conditionNetwork = context.build_network(params.conditionNetwork)
         self.bodyNetwork = context.build_network(params.bodyNetwork)
         self.most = int(params.maxLoopIterations)
+        self.breaks = _breaks(params.bodyNetwork)
 
     def forward(self, blobs: dict[str, Tensor]) -> None:
         rounds, bounded = self._rounds(blobs)
+        if bounded and rounds > work.MOST and not self.condition and not self.breaks:
+            raise work.endless(self.context.where)  # known before the first round
         done = 0
         while self._goes_on(blobs) and (done < rounds or not bounded):
-            if done == MOST:
-                raise ModelError(f"{self.context.where}: ran {MOST} rounds without an end; check its condition")
+            work.count(1, self.context.where)
             done += 1
             try:
                 self.bodyNetwork(blobs)
@@ -81,6 +83,14 @@ class Loop(nn.Module):
         if self.condition not in blobs:
             raise ModelError(f"{self.context.where}: no layer writes its condition '{self.condition}'; check the names")
         return is_true(blobs[self.condition], self.context)
+
+
+def _breaks(body: NeuralNetwork) -> bool:
+    """Whether a loopBreak stands anywhere in the body."""
+    return any(
+        layer.WhichOneof("layer") == "loopBreak" or any(_breaks(network) for network in nested(layer))
+        for layer in body.layers
+    )
 
 
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:

@@ -181,7 +181,7 @@ def test_leaving_without_a_loop(answers: Any, leave: str) -> None:
         answers(add, [row(x=0.0)])
 
 
-def test_faults(answers: Any, monkeypatch: Any) -> None:
+def test_faults(answers: Any) -> None:
     with pytest.raises(ModelError, match="layer 'branch': its condition has 2 values, the layer expects 1"):
         answers(branching, [{"c": np.ones(2, np.float32), "x": np.ones(1, np.float32)}])
     with pytest.raises(
@@ -195,6 +195,50 @@ def test_faults(answers: Any, monkeypatch: Any) -> None:
 
     with pytest.raises(ModelError, match="layer 'loop': no layer writes its condition 'gone'; check the names"):
         answers(no_condition, [row(x=1.0)])
-    monkeypatch.setattr("coreml_updatable.runtime.layers.loop.MOST", 50)
-    with pytest.raises(ModelError, match="layer 'loop': ran 50 rounds without an end; check its condition"):
+
+
+ENDLESS = "loops would run more than 20000 rounds and layers, expected an end before; check the condition, or set"
+
+
+def test_loops_without_an_end(answers: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("coreml_updatable.runtime.work.MOST", 20_000)
+    with pytest.raises(ModelError, match=f"layer 'loop': {ENDLESS} a lower maxLoopIterations"):
+        answers(lambda b: doubling(b, 2**63), [row(x=0.0)])
+    with pytest.raises(ModelError, match=f"layer '.+': {ENDLESS}"):
         answers(lambda b: doubling(b, 0, below=np.inf), [row(x=0.0)])
+
+
+def nest(builder: Any, depth: int, rounds: int) -> None:
+    """y = x and the number of innermost rounds, ``rounds ** depth``."""
+    body = inside(builder.add_loop(f"loop {depth}", max_iterations=rounds).loop.bodyNetwork)
+    if depth > 1:
+        nest(body, depth - 1, rounds)
+        return
+    scaled(body, "one", "y", "more", 1.0, 1.0)
+    body.add_copy("y1", "more", "y")
+
+
+def nested_loops(depth: int, rounds: int) -> Any:
+    def add(builder: Any) -> None:
+        builder.add_copy("y0", "x", "y")
+        nest(builder, depth, rounds)
+
+    return add
+
+
+def test_nested_loops_share_one_bound(answers: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("coreml_updatable.runtime.work.MOST", 20_000)
+    (found,) = answers(nested_loops(3, 9), [row(x=0.0)])
+    assert found["y"].item() == 9**3
+    with pytest.raises(ModelError, match=ENDLESS):
+        answers(nested_loops(5, 99), [row(x=0.0)])
+
+
+def test_values_count_as_work(make_model: Any, monkeypatch: Any) -> None:
+    """A thousand rounds are few; where each value counts as a layer does, two thousand are too many."""
+    model = load(make_model(lambda b: doubling(b, 1000), {"x": (100,)}, False))
+    assert model.predict({"x": np.zeros(100, np.float32)})["y"].shape == (100,)
+    monkeypatch.setattr("coreml_updatable.runtime.work.VALUES", 1)
+    monkeypatch.setattr("coreml_updatable.runtime.work.MOST", 20_000)
+    with pytest.raises(ModelError, match=ENDLESS):
+        load(make_model(lambda b: doubling(b, 2000), {"x": (100,)}, False)).predict({"x": np.zeros(100, np.float32)})
