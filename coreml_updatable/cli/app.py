@@ -9,6 +9,7 @@ import typer
 from coreml_updatable.cli.build import build
 from coreml_updatable.cli.check import check
 from coreml_updatable.cli.inspect import inspect
+from coreml_updatable.cli.mark import mark
 from coreml_updatable.cli.predict import predict
 from coreml_updatable.cli.probes import probes
 from coreml_updatable.cli.update import update
@@ -23,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (build, inspect, check, predict, update, probes):
+for command in (build, mark, inspect, check, predict, update, probes):
     app.command()(command)
 
 

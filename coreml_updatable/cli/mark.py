@@ -1,0 +1,119 @@
+"""`coreml-updatable mark IN -o OUT`: make a classifier's last layers updatable."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from coreml_updatable.cli.parameter_text import real, whole
+
+if TYPE_CHECKING:
+    from coreml_updatable.spec.messages import Model
+
+
+class Optimizer(StrEnum):
+    SGD = "sgd"
+    ADAM = "adam"
+
+
+_LEARNING_RATE = {Optimizer.SGD: "0.01:0.0001..1", Optimizer.ADAM: "0.001:0.00001..1"}
+
+
+def mark(
+    model: Annotated[Path, typer.Argument(help="An .mlmodel file with a classifier network.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("-o", "--output", help="The updatable model.", show_default=False)] = None,
+    layers: Annotated[list[str] | None, typer.Option(help="A layer to train; again for more.")] = None,
+    last: Annotated[int, typer.Option(help="How many layers before the softmax to train.")] = 1,
+    optimizer: Annotated[Optimizer, typer.Option()] = Optimizer.SGD,
+    learning_rate: Annotated[str | None, typer.Option(help="0.01:0.0001..1 by default (Adam: 0.001).")] = None,
+    mini_batch: Annotated[str, typer.Option(help="default:range or set.")] = "8:1,2,4,8,16",
+    epochs: Annotated[str, typer.Option(help="default:range or set.")] = "10:1..100",
+    momentum: Annotated[str, typer.Option(help="Of SGD.")] = "0:0..1",
+    beta1: Annotated[str, typer.Option(help="Of Adam.")] = "0.9:0..1",
+    beta2: Annotated[str, typer.Option(help="Of Adam.")] = "0.999:0..1",
+    eps: Annotated[str, typer.Option(help="Of Adam.")] = "1e-8:0..1",
+    seed: Annotated[int | None, typer.Option(help="Of shuffling.", show_default=False)] = None,
+    shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle")] = True,
+    labels: Annotated[str | None, typer.Option(help="a,b,...: make a plain network a classifier.")] = None,
+    label: Annotated[str | None, typer.Option(help="Name of the label's output.", show_default=False)] = None,
+    probabilities: Annotated[str | None, typer.Option(help="Name of the probabilities' output.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Repair the tail of MODEL, mark layers updatable, and prove that its answers have not changed.
+
+    Nothing is written unless the answers agree within 1e-5 in probability and no rule of Apple's is broken.
+    """
+    if out is None and not dry_run:
+        raise typer.BadParameter("name the new model with -o OUT, or say --dry-run to see what would be done")
+    if out is not None and out.is_dir():
+        raise typer.BadParameter(f"-o {out} is a folder; name a file in it")
+    from coreml_updatable.marking.settings import SGD, Adam, UpdateSettings
+
+    rate = real("--learning-rate", learning_rate or _LEARNING_RATE[optimizer])
+    batch = whole("--mini-batch", mini_batch)
+    chosen: SGD | Adam
+    if optimizer is Optimizer.SGD:
+        chosen = SGD(rate, batch, real("--momentum", momentum))
+    else:
+        chosen = Adam(rate, batch, real("--beta1", beta1), real("--beta2", beta2), real("--eps", eps))
+    settings = UpdateSettings(chosen, whole("--epochs", epochs), shuffle, seed)
+
+    from coreml_updatable.building.unchanged import unchanged
+    from coreml_updatable.marking import as_classifier, repair_tail
+    from coreml_updatable.marking import mark as mark_model
+    from coreml_updatable.spec.reading import read_model
+    from coreml_updatable.spec.writing import write_model
+
+    before = read_model(model)
+    given = tuple(one.strip() for one in labels.split(",")) if labels is not None else None
+    made = mark_model(
+        before, settings, layers=layers, last=last, labels=given, label=label, probabilities=probabilities
+    )
+    classifier = as_classifier(before, given, label=label, probabilities=probabilities) if given else before
+    _, repairs = repair_tail(classifier)
+    difference = unchanged(before, made)
+    warnings = _judged(made)
+    target = None if dry_run else out
+    if target is not None:
+        write_model(made, target)
+    _tell(target, made, repairs, difference, warnings, json=json)
+
+
+def _judged(made: "Model") -> list[str]:
+    """The warnings of the rules; a ModelError for the first thing that Apple's compiler would reject."""
+    from coreml_updatable.checking import check
+    from coreml_updatable.errors import ModelError
+
+    problems = check(made)
+    for problem in problems:
+        if problem.severity == "error":
+            raise ModelError(f"marked model: {problem}; nothing was written")
+    return [str(problem) for problem in problems]
+
+
+def _tell(
+    out: Path | None, made: "Model", repairs: list[str], difference: float, warnings: list[str], *, json: bool
+) -> None:
+    from coreml_updatable.spec.network import network_of
+
+    trained = [str(layer.name) for layer in network_of(made).layers if layer.isUpdatable]
+    if json:
+        from json import dumps
+
+        report = {
+            "model": None if out is None else str(out),
+            "repairs": repairs,
+            "updatable": trained,
+            "largest_difference": difference,
+            "warnings": warnings,
+        }
+        sys.stdout.write(dumps(report, indent=1, ensure_ascii=False) + "\n")
+        return
+    lines = [*repairs, *(f"warning: {warning}" for warning in warnings)]
+    begin, end = ("nothing written", "would be") if out is None else (str(out), "is")
+    lines.append(f"{begin}: {', '.join(trained)} {end} updatable; answers within {difference:.1g} of those before")
+    text = "\n".join("".join(one if one.isprintable() else "�" for one in line) for line in lines)
+    sys.stdout.write(text + "\n")

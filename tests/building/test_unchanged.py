@@ -1,0 +1,37 @@
+"""The proof by comparison finds a changed weight and says what it can not compare."""
+
+import pytest
+
+from coreml_updatable.building.unchanged import ALLOWED_DIFFERENCE, unchanged
+from coreml_updatable.errors import BuildError
+from coreml_updatable.marking import repair_tail
+from coreml_updatable.spec.messages import Model, Model_pb2
+from tests.marking.networks import NETWORKS, converted
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_repaired_network_answers_as_before(name: str) -> None:
+    before = converted(name)
+    assert unchanged(before, repair_tail(before)[0]) <= ALLOWED_DIFFERENCE
+
+
+def test_a_changed_weight_is_found() -> None:
+    before = converted("one layer")
+    after = _copy(before)
+    (dense,) = [layer.innerProduct for layer in after.neuralNetwork.layers if layer.HasField("innerProduct")]
+    dense.weights.floatValue[0] += 0.01
+    with pytest.raises(BuildError, match=r"marked model: answers otherwise than before by .+, expected at most 1e-05"):
+        unchanged(before, after)
+
+
+def test_an_input_of_unknown_shape() -> None:
+    before = converted("one layer")
+    before.description.input[0].type.multiArrayType.ClearField("shape")
+    with pytest.raises(BuildError, match="input 'image': is a multiArrayType, expected an image or an array of known"):
+        unchanged(before, before)
+
+
+def _copy(model: Model) -> Model:
+    made = Model_pb2.Model()
+    made.CopyFrom(model)
+    return made

@@ -1,0 +1,133 @@
+"""`mark` as a user calls it: the file written, what is said, and the exit status."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from coreml_updatable.building.unchanged import chance_rows
+from coreml_updatable.checking import check
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.messages import Model_pb2
+from coreml_updatable.spec.reading import read_model
+from coreml_updatable.spec.writing import model_bytes, write_model
+from coreml_updatable.updating import UpdateTask
+from tests.cli.conftest import Run
+from tests.marking.networks import LABELS, converted, network
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Logits behind a reshapeStatic, as coremltools converts a torch network."""
+    path = tmp_path / "source.mlmodel"
+    write_model(converted("pooled linear, logits", image=True), path)
+    return path
+
+
+@pytest.fixture
+def marked(run: Run, source: Path) -> Path:
+    out = source.with_name("marked.mlmodel")
+    ran = run("mark", source, "-o", out, "--labels", "a,b,c", "--learning-rate", "0.1:0.001..1", "--epochs", "5:1,5,20")
+    assert ran.status == 0, ran.err
+    assert "reshapeStatic became flatten" in ran.out
+    assert "fc is updatable; answers within" in ran.out
+    return out
+
+
+def test_a_marked_model_breaks_no_rule_answers_as_torch_and_learns(marked: Path) -> None:
+    model = read_model(marked)
+    assert check(model) == []
+    runnable = load(model)
+    rows = chance_rows(model, 6)
+    pixels = torch.tensor(np.stack([row["image"] for row in rows])).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        expected = network("pooled linear, logits")(pixels).softmax(1).numpy()
+    name = model.description.predictedProbabilitiesName
+    said = [[answer[name][label] for label in LABELS] for answer in runnable.predict(rows)]
+    np.testing.assert_allclose(said, expected, atol=1e-5)
+    target = model.description.predictedFeatureName
+    training = [{**row, target: LABELS[number % 3]} for number, row in enumerate(rows)]
+    first = UpdateTask(runnable, training, parameters={"epochs": 1, "miniBatchSize": 2}).resume()
+    longer = UpdateTask(runnable, training, parameters={"epochs": 20, "miniBatchSize": 2}).resume()
+    assert float(longer.metrics["lossValue"]) < float(first.metrics["lossValue"])
+
+
+def test_parameters_are_those_given(marked: Path) -> None:
+    update = read_model(marked).neuralNetworkClassifier.updateParams
+    rate = update.optimizer.sgdOptimizer.learningRate
+    assert (rate.defaultValue, rate.range.minValue, rate.range.maxValue) == (0.1, 0.001, 1.0)
+    assert (update.epochs.defaultValue, list(update.epochs.set.values)) == (5, [1, 5, 20])
+
+
+def test_marking_again_changes_nothing_and_new_parameters_replace_the_old(run: Run, marked: Path) -> None:
+    again = marked.with_name("again.mlmodel")
+    options = ["--learning-rate", "0.1:0.001..1", "--epochs", "5:1,5,20"]
+    assert run("mark", marked, "-o", again, *options).status == 0
+    assert again.read_bytes() == marked.read_bytes()
+    assert run("mark", marked, "-o", again, "--optimizer", "adam", "--mini-batch", "1", "--no-shuffle").status == 0
+    update = read_model(again).neuralNetworkClassifier.updateParams
+    assert update.optimizer.WhichOneof("OptimizerType") == "adamOptimizer"
+    assert list(update.epochs.set.values) == []
+    assert not update.shuffle.defaultValue
+
+
+def test_a_dry_run_writes_nothing(run: Run, source: Path) -> None:
+    before = sorted(source.parent.iterdir())
+    ran = run("mark", source, "--labels", "a,b,c", "--dry-run", "--json")
+    report = json.loads(ran.out)
+    assert (ran.status, report["model"], report["updatable"]) == (0, None, ["fc"])
+    assert len(report["repairs"]) == 2
+    assert report["largest_difference"] < 1e-5
+    assert "nothing written: fc would be updatable" in run("mark", source, "--labels", "a,b,c", "--dry-run").out
+    assert sorted(source.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--learning-rate", "fast"], "--learning-rate fast: 'fast' is no number, expected one, such as 10:1..100"),
+        (["--learning-rate", "0.1:1,2"], "--learning-rate 0.1:1,2: '1,2' is no range, expected least..most"),
+        (["--epochs", "1.5"], "--epochs 1.5: '1.5' is no whole number, expected one"),
+        (["--mini-batch", "8:1.."], "--mini-batch 8:1..: '' is no whole number, expected one"),
+    ],
+)
+def test_parameters_that_can_not_be_read(run: Run, source: Path, options: list[str], sentence: str) -> None:
+    ran = run("mark", source, "-o", source.with_name("out.mlmodel"), *options)
+    assert ran.status == 2
+    assert sentence in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_a_file_for_the_result_must_be_named(run: Run, source: Path) -> None:
+    ran = run("mark", source)
+    assert ran.status == 2
+    assert "name the new model with -o OUT" in " ".join(ran.err.replace("│", " ").split())
+    ran = run("mark", source, "-o", source.parent)
+    assert ran.status == 2
+    assert "is a folder; name a file in it" in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_what_can_not_be_marked_leaves_the_old_file(run: Run, source: Path, tmp_path: Path) -> None:
+    program = Model_pb2.Model(specificationVersion=7)
+    program.mlProgram.version = 1
+    wrong = {
+        "random": os.urandom(64),
+        "truncated": source.read_bytes()[:-40],
+        "empty": b"",
+        "program": model_bytes(program),
+    }
+    out = tmp_path / "old.mlmodel"
+    out.write_bytes(b"old")
+    for name, content in wrong.items():
+        path = tmp_path / f"{name}.mlmodel"
+        path.write_bytes(content)
+        ran = run("mark", path, "-o", out)
+        assert ran.status == 1, name
+        assert ran.err.startswith("coreml-updatable: "), name
+        assert len(ran.err.splitlines()) == 1, name
+    for options in (["--labels", "a,b"], ["--labels", "a,b,c", "--epochs", "10:1..5"], ["--last", "9"]):
+        ran = run("mark", source, "-o", out, *options)
+        assert (ran.status, len(ran.err.splitlines())) == (1, 1), ran.err
+    assert out.read_bytes() == b"old"
