@@ -46,9 +46,9 @@ def whole_sets_positive(model: Model) -> Iterator[Finding]:
 
 
 def one_photo_enough(model: Model) -> Iterator[Finding]:
-    """A mini-batch size of 1 is allowed: else an app can not learn from one photo."""
+    """A mini-batch size of 1 and a single epoch are allowed: else an app can not learn a little from one photo."""
     for name, parameter in whole_parameters(model):
-        if name != "miniBatchSize":
+        if name not in ("miniBatchSize", "epochs"):
             continue
         in_set = not parameter.HasField("set") or 1 in parameter.set.values or not parameter.set.values
         in_range = not parameter.HasField("range") or parameter.range.minValue <= 1

@@ -315,6 +315,14 @@ def batches_of_eight_only() -> Model:
     return model
 
 
+def epochs_of_ten_only() -> Model:
+    model = classifier()
+    epochs = network_of(model).updateParams.epochs
+    epochs.defaultValue = 10
+    epochs.set.values[:] = [10]
+    return model
+
+
 def target_is_an_array() -> Model:
     model = classifier()
     loss(model).categoricalCrossEntropyLossLayer.target = "truth"
@@ -409,7 +417,7 @@ BREAKERS = {
     "L7.7": [negative_learning_rate, learning_rate_not_a_number, momentum_above_one],
     "L7.8": [momentum_outside],
     "L7.11": [zero_behind_the_default],
-    "L7.13": [batches_of_eight_only],
+    "L7.13": [batches_of_eight_only, epochs_of_ten_only],
     "L8.7": [target_is_an_array],
     "L8.9": [second_input_not_listed],
     "L11.10": [batchnorm_on_the_way],

@@ -131,7 +131,7 @@ def _plain() -> bytes:
     builder.make_updatable(["fc2"])
     builder.set_mean_squared_error_loss("loss", ("y", datatypes.Array(2)))
     builder.set_sgd_optimizer(SgdParams(lr=0.01, batch=1))
-    builder.set_epochs(3)
+    builder.set_epochs(3, [1, 3])
     return bytes(builder.spec.SerializeToString())
 
 

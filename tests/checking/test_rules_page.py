@@ -1,0 +1,24 @@
+"""docs/rules.md says what the code does."""
+
+from pathlib import Path
+
+from coreml_updatable.checking.rules import RULES
+from coreml_updatable.checking.rules_page import GROUPS, page
+
+PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
+
+
+def test_the_page_is_the_codes_own() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), (
+        "run: python -m coreml_updatable.checking.rules_page > docs/rules.md"
+    )
+
+
+def test_every_rule_stands_in_one_group() -> None:
+    assert [rule.id for _, group in GROUPS for rule in group] == [rule.id for rule in RULES]
+
+
+def test_every_rule_has_one_line_with_its_severity() -> None:
+    rows = [line.split(" | ") for line in page().splitlines() if line.startswith("| ")]
+    told = {row[0].removeprefix("| "): row[1] for row in rows if row[1] in ("error", "warning")}
+    assert told == {rule.id: rule.severity for rule in RULES}
