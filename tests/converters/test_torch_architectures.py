@@ -86,7 +86,7 @@ def test_the_normalisation_is_that_of_the_weights() -> None:
 
     transform = MobileNet_V2_Weights.DEFAULT.transforms()
     assert architectures.own_normalisation("torchvision:mobilenet_v2") == (transform.mean, transform.std)
-    config = timm.create_model("mobilenetv4_conv_small").pretrained_cfg
+    config: Any = timm.create_model("mobilenetv4_conv_small").pretrained_cfg  # typed only where timm is installed
     expected = (list(config["mean"]), list(config["std"]))
     assert architectures.own_normalisation("timm:mobilenetv4_conv_small") == expected
 
