@@ -21,8 +21,15 @@ def check(
     from dataclasses import asdict
 
     from coreml_updatable.checking import check as check_model
+    from coreml_updatable.errors import ModelError
 
-    found = {str(file): check_model(file) for file in files}
+    found: dict[str, list[Problem]] = {}
+    unread: list[str] = []
+    for path in files:
+        try:
+            found[str(path)] = check_model(path)
+        except ModelError as error:  # the other files are judged all the same
+            unread.append(str(error))
     if json:
         from json import dumps
 
@@ -31,8 +38,10 @@ def check(
     else:
         for file, problems in found.items():
             _show(file, problems)
-    bad = any(problem.severity == "error" or strict for problems in found.values() for problem in problems)
-    raise typer.Exit(1 if bad else 0)
+    for sentence in unread:
+        typer.echo(f"coreml-updatable: {sentence}", err=True)
+    broken = [problem for problems in found.values() for problem in problems if problem.severity == "error" or strict]
+    raise typer.Exit(1 if broken or unread else 0)
 
 
 def _show(file: str, problems: list["Problem"]) -> None:

@@ -54,3 +54,14 @@ def test_json(files: dict[str, Path]) -> None:
     report = json.loads(result.stdout)
     assert report[str(files["good"])] == []
     assert report[str(files["wrong"])][0]["rule"] == "N7.1"
+
+
+def test_a_file_that_can_not_be_read_does_not_stop_the_judging_of_the_others(files: dict[str, Path]) -> None:
+    broken = files["good"].with_name("broken.mlmodel")
+    broken.write_bytes(files["good"].read_bytes()[:-7])
+    result = CliRunner().invoke(app, [str(broken), str(files["wrong"]), str(files["good"])])
+    assert result.exit_code == 1
+    assert "N7.1" in result.stdout
+    assert "good.mlmodel: no problems" in result.stdout
+    assert "broken.mlmodel: not a Core ML model" in result.stderr
+    assert CliRunner().invoke(app, [str(files["good"].with_name("none.mlmodel"))]).exit_code == 1
