@@ -7,6 +7,7 @@ from pathlib import Path
 from coreml_updatable.checking import rules
 from coreml_updatable.checking.pipeline import member_place
 from coreml_updatable.checking.problem import Problem, Rule
+from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_network, is_pipeline, pipeline_of
 from coreml_updatable.spec.reading import read_model
@@ -17,7 +18,7 @@ _DEEPEST = 16  # pipelines in pipelines; protobuf itself refuses to read much de
 def check(path_or_model: str | PathLike[str] | Model) -> list[Problem]:
     """Every broken rule of an .mlmodel file or ``Model`` message; empty when it is fit for a device.
 
-    Raises ModelError for a file that is no Core ML model.
+    Raises ModelError for a file that is no Core ML model, and for pipelines nested more than 16 deep.
     """
     if isinstance(path_or_model, str | PathLike):
         return check(read_model(Path(path_or_model)))
@@ -29,7 +30,12 @@ def _problems(model: Model, inside: str, depth: int) -> Iterator[Problem]:
         for finding in rule.find(model):
             where = inside + finding.where
             yield Problem(rule.id, rule.severity, where, finding.found, finding.expected, finding.remedy)
-    if is_pipeline(model) and depth < _DEEPEST:
+    if is_pipeline(model) and pipeline_of(model).models and depth == _DEEPEST:
+        raise ModelError(
+            f"model: holds pipelines nested more than {_DEEPEST} deep, expected fewer; what lies deeper can not be "
+            "judged, take the inner pipelines out"
+        )
+    if is_pipeline(model):
         for number, member in enumerate(pipeline_of(model).models):
             yield from _problems(member, f"{inside}{member_place(model, number)}: ", depth + 1)
 

@@ -6,6 +6,7 @@ import pytest
 
 from coreml_updatable.checking import check
 from coreml_updatable.checking.rules import RULES
+from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.messages import Model, Model_pb2
 from tests.broken_models import graph, model, neighbors, update, valid
 
@@ -76,3 +77,14 @@ def test_an_empty_model_of_any_kind_is_judged_without_breaking_down(kind: str) -
     empty = Model_pb2.Model(specificationVersion=4, isUpdatable=True)
     getattr(empty, kind).SetInParent()
     assert "M1.8" in {problem.rule for problem in check(empty)}
+
+
+def test_pipelines_too_deep_to_be_judged_are_refused_not_passed() -> None:
+    model = valid.pipeline()
+    for _ in range(17):
+        outer = Model_pb2.Model(specificationVersion=4)
+        outer.description.CopyFrom(model.description)
+        outer.pipeline.models.add().CopyFrom(model)
+        model = outer
+    with pytest.raises(ModelError, match="model: holds pipelines nested more than 16 deep"):
+        check(model)
