@@ -1,6 +1,7 @@
 """The proof that marking a model has not changed what it answers: both are run on the same inputs made by chance."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2,
 
 ALLOWED_DIFFERENCE = 1e-5  # in probability: 32-bit sums in another order differ by less
 ROWS = 8
+MOST_VALUES = 2**26  # of one input in one row: a picture of 4,700 by 4,700 pixels
 _GRAYSCALE = FeatureTypes_pb2.ImageFeatureType.GRAYSCALE
 _WHOLE = FeatureTypes_pb2.ArrayFeatureType.INT32
 
@@ -43,16 +45,27 @@ def _value(feature: FeatureDescription, chance: np.random.Generator) -> Any:
     if kind == "imageType":
         image = feature.type.imageType
         colors = () if image.colorSpace == _GRAYSCALE else (3,)
-        return chance.integers(0, 256, (int(image.height), int(image.width), *colors), np.uint8)
+        shape = _sensible(feature, (int(image.height), int(image.width), *colors))
+        return chance.integers(0, 256, shape, np.uint8)
     if kind == "multiArrayType" and feature.type.multiArrayType.shape:
         array = feature.type.multiArrayType
-        shape = tuple(int(length) for length in array.shape)
+        shape = _sensible(feature, tuple(int(length) for length in array.shape))
         whole = array.dataType == _WHOLE
         return chance.integers(0, 2, shape, np.int32) if whole else chance.standard_normal(shape, np.float32)
     raise BuildError(
         f"input '{feature.name}': is a {kind}, expected an image or an array of known shape; its answers can not be "
         "compared before and after marking"
     )
+
+
+def _sensible(feature: FeatureDescription, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """``shape``, before anything of that size is made; a BuildError for a declared size that can not be meant."""
+    if min(shape) < 1 or prod(shape) > MOST_VALUES:
+        raise BuildError(
+            f"input '{feature.name}': declares the size {list(shape)}, expected lengths from 1 up and at most "
+            f"{MOST_VALUES} values; export the model with its real input size"
+        )
+    return shape
 
 
 def _distributions(model: Model, rows: list[Mapping[str, Any]]) -> Float64Array:

@@ -31,6 +31,23 @@ def test_an_input_of_unknown_shape() -> None:
         unchanged(before, before)
 
 
+@pytest.mark.parametrize(("width", "height"), [(2**40, 2**40), (-5, 7), (0, 0)])
+def test_a_picture_of_absurd_size_is_refused_before_it_is_made(width: int, height: int) -> None:
+    before = converted("pooled linear, logits", image=True)
+    image = before.description.input[0].type.imageType
+    image.width, image.height = width, height
+    with pytest.raises(BuildError, match=r"input 'image': declares the size \[.+\], expected lengths from 1 up and at"):
+        unchanged(before, before)
+
+
+@pytest.mark.parametrize("shape", [(1, -5), (1, 0), (2**40, 5)])
+def test_so_is_an_array(shape: tuple[int, ...]) -> None:
+    before = converted("one layer")
+    before.description.input[0].type.multiArrayType.shape[:] = shape
+    with pytest.raises(BuildError, match=r"input 'image': declares the size \[.+\], expected lengths from 1 up and at"):
+        unchanged(before, before)
+
+
 def _copy(model: Model) -> Model:
     made = Model_pb2.Model()
     made.CopyFrom(model)

@@ -15,6 +15,7 @@ from coreml_updatable.spec.messages import Model_pb2
 from coreml_updatable.spec.reading import read_model
 from coreml_updatable.spec.writing import model_bytes, write_model
 from coreml_updatable.updating import UpdateTask
+from tests.broken_models import valid
 from tests.cli.conftest import Run
 from tests.marking.networks import LABELS, converted, network
 
@@ -131,3 +132,24 @@ def test_what_can_not_be_marked_leaves_the_old_file(run: Run, source: Path, tmp_
         ran = run("mark", source, "-o", out, *options)
         assert (ran.status, len(ran.err.splitlines())) == (1, 1), ran.err
     assert out.read_bytes() == b"old"
+
+
+def test_a_result_that_breaks_a_rule_is_not_written(run: Run, tmp_path: Path) -> None:
+    model = valid.classifier()
+    model.description.predictedProbabilitiesName = "gone"
+    given, out = tmp_path / "given.mlmodel", tmp_path / "out.mlmodel"
+    write_model(model, given)
+    ran = run("mark", given, "-o", out)
+    assert ran.status == 1
+    assert "marked model: predictedProbabilitiesName: is 'gone', which is no output" in ran.err
+    assert ran.err.endswith("(error N8b.3); nothing was written\n")
+    assert not out.exists()
+
+
+def test_a_picture_of_absurd_size(run: Run, source: Path) -> None:
+    model = read_model(source)
+    model.description.input[0].type.imageType.width = 2**40
+    write_model(model, source)
+    ran = run("mark", source, "-o", source.with_name("out.mlmodel"), "--labels", "a,b,c")
+    assert (ran.status, len(ran.err.splitlines())) == (1, 1), ran.err
+    assert "declares the size" in ran.err
