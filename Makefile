@@ -1,14 +1,15 @@
 # Two commands do everything: `make updatable MODEL=healthy_luncher` and `make test`. Each sets up what it needs in .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup updatable test test-slow test-vision lint types check benchmarks clean
+.PHONY: help setup updatable test test-slow test-vision fuzz lint types check benchmarks clean
 
 # The first Python that is new enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-PYTEST := $(BIN)/python -m pytest
+# The tests draw the same cases every time; `make fuzz` draws new ones.
+PYTEST := $(BIN)/python -m pytest --hypothesis-profile=ci
 
 help: ## list the targets
 	@echo 'make updatable MODEL=healthy_luncher [DATA=photos/] [BACKBONE=torchvision:mobilenet_v3_small] [WEIGHTS=file]'
@@ -51,6 +52,10 @@ test-slow: .venv/installed-dev ## the checks that take long
 
 test-vision: .venv/installed-dev .venv/installed-vision ## the checks that need torchvision and timm
 	@$(PYTEST) -m 'vision and not slow'
+
+fuzz: .venv/installed-dev ## every drawn test again with new cases; run it before a release
+	@$(BIN)/python -m pytest --hypothesis-profile=default -m 'not vision' \
+		$$(grep -rlE 'hypothesis' tests --include='test_*.py')
 
 lint: .venv/installed-dev ## ruff: rules and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
