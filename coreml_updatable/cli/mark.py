@@ -1,6 +1,7 @@
 """`coreml-updatable mark IN -o OUT`: make a classifier's last layers updatable."""
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,24 +63,19 @@ def mark(
     settings = UpdateSettings(chosen, whole("--epochs", epochs), shuffle, seed)
 
     from coreml_updatable.building.unchanged import unchanged
-    from coreml_updatable.marking import as_classifier, repair_tail
-    from coreml_updatable.marking import mark as mark_model
+    from coreml_updatable.marking import marked
     from coreml_updatable.spec.reading import read_model
     from coreml_updatable.spec.writing import write_model
 
     before = read_model(model)
     given = tuple(one.strip() for one in labels.split(",")) if labels is not None else None
-    made = mark_model(
-        before, settings, layers=layers, last=last, labels=given, label=label, probabilities=probabilities
-    )
-    classifier = as_classifier(before, given, label=label, probabilities=probabilities) if given else before
-    _, repairs = repair_tail(classifier)
-    difference = unchanged(before, made)
-    warnings = _judged(made)
+    made = marked(before, settings, layers=layers, last=last, labels=given, label=label, probabilities=probabilities)
+    difference = unchanged(before, made.model)
+    warnings = _judged(made.model)
     target = None if dry_run else out
     if target is not None:
-        write_model(made, target)
-    _tell(target, made, repairs, difference, warnings, json=json)
+        write_model(made.model, target)
+    _tell(target, made.model, made.repairs, difference, warnings, json=json)
 
 
 def _judged(made: "Model") -> list[str]:
@@ -95,7 +91,7 @@ def _judged(made: "Model") -> list[str]:
 
 
 def _tell(
-    out: Path | None, made: "Model", repairs: list[str], difference: float, warnings: list[str], *, json: bool
+    out: Path | None, made: "Model", repairs: Sequence[str], difference: float, warnings: list[str], *, json: bool
 ) -> None:
     from coreml_updatable.spec.network import network_of
 
@@ -105,7 +101,7 @@ def _tell(
 
         report = {
             "model": None if out is None else str(out),
-            "repairs": repairs,
+            "repairs": list(repairs),
             "updatable": trained,
             "largest_difference": difference,
             "warnings": warnings,

@@ -3,18 +3,21 @@
 from coreml_updatable.marking.classifier import as_classifier
 from coreml_updatable.marking.extractor import embedding_length, extractor
 from coreml_updatable.marking.features import describe, rename_features
-from coreml_updatable.marking.marking import mark
+from coreml_updatable.marking.marking import Marked, Wishes, mark, marked
 from coreml_updatable.marking.names import name_layers
 from coreml_updatable.marking.repair import repair_tail
 from coreml_updatable.marking.twin import twin, with_samples
 from coreml_updatable.spec.samples import sample_counts, samples_of
 
 __all__ = [
+    "Marked",
+    "Wishes",
     "as_classifier",
     "describe",
     "embedding_length",
     "extractor",
     "mark",
+    "marked",
     "name_layers",
     "rename_features",
     "repair_tail",

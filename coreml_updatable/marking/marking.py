@@ -1,6 +1,8 @@
 """Marking: which layers train, with which loss and parameters, and what the app hands over for it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.classifier import Labels, as_classifier
@@ -20,27 +22,44 @@ _DATE = "com.github.apple.coremltools.conversion_date"
 LOWEST_SPECIFICATION_VERSION = 4  # the first that knows updatable models
 
 
-def mark(
-    model: Model,
-    settings: UpdateSettings,
-    *,
-    layers: Sequence[str] | None = None,
-    last: int = 1,
-    labels: Labels | None = None,
-    label: str | None = None,
-    probabilities: str | None = None,
-) -> Model:
+class Wishes(TypedDict, total=False):
+    """What may be said of a marking; see ``mark``."""
+
+    layers: Sequence[str] | None
+    last: int
+    labels: Labels | None
+    label: str | None
+    probabilities: str | None
+
+
+@dataclass(frozen=True)
+class Marked:
+    """An updatable model, and what had to be mended for it, one line each."""
+
+    model: Model
+    repairs: tuple[str, ...]
+
+
+def mark(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Model:
     """A new, updatable model: tail repaired, layers named and marked, categorical cross entropy, training inputs.
 
     ``layers`` names the layers to train (as called in ``model`` or after naming); else the ``last`` ones before the
-    softmax. ``labels`` make a plain network a classifier; ``label`` and ``probabilities`` name its outputs. Without
-    labels a plain network trains against an int32 target called ``<output>_true``. Marking a marked model replaces its
-    marks and parameters: marking twice gives the same bytes as marking once. Raises ModelError with the reason.
+    softmax, 1 if not given. ``labels`` make a plain network a classifier; ``label`` and ``probabilities`` name its
+    outputs. Without labels a plain network trains against an int32 target called ``<output>_true``. Marking a marked
+    model replaces its marks and parameters: marking twice gives the same bytes as marking once. Raises ModelError with
+    the reason.
     """
+    return marked(model, settings, **wishes).model
+
+
+def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Marked:
+    """``mark``, and what it mended."""
+    labels, layers = wishes.get("labels"), wishes.get("layers")
+    label, probabilities = wishes.get("label"), wishes.get("probabilities")
     if labels is None and model.WhichOneof("Type") == "neuralNetworkRegressor":
         raise ModelError("model: is a regressor, expected a classifier for categorical cross entropy; give labels")
     made = as_classifier(model, labels, label=label, probabilities=probabilities) if labels is not None else model
-    made, _ = repair_tail(made)
+    made, repairs = repair_tail(made)
     drop_date(made)
     before = [str(layer.name) for layer in network_of(made).layers]
     made = name_layers(made)
@@ -51,13 +70,13 @@ def mark(
         renamed = dict(zip(before, names, strict=True))
         numbers = layer_numbers(network, [renamed.get(name, name) for name in layers])
     else:
-        numbers = last_trainable(network, softmax, last)
+        numbers = last_trainable(network, softmax, wishes.get("last", 1))
     check_path(network, softmax, numbers)
     _mark_layers(network, numbers)
     _write_update(made, network, softmax, settings)
     made.isUpdatable = True
     made.specificationVersion = max(made.specificationVersion, LOWEST_SPECIFICATION_VERSION)
-    return made
+    return Marked(made, tuple(repairs))
 
 
 def _mark_layers(network: NeuralNetwork, numbers: Sequence[int]) -> None:
