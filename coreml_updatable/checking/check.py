@@ -29,7 +29,8 @@ def _problems(model: Model, inside: str, depth: int) -> Iterator[Problem]:
     for rule in applying(model):
         for finding in rule.find(model):
             where = inside + finding.where
-            yield Problem(rule.id, rule.severity, where, finding.found, finding.expected, finding.remedy)
+            remedy = finding.remedy or rule.remedy
+            yield Problem(rule.id, rule.severity, where, finding.found, finding.expected, remedy, rule.thread)
     if is_pipeline(model) and pipeline_of(model).models and depth == _DEEPEST:
         raise ModelError(
             f"model: holds pipelines nested more than {_DEEPEST} deep, expected fewer; what lies deeper can not be "

@@ -42,7 +42,6 @@ def outputs_distinct(model: Model) -> Iterator[Finding]:
                     place(number, layer),
                     f"writes {str(blob)!r} as {written[blob]} does",
                     "a name of its own",
-                    "rename it",
                 )
             written.setdefault(str(blob), place(number, layer))
 
@@ -55,9 +54,7 @@ def network_features(model: Model) -> Iterator[Finding]:
     for side, feature in features:
         kind = feature.type.WhichOneof("Type")
         if kind not in ("imageType", "multiArrayType", None):
-            yield Finding(
-                f"{side} {str(feature.name)!r}", f"is a {kind}", "an image or a multi-array", "change its type"
-            )
+            yield Finding(f"{side} {str(feature.name)!r}", f"is a {kind}", "an image or a multi-array")
 
 
 def weight_counts(model: Model) -> Iterator[Finding]:
@@ -66,9 +63,7 @@ def weight_counts(model: Model) -> Iterator[Finding]:
         for name, weights, declared in _declared(layer):
             held, needed = _held(weights, declared)
             if held != needed:
-                yield Finding(
-                    f"{place(number, layer)}: {name}", f"holds {held} values", f"{needed}", "convert the model again"
-                )
+                yield Finding(f"{place(number, layer)}: {name}", f"holds {held} values", f"{needed}")
 
 
 def one_precision(model: Model) -> Iterator[Finding]:
@@ -95,9 +90,7 @@ def convolution_weights(model: Model) -> Iterator[Finding]:
             and len(layer.input) < 2
             and storage(layer.convolution.weights) == "empty"
         ):
-            yield Finding(
-                place(number, layer), "is a convolution without weights", "stored weights", "convert it again"
-            )
+            yield Finding(place(number, layer), "is a convolution without weights", "stored weights")
 
 
 def _declared(layer: NeuralNetworkLayer) -> Iterator[tuple[str, WeightParams, int]]:

@@ -14,7 +14,7 @@ LABEL_TYPES = {"stringClassLabels": "stringType", "int64ClassLabels": "int64Type
 def labels_given(model: Model) -> Iterator[Finding]:
     """A classifier has class labels."""
     if not class_labels(model):
-        yield Finding("classLabels", "are missing", "a label for every output", "give labels")
+        yield Finding("classLabels", "are missing", "a label for every output")
 
 
 def label_output(model: Model) -> Iterator[Finding]:
@@ -33,9 +33,7 @@ def probabilities_blob(model: Model) -> Iterator[Finding]:
     network = network_of(model)
     name = str(network.labelProbabilityLayerName)
     if name and name not in producers(network.layers):
-        yield Finding(
-            "labelProbabilityLayerName", f"is {name!r}, which no layer writes", "a blob", "name the softmax's blob"
-        )
+        yield Finding("labelProbabilityLayerName", f"is {name!r}, which no layer writes", "a blob")
 
 
 def other_outputs(model: Model) -> Iterator[Finding]:
@@ -45,9 +43,7 @@ def other_outputs(model: Model) -> Iterator[Finding]:
     written = producers(network_of(model).layers)
     for feature in description.output:
         if feature.name and feature.name not in named and feature.name not in written:
-            yield Finding(
-                f"output {str(feature.name)!r}", "is written by no layer", "a blob", "remove it or name a blob"
-            )
+            yield Finding(f"output {str(feature.name)!r}", "is written by no layer", "a blob")
 
 
 def regressor_output(model: Model) -> Iterator[Finding]:

@@ -46,11 +46,9 @@ def neighbors_training_inputs(model: Model) -> Iterator[Finding]:
     for feature in (*description.input, *([label] if label is not None else [])):
         given = feature_named(description.trainingInput, str(feature.name))
         if given is None:
-            yield Finding("trainingInput", f"lacks {str(feature.name)!r}", "it", "copy its description")
+            yield Finding("trainingInput", f"lacks {str(feature.name)!r}", "it")
         elif not equal_types(given, feature):
-            yield Finding(
-                f"trainingInput {str(feature.name)!r}", "is of another type", "the same type", "copy its description"
-            )
+            yield Finding(f"trainingInput {str(feature.name)!r}", "is of another type", "the same type")
 
 
 def default_label_given(model: Model) -> Iterator[Finding]:
@@ -58,7 +56,7 @@ def default_label_given(model: Model) -> Iterator[Finding]:
     classifier = nearest_neighbors_of(model)
     stored = len(classifier.stringClassLabels.vector) + len(classifier.int64ClassLabels.vector)
     if stored and classifier.WhichOneof("DefaultClassLabel") is None:
-        yield Finding("DefaultClassLabel", "is not set", "one", "set a default label")
+        yield Finding("DefaultClassLabel", "is not set", "one")
 
 
 def pipeline_names_output(model: Model) -> Iterator[Finding]:
@@ -66,4 +64,4 @@ def pipeline_names_output(model: Model) -> Iterator[Finding]:
     name = str(model.description.predictedFeatureName)
     named = model.WhichOneof("Type") == "pipeline" or feature_named(model.description.output, name) is not None
     if pipeline_of(model).models and not named:
-        yield Finding("predictedFeatureName", f"is {name!r}, which is no output", "an output", "name the label")
+        yield Finding("predictedFeatureName", f"is {name!r}, which is no output", "an output")

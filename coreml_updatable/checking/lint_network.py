@@ -43,7 +43,6 @@ def softmax_rank(model: Model) -> Iterator[Finding]:
                 place(number, layer),
                 f"is a softmax at rank {len(shape)}",
                 "at least 3",
-                "mark the model, which repairs it",
             )
 
 
@@ -51,9 +50,7 @@ def all_32_bit(model: Model) -> Iterator[Finding]:
     """No weights of an updatable network are 16-bit: one puts it into 16 bits as a whole, which can not be trained."""
     for number, layer in enumerate(network_of(model).layers):
         if any(storage(weights) == "float16" for _, weights in weight_fields(layer)):
-            yield Finding(
-                place(number, layer), "has 16-bit weights", "32-bit floats", "mark the model again, which widens them"
-            )
+            yield Finding(place(number, layer), "has 16-bit weights", "32-bit floats")
 
 
 def weights_finite(model: Model) -> Iterator[Finding]:
@@ -61,9 +58,7 @@ def weights_finite(model: Model) -> Iterator[Finding]:
     for number, layer in enumerate(network_of(model).layers):
         for name, weights in weight_fields(layer):
             if storage(weights) == "float32" and not np.isfinite(np.array(weights.floatValue, np.float32)).all():
-                yield Finding(
-                    f"{place(number, layer)}: {name}", "holds NaN or infinite numbers", "finite ones", "train again"
-                )
+                yield Finding(f"{place(number, layer)}: {name}", "holds NaN or infinite numbers", "finite ones")
 
 
 def layers_reach_loss(model: Model) -> Iterator[Finding]:
@@ -79,7 +74,6 @@ def layers_reach_loss(model: Model) -> Iterator[Finding]:
                 place(number, layer),
                 "updatable, but does not lead to the loss",
                 "layers before the loss",
-                "clear its flag",
             )
 
 
@@ -92,7 +86,6 @@ def batchnorm_on_path(model: Model) -> Iterator[Finding]:
                 place(number, layer),
                 "is a batchnorm before which a layer is updatable",
                 "none",
-                "fold it into the layer",
             )
 
 
@@ -100,9 +93,7 @@ def stacked_convolutions(model: Model) -> Iterator[Finding]:
     """At most one convolution is updatable: several, one after another, crash older phones (coremltools #490)."""
     found = [row for row in updatable_layers(model) if layer_kind(row[1]) == "convolution"]
     if len(found) > 1:
-        yield Finding(
-            place(*found[0]), f"is one of {len(found)} updatable convolutions", "one", "mark only the last one"
-        )
+        yield Finding(place(*found[0]), f"is one of {len(found)} updatable convolutions", "one")
 
 
 def squared_error_on_linear_head(model: Model) -> Iterator[Finding]:
@@ -116,7 +107,6 @@ def squared_error_on_linear_head(model: Model) -> Iterator[Finding]:
             "loss",
             f"squared error reads {where}, an inner product",
             "an activation between them",
-            "add a sigmoid or ReLU",
         )
 
 
@@ -129,9 +119,7 @@ def labels_fit_outputs(model: Model) -> Iterator[Finding]:
         return
     count = int(np.prod([length for length in shape if length is not None]))
     if count != len(labels):
-        yield Finding(
-            "classLabels", f"{len(labels)} labels for {count} outputs", "one label an output", "mend the labels"
-        )
+        yield Finding("classLabels", f"{len(labels)} labels for {count} outputs", "one label an output")
 
 
 def _channels(layer: NeuralNetworkLayer, shape: Shape | None) -> tuple[int | None, int | None]:

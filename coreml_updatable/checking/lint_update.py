@@ -16,12 +16,12 @@ def values_sensible(model: Model) -> Iterator[Finding]:
     for name, parameter in real_parameters(model):
         value = parameter.defaultValue
         if not isfinite(value):
-            yield Finding(name, f"the default is {value}", "a finite number", "change the default")
+            yield Finding(name, f"the default is {value}", "a finite number")
         elif name in ("learningRate", "eps"):
             if value <= 0:
-                yield Finding(name, f"the default is {value:g}", "a number above 0", "change the default")
+                yield Finding(name, f"the default is {value:g}", "a number above 0")
         elif not 0 <= value <= 1:
-            yield Finding(name, f"the default is {value:g}", "a number from 0 to 1", "change the default")
+            yield Finding(name, f"the default is {value:g}", "a number from 0 to 1")
 
 
 def momentum_in_range(model: Model) -> Iterator[Finding]:
@@ -30,9 +30,7 @@ def momentum_in_range(model: Model) -> Iterator[Finding]:
         if name == "momentum" and parameter.HasField("range") and out_of_range(parameter):
             limits = parameter.range
             expected = f"{limits.minValue:g} to {limits.maxValue:g}"
-            yield Finding(
-                name, f"the default {parameter.defaultValue:g} is outside its range", expected, "change the default"
-            )
+            yield Finding(name, f"the default {parameter.defaultValue:g} is outside its range", expected)
 
 
 def whole_sets_positive(model: Model) -> Iterator[Finding]:
@@ -42,7 +40,7 @@ def whole_sets_positive(model: Model) -> Iterator[Finding]:
         behind = values[values.index(parameter.defaultValue) :] if parameter.defaultValue in values else []
         for value in behind:
             if value < 1 <= parameter.defaultValue:
-                yield Finding(name, f"the set allows {value}", "whole numbers from 1 up", "leave it out")
+                yield Finding(name, f"the set allows {value}", "whole numbers from 1 up")
 
 
 def one_photo_enough(model: Model) -> Iterator[Finding]:
@@ -53,7 +51,7 @@ def one_photo_enough(model: Model) -> Iterator[Finding]:
         in_set = not parameter.HasField("set") or 1 in parameter.set.values or not parameter.set.values
         in_range = not parameter.HasField("range") or parameter.range.minValue <= 1
         if not (in_set and in_range):
-            yield Finding(name, "does not allow 1", "1 to be allowed", "widen the set or range")
+            yield Finding(name, "does not allow 1", "1 to be allowed")
 
 
 def label_is_target(model: Model) -> Iterator[Finding]:
@@ -62,7 +60,7 @@ def label_is_target(model: Model) -> Iterator[Finding]:
     given, loss = model.description.trainingInput, loss_blobs(network_of(model))
     by_array = loss is not None and feature_named(given, loss[1]) is not None
     if model.WhichOneof("Type") == "neuralNetworkClassifier" and by_array and feature_named(given, name) is None:
-        yield Finding("trainingInput", f"lacks the label {name!r}", "it", "mark the model again")
+        yield Finding("trainingInput", f"lacks the label {name!r}", "it")
 
 
 def inputs_listed(model: Model) -> Iterator[Finding]:
@@ -75,9 +73,7 @@ def inputs_listed(model: Model) -> Iterator[Finding]:
     given = {str(feature.name) for feature in model.description.trainingInput}
     for feature in model.description.input:
         if feature.name in read and feature.name not in given:
-            yield Finding(
-                "trainingInput", f"lacks the input {str(feature.name)!r}", "it", "copy the input's description"
-            )
+            yield Finding("trainingInput", f"lacks the input {str(feature.name)!r}", "it")
 
 
 def training_inputs_typed(model: Model) -> Iterator[Finding]:
@@ -85,4 +81,4 @@ def training_inputs_typed(model: Model) -> Iterator[Finding]:
     for number, feature in enumerate(model.description.trainingInput):
         if not feature.name or feature.type.WhichOneof("Type") is None:
             missing = "type" if feature.name else "name"
-            yield Finding(f"trainingInput[{number}] {str(feature.name)!r}", f"has no {missing}", "one", "describe it")
+            yield Finding(f"trainingInput[{number}] {str(feature.name)!r}", f"has no {missing}", "one")

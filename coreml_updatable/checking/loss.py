@@ -17,20 +17,20 @@ def one_loss(model: Model) -> Iterator[Finding]:
     """There is at most one loss layer."""
     losses = network_of(model).updateParams.lossLayers
     if len(losses) > 1:
-        yield Finding("updateParams", f"has {len(losses)} loss layers", "one", "remove all but one")
+        yield Finding("updateParams", f"has {len(losses)} loss layers", "one")
 
 
 def some_loss(model: Model) -> Iterator[Finding]:
     """There is a loss layer; without one Apple's compiler breaks down instead of saying so."""
     if not network_of(model).updateParams.lossLayers:
-        yield Finding("updateParams", "has no loss layer", "one", "mark the model")
+        yield Finding("updateParams", "has no loss layer", "one")
 
 
 def loss_kind(model: Model) -> Iterator[Finding]:
     """The loss is a categorical cross entropy or a mean squared error."""
     for loss in network_of(model).updateParams.lossLayers:
         if loss.WhichOneof("LossLayerType") is None:
-            yield Finding(f"loss {str(loss.name)!r}", "is of no kind", "cross entropy or squared error", "set its kind")
+            yield Finding(f"loss {str(loss.name)!r}", "is of no kind", "cross entropy or squared error")
 
 
 def cross_entropy_reads_softmax(model: Model) -> Iterator[Finding]:
@@ -42,9 +42,7 @@ def cross_entropy_reads_softmax(model: Model) -> Iterator[Finding]:
         layer = network.layers[number] if number is not None else None
         if layer is None or layer_kind(layer) != "softmax" or layer.output[0] != blob:
             by = "which no layer writes" if layer is None else f"the output of a {layer_kind(layer)}"
-            yield Finding(
-                f"loss {name!r}", f"reads {blob!r}, {by}", "the output of a softmax", "mark the model, which repairs it"
-            )
+            yield Finding(f"loss {name!r}", f"reads {blob!r}, {by}", "the output of a softmax")
 
 
 def target_is_no_blob(model: Model) -> Iterator[Finding]:
@@ -54,9 +52,7 @@ def target_is_no_blob(model: Model) -> Iterator[Finding]:
     for name, _, target in (*_losses(network, _CROSS_ENTROPY), *_losses(network, _SQUARED_ERROR)):
         if target in written:
             where = place(written[target], network.layers[written[target]])
-            yield Finding(
-                f"loss {name!r}", f"its target {target!r} is written by {where}", "a training input", "rename it"
-            )
+            yield Finding(f"loss {name!r}", f"its target {target!r} is written by {where}", "a training input")
 
 
 def squared_error_reads_layer(model: Model) -> Iterator[Finding]:
@@ -65,9 +61,7 @@ def squared_error_reads_layer(model: Model) -> Iterator[Finding]:
     written = producers(network.layers)
     for name, blob, _ in _losses(network, _SQUARED_ERROR):
         if blob not in written:
-            yield Finding(
-                f"loss {name!r}", f"reads {blob!r}, which no layer writes", "a layer's output", "name the last blob"
-            )
+            yield Finding(f"loss {name!r}", f"reads {blob!r}, which no layer writes", "a layer's output")
 
 
 def gradient_reaches_layers(model: Model) -> Iterator[Finding]:
@@ -91,7 +85,6 @@ def gradient_reaches_layers(model: Model) -> Iterator[Finding]:
                 place(number, layer),
                 f"updatable behind {place(blocker, stop)}, a {layer_kind(stop)}",
                 "only layers that pass the gradient on",
-                "mark only layers behind that one",
             )
         if number != exempt and not passes_gradients(layer) and blocker is None:
             blocker = number

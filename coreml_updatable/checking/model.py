@@ -21,16 +21,13 @@ def known_version(model: Model) -> Iterator[Finding]:
             "specificationVersion",
             f"is {model.specificationVersion}",
             f"1 to {NEWEST_VERSION}",
-            "write the version of the newest feature the model uses",
         )
 
 
 def updatable_version(model: Model) -> Iterator[Finding]:
     """An updatable model has specification version 4 or higher."""
     if model.isUpdatable and 1 <= model.specificationVersion < 4:
-        yield Finding(
-            "specificationVersion", f"is {model.specificationVersion}", "4 or higher for isUpdatable", "set it to 4"
-        )
+        yield Finding("specificationVersion", f"is {model.specificationVersion}", "4 or higher for isUpdatable")
 
 
 def updatable_kind(model: Model) -> Iterator[Finding]:
@@ -41,7 +38,6 @@ def updatable_kind(model: Model) -> Iterator[Finding]:
             "isUpdatable",
             f"is set on a {kind or 'model of no kind'}",
             "a neural network, k-NN or pipeline",
-            "convert with convert_to='neuralnetwork'",
         )
 
 

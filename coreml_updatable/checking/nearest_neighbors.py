@@ -21,26 +21,26 @@ def neighbors_allowed(model: Model) -> Iterator[Finding]:
 def weighting_set(model: Model) -> Iterator[Finding]:
     """A weighting scheme is set: uniform or inverse distance."""
     if nearest_neighbors_of(model).WhichOneof("WeightingScheme") is None:
-        yield Finding("WeightingScheme", "is not set", "uniform or inverse distance", "set one")
+        yield Finding("WeightingScheme", "is not set", "uniform or inverse distance")
 
 
 def index_set(model: Model) -> Iterator[Finding]:
     """An index type is set: linear or single kd-tree."""
     if nearest_neighbors_of(model).nearestNeighborsIndex.WhichOneof("IndexType") is None:
-        yield Finding("IndexType", "is not set", "linear or single kd-tree", "set one")
+        yield Finding("IndexType", "is not set", "linear or single kd-tree")
 
 
 def leaf_size(model: Model) -> Iterator[Finding]:
     """A kd-tree has a leaf size of 1 or more."""
     index = nearest_neighbors_of(model).nearestNeighborsIndex
     if index.WhichOneof("IndexType") == "singleKdTreeIndex" and index.singleKdTreeIndex.leafSize < 1:
-        yield Finding("leafSize", f"is {index.singleKdTreeIndex.leafSize}", "1 or more", "use 30")
+        yield Finding("leafSize", f"is {index.singleKdTreeIndex.leafSize}", "1 or more")
 
 
 def distance_set(model: Model) -> Iterator[Finding]:
     """A distance function is set."""
     if nearest_neighbors_of(model).nearestNeighborsIndex.WhichOneof("DistanceFunction") is None:
-        yield Finding("DistanceFunction", "is not set", "squared Euclidean", "set it")
+        yield Finding("DistanceFunction", "is not set", "squared Euclidean")
 
 
 def default_label_kind(model: Model) -> Iterator[Finding]:
@@ -48,14 +48,14 @@ def default_label_kind(model: Model) -> Iterator[Finding]:
     classifier = nearest_neighbors_of(model)
     labels, default = classifier.WhichOneof("ClassLabels"), classifier.WhichOneof("DefaultClassLabel")
     if labels and default and LABEL_TYPES[labels] != _DEFAULT_TYPES[default]:
-        yield Finding(default, f"does not fit {labels}", "the same kind", "use strings for both, or whole numbers")
+        yield Finding(default, f"does not fit {labels}", "the same kind")
 
 
 def default_label_set(model: Model) -> Iterator[Finding]:
     """With no labels stored, a default label is set."""
     classifier = nearest_neighbors_of(model)
     if not sample_labels(classifier) and classifier.WhichOneof("DefaultClassLabel") is None:
-        yield Finding("DefaultClassLabel", "is not set in an empty model", "one", "set a default label")
+        yield Finding("DefaultClassLabel", "is not set in an empty model", "one")
 
 
 def one_label_a_sample(model: Model) -> Iterator[Finding]:
@@ -63,7 +63,7 @@ def one_label_a_sample(model: Model) -> Iterator[Finding]:
     classifier = nearest_neighbors_of(model)
     labels, samples = len(sample_labels(classifier)), len(classifier.nearestNeighborsIndex.floatSamples)
     if labels != samples:
-        yield Finding("classLabels", f"{labels} labels for {samples} samples", "one label a sample", "mend the labels")
+        yield Finding("classLabels", f"{labels} labels for {samples} samples", "one label a sample")
 
 
 def sample_lengths(model: Model) -> Iterator[Finding]:
@@ -72,7 +72,7 @@ def sample_lengths(model: Model) -> Iterator[Finding]:
     for number, sample in enumerate(index.floatSamples):
         if len(sample.vector) != index.numberOfDimensions:
             found, expected = f"has {len(sample.vector)} values", str(index.numberOfDimensions)
-            yield Finding(f"floatSamples[{number}]", found, expected, "remove the sample")
+            yield Finding(f"floatSamples[{number}]", found, expected)
 
 
 def neighbors_label_output(model: Model) -> Iterator[Finding]:

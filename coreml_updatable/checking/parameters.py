@@ -23,7 +23,7 @@ def optimizer_of(model: Model) -> tuple[str, Model] | None:
 def optimizer_set(model: Model) -> Iterator[Finding]:
     """The optimizer is SGD or Adam."""
     if optimizer_of(model) is None:
-        yield Finding("updateParams", "has no optimizer", "SGD or Adam", "mark the model")
+        yield Finding("updateParams", "has no optimizer", "SGD or Adam")
 
 
 def sgd_complete(model: Model) -> Iterator[Finding]:
@@ -39,7 +39,7 @@ def adam_complete(model: Model) -> Iterator[Finding]:
 def epochs_set(model: Model) -> Iterator[Finding]:
     """The number of epochs is set."""
     if not network_of(model).updateParams.HasField("epochs"):
-        yield Finding("updateParams", "has no epochs", "a number of epochs", "set epochs")
+        yield Finding("updateParams", "has no epochs", "a number of epochs")
 
 
 def real_defaults_in_range(model: Model) -> Iterator[Finding]:

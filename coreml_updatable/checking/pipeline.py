@@ -17,7 +17,7 @@ def member_place(model: Model, number: int) -> str:
 def some_member(model: Model) -> Iterator[Finding]:
     """A pipeline holds at least one model."""
     if not pipeline_of(model).models:
-        yield Finding("pipeline", "holds no model", "at least one", "add its members")
+        yield Finding("pipeline", "holds no model", "at least one")
 
 
 def members_fed(model: Model) -> Iterator[Finding]:
@@ -46,7 +46,7 @@ def last_updatable(model: Model) -> Iterator[Finding]:
     members = pipeline_of(model).models
     if model.isUpdatable and members and not members[-1].isUpdatable:
         where = member_place(model, len(members) - 1)
-        yield Finding(where, "is not updatable", "the last of an updatable pipeline to be", "mark it")
+        yield Finding(where, "is not updatable", "the last of an updatable pipeline to be")
 
 
 def only_last_updatable(model: Model) -> Iterator[Finding]:
@@ -54,9 +54,7 @@ def only_last_updatable(model: Model) -> Iterator[Finding]:
     if model.isUpdatable:
         for number, member in enumerate(pipeline_of(model).models[:-1]):
             if member.isUpdatable:
-                yield Finding(
-                    member_place(model, number), "is updatable", "only the last one to be", "clear isUpdatable"
-                )
+                yield Finding(member_place(model, number), "is updatable", "only the last one to be")
 
 
 def none_updatable(model: Model) -> Iterator[Finding]:
@@ -64,9 +62,7 @@ def none_updatable(model: Model) -> Iterator[Finding]:
     if not model.isUpdatable:
         for number, member in enumerate(pipeline_of(model).models):
             if member.isUpdatable:
-                yield Finding(
-                    member_place(model, number), "is updatable, the pipeline is not", "neither or both", "set the flag"
-                )
+                yield Finding(member_place(model, number), "is updatable, the pipeline is not", "neither or both")
 
 
 def member_names(model: Model) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ class Finding:
     where: str
     found: str
     expected: str
-    remedy: str
+    remedy: str = ""  # where this place is mended otherwise than the rule says
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,13 @@ class Problem:
     found: str
     expected: str
     remedy: str
+    thread: str | None = None  # where people met it, e.g. "apple/coremltools#1705"
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.found}, expected {self.expected}; {self.remedy} ({self.severity} {self.rule})"
+        seen = f", {self.thread}" if self.thread else ""
+        return (
+            f"{self.where}: {self.found}, expected {self.expected}; {self.remedy} ({self.severity} {self.rule}{seen})"
+        )
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Rule:
     id: str
     severity: Severity
     find: Callable[[Model], Iterator[Finding]]
+    remedy: str
+    thread: str | None = None
 
     @property
     def statement(self) -> str:

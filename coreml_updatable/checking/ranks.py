@@ -39,7 +39,6 @@ def exact_mapping(model: Model) -> Iterator[Finding]:
             "arrayInputShapeMapping",
             f"is RANK5 beside {place(newer[0], layer)}, a {layer_kind(layer)}",
             "EXACT_ARRAY_MAPPING",
-            "set it, and give the input its full shape",
         )
 
 
@@ -50,7 +49,7 @@ def rank_5_inputs(model: Model) -> Iterator[Finding]:
     for feature in model.description.input:
         rank = len(feature.type.multiArrayType.shape)
         if feature.type.WhichOneof("Type") == "multiArrayType" and rank not in (0, 1, 3):
-            yield Finding(f"input {str(feature.name)!r}", f"has rank {rank}", "1 or 3", "use EXACT_ARRAY_MAPPING")
+            yield Finding(f"input {str(feature.name)!r}", f"has rank {rank}", "1 or 3")
 
 
 def known_ranks(model: Model) -> Iterator[Finding]:

@@ -15,9 +15,7 @@ def two_training_inputs(model: Model) -> Iterator[Finding]:
     """There are at least two training inputs."""
     count = len(model.description.trainingInput)
     if count < 2:
-        yield Finding(
-            _WHERE, f"has {count} feature{'s' * (count != 1)}", "at least two", "list the input and the label"
-        )
+        yield Finding(_WHERE, f"has {count} feature{'s' * (count != 1)}", "at least two")
 
 
 def one_is_an_input(model: Model) -> Iterator[Finding]:
@@ -29,14 +27,13 @@ def one_is_an_input(model: Model) -> Iterator[Finding]:
             _WHERE,
             f"{names} are no inputs of the model, or of another type",
             "an input",
-            "copy the input's description",
         )
 
 
 def one_is_a_target(model: Model) -> Iterator[Finding]:
     """At least one training input is no model input: the target."""
     if len(model.description.trainingInput) >= 2 and not targets(model):
-        yield Finding(_WHERE, "holds only inputs of the model", "a target as well", "add the label")
+        yield Finding(_WHERE, "holds only inputs of the model", "a target as well")
 
 
 def plain_target(model: Model) -> Iterator[Finding]:
@@ -45,7 +42,7 @@ def plain_target(model: Model) -> Iterator[Finding]:
         return
     target = _loss_target(model)
     if target not in {str(feature.name) for feature in targets(model)}:
-        yield Finding(_WHERE, f"lacks the loss target {target!r}", "it", "add a feature of that name")
+        yield Finding(_WHERE, f"lacks the loss target {target!r}", "it")
 
 
 def classifier_target(model: Model) -> Iterator[Finding]:
@@ -54,7 +51,7 @@ def classifier_target(model: Model) -> Iterator[Finding]:
         return
     wanted = {str(model.description.predictedFeatureName), _loss_target(model)}
     if not wanted & {str(feature.name) for feature in targets(model)}:
-        yield Finding(_WHERE, "lacks the label", f"one of {sorted(name for name in wanted if name)}", "add the label")
+        yield Finding(_WHERE, "lacks the label", f"one of {sorted(name for name in wanted if name)}")
 
 
 def label_type(model: Model) -> Iterator[Finding]:
@@ -65,9 +62,7 @@ def label_type(model: Model) -> Iterator[Finding]:
     given, answer = feature_named(targets(model), name), feature_named(model.description.output, name)
     if given is not None and answer is not None and not equal_types(given, answer):
         found, expected = given.type.WhichOneof("Type"), answer.type.WhichOneof("Type")
-        yield Finding(
-            f"{_WHERE} {name!r}", f"is a {found}", f"{expected}, as the output", "copy the output's description"
-        )
+        yield Finding(f"{_WHERE} {name!r}", f"is a {found}", f"{expected}, as the output")
 
 
 def targets(model: Model) -> list[FeatureDescription]:

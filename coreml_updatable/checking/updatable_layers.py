@@ -22,7 +22,7 @@ def weighted(model: Model) -> list[tuple[int, NeuralNetworkLayer]]:
 def any_updatable_layer(model: Model) -> Iterator[Finding]:
     """An updatable network has at least one updatable layer."""
     if not updatable_layers(model):
-        yield Finding("network", "has no updatable layer", "at least one", "mark a layer")
+        yield Finding("network", "has no updatable layer", "at least one")
 
 
 def updatable_layer_kinds(model: Model) -> Iterator[Finding]:
@@ -33,7 +33,6 @@ def updatable_layer_kinds(model: Model) -> Iterator[Finding]:
                 place(number, layer),
                 f"is an updatable {layer_kind(layer)}",
                 "a convolution, innerProduct or uniDirectionalLSTM",
-                "clear its flag",
             )
 
 
@@ -41,9 +40,7 @@ def weights_flagged(model: Model) -> Iterator[Finding]:
     """The weights of an updatable convolution or inner product are flagged updatable too."""
     for number, layer in weighted(model):
         if not getattr(layer, layer_kind(layer)).weights.isUpdatable:
-            yield Finding(
-                f"{place(number, layer)}: weights", "are not flagged updatable", "the flag", "set weights.isUpdatable"
-            )
+            yield Finding(f"{place(number, layer)}: weights", "are not flagged updatable", "the flag")
 
 
 def bias_flagged(model: Model) -> Iterator[Finding]:
@@ -51,9 +48,7 @@ def bias_flagged(model: Model) -> Iterator[Finding]:
     for number, layer in weighted(model):
         params = getattr(layer, layer_kind(layer))
         if params.hasBias and not params.bias.isUpdatable:
-            yield Finding(
-                f"{place(number, layer)}: bias", "is not flagged updatable", "the flag", "set bias.isUpdatable"
-            )
+            yield Finding(f"{place(number, layer)}: bias", "is not flagged updatable", "the flag")
 
 
 def weights_not_quantized(model: Model) -> Iterator[Finding]:
@@ -63,9 +58,7 @@ def weights_not_quantized(model: Model) -> Iterator[Finding]:
         for name in ("weights", "bias"):
             if getattr(params, name).HasField("quantization"):
                 where = f"{place(number, layer)}: {name}"
-                yield Finding(
-                    where, "quantized, but updatable", "32-bit floats", "mark the model again, which widens them"
-                )
+                yield Finding(where, "quantized, but updatable", "32-bit floats")
 
 
 def names_distinct(model: Model) -> Iterator[Finding]:
@@ -73,6 +66,4 @@ def names_distinct(model: Model) -> Iterator[Finding]:
     network = network_of(model)
     names = [str(layer.name) for layer in network.layers] + [str(loss.name) for loss in network.updateParams.lossLayers]
     for name in duplicates(names):
-        yield Finding(
-            "network", f"{names.count(name)} layers or losses are called {name!r}", "each name once", "rename them"
-        )
+        yield Finding("network", f"{names.count(name)} layers or losses are called {name!r}", "each name once")

@@ -46,6 +46,7 @@ def test_a_problem_is_one_sentence(rule: str, build: Callable[[], Model]) -> Non
         text = str(problem)
         assert text.startswith(f"{problem.where}: {problem.found}, expected {problem.expected}; {problem.remedy}")
         assert rule in text
+        assert (problem.thread or rule) in text
         assert "\n" not in text
 
 

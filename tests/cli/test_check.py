@@ -53,7 +53,8 @@ def test_json(files: dict[str, Path]) -> None:
     result = CliRunner().invoke(app, [str(files["good"]), str(files["wrong"]), "--json"])
     report = json.loads(result.stdout)
     assert report[str(files["good"])] == []
-    assert report[str(files["wrong"])][0]["rule"] == "N7.1"
+    (problem,) = report[str(files["wrong"])]
+    assert (problem["rule"], problem["remedy"], problem["thread"]) == ("N7.1", "mark the model", None)
 
 
 def test_a_file_that_can_not_be_read_does_not_stop_the_judging_of_the_others(files: dict[str, Path]) -> None:
