@@ -25,7 +25,7 @@ _LEARNING_RATE = {Optimizer.SGD: "0.01:0.0001..1", Optimizer.ADAM: "0.001:0.0000
 def mark(
     model: Annotated[Path, typer.Argument(help="An .mlmodel file with a classifier network.", show_default=False)],
     out: Annotated[Path | None, typer.Option("-o", "--output", help="The updatable model.", show_default=False)] = None,
-    layers: Annotated[list[str] | None, typer.Option(help="A layer to train; again for more.")] = None,
+    layers: Annotated[list[str] | None, typer.Option(help="The layers to train: a,b or again for more.")] = None,
     last: Annotated[int, typer.Option(help="How many layers before the softmax to train.")] = 1,
     optimizer: Annotated[Optimizer, typer.Option()] = Optimizer.SGD,
     learning_rate: Annotated[str | None, typer.Option(help="0.01:0.0001..1 by default (Adam: 0.001).")] = None,
@@ -37,9 +37,13 @@ def mark(
     eps: Annotated[str, typer.Option(help="Of Adam.")] = "1e-8:0..1",
     seed: Annotated[int | None, typer.Option(help="Of shuffling.", show_default=False)] = None,
     shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle")] = True,
-    labels: Annotated[str | None, typer.Option(help="a,b,...: make a plain network a classifier.")] = None,
-    label: Annotated[str | None, typer.Option(help="Name of the label's output.", show_default=False)] = None,
-    probabilities: Annotated[str | None, typer.Option(help="Name of the probabilities' output.")] = None,
+    labels: Annotated[str | None, typer.Option(help="a,b,...: of a plain network, or new ones.")] = None,
+    input_name: Annotated[str | None, typer.Option("--input", help="Name of the input.")] = None,
+    label: Annotated[str | None, typer.Option("--label-name", "--label", help="Name of the label's output.")] = None,
+    probabilities: Annotated[
+        str | None,
+        typer.Option("--probabilities-name", "--probabilities", help="Name of the probabilities' output."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
@@ -63,13 +67,25 @@ def mark(
     settings = UpdateSettings(chosen, whole("--epochs", epochs), shuffle, seed)
 
     from coreml_updatable.building.unchanged import unchanged
+    from coreml_updatable.cli import name_list
     from coreml_updatable.marking import marked
+    from coreml_updatable.spec.network import class_labels, is_network, network_of
     from coreml_updatable.spec.reading import read_model
     from coreml_updatable.spec.writing import write_model
 
     before = read_model(model)
-    given = tuple(one.strip() for one in labels.split(",")) if labels is not None else None
-    made = marked(before, settings, layers=layers, last=last, labels=given, label=label, probabilities=probabilities)
+    known = {str(layer.name) for layer in network_of(before).layers} if is_network(before) else set()
+    given = name_list.labels(labels, class_labels(before)) if labels is not None else None
+    made = marked(
+        before,
+        settings,
+        layers=name_list.names("--layers", layers, known) if layers else None,
+        last=last,
+        labels=given,
+        label=label,
+        probabilities=probabilities,
+        input=input_name,
+    )
     difference = unchanged(before, made.model)
     warnings = _judged(made.model)
     target = None if dry_run else out

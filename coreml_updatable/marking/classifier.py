@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.marking.features import rename_features
+from coreml_updatable.marking.features import check_distinct, rename_features
 from coreml_updatable.marking.tail import answer_blob
-from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
+from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count
 
@@ -29,8 +29,9 @@ def as_classifier(model: Model, labels: Labels, *, label: str | None = None, pro
         _move_network(model, made)
         _write_outputs(made, label or "label", probabilities or "labelProbability", labels)
     else:
-        made = _renamed(made, label, probabilities)
+        made = rename_answers(made, label, probabilities)
         blob = answer_blob(made)
+        _write_kinds(made, labels)
     classifier = made.neuralNetworkClassifier
     classifier.labelProbabilityLayerName = blob
     if isinstance(labels[0], str):
@@ -40,8 +41,22 @@ def as_classifier(model: Model, labels: Labels, *, label: str | None = None, pro
     return made
 
 
-def _renamed(model: Model, label: str | None, probabilities: str | None) -> Model:
+def rename_answers(model: Model, label: str | None = None, probabilities: str | None = None) -> Model:
+    """The classifier ``model`` with its label's and its probabilities' output called so; None leaves a name alone.
+
+    Raises ModelError for a model without such outputs, and for a name that is taken.
+    """
+    if not (label or probabilities):
+        return model
     description = model.description
+    if not description.predictedFeatureName:
+        raise ModelError(
+            f"features: {label or probabilities!r} can name no output, the model answers no label; give its labels too"
+        )
+    if probabilities and not description.predictedProbabilitiesName:
+        raise ModelError(
+            f"features: {probabilities!r} can name no output, the model answers no probabilities; leave it out"
+        )
     wanted = {description.predictedFeatureName: label, description.predictedProbabilitiesName: probabilities}
     return rename_features(model, {str(old): new for old, new in wanted.items() if old and new})
 
@@ -57,19 +72,28 @@ def _move_network(model: Model, made: Model) -> None:
 
 def _write_outputs(made: Model, label: str, probabilities: str, labels: Labels) -> None:
     description = made.description
+    check_distinct([*(str(feature.name) for feature in description.input), label, probabilities])
     del description.output[:]
     del description.trainingInput[:]
     made.isUpdatable = False
-    answer = description.output.add(name=label)
-    spread = description.output.add(name=probabilities)
-    if isinstance(labels[0], str):
-        answer.type.stringType.CopyFrom(FeatureTypes_pb2.StringFeatureType())
-        spread.type.dictionaryType.stringKeyType.CopyFrom(FeatureTypes_pb2.StringFeatureType())
-    else:
-        answer.type.int64Type.CopyFrom(FeatureTypes_pb2.Int64FeatureType())
-        spread.type.dictionaryType.int64KeyType.CopyFrom(FeatureTypes_pb2.Int64FeatureType())
+    description.output.add(name=label)
+    description.output.add(name=probabilities)
     description.predictedFeatureName = label
     description.predictedProbabilitiesName = probabilities
+    _write_kinds(made, labels)
+
+
+def _write_kinds(made: Model, labels: Labels) -> None:
+    """The label's and the probabilities' features are of the kind of the labels, strings or whole numbers."""
+    description, strings = made.description, isinstance(labels[0], str)
+    for feature in (*description.output, *description.trainingInput):
+        if feature.name == description.predictedFeatureName:
+            field, kind = ("stringType", "int64Type")[not strings], feature.type
+        elif feature.name == description.predictedProbabilitiesName:
+            field, kind = ("stringKeyType", "int64KeyType")[not strings], feature.type.dictionaryType
+        else:
+            continue
+        getattr(kind, field).SetInParent()
 
 
 def _check_labels(labels: Labels) -> None:

@@ -1,6 +1,6 @@
 """Renaming and describing the features of a model, its members included."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.names import rename_blobs
@@ -22,10 +22,26 @@ def rename_features(model: Model, names: Mapping[str, str]) -> Model:
             raise ModelError(
                 f"features: {old!r} can not become {new!r}, that name is {'taken' if new else 'empty'}; choose another"
             )
+    check_distinct([names.get(str(f.name), str(f.name)) for f in (*description.input, *description.output)])
     renamed = Model_pb2.Model()
     renamed.CopyFrom(model)
     _rename(renamed, {old: new for old, new in names.items() if old != new})
     return renamed
+
+
+def check_distinct(names: Sequence[str]) -> None:
+    """A ModelError when two features are called the same."""
+    for name in names:
+        if names.count(name) > 1:
+            raise ModelError(f"features: {name!r} is to name two of them, that name is taken; choose another for one")
+
+
+def rename_input(model: Model, name: str) -> Model:
+    """``model`` with its one input called ``name``; a ModelError where it has several, or the name is taken."""
+    inputs = [str(feature.name) for feature in model.description.input]
+    if len(inputs) != 1:
+        raise ModelError(f"features: the model has {len(inputs)} inputs ({', '.join(inputs)}), expected one to rename")
+    return rename_features(model, {inputs[0]: name})
 
 
 def _rename(model: Model, names: Mapping[str, str]) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.marking.classifier import Labels, as_classifier
+from coreml_updatable.marking.classifier import Labels, as_classifier, rename_answers
+from coreml_updatable.marking.features import rename_input
 from coreml_updatable.marking.names import layer_numbers, name_layers
 from coreml_updatable.marking.parameters import update_parameters
 from coreml_updatable.marking.path import MARKABLE, check_path, last_trainable, softmax_of
@@ -30,6 +31,7 @@ class Wishes(TypedDict, total=False):
     labels: Labels | None
     label: str | None
     probabilities: str | None
+    input: str | None
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,10 @@ def mark(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Mo
     """A new, updatable model: tail repaired, layers named and marked, categorical cross entropy, training inputs.
 
     ``layers`` names the layers to train (as called in ``model`` or after naming); else the ``last`` ones before the
-    softmax, 1 if not given. ``labels`` make a plain network a classifier; ``label`` and ``probabilities`` name its
-    outputs. Without labels a plain network trains against an int32 target called ``<output>_true``. Marking a marked
-    model replaces its marks and parameters: marking twice gives the same bytes as marking once. Raises ModelError with
-    the reason.
+    softmax, 1 if not given. ``labels`` make a plain network a classifier, or rename the labels of one; ``label`` and
+    ``probabilities`` name its outputs, ``input`` its one input. Without labels a plain network trains against an int32
+    target called ``<output>_true``. Marking a marked model replaces its marks and parameters: marking twice gives the
+    same bytes as marking once. Raises ModelError with the reason.
     """
     return marked(model, settings, **wishes).model
 
@@ -55,11 +57,9 @@ def mark(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Mo
 def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Marked:
     """``mark``, and what it mended."""
     labels, layers = wishes.get("labels"), wishes.get("layers")
-    label, probabilities = wishes.get("label"), wishes.get("probabilities")
     if labels is None and model.WhichOneof("Type") == "neuralNetworkRegressor":
         raise ModelError("model: is a regressor, expected a classifier for categorical cross entropy; give labels")
-    made = as_classifier(model, labels, label=label, probabilities=probabilities) if labels is not None else model
-    made, repairs = repair_tail(made)
+    made, repairs = repair_tail(_named(model, wishes))
     drop_date(made)
     before = [str(layer.name) for layer in network_of(made).layers]
     made = name_layers(made)
@@ -77,6 +77,16 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     made.isUpdatable = True
     made.specificationVersion = max(made.specificationVersion, LOWEST_SPECIFICATION_VERSION)
     return Marked(made, tuple(repairs))
+
+
+def _named(model: Model, wishes: Wishes) -> Model:
+    """With the labels and the features' names that are wished for."""
+    labels, label, probabilities = wishes.get("labels"), wishes.get("label"), wishes.get("probabilities")
+    name = wishes.get("input")
+    made = rename_input(model, name) if name is not None else model
+    if labels is None:
+        return rename_answers(made, label, probabilities)
+    return as_classifier(made, labels, label=label, probabilities=probabilities)
 
 
 def _mark_layers(network: NeuralNetwork, numbers: Sequence[int]) -> None:

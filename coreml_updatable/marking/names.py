@@ -6,6 +6,7 @@ A blob is called like the layer that writes it. Features (inputs and outputs) ke
 import re
 from collections import Counter
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.graph import layer_kind
@@ -96,7 +97,9 @@ def layer_numbers(network: NeuralNetwork, names: list[str]) -> list[int]:
     missing = [name for name in names if name not in known]
     if missing:
         listed = ", ".join(sorted(known)[:20])
-        raise ModelError(f"layers: the network has no layer {missing[0]!r}; expected names out of {listed}")
+        near = get_close_matches(missing[0], known, 1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise ModelError(f"layers: the network has no layer {missing[0]!r}; expected names out of {listed}{meant}")
     return [known[name] for name in names]
 
 
