@@ -8,6 +8,7 @@ import typer
 
 from coreml_updatable.cli.build import build
 from coreml_updatable.cli.check import check
+from coreml_updatable.cli.diff import diff
 from coreml_updatable.cli.inspect import inspect
 from coreml_updatable.cli.mark import mark
 from coreml_updatable.cli.predict import predict
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (build, mark, inspect, check, predict, update, probes):
+for command in (build, mark, inspect, check, diff, predict, update, probes):
     app.command()(command)
 
 

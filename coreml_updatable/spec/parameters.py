@@ -31,6 +31,20 @@ def parameter(name: str, message: Model) -> Parameter:
     return Parameter(name, message.defaultValue, limits, allowed)
 
 
+def describe_parameter(parameter: Parameter) -> str:
+    """In words: ``0.01, 0 to 1``, ``8, one of 1, 8, 16``, ``true``."""
+    text = _number(parameter.default)
+    if parameter.allowed is not None:
+        return f"{text}, one of {', '.join(map(str, parameter.allowed))}"
+    if parameter.range is not None:
+        return f"{text}, {_number(parameter.range[0])} to {_number(parameter.range[1])}"
+    return text
+
+
+def _number(value: float) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _parameters(network: NeuralNetwork) -> Iterator[Parameter]:
     params = network.updateParams
     kind = params.optimizer.WhichOneof("OptimizerType")
