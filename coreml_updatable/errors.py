@@ -27,3 +27,7 @@ class SourceError(UserError):
 
 class BuildError(UserError):
     """A build can not run or can not write what it made."""
+
+
+class CatalogueError(UserError):
+    """A catalogue can not be written, read or trusted."""

@@ -13,6 +13,7 @@ from coreml_updatable.cli.inspect import inspect
 from coreml_updatable.cli.mark import mark
 from coreml_updatable.cli.predict import predict
 from coreml_updatable.cli.probes import probes
+from coreml_updatable.cli.publish import publish
 from coreml_updatable.cli.update import update
 from coreml_updatable.errors import UserError
 
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (build, mark, inspect, check, diff, predict, update, probes):
+for command in (build, mark, inspect, check, diff, predict, update, probes, publish):
     app.command()(command)
 
 

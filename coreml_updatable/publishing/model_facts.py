@@ -28,7 +28,7 @@ def model_facts(file: str, kind: Literal["network", "k-NN"], model: Model) -> Mo
         outputs=_features(summary.outputs),
         training_inputs=_features(summary.training_inputs),
         parameters=tuple(_parameter(one) for one in update.parameters) if update else (),
-        summary=_learns(summary),
+        summary=learns(summary),
     )
 
 
@@ -50,8 +50,8 @@ def _parameter(parameter: Parameter) -> ParameterFact:
     return ParameterFact(parameter.name, f"{parameter.default}", allowed)
 
 
-def _learns(summary: Summary) -> str:
-    """How it learns, in a few words."""
+def learns(summary: Summary) -> str:
+    """How a model learns, in a few words."""
     neighbors = next((member.nearest_neighbors for _, member in summary.members if member.nearest_neighbors), None)
     if neighbors is not None:
         return f"{neighbors.samples} samples, {neighbors.neighbors.default} neighbours, {neighbors.weighting}"

@@ -1,0 +1,74 @@
+"""`coreml-updatable publish BUILD... --to SITE`: a catalogue that any web server can serve."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def publish(
+    builds: Annotated[
+        list[Path] | None, typer.Argument(help="Folders that builds wrote, such as build/handwritten.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="The catalogue's folder; made if it is missing.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", help="Where the catalogue will be served; else urls are relative.")
+    ] = None,
+    keep: Annotated[int | None, typer.Option("--keep", min=1, help="Keep so many versions of each model.")] = None,
+    check: Annotated[
+        Path | None, typer.Option("--check", help="Publish nothing; verify every sum and link of this catalogue.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Publish builds as immutable versions, or verify a catalogue.
+
+    Exit status 0 when it is done or all is whole, 1 when a build can not be published or a catalogue has a fault.
+    """
+    if check is not None:
+        if builds or to is not None or base_url is not None or keep is not None:
+            raise typer.BadParameter("--check SITE goes alone: it publishes nothing")
+        raise typer.Exit(_check(check, json))
+    if to is None:
+        raise typer.BadParameter("say where with --to SITE")
+    if not builds and base_url is None and keep is None:
+        raise typer.BadParameter("name one or more builds, such as build/handwritten")
+    _publish(builds or [], to, base_url, keep, json)
+
+
+def _publish(builds: list[Path], site: Path, base_url: str | None, keep: int | None, json: bool) -> None:
+    from coreml_updatable.publishing.catalogue.merging import valid_base_url
+    from coreml_updatable.publishing.catalogue.publish import publish as publish_builds
+
+    address = valid_base_url(base_url) if base_url else base_url
+    done = publish_builds(builds, site, base_url=address, keep=keep)
+    outcomes = {"published": done.new, "unchanged": done.unchanged, "removed": done.removed}
+    if json:
+        from json import dumps
+
+        told = {word: [{"name": name, "version": version} for name, version in of] for word, of in outcomes.items()}
+        typer.echo(dumps({"site": str(site), "serial": done.index.serial, **told}, indent=2))
+        return
+    for word, releases in outcomes.items():
+        for name, version in releases:
+            typer.echo(f"{name} {version}: {word}")
+    typer.echo(f"{site}: {len(done.index.models)} models, serial {done.index.serial}")
+
+
+def _check(site: Path, json: bool) -> int:
+    from dataclasses import asdict
+
+    from coreml_updatable.publishing.catalogue.check_site import check_site
+
+    checked = check_site(site)
+    if json:
+        from json import dumps
+
+        typer.echo(dumps({"site": str(site), **asdict(checked)}, indent=2, ensure_ascii=False))
+        return int(bool(checked.faults))
+    for sentence in checked.faults:
+        typer.echo(sentence)
+    for sentence in checked.notes:
+        typer.echo(f"note: {sentence}")
+    if not checked.faults:
+        typer.echo(f"{site}: {checked.files} files, {checked.bytes:,} bytes, every sum and link right")
+    return int(bool(checked.faults))

@@ -1,0 +1,159 @@
+"""index.json: everything a reader may want to know before fetching a model. These classes are its schema."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from coreml_updatable.publishing.catalogue.names import FILE, NAME, SUM, VERSION, release_folder, version_key
+
+SCHEMA: Literal[1] = 1  # raised when a field changes its meaning or goes
+
+Sum = Annotated[str, Field(pattern=SUM, description="SHA-256, hexadecimal")]
+Name = Annotated[str, Field(pattern=NAME)]
+Role = Literal["network", "k-NN", "part"]
+Layout = Literal["single", "pipeline", "split"]
+Size = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Part(BaseModel):
+    """Strict: an index with a surplus field is of another schema."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_by_name=True, serialize_by_alias=True
+    )
+
+
+class File(Part):
+    """``file``: its name inside the release. ``url``: under the base URL, or relative to index.json."""
+
+    file: Annotated[str, Field(pattern=FILE)]
+    url: str
+    bytes: Size
+    sha256: Sum
+
+
+class Feature(Part):
+    """``type`` in words, as Xcode has it, e.g. "Image (RGB 128 × 128)"."""
+
+    name: str
+    type: str
+    description: str
+
+
+class Parameter(Part):
+    """A value that an app may choose for an update, by its name in MLParameterKey; null: not bounded so."""
+
+    name: str
+    default: bool | int | float
+    range: tuple[float, float] | None
+    allowed: tuple[int, ...] | None
+
+
+class Update(Part):
+    """``layers``, ``loss`` and ``optimizer`` are empty for a nearest-neighbours classifier."""
+
+    layers: tuple[str, ...]
+    loss: str
+    optimizer: str
+    parameters: tuple[Parameter, ...]
+
+
+class Accuracy(Part):
+    """A share of pictures that were called rightly, and what it was measured on."""
+
+    value: Share
+    pictures: Annotated[int, Field(ge=1)]
+    measured_on: str
+
+
+class ModelFile(File):
+    """One .mlmodel of a release. ``labels``: in the order of the network's outputs; null where the file lists none."""
+
+    role: Role
+    layout: Layout
+    twin: str | None  # the file that learns in the other way, with the same features
+    kind: str
+    specification_version: Annotated[int, Field(ge=1)]
+    least_ios: str
+    inputs: tuple[Feature, ...]
+    outputs: tuple[Feature, ...]
+    training_inputs: tuple[Feature, ...]
+    labels: tuple[str | int, ...] | None
+    update: Update | None
+    learns: str
+    accuracies: tuple[Accuracy, ...]
+
+
+class Release(Part):
+    """One version of a model: files that never change again."""
+
+    version: Annotated[str, Field(pattern=VERSION)]
+    description: str
+    author: str
+    licence: str
+    labels: tuple[str, ...]
+    data: str  # what the base learnt from, in a sentence
+    models: Annotated[tuple[ModelFile, ...], Field(min_length=1)]
+    files: tuple[File, ...]  # the others: report, golden vectors
+
+    def every_file(self) -> tuple[File, ...]:
+        return (*self.models, *self.files)
+
+
+class Entry(Part):
+    """All versions of a model, the newest first."""
+
+    name: Name
+    latest: Annotated[str, Field(pattern=VERSION)]
+    page: str
+    versions: Annotated[tuple[Release, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def newest_first(self) -> Self:
+        keys = [version_key(release.version) for release in self.versions]
+        if keys != sorted(set(keys), reverse=True) or self.latest != self.versions[0].version:
+            raise ValueError("expected each version once, the newest first, and latest to name it")
+        return self
+
+
+class Index(Part):
+    """``serial`` grows with every change, so that a client can refuse an older index than it has seen."""
+
+    format: Annotated[Literal[1], Field(alias="schema")] = SCHEMA
+    serial: Annotated[int, Field(ge=0)] = 0
+    base_url: str = ""  # what every url begins with; empty: they are relative to index.json
+    models: tuple[Entry, ...] = ()
+
+    @model_validator(mode="after")
+    def one_of_a_name(self) -> Self:
+        names = [entry.name.casefold() for entry in self.models]
+        if names != sorted(set(names)):
+            raise ValueError("expected each name once, in order")
+        return self
+
+    def entry(self, name: str) -> Entry | None:
+        return next((entry for entry in self.models if entry.name.casefold() == name.casefold()), None)
+
+
+class Latest(Part):
+    """latest.json: small enough to be asked for often. Name -> newest version."""
+
+    format: Annotated[Literal[1], Field(alias="schema")] = SCHEMA
+    serial: Annotated[int, Field(ge=0)]
+    models: dict[Name, Annotated[str, Field(pattern=VERSION)]]
+
+
+def latest_of(index: Index) -> Latest:
+    return Latest(serial=index.serial, models={entry.name: entry.latest for entry in index.models})
+
+
+def path_of(entry: str, release: str, file: File) -> str:
+    """Where a file of a release lies, relative to the catalogue; the name is one that ``FILE`` allows."""
+    return str(release_folder(entry, release) / file.file)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of index.json."""
+    schema = Index.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "A catalogue of models"}

@@ -1,0 +1,87 @@
+"""An index with releases added or old ones left out: values in, values out."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from coreml_updatable.errors import CatalogueError
+from coreml_updatable.publishing.catalogue.index import Entry, File, Index, Release, path_of
+from coreml_updatable.publishing.catalogue.names import MODELS, version_key
+from coreml_updatable.publishing.catalogue.release import same_models
+
+
+def is_new(index: Index, name: str, release: Release) -> bool:
+    """Whether ``release`` is still to be published; a CatalogueError if its version or name belongs to other bytes."""
+    entry = index.entry(name)
+    if entry is None:
+        return True
+    if entry.name != name:
+        raise CatalogueError(f"{name}: the catalogue has a model {entry.name}, told apart by case only; rename one")
+    for old in entry.versions:
+        if version_key(old.version) == version_key(release.version):
+            if old.version == release.version and same_models(old, release):
+                return False
+            raise CatalogueError(
+                f"{name} {release.version}: is published as {old.version} with other bytes, and a version never "
+                "changes; raise metadata.version in the recipe and build again"
+            )
+    return True
+
+
+def added(index: Index, name: str, release: Release) -> Index:
+    """``index`` with ``release``; the newest version of a model is the highest, not the last that was published."""
+    entry = index.entry(name)
+    versions = sorted((*(entry.versions if entry else ()), release), key=_key, reverse=True)
+    return _with(index, _entry(name, versions))
+
+
+def pruned(index: Index, keep: int) -> Index:
+    """``index`` with the newest ``keep`` versions of each model."""
+    for entry in index.models:
+        index = _with(index, _entry(entry.name, entry.versions[:keep]))
+    return index
+
+
+def with_urls(index: Index, base_url: str) -> Index:
+    """``index`` with every url under ``base_url``."""
+    models = tuple(
+        entry.model_copy(update={"versions": tuple(_addressed(entry.name, one, base_url) for one in entry.versions)})
+        for entry in index.models
+    )
+    return index.model_copy(update={"base_url": base_url, "models": models})
+
+
+def valid_base_url(text: str) -> str:
+    """``text`` ending in a slash; a CatalogueError if it is no address that paths can be put behind."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.fragment
+        good = good and parts.port is not False and parts.username is None
+    except ValueError:
+        good = False
+    if not good or not text.isascii() or not text.isprintable() or " " in text:
+        raise CatalogueError(f"--base-url {text!r:.200}: expected an address such as https://example.org/models/")
+    return text if text.endswith("/") else f"{text}/"
+
+
+def _addressed(name: str, release: Release, base_url: str) -> Release:
+    def addressed(files: Sequence[File]) -> tuple[File, ...]:
+        return tuple(
+            file.model_copy(update={"url": f"{base_url}{path_of(name, release.version, file)}"}) for file in files
+        )
+
+    return release.model_copy(update={"models": addressed(release.models), "files": addressed(release.files)})
+
+
+def _entry(name: str, versions: Sequence[Release]) -> Entry:
+    page = f"{MODELS}/{name}/index.html"
+    return Entry(name=name, latest=versions[0].version, page=page, versions=tuple(versions))
+
+
+def _with(index: Index, entry: Entry) -> Index:
+    others = [one for one in index.models if one.name != entry.name]
+    models = sorted([*others, entry], key=lambda one: one.name.casefold())
+    return index.model_copy(update={"models": tuple(models)})
+
+
+def _key(release: Release) -> tuple[int, ...]:
+    return version_key(release.version)

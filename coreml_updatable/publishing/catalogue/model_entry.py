@@ -1,0 +1,92 @@
+"""What the index says of one .mlmodel, read off the model itself."""
+
+import hashlib
+from collections.abc import Sequence
+
+from coreml_updatable.errors import CatalogueError
+from coreml_updatable.personalizing.results import Outcome
+from coreml_updatable.personalizing.wording import counted
+from coreml_updatable.publishing.catalogue import index
+from coreml_updatable.publishing.catalogue.build_report import BuildReport
+from coreml_updatable.publishing.model_facts import learns
+from coreml_updatable.spec import summary as spec
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import is_pipeline
+
+
+def model_entry(file: str, content: bytes, model: Model, report: BuildReport) -> index.ModelFile:
+    """The entry of ``file``, which holds ``content``, of the build that ``report`` is of; its url is left open."""
+    summary = spec.summarize(model)
+    role: index.Role = next((one.kind for one in report.models if one.file == file), "part")
+    return index.ModelFile(
+        file=file,
+        url="",
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        role=role,
+        layout=_layout(model, report),
+        twin=next((one.file for one in report.models if one.file != file), None) if role != "part" else None,
+        kind=summary.kind,
+        specification_version=summary.specification_version,
+        least_ios=_least_ios(file, summary),
+        inputs=_features(summary.inputs),
+        outputs=_features(summary.outputs),
+        training_inputs=_features(summary.training_inputs),
+        labels=summary.labels or None,
+        update=_update(summary),
+        learns=learns(summary),
+        accuracies=_accuracies(role, report),
+    )
+
+
+def _layout(model: Model, report: BuildReport) -> index.Layout:
+    """A part of a split model takes another input than the build's, or learns nothing itself."""
+    takes = {str(feature.name) for feature in model.description.input}
+    if not model.isUpdatable or report.input.name not in takes:
+        return "split"
+    return "pipeline" if is_pipeline(model) else "single"
+
+
+def _least_ios(file: str, summary: spec.Summary) -> str:
+    system = spec.AVAILABILITY.get(summary.specification_version)
+    if system is None:
+        raise CatalogueError(
+            f"{file}: specification version {summary.specification_version}, expected one of "
+            f"{min(spec.AVAILABILITY)} to {max(spec.AVAILABILITY)}; export it for a system that is known"
+        )
+    return system
+
+
+def _features(features: Sequence[spec.Feature]) -> tuple[index.Feature, ...]:
+    return tuple(index.Feature(name=one.name, type=one.type, description=one.description) for one in features)
+
+
+def _update(summary: spec.Summary) -> index.Update | None:
+    update = summary.update
+    if update is None:
+        return None
+    parameters = tuple(
+        index.Parameter(name=one.name, default=one.default, range=one.range, allowed=one.allowed)
+        for one in update.parameters
+    )
+    return index.Update(layers=update.layers, loss=update.loss, optimizer=update.optimizer, parameters=parameters)
+
+
+def _accuracies(role: index.Role, report: BuildReport) -> tuple[index.Accuracy, ...]:
+    comparison = report.compared()
+    if comparison is None or role == "part":
+        return ()
+    outcome: Outcome = comparison.network if role == "network" else comparison.knn
+    before, after = outcome.summary.at_once[0], outcome.summary.at_once[-1]
+    orders = f"after {counted(after.photos, 'photo')} at once (mean of {counted(len(comparison.seeds), 'order')})"
+    owners = f"other pictures of {comparison.kind}, which the owner calls “{comparison.label}”"
+    own = "test pictures of the base's own kinds"
+    measured = (
+        (before.test_accuracy.mean, comparison.test_pictures, f"{own}, before any update"),
+        (after.test_accuracy.mean, comparison.test_pictures, f"{own}, {orders}"),
+        (before.held_out_accuracy.mean, comparison.held_out_pictures, f"{owners}, before any update"),
+        (after.held_out_accuracy.mean, comparison.held_out_pictures, f"{owners}, {orders}"),
+    )
+    return tuple(
+        index.Accuracy(value=min(value, 1.0), pictures=pictures, measured_on=on) for value, pictures, on in measured
+    )

@@ -1,0 +1,106 @@
+"""Publishing: releases are copied aside and put in place whole, then the index, and latest.json last.
+
+A reader, and whoever finds the catalogue of a killed publisher, sees nothing named before it is there: every state is
+the old catalogue or the new one, at most with files that no index names yet.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from coreml_updatable.errors import CatalogueError
+from coreml_updatable.files import write_atomically
+from coreml_updatable.publishing.catalogue.alone import publishing_alone
+from coreml_updatable.publishing.catalogue.index import Index, Release, latest_of
+from coreml_updatable.publishing.catalogue.merging import added, is_new, pruned, with_urls
+from coreml_updatable.publishing.catalogue.names import release_folder
+from coreml_updatable.publishing.catalogue.places import put_in_place, remove, remove_dropped, remove_unnamed
+from coreml_updatable.publishing.catalogue.release import read_release
+from coreml_updatable.publishing.catalogue.site_files import (
+    INDEX,
+    INDEX_SCHEMA,
+    LATEST,
+    read_index,
+    schema_bytes,
+    to_bytes,
+)
+
+STAGING = ".staging"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a run did: (name, version) of the releases that are new, that were there already, and that were pruned."""
+
+    new: tuple[tuple[str, str], ...]
+    unchanged: tuple[tuple[str, str], ...]
+    removed: tuple[tuple[str, str], ...]
+    index: Index
+
+
+def publish(builds: Sequence[Path], site: Path, *, base_url: str | None = None, keep: int | None = None) -> Published:
+    """Publish the builds into ``site``; on any error the catalogue stays as it was.
+
+    ``base_url``: what urls begin with; None leaves it as it is. ``keep``: how many versions of each model stay.
+    """
+    with publishing_alone(site):
+        old = read_index(site) or Index()
+        staging = site / STAGING
+        remove(staging)
+        remove_unnamed(site, old)
+        try:
+            staged, unchanged = _staged(builds, old, staging)
+            for name, version in staged:
+                put_in_place(staging / name / version, site, release_folder(name, version))
+        finally:
+            remove(staging)
+        grown = old
+        for (name, _), release in staged.items():
+            grown = added(grown, name, release)
+        grown = with_urls(grown, old.base_url if base_url is None else base_url)
+        grown = _write(site, old, grown)
+        kept = _write(site, grown, pruned(grown, keep)) if keep is not None else grown
+        return Published(tuple(staged), unchanged, remove_dropped(site, grown, kept), kept)
+
+
+def _staged(
+    builds: Sequence[Path], old: Index, staging: Path
+) -> tuple[dict[tuple[str, str], Release], tuple[tuple[str, str], ...]]:
+    """The releases that are new, copied into ``staging``, and which ones were published before."""
+    came_from: dict[str, Path] = {}
+    new: dict[tuple[str, str], Release] = {}
+    unchanged = []
+    for number, build in enumerate(builds):
+        arrived = staging / f"{number}"
+        name, release = read_release(build, arrived)
+        if name.casefold() in came_from:
+            raise CatalogueError(
+                f"{build}: its model is called {name}, as that of {came_from[name.casefold()]} is; rename one"
+            )
+        came_from[name.casefold()] = build
+        if is_new(old, name, release):
+            put_in_place(arrived, staging, PurePosixPath(name, release.version))
+            new[name, release.version] = release
+        else:
+            remove(arrived)
+            unchanged.append((name, release.version))
+    return new, tuple(unchanged)
+
+
+def _write(site: Path, old: Index, new: Index) -> Index:
+    """Write what changed, latest.json last."""
+    if new != old:
+        new = new.model_copy(update={"serial": old.serial + 1})
+    contents: Mapping[str, bytes] = {
+        INDEX_SCHEMA: schema_bytes(),
+        INDEX: to_bytes(new),
+        LATEST: to_bytes(latest_of(new)),
+    }
+    for name, content in contents.items():
+        _write_if_other(site / name, content)
+    return new
+
+
+def _write_if_other(path: Path, content: bytes) -> None:
+    if not path.is_file() or path.is_symlink() or path.read_bytes() != content:
+        write_atomically(path, content)

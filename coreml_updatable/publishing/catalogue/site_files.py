@@ -1,0 +1,61 @@
+"""The files at the top of a catalogue: reading them with distrust, and their bytes."""
+
+import json
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from coreml_updatable.errors import CatalogueError
+from coreml_updatable.publishing.catalogue.index import SCHEMA, Index, Latest, json_schema
+
+INDEX, INDEX_SCHEMA, LATEST = "index.json", "index.schema.json", "latest.json"
+MAXIMUM_BYTES = 100_000_000  # of an index; one of ten thousand models is smaller
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+def read_index(site: Path) -> Index | None:
+    """The catalogue's index; None where there is none yet."""
+    path = site / INDEX
+    return _read(path, Index) if path.exists() or path.is_symlink() else None
+
+
+def read_latest(site: Path) -> Latest:
+    return _read(site / LATEST, Latest)
+
+
+def parse(content: bytes, where: str, kind: type[Kind]) -> Kind:
+    """A ``kind`` out of JSON; a CatalogueError for another schema or a wrong field."""
+    try:
+        value = json.loads(content)
+        found = value.get("schema")
+    except (ValueError, AttributeError, RecursionError):
+        raise CatalogueError(f"{where}: is not JSON of a catalogue; restore it from a copy") from None
+    if found != SCHEMA or isinstance(found, bool):
+        newer = isinstance(found, int) and found > SCHEMA
+        remedy = "use a newer coreml_updatable" if newer else "restore it from a copy"
+        raise CatalogueError(f"{where}: is of schema {found!r:.40}, expected {SCHEMA}; {remedy}")
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "as a whole"
+        raise CatalogueError(f"{where}: {place}: {first['msg']}; restore it from a copy") from None
+
+
+def to_bytes(value: BaseModel) -> bytes:
+    """Indented JSON, UTF-8, ending in a newline."""
+    return (json.dumps(value.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def schema_bytes() -> bytes:
+    return (json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _read(path: Path, kind: type[Kind]) -> Kind:
+    if path.is_symlink() or not path.is_file():
+        raise CatalogueError(f"{path}: is no regular file, expected JSON of a catalogue; restore it from a copy")
+    if path.stat().st_size > MAXIMUM_BYTES:
+        raise CatalogueError(f"{path}: is larger than {MAXIMUM_BYTES} bytes; restore it from a copy")
+    return parse(path.read_bytes(), str(path), kind)

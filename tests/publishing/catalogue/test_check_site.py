@@ -1,0 +1,78 @@
+"""A catalogue that was damaged: each damage is one sentence."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from coreml_updatable.errors import CatalogueError
+from coreml_updatable.publishing.catalogue.check_site import check_site
+from coreml_updatable.publishing.catalogue.publish import publish
+
+
+@pytest.fixture
+def published(make_build: Callable[..., Path], site: Path) -> Path:
+    publish([make_build("Luncher")], site)
+    return site
+
+
+def changed(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def flip(site: Path) -> None:
+    path = site / "models/Luncher/1.0/Luncher.mlmodel"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def private_key(site: Path) -> None:
+    (site / "models/key.pem").write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n")
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (flip, "Luncher.mlmodel: is not what the index says (another SHA-256)"),
+        (lambda site: (site / "models/Luncher/1.0/report.html").unlink(), "report.html: is missing, expected a file"),
+        (lambda site: changed(site / "latest.json", '"1.0"', '"7.0"'), "latest.json: names Luncher 7.0, which the"),
+        (lambda site: (site / "latest.json").unlink(), "latest.json: is no regular file, expected JSON"),
+        (
+            lambda site: changed(site / "index.json", '"url": "models', '"url": "http://x'),
+            "the url of Luncher.mlmodel is",
+        ),
+        (lambda site: changed(site / "index.schema.json", "name", "nome"), "is not the schema of this index"),
+        (
+            lambda site: (site / "a.html").write_text('<a href="../x">'),
+            "a.html: links to '../x', where there is",
+        ),
+        (lambda site: (site / "a.html").write_text('<a href="#x">'), "a.html: links to '#x', where there is"),
+        (private_key, "key.pem: holds a private key; remove it"),
+    ],
+)
+def test_a_damage_is_found(published: Path, damage: Callable[[Path], object], sentence: str) -> None:
+    assert check_site(published).faults == ()
+    damage(published)
+    assert any(sentence in fault for fault in check_site(published).faults), check_site(published).faults
+
+
+def test_good_links_are_no_fault(published: Path) -> None:
+    (published / "a.html").write_text(
+        '<p id="top"><a href="#top">1</a><a href="index.json?x#y">2</a><a href="https://example.org/">3</a>'
+    )
+    assert check_site(published).faults == ()
+
+
+def test_what_no_index_names_is_noted(published: Path) -> None:
+    (published / "models/Luncher/9.0").mkdir()
+    checked = check_site(published)
+    assert checked.faults == ()
+    assert "9.0: is named by no index; the next publish removes it" in checked.notes[0]
+
+
+def test_no_catalogue(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"has no index\.json, expected a catalogue; name the folder"):
+        check_site(tmp_path)
