@@ -9,7 +9,7 @@ from coreml_updatable.checking.pipeline import member_place
 from coreml_updatable.checking.problem import Problem, Rule
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.network import is_network, is_pipeline, pipeline_of
+from coreml_updatable.spec.network import NO_PROGRAMS, is_network, is_pipeline, pipeline_of
 from coreml_updatable.spec.reading import read_model
 
 _DEEPEST = 16  # pipelines in pipelines; protobuf itself refuses to read much deeper
@@ -18,10 +18,14 @@ _DEEPEST = 16  # pipelines in pipelines; protobuf itself refuses to read much de
 def check(path_or_model: str | PathLike[str] | Model) -> list[Problem]:
     """Every broken rule of an .mlmodel file or ``Model`` message; empty when it is fit for a device.
 
-    Raises ModelError for a file that is no Core ML model, and for pipelines nested more than 16 deep.
+    Raises ModelError for a file that is no Core ML model, for an ML program (its operations are not judged here), and
+    for pipelines nested more than 16 deep.
     """
     if isinstance(path_or_model, str | PathLike):
-        return check(read_model(Path(path_or_model)))
+        model = read_model(Path(path_or_model))
+        if model.WhichOneof("Type") == "mlProgram" and not model.isUpdatable:
+            raise ModelError(f"{path_or_model}: {NO_PROGRAMS}")
+        return check(model)
     return list(_problems(path_or_model, "", 0))
 
 

@@ -20,7 +20,7 @@ _SHOWN = 40  # of each kind of change; --json has them all
 
 
 def diff(
-    before: Annotated[Path, typer.Argument(metavar="A", help="An .mlmodel file.", show_default=False)],
+    before: Annotated[Path, typer.Argument(metavar="A", help="An .mlmodel or .mlpackage.", show_default=False)],
     after: Annotated[Path, typer.Argument(metavar="B", help="Another one.", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print every change as JSON.")] = False,
 ) -> None:

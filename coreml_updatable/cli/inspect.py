@@ -17,7 +17,7 @@ _SHOWN_LABELS = 20
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(help="An .mlmodel file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="An .mlmodel or .mlpackage.", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show a model as Xcode does: General, Predictions, Update, Parameters, and its layers."""

@@ -21,7 +21,7 @@ Named = tuple[str, dict[str, Any]]
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="An .mlmodel file.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="An .mlmodel or .mlpackage.", show_default=False)],
     inputs: Annotated[
         list[Path], typer.Argument(help="Pictures, folders of pictures, .npy, .json, .csv.", show_default=False)
     ],

@@ -21,7 +21,7 @@ FLAGS = {
 
 
 def update(
-    model: Annotated[Path, typer.Argument(help="An updatable .mlmodel file.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="An updatable .mlmodel or .mlpackage.", show_default=False)],
     data: Annotated[Path, typer.Argument(help="A folder of class folders, or .json or .csv rows.", show_default=False)],
     out: Annotated[Path | None, typer.Option("-o", "--output", help="The new model.", show_default=False)] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace MODEL by the new model.")] = False,
@@ -66,8 +66,14 @@ def update(
 def _target(model: Path, out: Path | None, *, in_place: bool) -> Path:
     if (out is None) == (not in_place):
         raise typer.BadParameter("name the new model with -o NEW, or replace MODEL with --in-place")
+    if out is None and model.is_dir():
+        raise typer.BadParameter(
+            f"--in-place: {model} is a package, which is read, not written; name the new model: -o NEW.mlmodel"
+        )
     if out is None:
         return model
+    if out.suffix == ".mlpackage":
+        raise typer.BadParameter(f"-o {out}: packages are read, not written; name an .mlmodel file")
     if out.resolve() == model.resolve():
         raise typer.BadParameter(f"-o {out} is MODEL itself; name another file, or say --in-place")
     if out.is_dir():

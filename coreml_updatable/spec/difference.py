@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
+from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.feature_changes import description_changes, label_changes
 from coreml_updatable.spec.field_changes import Change, field_changes
 from coreml_updatable.spec.layer_changes import LayerChanges, layer_changes
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.network import class_labels, is_network, is_pipeline, network_of, pipeline_of
+from coreml_updatable.spec.network import class_labels, holds_program, is_network, is_pipeline, network_of, pipeline_of
 from coreml_updatable.spec.parameters import Parameter, describe_parameter, network_parameters, parameter
 from coreml_updatable.spec.sample_changes import SampleChanges, sample_changes
 
@@ -57,7 +58,14 @@ Members: TypeAlias = tuple[tuple[str, Difference], ...]
 
 
 def difference(before: Model, after: Model) -> Difference:
-    """Compare two models of any kind. Features, layers and members are matched by name, weights by value."""
+    """Compare two models. Features, layers and members are matched by name, weights by value.
+
+    ModelError where both hold ML programs: their weights lie in files of their own, which are not read.
+    """
+    if holds_program(before) and holds_program(after):
+        raise ModelError(
+            "diff: both models hold ML programs, expected networks; convert with convert_to='neuralnetwork'"
+        )
     if before.SerializeToString(deterministic=True) == after.SerializeToString(deterministic=True):
         return Difference()
     kind, kind_after = str(before.WhichOneof("Type") or ""), str(after.WhichOneof("Type") or "")

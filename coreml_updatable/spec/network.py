@@ -5,6 +5,7 @@ from coreml_updatable.spec.messages import Model, NeuralNetwork, Pipeline
 
 NETWORK_KINDS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
 PIPELINE_KINDS = ("pipeline", "pipelineClassifier", "pipelineRegressor")
+NO_PROGRAMS = "is an ML program, which no device can update; convert with convert_to='neuralnetwork'"
 
 
 def is_network(model: Model) -> bool:
@@ -15,9 +16,18 @@ def is_pipeline(model: Model) -> bool:
     return model.WhichOneof("Type") in PIPELINE_KINDS
 
 
+def holds_program(model: Model) -> bool:
+    """Whether the model, or a member of its pipeline, is an ML program."""
+    if is_pipeline(model):
+        return any(holds_program(member) for member in pipeline_of(model).models)
+    return bool(model.WhichOneof("Type") == "mlProgram")
+
+
 def network_of(model: Model) -> NeuralNetwork:
     """The NeuralNetwork, NeuralNetworkClassifier or NeuralNetworkRegressor message of ``model``."""
     kind = model.WhichOneof("Type")
+    if kind == "mlProgram":
+        raise ModelError(f"model: {NO_PROGRAMS}")
     if kind not in NETWORK_KINDS:
         raise ModelError(f"model: is a {kind}, expected a neural network; convert with convert_to='neuralnetwork'")
     return getattr(model, kind)

@@ -5,23 +5,17 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.spec.bounded import read_bounded
 from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.package import model_file
 
 MAXIMUM_BYTES = 2**31 - 1  # the wire format of protobuf can not hold more
 
 
 def read_model(path: Path) -> Model:
-    """The ``Model`` message in an .mlmodel file."""
-    try:
-        size = path.stat().st_size
-        if path.is_dir():
-            raise ModelError(f"{path}: is a folder, expected an .mlmodel file; name the file inside it")
-        if size > MAXIMUM_BYTES:
-            raise ModelError(f"{path}: {size} bytes, an .mlmodel holds at most {MAXIMUM_BYTES}; use another file")
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: can not be read ({error.strerror}); check the path and its permissions") from error
-    return parse_model(content, str(path))
+    """The ``Model`` message in an .mlmodel file or an .mlpackage folder."""
+    file = model_file(path) if path.is_dir() else path
+    return parse_model(read_bounded(file, MAXIMUM_BYTES, "an .mlmodel"), str(path))
 
 
 def parse_model(content: bytes, where: str) -> Model:

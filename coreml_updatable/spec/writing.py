@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from coreml_updatable.errors import ModelError
 from coreml_updatable.files import write_atomically
 from coreml_updatable.spec.messages import Model
 
@@ -13,4 +14,7 @@ def model_bytes(model: Model) -> bytes:
 
 
 def write_model(model: Model, path: Path) -> None:
+    """Write an .mlmodel file; ModelError for the name of a package, which no file may bear."""
+    if path.suffix == ".mlpackage":
+        raise ModelError(f"{path}: packages are read, not written; name an .mlmodel file, which Xcode takes as well")
     write_atomically(path, model_bytes(model))
