@@ -59,7 +59,11 @@ class Batched:
             shape.fast = optimized(self._function(names), inputs)
         started = time.perf_counter()
         try:
-            made = shape.fast(*inputs) if shape.fast else self._function(names)(*map(_channels_last, inputs))
+            made = (
+                shape.fast(*inputs)
+                if shape.fast
+                else self._function(names, in_place=True)(*map(_channels_last, inputs))
+            )
         except work.EndlessError:
             raise
         except (ModelError, RuntimeError):
@@ -80,9 +84,11 @@ class Batched:
         cost = 0.3 + 0.01 * (len(self.program.steps) + shape.looped)  # seconds that optimizing takes, about
         return shape.seconds * (1 + coming / shape.rows) > cost
 
-    def _function(self, names: list[str]) -> Function:
+    def _function(self, names: list[str], *, in_place: bool = False) -> Function:
+        in_place = in_place and not torch.is_grad_enabled()
+
         def one(*inputs: Tensor) -> tuple[Tensor, ...]:
-            made = self.program(dict(zip(names, inputs, strict=True)))
+            made = self.program(dict(zip(names, inputs, strict=True)), in_place=in_place)
             if len(made) < len(self.program.outputs):
                 raise ModelError("model: a branch leaves blobs out, so rows have to run one by one")
             return tuple(made[name] for name in self.program.outputs)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float32]
 BLOCK = 2**24  # values at a time: 64 MB
 TILE = 4096  # samples whose distances stay in the processor's cache
-DEPTH = 16  # samples in a group, of which only the least distance is kept
+MANY = 100_000  # samples, from which on groups are deep
 FLOATS = np.finfo(np.float32)
 
 
@@ -38,26 +38,32 @@ def nearest(
     """
     norms = squared_norms(samples) if norms is None else norms
     largest = float(norms.max())
-    height = max(1, min(BLOCK // TILE, BLOCK * DEPTH // len(samples)))
+    depth = _depth(len(samples))
+    height = max(1, min(BLOCK // TILE, BLOCK * depth // len(samples)))
     for start in range(0, len(queries), height):
         block = queries[start : start + height]
-        least = _least(samples, block, norms) if count < len(samples) else None
-        for at, query in enumerate(block):
-            slack = _slack(query, largest)
+        least = _least(samples, block, norms, depth) if count < len(samples) else None
+        for at, (query, slack) in enumerate(zip(block, _slacks(block, largest), strict=True)):
             if least is None or not np.isfinite(slack):
                 candidates = np.arange(len(samples))
             else:
-                candidates = _members(_within(least[:, at].ravel(), count, slack), len(samples))
+                candidates = _members(_within(least[:, at].ravel(), count, slack), len(samples), depth)
                 candidates = candidates[_within(_rough(samples, query, norms, candidates), count, slack)]
             yield _exact(samples, query, candidates, count, tied)
 
 
-def _least(samples: Floats, queries: Floats, norms: Floats) -> Floats:
+def _depth(count: int) -> int:
+    """Samples in a group, of which only the least distance is kept: more spare the search among the groups, fewer
+    the second look at the samples of a group."""
+    return 16 if count >= MANY else 4
+
+
+def _least(samples: Floats, queries: Floats, norms: Floats, depth: int) -> Floats:
     """The least rough distance in each group, [tiles, queries, groups of a tile]; samples are dealt out to the groups
     of their tile in turn."""
-    width = min(TILE, -(-len(samples) // DEPTH) * DEPTH)
+    width = min(TILE, -(-len(samples) // depth) * depth)
     tiles = -(-len(samples) // width)
-    least = np.empty((tiles, len(queries), width // DEPTH), np.float32)
+    least = np.empty((tiles, len(queries), width // depth), np.float32)
     rough = np.empty((len(queries), width), np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # queries for which this overflows do not use it
         doubled = queries * np.float32(-2)
@@ -70,15 +76,15 @@ def _least(samples: Floats, queries: Floats, norms: Floats) -> Floats:
                 rough[:, :size] = doubled @ samples[part].T
                 rough[:, size:] = np.inf
             rough[:, :size] += norms[part]
-            rough.reshape(len(queries), DEPTH, -1).min(1, out=least[tile])
+            rough.reshape(len(queries), depth, -1).min(1, out=least[tile])
     return least
 
 
-def _members(groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def _members(groups: NDArray[np.int64], count: int, depth: int) -> NDArray[np.int64]:
     """The samples, of ``count`` in all, in these groups."""
-    across = min(TILE, -(-count // DEPTH) * DEPTH) // DEPTH
+    across = min(TILE, -(-count // depth) * depth) // depth
     tiles, columns = np.divmod(groups, across)
-    members: NDArray[np.int64] = (tiles * (across * DEPTH) + columns)[:, None] + np.arange(0, across * DEPTH, across)
+    members: NDArray[np.int64] = (tiles * (across * depth) + columns)[:, None] + np.arange(0, across * depth, across)
     inside: NDArray[np.int64] = members[members < count]
     return inside
 
@@ -91,13 +97,15 @@ def _rough(samples: Floats, query: Floats, norms: Floats, candidates: NDArray[np
     return rough
 
 
-def _slack(query: Floats, largest: float) -> float:
-    """Twice the most that rounding can have moved a rough distance (Higham, Accuracy and Stability, section 3.1);
-    infinite where single precision could overflow."""
-    reach = float(np.sqrt(largest) + np.linalg.norm(query.astype(np.float64)))
-    if not reach * reach < float(FLOATS.max) / 4:
-        return np.inf
-    return 2 * (len(query) + 8) * float(FLOATS.eps) * reach * reach
+def _slacks(queries: Floats, largest: float) -> list[float]:
+    """For each query, twice the most that rounding can have moved a rough distance (Higham, Accuracy and Stability,
+    section 3.1); infinite where single precision could overflow."""
+    wide = queries.astype(np.float64)
+    reach = np.sqrt(largest) + np.sqrt(np.einsum("ij,ij->i", wide, wide))
+    with np.errstate(over="ignore"):
+        squares = reach * reach
+    slacks = np.where(squares < float(FLOATS.max) / 4, 2 * (queries.shape[1] + 8) * float(FLOATS.eps) * squares, np.inf)
+    return [float(slack) for slack in slacks]
 
 
 def _within(distances: Floats, count: int, slack: float) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """A sequence of built layers that reads blobs and writes blobs, for one row."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -48,18 +49,21 @@ class Program:
         self.steps = tuple(steps)
         self.outputs = tuple(outputs)
         self._dropped = _last_uses(self.steps, self.outputs)
+        self._spare = _spare(self.steps, self.outputs)
 
-    def __call__(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def __call__(self, inputs: Mapping[str, Tensor], *, in_place: bool = False) -> dict[str, Tensor]:
+        """``in_place``: an activation may write into the memory of a blob that nothing else reads. Without gradients
+        only; a recorded graph fuses the two anyway."""
         blobs = dict(inputs)
         work.start()
-        for step, dropped in zip(self.steps, self._dropped, strict=True):
-            run_step(step, blobs)
+        for step, dropped, spare in zip(self.steps, self._dropped, self._spare, strict=True):
+            run_step(step, blobs, in_place=in_place and spare)
             for blob in dropped:
                 blobs.pop(blob, None)
         return {blob: blobs[blob] for blob in self.outputs if blob in blobs}
 
 
-def run_step(step: Step, blobs: dict[str, Tensor]) -> None:
+def run_step(step: Step, blobs: dict[str, Tensor], *, in_place: bool = False) -> None:
     """Run one layer; what torch refuses becomes one sentence that names the layer and the shapes."""
     layer = step.layer
     for blob in layer.input:
@@ -72,7 +76,8 @@ def run_step(step: Step, blobs: dict[str, Tensor]) -> None:
         if getattr(step.module, "scoped", False):
             step.module(blobs)
             return
-        made = step.module(*(blobs[blob] for blob in layer.input))
+        function = getattr(step.module, "in_place", None) if in_place else None
+        made = (function or step.module)(*(blobs[blob] for blob in layer.input))
     except (RuntimeError, IndexError, ValueError, TypeError) as error:
         shapes = ", ".join(f"'{blob}' {list(blobs[blob].shape)}" for blob in layer.input)
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
@@ -110,3 +115,16 @@ def _last_uses(steps: Sequence[Step], outputs: Sequence[str]) -> list[set[str]]:
         dropped.append(set(here - needed))
         needed |= here
     return dropped[::-1]
+
+
+def _spare(steps: Sequence[Step], outputs: Sequence[str]) -> list[bool]:
+    """For each step, whether its input lies in memory of its own (``fresh``) and nobody else reads it."""
+    readers = Counter(blob for step in steps for blob in step.reads)
+    fresh: set[str] = set()
+    found = []
+    for step in steps:
+        found.append(len(step.reads) == 1 and all(readers[blob] == 1 and blob in fresh for blob in step.reads))
+        fresh -= step.writes
+        if getattr(step.module, "fresh", False):
+            fresh |= step.writes - set(outputs)
+    return found

@@ -30,10 +30,10 @@ def vote(
 ) -> tuple[int, dict[int, float]]:
     """The winner and each label's probability. ``labels``: numbers below ``known``, the neighbours', nearest first."""
     totals = np.bincount(labels, votes, known)
-    best = np.flatnonzero(totals == totals.max())
-    winner = int(best[0])
+    winner = int(totals.argmax())
     if variants.tied_labels == "nearest":
-        winner = next(label for label in labels if label in best)
+        most = totals[winner]
+        winner = next(label for label in labels if totals[label] == most)
     shares = totals / totals.sum() if variants.probabilities == "share" else totals
     listed = range(known) if variants.listed == "all" else sorted(set(labels))
     return winner, {label: float(shares[label]) for label in listed}

@@ -74,4 +74,4 @@ def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
         return ParametricSoftplus(params.parametricSoftplus, context)
     if kind not in FUNCTIONS:
         raise ModelError(f"{context.where}: has no activation, or one newer than this program knows; export it again")
-    return Function(lambda x: apply(params, x))
+    return Function(lambda x: apply(params, x), in_place=functional.relu_ if kind == "ReLU" else None)

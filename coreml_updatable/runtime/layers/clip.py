@@ -12,5 +12,7 @@ from coreml_updatable.spec.messages import NeuralNetworkLayer
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:  # noqa: ARG001
     low, high = layer.clip.minVal, layer.clip.maxVal
     if low < high:  # hardtanh is the same function, which torch fuses into the convolution before it
-        return Function(lambda x: functional.hardtanh(x, low, high))
+        return Function(
+            lambda x: functional.hardtanh(x, low, high), in_place=lambda x: functional.hardtanh_(x, low, high)
+        )
     return Function(lambda x: torch.clamp(x, low, high))

@@ -47,6 +47,8 @@ class Convolution(nn.Module):
 
 
 class ForwardConvolution(Convolution):
+    fresh = True  # its output shares memory with nothing
+
     def __init__(self, layer: NeuralNetworkLayer, context: Context) -> None:
         super().__init__(layer, context)
         self.dilation = context.pair(layer.convolution.dilationFactor, 1, "dilationFactor")
