@@ -1,14 +1,17 @@
 """What a converter is given and what it gives back.
 
-A converter is registered under the entry-point group ``coreml_updatable.converters`` and is one function::
+A converter is registered under the entry-point group ``coreml_updatable.converters`` and is one function, for recipes,
+which may train, or for finished classifiers in files, or for both; the annotation of its argument says which::
 
     def convert(request: ConversionRequest) -> Converted
+    def convert(request: SourceRequest) -> ConvertedSource
 
-It imports its framework inside the function. It knows nothing of update parameters: marking comes after it.
+It imports its framework inside the function. It knows nothing of update parameters: marking comes after it. What it
+needs beyond the package that registers it is an extra of that package, named behind the entry point in brackets.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,3 +91,40 @@ class Converted:
         Mapping[str, float], ...
     ]  # one entry an epoch: epoch, train_loss, validation_accuracy, ...; empty if not trained
     facts: Mapping[str, Any]  # for the report: architecture, parameters, how it was trained, versions
+
+
+Row = Mapping[str, Any]  # a value for each input, by its name: pictures uint8 [height, width, channels], else arrays
+
+
+@dataclass(frozen=True)
+class ArrayInput:
+    """A multi-array input: its feature name and the shape of one row, without a batch; float32, or int32 (tokens)."""
+
+    name: str
+    shape: tuple[int, ...]
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """A finished classifier that is to be converted as it is. What is left empty is as the source itself has it."""
+
+    source: Any  # a Path, or an object of the framework
+    inputs: tuple[ImageInput | ArrayInput, ...] = ()
+    labels: tuple[str, ...] = ()  # in the order of the source's answers
+    mean: tuple[float, ...] = ()  # of each channel of a picture in 0..1, as the source expects it normalised
+    std: tuple[float, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ConvertedSource:
+    """A finished classifier as a Core ML model, not yet marked unless it is one that learns by remembering."""
+
+    model: Model
+    labels: tuple[str, ...] | tuple[int, ...]  # of the columns of ``answers``; empty where the model has its own
+    answers: Callable[[Sequence[Row]], Float64Array] | None  # the source's probabilities [n, labels]; None: the model's
+    reference: str  # what the answers are, in words: "scikit-learn's predict_proba"
+    tolerance: float  # how far the two may differ in probability
+    rows: tuple[Row, ...] = ()  # on which they are compared; empty: rows by chance that fit the model's inputs
+    facts: Mapping[str, Any] = field(default_factory=dict)

@@ -3,24 +3,23 @@
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any, get_args, get_type_hints
 
-from coreml_updatable.conversion import ConversionRequest, Converted
+from coreml_updatable.conversion import ConversionRequest, Converted, ConvertedSource, SourceRequest
 from coreml_updatable.errors import RecipeError
 
 GROUP = "coreml_updatable.converters"
 
 
-def find_converter(name: str) -> EntryPoint:
-    """The entry point registered under ``name``."""
+def find_converter(name: str, *, asked_by: str = "source.converter") -> EntryPoint:
+    """The entry point registered under ``name``; ``asked_by`` says in errors where the name stands."""
     known = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name in known:
         return known[name]
     near = get_close_matches(name, known, n=1)
     question = f"did you mean {near[0]!r}? " if near else ""
     names = ", ".join(sorted(known)) or "none"
-    raise RecipeError(
-        f"source.converter is {name!r}, which no installed package registers; {question}installed: {names}"
-    )
+    raise RecipeError(f"{asked_by} is {name!r}, which no installed package registers; {question}installed: {names}")
 
 
 def version_of(entry: EntryPoint) -> str:
@@ -29,5 +28,27 @@ def version_of(entry: EntryPoint) -> str:
 
 
 def load_converter(entry: EntryPoint) -> Callable[[ConversionRequest], Converted]:
+    """The function that a recipe calls; a RecipeError where the converter takes finished classifiers only."""
     function: Callable[[ConversionRequest], Converted] = entry.load()
+    if not _takes(function, ConversionRequest):
+        raise RecipeError(
+            f"source.converter is {entry.name!r}, which converts finished classifiers and trains none; "
+            f"run: coreml-updatable convert SOURCE --converter {entry.name} -o OUT.mlmodel"
+        )
     return function
+
+
+def load_source_converter(entry: EntryPoint) -> Callable[[SourceRequest], ConvertedSource]:
+    """The function that converts a finished classifier; a RecipeError where the converter serves recipes only."""
+    function: Callable[[SourceRequest], ConvertedSource] = entry.load()
+    if not _takes(function, SourceRequest):
+        raise RecipeError(
+            f"--converter is {entry.name!r}, which serves recipes only; write a recipe, or name another converter"
+        )
+    return function
+
+
+def _takes(function: Callable[..., Any], request: type) -> bool:
+    """Whether the annotation of the first argument is ``request``, or a union with it."""
+    annotations = [hint for name, hint in get_type_hints(function).items() if name != "return"]
+    return bool(annotations) and request in (annotations[0], *get_args(annotations[0]))

@@ -8,6 +8,8 @@ import typer
 
 from coreml_updatable.cli.build import build
 from coreml_updatable.cli.check import check
+from coreml_updatable.cli.convert import convert
+from coreml_updatable.cli.converters import converters
 from coreml_updatable.cli.diff import diff
 from coreml_updatable.cli.inspect import inspect
 from coreml_updatable.cli.mark import mark
@@ -26,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (build, mark, inspect, check, diff, predict, update, probes, publish):
+for command in (build, convert, converters, mark, inspect, check, diff, predict, update, probes, publish):
     app.command()(command)
 
 

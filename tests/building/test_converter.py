@@ -1,8 +1,10 @@
 """Converters are found by their entry points."""
 
+from importlib.metadata import EntryPoint
+
 import pytest
 
-from coreml_updatable.building.converter import find_converter, load_converter, version_of
+from coreml_updatable.building.converter import GROUP, find_converter, load_converter, load_source_converter, version_of
 from coreml_updatable.errors import RecipeError
 
 
@@ -17,3 +19,18 @@ def test_an_unknown_one_names_the_nearest_and_all() -> None:
         find_converter("toch")
     with pytest.raises(RecipeError, match=r"'xyz', which no installed package registers; installed: .*torch"):
         find_converter("xyz")
+    with pytest.raises(RecipeError, match="--converter is 'xyz'"):
+        find_converter("xyz", asked_by="--converter")
+
+
+def test_a_converter_of_finished_classifiers_serves_no_recipe() -> None:
+    entry = find_converter("sklearn")
+    assert load_source_converter(entry).__name__ == "convert"
+    with pytest.raises(RecipeError, match=r"'sklearn', which converts finished classifiers and trains none; run: "):
+        load_converter(entry)
+
+
+def test_a_converter_for_recipes_takes_no_finished_classifier() -> None:
+    entry = EntryPoint("mine", "coreml_updatable.building.source_stage:convert_source", GROUP)
+    with pytest.raises(RecipeError, match=r"--converter is 'mine', which serves recipes only; write a recipe"):
+        load_source_converter(entry)

@@ -1,0 +1,72 @@
+"""A small network on an array, written layer by layer: for sources that are formulas and need no tracing."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2, NeuralNetwork_pb2, NeuralNetworkLayer
+from coreml_updatable.spec.weights import packed
+
+SPECIFICATION_VERSION = 4  # the first with updatable models and exact shapes
+Array = npt.NDArray[np.float64]
+
+
+class NetworkText:
+    """Layers in a row, each reading what the one before it wrote; ``blob`` is where the data now is."""
+
+    def __init__(self, name: str, length: int) -> None:
+        """Input ``name``, float32 [length], seen by the layers as [1, length, 1, 1]."""
+        self.model: Model = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION)
+        self.network = self.model.neuralNetwork
+        self.network.arrayInputShapeMapping = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
+        self.blob = name
+        float_array(self.model.description.input, name, length)
+        self.add("column").reshapeStatic.targetShape.extend([1, length, 1, 1])
+
+    def add(self, name: str) -> NeuralNetworkLayer:
+        layer = self.network.layers.add(name=name, input=[self.blob], output=[name])
+        self.blob = name
+        return layer
+
+    def shift(self, name: str, values: Array) -> None:
+        """x + values."""
+        params = self.add(name).bias
+        params.shape.append(len(values))
+        params.bias.MergeFromString(packed(values))
+
+    def scale(self, name: str, values: Array) -> None:
+        """x * values."""
+        params = self.add(name).scale
+        params.shapeScale.append(len(values))
+        params.scale.MergeFromString(packed(values))
+
+    def dense(self, name: str, weights: Array, bias: Array) -> None:
+        """weights [out, in] times x, plus bias [out]."""
+        params = self.add(name).innerProduct
+        params.outputChannels, params.inputChannels = weights.shape
+        params.hasBias = True
+        params.weights.MergeFromString(packed(weights))
+        params.bias.MergeFromString(packed(bias))
+
+    def activation(self, name: str, kind: str) -> None:
+        """``kind`` is a field of ``ActivationParams`` without parameters."""
+        getattr(self.add(name).activation, kind).SetInParent()
+
+    def probabilities(self, name: str, classes: int) -> Model:
+        """End in a softmax over ``classes``, as the output ``name``."""
+        self.add(name).softmax.SetInParent()
+        float_array(self.model.description.output, name, 1, classes, 1, 1)
+        return self.model
+
+    def vector(self, name: str, length: int) -> Model:
+        """End in an array of rank 1, as the output ``name``."""
+        self.add(name).reshapeStatic.targetShape.append(length)
+        float_array(self.model.description.output, name, length)
+        return self.model
+
+
+def float_array(features: Sequence[Model], name: str, *shape: int) -> None:
+    array = features.add(name=name).type.multiArrayType  # type: ignore[attr-defined]
+    array.shape.extend(shape)
+    array.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32

@@ -1,0 +1,38 @@
+"""Which converter a source on disk is for, told from its name alone."""
+
+from pathlib import Path
+
+from coreml_updatable.errors import RecipeError, SourceError
+
+CONVERTERS = {
+    ".skops": "sklearn",
+    ".pkl": "sklearn",  # refused there, with how to save it instead
+    ".pickle": "sklearn",
+    ".joblib": "sklearn",
+    ".mlmodel": "mlmodel",
+    ".mlpackage": "mlmodel",
+    ".keras": "keras",
+    ".h5": "keras",
+    ".hdf5": "keras",
+    ".onnx": "onnx",
+    ".pt": "torch",
+    ".pth": "torch",
+    ".torchscript": "torch",
+    ".safetensors": "torch",
+}
+
+
+def converter_for(path: Path) -> tuple[str, str]:
+    """The name of the converter, and what gave it away; a RecipeError where nothing does."""
+    if not path.exists():
+        raise SourceError(f"{path}: no such file or folder; check the path")
+    ending = path.suffix.lower()
+    if ending in CONVERTERS:
+        return CONVERTERS[ending], f"the ending {ending}"
+    if path.is_dir() and (path / "config.json").is_file():
+        return "transformers", "the config.json inside"
+    found = f"the ending {ending!r}" if ending else "no ending"
+    raise RecipeError(
+        f"{path}: has {found}, expected one of {', '.join(sorted(CONVERTERS))} or a folder with a config.json; "
+        "name the converter with --converter"
+    )

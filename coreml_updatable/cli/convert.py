@@ -1,0 +1,99 @@
+"""`coreml-updatable convert SOURCE -o OUT`: a finished classifier from a framework's file as an updatable model."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from coreml_updatable.cli.input_text import input_of, labels_of, numbers_of
+
+if TYPE_CHECKING:
+    from coreml_updatable.building.finished import Finished
+
+
+class Pixels(StrEnum):
+    """The values that the source expects of a picture."""
+
+    UNIT = "0..1"
+    BYTES = "0..255"
+    SIGNED = "-1..1"
+
+
+_MEAN_AND_STD = {Pixels.UNIT: ((), ()), Pixels.BYTES: ((0.0,), (1 / 255,)), Pixels.SIGNED: ((0.5,), (0.5,))}
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="A file or folder of a framework.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--output", help="The updatable model.", show_default=False)],
+    converter: Annotated[str | None, typer.Option(help="By default told from the file's ending.")] = None,
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", help="image:224x224, x:64, ids:128:tokens; again for more.")
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="a,b,... or @labels.txt, one a line.")] = None,
+    pixels: Annotated[Pixels, typer.Option(help="What the source expects of a picture.")] = Pixels.UNIT,
+    mean: Annotated[str | None, typer.Option(help="Of each channel, of pixels in 0..1.")] = None,
+    std: Annotated[str | None, typer.Option(help="Of each channel, of pixels in 0..1.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Convert SOURCE, mark its last layer updatable, and prove that it answers as its source does.
+
+    Nothing is written unless the answers agree and no rule of Apple's is broken. `mark` on the result changes what is
+    trained, and how.
+    """
+    if out.is_dir():
+        raise typer.BadParameter(f"-o {out} is a folder; name a file in it")
+    if (mean or std) and pixels is not Pixels.UNIT:
+        raise typer.BadParameter("--pixels and --mean or --std both say what the source expects; name one of them")
+    given = tuple(input_of(text) for text in inputs or ())
+    names, means, deviations = labels_of(labels), numbers_of("--mean", mean), numbers_of("--std", std)
+
+    from coreml_updatable.building.converter import find_converter, load_source_converter
+    from coreml_updatable.building.extras import needs_of
+    from coreml_updatable.building.file_kind import converter_for
+    from coreml_updatable.building.finished import finish
+    from coreml_updatable.conversion import SourceRequest
+    from coreml_updatable.errors import SourceError
+    from coreml_updatable.spec.writing import write_model
+
+    told = ""
+    if converter is None:
+        converter, reason = converter_for(source)
+        told = f"converter {converter}, by {reason}"
+    elif not source.exists():
+        raise SourceError(f"{source}: no such file or folder; check the path")
+    entry = find_converter(converter, asked_by="--converter")
+    function = load_source_converter(entry)
+    needs = needs_of(entry)
+    if needs.missing:
+        raise SourceError(f"converter {converter}: {', '.join(needs.missing)} is not installed; run: {needs.command}")
+    default_mean, default_std = _MEAN_AND_STD[pixels]
+    request = SourceRequest(source, given, names, means or default_mean, deviations or default_std)
+    made = finish(function, request)
+    write_model(made.model, out)
+    _tell(out, made, converter, told, json=json)
+
+
+def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool) -> None:
+    if json:
+        from json import dumps
+
+        report = {
+            "model": str(out),
+            "converter": converter,
+            "updatable": made.updatable,
+            "reference": made.reference,
+            "rows": made.rows,
+            "largest_difference": made.difference,
+            "warnings": [str(problem) for problem in made.warnings],
+            "facts": dict(made.facts),
+        }
+        sys.stdout.write(dumps(report, indent=1, ensure_ascii=False) + "\n")
+        return
+    lines = [told] if told else []
+    lines += [f"warning: {warning}" for warning in made.warnings]
+    learns = f"{', '.join(made.updatable)} is updatable" if made.updatable else "it learns by remembering"
+    lines.append(f"{out}: {learns}; answers within {made.difference:.1g} of {made.reference}, on {made.rows} rows")
+    text = "\n".join("".join(one if one.isprintable() else "�" for one in line) for line in lines)
+    sys.stdout.write(text + "\n")

@@ -1,0 +1,33 @@
+"""Which converter is asked for a source."""
+
+from pathlib import Path
+
+import pytest
+
+from coreml_updatable.building.file_kind import converter_for
+from coreml_updatable.errors import RecipeError, SourceError
+
+
+@pytest.mark.parametrize(
+    ("name", "converter"),
+    [("a.skops", "sklearn"), ("a.pkl", "sklearn"), ("A.ONNX", "onnx"), ("a.h5", "keras"), ("a.b.mlmodel", "mlmodel")],
+)
+def test_the_ending_tells(name: str, converter: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    assert converter_for(tmp_path / name) == (converter, f"the ending {Path(name).suffix.lower()}")
+
+
+def test_a_folder_of_transformers(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert converter_for(tmp_path) == ("transformers", "the config.json inside")
+
+
+def test_what_tells_nothing(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"no.skops: no such file or folder; check the path"):
+        converter_for(tmp_path / "no.skops")
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(RecipeError, match=r"a.txt: has the ending '.txt', expected one of .h5, .*; name the converter"):
+        converter_for(tmp_path / "a.txt")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RecipeError, match=r"folder: has no ending, expected one of .* or a folder with a config.json"):
+        converter_for(tmp_path / "folder")

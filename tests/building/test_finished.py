@@ -1,0 +1,68 @@
+"""A converted classifier is written only when it answers as its source and breaks no rule."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from coreml_updatable.building.finished import finish, probabilities
+from coreml_updatable.checking import check
+from coreml_updatable.conversion import ConvertedSource, SourceRequest
+from coreml_updatable.errors import BuildError, ModelError
+from coreml_updatable.runtime import load
+from tests.broken_models import valid
+from tests.marking.networks import LABELS, converted
+
+Convert = Callable[[SourceRequest], ConvertedSource]
+
+
+def source(**changes: object) -> Convert:
+    """A torch network whose converter knows what it answers."""
+    model = converted("pooled linear, logits", image=True)
+
+    def convert(_: SourceRequest) -> ConvertedSource:
+        made = ConvertedSource(model, LABELS, None, "its source", 1e-5)
+        return replace(made, **changes)  # type: ignore[arg-type]
+
+    return convert
+
+
+def test_a_network_is_marked_and_compared_with_itself_where_the_converter_has_no_answers() -> None:
+    made = finish(source(), SourceRequest("a source"))
+    assert made.model.isUpdatable
+    assert made.updatable == ("fc",)
+    assert made.difference < 1e-6
+    assert not [problem for problem in check(made.model) if problem.severity == "error"]
+
+
+def test_labels_of_the_request_come_first() -> None:
+    made = finish(source(), SourceRequest("a source", labels=("x", "y", "z")))
+    assert list(made.model.neuralNetworkClassifier.stringClassLabels.vector) == ["x", "y", "z"]
+
+
+def test_answers_are_compared_on_rows_that_fit() -> None:
+    model = load(finish(source(), SourceRequest("a source")).model)
+    made = finish(source(answers=lambda rows: probabilities(model, rows, LABELS)), SourceRequest("a source"))
+    assert made.difference < 1e-6
+    assert made.rows == 8
+
+
+@pytest.mark.parametrize("wrong", [0.3, np.nan])
+def test_other_answers_are_refused(wrong: float) -> None:
+    with pytest.raises(BuildError, match=r"differs from its source by (0\.\d+|nan) in probability, expected at most"):
+        finish(source(answers=lambda rows: np.full((len(rows), 3), wrong)), SourceRequest("a source"))
+
+
+def test_a_model_that_learns_already_is_left_as_it_is() -> None:
+    for model in (valid.filled_nearest_neighbors(), valid.pipeline(), valid.classifier()):
+        made = finish(source(model=model, labels=()), SourceRequest("a source"))
+        assert made.difference == 0
+        assert made.model == model
+
+
+def test_a_model_that_breaks_a_rule() -> None:
+    model = valid.filled_nearest_neighbors()
+    model.kNearestNeighborsClassifier.numberOfNeighbors.defaultValue = 0
+    with pytest.raises(ModelError, match=r"converted model: numberOfNeighbors: .*; nothing was written"):
+        finish(source(model=model), SourceRequest("a source"))

@@ -1,0 +1,152 @@
+"""`convert` and `converters` as a user calls them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.linear_model import LogisticRegression
+
+from coreml_updatable.building import extras
+from coreml_updatable.checking import check
+from coreml_updatable.cli.input_text import input_of, labels_of, numbers_of
+from coreml_updatable.conversion import ArrayInput, ImageInput
+from coreml_updatable.spec.reading import read_model
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def estimator(tmp_path: Path) -> Path:
+    rows = np.random.default_rng(0).normal(size=(30, 3))
+    skops.io.dump(
+        LogisticRegression().fit(rows, np.array(["no", "yes"])[(rows[:, 0] > 0).astype(int)]), tmp_path / "e.skops"
+    )
+    return tmp_path / "e.skops"
+
+
+def test_a_source_becomes_an_updatable_model(run: Run, estimator: Path) -> None:
+    out = estimator.with_name("out.mlmodel")
+    ran = run("convert", estimator, "-o", out)
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.startswith("converter sklearn, by the ending .skops\n")
+    assert "out.mlmodel: fc is updatable; answers within " in ran.out
+    assert ran.out.endswith(" of scikit-learn's predict_proba, on 16 rows\n")
+    assert not check(read_model(out))
+
+
+def test_the_same_as_json_with_input_and_labels_named(run: Run, estimator: Path) -> None:
+    out = estimator.with_name("out.mlmodel")
+    options = ["--converter", "sklearn", "--input", "x:3", "--labels", "a, b", "--json"]
+    report = json.loads(run("convert", estimator, "-o", out, *options).out)
+    assert report["model"] == str(out)
+    assert (report["converter"], report["updatable"], report["rows"]) == ("sklearn", ["fc"], 16)
+    assert report["largest_difference"] < 1e-6
+    assert report["facts"] == {"estimator": "LogisticRegression", "scalers": 0}
+    model = read_model(out)
+    assert model.description.input[0].name == "x"
+    assert list(model.neuralNetworkClassifier.stringClassLabels.vector) == ["a", "b"]
+    again = estimator.with_name("again.mlmodel")
+    run("convert", estimator, "-o", again, *options)
+    assert again.read_bytes() == out.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "sentence"),
+    [
+        (["--converter", "skleran"], 2, "--converter is 'skleran', which no installed package registers; did you mean"),
+        (["--input", "x:4"], 1, "input 'x': does not fit the estimator, expected one array of 3 numbers"),
+        (["--labels", "a,b,c"], 1, "labels: 3 for an estimator with 2 classes; give one each"),
+    ],
+)
+def test_a_refusal_is_one_sentence_and_leaves_the_old_file(
+    run: Run, estimator: Path, options: list[str], status: int, sentence: str
+) -> None:
+    out = estimator.with_name("out.mlmodel")
+    out.write_bytes(b"old")
+    ran = run("convert", estimator, "-o", out, *options)
+    assert ran.status == status
+    assert sentence in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert out.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--input", "image"], "--input image: it has no size, expected NAME:WIDTHxHEIGHT for a picture"),
+        (["--input", ":3"], "--input :3: it has no name, expected"),
+        (["--input", "x:3:colour"], "--input x:3:colour: 'colour' is no kind, expected"),
+        (["--input", "x:3y"], "--input x:3y: '3y' is no size, expected"),
+        (["--input", "x:3:rgb"], "--input x:3:rgb: a picture has two lengths, not 1, expected"),
+        (["--input", "x:99999x99999"], "the size is not between 1 and 67108864 values, expected"),
+        (["--input", "x:0"], "the size is not between 1 and 67108864 values, expected"),
+        (["--mean", "0.5,half"], "--mean 0.5,half: not all are numbers, expected one a channel, such as 0.5"),
+        (["--mean", "0.5", "--pixels", "0..255"], "--pixels and --mean or --std both say what the source expects"),
+    ],
+)
+def test_options_that_can_not_be_read(run: Run, estimator: Path, options: list[str], sentence: str) -> None:
+    ran = run("convert", estimator, "-o", estimator.with_name("out.mlmodel"), *options)
+    assert ran.status == 2
+    assert sentence in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_files_that_are_not_there(run: Run, estimator: Path) -> None:
+    for options in ([], ["--converter", "sklearn"]):
+        ran = run("convert", estimator.with_name("none.skops"), "-o", "out.mlmodel", *options)
+        assert ran.status == 1
+        assert ran.err.endswith("none.skops: no such file or folder; check the path\n")
+    ran = run("convert", estimator, "-o", estimator.parent)
+    assert ran.status == 2
+    assert "is a folder; name a file in it" in " ".join(ran.err.replace("│", " ").split())
+    ran = run("convert", estimator, "-o", "out.mlmodel", "--labels", f"@{estimator.parent}/none.txt")
+    assert (ran.status, len(ran.err.splitlines())) == (1, 1)
+
+
+def test_inputs_labels_and_numbers_as_typed(tmp_path: Path) -> None:
+    assert input_of("image:224x112") == ImageInput("image", 224, 112, "rgb")
+    assert input_of("drawing:28x28:grayscale") == ImageInput("drawing", 28, 28, "grayscale")
+    assert input_of("x:64") == ArrayInput("x", (64,))
+    assert input_of("m:2x3:array") == ArrayInput("m", (2, 3))
+    assert input_of("v:2x3x4") == ArrayInput("v", (2, 3, 4))
+    assert input_of("ids:128:tokens") == ArrayInput("ids", (128,), whole=True)
+    assert labels_of(None) == ()
+    (tmp_path / "labels.txt").write_text("a, b\n\n c\n", encoding="utf-8")
+    assert labels_of(f"@{tmp_path}/labels.txt") == ("a, b", "c")
+    assert numbers_of("--mean", "0.5,1e-3") == (0.5, 0.001)
+    assert numbers_of("--mean", None) == ()
+
+
+def test_labels_that_are_no_text(run: Run, estimator: Path) -> None:
+    path = estimator.with_name("labels.txt")
+    path.write_bytes(b"\xff\xfe")
+    ran = run("convert", estimator, "-o", "out.mlmodel", "--labels", f"@{path}")
+    assert ran.status == 2
+    assert "the file is no UTF-8 text, expected one label a line" in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_the_list_of_converters(run: Run) -> None:
+    said = run("converters").out
+    assert "sklearn" in said
+    assert "scikit-learn: linear classifiers" in said
+    listed = {one["name"]: one for one in json.loads(run("converters", "--json").out)}
+    assert listed["sklearn"]["missing"] == []
+    assert ".skops" in listed["sklearn"]["endings"]
+
+
+def test_a_missing_extra_is_named_with_its_remedy(run: Run, estimator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "_installed", lambda requirement: requirement.name != "skops")
+    ran = run("convert", estimator, "-o", estimator.with_name("out.mlmodel"))
+    assert ran.status == 1
+    assert "converter sklearn: skops>=0.11 is not installed; run: pip install 'coreml-updatable[sklearn]'" in ran.err
+    assert "needs skops>=0.11: pip install 'coreml-updatable[sklearn]'" in run("converters").out
+
+
+def test_listing_converters_imports_no_framework() -> None:
+    program = "import sys; sys.argv[1:] = ['converters']; from coreml_updatable.cli import main\n"
+    program += "try: main()\nexcept SystemExit: pass\nprint('loaded', *sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    loaded = said.rpartition("loaded ")[2].split()
+    assert not {"torch", "sklearn", "skops", "keras", "onnx", "transformers", "coremltools"} & set(loaded)

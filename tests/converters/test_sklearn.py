@@ -1,0 +1,260 @@
+"""Every estimator's ``predict_proba``, answered by the converted model; and every sentence of refusal."""
+
+import pickle
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from coreml_updatable.building.converter import find_converter, load_source_converter
+from coreml_updatable.building.finished import Finished, finish, probabilities
+from coreml_updatable.checking import check
+from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
+from coreml_updatable.errors import SourceError
+from coreml_updatable.runtime import load
+from coreml_updatable.updating import UpdateTask
+
+ESTIMATORS: dict[str, Callable[[int], Any]] = {
+    "logistic": lambda _: LogisticRegression(max_iter=20),
+    "descended": lambda seed: SGDClassifier(loss="log_loss", max_iter=5, tol=None, alpha=0.1, random_state=seed),
+    "relu": lambda seed: MLPClassifier((5, 3), max_iter=3, random_state=seed),
+    "tanh": lambda seed: MLPClassifier((4,), activation="tanh", max_iter=3, random_state=seed),
+    "sigmoid": lambda seed: MLPClassifier((4,), activation="logistic", solver="sgd", max_iter=3, random_state=seed),
+    "identity": lambda seed: MLPClassifier((4,), activation="identity", solver="lbfgs", max_iter=3, random_state=seed),
+    "neighbors": lambda seed: KNeighborsClassifier(1 + seed % 4),
+    "tree": lambda seed: KNeighborsClassifier(1 + seed % 4, algorithm="ball_tree", metric="minkowski", p=2),
+}
+
+
+def fitted(estimator: Any, seed: int, classes: int = 3, features: int = 4, names: Any = None) -> Any:
+    """On 40 rows, most of them near the middle of their class."""
+    random = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(classes), random.integers(classes, size=40 - classes)])
+    rows = random.normal(size=(classes, features))[labels] + random.normal(size=(40, features))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that so few steps do not converge
+        return estimator.fit(rows, labels if names is None else np.array(names)[labels])
+
+
+def converted(source: Any, **options: Any) -> Finished:
+    return finish(load_source_converter(find_converter("sklearn")), SourceRequest(source, **options))
+
+
+def saved(estimator: Any, folder: Path) -> Path:
+    skops.io.dump(estimator, folder / "estimator.skops")
+    return folder / "estimator.skops"
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+@settings(max_examples=5)
+@given(st.integers(0, 99), st.integers(2, 4), st.integers(1, 5), st.booleans(), st.booleans(), st.integers(0, 2))
+def test_it_answers_predict_proba(
+    kind: str, seed: int, classes: int, features: int, with_mean: bool, with_std: bool, scalers: int
+) -> None:
+    steps = [StandardScaler(with_mean=with_mean, with_std=with_std) for _ in range(scalers)]
+    estimator = fitted(make_pipeline(*steps, ESTIMATORS[kind](seed)), seed, classes, features)
+    made = converted(estimator)
+    assert made.difference <= 1e-6
+    assert made.rows > 0
+    assert not check(made.model)
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_a_file_gives_the_same_model_as_the_object_and_it_learns(kind: str, tmp_path: Path) -> None:
+    estimator = fitted(make_pipeline(StandardScaler(), ESTIMATORS[kind](2)), 2, names=["a", "b", "c"])
+    made = converted(saved(estimator, tmp_path), inputs=(ArrayInput("x", (4,)),))
+    assert made.model == converted(estimator, inputs=(ArrayInput("x", (4,)),)).model
+    rows = [{"x": row} for row in np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)]
+    expected = estimator.predict_proba(np.stack([row["x"] for row in rows]))
+    np.testing.assert_allclose(probabilities(load(made.model), rows, ("a", "b", "c")), expected, atol=1e-6)
+    training = [{**row, "label": "c"} for row in rows]
+    context = UpdateTask(made.model, training, parameters={} if not made.updatable else {"epochs": 30}).resume()
+    learnt = probabilities(context.model, rows, ("a", "b", "c"))[:, 2]
+    assert learnt.mean() > expected[:, 2].mean()
+
+
+def test_large_features_lose_no_digits_in_the_scaler() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(60, 3)) * [1, 100, 0.01] + [5000, -1e6, 40]
+    estimator = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, (rows[:, 0] > 5000).astype(int))
+    assert converted(estimator).difference <= 1e-6
+
+
+def test_nested_pipelines_passthrough_and_single_precision() -> None:
+    inner = Pipeline([("scale", StandardScaler()), ("nothing", "passthrough"), ("none", None)])
+    estimator = Pipeline([("inner", inner), ("last", LogisticRegression())])
+    rows = np.random.default_rng(1).normal(size=(30, 2)).astype(np.float32)
+    assert converted(estimator.fit(rows, rows[:, 0] > 0)).difference <= 1e-6
+
+
+def test_labels_are_whole_numbers_text_or_those_given() -> None:
+    numbers = converted(fitted(LogisticRegression(), 0)).model
+    assert list(numbers.neuralNetworkClassifier.int64ClassLabels.vector) == [0, 1, 2]
+    truth = converted(fitted(LogisticRegression(), 0, 2, names=[False, True])).model
+    assert list(truth.neuralNetworkClassifier.stringClassLabels.vector) == ["False", "True"]
+    given = converted(fitted(KNeighborsClassifier(), 0), labels=("x", "y", "z")).model
+    assert set(given.kNearestNeighborsClassifier.stringClassLabels.vector) == {"x", "y", "z"}
+
+
+def sparse_neighbors() -> Any:
+    from scipy.sparse import csr_matrix
+
+    return KNeighborsClassifier(1).fit(csr_matrix(np.eye(3)), [0, 1, 2])
+
+
+def several_labels() -> Any:
+    return fitted(MLPClassifier((2,), max_iter=1), 0, names=[[1, 0], [0, 1], [1, 1]])
+
+
+def alike() -> Any:
+    return KNeighborsClassifier(1).fit(np.zeros((4, 2)), [0, 1, 0, 1])
+
+
+def broken(**attributes: Any) -> Any:
+    estimator = fitted(LogisticRegression(), 0)
+    for name, value in attributes.items():
+        setattr(estimator, name, value)
+    return estimator
+
+
+def without(attribute: str) -> Any:
+    estimator = fitted(LogisticRegression(), 0)
+    delattr(estimator, attribute)
+    return estimator
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: LogisticRegression(), "step 1 (LogisticRegression): is not fitted; fit it"),
+        (lambda: "text", "source: is a str, expected a fitted KNeighborsClassifier, LogisticRegression"),
+        (lambda: Pipeline([("nothing", "passthrough")]), "the Pipeline has no step, expected a classifier"),
+        (lambda: fitted(GaussianNB(), 0), "source: is a GaussianNB, expected a fitted KNeighborsClassifier"),
+        (lambda: fitted(RidgeClassifier(), 0), "source: is a RidgeClassifier, expected a fitted"),
+        (lambda: StandardScaler().fit(np.eye(3)), "the StandardScaler answers no single label, expected a fitted"),
+        (
+            lambda: fitted(make_pipeline(MinMaxScaler(), LogisticRegression()), 0),
+            "step 1 (MinMaxScaler): can not be converted, expected a StandardScaler before the classifier",
+        ),
+        (lambda: fitted(SGDClassifier(), 0), "SGDClassifier with the loss 'hinge' has no probabilities"),
+        (lambda: fitted(KNeighborsClassifier(p=1), 0), "with the metric 'manhattan', Core ML knows only the Euclidean"),
+        (lambda: fitted(KNeighborsClassifier(weights="distance"), 0), "with the weights 'distance', while Apple does"),
+        (
+            lambda: fitted(KNeighborsClassifier(weights=np.ones_like), 0),
+            "with the weights a function, while Apple does",
+        ),
+        (sparse_neighbors, "KNeighborsClassifier fitted on a sparse matrix; fit it on a dense array"),
+        (alike, "are so much alike that which are nearest is undecided everywhere; fit it on samples that differ"),
+        (lambda: broken(classes_=np.array([1])), "source: knows 1 class, expected two or more"),
+        (several_labels, "the MLPClassifier answers several labels at once, expected one; fit it with one label a row"),
+        (
+            lambda: broken(coef_=np.ones((2, 4))),
+            "source: coef_ has the shape [2, 4], expected finite numbers [3, 4]; fit it anew and save it again",
+        ),
+        (lambda: broken(coef_=np.full((3, 4), np.nan)), "source: coef_ holds NaN or infinity, expected finite numbers"),
+        (lambda: broken(intercept_=np.ones(2)), "source: the estimator is not whole (ValueError: "),
+        (lambda: without("intercept_"), "source: the estimator is not whole (AttributeError: "),
+        (lambda: broken(n_features_in_="many"), "source: the estimator is not whole (ValueError: "),
+    ],
+)
+def test_what_is_refused(make: Callable[[], Any], sentence: str) -> None:
+    with pytest.raises(SourceError) as error:
+        converted(make())
+    assert sentence in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_more_neighbors_than_samples() -> None:
+    with pytest.raises(SourceError, match=r"predict_proba failed \(ValueError: .*; fit the estimator anew"):
+        converted(KNeighborsClassifier(5).fit(np.eye(3), [0, 1, 2]))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            {"inputs": (ArrayInput("x", (5,)),)},
+            "input 'x': does not fit the estimator, expected one array of 4 numbers",
+        ),
+        (
+            {"inputs": (ImageInput("x", 2, 2, "grayscale"),)},
+            "does not fit the estimator, expected one array of 4 numbers",
+        ),
+        (
+            {"inputs": (ArrayInput("x", (4,)), ArrayInput("y", (4,)))},
+            "expected one array of 4 numbers; say --input x:4",
+        ),
+        ({"labels": ("a", "b")}, "labels: 2 for an estimator with 3 classes; give one each"),
+    ],
+)
+def test_inputs_and_labels_that_do_not_fit(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SourceError) as error:
+        converted(fitted(LogisticRegression(), 0), **options)
+    assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize("ending", [".pkl", ".pickle", ".joblib"])
+def test_a_pickle_is_never_read(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"mine{ending}"
+    path.write_bytes(pickle.dumps(Bomb(tmp_path / "ran")))
+    with pytest.raises(
+        SourceError, match=r"a pickle, which runs as code .*; save .* skops.io.dump\(estimator, 'mine.sk"
+    ):
+        converted(path)
+    assert not (tmp_path / "ran").exists()
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.path,))
+
+
+def test_a_file_that_is_no_skops_file(tmp_path: Path) -> None:
+    path = tmp_path / "estimator.skops"
+    path.write_bytes(b"no archive")
+    with pytest.raises(SourceError, match=r"no skops file \(File is not a zip file\); save the estimator with skops"):
+        converted(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("other.json", "{}")
+    with pytest.raises(SourceError, match=r"an archive without a schema.json, expected a skops file"):
+        converted(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("schema.json", '{"__class__": "dict"')
+    with pytest.raises(
+        SourceError, match=r"is damaged \(JSONDecodeError\); save the estimator anew with skops.io.dump"
+    ):
+        converted(path)
+
+
+def test_a_file_that_would_grow_beyond_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(fitted(LogisticRegression(), 0), tmp_path)
+    reading = __import__("coreml_updatable.converters.sklearn_reading", fromlist=["MOST_BYTES"])
+    monkeypatch.setattr(reading, "MOST_BYTES", 1000)
+    with pytest.raises(SourceError, match=r"unpacks to \d+ bytes, expected at most 1000; save a smaller estimator"):
+        converted(path)
+
+
+def test_a_type_of_ones_own_is_not_trusted(tmp_path: Path) -> None:
+    path = saved(fitted(KNeighborsClassifier(weights=Path.touch), 0), tmp_path)
+    with pytest.raises(
+        SourceError, match=r"holds pathlib.*, which is no type of scikit-learn or NumPy that skops trusts"
+    ):
+        converted(path)
