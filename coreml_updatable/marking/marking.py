@@ -6,10 +6,11 @@ from typing import TypedDict, Unpack
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.classifier import Labels, as_classifier, rename_answers
+from coreml_updatable.marking.clearing import clear, clearable
 from coreml_updatable.marking.features import rename_input
 from coreml_updatable.marking.names import layer_numbers, name_layers
 from coreml_updatable.marking.parameters import update_parameters
-from coreml_updatable.marking.path import MARKABLE, check_path, last_trainable, softmax_of
+from coreml_updatable.marking.path import MARKABLE, check_path, in_the_way, last_trainable, softmax_of
 from coreml_updatable.marking.repair import repair_tail
 from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.marking.tail import answer_blob
@@ -65,15 +66,18 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     made = name_layers(made)
     network = network_of(made)
     softmax = softmax_of(network, made)
+    can_clear = clearable(made)
     names = [str(layer.name) for layer in network.layers]
     if layers is not None:
         renamed = dict(zip(before, names, strict=True))
         numbers = layer_numbers(network, [renamed.get(name, name) for name in layers])
     else:
-        numbers = last_trainable(network, softmax, wishes.get("last", 1))
-    check_path(network, softmax, numbers)
-    _mark_layers(network, numbers)
-    _write_update(made, network, softmax, settings)
+        numbers = last_trainable(network, softmax, wishes.get("last", 1), can_clear)
+    check_path(network, softmax, numbers, can_clear)
+    trained = [names[number] for number in numbers]
+    repairs += clear(made, in_the_way(network, softmax, numbers, can_clear))
+    _mark_layers(network, layer_numbers(network, trained))
+    _write_update(made, network, softmax_of(network, made), settings)
     made.isUpdatable = True
     made.specificationVersion = max(made.specificationVersion, LOWEST_SPECIFICATION_VERSION)
     return Marked(made, tuple(repairs))

@@ -32,6 +32,7 @@ _SHORT = {
     "splitND": "split",
     "loadConstantND": "constant",
     "uniDirectionalLSTM": "lstm",
+    "transpose": "permute",  # tracers call theirs "transpose", so that this name would not be left alone
 }
 _INNER_BLOBS = ("branch", "loop", "custom")  # these name blobs outside the wires
 
@@ -106,7 +107,8 @@ def layer_numbers(network: NeuralNetwork, names: list[str]) -> list[int]:
 def _base(layer: NeuralNetworkLayer) -> str:
     kind = layer_kind(layer)
     if kind == "activation":
-        return str(layer.activation.WhichOneof("NonlinearityType") or kind).lower()
+        function = str(layer.activation.WhichOneof("NonlinearityType") or kind).lower()
+        return "affine" if function == "linear" else function  # a tracer's "linear" is the dense layer
     if kind == "convolution" and layer.convolution.isDeconvolution:
         return "deconv"
     return _SHORT.get(kind, kind.lower() or "layer")

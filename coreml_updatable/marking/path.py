@@ -1,12 +1,14 @@
 """The way of the gradient: from the softmax in front of the loss back to the layers that can be trained."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.marking.affine import CONSTANTS
+from coreml_updatable.marking.clearing import FIXED
 from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.spec.backpropagation import passes_gradients
-from coreml_updatable.spec.graph import layer_kind, place, producers
-from coreml_updatable.spec.messages import Model, NeuralNetwork
+from coreml_updatable.spec.graph import layer_kind, needed_layers, place, producers
+from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer
 
 MARKABLE = ("convolution", "innerProduct")
 
@@ -20,44 +22,58 @@ def softmax_of(network: NeuralNetwork, model: Model) -> int:
     return number
 
 
-def gradient_path(network: NeuralNetwork, softmax: int) -> list[int]:
-    """The layers from the softmax back along the gradient, nearest first, up to and with the first that stops it."""
+def is_fixed(layer: NeuralNetworkLayer) -> bool:
+    """Whether marking itself wrote this layer, to let the gradient through; it is not to train."""
+    return str(layer.name).endswith(FIXED)
+
+
+def is_markable(layer: NeuralNetworkLayer) -> bool:
+    return layer_kind(layer) in MARKABLE and not is_fixed(layer)
+
+
+def gradient_path(network: NeuralNetwork, softmax: int, clearable: Collection[int] = ()) -> list[int]:
+    """The layers from the softmax back along the gradient, nearest first, up to and with the first that stops it.
+
+    Those of ``clearable`` do not count as stopping it.
+    """
     written = producers(network.layers)
     waiting, path = [str(network.layers[softmax].input[0])], list[int]()
     while waiting:
         number = written.get(waiting.pop(0))
-        if number is None or number in path:
+        if number is None or number in path or layer_kind(network.layers[number]) in CONSTANTS:
             continue
         path.append(number)
-        if not passes_gradients(network.layers[number]):
+        if number not in clearable and not passes_gradients(network.layers[number]):
             break
         waiting.extend(str(blob) for blob in network.layers[number].input)
     return path
 
 
-def last_trainable(network: NeuralNetwork, softmax: int, last: int) -> list[int]:
+def last_trainable(network: NeuralNetwork, softmax: int, last: int, clearable: Collection[int] = ()) -> list[int]:
     """Numbers of the ``last`` layers before the softmax that can be marked; a ModelError when there are fewer."""
     if last < 1:
         raise ModelError(f"last: found {last}, expected 1 or more; name how many layers are to be trained")
-    path = gradient_path(network, softmax)
-    found = [number for number in path if layer_kind(network.layers[number]) in MARKABLE][:last]
+    path = gradient_path(network, softmax, clearable)
+    found = [number for number in path if is_markable(network.layers[number])][:last]
     if len(found) == last:
         return sorted(found)
     stop = path[-1] if path else softmax
-    if path and not passes_gradients(network.layers[stop]):
+    if path and stop not in clearable and not passes_gradients(network.layers[stop]):
         reason = f"{_with_kind(network, stop)} does not let the gradient through"
     else:
         reason = "the network has no more convolution or innerProduct there"
+    names = ", ".join(repr(str(network.layers[number].name)) for number in sorted(found))
     raise ModelError(
-        f"last: {last} layers to train, but only {len(found)} can be: {reason}; ask for at most {len(found)}"
+        f"last: {last} layers to train, but only {len(found)} can be{f' ({names})' if names else ''}: {reason}; "
+        f"ask for at most {len(found)}"
     )
 
 
-def check_path(network: NeuralNetwork, softmax: int, numbers: Sequence[int]) -> None:
+def check_path(network: NeuralNetwork, softmax: int, numbers: Sequence[int], clearable: Collection[int] = ()) -> None:
     """A ModelError for the first layer of ``numbers`` that is of the wrong kind or that no gradient reaches."""
     if not numbers:
         raise ModelError("layers: none named, expected at least one; name a layer or leave the option out")
-    path = gradient_path(network, softmax)
+    path = gradient_path(network, softmax, clearable)
     for number in numbers:
         layer = network.layers[number]
         if layer_kind(layer) not in MARKABLE:
@@ -70,6 +86,15 @@ def check_path(network: NeuralNetwork, softmax: int, numbers: Sequence[int]) -> 
                 f"{place(number, layer)}: the gradient does not reach it, {_with_kind(network, path[-1])} is in the "
                 "way; train only layers behind that one"
             )
+
+
+def in_the_way(network: NeuralNetwork, softmax: int, numbers: Sequence[int], clearable: Collection[int]) -> list[int]:
+    """Those of ``clearable`` that stand between the layers ``numbers`` and the softmax."""
+    return [
+        number
+        for number in gradient_path(network, softmax, clearable)
+        if number in clearable and set(numbers) & set(needed_layers(network.layers, list(network.layers[number].input)))
+    ]
 
 
 def _with_kind(network: NeuralNetwork, number: int) -> str:

@@ -12,7 +12,9 @@ from coreml_updatable.marking.building_blocks import (
     reshape_static,
     softmax,
 )
+from coreml_updatable.marking.folding import fold_tail
 from coreml_updatable.marking.tail import RESHAPES, SOFTMAXES, SPATIAL_RANKS, Tail, channels_of, find_tail
+from coreml_updatable.marking.transposes import absorb_transposes
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.layer_shapes import Shape, layer_shape
 from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetworkLayer
@@ -25,25 +27,27 @@ def repair_tail(model: Model) -> tuple[Model, list[str]]:
 
     ``reshapeStatic``, ``squeeze`` and the like become ``flatten`` (channel first) or, where the data is no picture, a
     ``reshapeStatic`` to [1, C, 1, 1]; ``softmaxND`` becomes ``softmax``; logits get a ``softmax``; a mean over height
-    and width becomes average pooling; a ``batchedMatmul`` with weights becomes an ``innerProduct``. Probabilities stay
-    the same, and so does the shape of a plain network's output. A second repair does nothing.
+    and width becomes average pooling; a ``batchedMatmul`` with weights becomes an ``innerProduct``; a ``bias`` or
+    ``scale`` is folded into the layer before it; a ``transpose`` is taken out. Probabilities stay the same, and so does
+    the shape of a plain network's output. A second repair does nothing.
     Raises ModelError when the answer can not be that of a softmax.
     """
     repaired = Model_pb2.Model()
     repaired.CopyFrom(model)
+    notes = [*fold_tail(repaired), *absorb_transposes(repaired)]
     tail = find_tail(repaired)
     layers = network_of(repaired).layers
     work = _Repair(repaired, tail, blob_shapes(repaired))
     replaced = {number: work.rewrite(number, layers[number]) for number in tail.layers}
     replaced = _with_end(work, replaced)
     if not work.notes:
-        return repaired, []
+        return repaired, notes
     rewritten = [new for number, layer in enumerate(layers) for new in replaced.get(number, [layer])]
     kept = [copied(layer) for layer in rewritten]
     del layers[:]
     layers.extend(kept)
     drop_rank_hints(layers, {blob for number in replaced for new in replaced[number] for blob in new.output})
-    return repaired, work.notes
+    return repaired, [*notes, *work.notes]
 
 
 @dataclass
@@ -158,8 +162,13 @@ class _Repair:
             return [self._follow(layer)]
         if kind == "unary":
             self.notes.append(f"{where}: the logarithm is gone, a classifier answers probabilities")
-        else:
+        elif kind in RESHAPES:
             self.notes.append(f"{where}: {kind} behind the softmax is gone, a classifier's answer has no shape")
+        else:
+            raise ModelError(
+                f"{where}: {kind} behind the softmax, expected the softmax to be the answer; "
+                "export the network without it"
+            )
         return []
 
     def _classifies(self) -> bool:

@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.graph import consumers, layer_kind, place, producers
 from coreml_updatable.spec.layer_shapes import Shape
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes
 
-RESHAPES = ("reshapeStatic", "flatten", "flattenTo2D", "squeeze", "expandDims", "rankPreservingReshape", "reshape")
+RESHAPES = (
+    "reshapeStatic", "flatten", "flattenTo2D", "squeeze", "expandDims", "rankPreservingReshape", "reshape", "transpose",
+    "permute",
+)  # fmt: skip
 SOFTMAXES = ("softmax", "softmaxND")
 _DENSE = ("innerProduct", "batchedMatmul")
-_ELEMENTWISE = ("activation", "clip")  # the same at any rank; PReLU is told apart below
+_ELEMENTWISE = ("activation", "clip", "clampedReLU")  # the same at any rank
+_PER_CHANNEL = ("PReLU", "parametricSoftplus")  # activations that are not
 SPATIAL_RANKS = (4, 5)
 
 
@@ -82,13 +86,23 @@ def _belongs(kind: str, layer: Model, output: Shape | None, *, above_softmax: bo
         return False
     if kind in RESHAPES:
         return output is not None and is_vector(output)
-    if kind == "unary":
-        return above_softmax and layer.unary.type == layer.unary.LOG
+    if kind == "unary" and above_softmax and layer.unary.type == layer.unary.LOG:
+        return True
     if kind == "reduceMean":
         return output is not None and is_vector(output)
+    return kind in SOFTMAXES or kind in _DENSE or is_elementwise(layer)
+
+
+def is_elementwise(layer: NeuralNetworkLayer) -> bool:
+    """Whether ``layer`` does the same to every number, whatever the shape."""
+    kind = layer_kind(layer)
+    if kind == "unary":
+        return layer.unary.type in (layer.unary.THRESHOLD, layer.unary.ABS)
+    if kind in ("add", "multiply"):
+        return len(layer.input) == 1
     if kind == "activation":
-        return layer.activation.WhichOneof("NonlinearityType") not in ("PReLU", "parametricSoftplus")
-    return kind in SOFTMAXES or kind in _DENSE or kind in _ELEMENTWISE
+        return layer.activation.WhichOneof("NonlinearityType") not in _PER_CHANNEL
+    return kind in _ELEMENTWISE
 
 
 def is_vector(shape: Shape) -> bool:

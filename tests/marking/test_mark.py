@@ -211,17 +211,19 @@ def test_wrong_wishes_are_refused_in_a_sentence(arguments: dict[str, object], se
 
 
 def test_more_layers_than_there_are_is_refused() -> None:
-    with pytest.raises(ModelError, match="only 2 can be: the network has no more convolution or innerProduct there"):
+    with pytest.raises(
+        ModelError, match=r"only 2 can be \('conv', 'fc'\): the network has no more convolution or innerProduct there"
+    ):
         mark(valid.classifier(), SETTINGS, last=3)
 
 
 def test_a_layer_that_no_gradient_reaches_is_refused() -> None:
-    model = converted("pooled linear, softmax")
-    with pytest.raises(ModelError, match=r"the gradient does not reach it, .* is in the way"):
-        mark(model, SETTINGS, layers=["conv1"])
-    reason = r"only 2 can be: layers\[1\] 'clip' \(clip\) does not let the gradient through"
+    model = converted("hard swish")
+    with pytest.raises(ModelError, match=r"the gradient does not reach it, .* \(reshapeStatic\) is in the way"):
+        mark(model, SETTINGS, layers=["fc1"])
+    reason = r"only 1 can be \('fc2'\): layers\[4\] 'reshape1' \(reshapeStatic\) does not let the gradient through"
     with pytest.raises(ModelError, match=reason):
-        mark(model, SETTINGS, last=3)
+        mark(model, SETTINGS, last=2)
 
 
 @pytest.mark.parametrize(

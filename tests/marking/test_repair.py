@@ -136,3 +136,9 @@ def test_two_softmaxes_are_refused() -> None:
 def test_a_batch_of_rows_is_refused() -> None:
     with pytest.raises(ModelError, match=r"shape \[2, 5\], expected one vector a row"):
         repair_tail(convert(torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Softmax(1)), (2, 5)))
+
+
+def test_what_changes_probabilities_behind_the_softmax_is_refused() -> None:
+    behind = torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Softmax(1), torch.nn.ReLU())
+    with pytest.raises(ModelError, match="activation behind the softmax, expected the softmax to be the answer"):
+        repair_tail(as_classifier(convert(behind, (1, 5)), LABELS))

@@ -1,0 +1,181 @@
+"""The way of the gradient cleared: what stops it between the trained layers and the loss, written otherwise.
+
+A factor and an offset are folded into the layer before, or become a 1x1 convolution of each channel by itself; an
+activation that is a sum of ReLUs becomes two such convolutions with a ReLU between them. These convolutions stay fixed;
+``FIXED`` at the end of their names keeps a later marking from counting them among the layers to train.
+"""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from coreml_updatable.marking.affine import Affine, Constants, Numbers, affine_of, constants_of, data_input
+from coreml_updatable.marking.building_blocks import copied, new_layer
+from coreml_updatable.marking.folding import can_take, drop_unread_constants, linear_into
+from coreml_updatable.marking.hinges import Hinges, hinges_of
+from coreml_updatable.spec.backpropagation import passes_gradients
+from coreml_updatable.spec.graph import consumers, layer_kind, place, producers
+from coreml_updatable.spec.layer_shapes import Shape
+from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.shapes import blob_shapes
+from coreml_updatable.spec.weights import packed
+
+FIXED = "_fixed"
+
+
+def clearable(model: Model) -> frozenset[int]:
+    """Numbers of the layers that stop the gradient, or a device's compiler, and need not."""
+    network, shapes = network_of(model), blob_shapes(model)
+    constants = constants_of(network)
+    found = set[int]()
+    for number, layer in enumerate(network.layers):
+        if passes_gradients(layer) and layer_kind(layer) != "batchnorm":
+            continue
+        source = data_input(layer, constants)
+        shape = shapes.get(source) if source is not None else None
+        if _channels(shape) is None:
+            continue
+        if affine_of(layer, shape, constants) is not None or hinges_of(layer) is not None:
+            found.add(number)
+    return frozenset(found)
+
+
+def clear(model: Model, numbers: Collection[int]) -> list[str]:
+    """Rewrite these ``clearable`` layers in place, in the order of the network; what was done, one line each."""
+    if not numbers:
+        return []
+    work = _Clearing(model)
+    for number in range(len(work.layers)):
+        work.take(number, rewrite=number in numbers)
+    network = network_of(model)
+    del network.layers[:]
+    network.layers.extend(work.made)
+    drop_unread_constants(model)
+    return work.notes
+
+
+class _Clearing:
+    """The network as it is written anew, layer by layer."""
+
+    def __init__(self, model: Model) -> None:
+        network = network_of(model)
+        self.layers = [copied(layer) for layer in network.layers]
+        self.made: list[NeuralNetworkLayer] = []
+        self.notes: list[str] = []
+        self._constants: Constants = constants_of(network)
+        self._shapes = blob_shapes(model)
+        self._read = consumers(network.layers)
+        self._shown = {str(feature.name) for feature in model.description.output}
+        self._taken = {str(name) for layer in network.layers for name in (layer.name, *layer.input, *layer.output)}
+
+    def take(self, number: int, *, rewrite: bool) -> None:
+        layer = self.layers[number]
+        source = data_input(layer, self._constants)
+        shape = self._shapes.get(source or "")
+        channels = _channels(shape)
+        if not rewrite or source is None or channels is None:
+            self.made.append(layer)
+            return
+        where = place(number, layer)
+        affine = affine_of(layer, shape, self._constants)
+        if affine is not None:
+            self._affine(layer, source, affine, channels, where)
+            return
+        hinges = hinges_of(layer)
+        assert hinges is not None
+        self._hinges(layer, source, hinges, channels)
+        self.notes.append(
+            f"{where}: {_kind(layer)} became {hinges.function} between fixed 1x1 convolutions, through which the "
+            "gradient goes"
+        )
+
+    def _affine(self, layer: NeuralNetworkLayer, source: str, affine: Affine, channels: int, where: str) -> None:
+        into = self._folds_into(source)
+        if into is not None:
+            linear_into(into, affine, f"layer {into.name!r}")
+            into.output[:] = layer.output
+            self.notes.append(
+                f"{where}: {_kind(layer)} was folded into {str(into.name)!r}, for no gradient goes through it"
+            )
+            return
+        self._convolution(
+            source, str(layer.output[0]), str(layer.name), affine.factor[None], affine.offset[None], channels
+        )
+        self.notes.append(f"{where}: {_kind(layer)} became a fixed 1x1 convolution, through which the gradient goes")
+
+    def _folds_into(self, source: str) -> NeuralNetworkLayer | None:
+        """The layer that wrote ``source``, if it can take a factor and an offset and is read only here."""
+        number = producers(self.made).get(source)
+        if number is None or not can_take(self.made[number], self._shapes.get(source)):
+            return None
+        return self.made[number] if len(self._read.get(source, ())) <= 1 and source not in self._shown else None
+
+    def _hinges(self, layer: NeuralNetworkLayer, source: str, hinges: Hinges, channels: int) -> None:
+        name, result = str(layer.name), str(layer.output[0])
+        count = len(hinges.terms)
+        slopes, shifts = [term.slope for term in hinges.terms], [term.shift for term in hinges.terms]
+        blob = source
+        if count > 1 or (slopes[0] != 1).any() or (shifts[0] != 0).any():
+            into = self._folds_into(source) if count == 1 else None
+            if into is not None:
+                linear_into(into, Affine(slopes[0], shifts[0]), f"layer {into.name!r}")
+            else:
+                blob = self._free(f"{name}_apart")
+                self._convolution(source, blob, f"{name}_apart", _rows(slopes), _rows(shifts), channels)
+        weights = [term.weight for term in hinges.terms]
+        plain = count == 1 and (weights[0] == 1).all() and hinges.offset == 0
+        bent = result if plain else self._free(f"{name}_bent")
+        activation = new_layer(name, blob, bent)
+        getattr(activation.activation, hinges.function).SetInParent()
+        self.made.append(activation)
+        if not plain:
+            self._joining(bent, result, f"{name}_joined", weights, hinges.offset, channels)
+
+    def _convolution(
+        self, source: str, result: str, name: str, factors: Numbers, offsets: Numbers, channels: int
+    ) -> None:
+        """[.., C, H, W] -> [.., k C, H, W]: channel c becomes factors[i] c + offsets[i], with i from 0 to k - 1."""
+        count = len(factors)
+        weights, bias = (np.broadcast_to(numbers, (count, channels)).T for numbers in (factors, offsets))
+        self._add(source, result, name, weights.reshape(count * channels, 1), bias.ravel(), channels)
+
+    def _joining(
+        self, source: str, result: str, name: str, weights: Sequence[Numbers], offset: float, channels: int
+    ) -> None:
+        """[.., k C, H, W] -> [.., C, H, W]: the weighted sum of the k channels that came from one, plus ``offset``."""
+        rows = np.broadcast_to(_rows(weights), (len(weights), channels)).T
+        self._add(source, result, name, rows, np.full(channels, offset), channels)
+
+    def _add(self, source: str, result: str, name: str, weights: Numbers, bias: Numbers, groups: int) -> None:
+        layer = new_layer(self._free(f"{name}{FIXED}"), source, result)
+        params = layer.convolution
+        params.outputChannels, params.kernelChannels = weights.shape
+        params.nGroups, params.hasBias = groups, True
+        params.kernelSize[:], params.stride[:], params.dilationFactor[:] = [1, 1], [1, 1], [1, 1]
+        params.valid.SetInParent()
+        params.weights.MergeFromString(packed(weights))
+        params.bias.MergeFromString(packed(bias))
+        self.made.append(layer)
+
+    def _free(self, wanted: str) -> str:
+        name = wanted
+        while name in self._taken:
+            name = f"x{name}"
+        self._taken.add(name)
+        return name
+
+
+def _rows(numbers: Sequence[Numbers]) -> Numbers:
+    """[k, C] or [k, 1]."""
+    width = max(len(row) for row in numbers)
+    return np.stack([np.broadcast_to(row, width) for row in numbers])
+
+
+def _channels(shape: Shape | None) -> int | None:
+    return shape[-3] if shape is not None and len(shape) >= 4 else None
+
+
+def _kind(layer: NeuralNetworkLayer) -> str:
+    kind = layer_kind(layer)
+    return str(layer.activation.WhichOneof("NonlinearityType")) if kind == "activation" else kind

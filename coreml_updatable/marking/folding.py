@@ -1,0 +1,108 @@
+"""Scales and biases that stand as layers of their own, folded into the layer before them.
+
+Old writers (MNIST-era files, Caffe) put ``bias`` and ``scale`` behind an ``innerProduct``, others an addition of a
+constant. No gradient goes through these, so that nothing before them could train.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from coreml_updatable.marking.affine import CONSTANTS, Affine, Constants, affine_of, constants_of, data_input
+from coreml_updatable.marking.building_blocks import as_inner_product
+from coreml_updatable.marking.tail import answer_blob
+from coreml_updatable.marking.widening import widen_layer
+from coreml_updatable.spec.graph import consumers, layer_kind, place, producers
+from coreml_updatable.spec.layer_shapes import Shape
+from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.shapes import blob_shapes
+from coreml_updatable.spec.weights import decode, packed
+
+_LAST_LOOKED_AT = "convolution"  # what stands before it is the front, which stays as it is
+
+
+def fold_tail(model: Model) -> list[str]:
+    """Fold what can be folded between the answer and the last convolution, in place; what was done, one line each."""
+    notes = list[str]()
+    constants = constants_of(network_of(model))
+    while (note := _fold_one(model, constants)) is not None:
+        notes.append(note)
+    if notes:
+        drop_unread_constants(model)
+    return notes
+
+
+def linear_into(layer: NeuralNetworkLayer, affine: Affine, where: str) -> None:
+    """y = factor (W x + b) + offset as one innerProduct or convolution with bias, in place, in 32-bit floats."""
+    widen_layer(layer, where)
+    params = getattr(layer, layer_kind(layer))
+    count = int(params.outputChannels)
+    bias = decode(params.bias, (count,), f"{where}: bias") if params.hasBias else np.zeros(count)
+    if (affine.factor != 1).any():
+        size = len(params.weights.floatValue)
+        weights = decode(params.weights, (count, size // count), f"{where}: weights")
+        factors = np.broadcast_to(affine.factor, count)
+        params.weights.ClearField("floatValue")
+        params.weights.MergeFromString(packed(weights * factors[:, None]))
+    params.hasBias = True
+    params.bias.ClearField("floatValue")
+    params.bias.MergeFromString(packed(bias * affine.factor + affine.offset))
+
+
+def can_take(layer: NeuralNetworkLayer, shape: Shape | None) -> bool:
+    """Whether a factor and an offset can be folded into ``layer``, which writes ``shape``."""
+    kind = layer_kind(layer)
+    if len(layer.input) != 1:
+        return False
+    if kind == "batchedMatmul":  # from rank 4 on its last axis is not that of the channels
+        return shape is not None and len(shape) < 4
+    return kind == "innerProduct" or (kind == "convolution" and not layer.convolution.isDeconvolution)
+
+
+def drop_unread_constants(model: Model) -> None:
+    network = network_of(model)
+    read = consumers(network.layers)
+    shown = {str(feature.name) for feature in model.description.output}
+    for number in reversed(range(len(network.layers))):
+        layer = network.layers[number]
+        if layer_kind(layer) in CONSTANTS and not ({str(blob) for blob in layer.output} & (read.keys() | shown)):
+            del network.layers[number]
+
+
+def _fold_one(model: Model, constants: Constants) -> str | None:
+    network = network_of(model)
+    layers, shapes = network.layers, blob_shapes(model)
+    shown = {str(feature.name) for feature in model.description.output}
+    read = consumers(layers)
+    numbers = _chain(network, answer_blob(model), constants)
+    for number in numbers:
+        layer = layers[number]
+        source = data_input(layer, constants)
+        before = producers(layers).get(source) if source is not None else None
+        if source is None or before is None or not can_take(layers[before], shapes.get(source)):
+            continue
+        affine = affine_of(layer, shapes.get(source), constants)
+        if affine is None or len(read[source]) > 1 or source in shown:
+            continue
+        where, into = place(number, layer), place(before, layers[before])
+        if layer_kind(layers[before]) == "batchedMatmul":
+            layers[before].CopyFrom(as_inner_product(layers[before]))
+        linear_into(layers[before], affine, into)
+        layers[before].output[:] = layer.output
+        del layers[number]
+        return f"{where}: {layer_kind(layer)} was folded into {into}, for no gradient goes through it"
+    return None
+
+
+def _chain(network: NeuralNetwork, blob: str, constants: Constants) -> Sequence[int]:
+    """Numbers of the layers before ``blob``, nearest first, as long as there is one and up to the first convolution."""
+    written, found = producers(network.layers), list[int]()
+    following: str | None = blob
+    while following in written and written[following] not in found:
+        number = written[following]
+        found.append(number)
+        if layer_kind(network.layers[number]) == _LAST_LOOKED_AT:
+            break
+        following = data_input(network.layers[number], constants)
+    return found

@@ -1,0 +1,115 @@
+"""Transposes in the tail taken out: what reads the transposed data is made to read it as it was.
+
+Keras and TensorFlow keep the channels last, so that a converted network turns its features around before it averages or
+flattens them. No gradient goes through a ``transpose``, and layers of rank 4 have their channels on axis -3.
+"""
+
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreml_updatable.marking.affine import constants_of, data_input
+from coreml_updatable.marking.building_blocks import as_inner_product
+from coreml_updatable.marking.tail import RESHAPES, answer_blob, is_elementwise, is_vector
+from coreml_updatable.marking.widening import widen_layer
+from coreml_updatable.spec.graph import consumers, layer_kind, place, producers
+from coreml_updatable.spec.layer_shapes import Shape
+from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.shapes import blob_shapes
+from coreml_updatable.spec.weights import decode, packed
+
+
+def absorb_transposes(model: Model) -> list[str]:
+    """Take out, in place, each transpose before the answer that a layer behind it can do without; one line each."""
+    notes = list[str]()
+    while (note := _absorb_one(model)) is not None:
+        notes.append(note)
+    return notes
+
+
+def _absorb_one(model: Model) -> str | None:
+    layers, shapes = network_of(model).layers, blob_shapes(model)
+    chain = _chain(model)
+    for at, number in enumerate(chain):
+        layer = layers[number]
+        if layer_kind(layer) != "transpose" or is_vector(shapes.get(str(layer.output[0])) or (None,)):
+            continue  # the order of a vector is the same either way
+        axes = [int(axis) for axis in layer.transpose.axes]
+        behind = [layers[following] for following in reversed(chain[:at])]
+        done = _absorbed_by(axes, shapes, str(layer.input[0]), behind)
+        if done is None:
+            continue
+        where = place(number, layer)
+        for following in layers:
+            following.input[:] = [str(layer.input[0]) if b == layer.output[0] else str(b) for b in following.input]
+        del layers[number]
+        return f"{where}: transpose is gone, {done}"
+    return None
+
+
+def _chain(model: Model) -> list[int]:
+    """Layers before the answer, nearest first, as long as each reads one blob that nobody else reads or sees."""
+    network = network_of(model)
+    constants = constants_of(network)
+    written, read = producers(network.layers), consumers(network.layers)
+    shown = {str(feature.name) for feature in model.description.output}
+    blob: str | None = answer_blob(model)
+    chain = list[int]()
+    while blob in written and (not chain or (len(read[blob]) == 1 and blob not in shown)):
+        chain.append(written[blob])
+        blob = data_input(network.layers[written[blob]], constants)
+    return chain
+
+
+def _absorbed_by(
+    axes: list[int], shapes: dict[str, Shape], source: str, behind: list[NeuralNetworkLayer]
+) -> str | None:
+    """Change the layer that can do without the transpose; in words what was done, None where there is no such layer."""
+    shape = shapes.get(source)
+    lengths = [length for length in shape or () if length is not None]
+    if shape is None or len(lengths) != len(shape) or sorted(axes) != list(range(len(shape))):
+        return None
+    flat = False
+    for layer in behind:
+        kind, name = layer_kind(layer), f"{layer_kind(layer)} {str(layer.name)!r}"
+        if is_elementwise(layer):
+            continue
+        if kind in RESHAPES and is_vector(shapes.get(str(layer.output[0])) or (None,)):
+            flat = True
+        elif kind == "reduceMean" and not flat and _mean_elsewhere(layer, axes):
+            return f"{name} averages over the axes as they were"
+        elif kind in ("innerProduct", "batchedMatmul") and flat:
+            order = np.arange(prod(lengths)).reshape(lengths).transpose(axes).ravel()
+            return f"the weights of {name} stand in the order of the data" if _reorder(layer, order) else None
+        else:
+            return None
+    return None
+
+
+def _mean_elsewhere(layer: NeuralNetworkLayer, axes: list[int]) -> bool:
+    """Let the mean run over the axes before the transpose, if the order of the others stays the same."""
+    params = layer.reduceMean
+    averaged = {axes[int(axis) % len(axes)] for axis in params.axes}
+    left = [axis for axis in axes if axis not in averaged]
+    if params.keepDims or params.reduceAll or left != sorted(left):
+        return False
+    params.axes[:] = sorted(averaged)
+    return True
+
+
+def _reorder(layer: NeuralNetworkLayer, order: NDArray[np.int64]) -> bool:
+    """Column j of the weights moves to where its number now stands."""
+    if layer_kind(layer) == "batchedMatmul":
+        layer.CopyFrom(as_inner_product(layer))  # the same on a vector
+    params = layer.innerProduct
+    if params.inputChannels != len(order) or len(layer.input) != 1:
+        return False
+    widen_layer(layer, f"layer {layer.name!r}")
+    weights = decode(params.weights, (int(params.outputChannels), len(order)), f"layer {layer.name!r}: weights")
+    moved = np.empty_like(weights)
+    moved[:, order] = weights
+    params.weights.ClearField("floatValue")
+    params.weights.MergeFromString(packed(moved))
+    return True
