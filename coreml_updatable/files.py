@@ -29,6 +29,22 @@ def write_all_atomically(contents: Mapping[Path, bytes]) -> None:
         raise
 
 
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a new file that its owner alone can read; FileExistsError if anything, a link too, is there already."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)
+        raise
+
+
 def _written_beside(path: Path, content: bytes) -> Path:
     """A new hidden file beside ``path`` that holds ``content``, on the disk."""
     try:

@@ -12,6 +12,7 @@ from coreml_updatable.cli.convert import convert
 from coreml_updatable.cli.converters import converters
 from coreml_updatable.cli.diff import diff
 from coreml_updatable.cli.inspect import inspect
+from coreml_updatable.cli.keygen import keygen
 from coreml_updatable.cli.mark import mark
 from coreml_updatable.cli.predict import predict
 from coreml_updatable.cli.probes import probes
@@ -28,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (build, convert, converters, mark, inspect, check, diff, predict, update, probes, publish):
+for command in (build, convert, converters, mark, inspect, check, diff, predict, update, probes, publish, keygen):
     app.command()(command)
 
 

@@ -15,8 +15,12 @@ def publish(
         str | None, typer.Option("--base-url", help="Where the catalogue will be served; else urls are relative.")
     ] = None,
     keep: Annotated[int | None, typer.Option("--keep", min=1, help="Keep so many versions of each model.")] = None,
+    sign: Annotated[Path | None, typer.Option("--sign", help="The private key that signs the index.")] = None,
     check: Annotated[
         Path | None, typer.Option("--check", help="Publish nothing; verify every sum and link of this catalogue.")
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option("--public-key", help="With --check: the key that must have signed the index.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
@@ -25,22 +29,28 @@ def publish(
     Exit status 0 when it is done or all is whole, 1 when a build can not be published or a catalogue has a fault.
     """
     if check is not None:
-        if builds or to is not None or base_url is not None or keep is not None:
-            raise typer.BadParameter("--check SITE goes alone: it publishes nothing")
-        raise typer.Exit(_check(check, json))
+        if builds or any(option is not None for option in (to, base_url, keep, sign)):
+            raise typer.BadParameter("--check SITE goes alone, or with --public-key: it publishes nothing")
+        raise typer.Exit(_check(check, public_key, json))
+    if public_key is not None:
+        raise typer.BadParameter("--public-key goes with --check SITE; to sign, give the private key with --sign")
     if to is None:
         raise typer.BadParameter("say where with --to SITE")
-    if not builds and base_url is None and keep is None:
+    if not builds and all(option is None for option in (base_url, keep, sign)):
         raise typer.BadParameter("name one or more builds, such as build/handwritten")
-    _publish(builds or [], to, base_url, keep, json)
+    _publish(builds or [], to, base_url, keep, sign, json)
 
 
-def _publish(builds: list[Path], site: Path, base_url: str | None, keep: int | None, json: bool) -> None:
+def _publish(
+    builds: list[Path], site: Path, base_url: str | None, keep: int | None, sign: Path | None, json: bool
+) -> None:
+    from coreml_updatable.publishing.catalogue.keys import read_private_key
     from coreml_updatable.publishing.catalogue.merging import valid_base_url
     from coreml_updatable.publishing.catalogue.publish import publish as publish_builds
 
     address = valid_base_url(base_url) if base_url else base_url
-    done = publish_builds(builds, site, base_url=address, keep=keep)
+    key = None if sign is None else read_private_key(sign, site)
+    done = publish_builds(builds, site, base_url=address, keep=keep, key=key)
     outcomes = {"published": done.new, "unchanged": done.unchanged, "removed": done.removed}
     if json:
         from json import dumps
@@ -54,12 +64,13 @@ def _publish(builds: list[Path], site: Path, base_url: str | None, keep: int | N
     typer.echo(f"{site}: {len(done.index.models)} models, serial {done.index.serial}")
 
 
-def _check(site: Path, json: bool) -> int:
+def _check(site: Path, public_key: Path | None, json: bool) -> int:
     from dataclasses import asdict
 
     from coreml_updatable.publishing.catalogue.check_site import check_site
+    from coreml_updatable.publishing.catalogue.keys import read_public_key
 
-    checked = check_site(site)
+    checked = check_site(site, None if public_key is None else read_public_key(public_key))
     if json:
         from json import dumps
 

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.publishing.catalogue.index import File, Index, path_of
 from coreml_updatable.publishing.catalogue.links import broken_links
 from coreml_updatable.publishing.catalogue.places import unnamed
+from coreml_updatable.publishing.catalogue.signing import signature_faults
 from coreml_updatable.publishing.catalogue.site_files import (
     INDEX,
     INDEX_SCHEMA,
@@ -32,8 +35,11 @@ class Checked:
     notes: tuple[str, ...]
 
 
-def check_site(site: Path) -> Checked:
-    """Compare everything with the index; a CatalogueError if there is none that can be read."""
+def check_site(site: Path, trusted: Ed25519PublicKey | None = None) -> Checked:
+    """Compare everything with the index; a CatalogueError if there is none that can be read.
+
+    ``trusted``: who must have signed the index; None takes the catalogue's own word for it, if it is signed.
+    """
     index = read_index(site)
     if index is None:
         raise CatalogueError(f"{site}: has no {INDEX}, expected a catalogue; name the folder that was published to")
@@ -45,6 +51,7 @@ def check_site(site: Path) -> Checked:
     ]
     faults = [
         *_file_faults(site, files),
+        *signature_faults(site, trusted),
         *_url_faults(site, index),
         *_latest_faults(site, index),
         *_schema_faults(site),

@@ -7,6 +7,9 @@ the old catalogue or the new one, at most with files that no index names yet.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.files import write_atomically
@@ -14,8 +17,9 @@ from coreml_updatable.publishing.catalogue.alone import publishing_alone
 from coreml_updatable.publishing.catalogue.index import Index, Release, latest_of
 from coreml_updatable.publishing.catalogue.merging import added, is_new, pruned, with_urls
 from coreml_updatable.publishing.catalogue.names import release_folder
-from coreml_updatable.publishing.catalogue.places import put_in_place, remove, remove_dropped, remove_unnamed
+from coreml_updatable.publishing.catalogue.places import inside, put_in_place, remove, remove_dropped, remove_unnamed
 from coreml_updatable.publishing.catalogue.release import read_release
+from coreml_updatable.publishing.catalogue.signing import refuse_other_key, signed_files
 from coreml_updatable.publishing.catalogue.site_files import (
     INDEX,
     INDEX_SCHEMA,
@@ -26,6 +30,7 @@ from coreml_updatable.publishing.catalogue.site_files import (
 )
 
 STAGING = ".staging"
+Staged: TypeAlias = dict[tuple[str, str], Release]  # (name, version) -> what was copied aside
 
 
 @dataclass(frozen=True)
@@ -38,10 +43,18 @@ class Published:
     index: Index
 
 
-def publish(builds: Sequence[Path], site: Path, *, base_url: str | None = None, keep: int | None = None) -> Published:
+def publish(
+    builds: Sequence[Path],
+    site: Path,
+    *,
+    base_url: str | None = None,
+    keep: int | None = None,
+    key: Ed25519PrivateKey | None = None,
+) -> Published:
     """Publish the builds into ``site``; on any error the catalogue stays as it was.
 
     ``base_url``: what urls begin with; None leaves it as it is. ``keep``: how many versions of each model stay.
+    ``key`` signs the index; a catalogue that is signed stays so, with the same key.
     """
     with publishing_alone(site):
         old = read_index(site) or Index()
@@ -50,25 +63,35 @@ def publish(builds: Sequence[Path], site: Path, *, base_url: str | None = None, 
         remove_unnamed(site, old)
         try:
             staged, unchanged = _staged(builds, old, staging)
+            grown = _numbered(old, _grown(old, staged, base_url))
+            kept = grown if keep is None else _numbered(grown, pruned(grown, keep))
+            for index in (grown, kept):
+                refuse_other_key(site, to_bytes(index), key)
             for name, version in staged:
                 put_in_place(staging / name / version, site, release_folder(name, version))
         finally:
             remove(staging)
-        grown = old
-        for (name, _), release in staged.items():
-            grown = added(grown, name, release)
-        grown = with_urls(grown, old.base_url if base_url is None else base_url)
-        grown = _write(site, old, grown)
-        kept = _write(site, grown, pruned(grown, keep)) if keep is not None else grown
+        _write(site, grown, key)
+        _write(site, kept, key)
         return Published(tuple(staged), unchanged, remove_dropped(site, grown, kept), kept)
 
 
-def _staged(
-    builds: Sequence[Path], old: Index, staging: Path
-) -> tuple[dict[tuple[str, str], Release], tuple[tuple[str, str], ...]]:
+def _grown(old: Index, staged: Staged, base_url: str | None) -> Index:
+    index = old
+    for (name, _), release in staged.items():
+        index = added(index, name, release)
+    return with_urls(index, old.base_url if base_url is None else base_url)
+
+
+def _numbered(old: Index, new: Index) -> Index:
+    """``new`` with the next serial, if it is another index than ``old``."""
+    return old if new == old else new.model_copy(update={"serial": old.serial + 1})
+
+
+def _staged(builds: Sequence[Path], old: Index, staging: Path) -> tuple[Staged, tuple[tuple[str, str], ...]]:
     """The releases that are new, copied into ``staging``, and which ones were published before."""
     came_from: dict[str, Path] = {}
-    new: dict[tuple[str, str], Release] = {}
+    new: Staged = {}
     unchanged = []
     for number, build in enumerate(builds):
         arrived = staging / f"{number}"
@@ -87,18 +110,14 @@ def _staged(
     return new, tuple(unchanged)
 
 
-def _write(site: Path, old: Index, new: Index) -> Index:
-    """Write what changed, latest.json last."""
-    if new != old:
-        new = new.model_copy(update={"serial": old.serial + 1})
-    contents: Mapping[str, bytes] = {
-        INDEX_SCHEMA: schema_bytes(),
-        INDEX: to_bytes(new),
-        LATEST: to_bytes(latest_of(new)),
-    }
-    for name, content in contents.items():
-        _write_if_other(site / name, content)
-    return new
+def _write(site: Path, index: Index, key: Ed25519PrivateKey | None) -> None:
+    """Write what changed: the signature before the index it belongs to, latest.json last."""
+    content = to_bytes(index)
+    before, after = signed_files(content, key)
+    latest = to_bytes(latest_of(index))
+    contents: Mapping[str, bytes] = {INDEX_SCHEMA: schema_bytes(), **before, INDEX: content, **after, LATEST: latest}
+    for name, written in contents.items():
+        _write_if_other(inside(site, name), written)
 
 
 def _write_if_other(path: Path, content: bytes) -> None:
