@@ -30,7 +30,7 @@ class Finished:
     model: Model
     updatable: tuple[str, ...]  # the layers that learn; empty for one that learns by remembering
     reference: str  # whose answers it has
-    rows: int  # on how many they were compared
+    rows: int  # on how many they were compared; 0 where the source is such a model itself
     difference: float  # the largest, in probability
     warnings: tuple[Problem, ...]
     facts: Mapping[str, Any]
@@ -52,8 +52,9 @@ def finish(
     for problem in problems:
         if problem.severity == "error":
             raise ModelError(f"converted model: {problem}; nothing was written")
-    rows = converted.rows or tuple(chance_rows(model, ROWS))
-    difference = _difference(model, replace(converted, rows=rows))
+    untouched = converted.answers is None and model is converted.model
+    rows = () if untouched else converted.rows or tuple(chance_rows(model, ROWS))
+    difference = 0.0 if untouched else _difference(model, replace(converted, rows=rows))
     return Finished(
         model, _trained(model), converted.reference, len(rows), difference, tuple(problems), converted.facts
     )
@@ -70,7 +71,7 @@ def _trained(model: Model) -> tuple[str, ...]:
 def _difference(model: Model, converted: ConvertedSource) -> float:
     """The largest difference in probability between ``model`` and its source; a BuildError above the tolerance."""
     if converted.answers is None:
-        return 0.0 if model is converted.model else unchanged(converted.model, model)
+        return unchanged(converted.model, model)
     expected = converted.answers(converted.rows)
     difference = float(np.abs(probabilities(load(model), converted.rows, converted.labels) - expected).max())
     if not difference <= converted.tolerance:  # NaN too

@@ -94,6 +94,7 @@ def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool)
     lines = [told] if told else []
     lines += [f"warning: {warning}" for warning in made.warnings]
     learns = f"{', '.join(made.updatable)} is updatable" if made.updatable else "it learns by remembering"
-    lines.append(f"{out}: {learns}; answers within {made.difference:.1g} of {made.reference}, on {made.rows} rows")
+    compared = f"within {made.difference:.1g} of {made.reference}, on {made.rows} rows"
+    lines.append(f"{out}: {learns}; its answers are {compared if made.rows else 'untouched'}")
     text = "\n".join("".join(one if one.isprintable() else "�" for one in line) for line in lines)
     sys.stdout.write(text + "\n")

@@ -1,0 +1,54 @@
+"""Core ML itself: an .mlmodel or .mlpackage from Create ML, Turi Create, Apple or anyone."""
+
+from pathlib import Path
+
+from coreml_updatable.conversion import ConvertedSource, SourceRequest
+from coreml_updatable.errors import SourceError
+from coreml_updatable.spec.features import feature_named
+from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.reading import read_model
+
+SPECIFICATION_VERSION = 4  # the first that knows updatable models
+
+
+def convert(request: SourceRequest) -> ConvertedSource:
+    """The model in the file; a k-NN that does not learn yet does so in the result, the rest is for marking to judge.
+
+    The model answers what it did before, within 1e-5 in probability.
+    Raises SourceError for options that a finished model has no use for, and ModelError for what is no model.
+    """
+    if request.inputs or request.mean or request.std:
+        raise SourceError(
+            "input: a Core ML model has its own input and normalisation, expected none on the command line; "
+            "leave --input, --pixels, --mean and --std out"
+        )
+    source = request.source
+    model: Model = read_model(source) if isinstance(source, Path) else source
+    if model.WhichOneof("Type") == "kNearestNeighborsClassifier":
+        if request.labels:
+            raise SourceError(
+                "labels: a nearest-neighbours classifier has the labels of its samples, expected none on the command "
+                "line; leave --labels out"
+            )
+        model = _remembering(model)
+    return ConvertedSource(
+        model, labels=(), answers=None, reference="the model before", tolerance=1e-5, facts={"kind": _kind(model)}
+    )
+
+
+def _remembering(model: Model) -> Model:
+    """The nearest-neighbours classifier ``model``, which may learn: nothing else in it changes."""
+    if model.isUpdatable:
+        return model
+    made = Model_pb2.Model()
+    made.CopyFrom(model)
+    made.isUpdatable = True
+    made.specificationVersion = max(model.specificationVersion, SPECIFICATION_VERSION)
+    label = feature_named(made.description.output, str(made.description.predictedFeatureName))
+    del made.description.trainingInput[:]
+    made.description.trainingInput.extend([*made.description.input, *([label] if label is not None else [])])
+    return made
+
+
+def _kind(model: Model) -> str:
+    return str(model.WhichOneof("Type"))

@@ -1,0 +1,67 @@
+"""Models that are Core ML already: marked, made to learn, or refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from coreml_updatable.building.converter import find_converter, load_source_converter
+from coreml_updatable.building.finished import Finished, finish
+from coreml_updatable.conversion import ArrayInput, SourceRequest
+from coreml_updatable.errors import ModelError, SourceError
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.writing import write_model
+from coreml_updatable.updating import UpdateTask
+from tests.broken_models import valid
+from tests.marking.networks import converted
+
+
+def made_of(model: Model, folder: Path, **options: Any) -> Finished:
+    write_model(model, folder / "source.mlmodel")
+    convert = load_source_converter(find_converter("mlmodel"))
+    return finish(convert, SourceRequest(folder / "source.mlmodel", **options))
+
+
+def test_a_network_is_marked(tmp_path: Path) -> None:
+    made = made_of(converted("squeezed linear", image=True), tmp_path, labels=("a", "b", "c"))
+    assert made.updatable == ("fc",)
+    assert (made.rows, made.reference) == (8, "the model before")
+    assert made.difference < 1e-6
+
+
+def test_a_nearest_neighbours_classifier_learns_from_now_on(tmp_path: Path) -> None:
+    model = valid.filled_nearest_neighbors()
+    model.isUpdatable = False
+    model.specificationVersion = 3
+    del model.description.trainingInput[:]
+    made = made_of(model, tmp_path)
+    assert made.updatable == ()
+    assert made.rows == 0
+    row = {"embedding": np.ones(4, np.float32)}
+    assert load(made.model).predict(row) == load(model).predict(row)
+    context = UpdateTask(made.model, [{**row, "label": "new"}]).resume()
+    assert context.model.predict(row)["label"] == "new"
+
+
+def test_what_learns_already_is_taken_as_it_is(tmp_path: Path) -> None:
+    for model in (valid.filled_nearest_neighbors(), valid.pipeline(), valid.classifier()):
+        assert made_of(model, tmp_path).model == model
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="a Core ML model has its own input and normalisation, expected none on"):
+        made_of(valid.exact(), tmp_path, inputs=(ArrayInput("x", (3,)),))
+    with pytest.raises(
+        SourceError, match="classifier has the labels of its samples, expected none on the command line"
+    ):
+        made_of(valid.filled_nearest_neighbors(), tmp_path, labels=("a", "b"))
+    regressor = valid.regressor()
+    regressor.isUpdatable = False
+    with pytest.raises(ModelError, match="is a regressor, expected a classifier"):
+        made_of(regressor, tmp_path)
+    (tmp_path / "random.mlmodel").write_bytes(b"nothing of the kind")
+    convert = load_source_converter(find_converter("mlmodel"))
+    with pytest.raises(ModelError, match="not a Core ML model"):
+        finish(convert, SourceRequest(tmp_path / "random.mlmodel"))
