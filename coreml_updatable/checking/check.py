@@ -5,6 +5,7 @@ from os import PathLike
 from pathlib import Path
 
 from coreml_updatable.checking import rules
+from coreml_updatable.checking.contradictions import UNSEEN, hides_updates
 from coreml_updatable.checking.pipeline import member_place
 from coreml_updatable.checking.problem import Problem, Rule
 from coreml_updatable.errors import ModelError
@@ -18,6 +19,8 @@ _DEEPEST = 16  # pipelines in pipelines; protobuf itself refuses to read much de
 def check(path_or_model: str | PathLike[str] | Model) -> list[Problem]:
     """Every broken rule of an .mlmodel file or ``Model`` message; empty when it is fit for a device.
 
+    An error is what Apple's compiler rejects. Where it warns of shapes and then skips the rules of updating, so that it
+    accepts the model, what they find is a warning with a note.
     Raises ModelError for a file that is no Core ML model, for an ML program (its operations are not judged here), and
     for pipelines nested more than 16 deep.
     """
@@ -30,11 +33,20 @@ def check(path_or_model: str | PathLike[str] | Model) -> list[Problem]:
 
 
 def _problems(model: Model, inside: str, depth: int) -> Iterator[Problem]:
+    unseen = is_network(model) and model.isUpdatable and hides_updates(model)
     for rule in applying(model):
+        skipped = unseen and rule.severity == "error" and rule in rules.UPDATABLE_NETWORK
         for finding in rule.find(model):
-            where = inside + finding.where
-            remedy = finding.remedy or rule.remedy
-            yield Problem(rule.id, rule.severity, where, finding.found, finding.expected, remedy, rule.thread)
+            yield Problem(
+                rule.id,
+                "warning" if skipped else rule.severity,
+                inside + finding.where,
+                finding.found,
+                finding.expected,
+                finding.remedy or rule.remedy,
+                rule.thread,
+                UNSEEN if skipped else None,
+            )
     if is_pipeline(model) and pipeline_of(model).models and depth == _DEEPEST:
         raise ModelError(
             f"model: holds pipelines nested more than {_DEEPEST} deep, expected fewer; what lies deeper can not be "

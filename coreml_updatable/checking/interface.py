@@ -7,6 +7,7 @@ from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.graph import producers
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels, network_of
+from coreml_updatable.spec.shapes import blob_shapes, element_count
 
 LABEL_TYPES = {"stringClassLabels": "stringType", "int64ClassLabels": "int64Type"}
 
@@ -44,6 +45,18 @@ def other_outputs(model: Model) -> Iterator[Finding]:
     for feature in description.output:
         if feature.name and feature.name not in named and feature.name not in written:
             yield Finding(f"output {str(feature.name)!r}", "is written by no layer", "a blob")
+
+
+def labels_fit_outputs(model: Model) -> Iterator[Finding]:
+    """There are as many class labels as probabilities (where their blob's shape is known)."""
+    network, labels = network_of(model), class_labels(model)
+    blob = str(network.labelProbabilityLayerName)
+    if not blob and network.layers and network.layers[-1].output:
+        blob = str(network.layers[-1].output[0])  # what the last layer writes, when none is named
+    shape = blob_shapes(model).get(blob)
+    count = element_count(shape) if shape is not None else None
+    if labels and count is not None and count != len(labels):
+        yield Finding("classLabels", f"{len(labels)} labels for {count} outputs", "one label an output")
 
 
 def regressor_output(model: Model) -> Iterator[Finding]:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.spec.features import equal_types, feature_named
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import pipeline_of
 from coreml_updatable.spec.samples import nearest_neighbors_of
+from coreml_updatable.spec.weights import packed_floats
 
 
 def one_vector_input(model: Model) -> Iterator[Finding]:
@@ -35,6 +38,27 @@ def dimensions_fit(model: Model) -> Iterator[Finding]:
             yield Finding(
                 "numberOfDimensions", f"is {dimensions}", f"{shape[0]}, the input's length", "make them equal"
             )
+
+
+def samples_finite(model: Model) -> Iterator[Finding]:
+    """No stored sample holds NaN or infinite numbers: its distance to everything would be NaN."""
+    for number, sample in enumerate(nearest_neighbors_of(model).nearestNeighborsIndex.floatSamples):
+        if not np.isfinite(packed_floats(sample)).all():
+            yield Finding(f"floatSamples[{number}]", "holds NaN or infinite numbers", "finite ones")
+
+
+def last_member_fed(model: Model) -> Iterator[Finding]:
+    """What the last member is trained with is a training input of the pipeline or made by an earlier member."""
+    members = pipeline_of(model).models
+    if not model.isUpdatable or not members:
+        return
+    known = {str(feature.name) for feature in model.description.trainingInput}
+    known |= {str(feature.name) for member in members[:-1] for feature in member.description.output}
+    known |= {str(feature.name) for feature in members[-1].description.input}  # of these other rules speak
+    known.add(str(model.description.predictedFeatureName))
+    for feature in members[-1].description.trainingInput:
+        if feature.name not in known:
+            yield Finding("trainingInput", f"lacks {str(feature.name)!r}, with which the last member is trained", "it")
 
 
 def neighbors_training_inputs(model: Model) -> Iterator[Finding]:

@@ -12,8 +12,13 @@ from coreml_updatable.spec.network import network_of
 
 
 def values_sensible(model: Model) -> Iterator[Finding]:
-    """Learning rate and the other real parameters are finite; learning rate and eps above 0, the rest in 0 to 1."""
+    """Real parameters and their bounds are finite; learning rate and eps are above 0, the rest in 0 to 1."""
     for name, parameter in real_parameters(model):
+        limits = parameter.range
+        if not (isfinite(limits.minValue) and isfinite(limits.maxValue)):
+            yield Finding(
+                name, f"the range is {limits.minValue:g} to {limits.maxValue:g}", "finite bounds", "set its range"
+            )
         value = parameter.defaultValue
         if not isfinite(value):
             yield Finding(name, f"the default is {value}", "a finite number")

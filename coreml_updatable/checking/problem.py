@@ -30,12 +30,11 @@ class Problem:
     expected: str
     remedy: str
     thread: str | None = None  # where people met it, e.g. "apple/coremltools#1705"
+    note: str | None = None  # why it is less than its rule says
 
     def __str__(self) -> str:
-        seen = f", {self.thread}" if self.thread else ""
-        return (
-            f"{self.where}: {self.found}, expected {self.expected}; {self.remedy} ({self.severity} {self.rule}{seen})"
-        )
+        kind = ", ".join(part for part in (f"{self.severity} {self.rule}", self.thread, self.note) if part)
+        return f"{self.where}: {self.found}, expected {self.expected}; {self.remedy} ({kind})"
 
 
 @dataclass(frozen=True)

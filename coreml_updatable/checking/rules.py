@@ -6,11 +6,14 @@ M model, N network, K nearest neighbours, P pipeline: what Apple's compiler enfo
 """
 
 from coreml_updatable.checking import (
+    contradictions,
+    first_step,
     graph,
     interface,
     lint_neighbors,
     lint_network,
     lint_update,
+    lint_weights,
     loss,
     model,
     nearest_neighbors,
@@ -40,9 +43,9 @@ NETWORK = (
     Rule("N2.8", "error", ranks.exact_mapping, "set it, and give the input its full shape"),
     Rule("N2.9", "error", ranks.rank_5_inputs, "use EXACT_ARRAY_MAPPING"),
     Rule("N2.13", "error", ranks.known_ranks, "mend the declared ranks, or reshape to [1, C, 1, 1] before the layer"),
-    Rule("L2.10", "warning", lint_network.shapes_agree, "look at the layer before the one that is named"),
-    Rule("L2.14", "warning", lint_network.softmax_rank, "mark the model, which repairs it", "apple/coremltools#1714"),
-    Rule("L11.6", "warning", lint_network.weights_finite, "train again"),
+    Rule("L2.10", "warning", contradictions.shapes_agree, "look at the layer before the one that is named"),
+    Rule("L2.14", "warning", contradictions.softmax_rank, "mark the model, which repairs it", "apple/coremltools#1714"),
+    Rule("L11.6", "warning", lint_weights.weights_finite, "train again"),
 )
 CLASSIFIER = (
     Rule("N8b.1", "error", interface.labels_given, "give labels"),
@@ -50,6 +53,7 @@ CLASSIFIER = (
     Rule("N8b.3", "error", interface.probabilities_output, "name the output that holds the probabilities"),
     Rule("N8b.4", "error", interface.probabilities_blob, "name the softmax's blob"),
     Rule("N8b.5", "error", interface.other_outputs, "remove it or name a blob"),
+    Rule("L5.9", "warning", interface.labels_fit_outputs, "mend the labels"),
 )
 REGRESSOR = (Rule("N8b.6", "error", interface.regressor_output, "name the output that holds the number"),)
 UPDATABLE_NETWORK = (
@@ -94,10 +98,16 @@ UPDATABLE_NETWORK = (
     Rule("N8.6", "error", training_inputs.label_type, "copy the output's description"),
     Rule("L1.7", "warning", lint_update.training_inputs_typed, "describe it"),
     Rule(
-        "L3.7", "warning", lint_network.all_32_bit, "mark the model again, which widens them", "apple/coremltools#604"
+        "L3.7", "warning", lint_weights.all_32_bit, "mark the model again, which widens them", "apple/coremltools#604"
+    ),
+    Rule(
+        "L3.6",
+        "warning",
+        lint_weights.none_quantized,
+        "lay the model out as a pipeline, or export floats",
+        "apple/coremltools#604",
     ),
     Rule("L3.11", "warning", lint_network.layers_reach_loss, "clear its flag"),
-    Rule("L5.9", "warning", lint_network.labels_fit_outputs, "mend the labels"),
     Rule("L7.7", "warning", lint_update.values_sensible, "change the default"),
     Rule("L7.8", "warning", lint_update.momentum_in_range, "change the default"),
     Rule("L7.11", "warning", lint_update.whole_sets_positive, "leave it out"),
@@ -105,6 +115,7 @@ UPDATABLE_NETWORK = (
     Rule("L8.7", "warning", lint_update.label_is_target, "mark the model again"),
     Rule("L8.9", "warning", lint_update.inputs_listed, "copy the input's description"),
     Rule("L11.10", "warning", lint_network.batchnorm_on_path, "fold it into the layer", "apple/coremltools#492"),
+    Rule("L486", "warning", first_step.first_step_small, "lower the learning rate", "apple/coremltools#486"),
     Rule("L490", "warning", lint_network.stacked_convolutions, "mark only the last one", "apple/coremltools#490"),
     Rule(
         "L1983", "warning", lint_network.squared_error_on_linear_head, "add a sigmoid or ReLU", "apple/coremltools#1983"
@@ -133,6 +144,7 @@ NEAREST_NEIGHBORS = (
         "name the label's output, with the type of the labels",
     ),
     Rule("L9.8", "warning", lint_neighbors.default_label_given, "set a default label"),
+    Rule("L9.10", "warning", lint_neighbors.samples_finite, "remove the sample"),
     Rule(
         "L9.11", "warning", lint_neighbors.dimensions_fit, "set it to the length of the input", "apple/coremltools#913"
     ),
@@ -166,6 +178,7 @@ PIPELINE = (
         lint_neighbors.neighbors_training_inputs,
         "copy the descriptions of the input and of the label",
     ),
+    Rule("L10.13", "warning", lint_neighbors.last_member_fed, "copy its description", "apple/coremltools#2205"),
     Rule("L10.12", "warning", lint_neighbors.pipeline_names_output, "name the label"),
 )
 RULES = (*MODEL, *NETWORK, *CLASSIFIER, *REGRESSOR, *UPDATABLE_NETWORK, *NEAREST_NEIGHBORS, *PIPELINE)

@@ -174,6 +174,46 @@ def infinite_weight() -> Model:
     return model
 
 
+def infinite_half() -> Model:
+    model = exact()
+    weights = layer(model, "fc").innerProduct.weights
+    weights.float16Value = np.array([np.inf] * len(weights.floatValue), "<f2").tobytes()
+    del weights.floatValue[:]
+    return model
+
+
+def scale_not_a_number() -> Model:
+    model = exact()
+    weights = layer(model, "fc").innerProduct.weights
+    weights.rawValue = bytes(len(weights.floatValue))
+    del weights.floatValue[:]
+    weights.quantization.numberOfBits = 8
+    weights.quantization.linearQuantization.scale.append(float("nan"))
+    weights.quantization.linearQuantization.bias.append(0.0)
+    return model
+
+
+def table_not_a_number() -> Model:
+    model = scale_not_a_number()
+    weights = layer(model, "fc").innerProduct.weights
+    weights.rawValue = bytes(1)
+    weights.quantization.numberOfBits = 1
+    weights.quantization.lookupTableQuantization.floatValue.extend([0.0, float("nan")])
+    return model
+
+
+def output_described_otherwise() -> Model:
+    model = plain()
+    model.description.output[0].type.multiArrayType.shape[0] = 3
+    return model
+
+
+def two_labels() -> Model:
+    model = classifier()
+    del model.neuralNetworkClassifier.stringClassLabels.vector[-1]
+    return model
+
+
 BREAKERS = {
     "N2.1": [reads_ahead, no_layers],
     "N2.2": [two_writers],
@@ -190,7 +230,8 @@ BREAKERS = {
     "N8b.4": [probabilities_of_no_layer],
     "N8b.5": [output_of_no_layer],
     "N8b.6": [regressor_without_output, regressor_answers_string],
-    "L2.10": [contradicting_channels],
+    "L2.10": [contradicting_channels, output_described_otherwise],
     "L2.14": [softmax_at_rank_2],
-    "L11.6": [infinite_weight],
+    "L11.6": [infinite_weight, infinite_half, scale_not_a_number, table_not_a_number],
+    "L5.9": [two_labels],
 }

@@ -1,6 +1,6 @@
 """Nearest neighbours and pipelines that are broken."""
 
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model
 from coreml_updatable.spec.network import pipeline_of
 from tests.broken_models.valid import filled_nearest_neighbors, nearest_neighbors, pipeline
 
@@ -84,6 +84,12 @@ def no_default_label_beside_samples() -> Model:
     return model
 
 
+def sample_not_a_number() -> Model:
+    model = filled_nearest_neighbors()
+    model.kNearestNeighborsClassifier.nearestNeighborsIndex.floatSamples[1].vector[0] = float("nan")
+    return model
+
+
 def other_dimensions() -> Model:
     model = nearest_neighbors()
     model.kNearestNeighborsClassifier.nearestNeighborsIndex.numberOfDimensions = 5
@@ -126,7 +132,7 @@ def member_input_from_nowhere() -> Model:
 def member_input_of_another_type() -> Model:
     model = pipeline()
     features = pipeline_of(model).models[0].description.output
-    features[0].type.multiArrayType.shape[0] = 5
+    features[0].type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.INT32
     return model
 
 
@@ -189,6 +195,13 @@ def pipeline_without_label() -> Model:
     return model
 
 
+def member_trained_with_more() -> Model:
+    model = pipeline()
+    last = pipeline_of(model).models[1]
+    last.description.trainingInput.add(name="weight").type.doubleType.SetInParent()
+    return model
+
+
 def _copy(model: Model) -> Model:
     return type(model).FromString(model.SerializeToString())
 
@@ -205,6 +218,7 @@ BREAKERS = {
     "K9.10": [short_sample],
     "K9.12": [label_is_a_whole_number],
     "L9.8": [no_default_label_beside_samples],
+    "L9.10": [sample_not_a_number],
     "L9.11": [other_dimensions, no_dimensions],
     "L9.13": [rank_4_embedding],
     "L9.14": [neighbors_without_training_inputs],
@@ -216,5 +230,6 @@ BREAKERS = {
     "P10.7": [member_of_a_fixed_pipeline],
     "P10.9": [members_of_one_name, one_name_missing],
     "L10.11": [pipeline_without_training_inputs],
+    "L10.13": [member_trained_with_more],
     "L10.12": [pipeline_without_label],
 }

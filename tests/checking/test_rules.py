@@ -8,9 +8,9 @@ from coreml_updatable.checking import check
 from coreml_updatable.checking.rules import RULES
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.messages import Model, Model_pb2
-from tests.broken_models import graph, model, neighbors, update, valid
+from tests.broken_models import parameters, valid
+from tests.broken_models.breakers import BREAKERS, UPDATE
 
-BREAKERS = {**model.BREAKERS, **graph.BREAKERS, **update.BREAKERS, **neighbors.BREAKERS}
 CASES = [pytest.param(rule, build, id=f"{rule}-{build.__name__}") for rule, row in BREAKERS.items() for build in row]
 
 
@@ -51,14 +51,14 @@ def test_a_problem_is_one_sentence(rule: str, build: Callable[[], Model]) -> Non
 
 
 def test_all_problems_are_reported_not_only_the_first() -> None:
-    broken = update.no_optimizer()
+    broken = parameters.no_optimizer()
     broken.neuralNetworkClassifier.updateParams.ClearField("epochs")
     broken.specificationVersion = 3
     assert {problem.rule for problem in check(broken)} == {"M1.2", "N7.1", "N7.4"}
 
 
 def test_rules_of_updating_are_off_when_the_model_is_not_updatable() -> None:
-    for row in update.BREAKERS.values():
+    for row in UPDATE.values():
         for build in row:
             broken = build()
             broken.isUpdatable = False

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from coreml_updatable.checking import check as check_model
 from coreml_updatable.cli.check import check
 from coreml_updatable.spec.writing import write_model
-from tests.broken_models import update, valid
+from tests.broken_models import parameters, valid
 
 app = typer.Typer()
 app.command()(check)
@@ -18,7 +18,7 @@ app.command()(check)
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
-    models = {"good": valid.classifier(), "wrong": update.no_optimizer(), "doubtful": update.momentum_outside()}
+    models = {"good": valid.classifier(), "wrong": parameters.no_optimizer(), "doubtful": parameters.momentum_outside()}
     paths = {name: tmp_path / f"{name}.mlmodel" for name in models}
     for name, model in models.items():
         write_model(model, paths[name])

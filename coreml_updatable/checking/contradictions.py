@@ -1,0 +1,93 @@
+"""Shapes that can not be: Apple's compiler only warns of them, and then looks at nothing that concerns updates."""
+
+from collections.abc import Iterator
+
+from coreml_updatable.checking.problem import Finding
+from coreml_updatable.checking.ranks import is_rank_5
+from coreml_updatable.spec.graph import layer_kind, place
+from coreml_updatable.spec.layer_shapes import Shape
+from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetworkLayer
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.shapes import blob_shapes, element_count
+
+UNSEEN = "Apple's compiler does not look at this while the shapes contradict each other"
+
+
+def shapes_agree(model: Model) -> Iterator[Finding]:
+    """The shapes of the layers do not contradict each other; Apple's compiler then skips the rules of updating."""
+    shapes = blob_shapes(model)
+    for number, layer in enumerate(network_of(model).layers):
+        shape = shapes.get(str(layer.input[0])) if layer.input else None
+        found, expected = _channels(layer, shape)
+        if None not in (found, expected) and found != expected:
+            yield Finding(
+                place(number, layer), f"is given {found} channels", str(expected), "look at the layer before it"
+            )
+        for blob in layer.output:
+            if any(length is not None and length < 1 for length in shapes.get(str(blob), ())):
+                yield Finding(
+                    place(number, layer), f"gives {list(shapes[str(blob)])}", "lengths from 1 up", "use a larger input"
+                )
+    yield from _outputs(model, shapes)
+
+
+def hides_updates(model: Model) -> bool:
+    """Whether Apple's compiler, for a contradiction of shapes, skips all rules of updating (rank-5 mode only)."""
+    return is_rank_5(network_of(model)) and next(shapes_agree(model), None) is not None
+
+
+def softmax_rank(model: Model) -> Iterator[Finding]:
+    """A softmax works on rank 3 or more, for its classes stand on axis -3."""
+    shapes = blob_shapes(model)
+    for number, layer in enumerate(network_of(model).layers):
+        shape = shapes.get(str(layer.input[0])) if layer_kind(layer) == "softmax" and layer.input else None
+        if shape is not None and len(shape) < 3:
+            yield Finding(
+                place(number, layer),
+                f"is a softmax at rank {len(shape)}",
+                "at least 3",
+            )
+
+
+def _outputs(model: Model, shapes: dict[str, Shape]) -> Iterator[Finding]:
+    """In rank-5 mode the description of an output fixes its lengths too."""
+    if not is_rank_5(network_of(model)):
+        return
+    for feature in model.description.output:
+        shape, stated = shapes.get(str(feature.name)), _stated(feature)
+        if shape is None or len(shape) != 5 or stated is None:
+            continue
+        if any(None not in pair and pair[0] != pair[1] for pair in zip(shape[-3:], stated, strict=True)):
+            yield Finding(
+                f"output {str(feature.name)!r}",
+                f"is described as {list(feature.type.multiArrayType.shape)}",
+                f"{list(shape[-3:])}, as its layer writes it",
+                "mend its description",
+            )
+
+
+def _stated(feature: FeatureDescription) -> tuple[int, ...] | None:
+    """Channels, height and width of an array output whose description fixes them."""
+    array = feature.type.multiArrayType
+    if feature.type.WhichOneof("Type") != "multiArrayType" or array.WhichOneof("ShapeFlexibility"):
+        return None
+    lengths = tuple(int(length) for length in array.shape)
+    return {1: (*lengths, 1, 1), 3: lengths}.get(len(lengths))
+
+
+def _channels(layer: NeuralNetworkLayer, shape: Shape | None) -> tuple[int | None, int | None]:
+    """Channels given and expected."""
+    kind = layer_kind(layer)
+    if shape is None or kind not in ("convolution", "innerProduct", "batchnorm"):
+        return None, None
+    if kind == "innerProduct" and len(shape) < 4:
+        return shape[-1], int(layer.innerProduct.inputChannels)
+    if len(shape) < 3:
+        return None, None
+    if kind == "innerProduct":
+        return element_count(shape[-3:]), int(layer.innerProduct.inputChannels)
+    if kind == "batchnorm":
+        return shape[-3], int(layer.batchnorm.channels)
+    params = layer.convolution
+    groups = 1 if params.isDeconvolution else max(1, int(params.nGroups))
+    return shape[-3], int(params.kernelChannels) * groups

@@ -1,0 +1,14 @@
+"""Rule -> functions that make a model which breaks it and nothing else."""
+
+from collections.abc import Callable
+
+from coreml_updatable.spec.messages import Model
+from tests.broken_models import graph, loss, model, neighbors, parameters, training_inputs, updatable_layers
+
+UPDATE: dict[str, list[Callable[[], Model]]] = {
+    **updatable_layers.BREAKERS,
+    **loss.BREAKERS,
+    **parameters.BREAKERS,
+    **training_inputs.BREAKERS,
+}
+BREAKERS: dict[str, list[Callable[[], Model]]] = {**model.BREAKERS, **graph.BREAKERS, **UPDATE, **neighbors.BREAKERS}

@@ -1,0 +1,60 @@
+"""Where shapes contradict each other Apple's compiler accepts what it would otherwise reject; we say so."""
+
+import pytest
+
+from coreml_updatable.checking import check
+from coreml_updatable.spec.network import network_of
+from tests.broken_models import graph, parameters, updatable_layers
+from tests.broken_models.valid import classifier, exact, layer
+
+
+@pytest.mark.parametrize("contradict", [graph.contradicting_channels, graph.output_described_otherwise])
+def test_rules_of_updating_are_warnings_with_a_note_then(contradict: object) -> None:
+    assert callable(contradict)
+    broken = contradict()
+    network_of(broken).updateParams.ClearField("optimizer")
+    problems = {problem.rule: problem for problem in check(broken)}
+    assert set(problems) == {"L2.10", "N7.1"}
+    assert {problem.severity for problem in problems.values()} == {"warning"}
+    assert problems["L2.10"].note is None
+    assert str(problems["N7.1"]) == (
+        "updateParams: has no optimizer, expected SGD or Adam; mark the model (warning N7.1, Apple's compiler does not "
+        "look at this while the shapes contradict each other)"
+    )
+
+
+def test_rules_of_the_graph_stay_errors() -> None:
+    broken = graph.contradicting_channels()
+    del layer(broken, "conv").convolution.bias.floatValue[-1]
+    assert {problem.rule: problem.severity for problem in check(broken)} == {"L2.10": "warning", "N2.4": "error"}
+
+
+def test_nothing_is_hidden_where_apple_does_not_infer_shapes() -> None:
+    """Only in rank-5 mode are they inferred."""
+    broken = classifier()
+    for feature in (broken.description.input[0], broken.description.trainingInput[0]):
+        feature.type.multiArrayType.shape[:] = [1, 4, 8, 8]
+    network_of(broken).arrayInputShapeMapping = 1
+    network_of(broken).updateParams.ClearField("optimizer")
+    severities = {problem.rule: problem.severity for problem in check(broken)}
+    assert severities["L2.10"] == "warning"
+    assert severities["N7.1"] == "error"
+
+
+def test_the_contradiction_alone_is_a_warning_of_models_that_are_not_updatable() -> None:
+    broken = exact()
+    broken.description.input[0].type.multiArrayType.shape[1] = 4
+    assert [(problem.rule, problem.severity) for problem in check(broken)] == [("L2.10", "warning")]
+
+
+def test_convolutions_on_different_branches_are_not_stacked() -> None:
+    model = updatable_layers.two_convolutions_marked()
+    layer(model, "conv2").input[0] = "image"
+    layer(model, "conv2").convolution.kernelChannels = 3
+    layer(model, "conv2").convolution.weights.floatValue[:] = [0.5] * 12
+    assert "L490" not in {problem.rule for problem in check(model)}
+
+
+def test_the_optimizer_is_missed_without_a_contradiction() -> None:
+    (problem,) = check(parameters.no_optimizer())
+    assert (problem.rule, problem.severity, problem.note) == ("N7.1", "error", None)
