@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from coreml_updatable import __version__
 from coreml_updatable.building import settings
+from coreml_updatable.building.embedding import embedded
 from coreml_updatable.building.recipe import Recipe
 from coreml_updatable.building.samples import typical
 from coreml_updatable.checking import Problem, check
 from coreml_updatable.conversion import Examples, Float32Array
 from coreml_updatable.errors import BuildError
 from coreml_updatable.marking import describe, extractor, mark, twin, with_samples
-from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import Model
 
 
@@ -47,10 +45,8 @@ def make_twins(recipe: Recipe, converted: Model, train: Examples) -> Twins:
 def embeddings(network: Model, pictures: Examples) -> Float32Array:
     """What the network's extractor makes of ``pictures``: float32 [n, D]."""
     alone = extractor(network)
-    description = alone.description
-    rows = [{str(description.input[0].name): picture} for picture in pictures.pixels]
-    name = str(description.output[0].name)
-    return np.stack([answer[name] for answer in load(alone).predict(rows)]).astype(np.float32)
+    name = str(alone.description.input[0].name)
+    return embedded(alone, ({name: picture} for picture in pictures.pixels))
 
 
 def _described(recipe: Recipe, model: Model) -> Model:

@@ -13,6 +13,7 @@ from coreml_updatable.cli.converters import converters
 from coreml_updatable.cli.diff import diff
 from coreml_updatable.cli.inspect import inspect
 from coreml_updatable.cli.keygen import keygen
+from coreml_updatable.cli.knn import knn
 from coreml_updatable.cli.mark import mark
 from coreml_updatable.cli.predict import predict
 from coreml_updatable.cli.probes import probes
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (build, convert, converters, mark, inspect, check, diff, predict, update, probes, publish, keygen):
+for command in (build, convert, converters, mark, knn, inspect, check, diff, predict, update, probes, publish, keygen):
     app.command()(command)
 
 

@@ -7,6 +7,7 @@ from coreml_updatable.marking.marking import Marked, Wishes, mark, marked
 from coreml_updatable.marking.names import name_layers
 from coreml_updatable.marking.repair import repair_tail
 from coreml_updatable.marking.twin import twin, with_samples
+from coreml_updatable.marking.whole_extractor import has_head, whole_extractor
 from coreml_updatable.spec.samples import sample_counts, samples_of
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "describe",
     "embedding_length",
     "extractor",
+    "has_head",
     "mark",
     "marked",
     "name_layers",
@@ -24,5 +26,6 @@ __all__ = [
     "sample_counts",
     "samples_of",
     "twin",
+    "whole_extractor",
     "with_samples",
 ]

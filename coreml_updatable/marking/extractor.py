@@ -25,6 +25,7 @@ from coreml_updatable.spec.shapes import blob_shapes, input_shape
 from coreml_updatable.spec.weight_fields import weight_fields
 
 EMBEDDING = "embedding"
+LONGEST = 2**24  # values of an embedding; a k-NN looks at all of them for every sample
 
 
 def extractor(model: Model, *, embedding: str = EMBEDDING) -> Model:
@@ -35,24 +36,36 @@ def extractor(model: Model, *, embedding: str = EMBEDDING) -> Model:
     and shape [D], the only rank that a nearest-neighbours classifier takes without harm; where that is still a map with
     height and width, it is averaged over them first. Raises ModelError when there is no head or several inputs.
     """
+    repaired, head = with_head(model)
+    source = str(head.input[0])
+    made = frozen_front(repaired, source)
+    made.description.metadata.ClearField("shortDescription")  # it tells of the whole classifier
+    keep_exact_arrays(made)
+    _end_at_rank_1(made, made.neuralNetwork, head, blob_shapes(repaired).get(source), embedding)
+    return made
+
+
+def with_head(model: Model) -> tuple[Model, NeuralNetworkLayer]:
+    """``model`` repaired and with readable names, and the first layer of its head in there."""
     repaired = name_layers(repair_tail(model)[0])
     network = network_of(repaired)
-    head = _head(network, softmax_of(network, repaired))
-    source = str(head.input[0])
+    return repaired, _head(network, softmax_of(network, repaired))
+
+
+def frozen_front(model: Model, blob: str) -> Model:
+    """The layers of the network on which ``blob`` depends, frozen, as a ``neuralNetwork`` that has no output yet."""
+    network = network_of(model)
     made = Model_pb2.Model()
     made.specificationVersion = max(LOWEST_SPECIFICATION_VERSION, model.specificationVersion)
     made.description.input.add().CopyFrom(the_input(model))
     made.description.metadata.CopyFrom(model.description.metadata)
-    made.description.metadata.ClearField("shortDescription")  # it tells of the whole classifier
     drop_date(made)
     front = made.neuralNetwork
     front.arrayInputShapeMapping = network.arrayInputShapeMapping
     front.imageInputShapeMapping = network.imageInputShapeMapping
     front.preprocessing.extend(network.preprocessing)
-    front.layers.extend(network.layers[number] for number in needed_layers(network.layers, [source]))
+    front.layers.extend(network.layers[number] for number in needed_layers(network.layers, [blob]))
     _freeze(front)
-    _keep_exact_arrays(made, front)
-    _end_at_rank_1(made, front, head, blob_shapes(repaired).get(source), embedding)
     return made
 
 
@@ -84,8 +97,9 @@ def _freeze(network: NeuralNetwork) -> None:
                 weights.isUpdatable = False
 
 
-def _keep_exact_arrays(model: Model, network: NeuralNetwork) -> None:
+def keep_exact_arrays(model: Model) -> None:
     """Layers newer than specification 3 need the exact mapping; the input is then reshaped as the old mapping did."""
+    network = network_of(model)
     feature = model.description.input[0]
     exact = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
     if feature.type.WhichOneof("Type") != "multiArrayType" or network.arrayInputShapeMapping == exact:
@@ -123,6 +137,11 @@ def _end_at_rank_1(
             network.layers.append(global_average_pooling("embedding_pool", source, "embedding_pool"))
             source = "embedding_pool"
     network.layers.append(reshape_static(embedding, source, embedding, [length]))
-    output = model.description.output.add(name=embedding, shortDescription="What the network sees, as numbers.")
+    add_vector_output(model, embedding, length)
+
+
+def add_vector_output(model: Model, name: str, length: int) -> None:
+    """An output of rank 1 and of 32-bit floats."""
+    output = model.description.output.add(name=name, shortDescription="What the network sees, as numbers.")
     output.type.multiArrayType.shape.append(length)
     output.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.marking.extractor import EMBEDDING, embedding_length, extractor
+from coreml_updatable.marking.extractor import EMBEDDING, LONGEST, embedding_length, extractor
 from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION, drop_date
 from coreml_updatable.marking.parameters import write_int64
 from coreml_updatable.marking.settings import KNNSettings
+from coreml_updatable.marking.whole_extractor import whole_extractor
 from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.samples import nearest_neighbors_of
@@ -27,16 +28,20 @@ def twin(
     label: str | None = None,
     probabilities: str | None = None,
     embedding: str = EMBEDDING,
+    cut: bool = True,
 ) -> Model:
     """A ``pipelineClassifier`` of the extractor of ``model`` and an empty, updatable nearest-neighbours classifier.
 
+    ``cut``: the extractor is what stands before the head of the classifier ``model``, and its output is called
+    ``embedding``; else ``model`` is itself an extractor, a plain network that answers a vector, and keeps its names.
     Features are called as in ``model`` where it is a classifier, else ``label`` and ``labelProbability``; descriptions
     and metadata are taken over. Empty, it answers ``settings.default_label``. The labels' kind is that of the default.
     """
     description = model.description
     label = label or str(description.predictedFeatureName) or "label"
     probabilities = probabilities or str(description.predictedProbabilitiesName) or "labelProbability"
-    front = extractor(model, embedding=embedding)
+    front = extractor(model, embedding=embedding) if cut else whole_extractor(model)
+    _check_names(front, label, probabilities)
     back = _nearest_neighbors(front, settings, label, probabilities)
     made = Model_pb2.Model()
     made.specificationVersion = max(front.specificationVersion, back.specificationVersion)
@@ -118,7 +123,18 @@ def _nearest_neighbors(front: Model, settings: KNNSettings, label: str, probabil
     return made
 
 
+def _check_names(front: Model, label: str, probabilities: str) -> None:
+    """One name for two features would make one of them unreadable."""
+    names = [str(feature.name) for feature in (*front.description.input, *front.description.output)]
+    for name in (label, probabilities):
+        if name in names:
+            raise ModelError(f"features: {name!r} is a feature of the extractor already; name the output otherwise")
+        names.append(name)
+
+
 def _write_index(classifier: Model, settings: KNNSettings, dimensions: int) -> None:
+    if not 1 <= dimensions <= LONGEST:
+        raise ModelError(f"embedding: has {dimensions} values, expected 1 to {LONGEST}; export the network again")
     index = classifier.nearestNeighborsIndex
     index.numberOfDimensions = dimensions
     index.squaredEuclideanDistance.SetInParent()

@@ -33,6 +33,12 @@ def array_rows(path: Path, features: Features) -> Iterator[tuple[str, dict[str, 
         )
 
 
+def arrays_in(folder: Path) -> list[Path]:
+    """The .npy files in a folder and those below it, by name. Hidden files are passed over."""
+    found = (path for path in folder.rglob("*.npy") if path.is_file())
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
 def _rank(feature: FeatureDescription) -> int:
     match kind(feature):
         case "imageType":

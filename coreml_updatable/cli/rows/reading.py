@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from coreml_updatable.cli.rows.arrays import array_rows
+from coreml_updatable.cli.rows.arrays import array_rows, arrays_in
 from coreml_updatable.cli.rows.features import Features, label_of, target_of
 from coreml_updatable.cli.rows.pictures import SUFFIXES, picture_of, pictures_in
 from coreml_updatable.cli.rows.tables import csv_rows, json_rows
@@ -40,16 +40,27 @@ def rows_of(path: Path, features: Features) -> Iterator[tuple[str, dict[str, Any
 
 
 def training_rows(data: Path, model: Model, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of a table, or the pictures of class folders with the folders' names as labels."""
+    """The rows of a table, or of the files in class folders, with the folders' names as labels."""
     if not data.is_dir():
         yield from rows_of(data, features)
         return
-    target = target_of(model)
+    for label, file in labelled_files(data, features):
+        yield from labelled_rows(label, file, model, features)
+
+
+def labelled_files(data: Path, features: Features) -> list[tuple[Path, Path]]:
+    """Class folder and file: pictures, or .npy arrays where the model reads no picture. DataError if there are none."""
+    what, files_in = ("pictures", pictures_in) if features.has_pictures else (".npy files", arrays_in)
     folders = sorted(path for path in data.iterdir() if path.is_dir() and not path.name.startswith("."))
-    labelled = [(folder, picture) for folder in folders for picture in pictures_in(folder)]
+    labelled = [(folder, file) for folder in folders for file in files_in(folder)]
     if not labelled:
-        raise DataError(f"{data}: holds no folders with pictures; make one folder a label, with its pictures inside")
-    for folder, picture in labelled:
-        label = label_of(target, folder.name, str(folder))
-        for name, row in rows_of(picture, features):
-            yield name, {**row, target.name: label}
+        raise DataError(f"{data}: holds no folders with {what}; make one folder a label, with its {what} inside")
+    return labelled
+
+
+def labelled_rows(folder: Path, file: Path, model: Model, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of ``file``, which the name of ``folder`` labels."""
+    target = target_of(model)
+    label = label_of(target, folder.name, str(folder))
+    for name, row in rows_of(file, features):
+        yield name, {**row, target.name: label}
