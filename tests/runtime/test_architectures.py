@@ -64,7 +64,8 @@ class Converted:
 
     message: Model
     rows: list[dict[str, NDArray[np.uint8]]]
-    expected: NDArray[np.float32]  # [rows, labels]
+    expected: NDArray[np.float32]  # [rows, labels], in double precision
+    rounding: float  # how far torch's own answers in single precision lie from those
 
 
 @pytest.fixture(
@@ -82,7 +83,9 @@ def test_a_converted_network_answers_as_its_source(converted: Converted) -> None
     together = probabilities(model.predict(converted.rows))
     alone = probabilities([model.predict(row) for row in converted.rows])
     np.testing.assert_allclose(together, converted.expected, rtol=0, atol=1e-4)
-    np.testing.assert_allclose(alone, together, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(alone, converted.expected, rtol=0, atol=1e-4)
+    # Another size of the batch is another order of sums: each answer has a rounding of its own.
+    np.testing.assert_allclose(alone, together, rtol=0, atol=max(2e-5, 4 * converted.rounding))
     assert together.argmax(1).tolist() == converted.expected.argmax(1).tolist()
 
 
@@ -108,8 +111,10 @@ def convert(architecture: str, side: int) -> Converted:
     pixels = pictures(3, side, seed=1)
     message = tracing.to_core_ml(network, ImageInput("image", side, side, "rgb"))
     with torch.no_grad():  # in double precision, so that only our own rounding is seen
+        single = network(as_tensor(pixels)).softmax(1).numpy()
         expected = network.double()(as_tensor(pixels).double()).softmax(1).float().numpy()
-    return Converted(message, [{"image": picture} for picture in pixels], expected)
+    rows = [{"image": picture} for picture in pixels]
+    return Converted(message, rows, expected, float(np.abs(single - expected).max()))
 
 
 def random_network(architecture: str, side: int) -> nn.Module:
