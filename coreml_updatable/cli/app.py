@@ -3,41 +3,57 @@
 import errno
 import signal
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 
 import typer
 
-from coreml_updatable.cli.build import build
-from coreml_updatable.cli.check import check
-from coreml_updatable.cli.convert import convert
-from coreml_updatable.cli.converters import converters
-from coreml_updatable.cli.diff import diff
-from coreml_updatable.cli.inspect import inspect
-from coreml_updatable.cli.keygen import keygen
-from coreml_updatable.cli.knn import knn
-from coreml_updatable.cli.mark import mark
-from coreml_updatable.cli.predict import predict
-from coreml_updatable.cli.probes import probes
-from coreml_updatable.cli.publish import publish
-from coreml_updatable.cli.update import update
 from coreml_updatable.errors import UserError
 
 STOPPED = 128 + signal.SIGINT  # as shells have it
-
-app = typer.Typer(
-    name="coreml-updatable",
-    help="Core ML models that an iPhone can go on training, proved on any machine.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+# To add a command, add its name: the module and the function in it bear it too. --help shows them in this order.
+COMMANDS = (
+    "build",
+    "convert",
+    "converters",
+    "mark",
+    "knn",
+    "inspect",
+    "check",
+    "diff",
+    "predict",
+    "update",
+    "probes",
+    "publish",
+    "keygen",
 )
-for command in (build, convert, converters, mark, knn, inspect, check, diff, predict, update, probes, publish, keygen):
-    app.command()(command)
+
+
+def app(names: Sequence[str] = COMMANDS) -> typer.Typer:
+    """The command line with the commands ``names``; only their modules are imported."""
+    made = typer.Typer(
+        name="coreml-updatable",
+        help="Core ML models that an iPhone can go on training, proved on any machine.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # plain help: boxes would cost more time than all the rest
+    )
+    made.callback()(_group)
+    for name in names:
+        made.command(name)(getattr(import_module(f"coreml_updatable.cli.{name}"), name))
+    return made
+
+
+def _group() -> None:
+    """Makes a group of the commands, even where only one of them is loaded."""
 
 
 def main() -> None:
     """Run a command; exit status 0 good, 1 problems found, 2 wrong usage, 130 stopped by Ctrl-C."""
+    chosen = sys.argv[1:2]
     try:
-        app()
+        app(chosen if chosen and chosen[0] in COMMANDS else COMMANDS)()
     except UserError as error:
         _leave(str(error), error.exit_status)
     except OSError as error:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.spec.messages import WeightParams
-from coreml_updatable.spec.weights import packed_floats, storage
+from coreml_updatable.spec.storage import storage
+from coreml_updatable.spec.weights import packed_floats
 
 _HALF_STEP = 0.5 + 1e-3  # of a linear quantization; a little more, for scales are 32-bit floats
 

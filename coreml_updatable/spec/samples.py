@@ -2,20 +2,22 @@
 
 from collections import Counter
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.messages import KNearestNeighborsClassifier, Model
 from coreml_updatable.spec.network import is_pipeline, pipeline_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
 class Samples:
     """``embeddings`` float32 [n, D] and ``labels``, one a sample (all strings or all whole numbers)."""
 
-    embeddings: NDArray[np.float32]
+    embeddings: "NDArray[np.float32]"
     labels: tuple[str, ...] | tuple[int, ...]
 
 
@@ -38,6 +40,8 @@ def sample_labels(classifier: KNearestNeighborsClassifier) -> tuple[str, ...] | 
 
 def samples_of(model: Model) -> Samples:
     """What ``model`` remembers; ModelError when the samples do not all have ``numberOfDimensions`` values."""
+    import numpy as np  # here, for counting samples needs none of it
+
     classifier = nearest_neighbors_of(model)
     index = classifier.nearestNeighborsIndex
     for number, sample in enumerate(index.floatSamples):

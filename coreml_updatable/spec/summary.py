@@ -12,9 +12,8 @@ from coreml_updatable.spec.network import class_labels, is_network, is_pipeline,
 from coreml_updatable.spec.parameters import Parameter, network_parameters, parameter
 from coreml_updatable.spec.samples import nearest_neighbors_of, sample_counts
 from coreml_updatable.spec.shapes import blob_shapes
+from coreml_updatable.spec.storage import storage
 from coreml_updatable.spec.weight_fields import weight_count, weight_fields
-from coreml_updatable.spec.weights import storage
-from coreml_updatable.spec.writing import model_bytes
 
 # The first systems that read each specification version (``Model`` of the format).
 AVAILABILITY = {
@@ -130,7 +129,7 @@ def summarize(model: Model) -> Summary:
     version = int(model.specificationVersion)
     return Summary(
         kind=KINDS.get(kind, kind),
-        bytes=len(model_bytes(model)),
+        bytes=int(model.ByteSize()),
         specification_version=version,
         availability=f"{AVAILABILITY[version]} or later" if version in AVAILABILITY else "not known",
         updatable=bool(model.isUpdatable),

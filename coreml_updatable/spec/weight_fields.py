@@ -5,7 +5,7 @@ from functools import cache
 
 from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer, WeightParams
-from coreml_updatable.spec.weights import storage
+from coreml_updatable.spec.storage import storage
 
 
 def weight_fields(layer: NeuralNetworkLayer) -> Iterator[tuple[str, WeightParams]]:

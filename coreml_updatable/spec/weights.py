@@ -13,19 +13,8 @@ from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.messages import FloatVector, WeightParams
-
-_FLOATS = 0x0A  # the wire tag of ``WeightParams.floatValue`` and ``FloatVector.vector``: field 1, packed
-
-
-def storage(weights: WeightParams) -> str:
-    """What holds the numbers: "float32", "float16", "raw", "int8", or "empty"."""
-    if len(weights.floatValue):
-        return "float32"
-    if weights.float16Value:
-        return "float16"
-    if weights.int8RawValue:
-        return "int8"
-    return "raw" if weights.rawValue else "empty"
+from coreml_updatable.spec.storage import FLOATS_TAG, packed_bytes
+from coreml_updatable.spec.storage import storage as storage
 
 
 def decode(weights: WeightParams, shape: Sequence[int], where: str, *, channel_axis: int = 0) -> NDArray[np.float32]:
@@ -76,20 +65,13 @@ def packed_floats(message: WeightParams | FloatVector) -> NDArray[np.float32]:
 
 def floats_in(content: bytes) -> NDArray[np.float32]:
     """The floats in field 1 of a serialized message; none if it does not begin with that field, packed."""
-    if not content or content[0] != _FLOATS:
-        return np.zeros(0, np.float32)
-    size, start = 0, 1
-    for start in range(1, 12):
-        size |= (content[start] & 0x7F) << (7 * (start - 1))
-        if content[start] < 0x80:
-            break
-    return np.frombuffer(content, "<f4", size // 4, start + 1).copy()
+    return np.frombuffer(packed_bytes(content), "<f4").copy()
 
 
 def packed(values: NDArray[Any]) -> bytes:
     """Field 1 of a message, as packed floats; ``packed_floats`` reads it."""
     content = np.ascontiguousarray(values, "<f4").tobytes()
-    return bytes([_FLOATS]) + _varint(len(content)) + content
+    return bytes([FLOATS_TAG]) + _varint(len(content)) + content
 
 
 def _varint(number: int) -> bytes:

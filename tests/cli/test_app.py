@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from coreml_updatable.cli import app as commands
+from coreml_updatable.cli.app import COMMANDS
 
 RUN = "from coreml_updatable.cli import main; main()"
 
@@ -53,4 +57,33 @@ def test_wrong_usage_has_status_2(arguments: list[str]) -> None:
 def test_help_names_every_command() -> None:
     result = run("--help")
     assert result.returncode == 0
-    assert all(name in result.stdout for name in ("build", "inspect", "check", "predict", "update", "probes"))
+    listed = [line.split()[0] for line in result.stdout.partition("Commands:\n")[2].splitlines()]
+    assert tuple(listed) == COMMANDS
+
+
+def test_every_command_file_is_listed() -> None:
+    """A command's file says in its first line how the command is called."""
+    folder = Path(commands.__file__).parent
+    first_lines = ((path.stem, path.read_text(encoding="utf-8").partition("\n")[0]) for path in folder.glob("*.py"))
+    defined = {name for name, line in first_lines if line.startswith(f'"""`coreml-updatable {name}')}
+    assert defined == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
+    result = CliRunner().invoke(commands.app([name]), [name, "--help"])
+    assert result.exit_code == 0
+    assert f"{name} [OPTIONS]" in result.output
+
+
+def test_only_the_command_that_runs_is_imported() -> None:
+    result = run("diff", "--help", program="import atexit, sys; atexit.register(lambda: print(*sys.modules))\n" + RUN)
+    loaded = {name for name in result.stdout.split() if name.startswith("coreml_updatable.cli.")}
+    assert loaded == {"coreml_updatable.cli.app", "coreml_updatable.cli.diff", "coreml_updatable.cli.plain"}
+    assert not {"rich.console", "numpy", "torch"} & set(result.stdout.split())
+
+
+def test_a_misspelt_command_is_suggested() -> None:
+    result = run("inspct")
+    assert result.returncode == 2
+    assert "Did you mean 'inspect'?" in result.stderr

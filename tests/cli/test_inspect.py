@@ -44,10 +44,15 @@ def test_nearest_neighbors(tmp_path: Path) -> None:
 
 
 def test_a_file_can_not_speak_to_the_terminal(tmp_path: Path) -> None:
-    write_model(describe(valid.classifier(), author="\x1b[2Jgone"), tmp_path / "m.mlmodel")
-    result = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel")])
-    assert "\x1b" not in result.stdout
-    assert "[2Jgone" in result.stdout
+    hostile = "\x1b[2Jgone \u202egnp.exe\u2066\u200b\x9b\r\n"
+    model = describe(valid.classifier(), author=hostile, user_defined={hostile: hostile})
+    valid.layer(model, "conv").name = hostile
+    model.description.input[0].shortDescription = hostile
+    model.neuralNetworkClassifier.stringClassLabels.vector[0] = hostile
+    write_model(model, tmp_path / "m\u202e.mlmodel")
+    result = CliRunner().invoke(app, [str(tmp_path / "m\u202e.mlmodel")])
+    assert all(character.isprintable() for character in result.stdout.replace("\n", ""))
+    assert result.stdout.count("\\x1b[2Jgone \\u202egnp.exe\\u2066\\u200b\\x9b\\r\\n") == 6
 
 
 def test_json(file: Path) -> None:
@@ -56,13 +61,22 @@ def test_json(file: Path) -> None:
     assert json.loads(result.stdout)["update"]["layers"] == ["fc"]
 
 
+def test_json_is_ascii(tmp_path: Path) -> None:
+    write_model(describe(valid.classifier(), author="é \u202e \x1b"), tmp_path / "m.mlmodel")
+    result = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel"), "--json"])
+    assert result.stdout.isascii()
+    assert "\x1b" not in result.stdout
+    assert json.loads(result.stdout)["author"] == "é \u202e \x1b"
+
+
 def test_nothing_heavy_is_imported(file: Path) -> None:
     program = (
         "import sys; from coreml_updatable.cli.inspect import inspect; from pathlib import Path\n"
         f"inspect(Path({str(file)!r})); print(*sys.modules, file=sys.stderr)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert not set(result.stderr.split()) & {"torch", "coremltools", "matplotlib", "sklearn", "pydantic"}
+    heavy = {"torch", "coremltools", "matplotlib", "sklearn", "pydantic", "numpy", "rich"}
+    assert not set(result.stderr.split()) & heavy
 
 
 @pytest.mark.parametrize(
