@@ -8,9 +8,13 @@ import numpy as np
 
 from coreml_updatable.conversion import Float64Array
 from coreml_updatable.errors import BuildError
+from coreml_updatable.marking.features import rename_features
+from coreml_updatable.marking.pipelines import freeze
 from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.runtime import load
-from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model
+from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model, Model_pb2
+from coreml_updatable.spec.network import is_network, is_pipeline, pipeline_of
+from coreml_updatable.spec.writing import model_bytes
 
 ALLOWED_DIFFERENCE = 1e-5  # in probability: 32-bit sums in another order differ by less
 ROWS = 8
@@ -22,8 +26,12 @@ _WHOLE = FeatureTypes_pb2.ArrayFeatureType.INT32
 def unchanged(before: Model, after: Model) -> float:
     """The largest difference in probability between the two over eight rows; a BuildError above 1e-5.
 
-    Answers that are no distribution (logits, logarithms of probabilities) are compared behind a softmax.
+    Answers that are no distribution (logits, logarithms of probabilities) are compared behind a softmax. Of pipelines
+    the last members are compared on what is given to them, and the others must be the same.
     """
+    if is_pipeline(before):
+        _expect_same_front(before, after)
+        return unchanged(pipeline_of(before).models[-1], pipeline_of(after).models[-1])
     difference = float(np.abs(_distributions(before) - _distributions(after)).max())
     if not difference <= ALLOWED_DIFFERENCE:  # NaN too
         raise BuildError(
@@ -31,6 +39,25 @@ def unchanged(before: Model, after: Model) -> float:
             f"{ALLOWED_DIFFERENCE}; nothing was written, this is a fault of coreml_updatable, please report it"
         )
     return difference
+
+
+def _expect_same_front(before: Model, after: Model) -> None:
+    names = {
+        str(old.name): str(new.name)
+        for old, new in zip(before.description.input, after.description.input, strict=True)
+        if old.name != new.name
+    }
+    fronts = []
+    for model in (rename_features(before, names), after):
+        members = list(pipeline_of(model).models[:-1])
+        for member in members:
+            freeze(member)
+        fronts.append([model_bytes(member) for member in members])
+    if fronts[0] != fronts[1]:
+        raise BuildError(
+            "marked model: a model before the last of the pipeline is another one than before, expected the same; "
+            "nothing was written, this is a fault of coreml_updatable, please report it"
+        )
 
 
 def chance_rows(model: Model, count: int) -> list[Mapping[str, Any]]:
@@ -69,7 +96,10 @@ def _sensible(feature: FeatureDescription, shape: tuple[int, ...]) -> tuple[int,
 
 def _distributions(model: Model) -> Float64Array:
     """float64 [rows, classes], over rows that are the same for models whose inputs differ in name only."""
-    blob, rows = answer_blob(model), chance_rows(model, ROWS)
+    rows = chance_rows(model, ROWS)
+    if not is_network(model) and not model.description.predictedProbabilitiesName:
+        model = _with_probabilities(model)
+    blob = answer_blob(model) if is_network(model) else str(model.description.predictedProbabilitiesName)
     said = [answer[blob] for answer in load(model).predict(rows, intermediate=True)]
     if all(isinstance(answer, Mapping) for answer in said):  # a feature called like the blob: label -> probability
         said = [list(answer.values()) for answer in said]
@@ -78,3 +108,11 @@ def _distributions(model: Model) -> Float64Array:
         return answers
     powers = np.exp(answers - answers.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def _with_probabilities(model: Model) -> Model:
+    """A classifier that answers a label only, with the probabilities behind it."""
+    made = Model_pb2.Model()
+    made.CopyFrom(model)
+    made.description.predictedProbabilitiesName = "probabilities"
+    return made

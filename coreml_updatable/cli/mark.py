@@ -69,13 +69,14 @@ def mark(
     from coreml_updatable.building.unchanged import unchanged
     from coreml_updatable.cli import name_list
     from coreml_updatable.marking import marked
-    from coreml_updatable.spec.network import class_labels, is_network, network_of
+    from coreml_updatable.spec.network import class_labels, is_network, last_member, network_of
     from coreml_updatable.spec.reading import read_model
     from coreml_updatable.spec.writing import write_model
 
     before = read_model(model)
-    known = {str(layer.name) for layer in network_of(before).layers} if is_network(before) else set()
-    given = name_list.labels(labels, class_labels(before)) if labels is not None else None
+    learner = last_member(before)
+    known = {str(layer.name) for layer in network_of(learner).layers} if is_network(learner) else set()
+    given = name_list.labels(labels, class_labels(learner)) if labels is not None else None
     made = marked(
         before,
         settings,
@@ -109,9 +110,9 @@ def _judged(made: "Model") -> list[str]:
 def _tell(
     out: Path | None, made: "Model", repairs: Sequence[str], difference: float, warnings: list[str], *, json: bool
 ) -> None:
-    from coreml_updatable.spec.network import network_of
+    from coreml_updatable.spec.network import last_member, network_of
 
-    trained = [str(layer.name) for layer in network_of(made).layers if layer.isUpdatable]
+    trained = [str(layer.name) for layer in network_of(last_member(made)).layers if layer.isUpdatable]
     if json:
         from json import dumps
 

@@ -31,7 +31,7 @@ def as_classifier(model: Model, labels: Labels, *, label: str | None = None, pro
     else:
         made = rename_answers(made, label, probabilities)
         blob = answer_blob(made)
-        _write_kinds(made, labels)
+        write_kinds(made, labels)
     classifier = made.neuralNetworkClassifier
     classifier.labelProbabilityLayerName = blob
     if isinstance(labels[0], str):
@@ -80,10 +80,10 @@ def _write_outputs(made: Model, label: str, probabilities: str, labels: Labels) 
     description.output.add(name=probabilities)
     description.predictedFeatureName = label
     description.predictedProbabilitiesName = probabilities
-    _write_kinds(made, labels)
+    write_kinds(made, labels)
 
 
-def _write_kinds(made: Model, labels: Labels) -> None:
+def write_kinds(made: Model, labels: Labels) -> None:
     """The label's and the probabilities' features are of the kind of the labels, strings or whole numbers."""
     description, strings = made.description, isinstance(labels[0], str)
     for feature in (*description.output, *description.trainingInput):

@@ -11,14 +11,16 @@ from coreml_updatable.marking.features import rename_input
 from coreml_updatable.marking.names import layer_numbers, name_layers
 from coreml_updatable.marking.parameters import update_parameters
 from coreml_updatable.marking.path import MARKABLE, check_path, in_the_way, last_trainable, softmax_of
+from coreml_updatable.marking.pipelines import with_trained_last
 from coreml_updatable.marking.repair import repair_tail
 from coreml_updatable.marking.settings import UpdateSettings
+from coreml_updatable.marking.sources import trainable
 from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.marking.widening import widen_halves, widen_layer
 from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, NeuralNetwork
-from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.network import is_pipeline, network_of, pipeline_of
 
 _DATE = "com.github.apple.coremltools.conversion_date"
 LOWEST_SPECIFICATION_VERSION = 4  # the first that knows updatable models
@@ -57,7 +59,10 @@ def mark(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Mo
 
 def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Marked:
     """``mark``, and what it mended."""
+    if is_pipeline(model):
+        return _marked_pipeline(model, settings, wishes)
     labels, layers = wishes.get("labels"), wishes.get("layers")
+    model, changes = trainable(model)
     if labels is None and model.WhichOneof("Type") == "neuralNetworkRegressor":
         raise ModelError("model: is a regressor, expected a classifier for categorical cross entropy; give labels")
     made, repairs = repair_tail(_named(model, wishes))
@@ -80,7 +85,21 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     _write_update(made, network, softmax_of(network, made), settings)
     made.isUpdatable = True
     made.specificationVersion = max(made.specificationVersion, LOWEST_SPECIFICATION_VERSION)
-    return Marked(made, tuple(repairs))
+    return Marked(made, (*changes, *repairs))
+
+
+def _marked_pipeline(model: Model, settings: UpdateSettings, wishes: Wishes) -> Marked:
+    """Its last member is marked, which may be a pipeline itself, and the pipeline says so."""
+    name = wishes.get("input")
+    made = rename_input(model, name) if name is not None else model
+    members = pipeline_of(made).models
+    if not members:
+        raise ModelError("model: is a pipeline without members, expected one at least; build it again")
+    inner: Wishes = {**wishes, "input": None}
+    last = marked(members[-1], settings, **inner)
+    made = with_trained_last(made, last.model)
+    drop_date(made)
+    return Marked(made, last.repairs)
 
 
 def _named(model: Model, wishes: Wishes) -> Model:

@@ -4,6 +4,7 @@ from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.messages import Model, NeuralNetwork, Pipeline
 
 NETWORK_KINDS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
+_LABELLED = ("neuralNetworkClassifier", "glmClassifier")
 PIPELINE_KINDS = ("pipeline", "pipelineClassifier", "pipelineRegressor")
 NO_PROGRAMS = "is an ML program, which no device can update; convert with convert_to='neuralnetwork'"
 
@@ -29,7 +30,8 @@ def network_of(model: Model) -> NeuralNetwork:
     if kind == "mlProgram":
         raise ModelError(f"model: {NO_PROGRAMS}")
     if kind not in NETWORK_KINDS:
-        raise ModelError(f"model: is a {kind}, expected a neural network; convert with convert_to='neuralnetwork'")
+        advice = "convert with convert_to='neuralnetwork'" if kind == "mlProgram" else "give a model that is one"
+        raise ModelError(f"model: is a {kind}, expected a neural network; {advice}")
     return getattr(model, kind)
 
 
@@ -41,11 +43,19 @@ def pipeline_of(model: Model) -> Pipeline:
     return model.pipeline if kind == "pipeline" else getattr(model, kind).pipeline
 
 
+def last_member(model: Model) -> Model:
+    """The model that learns where ``model`` is updatable: of pipelines the last member, else the model itself."""
+    while is_pipeline(model) and pipeline_of(model).models:
+        model = pipeline_of(model).models[-1]
+    return model
+
+
 def class_labels(model: Model) -> tuple[str, ...] | tuple[int, ...]:
-    """Class labels of a network classifier, in the order of its outputs; empty for any other model."""
-    if model.WhichOneof("Type") != "neuralNetworkClassifier":
+    """Class labels of a network or linear classifier, in the order of its outputs; empty for any other model."""
+    kind = model.WhichOneof("Type")
+    if kind not in _LABELLED:
         return ()
-    classifier = model.neuralNetworkClassifier
+    classifier = getattr(model, kind)
     match classifier.WhichOneof("ClassLabels"):
         case "stringClassLabels":
             return tuple(str(label) for label in classifier.stringClassLabels.vector)

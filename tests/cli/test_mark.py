@@ -18,6 +18,7 @@ from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
 from tests.cli.conftest import Run
 from tests.marking.networks import LABELS, converted, network
+from tests.marking.test_linear_models import text_classifier
 
 
 @pytest.fixture
@@ -153,3 +154,15 @@ def test_a_picture_of_absurd_size(run: Run, source: Path) -> None:
     ran = run("mark", source, "-o", source.with_name("out.mlmodel"), "--labels", "a,b,c")
     assert (ran.status, len(ran.err.splitlines())) == (1, 1), ran.err
     assert "declares the size" in ran.err
+
+
+def test_a_linear_classifier_in_a_pipeline(run: Run, tmp_path: Path) -> None:
+    given, out = tmp_path / "given.mlmodel", tmp_path / "out.mlmodel"
+    write_model(text_classifier()[2], given)
+    ran = run("mark", given, "-o", out)
+    assert ran.status == 0, ran.err
+    assert "glmClassifier became innerProduct and softmax, which answer the same" in ran.out
+    assert "fc is updatable; answers within" in ran.out
+    assert run("check", out).status == 0
+    assert run("mark", given, "-o", out, "--layers", "f").status == 1
+    assert read_model(out).isUpdatable

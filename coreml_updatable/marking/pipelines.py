@@ -1,0 +1,86 @@
+"""Pipelines whose last model is trained: the outer model says so too, and asks for what the last one is taught."""
+
+from collections.abc import Sequence
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.spec.features import feature_named
+from coreml_updatable.spec.messages import FeatureDescription, Model, Model_pb2
+from coreml_updatable.spec.network import is_pipeline, pipeline_of
+
+
+def with_trained_last(model: Model, last: Model) -> Model:
+    """The pipeline ``model`` with the updatable ``last`` in place of its last member, and updatable itself.
+
+    Earlier members stay as they are (``visionFeaturePrint``, ``dictVectorizer`` ...). The outputs of the new member
+    take the place of those of the old one; training inputs are the pipeline's inputs and the target of ``last``.
+    Raises ModelError where an output would be called like another feature.
+    """
+    made = Model_pb2.Model()
+    made.CopyFrom(model)
+    members = pipeline_of(made).models
+    old = [str(feature.name) for feature in members[-1].description.output]
+    _check_names(made, last)
+    became_classifier = bool(last.description.predictedFeatureName and not members[-1].description.predictedFeatureName)
+    members[-1].CopyFrom(last)
+    for member in members[:-1]:
+        freeze(member)
+    if became_classifier and made.WhichOneof("Type") == "pipeline":
+        inner = type(made.pipeline)()
+        inner.CopyFrom(made.pipeline)
+        made.pipelineClassifier.pipeline.CopyFrom(inner)
+    _write_outputs(made, old, last)
+    description = made.description
+    told = {str(feature.name): str(feature.shortDescription) for feature in description.trainingInput}
+    inputs = {str(feature.name) for feature in last.description.input}
+    del description.trainingInput[:]
+    description.trainingInput.extend(description.input)
+    description.trainingInput.extend(f for f in last.description.trainingInput if f.name not in inputs)
+    for feature in description.trainingInput:
+        feature.shortDescription = told.get(str(feature.name)) or feature.shortDescription
+    made.isUpdatable = True
+    made.specificationVersion = max(made.specificationVersion, *(member.specificationVersion for member in members))
+    return made
+
+
+def freeze(model: Model) -> None:
+    """In place: the model and all its members are not updatable."""
+    model.isUpdatable = False
+    for member in pipeline_of(model).models if is_pipeline(model) else ():
+        freeze(member)
+
+
+def _write_outputs(made: Model, old: Sequence[str], last: Model) -> None:
+    """Outputs of the last member as they are now, those of the other members as they were."""
+    description = made.description
+    shown = [_copy(feature) for feature in description.output]
+    new = [feature for feature in last.description.output if feature.name not in old]
+    del description.output[:]
+    for feature in shown:
+        now = feature_named(last.description.output, str(feature.name))
+        if str(feature.name) in old and now is None:
+            continue  # it was renamed, or is no output of a classifier
+        added = description.output.add()
+        added.CopyFrom(now if now is not None and str(feature.name) in old else feature)
+        added.shortDescription = str(feature.shortDescription) or added.shortDescription
+    description.output.extend(new)
+    if made.WhichOneof("Type") == "pipelineClassifier":
+        description.predictedFeatureName = last.description.predictedFeatureName
+        description.predictedProbabilitiesName = last.description.predictedProbabilitiesName
+
+
+def _check_names(model: Model, last: Model) -> None:
+    members = pipeline_of(model).models
+    taken = {str(feature.name) for feature in model.description.input}
+    taken |= {str(feature.name) for member in members[:-1] for feature in member.description.output}
+    for feature in last.description.output:
+        if feature.name in taken:
+            raise ModelError(
+                f"features: {str(feature.name)!r} can not be an output, an input or a model before has that name; "
+                "choose another"
+            )
+
+
+def _copy(feature: FeatureDescription) -> FeatureDescription:
+    made = type(feature)()
+    made.CopyFrom(feature)
+    return made

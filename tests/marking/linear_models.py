@@ -1,0 +1,68 @@
+"""Linear classifiers and pipelines as Turi Create and coremltools' converter of scikit-learn write them: version 1."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
+
+
+def glm(labels: Sequence[str] | Sequence[int], weights: Any, offset: Any, *, reference: bool = True) -> Model:
+    """``weights`` [K, D] and ``offset`` [K]; input ``x`` [D] of doubles, outputs ``class`` and ``classProbability``."""
+    model = Model_pb2.Model(specificationVersion=1)
+    made = model.glmClassifier
+    for row in weights:
+        made.weights.add().value.extend(row)
+    made.offset.extend(offset)
+    made.classEncoding = made.ReferenceClass if reference else made.OneVsRest
+    if isinstance(labels[0], str):
+        made.stringClassLabels.vector.extend(labels)
+    else:
+        made.int64ClassLabels.vector.extend(labels)
+    given = model.description.input.add(name="x").type.multiArrayType
+    given.shape.append(len(weights[0]))
+    given.dataType = FeatureTypes_pb2.ArrayFeatureType.DOUBLE
+    outputs(model, labels)
+    return model
+
+
+def outputs(model: Model, labels: Sequence[str] | Sequence[int]) -> None:
+    answer = model.description.output.add(name="class").type
+    spread = model.description.output.add(name="classProbability").type.dictionaryType
+    strings = isinstance(labels[0], str)
+    getattr(answer, "stringType" if strings else "int64Type").SetInParent()
+    getattr(spread, "stringKeyType" if strings else "int64KeyType").SetInParent()
+    model.description.predictedFeatureName = "class"
+    model.description.predictedProbabilitiesName = "classProbability"
+
+
+def of_words(words: Sequence[str], last: Model, labels: Sequence[str]) -> Model:
+    """[dictVectorizer, ``last``]: from ``words``, a dictionary of counts, to ``class``."""
+    vectorizer = Model_pb2.Model(specificationVersion=1)
+    vectorizer.dictVectorizer.stringToIndex.vector.extend(words)
+    given = vectorizer.description.input.add(name="words").type.dictionaryType
+    given.stringKeyType.SetInParent()
+    made = vectorizer.description.output.add(name="x").type.multiArrayType
+    made.shape.append(len(words))
+    made.dataType = FeatureTypes_pb2.ArrayFeatureType.DOUBLE
+    return pipeline([vectorizer, last], labels)
+
+
+def behind_vision(last: Model, labels: Sequence[str], side: int = 299) -> Model:
+    """[visionFeaturePrint, ``last``]: from the picture ``image`` over the features ``x`` [2048] to ``class``."""
+    vision = Model_pb2.Model(specificationVersion=3)
+    vision.visionFeaturePrint.scene.version = vision.visionFeaturePrint.scene.SCENE_VERSION_1
+    given = vision.description.input.add(name="image").type.imageType
+    given.width = given.height = side
+    given.colorSpace = FeatureTypes_pb2.ImageFeatureType.RGB
+    made = vision.description.output.add(name="x").type.multiArrayType
+    made.shape.append(2048)
+    made.dataType = FeatureTypes_pb2.ArrayFeatureType.DOUBLE
+    return pipeline([vision, last], labels)
+
+
+def pipeline(members: Sequence[Model], labels: Sequence[str]) -> Model:
+    model = Model_pb2.Model(specificationVersion=max(member.specificationVersion for member in members))
+    model.pipelineClassifier.pipeline.models.extend(members)
+    model.description.input.extend(members[0].description.input)
+    outputs(model, labels)
+    return model

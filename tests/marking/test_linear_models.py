@@ -1,0 +1,242 @@
+"""Linear classifiers become networks that answer as scikit-learn does, alone and in pipelines, and go on learning."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from coreml_updatable.building.unchanged import unchanged
+from coreml_updatable.checking import check
+from coreml_updatable.errors import BuildError, ModelError
+from coreml_updatable.marking import mark, marked
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.network import last_member, network_of, pipeline_of
+from coreml_updatable.spec.writing import model_bytes
+from coreml_updatable.updating import UpdateTask
+from tests.broken_models import valid
+from tests.marking import layered
+from tests.marking.linear_models import behind_vision, glm, of_words, pipeline
+from tests.marking.test_mark import SETTINGS
+
+RANDOM = np.random.default_rng(0)
+ROWS = RANDOM.normal(size=(60, 4))
+SENTENCES = ["the cat sat", "a dog barks", "the dog sat", "cat and cat", "birds sing", "a bird sings", "dog and bird"]
+ANIMALS = ["cat", "dog", "dog", "cat", "bird", "bird", "bird"]
+
+
+def fitted(classes: int, labels: tuple[str, ...] | tuple[int, ...]) -> tuple[LogisticRegression, Model]:
+    """scikit-learn's multinomial regression, and the same as a glmClassifier with the first class as reference."""
+    wanted = np.array(labels)[np.arange(60) % classes]
+    estimator = LogisticRegression().fit(ROWS, wanted)
+    weights, offset = estimator.coef_, estimator.intercept_
+    if classes > 2:
+        weights, offset = weights[1:] - weights[0], offset[1:] - offset[0]
+    return estimator, glm(labels, weights, offset)
+
+
+def text_classifier() -> tuple[LogisticRegression, DictVectorizer, Model]:
+    counts = [dict(Counter(sentence.split())) for sentence in SENTENCES]
+    vectorizer = DictVectorizer(sparse=False)
+    estimator = LogisticRegression().fit(vectorizer.fit_transform(counts), ANIMALS)
+    labels = [str(label) for label in estimator.classes_]
+    weights = estimator.coef_[1:] - estimator.coef_[0]
+    model = glm(labels, weights, estimator.intercept_[1:] - estimator.intercept_[0])
+    return estimator, vectorizer, of_words([str(n) for n in vectorizer.get_feature_names_out()], model, labels)
+
+
+@pytest.mark.parametrize(("classes", "labels"), [(2, ("n", "y")), (3, ("a", "b", "c")), (4, (3, 5, 7, 9)), (2, (0, 1))])
+def test_it_answers_as_scikit_learn_does(classes: int, labels: tuple[str, ...] | tuple[int, ...]) -> None:
+    estimator, model = fitted(classes, labels)
+    made = marked(model, SETTINGS)
+    assert made.repairs == ("glmClassifier became innerProduct and softmax, which answer the same",)
+    assert check(made.model) == []
+    assert unchanged(model, made.model) < 1e-6
+    answers = load(made.model).predict([{"x": row} for row in ROWS])
+    said = [[answer["classProbability"][label] for label in labels] for answer in answers]
+    np.testing.assert_allclose(said, estimator.predict_proba(ROWS), atol=1e-6)
+    assert [answer["class"] for answer in answers] == estimator.predict(ROWS).tolist()
+
+
+def test_one_row_of_weights_serves_two_classes_whatever_their_encoding() -> None:
+    _, model = fitted(2, ("n", "y"))
+    model.glmClassifier.classEncoding = model.glmClassifier.OneVsRest
+    assert unchanged(model, mark(model, SETTINGS)) < 1e-6
+
+
+def test_without_a_name_for_probabilities_they_are_compared_all_the_same() -> None:
+    _, model = fitted(3, ("a", "b", "c"))
+    model.description.predictedProbabilitiesName = ""
+    del model.description.output[1]
+    made = mark(model, SETTINGS)
+    assert check(made) == []
+    assert unchanged(model, made) < 1e-6
+    model.glmClassifier.offset[0] += 1
+    with pytest.raises(BuildError, match="answers otherwise"):
+        unchanged(model, made)
+
+
+def test_an_input_of_higher_rank_and_names_that_are_taken() -> None:
+    _, model = fitted(3, ("a", "b", "c"))
+    model.description.input[0].type.multiArrayType.shape[:] = [1, 4]
+    model.description.input[0].name = "fc"
+    made = mark(model, SETTINGS)
+    assert check(made) == []
+    assert unchanged(model, made) < 1e-6
+
+
+def test_whole_labels_get_probabilities_by_whole_labels() -> None:
+    """Turi Create describes them by strings."""
+    _, model = fitted(3, (1, 2, 3))
+    model.description.output[1].type.dictionaryType.stringKeyType.SetInParent()
+    made = mark(model, SETTINGS)
+    assert made.description.output[1].type.dictionaryType.WhichOneof("KeyType") == "int64KeyType"
+    assert check(made) == []
+
+
+def test_a_pipeline_over_words_answers_as_scikit_learn_does_and_learns() -> None:
+    estimator, vectorizer, model = text_classifier()
+    made = marked(model, SETTINGS)
+    assert check(made.model) == []
+    assert made.model.isUpdatable
+    assert made.model.specificationVersion == 4
+    assert [f.name for f in made.model.description.trainingInput] == ["words", "class"]
+    assert unchanged(model, made.model) < 1e-6
+    counts = [dict(Counter(sentence.split())) for sentence in SENTENCES]
+    runnable = load(made.model)
+    said = [
+        [answer["classProbability"][label] for label in estimator.classes_]
+        for answer in runnable.predict([{"words": count} for count in counts])
+    ]
+    np.testing.assert_allclose(said, estimator.predict_proba(vectorizer.transform(counts)), atol=1e-6)
+    rows = [{"words": count, "class": animal} for count, animal in zip(counts, ANIMALS, strict=True)]
+    losses = [UpdateTask(runnable, rows, {"epochs": n}).resume().metrics["lossValue"] for n in (1, 20)]
+    assert losses[1] < losses[0]
+
+
+def test_marking_a_pipeline_twice_is_marking_it_once() -> None:
+    once = mark(text_classifier()[2], SETTINGS)
+    assert model_bytes(mark(once, SETTINGS)) == model_bytes(once)
+
+
+def test_features_of_a_pipeline_can_be_named() -> None:
+    model = text_classifier()[2]
+    made = mark(model, SETTINGS, input="bag", label="animal", probabilities="chances")
+    assert [f.name for f in made.description.output] == ["animal", "chances"]
+    assert [f.name for f in made.description.trainingInput] == ["bag", "animal"]
+    assert made.description.predictedFeatureName == "animal"
+    assert check(made) == []
+    assert unchanged(model, made) < 1e-6
+    with pytest.raises(ModelError, match="'words' can not be an output, an input or a model before has that name"):
+        mark(model, SETTINGS, label="words")
+
+
+def test_new_labels_for_a_pipeline() -> None:
+    made = mark(text_classifier()[2], SETTINGS, labels=[1, 2, 3])
+    assert check(made) == []
+    assert load(made).predict({"words": {"cat": 3}})["class"] in (1, 2, 3)
+
+
+def test_a_network_behind_apples_vision_features() -> None:
+    random = np.random.default_rng(0)
+    _, model = fitted(3, ("a", "b", "c"))
+    head = mark(glm(layered.LABELS, random.normal(size=(2, 2048)) / 45, [0.1, 0.2]), SETTINGS)
+    frozen = Model_pb2.Model()
+    frozen.CopyFrom(head)
+    frozen.isUpdatable = False
+    frozen.specificationVersion = 1
+    model = behind_vision(frozen, layered.LABELS)
+    made = mark(model, SETTINGS)
+    assert check(made) == []
+    assert [member.isUpdatable for member in pipeline_of(made).models] == [False, True]
+    assert [feature.name for feature in made.description.trainingInput] == ["image", "class"]
+    assert unchanged(model, made) < 1e-6
+    features = random.normal(size=(6, 2048)).astype(np.float32)
+    rows = [{"x": row, "class": "abc"[number % 3]} for number, row in enumerate(features)]
+    losses = [UpdateTask(made, rows, {"epochs": n, "miniBatchSize": 2}).resume().metrics["lossValue"] for n in (1, 20)]
+    assert losses[1] < losses[0]
+
+
+def test_a_pipeline_in_a_pipeline() -> None:
+    inner = text_classifier()[2]
+    model = pipeline([inner], ["bird", "cat", "dog"])
+    made = mark(model, SETTINGS)
+    assert check(made) == []
+    assert unchanged(model, made) < 1e-6
+    assert network_of(last_member(made)).layers[0].isUpdatable
+
+
+def test_a_plain_network_in_a_pipeline_becomes_a_classifier() -> None:
+    network = valid.exact()
+    model = Model_pb2.Model(specificationVersion=4)
+    model.pipeline.models.append(network)
+    model.description.input.extend(network.description.input)
+    model.description.output.extend(network.description.output)
+    made = mark(model, SETTINGS, labels=["no", "yes"])
+    assert made.WhichOneof("Type") == "pipelineClassifier"
+    assert [feature.name for feature in made.description.output] == ["label", "labelProbability"]
+    assert check(made) == []
+    assert unchanged(model, made) < 1e-6
+
+
+def test_another_front_is_found() -> None:
+    model = text_classifier()[2]
+    made = mark(model, SETTINGS)
+    pipeline_of(made).models[0].dictVectorizer.stringToIndex.vector[0] = "another"
+    with pytest.raises(BuildError, match="a model before the last of the pipeline is another one than before"):
+        unchanged(model, made)
+
+
+def test_what_no_softmax_equals_is_refused() -> None:
+    _, model = fitted(3, ("a", "b", "c"))
+    model.glmClassifier.postEvaluationTransform = model.glmClassifier.Probit
+    with pytest.raises(ModelError, match="glmClassifier: is a probit, expected a logit"):
+        mark(model, SETTINGS)
+    one_vs_rest = glm(("a", "b", "c"), np.eye(3), [0, 0, 0], reference=False)
+    with pytest.raises(ModelError, match="compares each of 3 classes with the rest, expected one reference class"):
+        mark(one_vs_rest, SETTINGS)
+    with pytest.raises(ModelError, match=r"compares each .+ convert it with `coreml-updatable convert`"):
+        mark(pipeline([one_vs_rest], ["a", "b", "c"]), SETTINGS)
+
+
+def test_weights_and_inputs_that_do_not_fit() -> None:
+    with pytest.raises(ModelError, match="3 rows of weights for 3 classes, expected 2"):
+        mark(glm(("a", "b", "c"), np.eye(3), [0, 0, 0]), SETTINGS)
+    with pytest.raises(ModelError, match="1 rows of weights and 2 offsets for 2 classes"):
+        mark(glm(("a", "b"), np.ones((1, 3)), [0, 0]), SETTINGS)
+    model = glm(("a", "b"), np.ones((1, 3)), [0])
+    model.description.input[0].type.multiArrayType.shape[0] = 4
+    with pytest.raises(ModelError, match=r"input 'x': is an array of shape \[4\], expected an array of the 3 numbers"):
+        mark(model, SETTINGS)
+    model.description.input[0].type.doubleType.SetInParent()
+    with pytest.raises(ModelError, match="input 'x': is a doubleType, expected an array"):
+        mark(model, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("mlProgram", "no device can update an ML program; convert with convert_to='neuralnetwork'"),
+        ("treeEnsembleClassifier", "a tree grows by no gradient"),
+        ("supportVectorClassifier", "support vectors are no layers"),
+        ("kNearestNeighborsClassifier", "nearest neighbours learn without marking"),
+        ("visionFeaturePrint", "its weights are Apple's; put a network behind it"),
+        ("normalizer", "models of this kind have nothing to train"),
+    ],
+)
+def test_models_of_other_kinds_are_refused_with_the_reason(kind: str, words: str) -> None:
+    model = Model_pb2.Model(specificationVersion=4)
+    getattr(model, kind).SetInParent()
+    with pytest.raises(ModelError, match=f"model: is a {kind}, expected a neural network: {words}"):
+        mark(model, SETTINGS)
+
+
+def test_an_empty_pipeline_and_an_empty_message() -> None:
+    model = Model_pb2.Model(specificationVersion=4)
+    model.pipelineClassifier.pipeline.SetInParent()
+    with pytest.raises(ModelError, match="is a pipeline without members"):
+        mark(model, SETTINGS)
+    with pytest.raises(ModelError, match="is a model without a type"):
+        mark(Model_pb2.Model(), SETTINGS)
