@@ -14,6 +14,7 @@ from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model, Model_pb2
 from coreml_updatable.spec.network import is_network, is_pipeline, pipeline_of
+from coreml_updatable.spec.spare_labels import spare_labels
 from coreml_updatable.spec.writing import model_bytes
 
 ALLOWED_DIFFERENCE = 1e-5  # in probability: 32-bit sums in another order differ by less
@@ -27,12 +28,20 @@ def unchanged(before: Model, after: Model) -> float:
     """The largest difference in probability between the two over eight rows; a BuildError above 1e-5.
 
     Answers that are no distribution (logits, logarithms of probabilities) are compared behind a softmax. Of pipelines
-    the last members are compared on what is given to them, and the others must be the same.
+    the last members are compared on what is given to them, and the others must be the same. Spare classes that were
+    added are not compared: what they take is missing from the others.
     """
     if is_pipeline(before):
         _expect_same_front(before, after)
         return unchanged(pipeline_of(before).models[-1], pipeline_of(after).models[-1])
-    difference = float(np.abs(_distributions(before) - _distributions(after)).max())
+    old, new = _distributions(before), _distributions(after)
+    added = len(spare_labels(after)) - len(spare_labels(before))
+    if new.shape[1] != old.shape[1] + added:
+        raise BuildError(
+            f"marked model: answers {new.shape[1]} classes, expected {old.shape[1] + added}; nothing was written, this "
+            "is a fault of coreml_updatable, please report it"
+        )
+    difference = float(np.abs(old - new[:, : old.shape[1]]).max())
     if not difference <= ALLOWED_DIFFERENCE:  # NaN too
         raise BuildError(
             f"marked model: answers otherwise than before by {difference:.2g} in probability, expected at most "

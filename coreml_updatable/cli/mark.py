@@ -1,7 +1,6 @@
 """`coreml-updatable mark IN -o OUT`: make a classifier's last layers updatable."""
 
 import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +16,11 @@ if TYPE_CHECKING:
 class Optimizer(StrEnum):
     SGD = "sgd"
     ADAM = "adam"
+
+
+class Head(StrEnum):
+    KEEP = "keep"
+    NEW = "new"
 
 
 _LEARNING_RATE = {Optimizer.SGD: "0.01:0.0001..1", Optimizer.ADAM: "0.001:0.00001..1"}
@@ -35,9 +39,11 @@ def mark(
     beta1: Annotated[str, typer.Option(help="Of Adam.")] = "0.9:0..1",
     beta2: Annotated[str, typer.Option(help="Of Adam.")] = "0.999:0..1",
     eps: Annotated[str, typer.Option(help="Of Adam.")] = "1e-8:0..1",
-    seed: Annotated[int | None, typer.Option(help="Of shuffling.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Of shuffling, and of a new head.")] = None,
     shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle")] = True,
     labels: Annotated[str | None, typer.Option(help="a,b,...: of a plain network, or new ones.")] = None,
+    spare: Annotated[int, typer.Option(help="Outputs in all to reserve for labels to come: user0, user1 ...")] = 0,
+    head: Annotated[Head, typer.Option(help="new: the trained layers forget what they knew.")] = Head.KEEP,
     input_name: Annotated[str | None, typer.Option("--input", help="Name of the input.")] = None,
     label: Annotated[str | None, typer.Option("--label-name", "--label", help="Name of the label's output.")] = None,
     probabilities: Annotated[
@@ -66,9 +72,9 @@ def mark(
         chosen = Adam(rate, batch, real("--beta1", beta1), real("--beta2", beta2), real("--eps", eps))
     settings = UpdateSettings(chosen, whole("--epochs", epochs), shuffle, seed)
 
-    from coreml_updatable.building.unchanged import unchanged
+    from coreml_updatable.building.marked_and_proved import marked_and_proved
     from coreml_updatable.cli import name_list
-    from coreml_updatable.marking import marked
+    from coreml_updatable.cli.marking_told import told
     from coreml_updatable.spec.network import class_labels, is_network, last_member, network_of
     from coreml_updatable.spec.reading import read_model
     from coreml_updatable.spec.writing import write_model
@@ -77,7 +83,7 @@ def mark(
     learner = last_member(before)
     known = {str(layer.name) for layer in network_of(learner).layers} if is_network(learner) else set()
     given = name_list.labels(labels, class_labels(learner)) if labels is not None else None
-    made = marked(
+    made, difference = marked_and_proved(
         before,
         settings,
         layers=name_list.names("--layers", layers, known) if layers else None,
@@ -86,13 +92,17 @@ def mark(
         label=label,
         probabilities=probabilities,
         input=input_name,
+        spare=spare,
+        head=head.value,
     )
-    difference = unchanged(before, made.model)
     warnings = _judged(made.model)
     target = None if dry_run else out
     if target is not None:
         write_model(made.model, target)
-    _tell(target, made.model, made.repairs, difference, warnings, json=json)
+    done = told(
+        made.model, None if target is None else str(target), made.repairs, difference, warnings, head is Head.NEW
+    )
+    sys.stdout.write((done.as_json() if json else str(done)) + "\n")
 
 
 def _judged(made: "Model") -> list[str]:
@@ -105,28 +115,3 @@ def _judged(made: "Model") -> list[str]:
         if problem.severity == "error":
             raise ModelError(f"marked model: {problem}; nothing was written")
     return [str(problem) for problem in problems]
-
-
-def _tell(
-    out: Path | None, made: "Model", repairs: Sequence[str], difference: float, warnings: list[str], *, json: bool
-) -> None:
-    from coreml_updatable.spec.network import last_member, network_of
-
-    trained = [str(layer.name) for layer in network_of(last_member(made)).layers if layer.isUpdatable]
-    if json:
-        from json import dumps
-
-        report = {
-            "model": None if out is None else str(out),
-            "repairs": list(repairs),
-            "updatable": trained,
-            "largest_difference": difference,
-            "warnings": warnings,
-        }
-        sys.stdout.write(dumps(report, indent=1, ensure_ascii=False) + "\n")
-        return
-    lines = [*repairs, *(f"warning: {warning}" for warning in warnings)]
-    begin, end = ("nothing written", "would be") if out is None else (str(out), "is")
-    lines.append(f"{begin}: {', '.join(trained)} {end} updatable; answers within {difference:.1g} of those before")
-    text = "\n".join("".join(one if one.isprintable() else "�" for one in line) for line in lines)
-    sys.stdout.write(text + "\n")

@@ -8,37 +8,53 @@ from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count
+from coreml_updatable.spec.spare_labels import spare_labels, write_spare_labels
 
 _NETWORK_FIELDS = ("layers", "preprocessing")
 Labels = Sequence[str] | Sequence[int]
 
 
-def as_classifier(model: Model, labels: Labels, *, label: str | None = None, probabilities: str | None = None) -> Model:
+def as_classifier(
+    model: Model,
+    labels: Labels,
+    *,
+    label: str | None = None,
+    probabilities: str | None = None,
+    counted: bool = True,
+) -> Model:
     """The same network as a ``neuralNetworkClassifier`` with ``labels`` in the order of its outputs.
 
     A plain network gets the outputs ``label`` (string or 64-bit integer) and ``probabilities`` (a dictionary), called
     ``label`` and ``labelProbability`` unless named; a classifier keeps the names it has unless named.
-    Raises ModelError when the number of labels is not that of the outputs.
+    Raises ModelError when the number of labels is not that of the outputs; ``counted`` is False where the head is about
+    to get that many.
     """
     _check_labels(labels)
     blob = answer_blob(model)
-    _check_count(model, blob, labels)
+    if counted:
+        _check_count(model, blob, labels)
     made = Model_pb2.Model()
     made.CopyFrom(model)
     if model.WhichOneof("Type") != "neuralNetworkClassifier":
         _move_network(model, made)
-        _write_outputs(made, label or "label", probabilities or "labelProbability", labels)
+        _write_outputs(made, label or "label", probabilities or "labelProbability")
     else:
         made = rename_answers(made, label, probabilities)
         blob = answer_blob(made)
-        write_kinds(made, labels)
-    classifier = made.neuralNetworkClassifier
-    classifier.labelProbabilityLayerName = blob
+    made.neuralNetworkClassifier.labelProbabilityLayerName = blob
+    write_labels(made, labels)
+    write_spare_labels(made, spare_labels(made))
+    return made
+
+
+def write_labels(model: Model, labels: Labels) -> None:
+    """The labels of a classifier, in place, and with them the kind of its features: strings or whole numbers."""
+    classifier = model.neuralNetworkClassifier
     if isinstance(labels[0], str):
         classifier.stringClassLabels.vector[:] = list(labels)
     else:
         classifier.int64ClassLabels.vector[:] = list(labels)
-    return made
+    write_kinds(model, labels)
 
 
 def rename_answers(model: Model, label: str | None = None, probabilities: str | None = None) -> Model:
@@ -70,7 +86,7 @@ def _move_network(model: Model, made: Model) -> None:
     classifier.imageInputShapeMapping = network.imageInputShapeMapping
 
 
-def _write_outputs(made: Model, label: str, probabilities: str, labels: Labels) -> None:
+def _write_outputs(made: Model, label: str, probabilities: str) -> None:
     description = made.description
     check_distinct([*(str(feature.name) for feature in description.input), label, probabilities])
     del description.output[:]
@@ -80,7 +96,6 @@ def _write_outputs(made: Model, label: str, probabilities: str, labels: Labels) 
     description.output.add(name=probabilities)
     description.predictedFeatureName = label
     description.predictedProbabilitiesName = probabilities
-    write_kinds(made, labels)
 
 
 def write_kinds(made: Model, labels: Labels) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.marking.classifier import Labels, as_classifier, rename_answers
+from coreml_updatable.marking.classifier import Labels
 from coreml_updatable.marking.clearing import clear, clearable
 from coreml_updatable.marking.features import rename_input
 from coreml_updatable.marking.names import layer_numbers, name_layers
+from coreml_updatable.marking.outputs import named, with_outputs
 from coreml_updatable.marking.parameters import update_parameters
 from coreml_updatable.marking.path import MARKABLE, check_path, in_the_way, last_trainable, softmax_of
 from coreml_updatable.marking.pipelines import with_trained_last
@@ -21,6 +22,7 @@ from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, NeuralNetwork
 from coreml_updatable.spec.network import is_pipeline, network_of, pipeline_of
+from coreml_updatable.spec.spare_labels import spare_labels, write_spare_labels
 
 _DATE = "com.github.apple.coremltools.conversion_date"
 LOWEST_SPECIFICATION_VERSION = 4  # the first that knows updatable models
@@ -35,6 +37,8 @@ class Wishes(TypedDict, total=False):
     label: str | None
     probabilities: str | None
     input: str | None
+    spare: int
+    head: Literal["keep", "new"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,10 @@ def mark(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Mo
     ``layers`` names the layers to train (as called in ``model`` or after naming); else the ``last`` ones before the
     softmax, 1 if not given. ``labels`` make a plain network a classifier, or rename the labels of one; ``label`` and
     ``probabilities`` name its outputs, ``input`` its one input. Without labels a plain network trains against an int32
-    target called ``<output>_true``. Marking a marked model replaces its marks and parameters: marking twice gives the
-    same bytes as marking once. Raises ModelError with the reason.
+    target called ``<output>_true``. ``spare`` outputs in all are reserved for labels to come (``spare.py``); a ``head``
+    that is "new" forgets what it knew, and has as many outputs as there are ``labels`` (``new_head.py``). Marking a
+    marked model replaces its marks and parameters: marking twice gives the same bytes as marking once. Raises
+    ModelError with the reason.
     """
     return marked(model, settings, **wishes).model
 
@@ -65,7 +71,10 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     model, changes = trainable(model)
     if labels is None and model.WhichOneof("Type") == "neuralNetworkRegressor":
         raise ModelError("model: is a regressor, expected a classifier for categorical cross entropy; give labels")
-    made, repairs = repair_tail(_named(model, wishes))
+    head = wishes.get("head", "keep")
+    label, probabilities, name = wishes.get("label"), wishes.get("probabilities"), wishes.get("input")
+    made = named(model, labels=labels, label=label, probabilities=probabilities, input=name, head=head)
+    made, repairs = repair_tail(made)
     drop_date(made)
     before = [str(layer.name) for layer in network_of(made).layers]
     made = name_layers(made)
@@ -81,8 +90,11 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     check_path(network, softmax, numbers, can_clear)
     trained = [names[number] for number in numbers]
     repairs += clear(made, in_the_way(network, softmax, numbers, can_clear))
-    _mark_layers(network, layer_numbers(network, trained))
-    _write_update(made, network, softmax_of(network, made), settings)
+    numbers, softmax = layer_numbers(network, trained), softmax_of(network, made)
+    spare, seed = wishes.get("spare", 0), settings.seed or 0
+    with_outputs(made, softmax, numbers, labels=labels, head=head, spare=spare, seed=seed)
+    _mark_layers(network, numbers)
+    _write_update(made, network, softmax, settings)
     made.isUpdatable = True
     made.specificationVersion = max(made.specificationVersion, LOWEST_SPECIFICATION_VERSION)
     return Marked(made, (*changes, *repairs))
@@ -98,18 +110,9 @@ def _marked_pipeline(model: Model, settings: UpdateSettings, wishes: Wishes) -> 
     inner: Wishes = {**wishes, "input": None}
     last = marked(members[-1], settings, **inner)
     made = with_trained_last(made, last.model)
+    write_spare_labels(made, spare_labels(last.model))
     drop_date(made)
     return Marked(made, last.repairs)
-
-
-def _named(model: Model, wishes: Wishes) -> Model:
-    """With the labels and the features' names that are wished for."""
-    labels, label, probabilities = wishes.get("labels"), wishes.get("label"), wishes.get("probabilities")
-    name = wishes.get("input")
-    made = rename_input(model, name) if name is not None else model
-    if labels is None:
-        return rename_answers(made, label, probabilities)
-    return as_classifier(made, labels, label=label, probabilities=probabilities)
 
 
 def _mark_layers(network: NeuralNetwork, numbers: Sequence[int]) -> None:

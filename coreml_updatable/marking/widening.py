@@ -12,16 +12,21 @@ from coreml_updatable.spec.weights import decode, storage
 def widen_layer(layer: NeuralNetworkLayer, where: str) -> None:
     """Weights and bias of a convolution or innerProduct as 32-bit floats, in place."""
     params = getattr(layer, layer_kind(layer))
-    if layer_kind(layer) == "innerProduct":
-        shape: tuple[int, ...] = (int(params.outputChannels), int(params.inputChannels))
-    elif params.isDeconvolution:
-        shape = (int(params.kernelChannels), int(params.outputChannels) // max(1, int(params.nGroups)), *_kernel(layer))
-    else:
-        shape = (int(params.outputChannels), int(params.kernelChannels), *_kernel(layer))
+    shape = weight_shape(layer)
     if storage(params.weights) != "float32":
         _write(params.weights, decode(params.weights, shape, f"{where}: weights"))
     if params.hasBias and storage(params.bias) != "float32":
         _write(params.bias, decode(params.bias, (int(params.outputChannels),), f"{where}: bias"))
+
+
+def weight_shape(layer: NeuralNetworkLayer) -> tuple[int, ...]:
+    """Of a convolution's or innerProduct's weights as the file has them; a deconvolution has its inputs first."""
+    params = getattr(layer, layer_kind(layer))
+    if layer_kind(layer) == "innerProduct":
+        return int(params.outputChannels), int(params.inputChannels)
+    if params.isDeconvolution:
+        return int(params.kernelChannels), int(params.outputChannels) // max(1, int(params.nGroups)), *_kernel(layer)
+    return int(params.outputChannels), int(params.kernelChannels), *_kernel(layer)
 
 
 def widen_halves(network: NeuralNetwork) -> None:

@@ -1,0 +1,49 @@
+"""What `mark` says when it is done: a line a repair and one of result, or all of it as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from coreml_updatable.spec.messages import Model
+
+
+@dataclass(frozen=True)
+class Told:
+    model: str | None  # the file written, if any
+    repairs: tuple[str, ...]
+    updatable: tuple[str, ...]
+    spare_labels: tuple[str, ...] | tuple[int, ...]
+    new_head: bool
+    largest_difference: float  # in probability; where the head is new, of the same marking with the old one
+    warnings: tuple[str, ...]
+
+    def as_json(self) -> str:
+        from json import dumps
+
+        return dumps(asdict(self), indent=1, ensure_ascii=False)
+
+    def __str__(self) -> str:
+        lines = [*self.repairs, *(f"warning: {warning}" for warning in self.warnings)]
+        begin, verb = (self.model, "is") if self.model is not None else ("nothing written", "would be")
+        if self.spare_labels:
+            first, last = self.spare_labels[0], self.spare_labels[-1]
+            lines.append(
+                f"{len(self.spare_labels)} spare labels, {first} to {last}; none is answered until it is trained"
+            )
+        names, within = ", ".join(self.updatable), f"{self.largest_difference:.1g}"
+        if self.new_head:
+            lines.append(f"{begin}: {names} {verb} updatable and new; with the old weights, answers within {within}")
+        else:
+            lines.append(f"{begin}: {names} {verb} updatable; answers within {within} of those before")
+        return "\n".join("".join(one if one.isprintable() else "�" for one in line) for line in lines)
+
+
+def told(
+    model: "Model", target: str | None, repairs: Sequence[str], difference: float, warnings: Sequence[str], new: bool
+) -> Told:
+    from coreml_updatable.spec.network import last_member, network_of
+    from coreml_updatable.spec.spare_labels import spare_labels
+
+    trained = tuple(str(layer.name) for layer in network_of(last_member(model)).layers if layer.isUpdatable)
+    return Told(target, tuple(repairs), trained, spare_labels(model), new, difference, tuple(warnings))

@@ -1,0 +1,122 @@
+"""The last layer that gives the logits: finding it, reading and writing its weights, and giving it more outputs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.marking.building_blocks import drop_rank_hints
+from coreml_updatable.marking.path import MARKABLE
+from coreml_updatable.marking.widening import weight_shape, widen_layer
+from coreml_updatable.spec.graph import consumers, layer_kind, place, producers
+from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetwork_pb2, NeuralNetworkLayer, WeightParams
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.weights import decode, packed
+
+Floats = NDArray[np.float32]
+_POOLING = NeuralNetwork_pb2.PoolingLayerParams
+
+
+@dataclass(frozen=True)
+class Head:
+    """Numbers of the layer that gives the logits, of those between it and the softmax, and of the softmax."""
+
+    number: int
+    between: tuple[int, ...]
+    softmax: int
+
+
+def find_head(network: NeuralNetwork, softmax: int) -> Head:
+    """The last innerProduct or convolution on the one way to ``softmax``; a ModelError where branches join before."""
+    written, between, number = producers(network.layers), list[int](), softmax
+    while True:
+        layer = network.layers[number]
+        before = written.get(str(layer.input[0])) if len(layer.input) == 1 else None
+        if before is None:
+            where = place(number, layer)
+            raise ModelError(f"{where}: no innerProduct or convolution before it, expected the head there")
+        if layer_kind(network.layers[before]) in MARKABLE:
+            return Head(before, tuple(reversed(between)), softmax)
+        between.append(before)
+        number = before
+
+
+def read_weights(layer: NeuralNetworkLayer, where: str) -> tuple[Floats, Floats]:
+    """Weights [outputs, ...] and bias [outputs], which is zero where the layer has none. Widens them in place."""
+    widen_layer(layer, where)
+    params = getattr(layer, layer_kind(layer))
+    weights = decode(params.weights, weight_shape(layer), f"{where}: weights")
+    outputs = int(params.outputChannels)
+    bias = decode(params.bias, (outputs,), f"{where}: bias") if params.hasBias else np.zeros(outputs, np.float32)
+    return weights, bias
+
+
+def write_weights(layer: NeuralNetworkLayer, weights: Floats, bias: Floats | None, outputs: int) -> None:
+    """Weights in the file's own layout and bias [outputs] or none, in place; the layer then has that many outputs."""
+    params = getattr(layer, layer_kind(layer))
+    params.outputChannels = outputs
+    _write(params.weights, weights)
+    params.hasBias = bias is not None
+    if bias is not None:
+        _write(params.bias, bias)
+
+
+def change_outputs(model: Model, head: Head, old: int, new: int) -> None:
+    """What lies behind the head, and what is declared of it, changed in place from ``old`` classes to ``new``.
+
+    Raises ModelError where the layers behind the head do not treat each class alone, or somebody else reads them.
+    """
+    network = network_of(model)
+    _check_shared(network, head)
+    _check_kind(network, head)
+    for number in head.between:
+        layer = network.layers[number]
+        _check_between(number, layer)
+        if layer_kind(layer) == "reshapeStatic":
+            shape = layer.reshapeStatic.targetShape
+            shape[:] = [new if length == old else length for length in shape]
+    blobs = {str(network.layers[number].output[0]) for number in (head.number, *head.between, head.softmax)}
+    drop_rank_hints(network.layers, blobs)
+    for feature in model.description.output:
+        if feature.name in blobs and feature.type.WhichOneof("Type") == "multiArrayType":
+            shape = feature.type.multiArrayType.shape
+            shape[:] = [new if length == old else length for length in shape]
+
+
+def _check_kind(network: NeuralNetwork, head: Head) -> None:
+    layer = network.layers[head.number]
+    if layer_kind(layer) == "convolution" and (layer.convolution.isDeconvolution or layer.convolution.nGroups > 1):
+        kind = "a deconvolution" if layer.convolution.isDeconvolution else "a convolution in groups"
+        raise ModelError(
+            f"{place(head.number, layer)}: is {kind}, expected a plain one, whose outputs can be added to or taken "
+            "away; export a network with an innerProduct as its head"
+        )
+
+
+def _check_shared(network: NeuralNetwork, head: Head) -> None:
+    read = consumers(network.layers)
+    for number in (head.number, *head.between):
+        blob = str(network.layers[number].output[0])
+        if len(read.get(blob, [])) > 1:
+            raise ModelError(
+                f"{place(number, network.layers[number])}: {len(read[blob])} layers read its output, expected one: "
+                "another number of classes would change the others too; export the network without them"
+            )
+
+
+def _check_between(number: int, layer: NeuralNetworkLayer) -> None:
+    kind = layer_kind(layer)
+    pooled = kind == "pooling" and layer.pooling.type in (_POOLING.AVERAGE, _POOLING.MAX)
+    if kind not in ("flatten", "reshapeStatic") and not pooled:
+        raise ModelError(
+            f"{place(number, layer)}: is of kind {kind}, expected nothing but pooling and flattening between the head "
+            "and the softmax; export the network without it"
+        )
+
+
+def _write(message: WeightParams, values: Floats) -> None:
+    updatable = message.isUpdatable
+    message.Clear()
+    message.MergeFromString(packed(values))
+    message.isUpdatable = updatable

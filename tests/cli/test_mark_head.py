@@ -1,0 +1,81 @@
+"""`mark --spare`, `mark --head new`: what is written, what is said, what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coreml_updatable.checking import check
+from coreml_updatable.spec.network import class_labels
+from coreml_updatable.spec.reading import read_model
+from coreml_updatable.spec.spare_labels import spare_labels
+from coreml_updatable.spec.writing import write_model
+from tests.cli.conftest import Run
+from tests.cli.test_mark_names import said
+from tests.marking.networks import converted
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    write_model(converted("two layers"), tmp_path / "source.mlmodel")
+    return tmp_path / "source.mlmodel"
+
+
+def test_spare_labels_are_learnt_by_update(run: Run, source: Path) -> None:
+    out, twice, learnt = (source.with_name(f"{name}.mlmodel") for name in ("out", "twice", "learnt"))
+    options = ["--labels", "a,b,c", "--spare", "7", "--learning-rate", "1", "--mini-batch", "1", "--epochs", "50"]
+    ran = run("mark", source, "-o", out, *options)
+    assert ran.status == 0, ran.err
+    assert "7 spare labels, user0 to user6; none is answered until it is trained" in ran.out
+    assert run("mark", out, "-o", twice, *options).status == 0
+    assert twice.read_bytes() == out.read_bytes()
+    assert "coreml_updatable.spare_labels" in run("inspect", out).out
+    rows = source.with_name("rows.json")
+    row = {"image": np.linspace(-1, 1, 5).reshape(1, 5).tolist()}
+    rows.write_text(json.dumps([{**row, "label": "user0"}]))
+    before = run("predict", out, rows, "--json")
+    assert json.loads(before.out)["label"] in ("a", "b", "c")
+    assert run("update", out, rows, "-o", learnt).status == 0
+    assert json.loads(run("predict", learnt, rows, "--json").out)["label"] == "user0"
+    assert spare_labels(read_model(learnt))[0] == "user0"
+
+
+def test_a_new_head_for_other_labels(run: Run, source: Path) -> None:
+    out, twice = source.with_name("out.mlmodel"), source.with_name("twice.mlmodel")
+    options = ["--head", "new", "--labels", "salad,soup,fries,pizza", "--spare", "2", "--last", "2", "--seed", "3"]
+    ran = run("mark", source, "-o", out, *options)
+    assert ran.status == 0, ran.err
+    assert "fc1, fc2 is updatable and new; with the old weights, answers within" in ran.out
+    model = read_model(out)
+    assert class_labels(model) == ("salad", "soup", "fries", "pizza", "user0", "user1")
+    assert check(model) == []
+    assert run("mark", out, "-o", twice, *options).status == 0
+    assert twice.read_bytes() == out.read_bytes()
+    report = json.loads(run("mark", source, "--dry-run", "--json", *options).out)
+    assert (report["new_head"], report["spare_labels"]) == (True, ["user0", "user1"])
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "sentence"),
+    [
+        (["--spare", "2"], 1, "spare: the model has no labels, expected a classifier; give labels as well"),
+        (["--labels", "a,b,c", "--spare", "-2"], 1, "spare: found -2, expected 0 or more"),
+        (["--labels", "a,b,c", "--spare", "100000"], 1, "spare: found 100000, expected 0 to 1000"),
+        (
+            ["--labels", "a,user0,c", "--spare", "1"],
+            1,
+            "'user0' is a label already, expected user0 to user0",
+        ),
+        (["--spare", "some"], 2, "Invalid value for '--spare'"),
+        (["--head", "other"], 2, "Invalid value for '--head'"),
+        (["--labels", "a,b,c,d"], 1, "labels: 4 for a network with 3 outputs"),
+        (["--labels", "a,b,c,d", "--head", "new", "--layers", "fc1"], 1, "'fc2': is to get other outputs"),
+        (["--labels", "one", "--head", "new"], 1, "expected at least two"),
+    ],
+)
+def test_heads_that_can_not_be(run: Run, source: Path, options: list[str], status: int, sentence: str) -> None:
+    out = source.with_name("out.mlmodel")
+    ran = run("mark", source, "-o", out, *options)
+    assert (ran.status, out.exists()) == (status, False)
+    assert sentence in said(ran.err)

@@ -1,0 +1,228 @@
+"""Spare outputs: unseen until trained, learnt by the simulated update, written down in the metadata."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coreml_updatable.building.unchanged import chance_rows
+from coreml_updatable.checking import check
+from coreml_updatable.errors import ModelError
+from coreml_updatable.marking import mark
+from coreml_updatable.marking.head import write_weights
+from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
+from coreml_updatable.marking.spare import LARGEST_SHARE
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import class_labels
+from coreml_updatable.spec.spare_labels import COUNT_KEY, LABELS_KEY, spare_labels
+from coreml_updatable.spec.summary import summarize
+from coreml_updatable.spec.writing import model_bytes
+from coreml_updatable.updating import UpdateTask
+from tests.broken_models import valid
+from tests.marking.linear_models import glm, of_words
+from tests.marking.networks import LABELS, NETWORKS, converted
+from tests.marking.test_mark import SETTINGS
+
+SPARE = tuple(f"user{number}" for number in range(7))
+ROUNDING = 1 + 1e-5  # of 32-bit weights and exponentials
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_answer_changes_and_no_rule_breaks(name: str) -> None:
+    without = mark(converted(name), SETTINGS, labels=LABELS)
+    made = mark(converted(name), SETTINGS, labels=LABELS, spare=7)
+    assert check(made) == []
+    assert class_labels(made) == LABELS + SPARE
+    assert model_bytes(made) == model_bytes(mark(without, SETTINGS, spare=7))
+    rows = chance_rows(made, 3)
+    for old, new in zip(load(without).predict(rows), load(made).predict(rows), strict=True):
+        assert new["label"] == old["label"]
+        for label in LABELS:
+            assert abs(new["labelProbability"][label] - old["labelProbability"][label]) <= 1e-7
+        assert sum(new["labelProbability"][label] for label in SPARE) <= LARGEST_SHARE * ROUNDING
+
+
+def linear(weights: Any, bias: Any) -> Model:
+    model = converted("one layer")
+    (layer,) = [each for each in model.neuralNetwork.layers if each.HasField("innerProduct")]
+    write_weights(layer, np.asarray(weights, np.float32), bias, 3)
+    return model
+
+
+@settings(max_examples=30)
+@given(
+    scale=st.floats(0.001, 30),
+    spare=st.integers(1, 100),
+    biased=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_bound_holds_for_any_weights_and_any_input(scale: float, spare: int, biased: bool, seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    bias = chance.normal(0, scale, 3).astype(np.float32) if biased else None
+    made = mark(linear(chance.normal(0, scale, (3, 5)), bias), SETTINGS, labels=LABELS, spare=spare)
+    said = load(made).predict({"image": chance.normal(0, 10, (1, 5))})
+    probabilities = list(said["labelProbability"].values())
+    rounding = 1 + 1e-5 * (1 + 100 * scale)  # 32-bit logits of this size are off by that
+    assert sum(probabilities[3:]) <= LARGEST_SHARE * rounding
+    assert said["label"] in LABELS
+
+
+def test_the_bound_is_met_where_all_logits_are_equal() -> None:
+    made = mark(linear(np.ones((3, 5)), np.zeros(3, np.float32)), SETTINGS, labels=LABELS, spare=4)
+    said = load(made).predict({"image": np.ones((1, 5))})["labelProbability"]
+    share = sum(said[f"user{number}"] for number in range(4))
+    assert share == pytest.approx(LARGEST_SHARE, rel=1e-5)
+
+
+def clusters(label_of: dict[int, str], seed: int, count: int) -> list[dict[str, Any]]:
+    """Rows around four far points; each with the label of its point."""
+    chance = np.random.default_rng(seed)
+    corners = 4 * np.eye(5)[:4]
+    return [
+        {"image": (corners[kind] + chance.normal(0, 0.3, 5))[None].astype(np.float32), "label": label}
+        for _ in range(count)
+        for kind, label in label_of.items()
+    ]
+
+
+def right(model: Any, rows: list[dict[str, Any]]) -> float:
+    answers = model.predict([{"image": row["image"]} for row in rows])
+    return float(np.mean([answer["label"] == row["label"] for answer, row in zip(answers, rows, strict=True)]))
+
+
+@pytest.mark.parametrize("slot", ["user0", "user5"])
+def test_a_trained_slot_answers_for_its_class_and_the_old_classes_stay(slot: str) -> None:
+    learning = UpdateSettings(
+        SGD(DoubleParameter(0.1), Int64Parameter(1), DoubleParameter(0.0)), Int64Parameter(10), seed=1
+    )
+    head = np.eye(5)[:3] * 2  # knows the first three points
+    before = mark(linear(head, np.zeros(3, np.float32)), learning, labels=LABELS, spare=7)
+    known, new = clusters({0: "a", 1: "b", 2: "c"}, 1, 30), clusters({3: slot}, 2, 30)
+    assert (right(load(before), known), right(load(before), new)) == (1.0, 0.0)
+    task = UpdateTask(before, clusters({3: slot}, 3, 5))
+    after = task.resume().model
+    assert right(after, new) == 1.0
+    assert right(after, known) == 1.0
+    others = set(SPARE) - {slot}
+    for answer in after.predict([{"image": row["image"]} for row in known + new]):
+        assert sum(answer["labelProbability"][label] for label in others) < 1e-4
+
+
+def test_the_contract_stands_in_the_metadata_and_inspect_shows_it() -> None:
+    made = mark(converted("one layer"), SETTINGS, labels=LABELS, spare=3)
+    defined = dict(summarize(made).user_defined)
+    assert (defined[COUNT_KEY], defined[LABELS_KEY]) == ("3", "user0,user1,user2")
+    assert spare_labels(made) == SPARE[:3]
+    assert spare_labels(mark(converted("one layer"), SETTINGS, labels=LABELS)) == ()
+
+
+def test_more_can_be_added_and_none_taken_out() -> None:
+    three = mark(converted("one layer"), SETTINGS, labels=LABELS, spare=3)
+    assert model_bytes(mark(three, SETTINGS, spare=3)) == model_bytes(three) == model_bytes(mark(three, SETTINGS))
+    assert model_bytes(mark(three, SETTINGS, labels=LABELS)) == model_bytes(three)
+    five = mark(three, SETTINGS, spare=5)
+    assert spare_labels(five) == SPARE[:5]
+    rows = chance_rows(five, 10)
+    for answer in load(five).predict(rows):
+        assert sum(answer["labelProbability"][label] for label in SPARE[:5]) <= 2 * LARGEST_SHARE
+    with pytest.raises(ModelError, match="spare: found 2, expected 3 to 1000, the model has that many already"):
+        mark(three, SETTINGS, spare=2)
+
+
+def test_a_renamed_slot_is_spare_no_longer() -> None:
+    three = mark(converted("one layer"), SETTINGS, labels=LABELS, spare=3)
+    named = mark(three, SETTINGS, labels=(*LABELS, "soup", "user1", "user2"))
+    assert spare_labels(named) == ("user1", "user2")
+    assert dict(named.description.metadata.userDefined)[COUNT_KEY] == "2"
+    assert spare_labels(mark(named, SETTINGS, spare=4)) == ("user1", "user2", "user0", "user3")
+    others = mark(three, SETTINGS, labels=("x", "y", "z"))
+    assert class_labels(others) == ("x", "y", "z", *SPARE[:3])
+
+
+def test_whole_numbers_go_on_counting() -> None:
+    made = mark(converted("one layer"), SETTINGS, labels=(1, 2, 30), spare=2)
+    assert class_labels(made) == (1, 2, 30, 31, 32)
+    assert spare_labels(made) == (31, 32)
+    assert check(made) == []
+    with pytest.raises(ModelError, match="spare: no whole numbers are left after the label 9223372036854775807"):
+        mark(converted("one layer"), SETTINGS, labels=(1, 2, 2**63 - 1), spare=1)
+
+
+def test_declared_logits_grow_too() -> None:
+    model = valid.classifier()
+    logits = model.description.output.add(name="fc")
+    logits.type.multiArrayType.shape.append(3)
+    logits.type.multiArrayType.dataType = logits.type.multiArrayType.FLOAT32
+    made = mark(model, SETTINGS, spare=2)
+    assert check(made) == []
+    assert load(made).predict({"image": np.ones((3, 8, 8))})["fc"].shape == (5,)
+
+
+def test_a_linear_classifier_at_the_end_of_a_pipeline() -> None:
+    chance = np.random.default_rng(0)
+    last = glm(("spam", "ham"), chance.normal(size=(1, 3)), [0.1])
+    made = mark(of_words(["free", "lunch", "meeting"], last, ["spam", "ham"]), SETTINGS, spare=2)
+    assert check(made) == []
+    assert spare_labels(made) == ("user0", "user1")
+    assert dict(made.description.metadata.userDefined)[COUNT_KEY] == "2"
+    assert model_bytes(mark(made, SETTINGS, spare=2)) == model_bytes(made)
+    said = load(made).predict({"words": {"free": 2.0, "lunch": 1.0}})["classProbability"]
+    assert said["user0"] + said["user1"] <= LARGEST_SHARE * ROUNDING
+    slow = {"epochs": 10, "learningRate": 1.0, "miniBatchSize": 1}
+    task = UpdateTask(made, [{"words": {"meeting": 3.0}, "class": "user1"}], parameters=slow)
+    assert task.resume().model.predict({"words": {"meeting": 2.5}})["class"] == "user1"
+
+
+def shared() -> Model:
+    model = valid.classifier()
+    reader = model.neuralNetworkClassifier.layers.add(name="other", input=["fc"], output=["other"])
+    reader.activation.ReLU.SetInParent()
+    return model
+
+
+def activated() -> Model:
+    model = valid.classifier()
+    softmax = valid.layer(model, "softmax")
+    softmax.input[0] = "relu2"
+    added = valid.layer(model, "relu")
+    copy = type(added)()
+    copy.CopyFrom(added)
+    copy.name, copy.input[:], copy.output[:] = "relu2", ["fc"], ["relu2"]
+    valid.insert_layer(model.neuralNetworkClassifier, 4, copy)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "wishes", "sentence"),
+    [
+        (converted("one layer"), {"spare": 2}, "spare: the model has no labels, expected a classifier; give labels"),
+        (valid.classifier(), {"spare": -1}, "spare: found -1, expected 0 or more"),
+        (valid.classifier(), {"spare": 1001}, "spare: found 1001, expected 0 to 1000; ask for another number"),
+        (
+            valid.classifier(),
+            {"labels": ("a", "user3", "c"), "spare": 5},
+            "spare: 'user3' is a label already, expected user0 to user4 to be free; call it otherwise with labels",
+        ),
+        (valid.classifier(), {"layers": ["conv"], "spare": 2}, r"'fc': is to get other outputs, .* name it too"),
+        (shared(), {"spare": 2}, r"layers\[3\] 'fc': 2 layers read its output, expected one"),
+        (activated(), {"spare": 2}, r"'relu2': is of kind activation, expected nothing but pooling and flattening"),
+    ],
+)
+def test_slots_that_can_not_be_are_refused_in_a_sentence(model: Model, wishes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ModelError, match=sentence):
+        mark(model, SETTINGS, **wishes)
+
+
+@pytest.mark.parametrize("kind", ["a deconvolution", "a convolution in groups"])
+def test_a_head_of_another_kind_is_refused(kind: str) -> None:
+    model = mark(converted("convolutional head"), SETTINGS, labels=LABELS)
+    head = [layer for layer in model.neuralNetworkClassifier.layers if layer.HasField("convolution")][-1].convolution
+    if kind == "a deconvolution":
+        head.isDeconvolution = True
+    else:
+        head.nGroups = 2
+    with pytest.raises(ModelError, match=f"is {kind}, expected a plain one"):
+        mark(model, SETTINGS, spare=2)
