@@ -1,7 +1,7 @@
 # Two commands do everything: `make updatable MODEL=healthy_luncher` and `make test`. Each sets up what it needs in .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup updatable test test-slow test-vision fuzz lint types check benchmarks clean
+.PHONY: help setup updatable test test-slow test-vision test-onnx fuzz lint types check benchmarks clean
 
 # The first Python that is new enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -45,16 +45,30 @@ updatable: .venv/installed $(if $(BACKBONE),.venv/installed-vision) ## build bot
 		$(if $(WEIGHTS),--weights "$$WEIGHTS") -- "$$MODEL"
 
 test: .venv/installed-dev ## the tests (some minutes)
-	@$(PYTEST) -m 'not slow and not vision'
+	@$(PYTEST) -m 'not slow and not vision and not onnx_route'
 
 test-slow: .venv/installed-dev ## the checks that take long
-	@$(PYTEST) -m 'slow and not vision'
+	@$(PYTEST) -m 'slow and not vision and not onnx_route'
 
 test-vision: .venv/installed-dev .venv/installed-vision ## the checks that need torchvision and timm
 	@$(PYTEST) -m 'vision and not slow'
 
+# Core ML to ONNX runs on Python 3.8 only; PYTHON38=... names one that is not on the path.
+PYTHON38 ?= $(shell for p in python3.8 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.8*/bin/python3.8; do \
+	$$p -c '' 2>/dev/null && { echo $$p; break; }; done)
+
+.onnx/installed: tests/onnx_route/requirements.txt
+	@test -n '$(PYTHON38)' || { echo 'no Python 3.8 found, which the ONNX route needs; install one, or say PYTHON38=/path/to/python3.8' >&2; exit 2; }
+	@echo 'installing the ONNX route of 2020 (once)'
+	@$(PYTHON38) -m venv .onnx
+	@.onnx/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+test-onnx: .venv/installed-dev .onnx/installed ## networks against another's reading of them, by way of ONNX
+	@$(PYTEST) -m onnx_route
+
 fuzz: .venv/installed-dev ## every drawn test again with new cases; run it before a release
-	@$(BIN)/python -m pytest --hypothesis-profile=default -m 'not vision' \
+	@$(BIN)/python -m pytest --hypothesis-profile=default -m 'not vision and not onnx_route' \
 		$$(grep -rlE 'hypothesis' tests --include='test_*.py')
 
 lint: .venv/installed-dev ## ruff: rules and formatting
@@ -69,4 +83,4 @@ benchmarks: .venv/installed-dev ## print the figures of speed and size
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove everything that was built, and .venv
-	@rm -rf build .venv
+	@rm -rf build .venv .onnx
