@@ -7,6 +7,7 @@ from coreml_updatable.errors import ModelError
 from coreml_updatable.marking import Marked, marked
 from coreml_updatable.marking.marking import Wishes
 from coreml_updatable.marking.settings import UpdateSettings
+from coreml_updatable.marking.spare import HIDDEN
 from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import last_member
@@ -17,7 +18,7 @@ def marked_and_proved(before: Model, settings: UpdateSettings, **wishes: Unpack[
     """``marked``, and the largest difference in probability that it makes; a BuildError above 1e-5."""
     made = marked(before, settings, **wishes)
     if wishes.get("head", "keep") == "keep":
-        return made, unchanged(before, made.model)
+        return made, unchanged(before, made.model, wishes.get("spare_share", HIDDEN))
     kept: Wishes = {"layers": wishes.get("layers"), "last": wishes.get("last", 1)}
     learner = last_member(before)
     if learner.WhichOneof("Type") == "neuralNetworkRegressor":

@@ -10,6 +10,7 @@ from coreml_updatable.conversion import Float64Array
 from coreml_updatable.errors import BuildError
 from coreml_updatable.marking.features import rename_features
 from coreml_updatable.marking.pipelines import freeze
+from coreml_updatable.marking.spare import HIDDEN
 from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model, Model_pb2
@@ -18,22 +19,23 @@ from coreml_updatable.spec.spare_labels import spare_labels
 from coreml_updatable.spec.writing import model_bytes
 
 ALLOWED_DIFFERENCE = 1e-5  # in probability: 32-bit sums in another order differ by less
+ROUNDING = 1e-3  # of logits near 100 in 32 bits, as a part of their exponentials
 ROWS = 8
 MOST_VALUES = 2**26  # of one input in one row: a picture of 4,700 by 4,700 pixels
 _GRAYSCALE = FeatureTypes_pb2.ImageFeatureType.GRAYSCALE
 _WHOLE = FeatureTypes_pb2.ArrayFeatureType.INT32
 
 
-def unchanged(before: Model, after: Model) -> float:
+def unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> float:
     """The largest difference in probability between the two over eight rows; a BuildError above 1e-5.
 
     Answers that are no distribution (logits, logarithms of probabilities) are compared behind a softmax. Of pipelines
     the last members are compared on what is given to them, and the others must be the same. Spare classes that were
-    added are not compared: what they take is missing from the others.
+    added may take ``spare_share`` of an answer together; the others are compared as shares of the rest.
     """
     if is_pipeline(before):
         _expect_same_front(before, after)
-        return unchanged(pipeline_of(before).models[-1], pipeline_of(after).models[-1])
+        return unchanged(pipeline_of(before).models[-1], pipeline_of(after).models[-1], spare_share)
     old, new = _distributions(before), _distributions(after)
     added = len(spare_labels(after)) - len(spare_labels(before))
     if new.shape[1] != old.shape[1] + added:
@@ -41,7 +43,14 @@ def unchanged(before: Model, after: Model) -> float:
             f"marked model: answers {new.shape[1]} classes, expected {old.shape[1] + added}; nothing was written, this "
             "is a fault of coreml_updatable, please report it"
         )
-    difference = float(np.abs(old - new[:, : old.shape[1]]).max())
+    known = new[:, : old.shape[1]]
+    taken = float((new.sum(axis=1) - known.sum(axis=1)).max())
+    if not taken <= spare_share * (1 + ROUNDING):
+        raise BuildError(
+            f"marked model: its spare labels take {taken:.2g} of an answer, expected at most {spare_share:.2g}; "
+            "nothing was written, this is a fault of coreml_updatable, please report it"
+        )
+    difference = float(np.abs(old - known / known.sum(axis=1, keepdims=True)).max())
     if not difference <= ALLOWED_DIFFERENCE:  # NaN too
         raise BuildError(
             f"marked model: answers otherwise than before by {difference:.2g} in probability, expected at most "

@@ -33,7 +33,9 @@ def mark(
     last: Annotated[int, typer.Option(help="How many layers before the softmax to train.")] = 1,
     optimizer: Annotated[Optimizer, typer.Option()] = Optimizer.SGD,
     learning_rate: Annotated[str | None, typer.Option(help="0.01:0.0001..1 by default (Adam: 0.001).")] = None,
-    mini_batch: Annotated[str, typer.Option(help="default:range or set.")] = "8:1,2,4,8,16",
+    mini_batch: Annotated[
+        str | None, typer.Option(help="default:range or set; 8:1,2,4,8,16 by default (with --spare 1).")
+    ] = None,
     epochs: Annotated[str, typer.Option(help="default:range or set.")] = "10:1..100",
     momentum: Annotated[str, typer.Option(help="Of SGD.")] = "0:0..1",
     beta1: Annotated[str, typer.Option(help="Of Adam.")] = "0.9:0..1",
@@ -43,6 +45,9 @@ def mark(
     shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle")] = True,
     labels: Annotated[str | None, typer.Option(help="a,b,...: of a plain network, or new ones.")] = None,
     spare: Annotated[int, typer.Option(help="Outputs in all to reserve for labels to come: user0, user1 ...")] = 0,
+    spare_share: Annotated[
+        float | None, typer.Option(help="What they may take of an answer: 6e-8; 0.01 learns from fewer photos.")
+    ] = None,
     head: Annotated[Head, typer.Option(help="new: the trained layers forget what they knew.")] = Head.KEEP,
     input_name: Annotated[str | None, typer.Option("--input", help="Name of the input.")] = None,
     label: Annotated[str | None, typer.Option("--label-name", "--label", help="Name of the label's output.")] = None,
@@ -62,9 +67,10 @@ def mark(
     if out is not None and out.is_dir():
         raise typer.BadParameter(f"-o {out} is a folder; name a file in it")
     from coreml_updatable.marking.settings import SGD, Adam, UpdateSettings
+    from coreml_updatable.marking.spare import HIDDEN
 
     rate = real("--learning-rate", learning_rate or _LEARNING_RATE[optimizer])
-    batch = whole("--mini-batch", mini_batch)
+    batch = whole("--mini-batch", mini_batch or f"{1 if spare else 8}:1,2,4,8,16")
     chosen: SGD | Adam
     if optimizer is Optimizer.SGD:
         chosen = SGD(rate, batch, real("--momentum", momentum))
@@ -93,6 +99,7 @@ def mark(
         probabilities=probabilities,
         input=input_name,
         spare=spare,
+        spare_share=HIDDEN if spare_share is None else spare_share,
         head=head.value,
     )
     warnings = _judged(made.model)

@@ -16,6 +16,7 @@ from coreml_updatable.marking.pipelines import with_trained_last
 from coreml_updatable.marking.repair import repair_tail
 from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.marking.sources import trainable
+from coreml_updatable.marking.spare import HIDDEN
 from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.marking.widening import widen_halves, widen_layer
 from coreml_updatable.spec.features import feature_named
@@ -38,6 +39,7 @@ class Wishes(TypedDict, total=False):
     probabilities: str | None
     input: str | None
     spare: int
+    spare_share: float
     head: Literal["keep", "new"]
 
 
@@ -55,10 +57,11 @@ def mark(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Mo
     ``layers`` names the layers to train (as called in ``model`` or after naming); else the ``last`` ones before the
     softmax, 1 if not given. ``labels`` make a plain network a classifier, or rename the labels of one; ``label`` and
     ``probabilities`` name its outputs, ``input`` its one input. Without labels a plain network trains against an int32
-    target called ``<output>_true``. ``spare`` outputs in all are reserved for labels to come (``spare.py``); a ``head``
-    that is "new" forgets what it knew, and has as many outputs as there are ``labels`` (``new_head.py``). Marking a
-    marked model replaces its marks and parameters: marking twice gives the same bytes as marking once. Raises
-    ModelError with the reason.
+    target called ``<output>_true``. ``spare`` outputs in all are reserved for labels to come and take at most
+    ``spare_share`` of an answer, 2^-24 if not given, until one is trained (``spare.py``); a ``head`` that is "new"
+    forgets what it knew, and has as many outputs as there are ``labels`` (``new_head.py``). Marking a marked model
+    replaces its marks and parameters: marking twice gives the same bytes as marking once. Raises ModelError with the
+    reason.
     """
     return marked(model, settings, **wishes).model
 
@@ -91,8 +94,8 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     trained = [names[number] for number in numbers]
     repairs += clear(made, in_the_way(network, softmax, numbers, can_clear))
     numbers, softmax = layer_numbers(network, trained), softmax_of(network, made)
-    spare, seed = wishes.get("spare", 0), settings.seed or 0
-    with_outputs(made, softmax, numbers, labels=labels, head=head, spare=spare, seed=seed)
+    spare, share, seed = wishes.get("spare", 0), wishes.get("spare_share", HIDDEN), settings.seed or 0
+    with_outputs(made, softmax, numbers, labels=labels, head=head, spare=spare, share=share, seed=seed)
     _mark_layers(network, numbers)
     _write_update(made, network, softmax, settings)
     made.isUpdatable = True

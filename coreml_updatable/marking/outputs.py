@@ -31,19 +31,27 @@ def named(
 
 
 def with_outputs(
-    model: Model, softmax: int, trained: Sequence[int], *, labels: Labels | None, head: str, spare: int, seed: int
+    model: Model,
+    softmax: int,
+    trained: Sequence[int],
+    *,
+    labels: Labels | None,
+    head: str,
+    spare: int,
+    share: float,
+    seed: int,
 ) -> None:
     """A new head where one is wished for, and ``spare`` spare outputs in all, in place.
 
     ``trained`` are the numbers of the layers to train: these begin anew. With ``labels`` a new head has just as many
-    outputs, and the spare ones; without, as many as the old one.
+    outputs, and the spare ones; without, as many as the old one. ``share``: see ``spare.py``.
     """
     if spare < 0:
         raise ModelError(f"spare: found {spare}, expected 0 or more; say how many outputs to reserve")
     if head == "new":
         spare = _renew(model, softmax, trained, labels, spare, seed)
     if spare and spare != len(spare_labels(model)):
-        with_spare(model, _trained_head(model, softmax, trained), spare)
+        with_spare(model, _trained_head(model, softmax, trained), spare, share)
 
 
 def _renew(model: Model, softmax: int, trained: Sequence[int], labels: Labels | None, spare: int, seed: int) -> int:

@@ -7,11 +7,13 @@ With the logits z of K classes and s of S spare ones, an old probability becomes
 A spare output gets the mean of the old weights and the mean of the old biases less c, so that for every input, whatever
 its logits, s = mean(z) - c. The exponential is convex: sum exp(z) >= K exp(mean(z)). Hence q <= S / K exp(-c), and with
 
-    c = 24 ln 2 + ln(S / K)
+    c = ln(1 / share) + ln(S / K), and at least 1,
 
-q <= 2^-24: half a unit in the last place of a 32-bit 1. No input breaks that bound, as one could with zero weights and
-a low bias; and no smaller c would do, for where all z are equal the bound is met. So a spare output has the least way
-to go, and it can go it: the gradient of cross entropy on its own example is (p - 1) x, which is -x however small p is.
+q <= share, by default 2^-24: half a unit in the last place of a 32-bit 1. No input breaks that bound, as one could with
+zero weights and a low bias; and no smaller c would do, for where all z are equal the bound is met. No label changes
+either, whatever the share, for s is below the mean of z. A spare output has the least way to go, and it can go it: the
+gradient of cross entropy on its own example is (p - 1) x, which is -x however small p is. With a larger share the way
+is shorter, and fewer photos do: what an example lifts its neighbours by must carry them over c as well.
 Pooling behind the head changes nothing: the mean of averages is the average of means, and a maximum of means is no
 more than the mean of the maxima.
 """
@@ -30,18 +32,22 @@ from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels, network_of
 from coreml_updatable.spec.spare_labels import spare_labels, write_spare_labels
 
-LARGEST_SHARE = 2.0**-24  # of all spare outputs together, before one of them learns
+HIDDEN = 2.0**-24  # a share that no 32-bit probability shows
+LARGEST_SHARE = 0.1
 MOST = 1000
 _LARGEST_LABEL = 2**63 - 1
 
 
-def with_spare(model: Model, head: Head, spare: int) -> None:
+def with_spare(model: Model, head: Head, spare: int, share: float) -> None:
     """The repaired classifier ``model`` with ``spare`` spare outputs in all, in place; those it has stay as they are.
 
-    They are labelled ``user0``, ``user1`` ... or, in a classifier with whole numbers, with those after the largest.
+    Those that are added take at most ``share`` of any answer together, before one of them is trained. They are labelled
+    ``user0``, ``user1`` ... or, in a classifier with whole numbers, with those after the largest.
     Raises ModelError for fewer than there are, for labels that are taken, and where the head can not grow.
     """
     labels, have = class_labels(model), spare_labels(model)
+    if not 0 < share <= LARGEST_SHARE:
+        raise ModelError(f"spare_share: found {share:g}, expected above 0 and at most {LARGEST_SHARE}; 0.01 is usual")
     if not labels:
         raise ModelError("spare: the model has no labels, expected a classifier; give labels as well")
     if not len(have) <= spare <= MOST:
@@ -60,7 +66,7 @@ def with_spare(model: Model, head: Head, spare: int) -> None:
             "export the model again"
         )
     own = [number for number, label in enumerate(labels) if label not in have]
-    low = log(1 / LARGEST_SHARE) + log(len(added) / len(own))
+    low = max(log(1 / share) + log(len(added) / len(own)), 1.0)
     mean = weights[own].mean(0, dtype=np.float64, keepdims=True).astype(np.float32)
     least = np.float32(bias[own].mean(dtype=np.float64) - low)
     write_weights(

@@ -41,6 +41,17 @@ def test_spare_labels_are_learnt_by_update(run: Run, source: Path) -> None:
     assert spare_labels(read_model(learnt))[0] == "user0"
 
 
+def test_a_larger_share_and_a_small_batch(run: Run, source: Path) -> None:
+    out = source.with_name("out.mlmodel")
+    ran = run("mark", source, "-o", out, "--labels", "a,b,c", "--spare", "7", "--spare-share", "0.01")
+    assert ran.status == 0, ran.err
+    optimizer = read_model(out).neuralNetworkClassifier.updateParams.optimizer
+    assert optimizer.sgdOptimizer.miniBatchSize.defaultValue == 1
+    assert run("mark", source, "-o", out, "--labels", "a,b,c").status == 0
+    optimizer = read_model(out).neuralNetworkClassifier.updateParams.optimizer
+    assert optimizer.sgdOptimizer.miniBatchSize.defaultValue == 8
+
+
 def test_a_new_head_for_other_labels(run: Run, source: Path) -> None:
     out, twice = source.with_name("out.mlmodel"), source.with_name("twice.mlmodel")
     options = ["--head", "new", "--labels", "salad,soup,fries,pizza", "--spare", "2", "--last", "2", "--seed", "3"]
@@ -67,6 +78,7 @@ def test_a_new_head_for_other_labels(run: Run, source: Path) -> None:
             1,
             "'user0' is a label already, expected user0 to user0",
         ),
+        (["--labels", "a,b,c", "--spare", "2", "--spare-share", "2"], 1, "spare_share: found 2, expected above 0"),
         (["--spare", "some"], 2, "Invalid value for '--spare'"),
         (["--head", "other"], 2, "Invalid value for '--head'"),
         (["--labels", "a,b,c,d"], 1, "labels: 4 for a network with 3 outputs"),

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coreml_updatable.building.unchanged import chance_rows
+from coreml_updatable.building.unchanged import chance_rows, unchanged
 from coreml_updatable.checking import check
-from coreml_updatable.errors import ModelError
+from coreml_updatable.errors import BuildError, ModelError
 from coreml_updatable.marking import mark
 from coreml_updatable.marking.head import write_weights
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
-from coreml_updatable.marking.spare import LARGEST_SHARE
+from coreml_updatable.marking.spare import HIDDEN
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels
@@ -42,7 +42,7 @@ def test_no_answer_changes_and_no_rule_breaks(name: str) -> None:
         assert new["label"] == old["label"]
         for label in LABELS:
             assert abs(new["labelProbability"][label] - old["labelProbability"][label]) <= 1e-7
-        assert sum(new["labelProbability"][label] for label in SPARE) <= LARGEST_SHARE * ROUNDING
+        assert sum(new["labelProbability"][label] for label in SPARE) <= HIDDEN * ROUNDING
 
 
 def linear(weights: Any, bias: Any) -> Model:
@@ -66,7 +66,7 @@ def test_the_bound_holds_for_any_weights_and_any_input(scale: float, spare: int,
     said = load(made).predict({"image": chance.normal(0, 10, (1, 5))})
     probabilities = list(said["labelProbability"].values())
     rounding = 1 + 1e-5 * (1 + 100 * scale)  # 32-bit logits of this size are off by that
-    assert sum(probabilities[3:]) <= LARGEST_SHARE * rounding
+    assert sum(probabilities[3:]) <= HIDDEN * rounding
     assert said["label"] in LABELS
 
 
@@ -74,7 +74,7 @@ def test_the_bound_is_met_where_all_logits_are_equal() -> None:
     made = mark(linear(np.ones((3, 5)), np.zeros(3, np.float32)), SETTINGS, labels=LABELS, spare=4)
     said = load(made).predict({"image": np.ones((1, 5))})["labelProbability"]
     share = sum(said[f"user{number}"] for number in range(4))
-    assert share == pytest.approx(LARGEST_SHARE, rel=1e-5)
+    assert share == pytest.approx(HIDDEN, rel=1e-5)
 
 
 def clusters(label_of: dict[int, str], seed: int, count: int) -> list[dict[str, Any]]:
@@ -91,6 +91,33 @@ def clusters(label_of: dict[int, str], seed: int, count: int) -> list[dict[str, 
 def right(model: Any, rows: list[dict[str, Any]]) -> float:
     answers = model.predict([{"image": row["image"]} for row in rows])
     return float(np.mean([answer["label"] == row["label"] for answer, row in zip(answers, rows, strict=True)]))
+
+
+@pytest.mark.parametrize(("share", "spare"), [(0.1, 2), (0.01, 7), (1e-3, 1000)])
+def test_a_larger_share_changes_no_label_and_learns_from_less(share: float, spare: int) -> None:
+    chance = np.random.default_rng(0)
+    plain = linear(chance.normal(size=(3, 5)), chance.normal(size=3).astype(np.float32))
+    made = mark(plain, SETTINGS, labels=LABELS, spare=spare, spare_share=share)
+    assert unchanged(plain, made, share) < 1e-6
+    rows = chance_rows(made, 30)
+    without = load(mark(plain, SETTINGS, labels=LABELS)).predict(rows)
+    assert [answer["label"] for answer in load(made).predict(rows)] == [answer["label"] for answer in without]
+    with pytest.raises(BuildError, match=f"spare labels take .* of an answer, expected at most {share / 1000:.2g}"):
+        unchanged(plain, made, share / 1000)
+    row = {**rows[0], "label": "user0"}
+    losses = [
+        float(UpdateTask(model, [row], parameters={"epochs": 1, "miniBatchSize": 1}).resume().metrics["lossValue"])
+        for model in (made, mark(plain, SETTINGS, labels=LABELS, spare=spare))
+    ]
+    assert losses[0] < losses[1] - 5  # nearer to its goal
+
+
+def test_at_its_largest_share_among_many_classes_a_spare_label_is_still_not_answered() -> None:
+    many = [f"label {number}" for number in range(1000)]
+    made = mark(linear(np.zeros((3, 5)), None), SETTINGS, labels=many, head="new")
+    zero = mark(made, SETTINGS, spare=1, spare_share=0.1)
+    said = load(zero).predict({"image": np.zeros((1, 5))})
+    assert said["label"] != "user0"
 
 
 @pytest.mark.parametrize("slot", ["user0", "user5"])
@@ -127,7 +154,7 @@ def test_more_can_be_added_and_none_taken_out() -> None:
     assert spare_labels(five) == SPARE[:5]
     rows = chance_rows(five, 10)
     for answer in load(five).predict(rows):
-        assert sum(answer["labelProbability"][label] for label in SPARE[:5]) <= 2 * LARGEST_SHARE
+        assert sum(answer["labelProbability"][label] for label in SPARE[:5]) <= 2 * HIDDEN
     with pytest.raises(ModelError, match="spare: found 2, expected 3 to 1000, the model has that many already"):
         mark(three, SETTINGS, spare=2)
 
@@ -170,7 +197,7 @@ def test_a_linear_classifier_at_the_end_of_a_pipeline() -> None:
     assert dict(made.description.metadata.userDefined)[COUNT_KEY] == "2"
     assert model_bytes(mark(made, SETTINGS, spare=2)) == model_bytes(made)
     said = load(made).predict({"words": {"free": 2.0, "lunch": 1.0}})["classProbability"]
-    assert said["user0"] + said["user1"] <= LARGEST_SHARE * ROUNDING
+    assert said["user0"] + said["user1"] <= HIDDEN * ROUNDING
     slow = {"epochs": 10, "learningRate": 1.0, "miniBatchSize": 1}
     task = UpdateTask(made, [{"words": {"meeting": 3.0}, "class": "user1"}], parameters=slow)
     assert task.resume().model.predict({"words": {"meeting": 2.5}})["class"] == "user1"
@@ -200,6 +227,12 @@ def activated() -> Model:
     [
         (converted("one layer"), {"spare": 2}, "spare: the model has no labels, expected a classifier; give labels"),
         (valid.classifier(), {"spare": -1}, "spare: found -1, expected 0 or more"),
+        (
+            valid.classifier(),
+            {"spare": 1, "spare_share": 0.2},
+            "spare_share: found 0.2, expected above 0 and at most",
+        ),
+        (valid.classifier(), {"spare": 1, "spare_share": float("nan")}, "spare_share: found nan, expected above 0"),
         (valid.classifier(), {"spare": 1001}, "spare: found 1001, expected 0 to 1000; ask for another number"),
         (
             valid.classifier(),
