@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.checking.ranks import is_rank_5
+from coreml_updatable.spec.channels import given_and_expected
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.layer_shapes import Shape
-from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetworkLayer
+from coreml_updatable.spec.messages import FeatureDescription, Model
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.shapes import blob_shapes, element_count
+from coreml_updatable.spec.shapes import blob_shapes
 
 UNSEEN = "Apple's compiler does not look at this while the shapes contradict each other"
 
@@ -18,7 +19,7 @@ def shapes_agree(model: Model) -> Iterator[Finding]:
     shapes = blob_shapes(model)
     for number, layer in enumerate(network_of(model).layers):
         shape = shapes.get(str(layer.input[0])) if layer.input else None
-        found, expected = _channels(layer, shape)
+        found, expected = given_and_expected(layer, shape)
         if None not in (found, expected) and found != expected:
             yield Finding(
                 place(number, layer), f"is given {found} channels", str(expected), "look at the layer before it"
@@ -73,21 +74,3 @@ def _stated(feature: FeatureDescription) -> tuple[int, ...] | None:
         return None
     lengths = tuple(int(length) for length in array.shape)
     return {1: (*lengths, 1, 1), 3: lengths}.get(len(lengths))
-
-
-def _channels(layer: NeuralNetworkLayer, shape: Shape | None) -> tuple[int | None, int | None]:
-    """Channels given and expected."""
-    kind = layer_kind(layer)
-    if shape is None or kind not in ("convolution", "innerProduct", "batchnorm"):
-        return None, None
-    if kind == "innerProduct" and len(shape) < 4:
-        return shape[-1], int(layer.innerProduct.inputChannels)
-    if len(shape) < 3:
-        return None, None
-    if kind == "innerProduct":
-        return element_count(shape[-3:]), int(layer.innerProduct.inputChannels)
-    if kind == "batchnorm":
-        return shape[-3], int(layer.batchnorm.channels)
-    params = layer.convolution
-    groups = 1 if params.isDeconvolution else max(1, int(params.nGroups))
-    return shape[-3], int(params.kernelChannels) * groups

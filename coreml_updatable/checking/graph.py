@@ -2,16 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from math import ceil, prod
 
 from coreml_updatable.checking.problem import Finding
+from coreml_updatable.spec.expected_weights import expected_weights, held_and_needed
 from coreml_updatable.spec.graph import layer_kind, place
-from coreml_updatable.spec.messages import Model, NeuralNetworkLayer, WeightParams
+from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.weights import storage
 
 _STORAGES = ("floatValue", "float16Value", "rawValue", "int8RawValue")
-_BITS = {"float32": 32, "float16": 16, "int8": 8}
 
 
 def layers_in_order(model: Model) -> Iterator[Finding]:
@@ -60,8 +59,8 @@ def network_features(model: Model) -> Iterator[Finding]:
 def weight_counts(model: Model) -> Iterator[Finding]:
     """Convolutions and inner products store as many weights as they declare."""
     for number, layer in enumerate(network_of(model).layers):
-        for name, weights, declared in _declared(layer):
-            held, needed = _held(weights, declared)
+        for name, weights, declared in expected_weights(layer):
+            held, needed = held_and_needed(weights, declared)
             if held != needed:
                 yield Finding(f"{place(number, layer)}: {name}", f"holds {held} values", f"{needed}")
 
@@ -69,7 +68,7 @@ def weight_counts(model: Model) -> Iterator[Finding]:
 def one_precision(model: Model) -> Iterator[Finding]:
     """Weights and bias of a layer share one float precision, and each fills one storage field."""
     for number, layer in enumerate(network_of(model).layers):
-        stored = {name: weights for name, weights, _ in _declared(layer)}
+        stored = {name: weights for name, weights, _ in expected_weights(layer)}
         for name, weights in stored.items():
             filled = [field for field in _STORAGES if len(getattr(weights, field))]
             if len(filled) > 1:
@@ -91,42 +90,6 @@ def convolution_weights(model: Model) -> Iterator[Finding]:
             and storage(layer.convolution.weights) == "empty"
         ):
             yield Finding(place(number, layer), "is a convolution without weights", "stored weights")
-
-
-def _declared(layer: NeuralNetworkLayer) -> Iterator[tuple[str, WeightParams, int]]:
-    """Name, message and declared count of the weights that are stored at all."""
-    kind = layer_kind(layer)
-    if kind not in ("convolution", "innerProduct"):
-        return
-    params = getattr(layer, kind)
-    if kind == "innerProduct":
-        count = params.outputChannels * params.inputChannels
-    else:
-        kernel = prod(params.kernelSize) if len(params.kernelSize) == 2 else 9
-        groups = max(1, params.nGroups)
-        channels = (
-            params.kernelChannels,
-            params.outputChannels // groups if params.isDeconvolution else params.outputChannels,
-        )
-        count = prod(channels) * kernel
-    if storage(params.weights) == "empty":
-        return  # an inner product may be empty; of convolutions another rule speaks
-    yield "weights", params.weights, int(count)
-    if params.hasBias:
-        yield "bias", params.bias, int(params.outputChannels)
-
-
-def _held(weights: WeightParams, declared: int) -> tuple[int, int]:
-    """Stored and needed counts; of quantized weights in bytes, since these are packed."""
-    match storage(weights):
-        case "float16":
-            return len(weights.float16Value), 2 * declared
-        case "int8":
-            return len(weights.int8RawValue), declared
-        case "raw":
-            bits = int(weights.quantization.numberOfBits) or 8
-            return len(weights.rawValue), ceil(declared * bits / 8)
-    return len(weights.floatValue), declared
 
 
 def duplicates(names: list[str]) -> list[str]:

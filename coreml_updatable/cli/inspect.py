@@ -11,7 +11,10 @@ def inspect(
     file: Annotated[Path, typer.Argument(help="An .mlmodel or .mlpackage.", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Show a model as Xcode does: General, Predictions, Update, Parameters, and its layers."""
+    """Show a model as Xcode does: General, Predictions, Update, Parameters, and its layers.
+
+    Exit status 1 when the file contradicts itself: its faults stand on top. Whether a device takes it, `check` says.
+    """
     from coreml_updatable.spec.reading import read_model
     from coreml_updatable.spec.summary import summarize
 
@@ -20,7 +23,8 @@ def inspect(
         from json import dumps
 
         sys.stdout.write(dumps(summary.to_json(), indent=2) + "\n")
-        return
-    from coreml_updatable.cli.inspect_page import page
+    else:
+        from coreml_updatable.cli.inspect_page import page
 
-    sys.stdout.write("".join(f"{line}\n" for line in page(file.name, summary)))
+        sys.stdout.write("".join(f"{line}\n" for line in page(file.name, summary)))
+    raise typer.Exit(0 if summary.sound else 1)

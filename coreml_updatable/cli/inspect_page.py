@@ -7,6 +7,7 @@ from coreml_updatable.cli.columns import columns, title
 from coreml_updatable.cli.plain import plain
 
 if TYPE_CHECKING:
+    from coreml_updatable.spec.head_memory import HeadMemory
     from coreml_updatable.spec.parameters import Parameter
     from coreml_updatable.spec.summary import Feature, NearestNeighbors, Network, Summary, Update
 
@@ -17,6 +18,9 @@ _SHOWN_LABELS = 20
 def page(name: str, summary: "Summary") -> Iterator[str]:
     """General, Predictions, Update, Parameters, neighbours, layers; then the members of a pipeline in the same way."""
     yield title(name)
+    for heading, sentences in (("Faults", summary.faults), ("Remarks", summary.remarks)):
+        if sentences:
+            yield from _section(heading, [(sentence,) for sentence in sentences])
     yield from _section("General", _general(summary))
     predictions = [*_features(summary.inputs, "input"), *_features(summary.outputs, "output")]
     yield from _section("Predictions", predictions)
@@ -64,7 +68,19 @@ def _features(features: "Sequence[Feature]", side: str) -> list[Sequence[str]]:
 
 def _update(update: "Update") -> list[Sequence[str]]:
     rows = [("Layers", ", ".join(update.layers)), ("Loss", update.loss), ("Optimizer", update.optimizer)]
+    if update.memory is not None:
+        rows.append(("Memory", _memory(update.memory)))
     return [row for row in rows if row[1]]
+
+
+def _memory(memory: "HeadMemory") -> str:
+    """What the head takes for one update, and what comes on top of it."""
+    known = (("weights", memory.weights), ("gradients", memory.gradients), ("optimizer", memory.optimizer))
+    parts = [f"{name} {size(count)}" for name, count in known if count]
+    if memory.activations is None:
+        return f"{', '.join(parts)}; activations not known, for a shape is not fixed"
+    parts.append(f"activations {size(memory.activations)} at a mini-batch of {memory.mini_batch}")
+    return f"{size(memory.total or 0)} at least ({', '.join(parts)}); the frozen layers come on top"
 
 
 def _parameter(parameter: "Parameter") -> Sequence[str]:

@@ -1,8 +1,10 @@
 """Who writes a blob and who reads it: the wires between the layers of one network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer
+
+_INNER = {"branch": ("ifBranch", "elseBranch"), "loop": ("conditionNetwork", "bodyNetwork")}
 
 
 def producers(layers: Sequence[NeuralNetworkLayer]) -> dict[str, int]:
@@ -33,6 +35,16 @@ def needed_layers(layers: Sequence[NeuralNetworkLayer], blobs: Sequence[str]) ->
             needed.add(number)
             waiting.extend(str(blob) for blob in layers[number].input)
     return sorted(needed)
+
+
+def all_layers(network: NeuralNetwork, path: str = "") -> Iterator[tuple[str, NeuralNetworkLayer]]:
+    """Every layer with its name, those inside branches and loops too: ``loop1/bodyNetwork/fc``."""
+    for layer in network.layers:
+        name = f"{path}{layer.name}"
+        yield name, layer
+        kind = layer_kind(layer)
+        for inner in _INNER.get(kind, ()):
+            yield from all_layers(getattr(getattr(layer, kind), inner), f"{name}/{inner}/")
 
 
 def layer_kind(layer: NeuralNetworkLayer) -> str:

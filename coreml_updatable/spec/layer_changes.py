@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from coreml_updatable.spec.field_changes import Change, field_changes
-from coreml_updatable.spec.graph import layer_kind
+from coreml_updatable.spec.graph import all_layers, layer_kind
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetwork_pb2, NeuralNetworkLayer
 from coreml_updatable.spec.weight_changes import WeightChange, weight_change
 from coreml_updatable.spec.weight_fields import weight_fields
 
 _Layers: TypeAlias = dict[tuple[str, int], NeuralNetworkLayer]
 _EMPTY = NeuralNetwork_pb2.WeightParams()
-_INNER = {"branch": ("ifBranch", "elseBranch"), "loop": ("conditionNetwork", "bodyNetwork")}
 
 
 @dataclass(frozen=True)
@@ -55,16 +54,6 @@ def layer_changes(before: NeuralNetwork, after: NeuralNetwork) -> LayerChanges:
         tuple(change for change in found if change is not None),
         order != sorted(order),
     )
-
-
-def all_layers(network: NeuralNetwork, path: str = "") -> Iterator[tuple[str, NeuralNetworkLayer]]:
-    """Every layer with its name, those inside branches and loops too: ``loop1/bodyNetwork/fc``."""
-    for layer in network.layers:
-        name = f"{path}{layer.name}"
-        yield name, layer
-        kind = layer_kind(layer)
-        for inner in _INNER.get(kind, ()):
-            yield from all_layers(getattr(getattr(layer, kind), inner), f"{name}/{inner}/")
 
 
 def _by_name(network: NeuralNetwork) -> _Layers:

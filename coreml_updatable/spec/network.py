@@ -6,7 +6,8 @@ from coreml_updatable.spec.messages import Model, NeuralNetwork, Pipeline
 NETWORK_KINDS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
 _LABELLED = ("neuralNetworkClassifier", "glmClassifier")
 PIPELINE_KINDS = ("pipeline", "pipelineClassifier", "pipelineRegressor")
-NO_PROGRAMS = "is an ML program, which no device can update; convert with convert_to='neuralnetwork'"
+WAY_OUT = "convert with convert_to='neuralnetwork'"  # coremltools' option, for a source that became an ML program
+NO_PROGRAMS = f"is an ML program, which no device can update; {WAY_OUT}"
 
 
 def is_network(model: Model) -> bool:

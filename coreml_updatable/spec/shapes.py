@@ -14,6 +14,8 @@ from coreml_updatable.spec.network import network_of
 
 _RANK5_ARRAYS = NeuralNetwork_pb2.RANK5_ARRAY_MAPPING
 _RANK5_IMAGES = NeuralNetwork_pb2.RANK5_IMAGE_MAPPING
+_MOST_AXES = 64  # far beyond what any layer of the format takes
+_LONGEST = 2**64
 
 
 def blob_shapes(model: Model) -> dict[str, Shape]:
@@ -27,9 +29,14 @@ def blob_shapes(model: Model) -> dict[str, Shape]:
     for layer in network.layers:
         given = [shapes.get(str(blob)) for blob in layer.input]
         shape = layer_shape(layer, given)
-        if shape is not None:
+        if shape is not None and _is_bounded(shape):
             shapes.update({str(blob): shape for blob in layer.output})
     return shapes
+
+
+def _is_bounded(shape: Shape) -> bool:
+    """Hostile layers could double a length or add an axis each: the sums would outgrow the file."""
+    return len(shape) <= _MOST_AXES and all(length is None or abs(length) <= _LONGEST for length in shape)
 
 
 def input_shape(feature: FeatureDescription, network: NeuralNetwork) -> Shape | None:

@@ -2,32 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any, TypeAlias
 
+from coreml_updatable.spec.availability import AVAILABILITY as AVAILABILITY
+from coreml_updatable.spec.availability import availability
 from coreml_updatable.spec.features import describe_type
 from coreml_updatable.spec.graph import layer_kind, loss_blobs
+from coreml_updatable.spec.head_memory import HeadMemory, head_memory
 from coreml_updatable.spec.layer_shapes import Shape
 from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import class_labels, is_network, is_pipeline, network_of, pipeline_of
+from coreml_updatable.spec.notices import faults, remarks
 from coreml_updatable.spec.parameters import Parameter, network_parameters, parameter
 from coreml_updatable.spec.samples import nearest_neighbors_of, sample_counts
 from coreml_updatable.spec.shapes import blob_shapes
 from coreml_updatable.spec.storage import storage
 from coreml_updatable.spec.weight_fields import weight_count, weight_fields
 
-# The first systems that read each specification version (``Model`` of the format).
-AVAILABILITY = {
-    1: "iOS 11",
-    2: "iOS 11.2",
-    3: "iOS 12",
-    4: "iOS 13",
-    5: "iOS 14",
-    6: "iOS 15",
-    7: "iOS 16",
-    8: "iOS 17",
-    9: "iOS 18",
-    10: "iOS 26",
-}
 KINDS = {
     "neuralNetwork": "Neural Network",
     "neuralNetworkClassifier": "Neural Network Classifier",
@@ -64,6 +56,7 @@ class Update:
     loss: str
     optimizer: str
     parameters: tuple[Parameter, ...]
+    memory: HeadMemory | None  # of a network's head; a k-NN keeps its samples, whatever it learns
 
 
 @dataclass(frozen=True)
@@ -97,6 +90,8 @@ class Summary:
     specification_version: int
     availability: str
     updatable: bool
+    remarks: tuple[str, ...]  # worth knowing
+    faults: tuple[str, ...]  # where the file contradicts itself
     description: str
     author: str
     license: str
@@ -111,9 +106,15 @@ class Summary:
     update: Update | None
     members: tuple[tuple[str, "Summary"], ...]  # name and summary of each model of a pipeline
 
+    @property
+    def sound(self) -> bool:
+        """Whether neither the model nor a member of it has faults."""
+        return not self.faults and all(member.sound for _, member in self.members)
+
     def to_json(self) -> dict[str, Any]:
-        """Plain dictionaries, lists, strings and numbers."""
-        return asdict(self)
+        """Plain dictionaries, lists, strings and numbers; None for a number that JSON does not have."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
 
 
 Members: TypeAlias = tuple[tuple[str, Summary], ...]
@@ -131,8 +132,10 @@ def summarize(model: Model) -> Summary:
         kind=KINDS.get(kind, kind),
         bytes=int(model.ByteSize()),
         specification_version=version,
-        availability=f"{AVAILABILITY[version]} or later" if version in AVAILABILITY else "not known",
+        availability=availability(version),
         updatable=bool(model.isUpdatable),
+        remarks=remarks(model),
+        faults=faults(model),
         description=str(metadata.shortDescription),
         author=str(metadata.author),
         license=str(metadata.license),
@@ -147,6 +150,14 @@ def summarize(model: Model) -> Summary:
         update=_update(model, neighbors, members),
         members=members,
     )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _features(features: Sequence[FeatureDescription]) -> tuple[Feature, ...]:
@@ -181,9 +192,9 @@ def _update(model: Model, neighbors: NearestNeighbors | None, members: Members) 
         layers = tuple(str(layer.name) for layer in network.layers if layer.isUpdatable)
         optimizer = network.updateParams.optimizer.WhichOneof("OptimizerType")
         words = {"sgdOptimizer": "Stochastic Gradient Descent", "adamOptimizer": "Adam", None: ""}
-        return Update(layers, _loss(model), words[optimizer], network_parameters(network))
+        return Update(layers, _loss(model), words[optimizer], network_parameters(network), head_memory(model))
     if neighbors is not None:
-        return Update((), "", "", (neighbors.neighbors,))
+        return Update((), "", "", (neighbors.neighbors,), None)
     return members[-1][1].update if members else None
 
 

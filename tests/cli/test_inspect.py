@@ -3,7 +3,10 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 import typer
@@ -11,6 +14,7 @@ from typer.testing import CliRunner
 
 from coreml_updatable.cli.inspect import inspect
 from coreml_updatable.marking import describe
+from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.writing import write_model
 from tests.broken_models import valid
 
@@ -31,7 +35,14 @@ def test_the_sections_of_xcodes_page(file: Path) -> None:
     lines = result.stdout.splitlines()
     places = [lines.index(title) for title in ("General", "Predictions", "Update", "Parameters", "Layers")]
     assert places == sorted(places)
-    for text in ("Meals.mlmodel", "iOS 13 or later", "A. Author", "A [bold] photo.", "one of 1, 2, 3", "a, b, c"):
+    for text in (
+        "Meals.mlmodel",
+        "iOS 13, macOS 10.15 or later",
+        "A. Author",
+        "A [bold] photo.",
+        "one of 1, 2, 3",
+        "a, b, c",
+    ):
         assert text in result.stdout
 
 
@@ -71,8 +82,10 @@ def test_json_is_ascii(tmp_path: Path) -> None:
 
 def test_nothing_heavy_is_imported(file: Path) -> None:
     program = (
-        "import sys; from coreml_updatable.cli.inspect import inspect; from pathlib import Path\n"
-        f"inspect(Path({str(file)!r})); print(*sys.modules, file=sys.stderr)"
+        "import atexit, sys; from coreml_updatable.cli.inspect import inspect; from pathlib import Path\n"
+        "import typer; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        f"try: inspect(Path({str(file)!r}))\n"
+        "except typer.Exit as left: assert left.exit_code == 0"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     heavy = {"torch", "coremltools", "matplotlib", "sklearn", "pydantic", "numpy", "rich"}
@@ -81,7 +94,15 @@ def test_nothing_heavy_is_imported(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"hello", "not a Core ML model"), (b"", "not a Core ML model"), (None, "can not be read")],
+    [
+        (b"hello", "not a Core ML model"),
+        (b"", "not a Core ML model"),
+        (None, "can not be read"),
+        (Random(0).randbytes(5000), "not a Core ML model"),
+        (valid.classifier().SerializeToString()[:-100], "not a Core ML model"),
+        (valid.classifier().description.SerializeToString(), "not a Core ML model"),
+    ],
+    ids=["text", "empty", "none", "random", "truncated", "another protobuf"],
 )
 def test_a_wrong_file_is_one_sentence(tmp_path: Path, content: bytes | None, sentence: str) -> None:
     path = tmp_path / "wrong.mlmodel"
@@ -93,3 +114,66 @@ def test_a_wrong_file_is_one_sentence(tmp_path: Path, content: bytes | None, sen
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert sentence in result.stderr
+
+
+def spoilt(edit: Callable[[Model], object]) -> Model:
+    model = valid.classifier()
+    edit(model)
+    return model
+
+
+def set_field(message: Any, name: str, value: object) -> None:
+    setattr(message, name, value)
+
+
+FAULTS = {
+    "its settings ask for": spoilt(lambda m: valid.layer(m, "fc").innerProduct.weights.floatValue.pop()),
+    "feed each other in a circle": spoilt(lambda m: valid.layer(m, "conv").input.insert(0, "probabilities")),
+    "is given 144 channels, it expects": spoilt(
+        lambda m: set_field(valid.layer(m, "fc").innerProduct, "inputChannels", 9)
+    ),
+    "more than any device can": spoilt(lambda m: m.description.input[0].type.multiArrayType.shape.append(2**62)),
+    "NaN or infinite": spoilt(
+        lambda m: valid.layer(m, "fc").innerProduct.weights.floatValue.__setitem__(0, float("nan"))
+    ),
+    "needs specification version 4": spoilt(lambda m: set_field(m, "specificationVersion", 1)),
+}
+
+
+@pytest.mark.parametrize("sentence", FAULTS)
+def test_a_file_that_contradicts_itself_has_status_1(tmp_path: Path, sentence: str) -> None:
+    write_model(FAULTS[sentence], tmp_path / "m.mlmodel")
+    result = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel")])
+    assert result.exit_code == 1
+    assert sentence in result.stdout.partition("Faults\n")[2].partition("\n\n")[0]
+    as_json = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel"), "--json"])
+    assert as_json.exit_code == 1
+    assert any(sentence in fault for fault in json.loads(as_json.stdout)["faults"])
+
+
+def test_a_fault_of_a_member_counts(tmp_path: Path) -> None:
+    model = valid.pipeline()
+    model.pipelineClassifier.pipeline.models[0].neuralNetwork.layers[0].input[0] = "none"
+    write_model(model, tmp_path / "m.mlmodel")
+    result = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel")])
+    assert result.exit_code == 1
+    assert "reads 'none', which nothing writes" in result.stdout
+
+
+def test_an_ml_program_is_told_the_way_out(tmp_path: Path) -> None:
+    program = Model_pb2.Model(specificationVersion=7)
+    program.mlProgram.version = 1
+    write_model(program, tmp_path / "m.mlmodel")
+    result = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel")])
+    assert result.exit_code == 0
+    assert "Remarks\n  an ML program can never be updatable; convert with convert_to='neuralnetwork'\n" in result.stdout
+
+
+def test_the_memory_of_the_head(file: Path, tmp_path: Path) -> None:
+    shown = CliRunner().invoke(app, [str(file)]).stdout
+    assert "6.4 KB at least (weights 1.7 KB, gradients 1.7 KB, optimizer 1.7 KB, activations 1.2 KB" in shown
+    model = valid.classifier()
+    model.description.input[0].type.multiArrayType.shapeRange.sizeRanges.add(lowerBound=1, upperBound=9)
+    write_model(model, tmp_path / "open.mlmodel")
+    shown = CliRunner().invoke(app, [str(tmp_path / "open.mlmodel")]).stdout
+    assert "activations not known, for a shape is not fixed" in shown

@@ -26,7 +26,7 @@ def test_a_classifier() -> None:
     summary = summarize(model)
     assert (summary.kind, summary.updatable) == ("Neural Network Classifier", True)
     assert summary.bytes == len(model_bytes(model))
-    assert (summary.specification_version, summary.availability) == (4, "iOS 13 or later")
+    assert (summary.specification_version, summary.availability) == (4, "iOS 13, macOS 10.15 or later")
     assert summary.labels == tuple(valid.LABELS)
     assert [(f.name, f.type, f.description) for f in summary.inputs] == [
         ("image", "MultiArray (Double 3 × 8 × 8)", "A photo.")

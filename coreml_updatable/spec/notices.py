@@ -1,0 +1,136 @@
+"""What a look at the file alone shows: where it contradicts itself, and what else is worth knowing, in sentences.
+
+The rules of updating are ``checking``'s; here is only what makes the rest of a summary doubtful.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from coreml_updatable.spec.availability import AVAILABILITY, newer_contents, systems
+from coreml_updatable.spec.channels import given_and_expected
+from coreml_updatable.spec.circles import circle
+from coreml_updatable.spec.expected_weights import expected_weights, held_and_needed
+from coreml_updatable.spec.finite import not_finite, not_finite_floats, not_finite_weights
+from coreml_updatable.spec.graph import all_layers, consumers, layer_kind, place, producers
+from coreml_updatable.spec.messages import FeatureDescription, Model
+from coreml_updatable.spec.network import WAY_OUT, is_network, network_of
+from coreml_updatable.spec.parameters import network_parameters, parameter
+from coreml_updatable.spec.shapes import blob_shapes, element_count
+from coreml_updatable.spec.weight_fields import weight_fields
+
+_SHOWN = 3  # sentences of one kind; a broken file has hundreds
+_ABSURD = 2**31  # numbers in one array: more than any device holds
+
+
+def remarks(model: Model) -> tuple[str, ...]:
+    """What is worth knowing of a model that may be sound all the same."""
+    stated = int(model.specificationVersion)
+    known = f"specification version {stated} is not known; known are 1 to {max(AVAILABILITY)}"
+    program = f"an ML program can never be updatable; {WAY_OUT}"
+    found = {known: stated not in AVAILABILITY, program: model.WhichOneof("Type") == "mlProgram"}
+    return tuple(sentence for sentence, applies in found.items() if applies)
+
+
+def faults(model: Model) -> tuple[str, ...]:
+    """Where the model contradicts itself; the members of a pipeline have their own."""
+    kinds: list[Callable[[Model], Iterator[str]]] = [_versions, _sizes]
+    if is_network(model):
+        kinds += [_wires, _weight_counts, _shapes, _weights_finite]
+    return tuple(sentence for kind in (*kinds, _parameters_finite) for sentence in _first(kind(model)))
+
+
+def _first(sentences: Iterator[str]) -> Iterator[str]:
+    yield from islice(sentences, _SHOWN)
+    more = sum(1 for _ in sentences)
+    if more:
+        yield f"… and {more} more of this kind"
+
+
+def _versions(model: Model) -> Iterator[str]:
+    for what, version in newer_contents(model):
+        stated = int(model.specificationVersion)
+        yield f"{what} needs specification version {version} ({systems(version)}), the file states {stated}"
+
+
+def _sizes(model: Model) -> Iterator[str]:
+    for side, features in (("input", model.description.input), ("output", model.description.output)):
+        for feature in features:
+            count = _declared(feature)
+            if count is not None and count >= _ABSURD:
+                yield f"{side} {str(feature.name)!r}: is declared to hold {count} numbers, more than any device can"
+
+
+def _declared(feature: FeatureDescription) -> int | None:
+    if feature.type.WhichOneof("Type") == "imageType":
+        return int(feature.type.imageType.width * feature.type.imageType.height)
+    lengths = list(feature.type.multiArrayType.shape)[:64]
+    return element_count(tuple(abs(int(length)) for length in lengths)) if lengths else None
+
+
+def _wires(model: Model) -> Iterator[str]:
+    layers = network_of(model).layers
+    if not layers:
+        yield "the network has no layers"
+    inputs = {str(feature.name) for feature in model.description.input}
+    found = circle(layers, inputs)
+    if found:
+        names = [repr(str(layers[number].name)) for number in found]
+        shown = [*names[:_SHOWN], "…"] if len(names) > _SHOWN else names
+        yield (
+            f"{len(found)} layers feed each other in a circle, which no device can run: "
+            f"{' → '.join([*shown, names[0]])}"
+        )
+    writers = producers(layers)
+    for blob, readers in consumers(layers).items():
+        if blob not in writers and blob not in inputs:
+            yield f"{place(readers[0], layers[readers[0]])}: reads {blob!r}, which nothing writes"
+        elif not found and blob not in inputs and readers[0] <= writers[blob]:
+            yield f"{place(readers[0], layers[readers[0]])}: reads {blob!r}, which only a later layer writes"
+
+
+def _weight_counts(model: Model) -> Iterator[str]:
+    for name, layer in all_layers(network_of(model)):
+        for field, weights, declared in expected_weights(layer):
+            held, needed = held_and_needed(weights, declared)
+            if held != needed:
+                yield f"layer {name!r}: {field}: holds {held} values, its settings ask for {needed}"
+
+
+def _shapes(model: Model) -> Iterator[str]:
+    shapes = blob_shapes(model)
+    for number, layer in enumerate(network_of(model).layers):
+        given, expected = given_and_expected(layer, shapes.get(str(layer.input[0])) if layer.input else None)
+        if given is not None and expected is not None and given != expected:
+            yield f"{place(number, layer)}: is given {given} channels, it expects {expected}"
+        for blob in layer.output:
+            count = element_count(shapes.get(str(blob), (None,)))
+            if count is not None and not 0 < count < _ABSURD:
+                yield f"{place(number, layer)}: would write {count} numbers, which no device can"
+
+
+def _weights_finite(model: Model) -> Iterator[str]:
+    for name, layer in all_layers(network_of(model)):
+        for field, weights in weight_fields(layer):
+            count = not_finite_weights(weights)
+            if count:
+                yield f"layer {name!r} ({layer_kind(layer)}): {field}: {_counted(count)}"
+
+
+def _parameters_finite(model: Model) -> Iterator[str]:
+    if is_network(model):
+        found = network_parameters(network_of(model))
+    elif model.WhichOneof("Type") == "kNearestNeighborsClassifier":
+        classifier = model.kNearestNeighborsClassifier
+        found = (parameter("numberOfNeighbors", classifier.numberOfNeighbors),)
+        count = sum(map(not_finite_floats, classifier.nearestNeighborsIndex.floatSamples))
+        if count:
+            yield f"samples: {_counted(count)}"
+    else:
+        found = ()
+    for one in found:
+        if not_finite((one.default, *(one.range or ()))):
+            yield f"parameter {one.name}: its default or its range is NaN or infinite"
+
+
+def _counted(count: int) -> str:
+    return f"{count} of its numbers are NaN or infinite" if count > 1 else "one of its numbers is NaN or infinite"
