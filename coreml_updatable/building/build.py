@@ -8,13 +8,14 @@ from typing import Any
 
 from coreml_updatable.building.dataset_stage import collect
 from coreml_updatable.building.experiment import rows_of, scenario_of
+from coreml_updatable.building.golden_stage import golden_vectors
 from coreml_updatable.building.lock import building_alone
 from coreml_updatable.building.models_stage import make_twins
 from coreml_updatable.building.prove import prove
 from coreml_updatable.building.report_stage import assemble
 from coreml_updatable.building.request import BuildRequest
 from coreml_updatable.building.source_stage import convert_source
-from coreml_updatable.building.write import write_all
+from coreml_updatable.building.write import model_files, write_all
 from coreml_updatable.conversion import Progress, silent
 from coreml_updatable.publishing.report_data import Report
 from coreml_updatable.runtime import load
@@ -73,9 +74,12 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
             scenario = scenario_of(recipe, dataset, test_rows)
             comparison = compare(network, knn, scenario, tell)
             tell(1.0, f"both models, after {_listed(scenario.photos)} photos, {len(scenario.seeds)} orders")
+    with clock.stage("vectors") as tell:
+        vectors = golden_vectors(recipe, dataset, model_files(recipe.name, twins))
+        tell(1.0, "golden answers of both models, before and after an update")
     report = assemble(request, dataset, source, twins, proof, comparison, clock.seconds)
     with clock.stage("writing") as tell:
-        write_all(request, twins, report)
+        write_all(request, twins, report, vectors)
         tell(1.0, str(request.target))
     return report
 

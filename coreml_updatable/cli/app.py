@@ -26,6 +26,7 @@ COMMANDS = (
     "probes",
     "publish",
     "keygen",
+    "replay",
 )
 
 

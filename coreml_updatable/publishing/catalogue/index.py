@@ -82,6 +82,7 @@ class ModelFile(File):
     labels: tuple[str | int, ...] | None
     update: Update | None
     learns: str
+    vectors: Annotated[str, Field(pattern=FILE)] | None  # the file of the release that says what it must answer
     accuracies: tuple[Accuracy, ...]
 
 

@@ -8,6 +8,7 @@ from coreml_updatable.personalizing.results import Outcome
 from coreml_updatable.personalizing.wording import counted
 from coreml_updatable.publishing.catalogue import index
 from coreml_updatable.publishing.catalogue.build_report import BuildReport
+from coreml_updatable.publishing.golden.document import SUFFIX
 from coreml_updatable.publishing.model_facts import learns
 from coreml_updatable.spec import summary as spec
 from coreml_updatable.spec.messages import Model
@@ -35,6 +36,7 @@ def model_entry(file: str, content: bytes, model: Model, report: BuildReport) ->
         labels=summary.labels or None,
         update=_update(summary),
         learns=learns(summary),
+        vectors=_vectors(file, report),
         accuracies=_accuracies(role, report),
     )
 
@@ -55,6 +57,11 @@ def _least_ios(file: str, summary: spec.Summary) -> str:
             f"{min(spec.AVAILABILITY)} to {max(spec.AVAILABILITY)}; export it for a system that is known"
         )
     return system
+
+
+def _vectors(file: str, report: BuildReport) -> str | None:
+    name = f"{file.removesuffix('.mlmodel')}{SUFFIX}"
+    return name if name in report.files else None
 
 
 def _features(features: Sequence[spec.Feature]) -> tuple[index.Feature, ...]:

@@ -35,10 +35,9 @@ def network(seed: int, size: int = 8) -> Model:
     )
     builder.add_flatten("flatten", 0, "image", "flat")
     count = 3 * size * size
-    builder.add_inner_product(
-        "front", random.normal(0, 0.1, (4, count)), np.zeros(4), count, 4, True, "flat", "embedding"
-    )
-    builder.add_inner_product("head", random.normal(0, 0.1, (2, 4)), np.zeros(2), 4, 2, True, "embedding", "z")
+    builder.add_inner_product("front", random.normal(0, 0.1, (4, count)), np.zeros(4), count, 4, True, "flat", "front")
+    builder.add_activation("relu", "RELU", "front", "seen")
+    builder.add_inner_product("head", random.normal(0, 0.1, (2, 4)), np.zeros(2), 4, 2, True, "seen", "z")
     builder.add_softmax("softmax", "z", "probabilities")
     builder.set_pre_processing_parameters(image_input_names=["image"], image_scale=1 / 255)
     builder.make_updatable(["head"])

@@ -1,0 +1,97 @@
+"""NAME.vectors.json: rows, answers to expect, and how near they must be. These classes are its schema."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from coreml_updatable.errors import DataError
+
+SCHEMA: Literal[1] = 1
+SUFFIX = ".vectors.json"
+MAXIMUM_BYTES = 100_000_000
+PNG_NAME = r"^([A-Za-z0-9_][A-Za-z0-9_-]{0,63}/)?[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\.png$"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_by_name=True, serialize_by_alias=True
+    )
+
+
+class Picture(_Part):
+    """A PNG file, beside the vectors."""
+
+    png: Annotated[str, Field(pattern=PNG_NAME)]
+
+
+class Array(_Part):
+    """A multi-array, its elements in the order of C."""
+
+    shape: tuple[Annotated[int, Field(ge=0)], ...]
+    values: tuple[float, ...]
+
+
+Value = str | int | float | dict[str, float] | Picture | Array
+Row = dict[str, Value]
+
+
+class Tolerances(_Part):
+    """Most that a probability, or any other number of an answer, may differ by."""
+
+    before: Annotated[float, Field(gt=0)]
+    after: Annotated[float, Field(gt=0)]
+
+
+class Update(_Part):
+    """One update of the model with ``rows`` and ``parameters`` (by MLParameterKey), and the answers after it.
+
+    ``sensitive``: the undocumented choices of ``variants`` that, made otherwise, move an answer beyond the tolerance.
+    """
+
+    parameters: dict[str, bool | int | float]
+    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+    after: tuple[Row, ...]
+    sensitive: tuple[str, ...]
+
+
+class Vectors(_Part):
+    """``sha256``: of the model's file. ``variants``: how the simulator read what Apple leaves open."""
+
+    format: Annotated[Literal[1], Field(alias="schema")] = SCHEMA
+    model: str
+    sha256: str
+    variants: dict[str, str]
+    tolerances: Tolerances
+    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+    before: tuple[Row, ...]
+    update: Update | None
+
+
+def read_vectors(path: Path) -> Vectors:
+    """The vectors in ``path``; a DataError for what is none."""
+    if not path.is_file() or path.stat().st_size > MAXIMUM_BYTES:
+        raise DataError(f"{path}: is no file of golden vectors, expected NAME{SUFFIX}; check the path")
+    content = path.read_bytes()
+    try:
+        found: Any = json.loads(content)["schema"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise DataError(f"{path}: is no JSON of golden vectors; fetch it again") from None
+    if found != SCHEMA:
+        raise DataError(f"{path}: is of schema {found!r:.40}, expected {SCHEMA}; use another coreml_updatable")
+    try:
+        vectors = Vectors.model_validate_json(content)
+    except ValidationError as error:
+        first = max(error.errors(), key=lambda found: len(found["loc"]))  # of a union's, the one that came furthest
+        place = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{path}: {place}: {first['msg']}; fetch it again") from None
+    answers = [len(vectors.before), len(vectors.update.after if vectors.update else vectors.rows)]
+    if any(count != len(vectors.rows) for count in answers):
+        raise DataError(f"{path}: has {len(vectors.rows)} rows, {answers} answers, expected one a row; fetch it again")
+    return vectors
+
+
+def to_bytes(vectors: Vectors) -> bytes:
+    text = json.dumps(vectors.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()

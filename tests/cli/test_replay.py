@@ -1,0 +1,37 @@
+"""`replay` at the command line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from coreml_updatable.publishing.golden.document import to_bytes
+from coreml_updatable.publishing.golden.record import record
+from coreml_updatable.spec.reading import read_model
+from coreml_updatable.spec.writing import write_model
+from tests.cli.conftest import SIDE, Run
+
+
+def test_replay(run: Run, picture_model: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
+    vectors, files = record(
+        read_model(picture_model), picture_model.name, "image", "label", list(pixels), [(pixels[0], "red")]
+    )
+    (tmp_path / "vectors").mkdir()
+    for name, content in {**files, "P.vectors.json": to_bytes(vectors)}.items():
+        (tmp_path / name).write_bytes(content)
+    ran = run("replay", tmp_path / "P.vectors.json", picture_model)
+    assert ran.status == 0
+    assert [line.split(",")[0] for line in ran.out.splitlines()] == ["before: 3 answers", "after: 3 answers"]
+    other = read_model(picture_model)
+    other.neuralNetworkClassifier.layers[1].innerProduct.weights.floatValue[0] += 9
+    write_model(other, tmp_path / "other.mlmodel")
+    ran = run("replay", tmp_path / "P.vectors.json", tmp_path / "other.mlmodel", "--json")
+    assert ran.status == 1
+    told = json.loads(ran.out)
+    assert not told["is_the_recorded_file"]
+    assert told["stages"][0]["faults"]
+    ran = run("replay", tmp_path / "P.vectors.json", tmp_path / "other.mlmodel")
+    assert ran.out.startswith("note: ")
+    ran = run("replay", picture_model, picture_model)
+    assert ran.err.endswith(": is no JSON of golden vectors; fetch it again\n")
