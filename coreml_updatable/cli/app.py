@@ -18,6 +18,7 @@ COMMANDS = (
     "converters",
     "mark",
     "knn",
+    "layout",
     "inspect",
     "check",
     "diff",

@@ -1,0 +1,110 @@
+"""`coreml-updatable layout IN... --to LAYOUT -o OUT`: one network, a pipeline, or an extractor and its head."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from coreml_updatable.building.layouts import Laid
+
+HEAD = "Head"  # behind the extractor's name
+
+
+class Layout(StrEnum):
+    SINGLE = "single"
+    PIPELINE = "pipeline"
+    SPLIT = "split"
+
+
+class Bits(StrEnum):
+    FULL = "32"
+    HALF = "16"
+    QUANTIZED = "8"
+
+
+def layout(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="An updatable model, or the extractor and the head of a split.", show_default=False),
+    ],
+    to: Annotated[Layout, typer.Option(help="One network, two in one file, or two files.", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The new model; of a split, its stem or a folder.", show_default=False),
+    ] = None,
+    bits: Annotated[
+        Bits | None, typer.Option(help="Of the frozen extractor's weights.", show_default="as they are")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Lay an updatable model out in another way, and print the size of each.
+
+    A split is NAME.mlmodel, which an app loads once, and NAMEHead.mlmodel, all that an update loads. Nothing is written
+    unless the new layout answers as the old one (32 bits: within 1e-6; 16 bits: 0.01; 8 bits: 0.1 in probability),
+    an update gives it the same head, and no rule of Apple's is broken.
+    """
+    if out is None and not dry_run:
+        raise typer.BadParameter("name the result with -o OUT, or say --dry-run to see what would be done")
+    paths = [] if out is None else targets(out, to, _stem(files))
+    from coreml_updatable.building.layouts import laid_out
+    from coreml_updatable.spec.reading import read_model
+
+    laid = laid_out([read_model(path) for path in files], to.value, None if bits is None else int(bits.value))
+    written = [] if dry_run else paths
+    write(laid, written)
+    sys.stdout.write(as_json(laid, written) if json else as_text(laid, written))
+
+
+def targets(out: Path, to: Layout, name: str) -> list[Path]:
+    """The files to write; BadParameter for a folder where one file is meant."""
+    paths = [out]
+    if to is Layout.SPLIT:
+        folder, stem = (out, name) if out.is_dir() else (out.parent, out.name.removesuffix(".mlmodel"))
+        paths = [folder / f"{stem}.mlmodel", folder / f"{stem}{HEAD}.mlmodel"]
+    for path in paths:
+        if path.is_dir():
+            raise typer.BadParameter(f"-o {path} is a folder; name a file in it")
+    return paths
+
+
+def write(laid: "Laid", paths: list[Path]) -> None:
+    """All of them, or none."""
+    from coreml_updatable.files import write_all_atomically
+    from coreml_updatable.spec.writing import model_bytes
+
+    if paths:
+        write_all_atomically({path: model_bytes(model) for path, model in zip(paths, laid.models, strict=True)})
+
+
+def as_json(laid: "Laid", paths: list[Path]) -> str:
+    from json import dumps
+
+    report = {
+        "models": [str(path) for path in paths],
+        "bits": laid.bits,
+        "bytes": {name: list(sizes) for name, sizes in laid.sizes.items()},
+        "largest_difference": {"answers": laid.proof.answers, "updated_head": laid.proof.heads},
+        "warnings": [str(warning) for warning in laid.warnings],
+    }
+    return dumps(report, indent=1, ensure_ascii=False) + "\n"
+
+
+def as_text(laid: "Laid", paths: list[Path]) -> str:
+    lines = [f"warning: {warning}" for warning in laid.warnings]
+    lines += [f"{name:<9} {' + '.join(f'{size:,}' for size in sizes)} bytes" for name, sizes in laid.sizes.items()]
+    lines.append(
+        f"answers within {laid.proof.answers:.1g} of those before, an updated head within {laid.proof.heads:.1g}; "
+        f"the extractor has {laid.bits} bits"
+    )
+    lines.append(f"{' and '.join(map(str, paths))} written" if paths else "nothing written")
+    return "\n".join("".join(one if one.isprintable() else "�" for one in line) for line in lines) + "\n"
+
+
+def _stem(files: list[Path]) -> str:
+    """The extractor's name, where a split is given."""
+    first = files[0].stem
+    return files[1].stem if len(files) == 2 and first == f"{files[1].stem}{HEAD}" else first
