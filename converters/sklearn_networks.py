@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from coreml_updatable.errors import SourceError
+from coreml_updatable.errors import SourceError, a_kind
 from coreml_updatable.spec.messages import Model
 
 from .core_ml_layers import Array, NetworkText
@@ -33,7 +33,7 @@ def network_of(classifier: Any, scalers: Sequence[Scaler], name: str, labels: Se
     elif isinstance(classifier, MLPClassifier):
         add = _perceptron
     else:
-        raise SourceError(f"source: is a {type(classifier).__name__}, expected a fitted {KNOWN}")
+        raise SourceError(f"source: is {a_kind(classifier)}, expected a fitted {KNOWN}")
     add(network, classifier, len(labels))
     return network.probabilities("probabilities" if name != "probabilities" else "probabilities_", len(labels))
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coreml_updatable.conversion import ArrayInput, ImageInput
-from coreml_updatable.errors import SourceError
+from coreml_updatable.errors import SourceError, a_kind
 
 Array = npt.NDArray[np.float64]
 KNOWN = (
@@ -50,7 +50,7 @@ def steps_of(estimator: Any) -> tuple[tuple[Scaler, ...], Any]:
                 f"{_place(number, step)}: is not fitted; fit it on your data and save it again"
             ) from error
         except TypeError as error:
-            raise SourceError(f"source: is a {type(step).__name__}, expected a fitted {KNOWN}") from error
+            raise SourceError(f"source: is {a_kind(step)}, expected a fitted {KNOWN}") from error
         if number < len(steps) - 1:
             scalers.append(_scaler(number, step))
     return tuple(scalers), steps[-1]

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from coreml_updatable.conversion import ConversionRequest, Examples
-from coreml_updatable.errors import DataError, SourceError
+from coreml_updatable.errors import DataError, SourceError, a_kind
 
 from .torch_augmenting import photo, turned
 from .torch_decorrelating import decorrelating
@@ -52,7 +52,7 @@ def _train_extractor(network: nn.Module, request: ConversionRequest, settings: T
     if not isinstance(head, nn.Linear):
         raise SourceError(
             f"source.training.extractor_learns is {settings.extractor_learns!r}, but the network's last layer {name!r} "
-            f"is a {type(head).__name__}, expected a Linear head; change the network or learn the labels"
+            f"is {a_kind(head)}, expected a Linear head; change the network or learn the labels"
         )
     kinds = sorted({*request.train.kinds, *request.validation.kinds})
     turns = 1 if settings.extractor_learns == "kinds" else _turns(request)

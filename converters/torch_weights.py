@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.errors import SourceError
+from coreml_updatable.errors import SourceError, a_kind
 
 from .torch_wording import first_line
 
@@ -82,7 +82,7 @@ def _state_in(found: object, name: str) -> State:
     for key, value in found.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise SourceError(
-                f"{name}: {key!r} is a {type(value).__name__}, expected nothing but named tensors; save a state_dict()"
+                f"{name}: {key!r} is {a_kind(value)}, expected nothing but named tensors; save a state_dict()"
             )
     prefix = "module."  # written by DataParallel
     whole = all(key.startswith(prefix) for key in found)

@@ -31,3 +31,11 @@ class BuildError(UserError):
 
 class CatalogueError(UserError):
     """A catalogue can not be written, read or trusted."""
+
+
+def a_kind(value: object) -> str:
+    """ "an int", "a list", "None": the kind of a value, in a sentence."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"

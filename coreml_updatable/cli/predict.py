@@ -23,7 +23,7 @@ Named = tuple[str, dict[str, Any]]
 def predict(
     model: Annotated[Path, typer.Argument(help="An .mlmodel or .mlpackage.", show_default=False)],
     inputs: Annotated[
-        list[Path], typer.Argument(help="Pictures, folders of pictures, .npy, .json, .csv.", show_default=False)
+        list[Path], typer.Argument(help="Pictures, .npy, .json, .csv, folders of pictures or .npy.", show_default=False)
     ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a row.")] = False,
     top: Annotated[
@@ -50,11 +50,8 @@ def predict(
     features = features_of(runnable.message, fit)
     faults: list[str] = []
     answers = _answers(runnable, _read(inputs, features, faults), faults)
-    if json:
-        _print_lines(answers, top)
-    else:
-        _print_table(runnable, list(answers), top)
-    if features.has_pictures:
+    answered = _print_lines(answers, top) if json else _print_table(runnable, list(answers), top)
+    if answered and features.has_pictures and any(path.suffix.lower() != ".npy" for path in inputs):
         sys.stderr.write(f"pictures of another size: {fit.value}\n")
     if variants.named and runnable.message.WhichOneof("Type") in VOTERS:
         sys.stderr.write(f"variants: {variants}\n")
@@ -68,7 +65,7 @@ def _read(paths: list[Path], features: "Features", faults: list[str]) -> Iterato
 
     for path in paths:
         try:
-            files = sources(path)
+            files = sources(path, features)
         except DataError as error:
             faults.append(str(error))
             continue
@@ -98,16 +95,20 @@ def _answers(model: "RunnableModel", rows: Iterator[Named], faults: list[str]) -
             yield from ((name, answer) for (name, _), answer in zip(block, found, strict=True))
 
 
-def _print_lines(answers: Iterator[Named], top: int | None) -> None:
+def _print_lines(answers: Iterator[Named], top: int | None) -> int:
+    """How many lines were printed."""
     from json import dumps
 
     from coreml_updatable.cli.answers import plain
 
+    count = 0
     for name, answer in answers:
         sys.stdout.write(dumps({"input": name, **plain(answer, top)}, ensure_ascii=False) + "\n")
+        count += 1
+    return count
 
 
-def _print_table(model: "RunnableModel", answers: list[Named], top: int | None) -> None:
+def _print_table(model: "RunnableModel", answers: list[Named], top: int | None) -> int:
     from rich.console import Console
 
     from coreml_updatable.cli.answers import table
@@ -116,3 +117,4 @@ def _print_table(model: "RunnableModel", answers: list[Named], top: int | None) 
         console = Console()
         wide = None if console.is_terminal else 10_000  # a file has no edge to fold at
         console.print(table(model.message, answers, top), width=wide)
+    return len(answers)

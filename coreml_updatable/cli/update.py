@@ -22,7 +22,10 @@ FLAGS = {
 
 def update(
     model: Annotated[Path, typer.Argument(help="An updatable .mlmodel or .mlpackage.", show_default=False)],
-    data: Annotated[Path, typer.Argument(help="A folder of class folders, or .json or .csv rows.", show_default=False)],
+    data: Annotated[
+        Path,
+        typer.Argument(help="A folder of class folders (pictures or .npy), or .json or .csv rows.", show_default=False),
+    ],
     out: Annotated[Path | None, typer.Option("-o", "--output", help="The new model.", show_default=False)] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace MODEL by the new model.")] = False,
     epochs: Annotated[int | None, typer.Option(show_default=False)] = None,

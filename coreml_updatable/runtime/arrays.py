@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.errors import DataError, ModelError, a_kind
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2
 
 MOST_VALUES = 2**28  # of an input that is not given
@@ -77,7 +77,7 @@ def _array(value: Any, where: str) -> NDArray[Any]:
     except (TypeError, ValueError, RuntimeError):
         made = np.array(None)
     if made.dtype.kind not in "biuf":
-        raise DataError(f"{where}: is a {type(value).__name__}, expected numbers; give a NumPy array or a list")
+        raise DataError(f"{where}: is {a_kind(value)}, expected numbers; give a NumPy array or a list")
     return made
 
 

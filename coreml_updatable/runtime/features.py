@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.errors import DataError, ModelError, a_kind
 from coreml_updatable.runtime.arrays import array, default, in_type
 from coreml_updatable.spec.messages import FeatureDescription
 
@@ -62,7 +62,7 @@ def answered(feature: FeatureDescription, value: Any) -> Any:
             raise ModelError(f"{where}: has {made.size} values, the model says it is one number; export it again")
         return float(made.ravel()[0]) if kind == "doubleType" else whole(made.ravel()[0], where)
     if kind == "dictionaryType" and not isinstance(value, Mapping):
-        raise ModelError(f"{where}: is a {type(value).__name__}, the model says it is a dictionary; export it again")
+        raise ModelError(f"{where}: is {a_kind(value)}, the model says it is a dictionary; export it again")
     return value
 
 
@@ -78,26 +78,26 @@ def number(value: Any, where: str) -> float:
     made = np.asarray(value)
     if made.size != 1 or made.dtype.kind not in "biuf":
         shape = f" of the shape {list(made.shape)}" if made.ndim else ""
-        raise DataError(f"{where}: is a {type(value).__name__}{shape}, expected one number")
+        raise DataError(f"{where}: is {a_kind(value)}{shape}, expected one number")
     return float(made.ravel()[0])
 
 
 def text(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise DataError(f"{where}: is a {type(value).__name__}, expected text")
+        raise DataError(f"{where}: is {a_kind(value)}, expected text")
     return str(value)
 
 
 def _dictionary(described: Any, value: Any, where: str) -> dict[Any, float]:
     if not isinstance(value, Mapping):
-        raise DataError(f"{where}: is a {type(value).__name__}, expected a dictionary; write {{'key': 1.0}}")
+        raise DataError(f"{where}: is {a_kind(value)}, expected a dictionary; write {{'key': 1.0}}")
     key = whole if described.WhichOneof("KeyType") == "int64KeyType" else text
     return {key(name, f"{where}: key {name!r}"): number(held, f"{where}: {name!r}") for name, held in value.items()}
 
 
 def _sequence(described: Any, value: Any, where: str) -> list[Any]:
     if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
-        raise DataError(f"{where}: is a {type(value).__name__}, expected a list")
+        raise DataError(f"{where}: is {a_kind(value)}, expected a list")
     size = described.sizeRange
     if described.HasField("sizeRange") and not (
         len(value) >= size.lowerBound and (size.upperBound < 0 or len(value) <= size.upperBound)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from coreml_updatable.errors import DataError
+from coreml_updatable.errors import DataError, a_kind
 from coreml_updatable.runtime.arrays import in_range, in_words
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2
 
@@ -32,7 +32,7 @@ def pixels(feature: FeatureDescription, value: Any, where: str) -> NDArray[Any]:
     elif isinstance(value, np.ndarray):
         array = _from_array(value, colour, space == GRAYSCALE_FLOAT16, where)
     else:
-        raise DataError(f"{where}: is a {type(value).__name__}, expected a PIL picture or an array [H, W, C] of uint8")
+        raise DataError(f"{where}: is {a_kind(value)}, expected a PIL picture or an array [H, W, C] of uint8")
     _check_size(feature.type.imageType, array.shape[1], array.shape[0], where)
     ordered = array[:, :, ::-1] if space == BGR else array
     return ordered.transpose(2, 0, 1).copy()  # the caller's memory stays the caller's

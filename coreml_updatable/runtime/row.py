@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from coreml_updatable.errors import DataError
+from coreml_updatable.errors import DataError, a_kind
 from coreml_updatable.runtime.part import Part
 
 
@@ -30,7 +30,7 @@ Row: TypeAlias = Mapping[str, Any] | FrozenRow
 def expect_mapping(row: Any, number: int) -> None:
     if not isinstance(row, Mapping):
         raise DataError(
-            f"row {number}: is a {type(row).__name__}, expected a mapping from feature names to values; "
+            f"row {number}: is {a_kind(row)}, expected a mapping from feature names to values; "
             "write {'image': picture}"
         )
 

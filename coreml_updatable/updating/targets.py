@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.errors import DataError, ModelError, a_kind
 
 
 def target(row: Mapping[str, Any], name: str, number: int) -> Any:
@@ -48,7 +48,7 @@ def values(value: Any, size: int, name: str, number: int) -> NDArray[np.float32]
         with np.errstate(over="ignore"):
             array = np.asarray(value, np.float32).ravel()
     except (TypeError, ValueError, OverflowError):
-        raise DataError(f"row {number}: '{name}' is a {type(value).__name__}, expected {size} numbers") from None
+        raise DataError(f"row {number}: '{name}' is {a_kind(value)}, expected {size} numbers") from None
     if len(array) != size:
         raise DataError(f"row {number}: '{name}' has {len(array)} values, the network gives {size}; reshape it")
     if not np.isfinite(array).all():

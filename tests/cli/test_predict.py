@@ -187,7 +187,7 @@ def test_json_can_be_limited_too(run: Run, picture_model: Path, photos: Path) ->
         (
             "rows.json",
             "[1]",
-            'rows.json[0]: is a int, expected an object from feature names to values; write {"x": ...}',
+            'rows.json[0]: is an int, expected an object from feature names to values; write {"x": ...}',
         ),
         ("rows.json", '[{"x": [1, 2, 3, NaN]}]', "rows.json[0]: feature 'x': is NaN at [3]"),
         ("rows.json", '[{"x": [1, 2, 3]}]', "rows.json[0]: feature 'x': has the shape [3], the model expects [4]"),
@@ -260,6 +260,24 @@ def test_a_folder_without_pictures(run: Run, picture_model: Path, tmp_path: Path
     ran = run("predict", picture_model, tmp_path / "empty")
     assert ran.status == 1
     assert f"{tmp_path / 'empty'}: holds no pictures (.heic, " in ran.err
+
+
+def test_a_folder_of_arrays(run: Run, vector_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "rows"
+    (folder / "deeper").mkdir(parents=True)
+    for number, vector in enumerate(_vectors()):
+        np.save(folder / "deeper" / f"{number}.npy", vector)
+    rows = _rows(run("predict", vector_model, folder, "--json"))
+    assert [{**row, "input": ""} for row in rows] == [{"input": "", **row} for row in _library(vector_model)]
+    (folder / "empty").mkdir()
+    ran = run("predict", vector_model, folder / "empty")
+    assert ran.status == 1
+    assert ran.err == f"coreml-updatable: {folder / 'empty'}: holds no .npy files; name another folder\n"
+
+
+def test_arrays_are_not_said_to_be_fitted(run: Run, picture_model: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", np.asarray(noise(0)))
+    assert run("predict", picture_model, tmp_path / "one.npy").err == ""
 
 
 @pytest.mark.parametrize(

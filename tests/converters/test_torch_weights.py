@@ -87,7 +87,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty.pt": (lambda path: path.write_bytes(b""), "can not be read as torch weights"),
     "text.safetensors": (lambda path: path.write_text("no tensors"), "no safetensors file"),
     "tensor.pt": (lambda path: torch.save(torch.zeros(3), path), "holds a Tensor, expected a state_dict"),
-    "numbers.pt": (lambda path: torch.save({"a": 1}, path), "'a' is a int, expected nothing but named tensors"),
+    "numbers.pt": (lambda path: torch.save({"a": 1}, path), "'a' is an int, expected nothing but named tensors"),
     "keras.h5": (lambda path: path.write_bytes(b"x"), "weights of kind '.h5', expected .pt, .pth or .safetensors"),
 }
 

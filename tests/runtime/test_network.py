@@ -238,7 +238,7 @@ def test_faults_of_rows_are_named(make_model: Any) -> None:
     ):
         with pytest.raises(DataError, match=message):
             model.predict(row)
-    with pytest.raises(DataError, match="row 1: is a int, expected a mapping"):
+    with pytest.raises(DataError, match="row 1: is an int, expected a mapping"):
         model.predict([{"x": good}, 3])  # type: ignore[list-item]
     np.testing.assert_array_equal(model.predict({"x": good})["y"], good)
     assert model.predict([]) == []

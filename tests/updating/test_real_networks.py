@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from coreml_updatable.spec.writing import write_model
 
 pytestmark = pytest.mark.vision
 LABELS = ("cats", "dogs", "eels")
+TRUTH = np.repeat(np.arange(len(LABELS)), 2)  # of two files a label
 SIZE = 224
 SETTINGS = UpdateSettings(
     SGD(DoubleParameter(0.001, (0.0001, 1.0)), Int64Parameter(6, (1, 64)), DoubleParameter(0.0, (0.0, 1.0))),
@@ -68,11 +70,78 @@ def test_a_torchvision_network_runs_and_learns_through_the_command_line(name: st
     assert np.abs(probabilities(model, pictures) - expected).max() < 1e-4
 
     learnt = json.loads(run("update", model, tmp_path / "photos", "-o", new, "--json"))
+    assert_learnt(learnt, new, pictures, expected)
+
+
+def test_wav2vec2_of_two_layers_runs_and_learns_through_the_command_line(tmp_path: Path) -> None:
+    """Random weights; three tones, twice each with noise of its own, at 16 kHz for a quarter of a second."""
+    network = wav2vec2()
+    model, new = tmp_path / "model.mlmodel", tmp_path / "new.mlmodel"
+    write_model(mark(traced(network, 4000), SETTINGS, labels=LABELS), model)
+    sounds = tones(tmp_path / "sounds")
+    run("check", model)
+    with torch.no_grad():
+        expected = torch.softmax(network(torch.from_numpy(np.stack([np.load(path)[0] for path in sounds]))), 1)
+    assert np.abs(probabilities(model, sounds) - expected.numpy()).max() < 1e-4
+
+    options = ["--learning-rate", "1", "--epochs", "60"]
+    learnt = json.loads(run("update", model, tmp_path / "sounds", "-o", new, *options, "--json"))
+    assert_learnt(learnt, new, sounds, expected.numpy())
+    assert (probabilities(new, sounds).argmax(1) == TRUTH).all()
+
+
+def assert_learnt(learnt: Any, new: Path, files: list[Path], before: np.ndarray[Any, Any]) -> None:
     run("check", new)
-    after = probabilities(new, pictures)
-    truth = np.repeat(np.arange(3), 2)
-    before_loss = -np.log(expected[np.arange(6), truth]).mean()
-    after_loss = -np.log(after[np.arange(6), truth]).mean()
-    assert after_loss < before_loss
+    after = probabilities(new, files)
+    rows = np.arange(len(TRUTH))
+    assert -np.log(after[rows, TRUTH]).mean() < -np.log(before[rows, TRUTH]).mean()
     losses = [epoch["lossValue"] for epoch in learnt["epochs"]]
     assert losses == sorted(losses, reverse=True)
+
+
+def wav2vec2() -> torch.nn.Module:
+    """From waveforms [n, samples] to logits [n, 3]."""
+    import_module("coreml_updatable.converters.torch_architectures").import_torchvision()
+    library = import_module("transformers")
+    torch.manual_seed(0)
+    config = library.Wav2Vec2Config(
+        num_hidden_layers=2, hidden_size=64, intermediate_size=128, num_attention_heads=4, conv_dim=(32,) * 7,
+        num_labels=len(LABELS), classifier_proj_size=32, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4,
+    )  # fmt: skip
+
+    class Logits(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = library.Wav2Vec2ForSequenceClassification(config)
+
+        def forward(self, sounds: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = self.network(sounds).logits
+            return logits
+
+    return Logits().eval()
+
+
+def traced(network: torch.nn.Module, samples: int) -> Any:
+    """The message that coremltools makes of it."""
+    import coremltools
+
+    jit: Any = torch.jit
+    torch.backends.mha.set_fastpath_enabled(False)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        graph = jit.trace(network, torch.zeros(1, samples), check_trace=False)
+        sound = coremltools.TensorType(name="audio", shape=(1, samples))
+        return coremltools.convert(graph, inputs=[sound], convert_to="neuralnetwork").get_spec()
+
+
+def tones(folder: Path) -> list[Path]:
+    random = np.random.default_rng(0)
+    times = np.arange(4000) / 16000
+    paths = []
+    for label, pitch in zip(LABELS, (200, 800, 3000), strict=True):
+        (folder / label).mkdir(parents=True)
+        for copy in range(2):
+            sound = np.sin(2 * np.pi * pitch * times) + 0.1 * random.normal(size=len(times))
+            paths.append(folder / label / f"{copy}.npy")
+            np.save(paths[-1], sound.astype(np.float32)[None])
+    return paths

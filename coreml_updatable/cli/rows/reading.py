@@ -14,14 +14,15 @@ from coreml_updatable.spec.messages import Model
 TABLES = {".npy": array_rows, ".json": json_rows, ".csv": csv_rows}
 
 
-def sources(path: Path) -> list[Path]:
-    """The files that a path stands for: itself, or the pictures in a folder."""
+def sources(path: Path, features: Features) -> list[Path]:
+    """The files that a path stands for: itself, or the pictures in a folder; .npy files where no picture is read."""
     if not path.is_dir():
         return [path]
-    pictures = pictures_in(path)
-    if not pictures:
-        raise DataError(f"{path}: holds no pictures ({', '.join(sorted(SUFFIXES))}); name another folder")
-    return pictures
+    files = pictures_in(path) if features.has_pictures else arrays_in(path)
+    if not files:
+        what = f"pictures ({', '.join(sorted(SUFFIXES))})" if features.has_pictures else ".npy files"
+        raise DataError(f"{path}: holds no {what}; name another folder")
+    return files
 
 
 def rows_of(path: Path, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from coreml_updatable.cli.rows.features import Features
 from coreml_updatable.cli.rows.values import from_text, row_of
-from coreml_updatable.errors import DataError
+from coreml_updatable.errors import DataError, a_kind
 
 MOST_BYTES = 2**30
 LONGEST_CELL = 2**27
@@ -30,7 +30,7 @@ def json_rows(path: Path, features: Features) -> Iterator[tuple[str, dict[str, A
         where = f"{path}[{number}]" if isinstance(content, list) else str(path)
         if not isinstance(row, dict):
             raise DataError(
-                f"{where}: is a {type(row).__name__}, expected an object from feature names to values; "
+                f"{where}: is {a_kind(row)}, expected an object from feature names to values; "
                 f"write {{{_example(features)}}}"
             )
         yield where, row_of(row, features, path.parent, where)

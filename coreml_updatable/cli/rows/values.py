@@ -6,7 +6,7 @@ from typing import Any
 
 from coreml_updatable.cli.rows.features import Features, kind
 from coreml_updatable.cli.rows.pictures import picture_of
-from coreml_updatable.errors import DataError
+from coreml_updatable.errors import DataError, a_kind
 from coreml_updatable.spec.messages import FeatureDescription
 
 
@@ -38,7 +38,7 @@ def shortened(text: str) -> str:
 
 def _inside(folder: Path, value: Any, where: str) -> Path:
     if not isinstance(value, str) or "\0" in value:
-        raise DataError(f"{where}: is a {type(value).__name__}, expected the path of a picture beside the file")
+        raise DataError(f"{where}: is {a_kind(value)}, expected the path of a picture beside the file")
     path = (folder / value).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise DataError(f"{where}: {shortened(value)} lies outside the file's folder; move the picture there")

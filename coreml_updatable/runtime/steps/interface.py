@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.errors import DataError, ModelError, a_kind
 from coreml_updatable.spec.messages import FeatureDescription, Model
 
 NUMBERS = ("multiArrayType", "doubleType", "int64Type")
@@ -70,9 +70,7 @@ def flat(value: Any) -> NDArray[np.float64]:
     try:
         return np.asarray(value, np.float64).ravel()
     except (TypeError, ValueError):
-        raise ModelError(
-            f"model: an input is a {type(value).__name__}, expected numbers; export the model again"
-        ) from None
+        raise ModelError(f"model: an input is {a_kind(value)}, expected numbers; export the model again") from None
 
 
 def _single(model: Model, features: Any, what: str) -> FeatureDescription:

@@ -154,7 +154,7 @@ def test_categorical_mapping(describe: Any) -> None:
         load(spec).predict({"x": "two"})
     spec.categoricalMapping.int64Value = -1
     assert load(spec).predict({"x": "two"})["y"] == -1
-    with pytest.raises(DataError, match="row 0: feature 'x': is a int, expected text"):
+    with pytest.raises(DataError, match="row 0: feature 'x': is an int, expected text"):
         load(spec).predict({"x": 2})
 
 
@@ -171,7 +171,7 @@ def test_identity_gives_every_type_back(describe: Any) -> None:
     assert answer == row
     with pytest.raises(DataError, match="feature 'f': has 3 entries, the model expects 1 to 2"):
         load(spec).predict({**row, "e": [1, 2], "f": ["p", "q", "r"]})
-    with pytest.raises(DataError, match="feature 'f': entry 0: is a int, expected text"):
+    with pytest.raises(DataError, match="feature 'f': entry 0: is an int, expected text"):
         load(spec).predict({**row, "e": [1, 2], "f": [1]})
 
 
