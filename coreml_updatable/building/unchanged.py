@@ -9,12 +9,13 @@ import numpy as np
 from coreml_updatable.conversion import Float64Array
 from coreml_updatable.errors import BuildError
 from coreml_updatable.marking.features import rename_features
+from coreml_updatable.marking.losses import is_squared_error
 from coreml_updatable.marking.pipelines import freeze
 from coreml_updatable.marking.spare import HIDDEN
 from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model, Model_pb2
-from coreml_updatable.spec.network import is_network, is_pipeline, pipeline_of
+from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
 from coreml_updatable.spec.spare_labels import spare_labels
 from coreml_updatable.spec.writing import model_bytes
 
@@ -31,11 +32,14 @@ def unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> float
 
     Answers that are no distribution (logits, logarithms of probabilities) are compared behind a softmax. Of pipelines
     the last members are compared on what is given to them, and the others must be the same. Spare classes that were
-    added may take ``spare_share`` of an answer together; the others are compared as shares of the rest.
+    added may take ``spare_share`` of an answer together; the others are compared as shares of the rest. Where values
+    are learnt, they are compared themselves, against the largest of them or 1.
     """
     if is_pipeline(before):
         _expect_same_front(before, after)
         return unchanged(pipeline_of(before).models[-1], pipeline_of(after).models[-1], spare_share)
+    if is_squared_error(network_of(after)):
+        return _values_unchanged(before, after)
     old, new = _distributions(before), _distributions(after)
     added = len(spare_labels(after)) - len(spare_labels(before))
     if new.shape[1] != old.shape[1] + added:
@@ -54,6 +58,17 @@ def unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> float
     if not difference <= ALLOWED_DIFFERENCE:  # NaN too
         raise BuildError(
             f"marked model: answers otherwise than before by {difference:.2g} in probability, expected at most "
+            f"{ALLOWED_DIFFERENCE}; nothing was written, this is a fault of coreml_updatable, please report it"
+        )
+    return difference
+
+
+def _values_unchanged(before: Model, after: Model) -> float:
+    old, new = _answers(before), _answers(after)
+    difference = float(np.abs(old - new).max() / max(1.0, float(np.abs(old).max())))
+    if not difference <= ALLOWED_DIFFERENCE:
+        raise BuildError(
+            f"marked model: answers otherwise than before by {difference:.2g} of its largest value, expected at most "
             f"{ALLOWED_DIFFERENCE}; nothing was written, this is a fault of coreml_updatable, please report it"
         )
     return difference
@@ -113,7 +128,16 @@ def _sensible(feature: FeatureDescription, shape: tuple[int, ...]) -> tuple[int,
 
 
 def _distributions(model: Model) -> Float64Array:
-    """float64 [rows, classes], over rows that are the same for models whose inputs differ in name only."""
+    """float64 [rows, classes]: the answers as they are, or behind a softmax."""
+    answers = _answers(model)
+    if (answers >= 0).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3):
+        return answers
+    powers = np.exp(answers - answers.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def _answers(model: Model) -> Float64Array:
+    """float64 [rows, outputs], over rows that are the same for models whose inputs differ in name only."""
     rows = chance_rows(model, ROWS)
     if not is_network(model) and not model.description.predictedProbabilitiesName:
         model = _with_probabilities(model)
@@ -121,11 +145,7 @@ def _distributions(model: Model) -> Float64Array:
     said = [answer[blob] for answer in load(model).predict(rows, intermediate=True)]
     if all(isinstance(answer, Mapping) for answer in said):  # a feature called like the blob: label -> probability
         said = [list(answer.values()) for answer in said]
-    answers = np.array([np.ravel(answer) for answer in said], np.float64)
-    if (answers >= 0).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3):
-        return answers
-    powers = np.exp(answers - answers.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return np.array([np.ravel(answer) for answer in said], np.float64)
 
 
 def _with_probabilities(model: Model) -> Model:

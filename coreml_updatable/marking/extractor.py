@@ -8,7 +8,7 @@ from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.building_blocks import global_average_pooling, reshape_static
 from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION, drop_date
 from coreml_updatable.marking.names import name_layers
-from coreml_updatable.marking.path import gradient_path, is_markable, softmax_of
+from coreml_updatable.marking.path import HEADS, gradient_path, is_markable, softmax_of
 from coreml_updatable.marking.repair import repair_tail
 from coreml_updatable.spec.features import the_input
 from coreml_updatable.spec.graph import layer_kind, needed_layers, place
@@ -75,9 +75,9 @@ def embedding_length(extractor: Model) -> int:
 
 
 def _head(network: NeuralNetwork, softmax: int) -> NeuralNetworkLayer:
-    layers = [network.layers[number] for number in gradient_path(network, softmax)]
+    layers = [network.layers[number] for number in gradient_path(network, str(network.layers[softmax].input[0]))]
     for at, layer in enumerate(layers):
-        if is_markable(layer):
+        if is_markable(layer) and layer_kind(layer) in HEADS:
             return _first_in_a_row(layers[at:])
     where = place(softmax, network.layers[softmax])
     raise ModelError(f"{where}: no innerProduct or convolution before it, expected the head there; use a classifier")

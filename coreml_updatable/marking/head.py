@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.building_blocks import drop_rank_hints
-from coreml_updatable.marking.path import MARKABLE
+from coreml_updatable.marking.path import HEADS
 from coreml_updatable.marking.widening import weight_shape, widen_layer
 from coreml_updatable.spec.graph import consumers, layer_kind, place, producers
 from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetwork_pb2, NeuralNetworkLayer, WeightParams
@@ -36,7 +36,7 @@ def find_head(network: NeuralNetwork, softmax: int) -> Head:
         if before is None:
             where = place(number, layer)
             raise ModelError(f"{where}: no innerProduct or convolution before it, expected the head there")
-        if layer_kind(network.layers[before]) in MARKABLE:
+        if layer_kind(network.layers[before]) in HEADS:
             return Head(before, tuple(reversed(between)), softmax)
         between.append(before)
         number = before

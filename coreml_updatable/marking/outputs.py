@@ -32,7 +32,7 @@ def named(
 
 def with_outputs(
     model: Model,
-    softmax: int,
+    softmax: int | None,
     trained: Sequence[int],
     *,
     labels: Labels | None,
@@ -44,10 +44,17 @@ def with_outputs(
     """A new head where one is wished for, and ``spare`` spare outputs in all, in place.
 
     ``trained`` are the numbers of the layers to train: these begin anew. With ``labels`` a new head has just as many
-    outputs, and the spare ones; without, as many as the old one. ``share``: see ``spare.py``.
+    outputs, and the spare ones; without, as many as the old one. ``share``: see ``spare.py``. ``softmax`` is None in a
+    network that learns values.
     """
     if spare < 0:
         raise ModelError(f"spare: found {spare}, expected 0 or more; say how many outputs to reserve")
+    if softmax is None:
+        if spare:
+            raise ModelError(f"spare: found {spare} for a model that learns values, expected 0; give labels")
+        if head == "new":
+            renew(network_of(model), trained, None, 0, seed)
+        return
     if head == "new":
         spare = _renew(model, softmax, trained, labels, spare, seed)
     if spare and spare != len(spare_labels(model)):

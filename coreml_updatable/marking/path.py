@@ -1,4 +1,4 @@
-"""The way of the gradient: from the softmax in front of the loss back to the layers that can be trained."""
+"""The way of the gradient: from the loss, or the softmax in front of it, back to the layers that can be trained."""
 
 from collections.abc import Collection, Sequence
 
@@ -10,7 +10,8 @@ from coreml_updatable.spec.backpropagation import passes_gradients
 from coreml_updatable.spec.graph import layer_kind, needed_layers, place, producers
 from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer
 
-MARKABLE = ("convolution", "innerProduct")
+HEADS = ("convolution", "innerProduct")
+MARKABLE = (*HEADS, "uniDirectionalLSTM")
 
 
 def softmax_of(network: NeuralNetwork, model: Model) -> int:
@@ -31,13 +32,13 @@ def is_markable(layer: NeuralNetworkLayer) -> bool:
     return layer_kind(layer) in MARKABLE and not is_fixed(layer)
 
 
-def gradient_path(network: NeuralNetwork, softmax: int, clearable: Collection[int] = ()) -> list[int]:
-    """The layers from the softmax back along the gradient, nearest first, up to and with the first that stops it.
+def gradient_path(network: NeuralNetwork, begin: str, clearable: Collection[int] = ()) -> list[int]:
+    """The layers from the blob ``begin`` back along the gradient, nearest first, up to and with one that stops it.
 
     Those of ``clearable`` do not count as stopping it.
     """
     written = producers(network.layers)
-    waiting, path = [str(network.layers[softmax].input[0])], list[int]()
+    waiting, path = [begin], list[int]()
     while waiting:
         number = written.get(waiting.pop(0))
         if number is None or number in path or layer_kind(network.layers[number]) in CONSTANTS:
@@ -49,17 +50,16 @@ def gradient_path(network: NeuralNetwork, softmax: int, clearable: Collection[in
     return path
 
 
-def last_trainable(network: NeuralNetwork, softmax: int, last: int, clearable: Collection[int] = ()) -> list[int]:
-    """Numbers of the ``last`` layers before the softmax that can be marked; a ModelError when there are fewer."""
+def last_trainable(network: NeuralNetwork, begin: str, last: int, clearable: Collection[int] = ()) -> list[int]:
+    """Numbers of the ``last`` layers before ``begin`` that can be marked; a ModelError when there are fewer."""
     if last < 1:
         raise ModelError(f"last: found {last}, expected 1 or more; name how many layers are to be trained")
-    path = gradient_path(network, softmax, clearable)
+    path = gradient_path(network, begin, clearable)
     found = [number for number in path if is_markable(network.layers[number])][:last]
     if len(found) == last:
         return sorted(found)
-    stop = path[-1] if path else softmax
-    if path and stop not in clearable and not passes_gradients(network.layers[stop]):
-        reason = f"{_with_kind(network, stop)} does not let the gradient through"
+    if path and path[-1] not in clearable and not passes_gradients(network.layers[path[-1]]):
+        reason = f"{_with_kind(network, path[-1])} does not let the gradient through"
     else:
         reason = "the network has no more convolution or innerProduct there"
     names = ", ".join(repr(str(network.layers[number].name)) for number in sorted(found))
@@ -69,33 +69,37 @@ def last_trainable(network: NeuralNetwork, softmax: int, last: int, clearable: C
     )
 
 
-def check_path(network: NeuralNetwork, softmax: int, numbers: Sequence[int], clearable: Collection[int] = ()) -> None:
+def check_path(network: NeuralNetwork, begin: str, numbers: Sequence[int], clearable: Collection[int] = ()) -> None:
     """A ModelError for the first layer of ``numbers`` that is of the wrong kind or that no gradient reaches."""
     if not numbers:
         raise ModelError("layers: none named, expected at least one; name a layer or leave the option out")
-    path = gradient_path(network, softmax, clearable)
+    path = gradient_path(network, begin, clearable)
     for number in numbers:
         layer = network.layers[number]
         if layer_kind(layer) not in MARKABLE:
             raise ModelError(
-                f"{place(number, layer)}: is of kind {layer_kind(layer)}, expected convolution or innerProduct; "
-                "name another layer"
+                f"{place(number, layer)}: is of kind {layer_kind(layer)}, expected convolution or innerProduct (or "
+                "uniDirectionalLSTM); name another layer"
             )
         if number not in path:
             raise ModelError(
-                f"{place(number, layer)}: the gradient does not reach it, {_with_kind(network, path[-1])} is in the "
-                "way; train only layers behind that one"
+                f"{place(number, layer)}: the gradient does not reach it, {_stop(network, path)} is in the way; "
+                "train only layers behind that one"
             )
 
 
-def in_the_way(network: NeuralNetwork, softmax: int, numbers: Sequence[int], clearable: Collection[int]) -> list[int]:
-    """Those of ``clearable`` that stand between the layers ``numbers`` and the softmax."""
+def in_the_way(network: NeuralNetwork, begin: str, numbers: Sequence[int], clearable: Collection[int]) -> list[int]:
+    """Those of ``clearable`` that stand between the layers ``numbers`` and the blob ``begin``."""
     return [
         number
-        for number in gradient_path(network, softmax, clearable)
+        for number in gradient_path(network, begin, clearable)
         if number in clearable and set(numbers) & set(needed_layers(network.layers, list(network.layers[number].input)))
     ]
 
 
 def _with_kind(network: NeuralNetwork, number: int) -> str:
     return f"{place(number, network.layers[number])} ({layer_kind(network.layers[number])})"
+
+
+def _stop(network: NeuralNetwork, path: Sequence[int]) -> str:
+    return _with_kind(network, path[-1]) if path else "nothing before the loss"

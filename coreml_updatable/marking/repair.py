@@ -15,6 +15,7 @@ from coreml_updatable.marking.building_blocks import (
 from coreml_updatable.marking.folding import fold_tail
 from coreml_updatable.marking.tail import RESHAPES, SOFTMAXES, SPATIAL_RANKS, Tail, channels_of, find_tail
 from coreml_updatable.marking.transposes import absorb_transposes
+from coreml_updatable.spec.backpropagation import passes_gradients
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.layer_shapes import Shape, layer_shape
 from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetworkLayer
@@ -22,14 +23,15 @@ from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count
 
 
-def repair_tail(model: Model) -> tuple[Model, list[str]]:
+def repair_tail(model: Model, *, classify: bool = True) -> tuple[Model, list[str]]:
     """The classifier ``model`` with its tail at rank 4 and a ``softmax`` at its end, and what was done, one line each.
 
     ``reshapeStatic``, ``squeeze`` and the like become ``flatten`` (channel first) or, where the data is no picture, a
     ``reshapeStatic`` to [1, C, 1, 1]; ``softmaxND`` becomes ``softmax``; logits get a ``softmax``; a mean over height
     and width becomes average pooling; a ``batchedMatmul`` with weights becomes an ``innerProduct``; a ``bias`` or
     ``scale`` is folded into the layer before it; a ``transpose`` is taken out. Probabilities stay the same, and so does
-    the shape of a plain network's output. A second repair does nothing.
+    the shape of a plain network's output. A second repair does nothing. For a loss on values (``classify`` false) there
+    is no softmax, and the rank changes only where a layer of the tail stops the gradient.
     Raises ModelError when the answer can not be that of a softmax.
     """
     repaired = Model_pb2.Model()
@@ -37,7 +39,9 @@ def repair_tail(model: Model) -> tuple[Model, list[str]]:
     notes = [*fold_tail(repaired), *absorb_transposes(repaired)]
     tail = find_tail(repaired)
     layers = network_of(repaired).layers
-    work = _Repair(repaired, tail, blob_shapes(repaired))
+    if not classify and all(passes_gradients(layers[number]) for number in tail.layers):
+        return repaired, notes
+    work = _Repair(repaired, tail, blob_shapes(repaired), classify)
     replaced = {number: work.rewrite(number, layers[number]) for number in tail.layers}
     replaced = _with_end(work, replaced)
     if not work.notes:
@@ -57,6 +61,7 @@ class _Repair:
     model: Model
     tail: Tail
     shapes: dict[str, Shape]
+    classify: bool
     blob: str = ""
     shape: Shape | None = None
     notes: list[str] = field(default_factory=list)
@@ -98,7 +103,7 @@ class _Repair:
     def _reshape(self, where: str, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
         name, result = str(layer.name), str(layer.output[0])
         if self._spatial():
-            if layer_kind(layer) == "flatten":
+            if layer_kind(layer) == "flatten" or self._shapes_the_answer(layer):
                 return [self._follow(layer)]
             if self.flat and result != self.tail.answer:
                 self.notes.append(f"{where}: {layer_kind(layer)} is gone, the data is flat already")
@@ -114,6 +119,10 @@ class _Repair:
             f"{where}: {layer_kind(layer)} now gives [1, {channels}, 1, 1], so that softmax finds the classes"
         )
         return [self._follow(reshape_static(name, self.blob, result, target))]
+
+    def _shapes_the_answer(self, layer: NeuralNetworkLayer) -> bool:
+        """A last reshape behind the values that a loss reads; none trains behind it."""
+        return not self.classify and layer_kind(layer) == "reshapeStatic" and layer.output[0] == self.tail.answer
 
     def _mean(self, where: str, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
         shape = self.shape or ()
@@ -142,6 +151,11 @@ class _Repair:
         return self._follow(added)
 
     def _softmax(self, where: str, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
+        if not self.classify:
+            raise ModelError(
+                f"{where}: is a {layer_kind(layer)}, behind which no squared error trains, expected values; "
+                "train it with categorical_cross_entropy"
+            )
         if layer_kind(layer) == "softmax":
             return [self._follow(layer)]
         before = self.shapes.get(str(layer.input[0]))
@@ -179,10 +193,11 @@ def _with_end(work: _Repair, replaced: dict[int, list[NeuralNetworkLayer]]) -> d
     """See to it that the answer's blob holds the softmax, and for a plain network keeps its shape."""
     tail, model = work.tail, work.model
     network = network_of(model)
-    _refuse_non_logits(work)
+    if work.classify:
+        _refuse_non_logits(work)
     last = tail.layers[-1] if tail.layers else _writer(model, tail.answer)
     end = replaced.setdefault(last, [copied(network.layers[last])])
-    if not work.after_softmax:
+    if not work.after_softmax and work.classify:
         logits = _free(f"{tail.answer}_logits", network)
         _rename_output(replaced, work.blob, logits)
         if not work._spatial():
@@ -217,7 +232,10 @@ def _refuse_non_logits(work: _Repair) -> None:
         "leakyReLU",
     ):
         found = last.activation.WhichOneof("NonlinearityType")
-        raise ModelError(f"network: ends in {found}, expected logits or a softmax; export it without the {found}")
+        raise ModelError(
+            f"network: ends in {found}, expected logits or a softmax; export it without the {found}, "
+            "or train it with mean_squared_error"
+        )
     shape = work.shape
     if shape is not None and len(shape) in SPATIAL_RANKS and any(n not in (1, None) for n in shape[-2:]):
         raise ModelError(

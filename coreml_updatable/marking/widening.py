@@ -10,8 +10,11 @@ from coreml_updatable.spec.weights import decode, storage
 
 
 def widen_layer(layer: NeuralNetworkLayer, where: str) -> None:
-    """Weights and bias of a convolution or innerProduct as 32-bit floats, in place."""
+    """All weights of a convolution, an innerProduct or a uniDirectionalLSTM as 32-bit floats, in place."""
     params = getattr(layer, layer_kind(layer))
+    if layer_kind(layer) == "uniDirectionalLSTM":
+        _widen_lstm(layer, where)
+        return
     shape = weight_shape(layer)
     if storage(params.weights) != "float32":
         _write(params.weights, decode(params.weights, shape, f"{where}: weights"))
@@ -35,6 +38,15 @@ def widen_halves(network: NeuralNetwork) -> None:
         for _, weights in weight_fields(layer):
             if storage(weights) == "float16":
                 _write(weights, np.frombuffer(weights.float16Value, "<f2").astype(np.float32))
+
+
+def _widen_lstm(layer: NeuralNetworkLayer, where: str) -> None:
+    inputs, size = int(layer.uniDirectionalLSTM.inputVectorSize), int(layer.uniDirectionalLSTM.outputVectorSize)
+    lengths = {"WeightMatrix": (size, inputs), "RecursionMatrix": (size, size)}
+    for name, weights in weight_fields(layer):
+        shape = next((lengths[end] for end in lengths if name.endswith(end)), (size,))
+        if storage(weights) not in ("float32", "empty"):
+            _write(weights, decode(weights, shape, f"{where}: {name}"))
 
 
 def _write(weights: WeightParams, values: NDArray[np.float32]) -> None:

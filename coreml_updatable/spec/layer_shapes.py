@@ -8,6 +8,7 @@ from math import prod
 from typing import TypeAlias
 
 from coreml_updatable.spec.messages import NeuralNetworkLayer
+from coreml_updatable.spec.old_shapes import recurrent, reshaped, sliced
 
 Shape: TypeAlias = tuple[int | None, ...]
 Inputs: TypeAlias = Sequence[Shape | None]
@@ -258,4 +259,7 @@ _RULES: dict[str, _Rule] = {
     "upsample": _upsample,
     "embeddingND": _embedding_nd,
     "splitND": _split_nd,
+    "reshape": reshaped,
+    "slice": sliced,
+    "uniDirectionalLSTM": recurrent,
 }

@@ -250,8 +250,3 @@ def test_a_learning_rate_that_is_no_number_is_refused() -> None:
 def test_a_model_that_is_no_network_is_refused() -> None:
     with pytest.raises(ModelError, match="expected a neural network"):
         mark(valid.nearest_neighbors(), SETTINGS)
-
-
-def test_a_regressor_without_labels_is_refused() -> None:
-    with pytest.raises(ModelError, match="is a regressor, expected a classifier"):
-        mark(valid.regressor(), SETTINGS)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from coremltools.models import datatypes
+from coremltools.models.neural_network import NeuralNetworkBuilder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,3 +84,15 @@ def test_a_flexible_length_stays_open() -> None:
     assert shapes["image"] == (None,) * 4
     assert element_count(shapes["image"]) is None
     assert shapes[str(model.description.output[0].name)][-2:] == (1, 1)
+
+
+@pytest.mark.parametrize("mode", [0, 1], ids=["channels first", "channels last"])
+@pytest.mark.parametrize("target", [[2, 3, 4], [1, 4, 3, 2], [2, 3, 2, 2]])
+def test_layers_of_the_first_versions_as_they_run(mode: int, target: list[int]) -> None:
+    builder = NeuralNetworkBuilder([("x", datatypes.Array(6, 2, 2))], [("y", None)])
+    builder.add_reshape("reshape", "x", "reshaped", target, mode)
+    builder.add_slice("slice", "reshaped", "y", "height", 1, 2, 1)
+    blobs = load(builder.spec).predict({"x": np.ones((6, 2, 2), np.float32)}, intermediate=True)
+    shapes = blob_shapes(builder.spec)
+    assert shapes["reshaped"] == np.shape(blobs["reshaped"])
+    assert np.size(blobs["y"]) == element_count(shapes["y"])
