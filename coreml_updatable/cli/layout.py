@@ -1,6 +1,8 @@
 """`coreml-updatable layout IN... --to LAYOUT -o OUT`: one network, a pipeline, or an extractor and its head."""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from coreml_updatable.building.layouts import Laid
+    from coreml_updatable.spec.messages import Model
 
 HEAD = "Head"  # behind the extractor's name
 
@@ -55,7 +58,7 @@ def layout(
 
     laid = laid_out([read_model(path) for path in files], to.value, None if bits is None else int(bits.value))
     written = [] if dry_run else paths
-    write(laid, written)
+    write(laid.models, written)
     sys.stdout.write(as_json(laid, written) if json else as_text(laid, written))
 
 
@@ -71,13 +74,49 @@ def targets(out: Path, to: Layout, name: str) -> list[Path]:
     return paths
 
 
-def write(laid: "Laid", paths: list[Path]) -> None:
+def write(models: Sequence["Model"], paths: list[Path]) -> None:
     """All of them, or none."""
     from coreml_updatable.files import write_all_atomically
     from coreml_updatable.spec.writing import model_bytes
 
     if paths:
-        write_all_atomically({path: model_bytes(model) for path, model in zip(paths, laid.models, strict=True)})
+        write_all_atomically({path: model_bytes(model) for path, model in zip(paths, models, strict=True)})
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What ``mark --layout`` says; ``bits`` None leaves the weights as they are."""
+
+    to: Layout
+    bits: int | None
+
+
+def asked_for(text: str | None) -> Wanted | None:
+    """``split``, ``pipeline:16`` and the like; BadParameter for anything else."""
+    if text is None:
+        return None
+    name, colon, bits = text.partition(":")
+    if name not in list(Layout) or (colon and bits not in list(Bits)):
+        raise typer.BadParameter(f"--layout {text}: expected single, pipeline or split, or with bits: pipeline:16")
+    return Wanted(Layout(name), int(bits) if colon else None)
+
+
+def made(model: "Model", wanted: Wanted | None) -> "Laid | None":
+    """``model`` laid out as wanted; None where nothing is."""
+    if wanted is None:
+        return None
+    from coreml_updatable.building.layouts import laid_out
+
+    return laid_out([model], wanted.to.value, wanted.bits)
+
+
+def added(text: str, laid: "Laid", paths: list[Path], *, json: bool) -> str:
+    """What ``mark`` tells, and behind it what is told of the layout."""
+    if not json:
+        return f"{text}\n{as_text(laid, paths)}".rstrip("\n")
+    from json import dumps, loads
+
+    return dumps({**loads(text), "layout": loads(as_json(laid, paths))}, indent=1, ensure_ascii=False)
 
 
 def as_json(laid: "Laid", paths: list[Path]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from coreml_updatable.cli import layout as layouts
 from coreml_updatable.cli.parameter_text import real, whole
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ def mark(
         str | None,
         typer.Option("--probabilities-name", "--probabilities", help="Name of the probabilities' output."),
     ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="single, pipeline or split; pipeline:16 or split:8 rounds the extractor.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
@@ -64,8 +68,8 @@ def mark(
     """
     if out is None and not dry_run:
         raise typer.BadParameter("name the new model with -o OUT, or say --dry-run to see what would be done")
-    if out is not None and out.is_dir():
-        raise typer.BadParameter(f"-o {out} is a folder; name a file in it")
+    wanted = layouts.asked_for(layout)
+    paths = [] if out is None else layouts.targets(out, wanted.to if wanted else layouts.Layout.SINGLE, model.stem)
     from coreml_updatable.marking.settings import SGD, Adam, UpdateSettings
     from coreml_updatable.marking.spare import HIDDEN
 
@@ -83,7 +87,6 @@ def mark(
     from coreml_updatable.cli.marking_told import told
     from coreml_updatable.spec.network import class_labels, is_network, last_member, network_of
     from coreml_updatable.spec.reading import read_model
-    from coreml_updatable.spec.writing import write_model
 
     before = read_model(model)
     learner = last_member(before)
@@ -103,13 +106,13 @@ def mark(
         head=head.value,
     )
     warnings = _judged(made.model)
-    target = None if dry_run else out
-    if target is not None:
-        write_model(made.model, target)
-    done = told(
-        made.model, None if target is None else str(target), made.repairs, difference, warnings, head is Head.NEW
-    )
-    sys.stdout.write((done.as_json() if json else str(done)) + "\n")
+    laid = layouts.made(made.model, wanted)
+    written = [] if dry_run else paths
+    layouts.write(laid.models if laid else [made.model], written)
+    target = str(written[0]) if written else None
+    done = told(made.model, target, made.repairs, difference, warnings, head is Head.NEW)
+    text = done.as_json() if json else str(done)
+    sys.stdout.write((layouts.added(text, laid, written, json=json) if laid else text) + "\n")
 
 
 def _judged(made: "Model") -> list[str]:

@@ -126,3 +126,28 @@ def test_a_split_is_written_as_both_files_or_none(run: Run, single: Path, tmp_pa
     ran = run("layout", single, "--to", "split", "-o", tmp_path / "out")
     assert (ran.status, "folder; name a file in it" in plain_text(ran.err)) == (2, True)
     assert not (tmp_path / "out.mlmodel").exists()
+
+
+def test_a_model_is_marked_and_laid_out_at_once(run: Run, tmp_path: Path) -> None:
+    """As marking first, and then laying out."""
+    plain, marked = tmp_path / "plain.mlmodel", tmp_path / "marked.mlmodel"
+    write_model(valid.classifier(), plain)
+    assert run("mark", plain, "-o", marked).status == 0
+    assert run("layout", marked, "--to", "split", "--bits", "16", "-o", tmp_path / "two-steps").status == 0
+    folder = tmp_path / "app"
+    folder.mkdir()
+    ran = run("mark", plain, "-o", folder, "--layout", "split:16")
+    assert ran.status == 0, ran.err
+    assert "the extractor has 16 bits" in ran.out
+    for name in ("", "Head"):
+        assert (folder / f"plain{name}.mlmodel").read_bytes() == (tmp_path / f"two-steps{name}.mlmodel").read_bytes()
+    report = json.loads(run("mark", plain, "--layout", "pipeline", "--dry-run", "--json").out)
+    assert (report["model"], report["updatable"], report["layout"]["models"]) == (None, ["fc"], [])
+    ran = run("mark", plain, "--layout", "single", "-o", tmp_path / "single.mlmodel")
+    assert ran.status == 0, ran.err
+    assert (tmp_path / "single.mlmodel").read_bytes() == marked.read_bytes()
+    for text in ("double", "pipeline:12", "split:"):
+        ran = run("mark", plain, "--dry-run", "--layout", text)
+        assert (ran.status, f"--layout {text}: expected single, pipeline or split" in plain_text(ran.err)) == (2, True)
+    ran = run("mark", plain, "--dry-run", "--layout", "single:16")
+    assert (ran.status, "a single network with 16 bits can not be trained" in ran.err) == (1, True)
