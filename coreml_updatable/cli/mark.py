@@ -88,6 +88,7 @@ def mark(
     from coreml_updatable.spec.network import class_labels, is_network, last_member, network_of
     from coreml_updatable.spec.reading import read_model
 
+    share = HIDDEN if spare_share is None else spare_share
     before = read_model(model)
     learner = last_member(before)
     known = {str(layer.name) for layer in network_of(learner).layers} if is_network(learner) else set()
@@ -102,7 +103,7 @@ def mark(
         probabilities=probabilities,
         input=input_name,
         spare=spare,
-        spare_share=HIDDEN if spare_share is None else spare_share,
+        spare_share=share,
         head=head.value,
     )
     warnings = _judged(made.model)
@@ -110,7 +111,8 @@ def mark(
     written = [] if dry_run else paths
     layouts.write(laid.models if laid else [made.model], written)
     target = str(written[0]) if written else None
-    done = told(made.model, target, made.repairs, difference, warnings, head is Head.NEW)
+    new = head is Head.NEW
+    done = told(made.model, target, made.repairs, difference, warnings, new_head=new, spare_share=spare_share)
     text = done.as_json() if json else str(done)
     sys.stdout.write((layouts.added(text, laid, written, json=json) if laid else text) + "\n")
 

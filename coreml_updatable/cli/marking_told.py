@@ -14,6 +14,7 @@ class Told:
     repairs: tuple[str, ...]
     updatable: tuple[str, ...]
     spare_labels: tuple[str, ...] | tuple[int, ...]
+    spare_share: float | None  # what they may take of an answer until one is trained; None: too little to show
     new_head: bool
     largest_difference: float  # in probability; where the head is new, of the same marking with the old one
     warnings: tuple[str, ...]
@@ -27,10 +28,9 @@ class Told:
         lines = [*self.repairs, *(f"warning: {warning}" for warning in self.warnings)]
         begin, verb = (self.model, "is") if self.model is not None else ("nothing written", "would be")
         if self.spare_labels:
-            first, last = self.spare_labels[0], self.spare_labels[-1]
-            lines.append(
-                f"{len(self.spare_labels)} spare labels, {first} to {last}; none is answered until it is trained"
-            )
+            span = f"{len(self.spare_labels)} spare labels, {self.spare_labels[0]} to {self.spare_labels[-1]}"
+            share = f", and all take at most {self.spare_share:.1g} of it" if self.spare_share else ""
+            lines.append(f"{span}; none is the answer until it is trained{share}")
         names, within = ", ".join(self.updatable), f"{self.largest_difference:.1g}"
         if self.new_head:
             lines.append(f"{begin}: {names} {verb} updatable and new; with the old weights, answers within {within}")
@@ -40,10 +40,18 @@ class Told:
 
 
 def told(
-    model: "Model", target: str | None, repairs: Sequence[str], difference: float, warnings: Sequence[str], new: bool
+    model: "Model",
+    target: str | None,
+    repairs: Sequence[str],
+    difference: float,
+    warnings: Sequence[str],
+    *,
+    new_head: bool,
+    spare_share: float | None,
 ) -> Told:
     from coreml_updatable.spec.network import last_member, network_of
     from coreml_updatable.spec.spare_labels import spare_labels
 
     trained = tuple(str(layer.name) for layer in network_of(last_member(model)).layers if layer.isUpdatable)
-    return Told(target, tuple(repairs), trained, spare_labels(model), new, difference, tuple(warnings))
+    spare = spare_labels(model)
+    return Told(target, tuple(repairs), trained, spare, spare_share, new_head, difference, tuple(warnings))

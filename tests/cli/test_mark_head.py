@@ -27,7 +27,7 @@ def test_spare_labels_are_learnt_by_update(run: Run, source: Path) -> None:
     options = ["--labels", "a,b,c", "--spare", "7", "--learning-rate", "1", "--mini-batch", "1", "--epochs", "50"]
     ran = run("mark", source, "-o", out, *options)
     assert ran.status == 0, ran.err
-    assert "7 spare labels, user0 to user6; none is answered until it is trained" in ran.out
+    assert "7 spare labels, user0 to user6; none is the answer until it is trained\n" in ran.out
     assert run("mark", out, "-o", twice, *options).status == 0
     assert twice.read_bytes() == out.read_bytes()
     assert "coreml_updatable.spare_labels" in run("inspect", out).out
@@ -45,6 +45,7 @@ def test_a_larger_share_and_a_small_batch(run: Run, source: Path) -> None:
     out = source.with_name("out.mlmodel")
     ran = run("mark", source, "-o", out, "--labels", "a,b,c", "--spare", "7", "--spare-share", "0.01")
     assert ran.status == 0, ran.err
+    assert "none is the answer until it is trained, and all take at most 0.01 of it\n" in ran.out
     optimizer = read_model(out).neuralNetworkClassifier.updateParams.optimizer
     assert optimizer.sgdOptimizer.miniBatchSize.defaultValue == 1
     assert run("mark", source, "-o", out, "--labels", "a,b,c").status == 0
