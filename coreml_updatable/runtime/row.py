@@ -51,4 +51,4 @@ def expect_part(row: FrozenRow, part: Part, number: int) -> None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
+    return ", ".join(f"'{name}'" for name in dict.fromkeys(names))

@@ -13,6 +13,7 @@ from coreml_updatable.runtime import load
 from coreml_updatable.runtime.neighbors import nearest
 from coreml_updatable.runtime.variants import NeighborVariants
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model_pb2
+from tests.broken_models import valid
 
 
 def knn_model(
@@ -149,3 +150,10 @@ def test_values_too_large_for_single_precision_are_still_measured() -> None:
     samples = np.array([[3e38, 0], [-3e38, 0], [1e38, 0]], np.float32)
     (found,) = nearest(samples, np.array([[2.5e38, 0]], np.float32), 3)
     assert found[0].tolist() == [0, 2, 1]
+
+
+def test_features_that_it_does_not_know_are_named_beside_those_it_reads() -> None:
+    model = load(valid.filled_nearest_neighbors())
+    with pytest.raises(DataError) as caught:
+        model.predict({"embedding": [0.0] * 4, "colour": "red"})
+    assert str(caught.value) == "row 0: the model has no feature 'colour', it reads 'embedding', 'label'; leave it out"
