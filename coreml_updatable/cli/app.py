@@ -8,6 +8,7 @@ from importlib import import_module
 
 import typer
 
+from coreml_updatable.cli.plain import plain
 from coreml_updatable.errors import UserError
 
 STOPPED = 128 + signal.SIGINT  # as shells have it
@@ -77,5 +78,6 @@ def sentence_of(error: OSError) -> str:
 
 
 def _leave(sentence: str, status: int) -> None:
-    sys.stderr.write(f"coreml-updatable: {sentence}\n")
+    shown = "\n".join(plain(line) for line in sentence.split("\n"))  # it may quote a hostile file or path
+    sys.stderr.write(f"coreml-updatable: {shown}\n")
     raise SystemExit(status)

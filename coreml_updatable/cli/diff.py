@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from coreml_updatable.spec.field_changes import Change
     from coreml_updatable.spec.layer_changes import LayerChange, LayerChanges
     from coreml_updatable.spec.sample_changes import SampleChanges
-    from coreml_updatable.spec.weight_changes import WeightChange
+    from coreml_updatable.spec.weight_change import WeightChange
 
 _SHOWN = 40  # of each kind of change; --json has them all
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from coreml_updatable.spec.field_changes import Change, field_changes
 from coreml_updatable.spec.graph import all_layers, layer_kind
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetwork_pb2, NeuralNetworkLayer
-from coreml_updatable.spec.weight_changes import WeightChange, weight_change
+from coreml_updatable.spec.weight_change import WeightChange
 from coreml_updatable.spec.weight_fields import weight_fields
 
 _Layers: TypeAlias = dict[tuple[str, int], NeuralNetworkLayer]
@@ -102,6 +102,8 @@ def _settings(before: NeuralNetworkLayer, after: NeuralNetworkLayer, kind: str) 
 
 
 def _weights(before: NeuralNetworkLayer, after: NeuralNetworkLayer, kind: str) -> Iterable[WeightChange]:
+    from coreml_updatable.spec.weight_changes import weight_change  # here, for most layers are the same: no NumPy then
+
     old, new = dict(weight_fields(before)), dict(weight_fields(after))
     deconvolution = kind in ("convolution", "convolution3d") and getattr(before, kind).isDeconvolution
     for field in dict.fromkeys([*old, *new]):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from coreml_updatable.spec.messages import KNearestNeighborsClassifier
 from coreml_updatable.spec.samples import sample_labels
-from coreml_updatable.spec.weights import packed_floats
+from coreml_updatable.spec.storage import float_bytes
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def sample_changes(before: KNearestNeighborsClassifier, after: KNearestNeighbors
 
 def _samples(classifier: KNearestNeighborsClassifier) -> list[tuple[str | int, bytes]]:
     """Label and bytes of each sample; a sample without a label, or a label without a sample, counts as one too."""
-    rows = [packed_floats(sample).tobytes() for sample in classifier.nearestNeighborsIndex.floatSamples]
+    rows = [bytes(float_bytes(sample)) for sample in classifier.nearestNeighborsIndex.floatSamples]
     labels: list[str | int] = list(sample_labels(classifier))
     length = max(len(rows), len(labels))
     labels += [""] * (length - len(labels))

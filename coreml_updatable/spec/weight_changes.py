@@ -4,39 +4,17 @@ The same numbers may be stored in 32 or 16 bits, or quantized. Where one message
 to its storage gives (to the nearest 16-bit float, step or table entry), the weights were stored otherwise, not changed.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.spec.flat_weights import Numbers, numbers_in, rounded
 from coreml_updatable.spec.messages import WeightParams
+from coreml_updatable.spec.weight_change import WeightChange
 
 _AT_ONCE = 1 << 20  # numbers compared at a time, so that a large file needs little memory
 
 
-@dataclass(frozen=True)
-class WeightChange:
-    """One weight field of a layer that is not the same in both models.
-
-    ``kind``: "changed" (other values), "rounded" (the same values, as near as the coarser storage holds them), "stored"
-    (the very same values, stored otherwise), "count" (another number of values), "fields" (the same values in the same
-    storage, with something else beside them) or "unreadable" (a quantization that can not be decoded). ``norm`` is the
-    Euclidean norm of the change, ``relative`` that norm over the norm of the old values, ``largest`` the greatest
-    change of one value; None where there is none.
-    """
-
-    field: str
-    kind: str
-    before: str  # how the numbers are stored: "float32", "8-bit linear" ...
-    after: str
-    values: int
-    norm: float | None = None
-    relative: float | None = None
-    largest: float | None = None
-    not_finite: int = 0  # values that are NaN or infinite in either model; they are left out of the norms
-
-
+@np.errstate(invalid="ignore", over="ignore")  # a signalling NaN, or a float beyond 16 bits, is no news to the reader
 def weight_change(field: str, before: WeightParams, after: WeightParams, lead: int = 1) -> WeightChange | None:
     """None when both hold the same numbers in the same storage (being marked updatable is a setting, not a value).
 

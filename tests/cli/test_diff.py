@@ -51,6 +51,19 @@ def test_a_trained_head_has_status_1(run: Run, base: Path, tmp_path: Path) -> No
     assert "432 values" in change
 
 
+def test_what_an_update_changed(run: Run, vector_model: Path, neighbor_model: Path, tmp_path: Path) -> None:
+    """Core ML's contract: an update touches the updatable layers' weights, or the samples, and nothing else."""
+    (tmp_path / "rows.json").write_text('[{"x": [1, 0, 0, 0], "label": "yes"}, {"x": [0, 1, 0, 0], "label": "no"}]')
+    for model, sentence in (
+        (vector_model, "only the head (head) changed"),
+        (neighbor_model, "only the samples of the nearest neighbours changed"),
+    ):
+        out = tmp_path / "personal.mlmodel"
+        assert run("update", model, tmp_path / "rows.json", "-o", out).status == 0
+        result = run("diff", model, out)
+        assert (result.status, result.out.splitlines()[0]) == (1, f"{model} → {out}: {sentence}")
+
+
 def test_every_kind_of_change_has_its_line(run: Run, base: Path, tmp_path: Path) -> None:
     other = trained(float("nan"))
     valid.sgd(other).learningRate.defaultValue = 0.5
@@ -164,7 +177,15 @@ def test_nothing_heavy_is_imported() -> None:
         "from coreml_updatable.cli.diff import diff; print(*sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert not set(result.stdout.split()) & {"torch", "coremltools", "matplotlib", "sklearn", "pydantic", "rich"}
+    assert not set(result.stdout.split()) & {
+        "torch",
+        "coremltools",
+        "matplotlib",
+        "sklearn",
+        "pydantic",
+        "rich",
+        "numpy",
+    }
 
 
 def test_a_model_of_a_kind_without_layers(run: Run, tmp_path: Path) -> None:

@@ -99,6 +99,18 @@ def test_values_that_are_not_finite_are_counted_apart() -> None:
     assert weights.norm == pytest.approx(2, rel=1e-5)
 
 
+def test_a_signalling_nan_raises_no_warning() -> None:
+    def change(model: Model) -> None:
+        weights = valid.layer(model, "fc").innerProduct.weights
+        values = np.array(weights.floatValue, np.float32)
+        values.view(np.uint32)[0] = 0x7F800001
+        weights.ClearField("floatValue")
+        weights.MergeFromString(packed(values))
+
+    (weights,) = edited(change).layers.changed[0].weights
+    assert weights.not_finite == 1
+
+
 @pytest.mark.parametrize(
     ("bits", "mode"),
     [
