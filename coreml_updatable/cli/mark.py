@@ -3,7 +3,7 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -24,6 +24,21 @@ class Head(StrEnum):
     NEW = "new"
 
 
+class Loss(StrEnum):
+    """The fields of ``LossLayer`` of the format, and short for them."""
+
+    CROSS_ENTROPY = "categorical_cross_entropy"
+    SQUARED_ERROR = "mean_squared_error"
+    CE = "ce"
+    MSE = "mse"
+
+
+_FIELDS: dict[Loss, Literal["categorical_cross_entropy", "mean_squared_error"]] = {
+    Loss.CROSS_ENTROPY: "categorical_cross_entropy",
+    Loss.SQUARED_ERROR: "mean_squared_error",
+    Loss.CE: "categorical_cross_entropy",
+    Loss.MSE: "mean_squared_error",
+}
 _LEARNING_RATE = {Optimizer.SGD: "0.01:0.0001..1", Optimizer.ADAM: "0.001:0.00001..1"}
 
 
@@ -42,6 +57,7 @@ def mark(
     beta1: Annotated[str, typer.Option(help="Of Adam.")] = "0.9:0..1",
     beta2: Annotated[str, typer.Option(help="Of Adam.")] = "0.999:0..1",
     eps: Annotated[str, typer.Option(help="Of Adam.")] = "1e-8:0..1",
+    loss: Annotated[Loss | None, typer.Option(help="That of the model's kind by default.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of shuffling, and of a new head.")] = None,
     shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle")] = True,
     labels: Annotated[str | None, typer.Option(help="a,b,...: of a plain network, or new ones.")] = None,
@@ -105,6 +121,7 @@ def mark(
         spare=spare,
         spare_share=share,
         head=head.value,
+        loss=None if loss is None else _FIELDS[loss],
     )
     warnings = _judged(made.model)
     laid = layouts.made(made.model, wanted)

@@ -56,10 +56,10 @@ def write_weights(layer: NeuralNetworkLayer, weights: Floats, bias: Floats | Non
     """Weights in the file's own layout and bias [outputs] or none, in place; the layer then has that many outputs."""
     params = getattr(layer, layer_kind(layer))
     params.outputChannels = outputs
-    _write(params.weights, weights)
+    write_floats(params.weights, weights)
     params.hasBias = bias is not None
     if bias is not None:
-        _write(params.bias, bias)
+        write_floats(params.bias, bias)
 
 
 def change_outputs(model: Model, head: Head, old: int, new: int) -> None:
@@ -115,7 +115,8 @@ def _check_between(number: int, layer: NeuralNetworkLayer) -> None:
         )
 
 
-def _write(message: WeightParams, values: Floats) -> None:
+def write_floats(message: WeightParams, values: Floats) -> None:
+    """``values`` as 32-bit floats in place of what ``message`` held."""
     updatable = message.isUpdatable
     message.Clear()
     message.MergeFromString(packed(values))

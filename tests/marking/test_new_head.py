@@ -17,6 +17,7 @@ from coreml_updatable.spec.weights import packed_floats
 from coreml_updatable.spec.writing import model_bytes
 from tests.broken_models import valid
 from tests.marking.networks import LABELS, NETWORKS, converted
+from tests.marking.test_lstm import recurrent_classifier
 from tests.marking.test_mark import SETTINGS
 
 MEALS = ("salad", "soup", "burger", "fries", "pizza")
@@ -50,6 +51,20 @@ def test_weights_are_within_the_bounds_of_pytorch_and_fill_them() -> None:
         weights = packed_floats(params.weights)
         assert np.abs(weights).max() > 0.9 / np.sqrt(reads)
         assert weights.std() == pytest.approx(1 / np.sqrt(3 * reads), rel=0.15)  # of a uniform distribution
+
+
+def test_a_recurrent_layer_begins_anew_as_pytorch_begins_it() -> None:
+    before = recurrent_classifier()
+    made = mark(before, SETTINGS, last=2, head="new", labels=MEALS)
+    assert check(made) == []
+    old, new = (valid.layer(model, "lstm").uniDirectionalLSTM.weightParams for model in (before, made))
+    for field, weights in new.ListFields():
+        if field.message_type is None:
+            continue
+        values = packed_floats(weights)
+        assert values.shape == packed_floats(getattr(old, field.name)).shape
+        assert 0.2 < np.abs(values).max() <= 1 / np.sqrt(4)
+    assert model_bytes(mark(made, SETTINGS, last=2, head="new", labels=MEALS)) == model_bytes(made)
 
 
 def test_only_the_trained_layers_begin_anew() -> None:
