@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import sys
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -27,6 +28,7 @@ def main() -> None:
         table.add_column(column)
     for name in given.names or NAMES:
         for figure in _figures(name, given.onnxruntime_python):
+            sys.stderr.write(f"{figure.what}: {figure.ours} ({figure.bound})\n")  # as they come; the table is last
             table.add_row(figure.what, figure.ours, figure.peer, figure.bound)
     Console().print(table)
 
