@@ -27,11 +27,11 @@ help: ## list the targets
 	@touch $@
 
 .venv/installed-dev: .venv/installed
-	@$(PIP) --editable '.[dev]'
+	@$(PIP) --editable '.[dev,sklearn]'
 	@touch $@
 
 .venv/installed-vision: .venv/installed
-	@$(PIP) --editable '.[vision]'
+	@$(PIP) --editable '.[vision,hf,keras,onnx]'
 	@touch $@
 
 setup: .venv/installed ## set up .venv
@@ -50,7 +50,7 @@ test: .venv/installed-dev ## the tests (some minutes)
 test-slow: .venv/installed-dev ## the checks that take long
 	@$(PYTEST) -m 'slow and not vision and not onnx_route'
 
-test-vision: .venv/installed-dev .venv/installed-vision ## the checks that need torchvision and timm
+test-vision: .venv/installed-dev .venv/installed-vision ## the checks that need the frameworks of pictures and sound
 	@$(PYTEST) -m 'vision and not slow'
 
 # Core ML to ONNX runs on Python 3.8 only; PYTHON38=... names one that is not on the path.

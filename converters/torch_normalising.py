@@ -15,8 +15,7 @@ def normalised(
 
     Core ML's own preprocessing has one scale for all channels, which can not say this.
     """
-    mean = _a_channel(mean if mean is not None else [0.0] * channels, "mean", channels)
-    std = _a_channel(std if std is not None else [1.0] * channels, "std", channels)
+    scales, shifts = scale_and_shift(mean, std, channels)
 
     class Normalised(nn.Module):
         scale: Tensor
@@ -25,15 +24,25 @@ def normalised(
         def __init__(self) -> None:
             super().__init__()
             self.network = network
-            self.register_buffer("scale", (1 / torch.tensor(std, dtype=torch.float64)).float().view(1, -1, 1, 1))
-            shift = -torch.tensor(mean, dtype=torch.float64) / torch.tensor(std, dtype=torch.float64)
-            self.register_buffer("shift", shift.float().view(1, -1, 1, 1))
+            self.register_buffer("scale", scales)
+            self.register_buffer("shift", shifts)
 
         def forward(self, pictures: Tensor) -> Tensor:
             answer: Tensor = self.network(pictures * self.scale + self.shift)
             return answer
 
     return Normalised()
+
+
+def scale_and_shift(mean: Sequence[float] | None, std: Sequence[float] | None, channels: int) -> tuple[Tensor, Tensor]:
+    """a = 1 / std and b = -mean / std, float32 [1, channels, 1, 1], worked out in 64 bits."""
+    means = torch.tensor(
+        _a_channel(mean if mean is not None else [0.0] * channels, "mean", channels), dtype=torch.float64
+    )
+    deviations = torch.tensor(
+        _a_channel(std if std is not None else [1.0] * channels, "std", channels), dtype=torch.float64
+    )
+    return (1 / deviations).float().view(1, -1, 1, 1), (-means / deviations).float().view(1, -1, 1, 1)
 
 
 def _a_channel(values: Sequence[float], name: str, channels: int) -> list[float]:

@@ -5,17 +5,19 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.conversion import ImageInput
+from coreml_updatable.conversion import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError
 from coreml_updatable.spec.messages import Model
 
+from .torch_aliases import register_aliases
 from .torch_wording import first_line
 
 DATED = "com.github.apple.coremltools.conversion_date"
@@ -28,25 +30,62 @@ def to_core_ml(network: nn.Module, image: ImageInput) -> Model:
     ``torch.jit.trace`` and not ``torch.export``, whose graphs become files that Apple's validator rejects.
     Raises SourceError naming the operator that Core ML has no layer for.
     """
-    traced = _traced(network, image)
+
+    class Classifier(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            return torch.softmax(self.network(pictures), dim=1)
+
+    return core_ml_of(Classifier(), (image,))
+
+
+def core_ml_of(module: nn.Module, inputs: Sequence[ImageInput | ArrayInput]) -> Model:
+    """The ``neuralNetwork`` that answers module(*inputs) in ``probabilities``; no date inside.
+
+    ``module`` takes pictures float32 [1, channels, height, width] in 0..1 and arrays of the shape of one row.
+    """
+    traced = _traced(module, inputs)
     with quiet():
         ct = _import_coremltools()
-        layout = ct.colorlayout.RGB if image.channels == 3 else ct.colorlayout.GRAYSCALE
-        shape = (1, image.channels, image.height, image.width)
+        register_aliases()
+        names = {given.name for given in inputs}
         try:
             converted = ct.convert(
                 traced,
                 convert_to="neuralnetwork",
-                inputs=[ct.ImageType(name=image.name, shape=shape, scale=1 / 255, color_layout=layout)],
-                outputs=[ct.TensorType(name=ANSWER if image.name != ANSWER else f"{ANSWER}_")],
+                inputs=[_described(ct, given) for given in inputs],
+                outputs=[ct.TensorType(name=ANSWER if ANSWER not in names else f"{ANSWER}_")],
             )
         except Exception as error:  # coremltools raises many kinds for what it can not translate
             raise SourceError(_sentence(error)) from error
     model = converted.get_spec()
     if DATED in model.description.metadata.userDefined:
         del model.description.metadata.userDefined[DATED]
-    _make_normalisation_exact(model.neuralNetwork.layers, image.name)
+    for given in inputs:
+        if isinstance(given, ImageInput):
+            _make_normalisation_exact(model.neuralNetwork.layers, given.name)
     return model
+
+
+def _described(ct: ModuleType, given: ImageInput | ArrayInput) -> Any:
+    if isinstance(given, ArrayInput):
+        return ct.TensorType(name=given.name, shape=given.shape, dtype=np.int32 if given.whole else np.float32)
+    layout = ct.colorlayout.RGB if given.channels == 3 else ct.colorlayout.GRAYSCALE
+    return ct.ImageType(name=given.name, shape=shape_of(given), scale=1 / 255, color_layout=layout)
+
+
+def shape_of(given: ImageInput | ArrayInput) -> tuple[int, ...]:
+    """Of one row, as the traced module sees it."""
+    return given.shape if isinstance(given, ArrayInput) else (1, given.channels, given.height, given.width)
+
+
+def example(given: ImageInput | ArrayInput) -> Tensor:
+    if isinstance(given, ArrayInput) and given.whole:
+        return torch.ones(given.shape, dtype=torch.int32)
+    return torch.rand(shape_of(given))
 
 
 def _make_normalisation_exact(layers: Any, image: str) -> None:
@@ -58,22 +97,14 @@ def _make_normalisation_exact(layers: Any, image: str) -> None:
             variance[:] = [1.0 - params.epsilon] * len(variance)
 
 
-def _traced(network: nn.Module, image: ImageInput) -> Any:
-    class Classifier(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, pictures: Tensor) -> Tensor:
-            return torch.softmax(self.network(pictures), dim=1)
-
-    example = torch.rand(1, image.channels, image.height, image.width)
+def _traced(module: nn.Module, inputs: Sequence[ImageInput | ArrayInput]) -> Any:
+    examples = tuple(example(given) for given in inputs)
     # The fused attention of torch's fast path is one operator that nothing can translate.
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with quiet(), torch.no_grad():
-            return torch.jit.trace(Classifier().eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
+            return torch.jit.trace(module.eval(), examples, check_trace=False)  # type: ignore[no-untyped-call]
     except Exception as error:  # the module's own code runs
         raise SourceError(
             f"the network can not be traced ({type(error).__name__}: {first_line(error)}); simplify its forward"

@@ -127,4 +127,5 @@ class ConvertedSource:
     reference: str  # what the answers are, in words: "scikit-learn's predict_proba"
     tolerance: float  # how far the two may differ in probability
     rows: tuple[Row, ...] = ()  # on which they are compared; empty: rows by chance that fit the model's inputs
+    notes: tuple[str, ...] = ()  # what a user should know of the conversion, a line each
     facts: Mapping[str, Any] = field(default_factory=dict)

@@ -32,6 +32,7 @@ class Finished:
     reference: str  # whose answers it has
     rows: int  # on how many they were compared; 0 where the source is such a model itself
     difference: float  # the largest, in probability
+    notes: tuple[str, ...]
     warnings: tuple[Problem, ...]
     facts: Mapping[str, Any]
 
@@ -56,7 +57,14 @@ def finish(
     rows = () if untouched else converted.rows or tuple(chance_rows(model, ROWS))
     difference = 0.0 if untouched else _difference(model, replace(converted, rows=rows))
     return Finished(
-        model, _trained(model), converted.reference, len(rows), difference, tuple(problems), converted.facts
+        model,
+        _trained(model),
+        converted.reference,
+        len(rows),
+        difference,
+        converted.notes,
+        tuple(problems),
+        converted.facts,
     )
 
 

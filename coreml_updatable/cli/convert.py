@@ -86,12 +86,13 @@ def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool)
             "reference": made.reference,
             "rows": made.rows,
             "largest_difference": made.difference,
+            "notes": made.notes,
             "warnings": [str(problem) for problem in made.warnings],
             "facts": dict(made.facts),
         }
         sys.stdout.write(dumps(report, indent=1, ensure_ascii=False) + "\n")
         return
-    lines = [told] if told else []
+    lines = [*([told] if told else []), *made.notes]
     lines += [f"warning: {warning}" for warning in made.warnings]
     learns = f"{', '.join(made.updatable)} is updatable" if made.updatable else "it learns by remembering"
     compared = f"within {made.difference:.1g} of {made.reference}, on {made.rows} rows"

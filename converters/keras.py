@@ -1,0 +1,24 @@
+"""Keras: classifiers in .keras and .h5 files, those of Keras 2 too, read by Keras 3 on torch, without TensorFlow."""
+
+from coreml_updatable.conversion import ConvertedSource, SourceRequest
+
+
+def convert(request: SourceRequest) -> ConvertedSource:
+    """The model in the file, or a ``keras.Model`` itself, traced by torch.
+
+    The result answers ``model(inputs, training=False)`` within 1e-4 in probability, behind a softmax where these are
+    logits; one sigmoid becomes two classes, its no and its yes. Pictures have the size of the model's own input and
+    arrive as ``request.mean`` and ``std`` say. Nothing of the file runs as code: Lambda layers and classes from outside
+    Keras are refused. Raises SourceError with one sentence.
+    """
+    from .keras_inputs import inputs_of
+    from .keras_module import module_of
+    from .keras_reading import read_model
+    from .torch_finished import finished
+    from .torch_reproducible import reproducible
+
+    with reproducible(request.seed):
+        model = read_model(request.source)
+        inputs = inputs_of(model, request.inputs)
+        facts = {"model": model.name, "layers": len(model.layers)}
+        return finished(module_of(model, inputs), inputs, request, "the Keras model", facts=facts)

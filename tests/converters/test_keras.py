@@ -1,0 +1,203 @@
+"""Keras models as files: their own answers, on torch; nothing in them runs."""
+
+import io
+import json
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from coreml_updatable.building.converter import find_converter, load_source_converter
+from coreml_updatable.building.finished import Finished, finish, probabilities
+from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
+from coreml_updatable.converters.keras_reading import import_keras
+from coreml_updatable.errors import SourceError
+from coreml_updatable.runtime import load
+from coreml_updatable.updating import UpdateTask
+
+pytestmark = pytest.mark.vision
+
+
+@pytest.fixture(autouse=True)
+def quiet_keras() -> Iterator[None]:
+    """Its warnings about HDF5 being the older format, and NumPy's about Keras."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@pytest.fixture
+def keras() -> Any:
+    keras = import_keras()
+    keras.utils.set_random_seed(0)
+    return keras
+
+
+def converted(source: Any, **options: Any) -> Finished:
+    return finish(load_source_converter(find_converter("keras")), SourceRequest(source, **options))
+
+
+def pictures(keras: Any) -> Any:
+    """Everything that a small picture classifier is made of, its normalisation with numbers that matter."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((12, 16, 3), name="photo"),
+            layers.Rescaling(1 / 127.5, offset=-1),
+            layers.Conv2D(6, 3, activation="relu", padding="same"),
+            layers.DepthwiseConv2D(3),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.5),
+            layers.Dense(5, activation="relu"),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    chance = np.random.default_rng(1)
+    model.set_weights([chance.normal(0.0, 0.5, one.shape).astype("float32") for one in model.get_weights()])
+    spread = model.layers[3]  # which has no negative variance
+    spread.moving_variance.assign(chance.uniform(0.5, 2, spread.moving_variance.shape))
+    return model
+
+
+def flat(keras: Any, units: int, activation: str | None) -> Any:
+    layers = [keras.Input((6,)), keras.layers.Dense(5, activation="tanh"), keras.layers.Dense(units, activation)]
+    return keras.Sequential(layers)
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_a_picture_classifier_in_a_file(keras: Any, ending: str, tmp_path: Path) -> None:
+    model = pictures(keras)
+    model.save(tmp_path / f"model{ending}")
+    made = converted(tmp_path / f"model{ending}", labels=("a", "b", "c"), mean=(0.0,), std=(1 / 255,))
+    assert made.difference < 1e-5
+    given = made.model.description.input[0]
+    assert (given.name, given.type.imageType.width, given.type.imageType.height) == ("image", 16, 12)
+    pixels = np.random.default_rng(2).integers(0, 256, (4, 12, 16, 3), np.uint8)
+    expected = keras.ops.convert_to_numpy(model(pixels.astype("float32"), training=False))
+    rows = [{"image": one} for one in pixels]
+    np.testing.assert_allclose(probabilities(load(made.model), rows, ("a", "b", "c")), expected, atol=1e-5)
+    assert np.ptp(expected, axis=0).max() > 0.01
+    context = UpdateTask(made.model, [{**row, "label": "b"} for row in rows], parameters={"epochs": 20}).resume()
+    assert probabilities(context.model, rows, ("b",)).mean() > expected[:, 1].mean()
+
+
+def test_logits_get_a_softmax_and_labels_are_numbered(keras: Any) -> None:
+    model = flat(keras, 3, None)
+    made = converted(model)
+    assert made.notes == ("the source names no labels: they are the numbers 0 to 2",)
+    rows = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    expected = keras.ops.convert_to_numpy(keras.ops.softmax(model(rows)))
+    name = made.model.description.input[0].name
+    said = probabilities(load(made.model), [{name: row} for row in rows], (0, 1, 2))
+    np.testing.assert_allclose(said, expected, atol=1e-6)
+
+
+def test_one_sigmoid_is_two_classes(keras: Any) -> None:
+    model = flat(keras, 1, "sigmoid")
+    made = converted(model, inputs=(ArrayInput("x", (6,)),), labels=("no", "yes"))
+    rows = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    said = probabilities(load(made.model), [{"x": row} for row in rows], ("no", "yes"))
+    np.testing.assert_allclose(said[:, 1], keras.ops.convert_to_numpy(model(rows))[:, 0], atol=1e-6)
+
+
+def test_an_h5_of_keras_2_with_the_groups_of_its_depthwise_layers(keras: Any, tmp_path: Path) -> None:
+    model, path = pictures(keras), tmp_path / "old.h5"
+    model.save(path)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        depthwise = next(one for one in config["config"]["layers"] if one["class_name"] == "DepthwiseConv2D")
+        depthwise["config"]["groups"] = 1
+        file.attrs["model_config"] = json.dumps(config)
+    assert converted(path).difference < 1e-5
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_a_lambda_is_refused_before_anything_runs(keras: Any, ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"model{ending}"
+    twice = keras.layers.Lambda(lambda x: x * 2, name="twice")
+    keras.Sequential([keras.Input((6,)), twice, keras.layers.Dense(3)]).save(path)
+    with pytest.raises(SourceError, match=r"layer 'twice' is a Lambda, which runs as code when it is read; replace it"):
+        converted(path)
+
+
+def test_a_part_from_elsewhere_is_refused(keras: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    flat(keras, 3, None).save(path)
+    rewrite(path, lambda config: config["config"]["layers"][1].update(module="os", class_name="system"))
+    with pytest.raises(SourceError, match=r"'system' comes from 'os', expected nothing but parts of Keras; replace it"):
+        converted(path)
+
+
+def rewrite(path: Path, change: Any) -> None:
+    """The configuration inside a .keras file, changed."""
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(contents["config.json"])
+    change(config)
+    contents["config.json"] = json.dumps(config).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    path.write_bytes(buffer.getvalue())
+
+
+def test_files_that_hold_no_model(keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"nothing")
+    with pytest.raises(SourceError, match=r"no Keras model \(File is not a zip file\); save it with model.save"):
+        converted(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("other", "")
+    with pytest.raises(SourceError, match=r"an archive without a config.json, expected a .keras file"):
+        converted(path)
+    flat(keras, 3, None).save(path)
+    rewrite(path, lambda config: config["config"]["layers"][1]["config"].update(units=7))
+    with pytest.raises(SourceError, match=r"Keras can not read it \(\w+: .*; save it anew with model.save"):
+        converted(path)
+    reading = __import__("coreml_updatable.converters.keras_reading", fromlist=["MOST_BYTES"])
+    monkeypatch.setattr(reading, "MOST_BYTES", 100)
+    with pytest.raises(SourceError, match="expected at most 100; use a smaller model"):
+        converted(path)
+    model = flat(keras, 3, None)
+    model.save_weights(tmp_path / "some.weights.h5")
+    with pytest.raises(SourceError, match="holds weights without a model, expected both; save the whole model"):
+        converted(tmp_path / "some.weights.h5")
+
+
+def test_sources_and_inputs_that_do_not_fit(keras: Any) -> None:
+    with pytest.raises(SourceError, match=r"source: is a str, expected a keras.Model"):
+        converted("text")
+    with pytest.raises(SourceError, match="has not been built, expected known inputs; call it once"):
+        converted(keras.Sequential([keras.layers.Dense(3)]))
+    model = flat(keras, 3, None)
+    with pytest.raises(SourceError, match=r"input 'x': has the shape \[5\], the model expects \[6\]; name it"):
+        converted(model, inputs=(ArrayInput("x", (5,)),))
+    with pytest.raises(SourceError, match=r"input: 2 given, the model has 1 \('.*'\); say --input once for each"):
+        converted(model, inputs=(ArrayInput("x", (6,)), ArrayInput("y", (6,))))
+    open_size = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D()]
+    )
+    with pytest.raises(SourceError, match=r"has no fixed shape \(\[None, None, 3\]\), expected one; say it"):
+        converted(open_size)
+    assert converted(open_size, inputs=(ImageInput("image", 12, 12, "rgb"),)).difference < 1e-5
+
+
+def test_answers_and_labels_that_do_not_fit(keras: Any) -> None:
+    with pytest.raises(SourceError, match="labels: 2 for a network with 3 outputs; name one for each"):
+        converted(flat(keras, 3, None), labels=("a", "b"))
+    with pytest.raises(SourceError, match=r"the source answers \[1, 1\] for one input of shape \[1, 6\], expected"):
+        converted(flat(keras, 1, None))
+
+
+def test_keras_on_another_backend(keras: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(SourceError, match="keras: runs on jax in this process, expected torch; set"):
+        import_keras()
