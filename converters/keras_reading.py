@@ -123,7 +123,7 @@ def _parts(config: Any) -> Iterator[dict[str, Any]]:
 def _depthwise(keras: ModuleType) -> type:
     """Keras 2 wrote ``groups`` into the layers of MobileNet, where it is always 1; Keras 3 refuses the word."""
 
-    class DepthwiseConv2D(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
+    class DepthwiseConv2D(keras.layers.DepthwiseConv2D):  # type: ignore[misc, name-defined]
         def __init__(self, **options: Any) -> None:
             options.pop("groups", None)
             super().__init__(**options)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from coreml_updatable.conversion import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.features import feature_named
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model
 
 from .torch_aliases import register_aliases
 from .torch_wording import first_line
@@ -67,6 +68,10 @@ def core_ml_of(module: nn.Module, inputs: Sequence[ImageInput | ArrayInput]) -> 
     for given in inputs:
         if isinstance(given, ImageInput):
             _make_normalisation_exact(model.neuralNetwork.layers, given.name)
+        elif given.whole:  # coremltools describes every array as floats
+            feature = feature_named(model.description.input, given.name)
+            assert feature is not None
+            feature.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.INT32
     return model
 
 

@@ -5,6 +5,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ import pytest
 from coreml_updatable.building.converter import find_converter, load_source_converter
 from coreml_updatable.building.finished import Finished, finish, probabilities
 from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
-from coreml_updatable.converters.keras_reading import import_keras
 from coreml_updatable.errors import SourceError
 from coreml_updatable.runtime import load
 from coreml_updatable.updating import UpdateTask
 
+reading = import_module("coreml_updatable.converters.keras_reading")
 pytestmark = pytest.mark.vision
 
 
@@ -33,7 +34,7 @@ def quiet_keras() -> Iterator[None]:
 
 @pytest.fixture
 def keras() -> Any:
-    keras = import_keras()
+    keras = reading.import_keras()
     keras.utils.set_random_seed(0)
     return keras
 
@@ -162,7 +163,6 @@ def test_files_that_hold_no_model(keras: Any, tmp_path: Path, monkeypatch: pytes
     rewrite(path, lambda config: config["config"]["layers"][1]["config"].update(units=7))
     with pytest.raises(SourceError, match=r"Keras can not read it \(\w+: .*; save it anew with model.save"):
         converted(path)
-    reading = __import__("coreml_updatable.converters.keras_reading", fromlist=["MOST_BYTES"])
     monkeypatch.setattr(reading, "MOST_BYTES", 100)
     with pytest.raises(SourceError, match="expected at most 100; use a smaller model"):
         converted(path)
@@ -200,4 +200,4 @@ def test_answers_and_labels_that_do_not_fit(keras: Any) -> None:
 def test_keras_on_another_backend(keras: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(SourceError, match="keras: runs on jax in this process, expected torch; set"):
-        import_keras()
+        reading.import_keras()

@@ -4,6 +4,7 @@ import pickle
 import warnings
 import zipfile
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -246,7 +247,7 @@ def test_a_file_that_is_no_skops_file(tmp_path: Path) -> None:
 
 def test_a_file_that_would_grow_beyond_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(fitted(LogisticRegression(), 0), tmp_path)
-    reading = __import__("coreml_updatable.converters.sklearn_reading", fromlist=["MOST_BYTES"])
+    reading = import_module("coreml_updatable.converters.sklearn_reading")
     monkeypatch.setattr(reading, "MOST_BYTES", 1000)
     with pytest.raises(SourceError, match=r"unpacks to \d+ bytes, expected at most 1000; save a smaller estimator"):
         converted(path)

@@ -1,0 +1,25 @@
+"""ONNX: classifiers whose operators onnx2torch knows, of opset 17 or brought to it by ONNX's own version converter."""
+
+from coreml_updatable.conversion import ConvertedSource, SourceRequest
+
+
+def convert(request: SourceRequest) -> ConvertedSource:
+    """The graph in the file, or an ``onnx.ModelProto`` itself, as a torch module, traced.
+
+    The result answers the one output of the graph within 1e-4 in probability, behind a softmax where this is logits, as
+    onnx2torch computes it. Weights in other files are read from the file's own folder only. Raises SourceError with one
+    sentence, which names the operator that can not be carried over and where it stands.
+    """
+    from .onnx_inputs import inputs_of
+    from .onnx_module import module_of
+    from .onnx_opset import brought_to_opset
+    from .onnx_reading import read_graph
+    from .torch_finished import finished
+    from .torch_reproducible import reproducible
+
+    with reproducible(request.seed):
+        model = read_graph(request.source)
+        inputs = inputs_of(model, request.inputs)
+        module = module_of(brought_to_opset(model), inputs)
+        facts = {"producer": str(model.producer_name), "nodes": len(model.graph.node)}
+        return finished(module, inputs, request, "the ONNX graph in onnx2torch", facts=facts)

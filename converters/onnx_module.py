@@ -1,0 +1,41 @@
+"""An ONNX graph as a torch module."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from coreml_updatable.conversion import ArrayInput
+from coreml_updatable.errors import SourceError
+
+from .onnx_inputs import Input
+from .torch_wording import first_line
+
+
+def module_of(model: Any, inputs: Sequence[Input]) -> nn.Module:
+    """What onnx2torch makes of the graph; whole numbers reach it in 64 bits, as ONNX has them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from onnx2torch import convert
+
+        try:
+            graph = convert(model)
+        except Exception as error:  # each operator's converter raises its own
+            raise SourceError(
+                f"source: onnx2torch can not carry it over ({type(error).__name__}: {first_line(error)}); "
+                "export a simpler network"
+            ) from error
+    whole = [isinstance(given, ArrayInput) and given.whole for given in inputs]
+
+    class Module(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.carried = graph
+
+        def forward(self, *batches: Tensor) -> Tensor:
+            pairs = zip(batches, whole, strict=True)
+            answer: Tensor = self.carried(*(batch.long() if long else batch for batch, long in pairs))
+            return answer
+
+    return Module()
