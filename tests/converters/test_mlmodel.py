@@ -57,10 +57,6 @@ def test_what_is_refused(tmp_path: Path) -> None:
         SourceError, match="classifier has the labels of its samples, expected none on the command line"
     ):
         made_of(valid.filled_nearest_neighbors(), tmp_path, labels=("a", "b"))
-    regressor = valid.regressor()
-    regressor.isUpdatable = False
-    with pytest.raises(ModelError, match="is a regressor, expected a classifier"):
-        made_of(regressor, tmp_path)
     (tmp_path / "random.mlmodel").write_bytes(b"nothing of the kind")
     convert = load_source_converter(find_converter("mlmodel"))
     with pytest.raises(ModelError, match="not a Core ML model"):
