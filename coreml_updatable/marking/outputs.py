@@ -22,6 +22,9 @@ def named(
     """``model`` with these labels and names of its features; None leaves them alone. A new head will fit the labels."""
     if head not in HEADS:
         raise ModelError(f"head: found {head!r}, expected 'keep' or 'new'")
+    for name in (label, probabilities):
+        if name == "":
+            raise ModelError("features: an output is to be called '', expected a name; choose one or leave it out")
     made = rename_input(model, input) if input is not None else model
     if labels is None:
         return rename_answers(made, label, probabilities)

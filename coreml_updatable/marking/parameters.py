@@ -26,6 +26,7 @@ def update_parameters(settings: UpdateSettings) -> Model:
     write_int64(made.epochs, settings.epochs, "epochs", lowest=1)
     made.shuffle.defaultValue = settings.shuffle
     if settings.seed is not None:
+        _check_size(settings.seed, "seed")
         made.seed.defaultValue = settings.seed
     return made
 
@@ -37,6 +38,7 @@ def write_int64(message: Model, parameter: Int64Parameter, name: str, *, lowest:
         raise ModelError(f"{name}: has a range and a set, expected one of them; the format holds only one")
     allowed = sorted(set(parameter.allowed)) if parameter.allowed is not None else None
     for value in (parameter.default, *(parameter.range or ()), *(allowed or ())):
+        _check_size(value, name)
         if value < lowest:
             raise ModelError(f"{name}: allows {value}, expected whole numbers from {lowest} up; leave it out")
     if allowed is not None and parameter.default not in allowed:
@@ -68,3 +70,8 @@ def _check_range(default: float, limits: tuple[float, float] | None, name: str) 
             f"{name}: the default {default} is outside its range {limits[0]} to {limits[1]}; "
             "widen the range or change the default"
         )
+
+
+def _check_size(value: int, name: str) -> None:
+    if not -(2**63) <= value < 2**63:
+        raise ModelError(f"{name}: {value} needs more than 64 bits, the format has no more; choose a smaller number")

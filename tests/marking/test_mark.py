@@ -241,6 +241,14 @@ def test_wrong_parameters_are_refused_in_a_sentence(parameter: Int64Parameter, s
         mark(converted("two layers"), UpdateSettings(SETTINGS.optimizer, parameter))
 
 
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1])
+def test_numbers_of_more_than_64_bits_are_refused(value: int) -> None:
+    with pytest.raises(ModelError, match=f"seed: {value} needs more than 64 bits"):
+        mark(converted("two layers"), UpdateSettings(SETTINGS.optimizer, Int64Parameter(1), seed=value))
+    with pytest.raises(ModelError, match=f"epochs: {value} needs more than 64 bits"):
+        mark(converted("two layers"), UpdateSettings(SETTINGS.optimizer, Int64Parameter(1, (value, value + 1))))
+
+
 def test_a_learning_rate_that_is_no_number_is_refused() -> None:
     sgd = SGD(DoubleParameter(float("nan")), Int64Parameter(1), DoubleParameter(0.0))
     with pytest.raises(ModelError, match="learningRate: is not a finite number"):
