@@ -20,31 +20,34 @@ from coreml_updatable.updating import UpdateTask
 Laid: TypeAlias = Sequence[Model]  # one model, or an extractor and its head
 ALLOWED = {32: 1e-6, 16: 0.01, 8: 0.1}  # in probability: what rounding the extractor's weights may change
 ROWS = 8
+_FAULT = "nothing was written, this is a fault of coreml_updatable, please report it"
 _WHOLE = FeatureTypes_pb2.ArrayFeatureType.INT32
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Largest differences between two layouts: of answers (probabilities), and of what an update makes of the head
-    (relative to its largest number)."""
+    """Largest differences between two layouts: of answers in probability, and relative to the largest number of what an
+    update makes of the head, and of what the extractor hands to it."""
 
     answers: float
     heads: float
+    features: float
 
 
-def agreement(before: Laid, after: Laid, bits: int) -> Agreement:
+def agreement(before: Laid, after: Laid, extractors: tuple[Model, Model], bits: int) -> Agreement:
     """Both run and updated on eight rows made by chance; BuildError where they differ by more than ALLOWED[bits].
 
-    ``bits``: those of the extractor in ``after``, where they are fewer than before; else 32.
+    ``extractors``: those of both. ``bits``: of the second, where it has fewer than the first; else 32.
     """
     rows = chance_rows(before[0], ROWS)
+    features = _of_features(*extractors, rows)
+    if bits == 32 and not features <= ALLOWED[32]:
+        raise BuildError(
+            f"layout: the extractor's features differ by {features:.2g}, expected {ALLOWED[32]:g}; {_FAULT}"
+        )
     answers = _difference(_answers(before, rows), _answers(after, rows))
     if not answers <= ALLOWED[bits]:
-        remedy = (
-            "nothing was written, keep more bits"
-            if bits < 32
-            else "nothing was written, this is a fault of coreml_updatable, please report it"
-        )
+        remedy = "nothing was written, keep more bits" if bits < 32 else _FAULT
         raise BuildError(
             f"layout: answers otherwise than before by {answers:.2g}, expected at most {ALLOWED[bits]:g}; {remedy}"
         )
@@ -52,10 +55,20 @@ def agreement(before: Laid, after: Laid, bits: int) -> Agreement:
     heads = float(np.abs(one - other).max() / max(1.0, float(np.abs(one).max()))) if one.size else 0.0
     if bits == 32 and not heads <= ALLOWED[32]:
         raise BuildError(
-            f"layout: an update makes another head by {heads:.2g}, expected at most {ALLOWED[32]:g}; nothing was "
-            "written, this is a fault of coreml_updatable, please report it"
+            f"layout: an update makes another head by {heads:.2g}, expected at most {ALLOWED[32]:g}; {_FAULT}"
         )
-    return Agreement(answers, heads)
+    return Agreement(answers, heads, features)
+
+
+def _of_features(one: Model, other: Model, rows: Sequence[Mapping[str, Any]]) -> float:
+    """Relative to the largest; a network whose features hardly count would else agree with any."""
+    if one == other:
+        return 0.0
+    found, expected = (
+        np.array([[np.ravel(value) for value in answer.values()] for answer in load(model).predict(rows)], np.float64)
+        for model in (other, one)
+    )
+    return float(np.abs(found - expected).max() / max(1e-9, float(np.abs(expected).max())))
 
 
 def _answers(laid: Laid, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

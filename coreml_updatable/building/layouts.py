@@ -51,7 +51,8 @@ def laid_out(models: Sequence[Model], layout: str, bits: int | None = None) -> L
     warnings = tuple(_judged(made))
     kept = 32 if layout == "single" else fewest_bits(parts.extractor)
     rounded = bits if bits is not None and bits < fewest_bits(before.extractor) else 32
-    proof = agreement(models if len(models) == 1 else (before.extractor, before.head), made, rounded)
+    whole = models if len(models) == 1 else (before.extractor, before.head)
+    proof = agreement(whole, made, (before.extractor, parts.extractor), rounded)
     return Laid(made, kept, proof, warnings, _sizes(parts, layout, made))
 
 

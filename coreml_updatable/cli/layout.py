@@ -126,7 +126,11 @@ def as_json(laid: "Laid", paths: list[Path]) -> str:
         "models": [str(path) for path in paths],
         "bits": laid.bits,
         "bytes": {name: list(sizes) for name, sizes in laid.sizes.items()},
-        "largest_difference": {"answers": laid.proof.answers, "updated_head": laid.proof.heads},
+        "largest_difference": {
+            "answers": laid.proof.answers,
+            "updated_head": laid.proof.heads,
+            "features": laid.proof.features,
+        },
         "warnings": [str(warning) for warning in laid.warnings],
     }
     return dumps(report, indent=1, ensure_ascii=False) + "\n"
@@ -136,8 +140,8 @@ def as_text(laid: "Laid", paths: list[Path]) -> str:
     lines = [f"warning: {warning}" for warning in laid.warnings]
     lines += [f"{name:<9} {' + '.join(f'{size:,}' for size in sizes)} bytes" for name, sizes in laid.sizes.items()]
     lines.append(
-        f"answers within {laid.proof.answers:.1g} of those before, an updated head within {laid.proof.heads:.1g}; "
-        f"the extractor has {laid.bits} bits"
+        f"answers within {laid.proof.answers:.1g} of those before, an updated head within {laid.proof.heads:.1g}, "
+        f"features within {laid.proof.features:.1g}; the extractor has {laid.bits} bits"
     )
     lines.append(f"{' and '.join(map(str, paths))} written" if paths else "nothing written")
     return "\n".join("".join(one if one.isprintable() else "�" for one in line) for line in lines) + "\n"

@@ -109,6 +109,7 @@ def test_fewer_bits_make_a_smaller_file_that_still_learns(layout: str, bits: int
     laid = laid_out([single], layout, bits)
     assert laid.bits == bits
     assert 0 < laid.proof.answers <= {16: 0.01, 8: 0.1}[bits]
+    assert 0 < laid.proof.features <= {16: 0.001, 8: 0.02}[bits]
     whole = sum(laid_out([single], layout).sizes[layout])
     assert sum(laid.sizes[layout]) < (smaller * whole if bits == 16 else whole)
     back = laid_out(laid.models, "single")
