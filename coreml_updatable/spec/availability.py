@@ -36,6 +36,7 @@ MACOS = {
     9: "macOS 15",
     10: "macOS 26",
 }
+UPDATABLE_SINCE = 4
 _LAST_OF_3 = 500  # the field numbers of NeuralNetworkLayer rise with the versions that brought the kinds
 _FIRST_OF_5 = 1450
 _KINDS = NeuralNetwork_pb2.NeuralNetworkLayer.DESCRIPTOR.fields_by_name
@@ -43,8 +44,9 @@ _ARRAY, _IMAGE = FeatureTypes_pb2.ArrayFeatureType, FeatureTypes_pb2.ImageFeatur
 _ARRAYS = {_ARRAY.FLOAT16: 7, _ARRAY.INT8: 10}
 
 
-def availability(version: int) -> str:
-    """``iOS 13, macOS 10.15 or later``."""
+def availability(model: Model) -> str:
+    """``iOS 13, macOS 10.15 or later``: by the version that the model states, or by what in it came later."""
+    version = max([int(model.specificationVersion), *(version for _, version in newer_contents(model))])
     return f"{systems(version)} or later" if version in AVAILABILITY else "not known"
 
 
@@ -72,8 +74,6 @@ def layer_version(layer: NeuralNetworkLayer) -> int:
 
 
 def _needs(model: Model) -> Iterator[tuple[str, int]]:
-    if model.isUpdatable:
-        yield "being updatable", 4
     if model.WhichOneof("Type") == "mlProgram":
         yield "an ML program", 6
     for feature in (*model.description.input, *model.description.output):

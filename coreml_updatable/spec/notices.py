@@ -6,7 +6,7 @@ The rules of updating are ``checking``'s; here is only what makes the rest of a 
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from coreml_updatable.spec.availability import AVAILABILITY, newer_contents, systems
+from coreml_updatable.spec.availability import AVAILABILITY, UPDATABLE_SINCE, newer_contents, systems
 from coreml_updatable.spec.channels import given_and_expected
 from coreml_updatable.spec.circles import circle
 from coreml_updatable.spec.expected_weights import expected_weights, held_and_needed
@@ -28,12 +28,13 @@ def remarks(model: Model) -> tuple[str, ...]:
     known = f"specification version {stated} is not known; known are 1 to {max(AVAILABILITY)}"
     program = f"an ML program can never be updatable; {WAY_OUT}"
     found = {known: stated not in AVAILABILITY, program: model.WhichOneof("Type") == "mlProgram"}
-    return tuple(sentence for sentence, applies in found.items() if applies)
+    said = (sentence for sentence, applies in found.items() if applies)
+    return (*said, *_first(_newer(model)))
 
 
 def faults(model: Model) -> tuple[str, ...]:
     """Where the model contradicts itself; the members of a pipeline have their own."""
-    kinds: list[Callable[[Model], Iterator[str]]] = [_versions, _sizes]
+    kinds: list[Callable[[Model], Iterator[str]]] = [_version, _sizes]
     if is_network(model):
         kinds += [_wires, _weight_counts, _shapes, _weights_finite]
     return tuple(sentence for kind in (*kinds, _parameters_finite) for sentence in _first(kind(model)))
@@ -46,7 +47,13 @@ def _first(sentences: Iterator[str]) -> Iterator[str]:
         yield f"… and {more} more of this kind"
 
 
-def _versions(model: Model) -> Iterator[str]:
+def _version(model: Model) -> Iterator[str]:
+    stated = int(model.specificationVersion)
+    if model.isUpdatable and stated < UPDATABLE_SINCE:
+        yield f"being updatable needs specification version {UPDATABLE_SINCE}, the file states {stated}"
+
+
+def _newer(model: Model) -> Iterator[str]:
     for what, version in newer_contents(model):
         stated = int(model.specificationVersion)
         yield f"{what} needs specification version {version} ({systems(version)}), the file states {stated}"
@@ -81,10 +88,11 @@ def _wires(model: Model) -> Iterator[str]:
             f"{' → '.join([*shown, names[0]])}"
         )
     writers = producers(layers)
+    known = inputs | {str(blob) for _, layer in all_layers(network_of(model)) for blob in layer.output}
     for blob, readers in consumers(layers).items():
-        if blob not in writers and blob not in inputs:
+        if blob not in known:
             yield f"{place(readers[0], layers[readers[0]])}: reads {blob!r}, which nothing writes"
-        elif not found and blob not in inputs and readers[0] <= writers[blob]:
+        elif not found and blob in writers and blob not in inputs and readers[0] <= writers[blob]:
             yield f"{place(readers[0], layers[readers[0]])}: reads {blob!r}, which only a later layer writes"
 
 

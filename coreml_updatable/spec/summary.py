@@ -132,7 +132,7 @@ def summarize(model: Model) -> Summary:
         kind=KINDS.get(kind, kind),
         bytes=int(model.ByteSize()),
         specification_version=version,
-        availability=availability(version),
+        availability=availability(model),
         updatable=bool(model.isUpdatable),
         remarks=remarks(model),
         faults=faults(model),

@@ -56,8 +56,14 @@ def test_16_bit_weights_and_custom_layers_came_with_version_2() -> None:
 
 def test_every_version_has_its_systems() -> None:
     assert list(AVAILABILITY) == list(MACOS) == list(range(1, 11))
-    assert availability(4) == "iOS 13, macOS 10.15 or later"
-    assert availability(99) == "not known"
+    model = valid.classifier()
+    assert availability(model) == "iOS 13, macOS 10.15 or later"
+    model.specificationVersion = 99
+    assert availability(model) == "not known"
+    model.specificationVersion = 3
+    assert availability(model) == "iOS 12, macOS 10.14 or later"
+    model.neuralNetworkClassifier.layers.add(name="o").oneHot.SetInParent()
+    assert availability(model) == "iOS 14, macOS 11 or later"
 
 
 def test_what_is_newer_than_the_file_states() -> None:
@@ -69,7 +75,6 @@ def test_what_is_newer_than_the_file_states() -> None:
     image = model.description.output.add(name="picture").type.imageType
     image.colorSpace = FeatureTypes_pb2.ImageFeatureType.GRAYSCALE_FLOAT16
     assert list(newer_contents(model)) == [
-        ("being updatable", 4),
         ("the element type of 'image'", 7),
         ("the 16-bit grayscale of 'picture'", 7),
         ("layer 'g' (gelu)", 4),

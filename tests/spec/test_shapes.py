@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.layer_shapes import layer_shape
 from coreml_updatable.spec.messages import NeuralNetwork_pb2
+from coreml_updatable.spec.notices import faults
 from coreml_updatable.spec.shapes import blob_shapes, element_count
 from tests.broken_models import valid
 from tests.marking.networks import NETWORKS, converted
@@ -24,6 +25,7 @@ def test_every_blob_has_the_shape_that_is_computed(name: str) -> None:
     for layer in model.neuralNetwork.layers:
         for blob in layer.output:
             assert shapes[blob] == np.shape(blobs[blob]), layer.name
+    assert faults(model) == ()
 
 
 def test_the_old_mapping_stands_a_picture_on_rank_5() -> None:
