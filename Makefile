@@ -1,7 +1,7 @@
 # Two commands do everything: `make updatable MODEL=healthy_luncher` and `make test`. Each sets up what it needs in .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup updatable test test-slow test-vision test-onnx fuzz lint types check benchmarks clean
+.PHONY: help setup updatable catalogue test test-slow test-vision test-onnx fuzz lint types check benchmarks clean
 
 # The first Python that is new enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -37,12 +37,15 @@ help: ## list the targets
 setup: .venv/installed ## set up .venv
 
 # Through the environment, so that a name with a space or a quote stays one word.
-export MODEL DATA BACKBONE WEIGHTS
+export MODEL DATA BACKBONE WEIGHTS SIGN
 
 # A backbone by name needs the libraries that know it.
 updatable: .venv/installed $(if $(BACKBONE),.venv/installed-vision) ## build both models of MODEL and the report, under build/MODEL/
 	@$(BIN)/coreml-updatable build $(if $(DATA),--data "$$DATA") $(if $(BACKBONE),--backbone "$$BACKBONE") \
 		$(if $(WEIGHTS),--weights "$$WEIGHTS") -- "$$MODEL"
+
+catalogue: .venv/installed ## a catalogue of all that is built, under site/; SIGN=key signs it
+	@$(BIN)/coreml-updatable publish build/*/ --to site $(if $(SIGN),--sign "$$SIGN")
 
 test: .venv/installed-dev ## the tests (some minutes)
 	@$(PYTEST) -m 'not slow and not vision and not onnx_route'
@@ -83,4 +86,4 @@ benchmarks: .venv/installed-dev ## print the figures of speed and size
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove everything that was built, and .venv
-	@rm -rf build .venv .onnx
+	@rm -rf build site .venv .onnx

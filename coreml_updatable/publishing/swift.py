@@ -1,5 +1,19 @@
 """The few lines an app needs, with the model's own names."""
 
+import re
+from collections.abc import Sequence
+
+# Words of the language that can not be the name of a case, and what every enum of strings has.
+RESERVED = frozenset(
+    (
+        *("any", "as", "associatedtype", "break", "case", "catch", "class", "continue", "default", "defer", "deinit"),
+        *("do", "else", "enum", "extension", "fallthrough", "false", "fileprivate", "for", "func", "guard", "if"),
+        *("import", "in", "init", "inout", "internal", "is", "let", "nil", "operator", "precedencegroup", "private"),
+        *("protocol", "public", "repeat", "rethrows", "return", "self", "static", "struct", "subscript", "super"),
+        *("switch", "throw", "throws", "true", "try", "typealias", "var", "where", "while", "hash"),
+    )
+)
+
 
 def update_snippet(image: str, label: str) -> str:
     """Swift that trains a model with its owner's photos and writes the personal one; ``image``, ``label``: features."""
@@ -9,11 +23,11 @@ def update_snippet(image: str, label: str) -> str:
 func personalize(base: URL, photos: [URL], label: String, personal: URL,
                  done: @escaping (Error?) -> Void) throws {{
     let inputs = try MLModel(contentsOf: base).modelDescription.inputDescriptionsByName
-    guard let constraint = inputs[{_literal(image)}]?.imageConstraint else {{ throw CocoaError(.featureUnsupported) }}
+    guard let constraint = inputs[{literal(image)}]?.imageConstraint else {{ throw CocoaError(.featureUnsupported) }}
     let rows = try photos.map {{ photo in
         try MLDictionaryFeatureProvider(dictionary: [
-            {_literal(image)}: MLFeatureValue(imageAt: photo, constraint: constraint),
-            {_literal(label)}: MLFeatureValue(string: label),
+            {literal(image)}: MLFeatureValue(imageAt: photo, constraint: constraint),
+            {literal(label)}: MLFeatureValue(string: label),
         ])
     }}
     let task = try MLUpdateTask(forModelAt: base, trainingData: MLArrayBatchProvider(array: rows),
@@ -30,7 +44,25 @@ func personalize(base: URL, photos: [URL], label: String, personal: URL,
 """
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """A Swift string literal."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
-    return f'"{escaped}"'
+    return f'"{"".join(_escaped(character) for character in text)}"'
+
+
+def case_names(labels: Sequence[str]) -> list[str]:
+    """A name for each label as a case of an enum: "fast-food" is fastFood; what gives no name is label1, label2, ..."""
+    names: list[str] = []
+    for number, label in enumerate(labels, start=1):
+        words = re.findall(r"[A-Za-z0-9]+", label)
+        name = "".join([word.lower() if place == 0 else word.capitalize() for place, word in enumerate(words)])
+        whole = "".join(re.findall(r"[A-Za-z0-9\W_]", label)) == label and label.isascii()
+        if not whole or not name[:1].isalpha() or name in RESERVED or name in names:
+            name = f"label{number}"
+        names.append(name)
+    return names
+
+
+def _escaped(character: str) -> str:
+    if character in ('"', "\\"):
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\u{{{ord(character):x}}}"

@@ -4,7 +4,7 @@ A reader, and whoever finds the catalogue of a killed publisher, sees nothing na
 the old catalogue or the new one, at most with files that no index names yet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
@@ -17,9 +17,10 @@ from coreml_updatable.publishing.catalogue.alone import publishing_alone
 from coreml_updatable.publishing.catalogue.index import Index, Release, latest_of
 from coreml_updatable.publishing.catalogue.merging import added, is_new, pruned, with_urls
 from coreml_updatable.publishing.catalogue.names import release_folder
+from coreml_updatable.publishing.catalogue.pages import pages
 from coreml_updatable.publishing.catalogue.places import inside, put_in_place, remove, remove_dropped, remove_unnamed
 from coreml_updatable.publishing.catalogue.release import read_release
-from coreml_updatable.publishing.catalogue.signing import refuse_other_key, signed_files
+from coreml_updatable.publishing.catalogue.signing import public_key_of, refuse_other_key, signed_files
 from coreml_updatable.publishing.catalogue.site_files import (
     INDEX,
     INDEX_SCHEMA,
@@ -114,8 +115,9 @@ def _write(site: Path, index: Index, key: Ed25519PrivateKey | None) -> None:
     """Write what changed: the signature before the index it belongs to, latest.json last."""
     content = to_bytes(index)
     before, after = signed_files(content, key)
+    shown = pages(site, index, public_key_of(site, key))
     latest = to_bytes(latest_of(index))
-    contents: Mapping[str, bytes] = {INDEX_SCHEMA: schema_bytes(), **before, INDEX: content, **after, LATEST: latest}
+    contents = {INDEX_SCHEMA: schema_bytes(), **before, INDEX: content, **after, **shown, LATEST: latest}
     for name, written in contents.items():
         _write_if_other(inside(site, name), written)
 

@@ -24,6 +24,13 @@ def signed_files(index: bytes, key: Ed25519PrivateKey | None) -> tuple[dict[str,
     return {signature_place(index): key.sign(index)}, {PUBLIC_KEY: f"{public_text(key.public_key())}\n".encode()}
 
 
+def public_key_of(site: Path, key: Ed25519PrivateKey | None) -> str | None:
+    """The public key that readers are told: of ``key``, or of a catalogue that is signed already; None of neither."""
+    if key is not None:
+        return public_text(key.public_key())
+    return public_text(read_public_key(site / PUBLIC_KEY)) if (site / PUBLIC_KEY).is_file() else None
+
+
 def refuse_other_key(site: Path, index: bytes, key: Ed25519PrivateKey | None) -> None:
     """A CatalogueError if ``site`` is signed and ``index``, which is to be written, would not be, or by another key."""
     if not (site / PUBLIC_KEY).is_file():

@@ -1,0 +1,21 @@
+// Search and filter; without this script the list is simply whole.
+const form = document.getElementById("filter");
+const items = [...document.querySelectorAll("[data-text]")];
+const count = document.getElementById("count");
+const show = () => {
+  const words = form.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const input = form.elements.input.value;
+  const most = Number(form.elements.size.value);
+  let shown = 0;
+  for (const item of items) {
+    const fits = words.every((word) => item.dataset.text.includes(word))
+      && (!input || item.dataset.input === input) && (!most || Number(item.dataset.bytes) <= most);
+    item.hidden = !fits;
+    shown += fits ? 1 : 0;
+  }
+  count.textContent = shown === items.length ? `${shown} shown` : `${shown} of ${items.length} shown`;
+};
+form.addEventListener("submit", (event) => event.preventDefault());
+form.addEventListener("input", show);
+form.hidden = false;
+show();

@@ -1,0 +1,133 @@
+"""The pages of a catalogue: one that lists all models, and one a model. Values in, texts out."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from coreml_updatable.personalizing.results import Comparison
+from coreml_updatable.personalizing.wording import listed
+from coreml_updatable.publishing.catalogue.build_report import REPORT, read_report
+from coreml_updatable.publishing.catalogue.chart import learning_chart
+from coreml_updatable.publishing.catalogue.index import Entry, File, Index, Release
+from coreml_updatable.publishing.catalogue.names import release_folder
+from coreml_updatable.publishing.catalogue.shown import Shown, shown
+from coreml_updatable.publishing.catalogue.store_swift import store_swift
+from coreml_updatable.publishing.catalogue.templates import template, text_of
+from coreml_updatable.publishing.wording import byte_count
+
+LIST = "index.html"
+SIZES = (1_000_000, 5_000_000, 20_000_000, 100_000_000)  # that one can ask for
+IN_A_STRIP = 4
+NAMES = {"network": "Network", "k-NN": "k-NN twin", "part": "Part of a split model"}
+LABELS = {"report.html": "the build's report", REPORT: "the same as JSON"}
+CURVES = (
+    ("held_out_accuracy", "Other pictures of {kind} called {label}, by photos learnt"),
+    ("test_accuracy", "The model’s own test pictures called rightly, by photos learnt"),
+)
+
+
+def pages(site: Path, index: Index, public_key: str | None) -> Mapping[str, bytes]:
+    """Path -> HTML; the releases that ``index`` names lie in ``site`` already."""
+    made: dict[str, bytes] = {}
+    cards = []
+    for entry in index.models:
+        release = entry.versions[0]
+        pictures = shown(site, entry, release)
+        report, _ = read_report(site / release_folder(entry.name, release.version))
+        made[entry.page] = _model_page(entry, release, report.compared(), pictures, index.base_url, public_key)
+        cards.append(_list_card(entry, release, pictures))
+    return {**made, LIST: _list_page(cards, public_key)}
+
+
+def _render(name: str, script: str, values: Mapping[str, Any]) -> bytes:
+    from markupsafe import Markup
+
+    style = text_of("report.css") + text_of("gallery.css")
+    page = template(name).render(
+        style=Markup(style), style_sum=_sum(style), script=Markup(script), script_sum=_sum(script), **values
+    )
+    return page.encode()
+
+
+def _sum(text: str) -> str:
+    """A source of a content security policy: this very text, and no other."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _list_page(cards: list[dict[str, Any]], public_key: str | None) -> bytes:
+    most = max((card["bytes"] for card in cards), default=0)
+    sizes = [size for size in SIZES if size < most]
+    values = {
+        "cards": cards,
+        "inputs": sorted({card["input"] for card in cards}),
+        "sizes": [*sizes, next((size for size in SIZES if size >= most), most)],
+        "public_key": public_key,
+    }
+    return _render("list.html.j2", text_of("gallery.js"), values)
+
+
+def _list_card(entry: Entry, release: Release, pictures: Shown) -> dict[str, Any]:
+    first = release.models[0]
+    words = (entry.name, release.description, *release.labels, *(model.kind for model in release.models))
+    return {
+        "name": entry.name,
+        "page": entry.page,
+        "version": release.version,
+        "description": release.description,
+        "least_ios": first.least_ios,
+        "input": ", ".join(one.type for one in first.inputs),
+        "labels": listed(list(release.labels)),
+        "sizes": [f"{byte_count(one.bytes)}, {one.role}, {one.layout} file" for one in release.models],
+        "bytes": min(model.bytes for model in release.models),
+        "text": " ".join(words).lower(),
+        "pictures": pictures.cards[:IN_A_STRIP],
+    }
+
+
+def _model_page(
+    entry: Entry,
+    release: Release,
+    comparison: Comparison | None,
+    pictures: Shown,
+    base_url: str,
+    public_key: str | None,
+) -> bytes:
+    swift = [(model, store_swift(entry, model, base_url, public_key)) for model in release.models]
+    learners = [model for model in release.models if model.accuracies]
+    values = {
+        "entry": entry,
+        "release": release,
+        "names": NAMES,
+        "pages": sorted(
+            ({"file": file.file, "label": _label(file)} for file in release.files if "/" not in file.file),
+            key=lambda page: page["file"] not in LABELS,
+        ),
+        "owner": None if comparison is None else _owner(comparison, release),
+        "learners": learners,
+        "cards": pictures.cards,
+        "learnt": pictures.learnt,
+        "swift": [(model, code) for model, code in swift if code],
+    }
+    return _render("model.html.j2", "", values)
+
+
+def _label(file: File) -> str:
+    return LABELS.get(file.file, f"golden vectors {file.file}" if file.file.endswith(".vectors.json") else file.file)
+
+
+def _owner(comparison: Comparison, release: Release) -> dict[str, Any]:
+    """The twins beside each other, and which suits whom."""
+    learners = [model for model in release.models if model.accuracies]
+    titles = [(field, text.format(kind=comparison.kind, label=comparison.label)) for field, text in CURVES]
+    return {
+        "advice": comparison.advice,
+        "orders": len(comparison.seeds),
+        "curves": [(title, learning_chart(comparison, field, title)) for field, title in titles],
+        "accuracies": [
+            {"pictures": first.pictures, "on": first.measured_on, "shares": [one.value for one in same]}
+            for first, *others in zip(*(model.accuracies for model in learners), strict=True)
+            for same in ((first, *others),)
+        ],
+    }

@@ -1,0 +1,122 @@
+"""The gallery in a real browser: clicked, filtered, read without scripts, and judged by axe."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coreml_updatable.publishing.catalogue.publish import publish
+from tests.publishing.catalogue.test_pages import vectors
+
+pytestmark = pytest.mark.slow
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def published(make_build: Callable[..., Path], site: Path) -> Path:
+    """Under a sub-path of what is served."""
+    folder = site / "deep" / "catalogue"
+    publish([make_build("Luncher", more=vectors()), make_build("Digits")], folder)
+    return folder
+
+
+@pytest.fixture
+def address(published: Path) -> Iterator[str]:
+    handler = partial(Quiet, directory=str(published.parents[1]))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/deep/catalogue/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM.exists(), f"{CHROMIUM} is missing; install Debian's chromium to run the browser's tests"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield opened
+        opened.close()
+
+
+def opened(browser: Any, address: str, **options: Any) -> tuple[Any, list[str]]:
+    """A page, and what it asked for or complained of that it should not have."""
+    page = browser.new_context(**options).new_page()
+    wrong: list[str] = []
+    page.on("request", lambda one: None if one.url.startswith((address, "data:")) else wrong.append(one.url))
+    page.on("console", lambda one: wrong.append(one.text) if one.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(address + "index.html")
+    return page, wrong
+
+
+def test_a_visitor_finds_and_fetches_a_model(browser: Any, address: str) -> None:
+    page, wrong = opened(browser, address)
+    page.get_by_label("Search").fill("lunch")
+    assert page.locator(".models-list li:visible").count() == 1
+    assert page.get_by_role("status").inner_text() == "1 of 2 shown"
+    page.get_by_role("link", name="Luncher").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Luncher.mlmodel,").click()
+    shown = page.locator(".downloads .hash").first.inner_text().split()[-1]
+    assert hashlib.sha256(Path(download.value.path()).read_bytes()).hexdigest() == shown
+    page.get_by_role("link", name="All models").click()
+    assert page.locator("h1").count() == 1
+    assert wrong == []
+
+
+def test_it_can_be_read_without_scripts_and_from_a_file(browser: Any, published: Path) -> None:
+    page, wrong = opened(browser, published.as_uri() + "/", java_script_enabled=False)
+    assert page.locator(".models-list li:visible").count() == 2
+    assert not page.locator("#filter").is_visible()
+    page.get_by_role("link", name="Digits").click()
+    assert page.get_by_role("heading", name="Digits", exact=True).is_visible()
+    assert wrong == []
+    page, wrong = opened(browser, published.as_uri() + "/")
+    page.get_by_label("Input").select_option("Image (RGB 8 × 8)")
+    assert page.locator(".models-list li:visible").count() == 2
+    assert wrong == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", list(SIZES))
+def test_axe_finds_no_serious_fault(browser: Any, address: str, scheme: str, size: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    width, height = SIZES[size]
+    page, _ = opened(
+        browser, address, color_scheme=scheme, viewport={"width": width, "height": height}, bypass_csp=True
+    )
+    for place in ("index.html", "models/Luncher/index.html"):
+        page.goto(address + place)
+        found = [
+            f"{fault['id']}: {fault['nodes'][0]['html'][:100]}"
+            for fault in Axe().run(page).response["violations"]
+            if fault["impact"] in ("serious", "critical")
+        ]
+        assert found == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
+
+
+def test_the_keyboard_reaches_everything(browser: Any, address: str) -> None:
+    page, _ = opened(browser, address)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    reached = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.tagName + (document.activeElement.name || '')"))
+    assert {"INPUTwords", "SELECTinput", "SELECTsize", "A"} <= reached

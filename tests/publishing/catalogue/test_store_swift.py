@@ -1,0 +1,92 @@
+"""Swift to copy: it parses, whatever a model calls its features and labels."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coreml_updatable.publishing.catalogue.index import Entry, ModelFile
+from coreml_updatable.publishing.catalogue.publish import publish
+from coreml_updatable.publishing.catalogue.store_swift import store_swift
+from coreml_updatable.publishing.swift import case_names, literal, update_snippet
+from tests.publishing.catalogue.swift_grammar import faults
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def entry(make_build: Callable[..., Path], site: Path) -> Entry:
+    return publish([make_build("Luncher")], site).index.models[0]
+
+
+@pytest.fixture(params=[0, 1], ids=["network", "k-NN"])
+def model(entry: Entry, request: pytest.FixtureRequest) -> ModelFile:
+    chosen: ModelFile = entry.versions[0].models[request.param]
+    return chosen
+
+
+def test_the_grammar_finds_faults() -> None:
+    assert faults("struct A { let a = 1 }") == []
+    assert faults("struct A { let = }")
+
+
+@pytest.mark.parametrize("public_key", [None, "q" * 43 + "="])
+def test_it_parses(entry: Entry, model: ModelFile, public_key: str | None) -> None:
+    source = store_swift(entry, model, "https://example.org/m/", public_key)
+    assert faults(source) == []
+    assert ("isValidSignature" in source) == (public_key is not None)
+
+
+def test_it_has_the_models_own_names_and_legal_values(entry: Entry, model: ModelFile) -> None:
+    source = store_swift(entry, model, "", None)
+    assert f'"{model.file}"' in source
+    assert model.update is not None
+    for parameter in model.update.parameters:
+        value = str(parameter.default).lower()
+        assert (f".{parameter.name}: {value}," in source) == (parameter.name != "seed")
+    for feature in (*model.inputs, *model.outputs):
+        assert f'"{feature.name}"' in source
+    cases = re.findall(r'case (\w+) = "(.*)"', source)
+    assert cases == ([("fastFood", "fast-food"), ("healthy", "healthy")] if model.labels else [])
+
+
+@pytest.mark.parametrize("odd", ['a"b', "a\\(1)b", "a\nb", "\u202e", "日本", "}", "'", "*/"])
+def test_odd_names_stay_inside_their_strings(entry: Entry, odd: str) -> None:
+    model = entry.versions[0].models[0]
+    features = [one.model_copy(update={"name": odd}) for one in model.inputs]
+    strange = model.model_copy(update={"inputs": tuple(features), "labels": (odd, "class", "a", "A")})
+    assert faults(store_swift(entry, strange, "", None)) == []
+    assert faults(update_snippet(odd, odd)) == []
+
+
+def test_a_model_without_photos_has_no_store(entry: Entry) -> None:
+    model = entry.versions[0].models[0]
+    assert store_swift(entry, model.model_copy(update={"update": None}), "", None) == ""
+    assert store_swift(entry, model.model_copy(update={"inputs": ()}), "", None) == ""
+
+
+@given(st.lists(st.text(max_size=12), max_size=6))
+def test_cases_are_different_names(labels: list[str]) -> None:
+    names = case_names(labels)
+    assert len(set(names)) == len(labels) == len(names)
+    assert all(re.fullmatch(r"[a-z][A-Za-z0-9]*", name) for name in names)
+
+
+@given(st.text(max_size=20))
+def test_a_literal_is_one_literal(text: str) -> None:
+    written = literal(text)
+    inner = written[1:-1]
+    assert '"' not in re.sub(r"\\.", "", inner)
+    assert inner.isprintable()
+    back = re.sub(r"\\u\{([0-9a-f]+)\}|\\(.)", lambda m: chr(int(m[1], 16)) if m[1] else m[2], inner)
+    assert back == text
+
+
+def test_the_swift_of_the_documents_parses() -> None:
+    blocks = re.findall(r"```swift\n(.*?)```", (ROOT / "docs/catalogue.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        assert faults(f"func f() async throws {{\n{block}}}\n") == []
