@@ -1,29 +1,25 @@
-"""Rules of every network: layers, wires and stored weights (``NeuralNetwork``, ``WeightParams``)."""
+"""Rules of every network: layers, and the wires between them (``NeuralNetwork``)."""
 
 from collections import Counter
 from collections.abc import Iterator
 
 from coreml_updatable.checking.problem import Finding
-from coreml_updatable.spec.expected_weights import expected_weights, held_and_needed
 from coreml_updatable.spec.graph import layer_kind, place
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.inner_layers import every_layer, inner_networks
+from coreml_updatable.spec.messages import Model, NeuralNetwork
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.weights import storage
-
-_STORAGES = ("floatValue", "float16Value", "rawValue", "int8RawValue")
 
 
 def layers_in_order(model: Model) -> Iterator[Finding]:
     """A network has layers, and each reads model inputs or what earlier layers wrote."""
-    layers = network_of(model).layers
-    if not layers:
-        yield Finding("network", "has no layers", "at least one", "convert the model again")
+    if not network_of(model).layers:
+        yield Finding("network", "has no layers", "at least one")
     known = {str(feature.name) for feature in model.description.input}
-    for number, layer in enumerate(layers):
+    for where, layer in every_layer(model):
         for blob in layer.input:
             if blob not in known:
                 yield Finding(
-                    place(number, layer),
+                    where,
                     f"reads {str(blob)!r}, which nothing before it writes",
                     "a model input or the output of an earlier layer",
                     "put the layers in order",
@@ -32,17 +28,24 @@ def layers_in_order(model: Model) -> Iterator[Finding]:
 
 
 def outputs_distinct(model: Model) -> Iterator[Finding]:
-    """No two layers write the same blob, copy layers aside."""
-    written: dict[str, str] = {}
-    for number, layer in enumerate(network_of(model).layers):
+    """No two layers write the same blob, nor one an input of the model; copies, and the two sides of a branch, may."""
+    written = {str(feature.name): "the model's input" for feature in model.description.input}
+    yield from _distinct(network_of(model), "", written)
+
+
+def _distinct(network: NeuralNetwork, inside: str, written: dict[str, str]) -> Iterator[Finding]:
+    """``written``: blob -> who wrote it; it grows."""
+    for number, layer in enumerate(network.layers):
+        where = inside + place(number, layer)
+        sides = [(name, inner, dict(written)) for name, inner in inner_networks(layer)]
+        for name, inner, before in sides:
+            yield from _distinct(inner, f"{where}: {name}: ", before)
+        for _, _, after in sides:
+            written |= after
         for blob in layer.output:
             if blob in written and layer_kind(layer) != "copy":
-                yield Finding(
-                    place(number, layer),
-                    f"writes {str(blob)!r} as {written[blob]} does",
-                    "a name of its own",
-                )
-            written.setdefault(str(blob), place(number, layer))
+                yield Finding(where, f"writes {str(blob)!r}, as does {written[str(blob)]}", "a name of its own")
+            written.setdefault(str(blob), where)
 
 
 def network_features(model: Model) -> Iterator[Finding]:
@@ -56,40 +59,17 @@ def network_features(model: Model) -> Iterator[Finding]:
             yield Finding(f"{side} {str(feature.name)!r}", f"is a {kind}", "an image or a multi-array")
 
 
-def weight_counts(model: Model) -> Iterator[Finding]:
-    """Convolutions and inner products store as many weights as they declare."""
-    for number, layer in enumerate(network_of(model).layers):
-        for name, weights, declared in expected_weights(layer):
-            held, needed = held_and_needed(weights, declared)
-            if held != needed:
-                yield Finding(f"{place(number, layer)}: {name}", f"holds {held} values", f"{needed}")
-
-
-def one_precision(model: Model) -> Iterator[Finding]:
-    """Weights and bias of a layer share one float precision, and each fills one storage field."""
-    for number, layer in enumerate(network_of(model).layers):
-        stored = {name: weights for name, weights, _ in expected_weights(layer)}
-        for name, weights in stored.items():
-            filled = [field for field in _STORAGES if len(getattr(weights, field))]
-            if len(filled) > 1:
-                where = f"{place(number, layer)}: {name}"
-                yield Finding(where, f"fills {' and '.join(filled)}", "one storage field", "clear the other")
-        floats = {storage(weights) for weights in stored.values()} & {"float32", "float16"}
-        if len(floats) > 1:
-            yield Finding(
-                place(number, layer), "mixes 16-bit and 32-bit floats", "one precision", "widen all to 32 bits"
-            )
-
-
-def convolution_weights(model: Model) -> Iterator[Finding]:
-    """A convolution stores its weights, unless a second input brings them."""
-    for number, layer in enumerate(network_of(model).layers):
-        if (
-            layer_kind(layer) == "convolution"
-            and len(layer.input) < 2
-            and storage(layer.convolution.weights) == "empty"
-        ):
-            yield Finding(place(number, layer), "is a convolution without weights", "stored weights")
+def outputs_written(model: Model) -> Iterator[Finding]:
+    """Every output of a plain network is written by a layer, and described once."""
+    if model.WhichOneof("Type") != "neuralNetwork" or not network_of(model).layers:
+        return
+    written = {str(blob) for _, layer in every_layer(model) for blob in layer.output}
+    names = [str(feature.name) for feature in model.description.output]
+    for name in dict.fromkeys(names):
+        if name and name not in written:
+            yield Finding(f"output {name!r}", "is written by no layer", "a layer's output", "name the last blob")
+        if names.count(name) > 1:
+            yield Finding(f"output {name!r}", f"is described {names.count(name)} times", "once", "remove one")
 
 
 def duplicates(names: list[str]) -> list[str]:

@@ -5,34 +5,33 @@ from collections.abc import Iterator
 import numpy as np
 
 from coreml_updatable.checking.problem import Finding
-from coreml_updatable.spec.graph import place
+from coreml_updatable.spec.inner_layers import every_layer
 from coreml_updatable.spec.messages import Model, WeightParams
-from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.weight_fields import weight_fields
 from coreml_updatable.spec.weights import packed_floats, storage
 
 
 def all_32_bit(model: Model) -> Iterator[Finding]:
     """No weights of an updatable network are 16-bit: one puts it into 16 bits as a whole, which can not be trained."""
-    for number, layer in enumerate(network_of(model).layers):
+    for where, layer in every_layer(model):
         if any(storage(weights) == "float16" for _, weights in weight_fields(layer)):
-            yield Finding(place(number, layer), "has 16-bit weights", "32-bit floats")
+            yield Finding(where, "has 16-bit weights", "32-bit floats")
 
 
 def none_quantized(model: Model) -> Iterator[Finding]:
     """Nor are those of its frozen layers quantized: allowed, but people met crashes; an extractor of its own may be."""
-    for number, layer in enumerate(network_of(model).layers):
+    for where, layer in every_layer(model):
         packed = any(storage(weights) in ("raw", "int8") for _, weights in weight_fields(layer))
         if packed and not layer.isUpdatable:
-            yield Finding(place(number, layer), "has quantized weights beside updatable layers", "32-bit floats")
+            yield Finding(where, "has quantized weights beside updatable layers", "32-bit floats")
 
 
 def weights_finite(model: Model) -> Iterator[Finding]:
     """No weight is NaN or infinite, nor any scale, bias or table that quantized weights are read by."""
-    for number, layer in enumerate(network_of(model).layers):
+    for where, layer in every_layer(model):
         for name, weights in weight_fields(layer):
             if not _finite(weights):
-                yield Finding(f"{place(number, layer)}: {name}", "holds NaN or infinite numbers", "finite ones")
+                yield Finding(f"{where}: {name}", "holds NaN or infinite numbers", "finite ones")
 
 
 def _finite(weights: WeightParams) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from coreml_updatable.checking.interface import LABEL_TYPES, predicted_feature
+from coreml_updatable.checking.interface import LABEL_TYPES, predicted_feature, probabilities_feature
 from coreml_updatable.checking.parameters import default_in_range, default_in_set, default_positive, set_positive
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.spec.messages import Model
@@ -80,3 +80,8 @@ def neighbors_label_output(model: Model) -> Iterator[Finding]:
     classifier = nearest_neighbors_of(model)
     labels, default = classifier.WhichOneof("ClassLabels"), classifier.WhichOneof("DefaultClassLabel")
     yield from predicted_feature(model, LABEL_TYPES.get(labels or "") or _DEFAULT_TYPES.get(default or ""))
+
+
+def neighbors_probabilities(model: Model) -> Iterator[Finding]:
+    """Where a name for the probabilities is given, it is an output and a dictionary or an array."""
+    yield from probabilities_feature(model)

@@ -41,7 +41,7 @@ GRAPH = (
     fact("2.3", "rejects", "Networks take pictures and arrays; plain ones answer them too.", "N2.3"),
     fact("2.4", "rejects", "As many weights are stored as are declared.", "N2.4"),
     fact("2.5", "rejects", "One precision a layer, one storage field a weight.", "N2.5"),
-    fact("2.6", "rejects", "A convolution has weights.", "N2.6"),
+    fact("2.6", "rejects", "A convolution has weights (a product need not).", "N2.6", "L2.6"),
     fact("2.7", "-", "Two modes: rank 5 for old layers and mappings, else ranks as they are.", "N2.9", "N2.13"),
     fact("2.8", "rejects", "Newer layers and array inputs need the exact mapping.", "N2.8"),
     fact("2.9", "rejects", "In rank-5 mode arrays have rank 1 or 3.", "N2.9"),
@@ -51,6 +51,9 @@ GRAPH = (
     fact("2.13", "rejects", "Stated ranks are high enough, and kept.", "N2.13"),
     fact("2.14", "passes", "A softmax gets rank 3 or more.", "L2.14"),
     fact("2.15", "-", "innerProduct keeps the rank.", "L2.14"),
+    fact("2.16", "rejects", "A layer reads and writes as many blobs as its kind does.", "N2.16"),
+    fact("2.17", "rejects", "It has a kind, and the parameters that this needs.", "N2.17"),
+    fact("2.18", "rejects", "What a plain network answers is written by a layer, once.", "N2.18"),
 )
 LAYERS = (
     fact("3.1", "rejects", "Some layer is updatable.", "N3.1"),
@@ -136,6 +139,7 @@ NEIGHBORS = (
     fact("9.13", "passes", "One input, a vector.", "L9.13"),
     fact("9.14", "passes", "Training inputs: the input and the label.", "L9.14"),
     fact("9.15", "rejects", "Updatable means version 4 or later.", "M1.2"),
+    fact("9.16", "rejects", "Probabilities that are named are answered.", "K9.16"),
 )
 PIPELINES = (
     fact("10.1", "rejects", "A pipeline holds a model.", "P10.1"),

@@ -2,97 +2,133 @@
 
 from collections.abc import Iterator
 
+from coreml_updatable.checking.layer_kinds import in_words, ranks_of
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.spec.graph import layer_kind, place
-from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetwork_pb2, NeuralNetworkLayer
+from coreml_updatable.spec.messages import (
+    FeatureDescription,
+    Model,
+    NeuralNetwork,
+    NeuralNetwork_pb2,
+    NeuralNetworkLayer,
+)
 from coreml_updatable.spec.network import network_of
 
 _LAST_OLD_FIELD = 500  # layer kinds up to ``custom`` existed in specification 3
 _FIELDS = NeuralNetwork_pb2.NeuralNetworkLayer.DESCRIPTOR.fields_by_name
-_LEAST_RANK = {"softmax": 3, "flatten": 3, "batchnorm": 3, "convolution": 4, "pooling": 4, "innerProduct": 1}
-_MOST_RANK = {"innerProduct": 5}
+_OLD_IMAGES = NeuralNetwork_pb2.RANK5_IMAGE_MAPPING
 
 
 def is_old_kind(layer: NeuralNetworkLayer) -> bool:
-    """Whether the layer's kind existed in specification 3."""
+    """Whether specification 3 had such a layer: not one of no kind, nor a convolution that is given its weights."""
     kind = layer_kind(layer)
-    return not kind or bool(_FIELDS[kind].number <= _LAST_OLD_FIELD)
+    given_weights = kind == "convolution" and len(layer.input) > 1
+    return bool(kind) and not given_weights and bool(_FIELDS[kind].number <= _LAST_OLD_FIELD)
 
 
 def is_rank_5(network: NeuralNetwork) -> bool:
     """Rank-5 mode: both mappings are the old ones, and every layer existed in specification 3."""
     return (
         network.arrayInputShapeMapping == NeuralNetwork_pb2.RANK5_ARRAY_MAPPING
-        and network.imageInputShapeMapping == NeuralNetwork_pb2.RANK5_IMAGE_MAPPING
+        and network.imageInputShapeMapping == _OLD_IMAGES
         and all(is_old_kind(layer) for layer in network.layers)
     )
 
 
 def exact_mapping(model: Model) -> Iterator[Finding]:
-    """An array input together with a layer newer than specification 3 needs EXACT_ARRAY_MAPPING."""
+    """An array input beside a layer newer than specification 3, or new images, needs EXACT_ARRAY_MAPPING."""
     network = network_of(model)
-    arrays = [f for f in model.description.input if f.type.WhichOneof("Type") == "multiArrayType"]
+    if network.arrayInputShapeMapping != NeuralNetwork_pb2.RANK5_ARRAY_MAPPING or not _arrays(model):
+        return
+    where, expected = "arrayInputShapeMapping", "EXACT_ARRAY_MAPPING"
     newer = [number for number, layer in enumerate(network.layers) if not is_old_kind(layer)]
-    if arrays and newer and network.arrayInputShapeMapping != NeuralNetwork_pb2.EXACT_ARRAY_MAPPING:
+    if newer:
         layer = network.layers[newer[0]]
-        yield Finding(
-            "arrayInputShapeMapping",
-            f"is RANK5 beside {place(newer[0], layer)}, a {layer_kind(layer)}",
-            "EXACT_ARRAY_MAPPING",
-        )
+        yield Finding(where, f"is RANK5 beside {place(newer[0], layer)}, a {layer_kind(layer) or 'new kind'}", expected)
+    elif network.imageInputShapeMapping != _OLD_IMAGES:
+        yield Finding(where, "is RANK5 beside another mapping of images", expected)
 
 
 def rank_5_inputs(model: Model) -> Iterator[Finding]:
-    """In rank-5 mode an array input has rank 1 or 3."""
-    if not is_rank_5(network_of(model)):
-        return
-    for feature in model.description.input:
-        rank = len(feature.type.multiArrayType.shape)
-        if feature.type.WhichOneof("Type") == "multiArrayType" and rank not in (0, 1, 3):
-            yield Finding(f"input {str(feature.name)!r}", f"has rank {rank}", "1 or 3")
+    """In rank-5 mode an array input has rank 1 or 3, else any; ranges of its lengths are as many as its rank."""
+    old = is_rank_5(network_of(model))
+    for feature in _arrays(model):
+        array, where = feature.type.multiArrayType, f"input {str(feature.name)!r}"
+        rank, ranges = len(array.shape), len(array.shapeRange.sizeRanges)
+        flexible = array.WhichOneof("ShapeFlexibility")
+        if old:
+            ranks = (
+                {ranges} if flexible == "shapeRange" else {len(each.shape) for each in array.enumeratedShapes.shapes}
+            )
+            fits = rank in (1, 3) or (rank == 0 and flexible is not None and ranks <= {1, 3})
+            if not fits and (rank or flexible):
+                yield Finding(where, f"has rank {rank or sorted(ranks)}", "1 or 3")
+        elif rank == 0 and flexible:
+            yield Finding(where, "has a flexible shape and no default", "a default shape", "state its shape")
+        elif flexible == "shapeRange" and ranges != rank:
+            yield Finding(where, f"has {ranges} ranges at rank {rank}", str(rank), "state a range for each length")
 
 
 def known_ranks(model: Model) -> Iterator[Finding]:
-    """Declared ranks are at least 3 at softmax, flatten and batchnorm, 4 at convolution and pooling, and are kept."""
+    """Ranks that the file states are those at which the layers work, are kept, and agree with each other."""
     network = network_of(model)
     if is_rank_5(network):
         return
-    declared = declared_ranks(model)
+    known = described_ranks(model)
     for number, layer in enumerate(network.layers):
-        kind = layer_kind(layer)
-        if kind not in _LEAST_RANK or not layer.input or not layer.output:
-            continue
-        rank, result = declared.get(str(layer.input[0])), declared.get(str(layer.output[0]))
-        for found in sorted({rank, result} - {None}, key=str):
-            if found is not None and not _LEAST_RANK[kind] <= found <= _MOST_RANK.get(kind, found):
-                expected = (
-                    f"{_LEAST_RANK[kind]} to {_MOST_RANK[kind]}"
-                    if kind in _MOST_RANK
-                    else f"at least {_LEAST_RANK[kind]}"
-                )
+        where = place(number, layer)
+        for word, blobs, tensors in (
+            ("input", layer.input, layer.inputTensor),
+            ("output", layer.output, layer.outputTensor),
+        ):
+            if tensors and len(tensors) != len(blobs):
                 yield Finding(
-                    place(number, layer), f"is a {kind} at rank {found}", expected, "reshape to [1, C, 1, 1] before it"
+                    where, f"states {len(tensors)} {word} ranks for {len(blobs)} blobs", "as many", "clear them"
                 )
-        if None not in (rank, result) and rank != result:
-            yield Finding(
-                place(number, layer), f"turns rank {rank} into {result}", "the same rank", "mend the declared ranks"
-            )
+            for blob, tensor in zip(blobs, tensors, strict=False):
+                if tensor.dimValue and len(tensor.dimValue) != tensor.rank:
+                    found = f"states rank {tensor.rank} and {len(tensor.dimValue)} lengths of {str(blob)!r}"
+                    yield Finding(where, found, "as many lengths as the rank")
+                elif known.setdefault(str(blob), int(tensor.rank)) != tensor.rank:
+                    found = f"states rank {tensor.rank} for {str(blob)!r}"
+                    yield Finding(where, found, f"{known[str(blob)]}, as elsewhere")
+        yield from _at_work(where, layer, known)
 
 
-def declared_ranks(model: Model) -> dict[str, int]:
-    """Ranks that the file states: of inputs and outputs of the model, and of the tensors listed in layers."""
+def described_ranks(model: Model) -> dict[str, int]:
+    """Ranks of the inputs and outputs of the model, as far as its description states them."""
     network = network_of(model)
-    ranks: dict[str, int] = {}
-    old_images = network.imageInputShapeMapping == NeuralNetwork_pb2.RANK5_IMAGE_MAPPING
-    for feature in (*model.description.input, *model.description.output):
-        kind = feature.type.WhichOneof("Type")
-        if kind == "imageType":
-            ranks[str(feature.name)] = 5 if old_images else 4
-        elif kind == "multiArrayType" and feature.type.multiArrayType.shape:
+    old = network.arrayInputShapeMapping == NeuralNetwork_pb2.RANK5_ARRAY_MAPPING
+    ranks = {
+        str(f.name): 5 if old else len(f.type.multiArrayType.shape)
+        for f in _arrays(model)
+        if old or f.type.multiArrayType.shape
+    }
+    for feature in model.description.input:
+        if feature.type.WhichOneof("Type") == "imageType":
+            ranks[str(feature.name)] = 5 if network.imageInputShapeMapping == _OLD_IMAGES else 4
+    for feature in model.description.output:
+        if feature.type.multiArrayType.shape:
             ranks[str(feature.name)] = len(feature.type.multiArrayType.shape)
-    for layer in network.layers:
-        for blobs, tensors in ((layer.input, layer.inputTensor), (layer.output, layer.outputTensor)):
-            ranks.update(
-                {str(blob): int(tensor.rank) for blob, tensor in zip(blobs, tensors, strict=False) if tensor.rank}
-            )
     return ranks
+
+
+def _at_work(where: str, layer: NeuralNetworkLayer, known: dict[str, int]) -> Iterator[Finding]:
+    limits = ranks_of(layer)
+    if limits is None or not layer.input or not layer.output:
+        return
+    rank, result = known.get(str(layer.input[0])), known.get(str(layer.output[0]))
+    for found in sorted({each for each in (rank, result) if each is not None}):
+        if not limits[0] <= found <= limits[1]:
+            yield Finding(
+                where,
+                f"is a {layer_kind(layer)} at rank {found}",
+                in_words(limits),
+                "reshape to [1, C, 1, 1] before it" if limits[0] in (3, 4) else "",
+            )
+    if rank is not None and result is not None and rank != result:
+        yield Finding(where, f"turns rank {rank} into {result}", "the same rank", "mend the stated ranks")
+
+
+def _arrays(model: Model) -> list[FeatureDescription]:
+    return [each for each in model.description.input if each.type.WhichOneof("Type") == "multiArrayType"]

@@ -55,7 +55,7 @@ def weights_not_quantized(model: Model) -> Iterator[Finding]:
     """Neither weights nor bias of an updatable convolution or inner product are quantized."""
     for number, layer in weighted(model):
         params = getattr(layer, layer_kind(layer))
-        for name in ("weights", "bias"):
+        for name in ("weights", "bias") if params.hasBias else ("weights",):
             if getattr(params, name).HasField("quantization"):
                 where = f"{place(number, layer)}: {name}"
                 yield Finding(where, "quantized, but updatable", "32-bit floats")

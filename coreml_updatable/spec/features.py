@@ -50,10 +50,19 @@ def equal_types(one: FeatureDescription, other: FeatureDescription) -> bool:
 
 
 def _equal_arrays(one: FeatureDescription, other: FeatureDescription) -> bool:
-    if one.dataType != other.dataType or len(one.shape) != len(other.shape):
+    if one.dataType != other.dataType or _rank(one) != _rank(other):
         return False
     flexible = one.WhichOneof("ShapeFlexibility") or other.WhichOneof("ShapeFlexibility")
     return bool(flexible) or list(one.shape) == list(other.shape)
+
+
+def _rank(array: FeatureDescription) -> int:
+    match array.WhichOneof("ShapeFlexibility"):
+        case "shapeRange":
+            return len(array.shapeRange.sizeRanges)
+        case "enumeratedShapes" if array.enumeratedShapes.shapes:
+            return len(array.enumeratedShapes.shapes[0].shape)
+    return len(array.shape)
 
 
 def describe_type(feature: FeatureDescription) -> str:

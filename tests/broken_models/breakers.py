@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from coreml_updatable.spec.messages import Model
-from tests.broken_models import graph, loss, model, neighbors, parameters, training_inputs, updatable_layers
+from tests.broken_models import graph, loss, model, neighbors, parameters, training_inputs, updatable_layers, weights
 
 UPDATE: dict[str, list[Callable[[], Model]]] = {
     **updatable_layers.BREAKERS,
@@ -11,4 +11,10 @@ UPDATE: dict[str, list[Callable[[], Model]]] = {
     **parameters.BREAKERS,
     **training_inputs.BREAKERS,
 }
-BREAKERS: dict[str, list[Callable[[], Model]]] = {**model.BREAKERS, **graph.BREAKERS, **UPDATE, **neighbors.BREAKERS}
+BREAKERS: dict[str, list[Callable[[], Model]]] = {
+    **model.BREAKERS,
+    **graph.BREAKERS,
+    **weights.BREAKERS,
+    **UPDATE,
+    **neighbors.BREAKERS,
+}

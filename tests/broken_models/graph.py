@@ -1,9 +1,7 @@
-"""Networks whose graph, weights, ranks or answers are broken."""
-
-import numpy as np
+"""Networks whose graph, ranks or answers are broken."""
 
 from coreml_updatable.spec.messages import Model, NeuralNetwork_pb2
-from tests.broken_models.valid import classifier, exact, insert_layer, layer, plain, regressor
+from tests.broken_models.valid import classifier, exact, insert_layer, layer, looping, plain, regressor
 
 
 def reads_ahead() -> Model:
@@ -26,42 +24,119 @@ def two_writers() -> Model:
     return model
 
 
+def writes_the_input() -> Model:
+    model = exact()
+    added = NeuralNetwork_pb2.NeuralNetworkLayer(name="again", input=["x"], output=["x"])
+    added.activation.ReLU.SetInParent()
+    insert_layer(model.neuralNetwork, 0, added)
+    return model
+
+
+def two_writers_inside_a_loop() -> Model:
+    model = looping()
+    body = model.neuralNetwork.layers[2].loop.bodyNetwork
+    body.layers.add().CopyFrom(body.layers[0])
+    return model
+
+
+def reads_ahead_inside_a_loop() -> Model:
+    model = looping()
+    model.neuralNetwork.layers[2].loop.bodyNetwork.layers[0].input[1] = "y"
+    return model
+
+
+def two_images_for_a_product() -> Model:
+    model = exact()
+    layer(model, "fc").input.append("squeeze")
+    return model
+
+
+def split_into_one() -> Model:
+    model = exact()
+    layer(model, "squeeze").split.SetInParent()
+    return model
+
+
+def activation_of_no_function() -> Model:
+    model = plain()
+    model.isUpdatable = False
+    layer(model, "sigmoid").activation.ClearField("sigmoid")
+    return model
+
+
+def layer_of_no_kind() -> Model:
+    model = exact()
+    layer(model, "squeeze").ClearField("squeeze")
+    return model
+
+
+def convolution_without_padding() -> Model:
+    model = exact()
+    layer(model, "conv").convolution.ClearField("valid")
+    return model
+
+
+def split_of_other_parts() -> Model:
+    model = looping()
+    layer(model, "last").splitND.numSplits = 1
+    layer(model, "last").output.append("other half")
+    return model
+
+
+def pads_one_side_only() -> Model:
+    model = looping()
+    layer(model, "last").constantPad.padAmounts.append(1)
+    return model
+
+
+def answer_of_no_layer() -> Model:
+    model = exact()
+    model.description.output[0].name = "z"
+    return model
+
+
+def answer_described_twice() -> Model:
+    model = exact()
+    model.description.output.add().CopyFrom(model.description.output[0])
+    return model
+
+
+def new_images_beside_old_arrays() -> Model:
+    model = plain()
+    model.neuralNetwork.imageInputShapeMapping = NeuralNetwork_pb2.RANK4_IMAGE_MAPPING
+    return model
+
+
+def ranges_of_another_rank() -> Model:
+    model = exact()
+    array = model.description.input[0].type.multiArrayType
+    array.enumeratedShapes.shapes.add(shape=[1, 3, 8, 8])
+    array.shape[:] = []
+    return model
+
+
+def stated_rank_of_another_input() -> Model:
+    model = exact()
+    layer(model, "conv").inputTensor.add(rank=5)
+    return model
+
+
+def stated_ranks_too_many() -> Model:
+    model = exact()
+    for _ in range(2):
+        layer(model, "conv").inputTensor.add(rank=4)
+    return model
+
+
+def stated_lengths_too_few() -> Model:
+    model = exact()
+    layer(model, "conv").inputTensor.add(rank=4, dimValue=[1, 3])
+    return model
+
+
 def string_input() -> Model:
     model = exact()
     model.description.input.add(name="word").type.stringType.SetInParent()
-    return model
-
-
-def short_weights() -> Model:
-    model = exact()
-    del layer(model, "fc").innerProduct.weights.floatValue[-1]
-    return model
-
-
-def short_bias() -> Model:
-    model = classifier()
-    del layer(model, "conv").convolution.bias.floatValue[-1]
-    return model
-
-
-def mixed_precision() -> Model:
-    model = classifier()
-    model.isUpdatable = False
-    bias = layer(model, "conv").convolution.bias
-    bias.float16Value = np.array(bias.floatValue, "<f2").tobytes()
-    del bias.floatValue[:]
-    return model
-
-
-def two_storages() -> Model:
-    model = exact()
-    layer(model, "fc").innerProduct.weights.rawValue = bytes(8)
-    return model
-
-
-def empty_convolution() -> Model:
-    model = exact()
-    layer(model, "conv").convolution.weights.Clear()
     return model
 
 
@@ -135,7 +210,8 @@ def probabilities_of_no_layer() -> Model:
 
 def output_of_no_layer() -> Model:
     model = classifier()
-    model.description.output.add(name="nowhere").type.multiArrayType.SetInParent()
+    model.description.output.add().CopyFrom(model.description.output[0])
+    model.description.output[-1].name = "nowhere"
     return model
 
 
@@ -168,40 +244,6 @@ def softmax_at_rank_2() -> Model:
     return model
 
 
-def infinite_weight() -> Model:
-    model = exact()
-    layer(model, "fc").innerProduct.weights.floatValue[0] = float("inf")
-    return model
-
-
-def infinite_half() -> Model:
-    model = exact()
-    weights = layer(model, "fc").innerProduct.weights
-    weights.float16Value = np.array([np.inf] * len(weights.floatValue), "<f2").tobytes()
-    del weights.floatValue[:]
-    return model
-
-
-def scale_not_a_number() -> Model:
-    model = exact()
-    weights = layer(model, "fc").innerProduct.weights
-    weights.rawValue = bytes(len(weights.floatValue))
-    del weights.floatValue[:]
-    weights.quantization.numberOfBits = 8
-    weights.quantization.linearQuantization.scale.append(float("nan"))
-    weights.quantization.linearQuantization.bias.append(0.0)
-    return model
-
-
-def table_not_a_number() -> Model:
-    model = scale_not_a_number()
-    weights = layer(model, "fc").innerProduct.weights
-    weights.rawValue = bytes(1)
-    weights.quantization.numberOfBits = 1
-    weights.quantization.lookupTableQuantization.floatValue.extend([0.0, float("nan")])
-    return model
-
-
 def output_described_otherwise() -> Model:
     model = plain()
     model.description.output[0].type.multiArrayType.shape[0] = 3
@@ -215,15 +257,27 @@ def two_labels() -> Model:
 
 
 BREAKERS = {
-    "N2.1": [reads_ahead, no_layers],
-    "N2.2": [two_writers],
+    "N2.1": [reads_ahead, no_layers, reads_ahead_inside_a_loop],
+    "N2.2": [two_writers, writes_the_input, two_writers_inside_a_loop],
     "N2.3": [string_input],
-    "N2.4": [short_weights, short_bias],
-    "N2.5": [mixed_precision, two_storages],
-    "N2.6": [empty_convolution],
-    "N2.8": [old_mapping],
-    "N2.9": [rank_2_input],
-    "N2.13": [declared_rank_too_low, declared_ranks_differ],
+    "N2.8": [old_mapping, new_images_beside_old_arrays],
+    "N2.9": [rank_2_input, ranges_of_another_rank],
+    "N2.13": [
+        declared_rank_too_low,
+        declared_ranks_differ,
+        stated_rank_of_another_input,
+        stated_ranks_too_many,
+        stated_lengths_too_few,
+    ],
+    "N2.16": [two_images_for_a_product, split_into_one],
+    "N2.17": [
+        activation_of_no_function,
+        layer_of_no_kind,
+        convolution_without_padding,
+        split_of_other_parts,
+        pads_one_side_only,
+    ],
+    "N2.18": [answer_of_no_layer, answer_described_twice],
     "N8b.1": [no_labels],
     "N8b.2": [label_is_no_output, labels_of_another_type],
     "N8b.3": [probabilities_are_no_output, probabilities_are_a_string],
@@ -232,6 +286,5 @@ BREAKERS = {
     "N8b.6": [regressor_without_output, regressor_answers_string],
     "L2.10": [contradicting_channels, output_described_otherwise],
     "L2.14": [softmax_at_rank_2],
-    "L11.6": [infinite_weight, infinite_half, scale_not_a_number, table_not_a_number],
     "L5.9": [two_labels],
 }

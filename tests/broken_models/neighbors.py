@@ -78,6 +78,18 @@ def label_is_a_whole_number() -> Model:
     return model
 
 
+def shares_of_no_output() -> Model:
+    model = nearest_neighbors()
+    model.description.predictedProbabilitiesName = "shares"
+    return model
+
+
+def shares_are_a_string() -> Model:
+    model = nearest_neighbors()
+    model.description.output[1].type.stringType.SetInParent()
+    return model
+
+
 def no_default_label_beside_samples() -> Model:
     model = filled_nearest_neighbors()
     model.kNearestNeighborsClassifier.ClearField("defaultStringLabel")
@@ -217,6 +229,7 @@ BREAKERS = {
     "K9.9": [one_label_too_few],
     "K9.10": [short_sample],
     "K9.12": [label_is_a_whole_number],
+    "K9.16": [shares_of_no_output, shares_are_a_string],
     "L9.8": [no_default_label_beside_samples],
     "L9.10": [sample_not_a_number],
     "L9.11": [other_dimensions, no_dimensions],

@@ -9,7 +9,14 @@ from coremltools.models.nearest_neighbors import KNearestNeighborsClassifierBuil
 from coremltools.models.neural_network import AdamParams, NeuralNetworkBuilder, SgdParams
 from coremltools.models.pipeline import PipelineClassifier
 
-from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetwork, NeuralNetworkLayer
+from coreml_updatable.spec.messages import (
+    FeatureTypes_pb2,
+    Model,
+    Model_pb2,
+    NeuralNetwork,
+    NeuralNetwork_pb2,
+    NeuralNetworkLayer,
+)
 from coreml_updatable.spec.network import network_of
 
 LABELS = ["a", "b", "c"]
@@ -46,6 +53,29 @@ def exact() -> Model:
     return _parse(_exact())
 
 
+def looping() -> Model:
+    """Not updatable: input ``x`` [2], two loads, a loop that adds, and a copy to ``y`` as the last layer."""
+    model = Model_pb2.Model(specificationVersion=4)
+    for features, name in ((model.description.input, "x"), (model.description.output, "y")):
+        array = features.add(name=name).type.multiArrayType
+        array.shape.append(2)
+        array.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
+    network = model.neuralNetwork
+    network.arrayInputShapeMapping = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
+    network.layers.add(name="start", input=["x"], output=["sum"]).copy.SetInParent()
+    one = network.layers.add(name="one", output=["one"]).loadConstantND
+    one.shape.append(2)
+    one.data.floatValue.extend([1.0, 1.0])
+    loop = network.layers.add(name="loop").loop
+    loop.maxLoopIterations = 3
+    body = loop.bodyNetwork
+    body.arrayInputShapeMapping = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
+    body.layers.add(name="add", input=["sum", "one"], output=["more"]).addBroadcastable.SetInParent()
+    body.layers.add(name="keep", input=["more"], output=["sum"]).copy.SetInParent()
+    network.layers.add(name="last", input=["sum"], output=["y"]).copy.SetInParent()
+    return model
+
+
 def nearest_neighbors() -> Model:
     """Input ``embedding`` [4], linear index, no samples, default label ``unknown``."""
     return _parse(_nearest_neighbors())
@@ -61,7 +91,17 @@ def pipeline() -> Model:
     return _parse(_pipeline())
 
 
-ALL = (classifier, adam_classifier, plain, regressor, exact, nearest_neighbors, filled_nearest_neighbors, pipeline)
+ALL = (
+    classifier,
+    adam_classifier,
+    plain,
+    regressor,
+    exact,
+    looping,
+    nearest_neighbors,
+    filled_nearest_neighbors,
+    pipeline,
+)
 
 
 def layer(model: Model, name: str) -> NeuralNetworkLayer:

@@ -1,0 +1,117 @@
+"""How features are described: the rules of ``FeatureType`` and its kinds, one of them alone."""
+
+from collections.abc import Iterator
+
+from coreml_updatable.checking.problem import Finding
+from coreml_updatable.spec.features import ARRAY_TYPES, COLOR_SPACES
+from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model
+
+_ARRAY = FeatureTypes_pb2.ArrayFeatureType
+_ARRAY_SINCE = {_ARRAY.DOUBLE: 1, _ARRAY.FLOAT32: 1, _ARRAY.INT32: 1, _ARRAY.FLOAT16: 7, _ARRAY.INT8: 10}
+_DEFAULTS = {  # the optional value of an array -> the data types it may have
+    "doubleDefaultValue": (_ARRAY.DOUBLE,),
+    "floatDefaultValue": (_ARRAY.FLOAT32, _ARRAY.FLOAT16),
+    "intDefaultValue": (_ARRAY.INT32,),
+}
+_GREY_16 = FeatureTypes_pb2.ImageFeatureType.GRAYSCALE_FLOAT16
+_FLEXIBLE = 3  # the version since which shapes may vary, and sequences exist
+_STATES = 9
+
+
+def features_described(model: Model) -> Iterator[Finding]:
+    """Inputs and outputs have names and types; arrays shape and data type, images size and colours, all consistent."""
+    version = int(model.specificationVersion)
+    for side, features in (("input", model.description.input), ("output", model.description.output)):
+        for number, feature in enumerate(features):
+            where = f"{side}[{number}] {str(feature.name)!r}"
+            if not feature.name:
+                yield Finding(where, "has no name", "one", "name it")
+            match feature.type.WhichOneof("Type"):
+                case None:
+                    yield Finding(where, "has no type", "one")
+                case "multiArrayType":
+                    yield from _array(where, feature.type.multiArrayType, version, given=side == "input")
+                case "imageType":
+                    yield from _image(where, feature, version)
+                case "dictionaryType" if feature.type.dictionaryType.WhichOneof("KeyType") is None:
+                    yield Finding(where, "is a dictionary of no kind of keys", "strings or whole numbers")
+                case "sequenceType":
+                    yield from _sequence(where, feature.type.sequenceType, version)
+                case "stateType" if version < _STATES or side == "output":
+                    yield Finding(where, "is a state", f"states among inputs, from version {_STATES} on")
+
+
+def _array(where: str, array: FeatureDescription, version: int, *, given: bool) -> Iterator[Finding]:
+    flexibility = array.WhichOneof("ShapeFlexibility")
+    if given and not array.shape and (flexibility is None or version < _FLEXIBLE):
+        yield Finding(where, "is an array without a shape", "one", "export with a fixed input shape")
+    if any(length < 0 for length in array.shape):
+        yield Finding(where, f"is an array of shape {list(array.shape)}", "no negative lengths")
+    if version >= _FLEXIBLE and flexibility == "enumeratedShapes":
+        yield from _enumerated(where, array)
+    elif version >= _FLEXIBLE and flexibility == "shapeRange":
+        yield from _ranges(where, array)
+    since = _ARRAY_SINCE.get(array.dataType)
+    if since is None:
+        yield Finding(where, "is an array without a data type", "Double, Float32 or Int32", "set its data type")
+    elif version < since:
+        name = ARRAY_TYPES[array.dataType]
+        yield Finding(where, f"is a {name} array at version {version}", f"version {since}", "use Float32")
+    value = array.WhichOneof("defaultOptionalValue")
+    if value is not None and array.dataType not in _DEFAULTS[value]:
+        yield Finding(where, f"has a {value}", "one of its data type", "clear it")
+
+
+def _enumerated(where: str, array: FeatureDescription) -> Iterator[Finding]:
+    shapes = [list(each.shape) for each in array.enumeratedShapes.shapes]
+    if not shapes or [] in shapes:
+        yield Finding(where, f"allows the shapes {shapes[:9]}", "one at least, none empty", "list the shapes")
+    elif array.shape and list(array.shape) not in shapes:
+        yield Finding(where, f"has the default shape {list(array.shape)}, which it does not list", "it in the list")
+
+
+def _ranges(where: str, array: FeatureDescription) -> Iterator[Finding]:
+    ranges = [(int(each.lowerBound), int(each.upperBound)) for each in array.shapeRange.sizeRanges]
+    for low, high in ranges:
+        if 0 < high < low:
+            yield Finding(where, f"allows lengths from {low} to {high}", "a range that is not empty")
+    if array.shape and len(array.shape) != len(ranges):
+        yield Finding(where, f"has {len(ranges)} ranges for the shape {list(array.shape)}", "one a length")
+    elif any(length < low or 0 <= high < length for length, (low, high) in zip(array.shape, ranges, strict=False)):
+        yield Finding(where, f"has the default shape {list(array.shape)} outside its ranges", "a shape within them")
+
+
+def _image(where: str, feature: FeatureDescription, version: int) -> Iterator[Finding]:
+    image = feature.type.imageType
+    width, height = int(image.width), int(image.height)
+    stated = width > 0 and height > 0
+    flexibility = image.WhichOneof("SizeFlexibility") if version >= _FLEXIBLE else None
+    if flexibility == "enumeratedSizes":
+        sizes = [(int(each.width), int(each.height)) for each in image.enumeratedSizes.sizes]
+        if not sizes or (stated and (width, height) not in sizes):
+            yield Finding(where, f"is {width} × {height} pixels, and allows {sizes[:9]}", "its size among those")
+        width, height = (width, height) if stated or not sizes else sizes[0]
+    elif flexibility == "imageSizeRange":
+        limits = (image.imageSizeRange.widthRange, image.imageSizeRange.heightRange)
+        for size, limit in zip((width, height), limits, strict=True):
+            low, high = int(limit.lowerBound), int(limit.upperBound)
+            if 0 < high < low or (stated and (size < low or 0 <= high < size)):
+                yield Finding(where, f"is {size} pixels wide or high, and allows {low} to {high}", "a size within")
+        if not stated:
+            width, height = (int(limit.lowerBound) for limit in limits)
+    if width < 1 or height < 1:
+        yield Finding(where, f"is {width} × {height} pixels", "a positive size", "set width and height")
+    if image.colorSpace not in COLOR_SPACES:
+        yield Finding(where, "has no colour space", "RGB, BGR or grayscale", "set its colour space")
+    elif image.colorSpace == _GREY_16 and version < 7:
+        yield Finding(where, f"is 16-bit grayscale at version {version}", "version 7", "use 8-bit grayscale")
+
+
+def _sequence(where: str, sequence: FeatureDescription, version: int) -> Iterator[Finding]:
+    limit = sequence.sizeRange
+    if version < _FLEXIBLE:
+        yield Finding(where, f"is a sequence at version {version}", f"version {_FLEXIBLE}")
+    if 0 < limit.upperBound < limit.lowerBound:
+        yield Finding(where, f"allows {limit.lowerBound} to {limit.upperBound} entries", "a range that is not empty")
+    if sequence.WhichOneof("Type") is None:
+        yield Finding(where, "is a sequence of no kind", "strings or whole numbers")
