@@ -1,12 +1,12 @@
 """What Apple's compiler lets pass in an updatable network and a device does not forgive."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from coreml_updatable.checking.loss import is_cross_entropy
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.checking.updatable_layers import updatable_layers
 from coreml_updatable.spec.graph import layer_kind, loss_blobs, needed_layers, place, producers
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
 
 
@@ -42,15 +42,13 @@ def stacked_convolutions(model: Model) -> Iterator[Finding]:
     """No updatable convolution feeds another one: trained together they crash older phones (coremltools #490)."""
     layers = network_of(model).layers
     trained = {number for number, layer in updatable_layers(model) if layer_kind(layer) == "convolution"}
-    for number in sorted(trained):
-        before = trained & set(needed_layers(layers, [str(blob) for blob in layers[number].input])) - {number}
-        if before:
-            first = max(before)
-            yield Finding(
-                place(number, layers[number]),
-                f"is an updatable convolution behind another one, {place(first, layers[first])}",
-                "one updatable convolution on the way",
-            )
+    behind = _behind(layers, trained)
+    for number in sorted(trained & set(behind)):
+        yield Finding(
+            place(number, layers[number]),
+            f"is an updatable convolution behind another one, {place(behind[number], layers[behind[number]])}",
+            "one updatable convolution on the way",
+        )
 
 
 def squared_error_on_linear_head(model: Model) -> Iterator[Finding]:
@@ -68,15 +66,23 @@ def squared_error_on_linear_head(model: Model) -> Iterator[Finding]:
 
 
 def _between(model: Model) -> list[int]:
-    """Layers through which the gradient of some updatable layer passes."""
+    """Frozen layers through which the gradient of some updatable layer passes."""
     network = network_of(model)
     loss = loss_blobs(network)
-    if loss is None:
-        return []
     updatable = {number for number, _ in updatable_layers(model)}
-    return [
-        number
-        for number in needed_layers(network.layers, [loss[0]])
-        if number not in updatable
-        and updatable & set(needed_layers(network.layers, [str(blob) for blob in network.layers[number].input]))
-    ]
+    behind = _behind(network.layers, updatable)
+    needed = needed_layers(network.layers, [loss[0]]) if loss is not None else []
+    return [number for number in needed if number in behind and number not in updatable]
+
+
+def _behind(layers: Sequence[NeuralNetworkLayer], marked: set[int]) -> dict[int, int]:
+    """Layer -> one marked layer before it, on whose output it depends; in one walk."""
+    found: dict[int, int] = {}
+    carrying: dict[str, int] = {}  # blob -> the last marked layer that it depends on
+    for number, layer in enumerate(layers):
+        before = [carrying[str(blob)] for blob in layer.input if blob in carrying]
+        if before:
+            found[number] = max(before)
+        if before or number in marked:
+            carrying.update({str(blob): number if number in marked else max(before) for blob in layer.output})
+    return found

@@ -1,0 +1,156 @@
+"""Damaged and absurd models: check gives problems or our own error, soon, and never breaks down."""
+
+import signal
+from collections.abc import Callable, Iterator
+from random import Random
+from types import FrameType
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from coreml_updatable.checking import Problem, check
+from coreml_updatable.errors import UserError
+from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.reading import parse_model
+from tests.broken_models import valid
+from tests.runtime.mutations import any_layer, damaged_bytes, damaged_fields, layer_kinds
+from tests.runtime.sound_models import sound_models
+
+SECONDS = 5  # a case takes milliseconds
+SOUND = [*sound_models(), *(build() for build in valid.ALL)]
+KINDS = layer_kinds()
+
+
+@pytest.fixture(autouse=True)
+def soon() -> Iterator[None]:
+    """A case that hangs fails."""
+
+    def ring(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(f"a hostile model took more than {SECONDS} seconds")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def judged(model: Model) -> list[Problem]:
+    """What check says, if it is what it should be: problems of one line each."""
+    signal.alarm(SECONDS)
+    problems = check(model)
+    for problem in problems:
+        assert problem.severity in ("error", "warning")
+        assert all((problem.rule, problem.where, problem.found, problem.expected, problem.remedy))
+    return problems
+
+
+def damaged_message(seed: int) -> Model:
+    random = Random(seed)
+    return damaged_fields(random.choice(SOUND), random)
+
+
+def damaged_file(seed: int) -> Model:
+    random = Random(seed)
+    one, other = (random.choice(SOUND).SerializeToString() for _ in range(2))
+    return parse_model(damaged_bytes(one, other, random), "a file")
+
+
+def layer_of_any_kind(seed: int) -> Model:
+    return any_layer(KINDS[seed % len(KINDS)], Random(seed))
+
+
+@pytest.mark.parametrize("make", [damaged_message, damaged_file, layer_of_any_kind], ids=lambda make: make.__name__)
+def test_only_problems_or_our_own_errors_come_out(make: Callable[[int], Model]) -> None:
+    @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.integers(0, 2**32))
+    def run(seed: int) -> None:
+        try:
+            model = make(seed)
+        except UserError:
+            return
+        judged(model)
+
+    run()
+
+
+@pytest.mark.parametrize("number", range(len(SOUND)))
+def test_nested_in_a_pipeline_the_same_problems_are_found_in_it(number: int) -> None:
+    alone = judged(SOUND[number])
+    outer = Model_pb2.Model(specificationVersion=4)
+    outer.pipeline.models.add().CopyFrom(SOUND[number])
+    nested = [problem for problem in judged(outer) if problem.where.startswith("models[0]: ")]
+    found = {(problem.rule, problem.where.removeprefix("models[0]: ")) for problem in nested}
+    assert {(problem.rule, problem.where) for problem in alone} <= found
+
+
+def circular() -> Model:
+    """fc reads the squeeze, which reads the fc."""
+    model = valid.exact()
+    valid.layer(model, "squeeze").input[0] = "y"
+    return model
+
+
+def circular_and_updatable() -> Model:
+    """A ring of two layers, both on the way from the loss."""
+    model = valid.classifier()
+    valid.layer(model, "conv").input[0] = "relu"
+    return model
+
+
+def absurd_sizes() -> Model:
+    """Counts whose product no machine could hold, declared only."""
+    model = valid.classifier()
+    product = valid.layer(model, "fc").innerProduct
+    product.inputChannels, product.outputChannels = 2**62, 2**62
+    model.description.input[0].type.multiArrayType.shape[:] = [2**62, 2**62, 2**62]
+    return model
+
+
+def long_chain() -> Model:
+    """Three thousand layers between the updatable layer and the loss: no rule may look at each beside each."""
+    model = valid.plain()
+    network = network_of(model)
+    for number in range(3000):
+        layer = network.layers.add(name=f"a{number}", input=[f"b{number}"], output=[f"b{number + 1}"])
+        layer.activation.ReLU.SetInParent()
+    network.layers[4].input[0], network.layers[-1].output[0] = "tanh", "y"
+    valid.layer(model, "tanh").output[0] = "tanh"
+    return model
+
+
+def many_convolutions() -> Model:
+    """A thousand updatable convolutions one behind the other."""
+    model = valid.classifier()
+    network = network_of(model)
+    for number in range(1000):
+        layer = network.layers.add(name=f"a{number}", input=[f"b{number}"], output=[f"b{number + 1}"], isUpdatable=True)
+        layer.convolution.SetInParent()
+    return model
+
+
+def deep_branches() -> Model:
+    """Branches inside branches, as deep as the wire format can be read."""
+    model = valid.exact()
+    network = network_of(model)
+    for _ in range(25):
+        layer = network.layers.add(name="branch", input=["x"])
+        network = layer.branch.ifBranch
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build", "rule"),
+    [
+        (circular, "N2.1"),
+        (circular_and_updatable, "N2.1"),
+        (absurd_sizes, "N2.4"),
+        (long_chain, None),
+        (many_convolutions, "L490"),
+        (deep_branches, "N2.17"),
+    ],
+)
+def test_what_only_an_enemy_would_write(build: Callable[[], Model], rule: str | None) -> None:
+    rules = {problem.rule for problem in judged(build())}
+    assert rules == (set() if rule is None else rules | {rule})

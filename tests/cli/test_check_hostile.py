@@ -1,0 +1,130 @@
+"""Wrong files of each kind under `check`: a sentence a problem, exit status 1, no traceback."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.writing import write_model
+from tests.broken_models import graph, valid, weights
+from tests.cli.conftest import Run
+
+
+def truncated() -> bytes:
+    return _bytes(valid.classifier())[:-50]
+
+
+def random_bytes() -> bytes:
+    return Random(1).randbytes(5000)
+
+
+def empty() -> bytes:
+    return b""
+
+
+def another_message() -> bytes:
+    """A layer of a network: protobuf, but no model."""
+    return _bytes(valid.classifier().neuralNetworkClassifier.layers[3])
+
+
+def picture() -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + bytes(100)
+
+
+def program() -> bytes:
+    model = Model_pb2.Model(specificationVersion=7)
+    model.mlProgram.version = 1
+    return _bytes(model)
+
+
+def _bytes(message: Model) -> bytes:
+    content: bytes = message.SerializeToString()
+    return content
+
+
+def circular() -> Model:
+    model = valid.exact()
+    valid.layer(model, "squeeze").input[0] = "y"
+    return model
+
+
+def absurd_sizes() -> Model:
+    model = valid.classifier()
+    valid.layer(model, "fc").innerProduct.inputChannels = 2**62
+    model.description.input[0].type.multiArrayType.shape[:] = [2**62] * 3
+    return model
+
+
+def contradiction_without_optimizer() -> Model:
+    model = graph.contradicting_channels()
+    network_of(model).updateParams.ClearField("optimizer")
+    return model
+
+
+def name_with_control_characters() -> Model:
+    model = circular()
+    valid.layer(model, "squeeze").name = "a\n\x1b[31mb"
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (truncated, "not a Core ML model"),
+        (random_bytes, "not a Core ML model"),
+        (empty, "not a Core ML model"),
+        (another_message, "not a Core ML model"),
+        (picture, "not a Core ML model"),
+        (program, "ML program, which no device can update; convert with convert_to='neuralnetwork'"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--json",), ("--strict",)])
+def test_files_that_are_no_networks(
+    run: Run, tmp_path: Path, make: Callable[[], bytes], said: str, options: tuple[str, ...]
+) -> None:
+    path = tmp_path / "file.mlmodel"
+    path.write_bytes(make())
+    ran = run("check", path, *options)
+    assert ran.status == 1
+    (sentence,) = ran.err.splitlines()
+    assert sentence.startswith(f"coreml-updatable: {path}: ")
+    assert said in sentence
+    assert ran.out.strip() in ("", "{}")
+
+
+@pytest.mark.parametrize(
+    ("build", "rules", "status", "strict"),
+    [
+        (weights.short_weights, {"N2.4"}, 1, 1),
+        (circular, {"N2.1"}, 1, 1),
+        (name_with_control_characters, {"N2.1"}, 1, 1),
+        (absurd_sizes, {"N2.4"}, 1, 1),
+        (contradiction_without_optimizer, {"L2.10", "N7.1"}, 0, 1),
+        (weights.infinite_weight, {"L11.6"}, 0, 1),
+    ],
+)
+def test_models_that_are_wrong(
+    run: Run, tmp_path: Path, build: Callable[[], Model], rules: set[str], status: int, strict: int
+) -> None:
+    path = tmp_path / "model.mlmodel"
+    write_model(build(), path)
+    ran = run("check", path)
+    assert (ran.status, ran.err) == (status, "")
+    assert all(line.startswith(f"{path}: ") for line in ran.out.splitlines())
+    assert ran.out.replace("\n", "").isprintable()
+    assert rules <= {rule for rule in rules if f" {rule}" in ran.out}
+    assert run("check", path, "--strict").status == strict
+    told = json.loads(run("check", path, "--json").out)[str(path)]
+    assert rules <= {problem["rule"] for problem in told}
+    assert len(told) == len(ran.out.splitlines())
+
+
+@pytest.mark.parametrize(("arguments", "status"), [((), 2), (("--wrong",), 2), (("nowhere.mlmodel",), 1), (("/",), 1)])
+def test_wrong_usage(run: Run, arguments: tuple[str, ...], status: int) -> None:
+    ran = run("check", *arguments)
+    assert ran.status == status
+    assert "Traceback" not in ran.err
