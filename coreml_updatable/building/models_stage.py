@@ -30,6 +30,7 @@ def make_twins(recipe: Recipe, converted: Model, train: Examples) -> Twins:
     network = mark(
         converted,
         settings.update_settings(recipe.update),
+        last=recipe.update.last,
         labels=recipe.labels,
         label=outputs.label,
         probabilities=outputs.probabilities,

@@ -77,6 +77,7 @@ class DataSection(Section):
 
 class SGDSection(Section):
     optimizer: Literal["sgd"] = "sgd"
+    last: int = Field(default=1, ge=1, le=100)  # layers that train, counted from the end
     learning_rate: LearningRate
     mini_batch_size: BatchSize
     momentum: UnitInterval = DoubleParameter(default=0.0, range=(0.0, 1.0))
@@ -87,6 +88,7 @@ class SGDSection(Section):
 
 class AdamSection(Section):
     optimizer: Literal["adam"]
+    last: int = Field(default=1, ge=1, le=100)  # layers that train, counted from the end
     learning_rate: LearningRate
     mini_batch_size: BatchSize
     beta1: UnitInterval = DoubleParameter(default=0.9, range=(0.0, 1.0))

@@ -1,0 +1,48 @@
+"""Which layers of a converted network train, and what its twin looks at."""
+
+import tomllib
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from coreml_updatable.building.models_stage import make_twins
+from coreml_updatable.building.recipe import Recipe
+from coreml_updatable.building.recipe_file import parse_recipe
+from coreml_updatable.conversion import Examples
+from coreml_updatable.errors import RecipeError
+from coreml_updatable.spec.network import network_of
+
+SHAPES = Path(__file__).parent / "shapes" / "recipe.toml"
+
+
+def recipe(last: int) -> Recipe:
+    table = tomllib.loads(SHAPES.read_text())
+    return parse_recipe({**table, "update": {**table["update"], "last": last}}, "recipe.toml")
+
+
+@pytest.mark.parametrize("last", [1, 2])
+def test_the_last_layers_train_and_the_twin_looks_before_the_last(last: int) -> None:
+    wanted = recipe(last)
+    image, classes = wanted.image_input(), len(wanted.labels)
+    torch.manual_seed(0)
+    pixels = image.width * image.height * image.channels
+    network = nn.Sequential(nn.Flatten(), nn.Linear(pixels, 7), nn.ReLU(), nn.Linear(7, classes)).eval()
+    converted: Any = import_module("coreml_updatable.converters.torch_tracing").to_core_ml(network, image)
+    shape = (4, image.height, image.width, image.channels)
+    pictures = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    examples = Examples(pictures, np.arange(4) % classes, ("a", "b", "c", "d"), ("one", "two", "one", "two"))
+    twins = make_twins(wanted, converted, examples)
+    trained = [layer.name for layer in network_of(twins.network).layers if layer.isUpdatable]
+    assert len(trained) == last
+    neighbors = twins.knn.pipelineClassifier.pipeline.models[-1].kNearestNeighborsClassifier
+    assert neighbors.nearestNeighborsIndex.numberOfDimensions == 7
+
+
+def test_at_least_one_layer_trains() -> None:
+    with pytest.raises(RecipeError, match=r"update.*last"):
+        recipe(0)
