@@ -17,24 +17,21 @@ UNSEEN = "Apple's compiler does not look at this while the shapes contradict eac
 def shapes_agree(model: Model) -> Iterator[Finding]:
     """The shapes of the layers do not contradict each other; Apple's compiler then skips the rules of updating."""
     shapes = blob_shapes(model)
-    for number, layer in enumerate(network_of(model).layers):
-        shape = shapes.get(str(layer.input[0])) if layer.input else None
-        found, expected = given_and_expected(layer, shape)
-        if None not in (found, expected) and found != expected:
-            yield Finding(
-                place(number, layer), f"is given {found} channels", str(expected), "look at the layer before it"
-            )
-        for blob in layer.output:
-            if any(length is not None and length < 1 for length in shapes.get(str(blob), ())):
-                yield Finding(
-                    place(number, layer), f"gives {list(shapes[str(blob)])}", "lengths from 1 up", "use a larger input"
-                )
+    yield from _layers(model, shapes)
     yield from _outputs(model, shapes)
 
 
 def hides_updates(model: Model) -> bool:
-    """Whether Apple's compiler, for a contradiction of shapes, skips all rules of updating (rank-5 mode only)."""
-    return is_rank_5(network_of(model)) and next(shapes_agree(model), None) is not None
+    """Whether Apple's compiler, for a contradiction of shapes, skips all rules of updating.
+
+    It infers shapes in rank-5 mode only, and does not compare them with what a regressor is said to answer.
+    """
+    if not is_rank_5(network_of(model)):
+        return False
+    shapes = blob_shapes(model)
+    regressor = model.WhichOneof("Type") == "neuralNetworkRegressor"
+    found = _layers(model, shapes) if regressor else shapes_agree(model)
+    return next(found, None) is not None
 
 
 def softmax_rank(model: Model) -> Iterator[Finding]:
@@ -48,6 +45,21 @@ def softmax_rank(model: Model) -> Iterator[Finding]:
                 f"is a softmax at rank {len(shape)}",
                 "at least 3",
             )
+
+
+def _layers(model: Model, shapes: dict[str, Shape]) -> Iterator[Finding]:
+    for number, layer in enumerate(network_of(model).layers):
+        shape = shapes.get(str(layer.input[0])) if layer.input else None
+        found, expected = given_and_expected(layer, shape)
+        if None not in (found, expected) and found != expected:
+            yield Finding(
+                place(number, layer), f"is given {found} channels", str(expected), "look at the layer before it"
+            )
+        for blob in layer.output:
+            if any(length is not None and length < 1 for length in shapes.get(str(blob), ())):
+                yield Finding(
+                    place(number, layer), f"gives {list(shapes[str(blob)])}", "lengths from 1 up", "use a larger input"
+                )
 
 
 def _outputs(model: Model, shapes: dict[str, Shape]) -> Iterator[Finding]:

@@ -21,6 +21,16 @@ def two_training_inputs(model: Model) -> Iterator[Finding]:
 def one_is_an_input(model: Model) -> Iterator[Finding]:
     """At least one training input equals a model input in name and type."""
     description = model.description
+    for feature in description.trainingInput:
+        array, known = feature.type.multiArrayType, feature_named(description.input, str(feature.name))
+        compared = known is not None and known.type.multiArrayType.dataType == array.dataType
+        empty = array.WhichOneof("ShapeFlexibility") == "enumeratedShapes" and not array.enumeratedShapes.shapes
+        if compared and empty:
+            yield Finding(
+                f"{_WHERE} {str(feature.name)!r}",
+                "lists no shapes, on which Apple's compiler breaks down",
+                "one at least",
+            )
     if len(description.trainingInput) >= 2 and len(targets(model)) == len(description.trainingInput):
         names = [str(feature.name) for feature in description.trainingInput]
         yield Finding(

@@ -19,6 +19,14 @@ def training_image_of_another_type() -> Model:
     return model
 
 
+def training_input_of_no_shapes() -> Model:
+    model = classifier()
+    more = model.description.trainingInput.add()
+    more.CopyFrom(model.description.trainingInput[0])
+    more.type.multiArrayType.enumeratedShapes.SetInParent()
+    return model
+
+
 def no_target_listed() -> Model:
     model = classifier()
     model.description.trainingInput[1].CopyFrom(model.description.trainingInput[0])
@@ -68,7 +76,7 @@ def second_input_not_listed() -> Model:
 
 BREAKERS = {
     "N8.1": [one_training_input],
-    "N8.2": [training_image_of_another_type],
+    "N8.2": [training_image_of_another_type, training_input_of_no_shapes],
     "N8.3": [no_target_listed],
     "N8.4": [another_target_listed(plain), another_target_listed(regressor)],
     "N8.5": [another_target_listed(classifier)],

@@ -5,7 +5,7 @@ import pytest
 from coreml_updatable.checking import check
 from coreml_updatable.spec.network import network_of
 from tests.broken_models import graph, parameters, updatable_layers
-from tests.broken_models.valid import classifier, exact, layer
+from tests.broken_models.valid import classifier, exact, layer, regressor
 
 
 @pytest.mark.parametrize("contradict", [graph.contradicting_channels, graph.output_described_otherwise])
@@ -21,6 +21,13 @@ def test_rules_of_updating_are_warnings_with_a_note_then(contradict: object) -> 
         "updateParams: has no optimizer, expected SGD or Adam; mark the model (warning N7.1, Apple's compiler does not "
         "look at this while the shapes contradict each other)"
     )
+
+
+def test_what_a_regressor_answers_hides_nothing() -> None:
+    broken = regressor()
+    broken.description.output[0].type.multiArrayType.shape[0] = 3
+    network_of(broken).updateParams.ClearField("optimizer")
+    assert {problem.rule: problem.severity for problem in check(broken)} == {"L2.10": "warning", "N7.1": "error"}
 
 
 def test_rules_of_the_graph_stay_errors() -> None:
