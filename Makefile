@@ -1,7 +1,7 @@
 # Two commands do everything: `make updatable MODEL=healthy_luncher` and `make test`. Each sets up what it needs in .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup updatable catalogue test test-slow test-vision test-onnx fuzz lint types check benchmarks clean
+.PHONY: help setup updatable catalogue test test-slow test-vision test-onnx test-browser fuzz lint types check benchmarks clean
 
 # The first Python that is new enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -48,10 +48,10 @@ catalogue: .venv/installed ## a catalogue of all that is built, under site/; SIG
 	@$(BIN)/coreml-updatable publish build/*/ --to site $(if $(SIGN),--sign "$$SIGN")
 
 test: .venv/installed-dev ## the tests (some minutes)
-	@$(PYTEST) -m 'not slow and not vision and not onnx_route'
+	@$(PYTEST) -m 'not slow and not vision and not onnx_route and not browser'
 
 test-slow: .venv/installed-dev ## the checks that take long
-	@$(PYTEST) -m 'slow and not vision and not onnx_route'
+	@$(PYTEST) -m 'slow and not vision and not onnx_route and not browser'
 
 test-vision: .venv/installed-dev .venv/installed-vision ## the checks that need the frameworks of pictures and sound
 	@$(PYTEST) -m 'vision and not slow'
@@ -70,8 +70,12 @@ PYTHON38 ?= $(shell for p in python3.8 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.
 test-onnx: .venv/installed-dev .onnx/installed ## networks against another's reading of them, by way of ONNX
 	@$(PYTEST) -m onnx_route
 
+test-browser: .venv/installed-dev ## the gallery's pages in a real browser
+	@command -v chromium >/dev/null || { echo 'no chromium on the path, which the pages are tested in; install it (on Debian: apt-get install chromium)' >&2; exit 2; }
+	@$(PYTEST) -m browser
+
 fuzz: .venv/installed-dev ## every drawn test again with new cases; run it before a release
-	@$(BIN)/python -m pytest --hypothesis-profile=default -m 'not vision and not onnx_route' \
+	@$(BIN)/python -m pytest --hypothesis-profile=default -m 'not vision and not onnx_route and not browser' \
 		$$(grep -rlE 'hypothesis' tests --include='test_*.py')
 
 lint: .venv/installed-dev ## ruff: rules and formatting

@@ -17,7 +17,14 @@ from coreml_updatable.spec.reading import read_model
 from coreml_updatable.updating import UpdateTask
 
 SHAPES = Path(__file__).parent / "shapes"
-FILES = {"Shapes.mlmodel", "ShapesKNN.mlmodel", "report.html", "report.json"}
+FILES = {
+    "Shapes.mlmodel",
+    "Shapes.vectors.json",
+    "ShapesKNN.mlmodel",
+    "ShapesKNN.vectors.json",
+    "report.html",
+    "report.json",
+}
 RUN = "from coreml_updatable.cli import main\nimport resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
 
 
@@ -31,7 +38,11 @@ def build(recipe: Path, out: Path, *more: str, before: str = "") -> "subprocess.
 
 
 def sums(folder: Path) -> dict[str, str]:
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+    """SHA-256 of every file of a build, by its path in there."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names if not name.startswith(".")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +68,9 @@ def report(place: Path) -> Any:
 
 def test_both_models_the_page_and_the_report_are_there(place: Path, report: Any) -> None:
     target = place / "build" / "shapes"
-    assert {path.name for path in target.iterdir() if not path.name.startswith(".")} == FILES
+    pictures = {name for name in sums(target) if name.startswith("vectors/") and name.endswith(".png")}
+    assert pictures
+    assert set(sums(target)) - pictures == FILES
     assert {name: file["sha256"] for name, file in report["files"].items()} == {
         name: digest for name, digest in sums(target).items() if name != "report.json"
     }

@@ -1,6 +1,7 @@
 """The gallery in a real browser: clicked, filtered, read without scripts, and judged by axe."""
 
 import hashlib
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,8 +14,7 @@ import pytest
 from coreml_updatable.publishing.catalogue.publish import publish
 from tests.publishing.catalogue.test_pages import vectors
 
-pytestmark = pytest.mark.slow
-CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = pytest.mark.browser
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
 
@@ -45,9 +45,10 @@ def address(published: Path) -> Iterator[str]:
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
-    assert CHROMIUM.exists(), f"{CHROMIUM} is missing; install Debian's chromium to run the browser's tests"
+    program = shutil.which("chromium")
+    assert program is not None, "no chromium on the path; install it (Debian's package is called chromium)"
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        opened = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield opened
         opened.close()
 
