@@ -8,6 +8,7 @@ from importlib import import_module
 
 import typer
 
+from coreml_updatable.cli.looking import look
 from coreml_updatable.cli.plain import plain
 from coreml_updatable.errors import UserError
 
@@ -56,6 +57,9 @@ def main() -> None:
     """Run a command; exit status 0 good, 1 problems found, 2 wrong usage, 130 stopped by Ctrl-C."""
     chosen = sys.argv[1:2]
     try:
+        status = look(sys.argv[1:])
+        if status is not None:
+            raise SystemExit(status)
         app(chosen if chosen and chosen[0] in COMMANDS else COMMANDS)()
     except UserError as error:
         _leave(str(error), error.exit_status)
