@@ -19,7 +19,7 @@ from benchmarks.mobilenet import SIZE, as_tensor, pictures, source, updatable
 from coreml_updatable.runtime import load
 from coreml_updatable.updating import UpdateTask
 
-PHOTOS, EPOCHS, RATE, REPEATS, CLASSES = 5, 10, 0.01, 5, 10
+PHOTOS, EPOCHS, RATE, REPEATS, CLASSES = 5, 10, 0.01, 9, 10
 
 
 def figures(onnxruntime_python: str | None) -> Iterator[Figure]:

@@ -14,7 +14,7 @@ from benchmarks.interleaved import interleaved, milliseconds, ratio
 from benchmarks.mobilenet import as_tensor, converted, pictures, source
 from coreml_updatable.runtime import load
 
-REPEATS = 15
+REPEATS = 40
 WARM = 240  # rows after which optimizing has been worth it
 jit: Any = torch.jit  # untyped
 

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+PAUSE = 0.3  # seconds before each run: a peer's waiting threads spin for a while, on the next one's processors
+
 
 def interleaved(functions: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
     """The seconds of each function, ``repeats`` times, after one run of each that is not counted."""
@@ -13,6 +15,7 @@ def interleaved(functions: Mapping[str, Callable[[], Any]], repeats: int) -> dic
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(repeats):
         for name, function in functions.items():
+            time.sleep(PAUSE)
             started = time.perf_counter()
             function()
             seconds[name].append(time.perf_counter() - started)

@@ -12,6 +12,9 @@ MOST_ROWS = 1024
 
 
 def stacked(rows: Sequence[Mapping[str, Tensor]]) -> Blobs:
+    """Blobs [n, ...]; those of a single row are not copied."""
+    if len(rows) == 1:
+        return {name: blob[None] for name, blob in rows[0].items()}
     return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
 

@@ -57,8 +57,7 @@ class Inputs:
         value = row[feature.name]
         if feature.type.WhichOneof("Type") != "imageType":
             return self._mapped(feature, numbers(feature, value, where, sequences=not self._exact), where)
-        picture = torch.from_numpy(pixels(feature, value, where)).to(torch.float32)
-        prepared = self._preprocessed(feature, picture)
+        prepared = self._preprocessed(feature, torch.from_numpy(pixels(feature, value, where))).to(torch.float32)
         return prepared[None] if self.network.imageInputShapeMapping == RANK4_IMAGE else prepared[None, None]
 
     def _mapped(self, feature: FeatureDescription, array: NDArray[np.float32], where: str) -> Tensor:
@@ -94,7 +93,7 @@ class Inputs:
                     raise ModelError(
                         f"model: mean image has {mean.numel()} values, expected {picture.numel()}; export it again"
                     )
-                picture = picture - mean.reshape(picture.shape)
+                picture = picture - mean.reshape(picture.shape)  # bytes less floats are floats
         return picture
 
 
@@ -106,7 +105,8 @@ def _scaled(scaler: Any, space: int, picture: Tensor) -> Tensor:
     else:
         biases = [scaler.grayBias]
     # The format has no default; a scale that is not set can not mean 0, which would erase the picture.
-    scaled = (scaler.channelScale or 1.0) * picture
+    scale = scaler.channelScale or 1.0
+    scaled = picture * scale if picture.dtype == torch.uint8 else picture.to(torch.float32) * scale
     return scaled.add_(torch.tensor(biases)[:, None, None]) if any(biases) else scaled
 
 
