@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from coreml_updatable.building.unchanged import chance_rows
+from coreml_updatable.building.unchanged import MOST_VALUES, chance_rows
 from coreml_updatable.conversion import Float64Array
 from coreml_updatable.errors import BuildError
 from coreml_updatable.runtime import load
@@ -120,6 +121,11 @@ def _target(feature: FeatureDescription, model: Model, number: int) -> Any:
     if kind == "multiArrayType":
         array = feature.type.multiArrayType
         shape = [int(length) for length in array.shape]
+        if min(shape, default=1) < 1 or prod(shape) > MOST_VALUES:
+            raise BuildError(
+                f"training input '{feature.name}': declares the size {shape}, expected lengths from 1 up and at most "
+                f"{MOST_VALUES} values; mark the model again"
+            )
         return np.zeros(shape, np.int32) if array.dataType == _WHOLE else np.full(shape, 0.5, np.float32)
     known: Sequence[str | int] = class_labels(model)
     if not known and not is_network(model):

@@ -194,6 +194,10 @@ def refused() -> dict[str, tuple[list[Model], str, int | None, str]]:
     foreign = pipeline_of(vision).models[0]
     foreign.visionFeaturePrint.scene.version = 1
     tampered = list(to_files(parts))
+    hollow = to_pipeline(parts)
+    pipeline_of(hollow).models[0].ClearField("neuralNetwork")
+    several = list(to_files(parts))
+    several[1].description.input.add(name="x")
     network_of(tampered[0]).layers[0].convolution.bias.floatValue[0] += 1
     nan, large = marked("pooled linear, logits"), marked("pooled linear, logits")
     network_of(nan).layers[0].convolution.weights.floatValue[0] = float("nan")
@@ -214,6 +218,8 @@ def refused() -> dict[str, tuple[list[Model], str, int | None, str]]:
         "other lengths": ([files[0], wide[1]], "single", None, "head: reads 'features' as MultiArray (Float32 32), th"),
         "other features": ([extractor(single), files[1]], "single", None, "head: reads 'features', the extractor give"),
         "a changed extractor": (tampered, "pipeline", None, "files: the head was cut from another extractor"),
+        "an empty member": ([hollow], "split", None, "extractor: holds no model, expected one; build it again"),
+        "two inputs": (several, "pipeline", None, "head: has 2 inputs ('features', 'x'), expected one, the extractor"),
         "three files": ([*files, files[0]], "single", None, "files: found 3, expected one model, or the extractor"),
         "none": ([], "single", None, "files: found 0, expected one model, or the extractor and the head of a split"),
         "16 bits in one": ([single], "single", 16, "a single network with 16 bits can not be trained, expected 32"),
@@ -230,6 +236,13 @@ def test_what_can_not_be_laid_out() -> None:
             laid_out(models, layout, bits)
         assert sentence in str(raised.value), name
         assert "\n" not in str(raised.value), name
+
+
+def test_a_target_of_absurd_size_is_not_made() -> None:
+    model = valid.plain()
+    model.description.trainingInput[1].type.multiArrayType.shape[:] = [2**40, 2**20]
+    with pytest.raises(BuildError, match="training input 'y_true': declares the size"):
+        laid_out([model], "split")
 
 
 def test_a_result_that_breaks_a_rule_or_answers_otherwise_is_not_given() -> None:

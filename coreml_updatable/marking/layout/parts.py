@@ -19,6 +19,9 @@ class Parts:
 
 def handed_over(parts: Parts) -> FeatureDescription:
     """The head's one input, an output of the extractor. Raises ModelError where the two do not belong together."""
+    for name, part in (("extractor", parts.extractor), ("head", parts.head)):
+        if part.WhichOneof("Type") is None:
+            raise ModelError(f"{name}: holds no model, expected one; build it again")
     inputs = parts.head.description.input
     if len(inputs) != 1:
         names = ", ".join(repr(str(feature.name)) for feature in inputs) or "none"
