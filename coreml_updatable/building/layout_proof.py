@@ -96,8 +96,13 @@ def _learnt(laid: Laid, rows: Sequence[Mapping[str, Any]]) -> Float64Array:
     """The head's numbers after an update on ``rows``, with labels in turn: weights, or a k-NN's new samples."""
     head = laid[-1]
     if len(laid) > 1:
-        names = [str(feature.name) for feature in head.description.input]
-        rows = [{name: answer[name] for name in names} for answer in load(laid[0]).predict(rows)]
+        (name,) = (str(feature.name) for feature in head.description.input)
+        given = load(laid[0]).predict(rows)
+        if any(name not in answer for answer in given):
+            raise BuildError(
+                f"extractor: describes the output {name!r} and does not give it, expected it; export again"
+            )
+        rows = [{name: answer[name]} for answer in given]
     inputs = {str(feature.name) for feature in head.description.input}
     targets = [feature for feature in head.description.trainingInput if feature.name not in inputs]
     taught = [

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from coreml_updatable.spec.graph import layer_kind
+from coreml_updatable.errors import ModelError
+from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer, WeightParams
 from coreml_updatable.spec.weight_fields import weight_fields
 from coreml_updatable.spec.weights import decode, storage
@@ -17,7 +18,8 @@ def widen_layer(layer: NeuralNetworkLayer, where: str) -> None:
         return
     shape = weight_shape(layer)
     if storage(params.weights) != "float32":
-        _write(params.weights, decode(params.weights, shape, f"{where}: weights"))
+        axis = int(layer_kind(layer) == "convolution" and params.isDeconvolution)  # of the output channels
+        _write(params.weights, decode(params.weights, shape, f"{where}: weights", channel_axis=axis))
     if params.hasBias and storage(params.bias) != "float32":
         _write(params.bias, decode(params.bias, (int(params.outputChannels),), f"{where}: bias"))
 
@@ -34,9 +36,14 @@ def weight_shape(layer: NeuralNetworkLayer) -> tuple[int, ...]:
 
 def widen_halves(network: NeuralNetwork) -> None:
     """Every 16-bit weight of the network as a 32-bit float, in place: one puts the whole network into 16 bits."""
-    for layer in network.layers:
-        for _, weights in weight_fields(layer):
+    for number, layer in enumerate(network.layers):
+        for name, weights in weight_fields(layer):
             if storage(weights) == "float16":
+                if len(weights.float16Value) % 2:
+                    raise ModelError(
+                        f"{place(number, layer)}: {name} end in half a 16-bit number, expected whole ones; export the "
+                        "model again"
+                    )
                 _write(weights, np.frombuffer(weights.float16Value, "<f2").astype(np.float32))
 
 

@@ -8,7 +8,7 @@ import pytest
 from coreml_updatable.building.layouts import laid_out
 from coreml_updatable.checking import check
 from coreml_updatable.errors import BuildError, ModelError
-from coreml_updatable.marking import extractor, mark, twin, with_samples
+from coreml_updatable.marking import describe, extractor, mark, twin, with_samples
 from coreml_updatable.marking.layout import (
     from_files,
     from_pipeline,
@@ -71,6 +71,8 @@ def test_the_round_trip_gives_the_same_bytes(name: str) -> None:
 def filled_twin() -> Model:
     name = "pooled linear, softmax"
     made = twin(converted(name), KNNSettings(Int64Parameter(3)))
+    told = {"image": "A meal.", "label": "What it is.", "labelProbability": "How sure it is."}
+    made = describe(made, features=told, description="Meals.", author="me", version="2")
     return with_samples(made, np.random.default_rng(0).normal(size=(4, 6)), ["a", "b", "a", "c"])
 
 
@@ -80,7 +82,8 @@ def test_a_twin_is_split_and_joined_but_is_no_network() -> None:
     assert split.models[1].WhichOneof("Type") == "kNearestNeighborsClassifier"
     assert (split.proof.answers, split.proof.heads, sorted(split.sizes)) == (0.0, 0.0, ["pipeline", "split"])
     joined = laid_out(split.models, "pipeline").models[0]
-    assert list(joined.pipelineClassifier.pipeline.models) == list(knn.pipelineClassifier.pipeline.models)
+    assert joined.description == knn.description
+    assert joined.pipelineClassifier.pipeline.models == [from_pipeline(knn).extractor, from_pipeline(knn).head]
     with pytest.raises(ModelError, match=r"head: is a k-NN, which is no layer of a network.*keep it as a pipeline"):
         laid_out([knn], "single")
 
@@ -138,6 +141,38 @@ def test_weights_are_rounded_as_coremltools_rounds_them() -> None:
                 np.testing.assert_allclose(linear.bias, theirs.bias, rtol=1e-6)
 
 
+def test_a_deconvolution_is_widened_along_its_own_channels() -> None:
+    """As coremltools dequantizes it: scale and bias of the output channels, which stand second."""
+    from coremltools.models.neural_network.quantization_utils import _dequantize_nn_spec, _quantize_nn_spec
+
+    front = from_single(marked("pooled linear, logits")).extractor
+    convolution = network_of(front).layers[0].convolution
+    convolution.isDeconvolution = True
+    convolution.kernelChannels, convolution.outputChannels = 3, 8
+    for layer in list(network_of(front).layers)[1:]:
+        layer.ClearField(layer.WhichOneof("layer"))
+        layer.flatten.SetInParent()
+    _quantize_nn_spec(network_of(front), 8, "_linear_quantization")
+    wide = network_of(with_bits(front, 32)).layers[0].convolution.weights.floatValue
+    _dequantize_nn_spec(network_of(front))
+    np.testing.assert_allclose(wide, network_of(front).layers[0].convolution.weights.floatValue, atol=1e-6)
+
+
+def test_weights_that_can_not_be_read_are_refused() -> None:
+    halved = with_bits(from_single(marked("pooled linear, logits")).extractor, 16)
+    network_of(halved).layers[0].convolution.weights.float16Value += b"x"
+    with pytest.raises(ModelError, match="weights end in half a 16-bit number, expected whole ones"):
+        with_bits(halved, 32)
+    quantized = from_single(marked("pooled linear, logits")).extractor
+    layer = network_of(quantized).layers[1]
+    layer.Clear()
+    layer.scale.scale.rawValue = b"x"
+    with pytest.raises(
+        ModelError, match=r"layers\[1\] '': has quantized weights of a scale, expected them only in conv"
+    ):
+        with_bits(quantized, 32)
+
+
 def test_a_foreign_pair_is_joined() -> None:
     """Without our joints, with names in both, and an extractor in the old mapping before a head in the new one."""
     parts = from_single(marked("two layers"))
@@ -176,6 +211,8 @@ def refused() -> dict[str, tuple[list[Model], str, int | None, str]]:
     pipeline_of(three).models.add().CopyFrom(pipeline_of(three).models[-1])
     frozen = to_pipeline(parts)
     pipeline_of(frozen).models[1].isUpdatable = False
+    through = to_pipeline(parts)
+    through.description.output.add().CopyFrom(through.description.input[0])
     shown = marked("pooled linear, logits")
     network = network_of(shown)
     shown.description.output.add(name=network.layers[0].output[0]).type.multiArrayType.shape.append(1)
@@ -210,6 +247,7 @@ def refused() -> dict[str, tuple[list[Model], str, int | None, str]]:
         "a second output": ([shown], "pipeline", None, "comes from a frozen layer, expected the head's answers only"),
         "no fixed shape": ([shapeless], "split", None, "blob 'flatten': its shape is [1, 1, None, 1, 1], exp"),
         "three members": ([three], "split", None, "pipeline: holds 3 models, expected an extractor and a head"),
+        "an input as an answer": ([through], "split", None, "output 'image': comes not from the head, expected the"),
         "a frozen pipeline": ([frozen], "single", None, "pipeline: its last model, and only it, is expected to be upd"),
         "vision": ([vision], "single", None, "extractor: is a visionFeaturePrint, expected a plain network; only"),
         "vision, 16 bits": ([vision], "split", 16, "is a visionFeaturePrint, expected a plain network to change its"),

@@ -3,6 +3,7 @@
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.layout.parts import Parts, copy_of, handed_over, training_inputs
 from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION
+from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import pipeline_of
 
@@ -32,7 +33,10 @@ def to_pipeline(parts: Parts) -> Model:
 
 
 def from_pipeline(model: Model) -> Parts:
-    """Its two members. Raises ModelError for more or fewer, and for a pipeline that can not be updated."""
+    """Its two members; what only the pipeline says of itself and its features, they say from now on.
+
+    Raises ModelError for more or fewer, for a pipeline that can not be updated, and for an answer not of the head.
+    """
     members = pipeline_of(model).models
     if len(members) != 2:
         raise ModelError(
@@ -42,4 +46,25 @@ def from_pipeline(model: Model) -> Parts:
         raise ModelError("pipeline: its last model, and only it, is expected to be updatable; mark the head first")
     parts = Parts(copy_of(members[0]), copy_of(members[1]))
     handed_over(parts)
+    for feature in model.description.output:
+        if feature_named(parts.head.description.output, str(feature.name)) is None:
+            raise ModelError(
+                f"output {str(feature.name)!r}: comes not from the head, expected the head's answers only; drop it"
+            )
+    _describe(model.description, parts.extractor.description, parts.head.description)
     return parts
+
+
+def _describe(whole: Model, front: Model, back: Model) -> None:
+    """Fill what is empty in the parts' descriptions, in place."""
+    if whole.HasField("metadata") and not back.metadata.ByteSize():
+        back.metadata.CopyFrom(whole.metadata)
+    for given, taken in (
+        (whole.input, front.input),
+        (whole.output, back.output),
+        (whole.trainingInput, back.trainingInput),
+    ):
+        for feature in taken:
+            told = feature_named(given, str(feature.name))
+            if told is not None and not feature.shortDescription:
+                feature.shortDescription = told.shortDescription
