@@ -1,0 +1,27 @@
+"""Hugging Face: classifiers of pictures, sound and text in a folder with config.json and model.safetensors."""
+
+from coreml_updatable.conversion import ConvertedSource, SourceRequest
+
+
+def convert(request: SourceRequest) -> ConvertedSource:
+    """The classifier in the folder, traced by torch: ViT, MobileNetV2, AST, Wav2Vec2 or DistilBERT.
+
+    The result answers ``softmax(model(...).logits)`` within 1e-4 in probability. Labels are those of id2label. What the
+    folder's preprocessor does to values is written into the model: the scaling of pictures, that of AST's spectrograms,
+    Wav2Vec2's zero mean and unit variance; resizing, spectrograms and tokens stay with the app. No code from the folder
+    runs and nothing is downloaded. Raises SourceError with one sentence.
+    """
+    from .torch_finished import finished
+    from .torch_reproducible import reproducible
+    from .transformers_folder import read_folder
+    from .transformers_inputs import given_to
+    from .transformers_module import module_of, quiet
+
+    folder = read_folder(request.source)
+    given = given_to(folder, request)
+    reference = "the Hugging Face model"
+    with reproducible(request.seed), quiet():
+        module, facts = module_of(folder)
+        return finished(
+            module, given.inputs, given.request, reference, labels=folder.labels, rows=given.rows, facts=facts
+        )

@@ -1,0 +1,88 @@
+"""A folder as Hugging Face saves a model: its settings as plain JSON, its weights in safetensors."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coreml_updatable.errors import SourceError
+
+MOST_BYTES = 2**24  # of a file of settings
+KINDS = {  # model_type -> what it is given
+    "vit": "picture",
+    "mobilenet_v2": "picture",
+    "audio-spectrogram-transformer": "spectrogram",
+    "wav2vec2": "waveform",
+    "distilbert": "text",
+}
+
+
+@dataclass(frozen=True)
+class Folder:
+    """``config`` and ``preprocessor`` as they stand in their files; the latter is None where there is none."""
+
+    path: Path
+    kind: str
+    config: Mapping[str, Any]
+    preprocessor: Mapping[str, Any] | None
+    labels: tuple[str, ...]
+
+    def number(self, name: str, default: int) -> int:
+        """A whole number of ``config``, 1 or more."""
+        value = self.config.get(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise SourceError(f"{self.path}/config.json: {name} is {value!r}, expected a whole number; correct it")
+        return value
+
+
+def read_folder(source: Any) -> Folder:
+    """The settings in the folder at the Path ``source``; a SourceError for an unknown kind, or one that needs code."""
+    if not isinstance(source, Path) or not source.is_dir():
+        found = source if isinstance(source, Path) else type(source).__name__
+        raise SourceError(
+            f"{found}: is no folder, expected one with config.json and model.safetensors; save the model with "
+            "save_pretrained"
+        )
+    config = _read_json(source / "config.json")
+    if config is None:
+        raise SourceError(f"{source}: has no config.json, expected a saved model; save it with save_pretrained")
+    if "auto_map" in config:
+        raise SourceError(f"{source}: needs code of its own (auto_map), which is not run; use a model of transformers")
+    model_type = config.get("model_type")
+    if model_type not in KINDS:
+        raise SourceError(
+            f"{source}: is of the type {model_type!r}, expected one of {', '.join(KINDS)}; "
+            "trace it yourself and convert the TorchScript file"
+        )
+    if not any(source.glob("*.safetensors")):
+        raise SourceError(
+            f"{source}: has no .safetensors file, and pickled weights are not read; save it anew with save_pretrained"
+        )
+    return Folder(
+        source, KINDS[model_type], config, _read_json(source / "preprocessor_config.json"), _labels(source, config)
+    )
+
+
+def _read_json(path: Path) -> Mapping[str, Any] | None:
+    if not path.is_file():
+        return None
+    if path.stat().st_size > MOST_BYTES:
+        raise SourceError(f"{path}: larger than {MOST_BYTES} bytes, expected a short file of settings; save it anew")
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"{path}: is no JSON; save the model anew with save_pretrained") from error
+    if not isinstance(found, dict):
+        raise SourceError(f"{path}: holds a {type(found).__name__}, expected named settings; save the model anew")
+    return found
+
+
+def _labels(path: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of id2label, in the order of the numbers; two generic ones where it is missing, as transformers has it."""
+    named = config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
+    if isinstance(named, dict) and set(named) == {str(number) for number in range(len(named))}:
+        labels = tuple(str(named[str(number)]) for number in range(len(named)))
+        if len(set(labels)) == len(labels):
+            return labels
+    raise SourceError(f"{path}/config.json: id2label does not name every output once, from 0 on; correct it")
