@@ -109,18 +109,13 @@ def _text(folder: Folder, request: SourceRequest) -> Given:
     """Token ids, and a mask that is 1 where there is a token and 0 behind the text."""
     given = request.inputs or (ArrayInput("input_ids", (TOKENS,), whole=True),)
     longest, words = folder.number("max_position_embeddings", 512), folder.number("vocab_size", 30522)
-    for one in given:
-        if (
-            not isinstance(one, ArrayInput)
-            or len(one.shape) != 1
-            or one.shape[0] > longest
-            or one.shape != given[0].shape
-        ):
-            raise SourceError(
-                f"input {one.name!r}: does not fit a text, expected at most {longest} token ids; "
-                f"say --input {one.name}:{min(TOKENS, longest)}:tokens"
-            )
-    length = given[0].shape[0]
+    lengths = [one.shape for one in given if isinstance(one, ArrayInput) and len(one.shape) == 1]
+    if len(lengths) < len(given) or len(set(lengths)) > 1 or lengths[0][0] > longest:
+        raise SourceError(
+            f"input {given[-1].name!r}: does not fit a text, expected at most {longest} token ids, and a mask as long; "
+            f"say --input {given[-1].name}:{min(TOKENS, longest)}:tokens"
+        )
+    length = lengths[0][0]
     names = [one.name for one in given]
     ids = ArrayInput(names[0], (length,), whole=True)
     mask = ArrayInput(names[1] if len(names) > 1 else "attention_mask", (length,), whole=True)
