@@ -30,6 +30,7 @@ COMMANDS = (
     "publish",
     "keygen",
     "replay",
+    "serve",
 )
 
 

@@ -1,0 +1,28 @@
+"""`coreml-updatable serve SITE`: a catalogue for a phone in the same network."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    site: Annotated[Path, typer.Argument(help="A catalogue that `publish` wrote.", show_default=False)],
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets other devices in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
+) -> None:
+    """Serve a catalogue for trying it out, until Ctrl-C. For the world, put the folder on a web server or a CDN."""
+    from coreml_updatable.publishing.serving.run import address_of, listen
+    from coreml_updatable.publishing.serving.run import server as server_for
+
+    server = server_for(site)
+    with listen(host, port) as listening:
+        address = address_of(host, int(listening.getsockname()[1]))
+        sys.stdout.write(f"{address}\n")
+        if sys.stdout.isatty():
+            import segno
+
+            segno.make(address).terminal(out=sys.stdout, compact=True)
+        sys.stdout.flush()
+        server.run(sockets=[listening])
