@@ -13,6 +13,7 @@ Floats: TypeAlias = NDArray[np.float32]
 BLOCK = 2**24  # values at a time: 64 MB
 TILE = 4096  # samples whose distances stay in the processor's cache
 MANY = 100_000  # samples, from which on groups are deep
+FEW = 64  # candidates that are measured exactly at once, without a second rough look
 FLOATS = np.finfo(np.float32)
 
 
@@ -47,8 +48,9 @@ def nearest(
             if least is None or not np.isfinite(slack):
                 candidates = np.arange(len(samples))
             else:
-                candidates = _members(_within(least[:, at].ravel(), count, slack), len(samples), depth)
-                candidates = candidates[_within(_rough(samples, query, norms, candidates), count, slack)]
+                candidates = _members(_within(least[at], count, slack), len(samples), depth)
+                if len(candidates) > FEW:
+                    candidates = candidates[_within(_rough(samples, query, norms, candidates), count, slack)]
             yield _exact(samples, query, candidates, count, tied)
 
 
@@ -59,11 +61,11 @@ def _depth(count: int) -> int:
 
 
 def _least(samples: Floats, queries: Floats, norms: Floats, depth: int) -> Floats:
-    """The least rough distance in each group, [tiles, queries, groups of a tile]; samples are dealt out to the groups
-    of their tile in turn."""
+    """The least rough distance in each group, [queries, groups, tile by tile]; samples are dealt out to the groups of
+    their tile in turn."""
     width = min(TILE, -(-len(samples) // depth) * depth)
     tiles = -(-len(samples) // width)
-    least = np.empty((tiles, len(queries), width // depth), np.float32)
+    least = np.empty((len(queries), tiles, width // depth), np.float32)
     rough = np.empty((len(queries), width), np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # queries for which this overflows do not use it
         doubled = queries * np.float32(-2)
@@ -76,8 +78,8 @@ def _least(samples: Floats, queries: Floats, norms: Floats, depth: int) -> Float
                 rough[:, :size] = doubled @ samples[part].T
                 rough[:, size:] = np.inf
             rough[:, :size] += norms[part]
-            rough.reshape(len(queries), depth, -1).min(1, out=least[tile])
-    return least
+            rough.reshape(len(queries), depth, -1).min(1, out=least[:, tile])
+    return least.reshape(len(queries), -1)
 
 
 def _members(groups: NDArray[np.int64], count: int, depth: int) -> NDArray[np.int64]:
@@ -122,6 +124,7 @@ def _exact(
     distances = np.empty(len(candidates))
     for start in range(0, len(candidates), 4096):
         part = candidates[start : start + 4096]
-        distances[start : start + 4096] = np.square(samples[part].astype(np.float64) - query).sum(1)
+        apart = np.subtract(samples[part], query, dtype=np.float64)
+        distances[start : start + 4096] = np.einsum("ij,ij->i", apart, apart)
     order = np.lexsort((candidates if tied == "earliest" else -candidates, distances))[:count]
     return candidates[order], distances[order]
