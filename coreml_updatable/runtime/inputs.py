@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,20 +34,25 @@ class Inputs:
             if step.featureName and step.featureName not in self.names:
                 raise ModelError(f"model: preprocessing names '{step.featureName}', which is no input; check the names")
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         return [feature.name for feature in self.model.description.input]
+
+    @cached_property
+    def _needed(self) -> list[str]:
+        return [feature.name for feature in self.model.description.input if not feature.type.isOptional]
+
+    @cached_property
+    def _known(self) -> list[str]:
+        """Every feature that a row may have: what is learnt from it, and the label it is known by, are not read."""
+        training = (feature.name for feature in self.model.description.trainingInput)
+        return list(dict.fromkeys([*self.names, *training, *_answers(self.model)]))
 
     def tensors(self, row: Mapping[str, Any], number: int) -> dict[str, Tensor]:
         """The blobs of row ``number`` (for errors), by input name, in the shapes of the network's mapping."""
         expect_mapping(row, number)
-        description = self.model.description
-        needed = [feature.name for feature in description.input if not feature.type.isOptional]
-        known = dict.fromkeys(
-            [*self.names, *(feature.name for feature in description.trainingInput), *_answers(self.model)]
-        )
-        expect_features(row, needed, list(known), number)
-        return {feature.name: self._tensor(feature, row, number) for feature in description.input}
+        expect_features(row, self._needed, self._known, number)
+        return {feature.name: self._tensor(feature, row, number) for feature in self.model.description.input}
 
     def _tensor(self, feature: FeatureDescription, row: Mapping[str, Any], number: int) -> Tensor:
         where = f"row {number}: feature '{feature.name}'"

@@ -44,6 +44,7 @@ class NetworkModel:
         self.crossing = tuple(sorted({*self._inputs.names, *_written(self._frozen_steps)} & wanted))
         self._frozen = Batched(Program(self._frozen_steps, self.crossing), optimize=True)
         self.part = Part(self._content)
+        self._tail = self._after()
 
     @property
     def message(self) -> Model:
@@ -69,7 +70,14 @@ class NetworkModel:
         model._new = {**self._new, **weights}
         model._message = None
         model.trainable_steps = with_weights(self.trainable_steps, weights)
+        model._tail = model._after()
         return model
+
+    def _after(self, *, everything: bool = False) -> Batched:
+        """The trainable part, from the crossing blobs to those of the answers, or to ``everything`` it writes."""
+        late = _written(self.trainable_steps)
+        wanted = sorted(late) if everything else [blob for blob in self._outputs.blobs if blob in late]
+        return Batched(Program(self.trainable_steps, wanted), optimize=False)
 
     def _content(self) -> Iterator[Any]:
         """What the frozen part computes from which inputs, and which blobs it hands on."""
@@ -90,14 +98,11 @@ class NetworkModel:
         A FrozenRow has only those blobs that its frozen part kept.
         """
         many, single = as_rows(rows)
-        late = _written(self.trainable_steps)
-        frozen = self._frozen
-        wanted = [blob for blob in self._outputs.blobs if blob in late]
+        frozen, tail = self._frozen, self._tail
         if intermediate:
             early = sorted({*self._inputs.names, *_written(self._frozen_steps)})
             frozen = Batched(Program(self._frozen_steps, early), optimize=False)
-            wanted = sorted(late)
-        tail = Batched(Program(self.trainable_steps, wanted), optimize=False)
+            tail = self._after(everything=True)
         answers = []
         with torch.no_grad():
             halfway = [blobs for blobs, _ in self._halfway(numbered(many, None), frozen)]
