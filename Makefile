@@ -1,7 +1,7 @@
 # Two commands do everything: `make updatable MODEL=healthy_luncher` and `make test`. Each sets up what it needs in .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup updatable catalogue test test-slow test-vision test-onnx test-browser fuzz lint types check benchmarks clean
+.PHONY: help setup updatable catalogue test test-slow test-vision test-onnx test-turi test-browser turi fuzz lint types check benchmarks clean
 
 # The first Python that is new enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -48,10 +48,10 @@ catalogue: .venv/installed ## a catalogue of all that is built, under site/; SIG
 	@$(BIN)/coreml-updatable publish build/*/ --to site $(if $(SIGN),--sign "$$SIGN")
 
 test: .venv/installed-dev ## the tests (some minutes)
-	@$(PYTEST) -m 'not slow and not vision and not onnx_route and not browser'
+	@$(PYTEST) -m 'not slow and not vision and not onnx_route and not turi and not browser'
 
 test-slow: .venv/installed-dev ## the checks that take long
-	@$(PYTEST) -m 'slow and not vision and not onnx_route and not browser'
+	@$(PYTEST) -m 'slow and not vision and not onnx_route and not turi and not browser'
 
 test-vision: .venv/installed-dev .venv/installed-vision ## the checks that need the frameworks of pictures and sound
 	@$(PYTEST) -m 'vision and not slow'
@@ -67,6 +67,20 @@ PYTHON38 ?= $(shell for p in python3.8 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.
 	@.onnx/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
+# The stamp lies in the folder, so that a folder that is half installed is installed anew.
+.venv-turi/installed: constraints-turi.txt
+	@test -n '$(PYTHON38)' || { echo 'no Python 3.8 found, which Turi Create needs; install one, or say PYTHON38=/path/to/python3.8' >&2; exit 2; }
+	@echo 'installing Turi Create 6.4.1 with TensorFlow for Python 3.8 in .venv-turi (once, 1.3 GB)'
+	@$(PYTHON38) -m venv --clear .venv-turi
+	@.venv-turi/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@.venv-turi/bin/python -c 'import turicreate, tensorflow' 2>/dev/null || { echo 'Turi Create is installed in .venv-turi, but does not load; run: .venv-turi/bin/python -c "import turicreate, tensorflow"' >&2; exit 1; }
+	@touch $@
+
+turi: .venv-turi/installed ## set up .venv-turi, where Turi Create runs
+
+test-turi: .venv/installed-dev .venv-turi/installed ## Turi Create itself trains, and its models learn on
+	@$(PYTEST) -m turi
+
 test-onnx: .venv/installed-dev .onnx/installed ## networks against another's reading of them, by way of ONNX
 	@$(PYTEST) -m onnx_route
 
@@ -75,7 +89,7 @@ test-browser: .venv/installed-dev ## the gallery's pages in a real browser
 	@$(PYTEST) -m browser
 
 fuzz: .venv/installed-dev ## every drawn test again with new cases; run it before a release
-	@$(BIN)/python -m pytest --hypothesis-profile=default -m 'not vision and not onnx_route and not browser' \
+	@$(BIN)/python -m pytest --hypothesis-profile=default -m 'not vision and not onnx_route and not turi and not browser' \
 		$$(grep -rlE 'hypothesis' tests --include='test_*.py')
 
 lint: .venv/installed-dev ## ruff: rules and formatting
@@ -90,4 +104,4 @@ benchmarks: .venv/installed-dev ## print the figures of speed and size
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove everything that was built, and .venv
-	@rm -rf build site .venv .onnx
+	@rm -rf build site .venv .venv-turi .onnx

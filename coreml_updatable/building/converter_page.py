@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
 
-from coreml_updatable.building.extras import needs_of
+from coreml_updatable.building.extras import needs_of, other_needs_of
 from coreml_updatable.building.file_kind import CONVERTERS
 
 
@@ -21,6 +21,7 @@ class ConverterFacts:
 
 def told(entry: EntryPoint) -> ConverterFacts:
     needs = needs_of(entry)
+    needs = needs if needs.missing else other_needs_of(entry)
     endings = tuple(ending for ending, name in CONVERTERS.items() if name == entry.name)
     return ConverterFacts(entry.name, _first_line(entry), endings, needs.missing, needs.command)
 

@@ -1,9 +1,15 @@
-"""What a converter needs beyond the package that registers it, read from the metadata of what is installed."""
+"""What a converter needs beyond the package that registers it, read from the metadata of what is installed.
+
+What is no package of this Python is told by a function () -> (names of what is missing, the command that brings it),
+registered under the converter's own name in the group ``coreml_updatable.needs``. It must be quick to import.
+"""
 
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, PackageNotFoundError, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
 from packaging.requirements import Requirement
+
+GROUP = "coreml_updatable.needs"
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,15 @@ def needs_of(entry: EntryPoint) -> Needs:
     missing = tuple(f"{one.name}{one.specifier}" for one in asked if not _installed(one))
     extras = ",".join(entry.extras)
     return Needs(missing, f"pip install '{entry.dist.name}[{extras}]'" if missing else "")
+
+
+def other_needs_of(entry: EntryPoint) -> Needs:
+    """What is missing that no package of this Python brings."""
+    for one in entry_points(group=GROUP, name=entry.name):
+        missing, command = one.load()()
+        if missing:
+            return Needs(tuple(missing), command)
+    return Needs((), "")
 
 
 def _only_with(requirement: Requirement, extra: str) -> bool:

@@ -31,8 +31,10 @@ def converter_for(path: Path) -> tuple[str, str]:
         return CONVERTERS[ending], f"the ending {ending}"
     if path.is_dir() and (path / "config.json").is_file():
         return "transformers", "the config.json inside"
+    if path.is_dir() and (path / "dir_archive.ini").is_file():
+        return "turicreate", "the dir_archive.ini inside"
     found = f"the ending {ending!r}" if ending else "no ending"
     raise RecipeError(
-        f"{path}: has {found}, expected one of {', '.join(sorted(CONVERTERS))} or a folder with a config.json; "
-        "name the converter with --converter"
+        f"{path}: has {found}, expected one of {', '.join(sorted(CONVERTERS))} or a "
+        "folder with a config.json or a dir_archive.ini; name the converter with --converter"
     )

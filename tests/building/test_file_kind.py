@@ -22,6 +22,11 @@ def test_a_folder_of_transformers(tmp_path: Path) -> None:
     assert converter_for(tmp_path) == ("transformers", "the config.json inside")
 
 
+def test_a_folder_of_turi_create(tmp_path: Path) -> None:
+    (tmp_path / "dir_archive.ini").touch()
+    assert converter_for(tmp_path) == ("turicreate", "the dir_archive.ini inside")
+
+
 def test_what_tells_nothing(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"no.skops: no such file or folder; check the path"):
         converter_for(tmp_path / "no.skops")
@@ -29,5 +34,7 @@ def test_what_tells_nothing(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"a.txt: has the ending '.txt', expected one of .h5, .*; name the converter"):
         converter_for(tmp_path / "a.txt")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(RecipeError, match=r"folder: has no ending, expected one of .* or a folder with a config.json"):
+    with pytest.raises(
+        RecipeError, match=r"folder: has no ending, expected one of .* or a folder with a config.json or"
+    ):
         converter_for(tmp_path / "folder")

@@ -1,0 +1,123 @@
+"""One question to Turi Create, in a process of its own that may crash, hang or talk as it likes."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from coreml_updatable.errors import SourceError
+
+from .turicreate_interpreter import COMMAND, VARIABLE, interpreter
+from .turicreate_pretrained import link_pretrained
+
+SECONDS = 600.0
+SECONDS_VARIABLE = "TURICREATE_SECONDS"
+PROGRAM = Path(__file__).resolve().parent / "turi_python38" / "run.py"
+PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PATH")
+MOST_SHOWN = 300  # characters of what the process said last
+
+
+def ask(operation: str, request: Mapping[str, Any], what: str, remedy: str) -> Mapping[str, Any]:
+    """What ``operation`` in Python 3.8 answers to ``request``.
+
+    ``what`` is told in errors ("drawings.model: exporting"), ``remedy`` where Turi Create itself refuses. Raises
+    SourceError for a missing interpreter or package, a refusal, a crash, and for the time limit of
+    ``TURICREATE_SECONDS`` (600 if not set).
+    """
+    python, seconds = interpreter(), _seconds()
+    with TemporaryDirectory(prefix="turicreate-") as private:
+        folder = Path(private)
+        (folder / "request.json").write_text(json.dumps({**request, "operation": operation}), encoding="utf-8")
+        reply = folder / "reply.json"
+        command = [str(python), "-I", str(PROGRAM), str(folder / "request.json"), str(reply)]
+        status = _run(command, folder, seconds, what)
+        if not reply.is_file():
+            raise SourceError(f"{what}: {_ended(status)}{_last_line(folder / 'said')}; {_looking(python)}")
+        said: Mapping[str, Any] = json.loads(reply.read_text(encoding="utf-8"))
+    if "missing" in said:
+        raise SourceError(f"{what}: {python} has no package {said['missing']!r}; run: {COMMAND}")
+    if "failed" in said:
+        raise SourceError(f"{what}: Turi Create says {_shortened(str(said['failed']))}; {remedy}")
+    answer: Mapping[str, Any] = said["answer"]
+    return answer
+
+
+def _seconds() -> float:
+    given = os.environ.get(SECONDS_VARIABLE, str(SECONDS))
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < float("inf"):
+        raise SourceError(f"{SECONDS_VARIABLE} is {given!r}, expected a number of seconds; correct it or unset it")
+    return seconds
+
+
+def _run(command: list[str], folder: Path, seconds: float, what: str) -> int:
+    """The exit status, negative for a signal. What the process says goes into a file: Turi Create talks much."""
+    with (folder / "said").open("wb") as said:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=_environment(folder),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SourceError(
+                f"{what}: {command[0]} can not be run ({error.strerror}); set {VARIABLE} to a Python 3.8 with Turi "
+                f"Create, or run: {COMMAND}"
+            ) from error
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise SourceError(
+                f"{what}: took longer than {seconds:g} seconds and was stopped; give it more with {SECONDS_VARIABLE}"
+            ) from error
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # with whatever it started
+                process.wait()
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Nothing of the caller's but what a program needs to run: its home, temporary files and cache are private."""
+    cache = folder / "cache"
+    link_pretrained(cache)
+    return {
+        **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "TURI_CACHE_FILE_LOCATIONS": str(cache),
+        "CUDA_VISIBLE_DEVICES": "",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+
+
+def _ended(status: int) -> str:
+    if status < 0:
+        names = {one.value: one.name for one in signal.Signals}
+        return f"Turi Create's process died of {names.get(-status, f'signal {-status}')}"
+    return f"Turi Create's process ended with status {status} and no answer"
+
+
+def _last_line(said: Path) -> str:
+    lines = said.read_bytes()[-4096:].decode("utf-8", "replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f", saying last: {_shortened(last)}" if last else ", saying nothing"
+
+
+def _looking(python: Path) -> str:
+    return f"try {python} -c 'import turicreate', and where that fails run: {COMMAND}"
+
+
+def _shortened(text: str) -> str:
+    text = "".join(one if one.isprintable() else " " for one in text)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."

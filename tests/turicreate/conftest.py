@@ -1,0 +1,39 @@
+"""Real models of Turi Create, trained in its own Python 3.8 by the programs beside this file."""
+
+import subprocess
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from tests.cli.conftest import home as home
+from tests.cli.conftest import run as run
+
+Train = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def train() -> Train:
+    """Runs a program of this folder in Turi Create's Python."""
+    interpreter = import_module("coreml_updatable.converters.turicreate_interpreter").interpreter()
+
+    def run(program: str, *arguments: Path) -> None:
+        command = [str(interpreter), "-I", str(Path(__file__).with_name(program)), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=arguments[-1].parent)
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """scikit-learn's handwritten digits 0 to 4: uint8 [901, 28, 28], white on black, and which they are."""
+    found = load_digits(n_class=5)
+    pictures = (Image.fromarray((digit * 255 / 16).round().astype(np.uint8)) for digit in found.images)
+    enlarged = [np.asarray(one.resize((28, 28), Image.Resampling.BILINEAR)) for one in pictures]
+    return np.stack(enlarged), found.target.astype(np.int64)
