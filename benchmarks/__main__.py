@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks import building, loading
 from benchmarks.figure import Figure
 
-NAMES = ("loading", "building", "forward", "evening", "neighbors")
+NAMES = ("loading", "building", "forward", "evening", "neighbors", "publishing", "serving")
 
 
 def main() -> None:
@@ -47,6 +47,14 @@ def _figures(name: str, onnxruntime_python: str | None) -> Iterable[Figure]:
             from benchmarks import forward
 
             return forward.figures()
+        case "publishing":
+            from benchmarks import publishing
+
+            return publishing.figures()
+        case "serving":
+            from benchmarks import serving
+
+            return serving.figures()
     from benchmarks import evening
 
     return evening.figures(onnxruntime_python)

@@ -34,8 +34,8 @@ async def _response(root: Path, contents: Contents, request: Request) -> Respons
     if request.method not in ("GET", "HEAD"):
         return PlainTextResponse("GET and HEAD only\n", 405, {**ALWAYS, "allow": "GET, HEAD"})
     try:
-        path = await run_in_threadpool(file_of, root, str(request.scope["path"]))
-        content = None if path is None else await run_in_threadpool(contents.of, path)
+        path = file_of(root, str(request.scope["path"]))
+        content = None if path is None else contents.known(path) or await run_in_threadpool(contents.of, path)
     except (OSError, ValueError):  # gone in between, or a name that the system can not even ask for
         content = None
     if content is None:
@@ -72,6 +72,7 @@ def _patiently(send: Send) -> Send:
     """Gives up a client that takes nothing for a minute."""
 
     async def patient(message: Message) -> None:
-        await asyncio.wait_for(send(message), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            await send(message)
 
     return patient

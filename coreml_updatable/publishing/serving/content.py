@@ -38,14 +38,23 @@ class Contents:
     def __init__(self) -> None:
         self._known: dict[tuple[Path, int, int], Content] = {}
 
+    def known(self, path: Path) -> Content | None:
+        """What was worked out before; in no time, so that it can be asked for without a thread."""
+        return self._known.get(_key(path))
+
     def of(self, path: Path) -> Content:
-        status = path.stat()
-        key = (path, status.st_size, status.st_mtime_ns)
-        if key not in self._known:
-            if len(self._known) >= KEPT:
-                self._known.clear()
-            self._known[key] = _content(path, status.st_size)
-        return self._known[key]
+        """All of a file is read for it."""
+        key = _key(path)
+        content = _content(path, key[1])
+        if len(self._known) >= KEPT:
+            self._known.clear()
+        self._known[key] = content
+        return content
+
+
+def _key(path: Path) -> tuple[Path, int, int]:
+    status = path.stat()
+    return path, status.st_size, status.st_mtime_ns
 
 
 def _content(path: Path, length: int) -> Content:
