@@ -1,29 +1,60 @@
-"""PyTorch: any ``nn.Module``, and torchvision's and timm's architectures by name."""
+"""PyTorch: TorchScript files, torchvision's and timm's architectures, weights for one, and any ``nn.Module``."""
 
-from coreml_updatable.conversion import ConversionRequest, Converted
+from typing import overload
+
+from coreml_updatable.conversion import ConversionRequest, Converted, ConvertedSource, SourceRequest
 
 
-def convert(request: ConversionRequest) -> Converted:
-    """The network of the recipe's [source], trained where its weights are new, as a ``neuralNetwork``.
+@overload
+def convert(request: ConversionRequest) -> Converted: ...
+@overload
+def convert(request: SourceRequest) -> ConvertedSource: ...
+def convert(request: ConversionRequest | SourceRequest) -> Converted | ConvertedSource:
+    """The network of a recipe's [source], trained where its weights are new, or a finished one, as it is.
 
     The model computes ``torch.softmax(network((pixels / 255 - mean) / std), dim=1)``, the network in evaluation mode,
     within 1e-4 in probability. It ends, as coremltools writes it, in ``innerProduct`` at rank 2 and ``softmaxND``; its
     features are the recipe's input and ``probabilities``, in the order of the labels. The same request gives the same
-    bytes.
+    bytes. Nothing of a TorchScript file or of a file of weights is unpickled as code; a ``file.py:function`` is run.
     Raises SourceError (RecipeError for the factory's own file) with one sentence for whatever a user can mend.
     """
+    from .torch_reproducible import reproducible
+
+    with reproducible(request.seed):
+        if isinstance(request, SourceRequest):
+            return _finished(request)
+        return _built(request)
+
+
+def _built(request: ConversionRequest) -> Converted:
     from .torch_facts import facts
     from .torch_loading import load_network
     from .torch_probabilities import probabilities
-    from .torch_reproducible import reproducible
     from .torch_source import read_source
     from .torch_tracing import to_core_ml
     from .torch_training import train
 
     source = read_source(request.source)
-    with reproducible(request.seed):
-        network = load_network(source, request)
-        history = train(network, request, source.training)
-        model = to_core_ml(network, request.input)
-        answers = probabilities(network, request.test.pixels)
-        return Converted(model, answers, history, facts(network, source, history))
+    network = load_network(source, request)
+    history = train(network, request, source.training)
+    model = to_core_ml(network, request.input)
+    answers = probabilities(network, request.test.pixels)
+    return Converted(model, answers, history, facts(network, source, history))
+
+
+def _finished(request: SourceRequest) -> ConvertedSource:
+    from .torch_cutting import with_head
+    from .torch_finished import finished
+    from .torch_given import given_network, with_long
+
+    given = with_head(given_network(request), request)
+    return finished(
+        with_long(given.network, given.inputs),
+        given.inputs,
+        given.request,
+        given.reference,
+        labels=given.labels,
+        notes=given.notes,
+        facts=given.facts,
+        original=given.original,
+    )

@@ -88,21 +88,43 @@ def _given(**options: int | None) -> dict[str, int]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def own_normalisation(architecture: str) -> tuple[list[float] | None, list[float] | None]:
+def own_normalisation(architecture: str, tag: str = "") -> tuple[list[float] | None, list[float] | None]:
     """Mean and standard deviation with which the architecture's own weights were trained, if it says so."""
     library, name = split_architecture(architecture)
     if library == "timm":
         config = import_library("timm").get_pretrained_cfg(name)
         return (list(config.mean), list(config.std)) if config is not None else (None, None)
-    weights = default_weights(name)
+    weights = published_weights(name, tag)
     if weights is None:
         return None, None
     transform = weights.transforms()
     return list(transform.mean), list(transform.std)
 
 
-def default_weights(name: str) -> Any:
-    """torchvision's newest weights for ``name``, or None where it has none."""
-    models = import_library("torchvision").models
-    known = models.get_model_weights(name)
-    return known.DEFAULT if len(known) else None
+def own_size(architecture: str, tag: str = "") -> tuple[int, int]:
+    """Height and width of the pictures that its own weights were made for; 224 where it does not say."""
+    library, name = split_architecture(architecture)
+    if library == "timm":
+        config = import_library("timm").get_pretrained_cfg(name)
+        return (int(config.input_size[1]), int(config.input_size[2])) if config is not None else (224, 224)
+    weights = published_weights(name, tag)
+    side = int(weights.transforms().crop_size[0]) if weights is not None else 224
+    return side, side
+
+
+def published_names(architecture: str) -> list[str]:
+    """What sets of weights are published for it: names of torchvision, or tags of timm."""
+    library, name = split_architecture(architecture)
+    if library == "timm":
+        prefix = f"{name.split('.')[0]}."
+        listed = import_library("timm").list_pretrained(f"{prefix}*")
+        return [one.removeprefix(prefix) for one in listed]
+    return [one.name for one in import_library("torchvision").models.get_model_weights(name)]
+
+
+def published_weights(name: str, tag: str = "") -> Any:
+    """torchvision's weights for ``name`` called ``tag``, or its newest; None where it has none."""
+    known = import_library("torchvision").models.get_model_weights(name)
+    if not len(known):
+        return None
+    return known[tag] if tag else known.DEFAULT

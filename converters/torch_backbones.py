@@ -30,17 +30,24 @@ def load_backbone(
     else:
         state, where = read_state(path), path.name
     example = torch.zeros(1, image.channels, image.height, image.width)
+    network = filled(architecture, state, where, example)
+    known = _classes_of(network, _head_of(network, architecture, example))
+    network = reparameterised(network, architecture)
+    network.requires_grad_(False)
+    if path is None or known != classes:
+        _replace_head(network, _head_of(network, architecture, example), classes)
+    return network
+
+
+def filled(architecture: str, state: State, where: str, example: torch.Tensor) -> nn.Module:
+    """The architecture with the weights ``state`` from ``where``, and as many classes as they have."""
     network = create(architecture)
     head = _head_of(network, architecture, example)
     known = _classes_in(state, head)
     if known is not None and known != _classes_of(network, head):
         network = create(architecture, known)
     load_state(network, state, where)
-    network = _reparameterised(network, architecture)
-    network.requires_grad_(False)
-    if path is None or known != classes:
-        _replace_head(network, _head_of(network, architecture, example), classes)
-    return network
+    return network.eval()
 
 
 def _head_of(network: nn.Module, architecture: str, example: torch.Tensor) -> str:
@@ -49,7 +56,7 @@ def _head_of(network: nn.Module, architecture: str, example: torch.Tensor) -> st
     except (RuntimeError, AssertionError, ValueError) as error:
         raise SourceError(
             f"{architecture} can not take a picture of shape {list(example.shape)} ({first_line(error)}); "
-            "change the recipe's [input]"
+            "say another size (--input, or the recipe's [input])"
         ) from error
 
 
@@ -74,7 +81,7 @@ def _replace_head(network: nn.Module, name: str, classes: int) -> None:
     network.classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(old.in_channels, classes))
 
 
-def _reparameterised(network: nn.Module, architecture: str) -> nn.Module:
+def reparameterised(network: nn.Module, architecture: str) -> nn.Module:
     """timm's multi-branch networks folded into what they are at inference: half the layers, the same answers."""
     if split_architecture(architecture)[0] != "timm":
         return network

@@ -10,17 +10,20 @@ import torch
 
 from coreml_updatable.errors import SourceError
 
-from .torch_architectures import default_weights, import_library, split_architecture
+from .torch_architectures import import_library, published_weights, split_architecture
 from .torch_weights import State, read_state
 from .torch_wording import first_line
 
 TIMEOUT = 30.0  # seconds without an answer
 
 
-def downloaded_state(architecture: str) -> State:
-    """The architecture's published weights; a SourceError names the file where it can not be had."""
+def downloaded_state(architecture: str, tag: str = "") -> State:
+    """The architecture's published weights; a SourceError names the file where it can not be had.
+
+    ``tag`` names one of torchvision's sets, the newest if it is empty; timm's stand in the architecture's name.
+    """
     library, name = split_architecture(architecture)
-    url, file_name, checksum = _timm_place(name) if library == "timm" else _torchvision_place(name)
+    url, file_name, checksum = _timm_place(name) if library == "timm" else _torchvision_place(name, tag)
     if url is None:
         raise SourceError(f"{library} publishes no weights for {name}; give a file of weights, or another name")
     path = Path(torch.hub.get_dir()) / "checkpoints" / file_name
@@ -29,9 +32,9 @@ def downloaded_state(architecture: str) -> State:
     return read_state(path)
 
 
-def _torchvision_place(name: str) -> tuple[str | None, str, str | None]:
+def _torchvision_place(name: str, tag: str) -> tuple[str | None, str, str | None]:
     """Where the weights are, what the file is called, and how its sha256 begins (torch writes that into the name)."""
-    weights = default_weights(name)
+    weights = published_weights(name, tag)
     if weights is None:
         return None, "", None
     file_name = Path(weights.url).name
@@ -56,8 +59,8 @@ def _download(url: str, path: Path, checksum: str | None) -> None:
             torch.hub.download_url_to_file(url, str(path), hash_prefix=checksum, progress=False)
         except Exception as error:  # of the network, the file system or the checksum
             raise SourceError(
-                f"{url} can not be downloaded ({first_line(error)}); download it elsewhere and name the file: "
-                'WEIGHTS=file, or weights = "file" in [source]'
+                f"{url} can not be downloaded ({first_line(error)}); download it elsewhere and put it at {path}, or "
+                'name the file: --weights file (convert), WEIGHTS=file (make), or weights = "file" in [source]'
             ) from error
 
 

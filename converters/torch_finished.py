@@ -27,12 +27,15 @@ def finished(
     *,
     labels: tuple[str, ...] = (),
     rows: tuple[Row, ...] = (),
+    notes: tuple[str, ...] = (),
     facts: Mapping[str, Any] | None = None,
+    original: nn.Module | None = None,
 ) -> ConvertedSource:
     """``network`` takes a batch of each input: pictures float32 [n, channels, height, width], arrays [n, ...].
 
     Pictures come as ``request.mean`` and ``std`` say of values in 0..1. It answers logits, probabilities or their
     logarithms, [n, classes]; logits get a softmax. Labels are the request's, else ``labels``, else 0, 1, 2 ...
+    Where ``network`` is a simpler form of ``original``, the answers that count are those of the latter.
     """
     given = _Given(network.eval(), inputs, request)
     answer = _answer(given, inputs)
@@ -40,12 +43,18 @@ def finished(
     given.kind = _kind_of(given, inputs)
     known = request.labels or labels
     if known and len(known) != classes:
-        raise SourceError(f"labels: {len(known)} for a network with {classes} outputs; name one for each")
-    notes = () if known else (f"the source names no labels: they are the numbers 0 to {classes - 1}",)
+        raise SourceError(
+            f"labels: {len(known)} for a network with {classes} outputs; name one for each, or convert it without "
+            "and give it a new head: coreml-updatable mark --head new --labels ..."
+        )
+    if not known:
+        notes = (*notes, f"the source names no labels: they are the numbers 0 to {classes - 1}")
+    asked = given if original is None else _Given(original.eval(), inputs, request)
+    asked.kind = given.kind
     return ConvertedSource(
         model=core_ml_of(given, inputs),
         labels=known or tuple(range(classes)),
-        answers=lambda rows: _answers(given, inputs, rows),
+        answers=lambda rows: _answers(asked, inputs, rows),
         reference=reference,
         tolerance=TOLERANCE,
         rows=rows,

@@ -24,7 +24,7 @@ def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
     classes = len(request.labels)
     mean, std = None, None
     if source.factory is not None:
-        network = _made_by(source.factory, request.folder, classes)
+        network = made_by(source.factory, request.folder, classes)
         if source.weights is not None:
             load_state(network, read_state(weights_path(request.folder, source.weights)), source.weights)
             network.requires_grad_(False)
@@ -73,7 +73,8 @@ def check_answer(network: nn.Module, image: ImageInput, classes: int) -> None:
         )
 
 
-def _made_by(reference: str, folder: Path, classes: int) -> nn.Module:
+def made_by(reference: str, folder: Path, classes: int) -> nn.Module:
+    """What the function ``reference``, "file.py:name" in ``folder``, makes for that many classes."""
     factory = load_function(folder, reference)
     try:
         network = factory(classes)

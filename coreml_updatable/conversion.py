@@ -109,12 +109,16 @@ class ArrayInput:
 class SourceRequest:
     """A finished classifier that is to be converted as it is. What is left empty is as the source itself has it."""
 
-    source: Any  # a Path, or an object of the framework
+    source: Any  # a Path, the name of an architecture or a "file.py:function", or an object of the framework
     inputs: tuple[ImageInput | ArrayInput, ...] = ()
     labels: tuple[str, ...] = ()  # in the order of the source's answers
     mean: tuple[float, ...] = ()  # of each channel of a picture in 0..1, as the source expects it normalised
     std: tuple[float, ...] = ()
     seed: int = 0
+    architecture: str = ""  # of a source that holds weights only
+    weights: str = ""  # of an architecture: a file, "pretrained" or the name of such weights, or "random"
+    head: Literal["keep", "new"] = "keep"  # new: one layer for the labels behind the extractor
+    cut: str = ""  # the module in front of which the extractor ends, if the head is new
 
 
 @dataclass(frozen=True)

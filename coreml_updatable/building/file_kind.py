@@ -1,5 +1,6 @@
-"""Which converter a source on disk is for, told from its name alone."""
+"""Which converter a source is for, told from its name alone."""
 
+import re
 from pathlib import Path
 
 from coreml_updatable.errors import RecipeError, SourceError
@@ -22,8 +23,19 @@ CONVERTERS = {
 }
 
 
-def converter_for(path: Path) -> tuple[str, str]:
+NAMED = re.compile(r"(torchvision|timm):.+|.+\.py:\w+")
+
+
+def source_of(path: Path) -> Path | str:
+    """``path``, or its text where it is no file but a name: "timm:fastvit_t8", "network.py:make"."""
+    return str(path) if not path.exists() and NAMED.fullmatch(str(path)) else path
+
+
+def converter_for(source: Path | str) -> tuple[str, str]:
     """The name of the converter, and what gave it away; a RecipeError where nothing does."""
+    if isinstance(source, str):
+        return "torch", "the function it names" if ".py:" in source else "the architecture it names"
+    path = source
     if not path.exists():
         raise SourceError(f"{path}: no such file or folder; check the path")
     ending = path.suffix.lower()

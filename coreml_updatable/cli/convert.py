@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from coreml_updatable.building.finished import Finished
 
 
+class Head(StrEnum):
+    KEEP = "keep"
+    NEW = "new"
+
+
 class Pixels(StrEnum):
     """The values that the source expects of a picture."""
 
@@ -25,7 +30,7 @@ _MEAN_AND_STD = {Pixels.UNIT: ((), ()), Pixels.BYTES: ((0.0,), (1 / 255,)), Pixe
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="A file or folder of a framework.", show_default=False)],
+    source: Annotated[Path, typer.Argument(help="A file or folder of a framework, timm:NAME, ...", show_default=False)],
     out: Annotated[Path, typer.Option("-o", "--output", help="The updatable model.", show_default=False)],
     converter: Annotated[str | None, typer.Option(help="By default told from the file's ending.")] = None,
     inputs: Annotated[
@@ -35,6 +40,14 @@ def convert(
     pixels: Annotated[Pixels, typer.Option(help="What the source expects of a picture.")] = Pixels.UNIT,
     mean: Annotated[str | None, typer.Option(help="Of each channel, of pixels in 0..1.")] = None,
     std: Annotated[str | None, typer.Option(help="Of each channel, of pixels in 0..1.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Of an architecture: a file, pretrained or the name of such, random.")
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="Of a file of weights: torchvision:NAME, timm:NAME, file.py:function.")
+    ] = None,
+    head: Annotated[Head, typer.Option(help="new: one fresh layer for --labels behind the extractor.")] = Head.KEEP,
+    cut: Annotated[str | None, typer.Option(help="The module in front of which the extractor ends.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
     """Convert SOURCE, mark its last layer updatable, and prove that it answers as its source does.
@@ -51,25 +64,39 @@ def convert(
 
     from coreml_updatable.building.converter import find_converter, load_source_converter
     from coreml_updatable.building.extras import needs_of
-    from coreml_updatable.building.file_kind import converter_for
+    from coreml_updatable.building.file_kind import converter_for, source_of
     from coreml_updatable.building.finished import finish
     from coreml_updatable.conversion import SourceRequest
     from coreml_updatable.errors import SourceError
     from coreml_updatable.spec.writing import write_model
 
-    told = ""
+    told, found = "", source_of(source)
     if converter is None:
-        converter, reason = converter_for(source)
+        converter, reason = converter_for(found)
         told = f"converter {converter}, by {reason}"
-    elif not source.exists():
+    elif isinstance(found, Path) and not found.exists():
         raise SourceError(f"{source}: no such file or folder; check the path")
+    torch_only = {"--weights": weights, "--architecture": architecture, "--head new": head is Head.NEW, "--cut": cut}
+    named = [option for option, value in torch_only.items() if value]
+    if named and converter != "torch":
+        raise typer.BadParameter(f"{named[0]} is for the converter torch only, not for {converter}; leave it out")
     entry = find_converter(converter, asked_by="--converter")
     function = load_source_converter(entry)
     needs = needs_of(entry)
     if needs.missing:
         raise SourceError(f"converter {converter}: {', '.join(needs.missing)} is not installed; run: {needs.command}")
     default_mean, default_std = _MEAN_AND_STD[pixels]
-    request = SourceRequest(source, given, names, means or default_mean, deviations or default_std)
+    request = SourceRequest(
+        found,
+        given,
+        names,
+        means or default_mean,
+        deviations or default_std,
+        architecture=architecture or "",
+        weights=weights or "",
+        head="new" if cut or head is Head.NEW else "keep",
+        cut=cut or "",
+    )
     made = finish(function, request)
     write_model(made.model, out)
     _tell(out, made, converter, told, json=json)

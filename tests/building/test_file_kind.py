@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.building.file_kind import converter_for
+from coreml_updatable.building.file_kind import converter_for, source_of
 from coreml_updatable.errors import RecipeError, SourceError
 
 
@@ -25,6 +25,16 @@ def test_a_folder_of_transformers(tmp_path: Path) -> None:
 def test_a_folder_of_turi_create(tmp_path: Path) -> None:
     (tmp_path / "dir_archive.ini").touch()
     assert converter_for(tmp_path) == ("turicreate", "the dir_archive.ini inside")
+
+
+def test_names_are_torchs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert source_of(Path("timm:fastvit_t8")) == "timm:fastvit_t8"
+    assert converter_for(source_of(Path("torchvision:resnet18"))) == ("torch", "the architecture it names")
+    assert converter_for(source_of(Path("inner/nets.py:make"))) == ("torch", "the function it names")
+    assert source_of(Path("other:x")) == Path("other:x")
+    Path("timm:x.onnx").touch()  # a file is a file
+    assert converter_for(source_of(Path("timm:x.onnx"))) == ("onnx", "the ending .onnx")
 
 
 def test_what_tells_nothing(tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ def test_a_refusal_is_one_sentence_and_leaves_the_old_file(
         (["--input", "x:99999x99999"], "the size is not between 1 and 67108864 values, expected"),
         (["--input", "x:0"], "the size is not between 1 and 67108864 values, expected"),
         (["--mean", "0.5,half"], "--mean 0.5,half: not all are numbers, expected one a channel, such as 0.5"),
+        (["--weights", "w.pt"], "--weights is for the converter torch only, not for sklearn; leave it out"),
+        (["--head", "new"], "--head new is for the converter torch only, not for sklearn; leave it out"),
         (["--mean", "0.5", "--pixels", "0..255"], "--pixels and --mean or --std both say what the source expects"),
     ],
 )
@@ -91,6 +93,18 @@ def test_options_that_can_not_be_read(run: Run, estimator: Path, options: list[s
     ran = run("convert", estimator, "-o", estimator.with_name("out.mlmodel"), *options)
     assert ran.status == 2
     assert sentence in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_a_function_as_source_with_weights_in_a_file(run: Run, tmp_path: Path) -> None:
+    code = "from torch import nn\ndef make(n):\n    return nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, n))\n"
+    (tmp_path / "nets.py").write_text(code)
+    out = tmp_path / "out.mlmodel"
+    ran = run("convert", f"{tmp_path}/nets.py:make", "-o", out, "--input", "x:4", "--labels", "a,b", "--cut", "2")
+    assert ran.err == ""
+    assert ran.out.startswith("converter torch, by the function it names\n")
+    assert "the head is new, behind the 6 features in front of '2': it knows nothing until it is trained" in ran.out
+    assert " of the torch module with a new head, on 8 rows\n" in ran.out
+    assert not check(read_model(out))
 
 
 def test_files_that_are_not_there(run: Run, estimator: Path) -> None:

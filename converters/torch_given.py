@@ -1,0 +1,135 @@
+"""What the torch converter was given: TorchScript, an architecture's name, weights for one, a function, a module."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
+from coreml_updatable.errors import SourceError
+
+from .torch_loading import made_by
+from .torch_script import is_script, read_script
+from .torch_weights import load_state, read_state
+
+Input = ImageInput | ArrayInput
+LIBRARIES = ("torchvision:", "timm:")
+
+
+@dataclass(frozen=True)
+class Given:
+    """A network from batches of ``inputs`` to logits or probabilities, and what is known of it.
+
+    ``original`` is another form of it, whose answers are those that count; None where it is the network itself.
+    ``request`` holds the normalisation that its pictures need.
+    """
+
+    network: nn.Module
+    inputs: tuple[Input, ...]
+    request: SourceRequest
+    reference: str
+    labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    original: nn.Module | None = None
+
+
+def given_network(request: SourceRequest) -> Given:
+    """The network that ``request.source`` names or holds; a SourceError where it is nothing of the kind."""
+    source = request.source
+    if isinstance(source, nn.Module):
+        _refuse(request, "a module")
+        return _plain(source, request, "the torch module")
+    if isinstance(source, Path) and is_script(source):
+        _refuse(request, f"{source.name}, a TorchScript file,")
+        return _plain(read_script(source), request, "the TorchScript module")
+    if isinstance(source, Path):
+        if not request.architecture:
+            read_state(source)  # other files are refused for what they are
+            raise SourceError(
+                f"{source.name}: holds weights and no network; say whose they are with --architecture torchvision:NAME,"
+                " timm:NAME or file.py:function"
+            )
+        if request.weights:
+            raise SourceError(
+                f"--weights {request.weights}: {source.name} holds weights already; leave one of them out"
+            )
+        return _named(request.architecture, replace(request, weights=str(source)))
+    if not isinstance(source, str):
+        raise SourceError(
+            f"source: is a {type(source).__name__}, expected a torch.nn.Module, a file or a name; give one of these"
+        )
+    if request.architecture:
+        raise SourceError(f"--architecture {request.architecture}: {source} names one already; leave one of them out")
+    return _named(source, request)
+
+
+def _named(name: str, request: SourceRequest) -> Given:
+    if name.startswith(LIBRARIES):
+        from .torch_named import named_network
+
+        return named_network(name, request)
+    if ".py:" not in name:
+        raise SourceError(
+            f"{name}: names no network, expected torchvision:NAME, timm:NAME or file.py:function; correct it"
+        )
+    file, _, function = name.rpartition(":")
+    if not request.labels:
+        raise SourceError(f"{name}: is called with the number of classes, which is not known; say --labels a,b,...")
+    made = made_by(f"{Path(file).name}:{function}", Path(file).parent, len(request.labels))
+    notes: tuple[str, ...] = ()
+    if request.weights and request.weights != "random":
+        path = weights_file(request.weights)
+        load_state(made, read_state(path), path.name)
+    else:
+        notes = (f"the weights are those that {function} made: unless it loads some, the answers are chance",)
+    given = _plain(made, request, "the torch module")
+    return replace(given, notes=(*notes, *given.notes), facts={"factory": f"{Path(file).name}:{function}"})
+
+
+def weights_file(weights: str) -> Path:
+    path = Path(weights)
+    if not path.is_file():
+        raise SourceError(f"--weights {weights}: no such file; check the path")
+    return path
+
+
+def _plain(network: nn.Module, request: SourceRequest, reference: str) -> Given:
+    """A network that says nothing of its inputs."""
+    if not request.inputs:
+        raise SourceError(
+            "input: none is named, and a torch module does not say what it takes; "
+            "say --input image:224x224, or NAME:LENGTH for an array, once for each input in order"
+        )
+    pictures = [one for one in request.inputs if isinstance(one, ImageInput)]
+    notes: tuple[str, ...] = ()
+    if pictures and not (request.mean or request.std):
+        notes = ("pictures reach it as 0..1; say --pixels, or --mean and --std, if it expects them otherwise",)
+    return Given(network, request.inputs, request, reference, notes=notes)
+
+
+def with_long(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
+    """Token ids reach it in 64 bits, as torch's own data has them."""
+    whole = [isinstance(one, ArrayInput) and one.whole for one in inputs]
+    if not any(whole):
+        return network
+
+    class Module(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, *batches: Tensor) -> Tensor:
+            pairs = zip(batches, whole, strict=True)
+            answer: Tensor = self.network(*(batch.long() if long else batch for batch, long in pairs))
+            return answer
+
+    return Module()
+
+
+def _refuse(request: SourceRequest, what: str) -> None:
+    for option, value in (("--weights", request.weights), ("--architecture", request.architecture)):
+        if value:
+            raise SourceError(f"{option} {value}: {what} has its own; leave the option out")
