@@ -52,15 +52,24 @@ def _publish(
     key = None if sign is None else read_private_key(sign, site)
     done = publish_builds(builds, site, base_url=address, keep=keep, key=key)
     outcomes = {"published": done.new, "unchanged": done.unchanged, "removed": done.removed}
+    kept = {"kept_reports": done.kept_reports}
     if json:
         from json import dumps
 
-        told = {word: [{"name": name, "version": version} for name, version in of] for word, of in outcomes.items()}
+        told = {
+            word: [{"name": name, "version": version} for name, version in of]
+            for word, of in {**outcomes, **kept}.items()
+        }
         typer.echo(dumps({"site": str(site), "serial": done.index.serial, **told}, indent=2))
         return
     for word, releases in outcomes.items():
         for name, version in releases:
             typer.echo(f"{name} {version}: {word}")
+    for name, version in done.kept_reports:
+        typer.echo(
+            f"note: {name} {version}: the build reports something else by now, and what is published stays; to publish "
+            "it, raise metadata.version in the recipe and build again"
+        )
     typer.echo(f"{site}: {len(done.index.models)} models, serial {done.index.serial}")
 
 

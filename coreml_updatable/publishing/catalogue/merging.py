@@ -4,27 +4,33 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from coreml_updatable.errors import CatalogueError
+from coreml_updatable.publishing.catalogue.build_report import BuildReport
 from coreml_updatable.publishing.catalogue.index import Entry, File, Index, Release, path_of
 from coreml_updatable.publishing.catalogue.names import MODELS, version_key
-from coreml_updatable.publishing.catalogue.release import same_models
+from coreml_updatable.publishing.catalogue.release import has_the_models
 
 
-def is_new(index: Index, name: str, release: Release) -> bool:
-    """Whether ``release`` is still to be published; a CatalogueError if its version or name belongs to other bytes."""
+def refuse_other_bytes(index: Index, name: str, release: Release) -> None:
+    """A CatalogueError if the name or version of ``release``, which is not published yet, belongs to other bytes."""
     entry = index.entry(name)
     if entry is None:
-        return True
+        return
     if entry.name != name:
         raise CatalogueError(f"{name}: the catalogue has a model {entry.name}, told apart by case only; rename one")
     for old in entry.versions:
         if version_key(old.version) == version_key(release.version):
-            if old.version == release.version and same_models(old, release):
-                return False
             raise CatalogueError(
                 f"{name} {release.version}: is published as {old.version} with other bytes, and a version never "
                 "changes; raise metadata.version in the recipe and build again"
             )
-    return True
+
+
+def published_as(index: Index, report: BuildReport) -> Release | None:
+    """The release that holds the very models of the build that ``report`` is of, if there is one."""
+    entry = index.entry(report.name)
+    if entry is None or entry.name != report.name:
+        return None
+    return next((release for release in entry.versions if has_the_models(release, report)), None)
 
 
 def added(index: Index, name: str, release: Release) -> Index:

@@ -1,6 +1,5 @@
 """What the index says of one .mlmodel, read off the model itself."""
 
-import hashlib
 from collections.abc import Sequence
 
 from coreml_updatable.errors import CatalogueError
@@ -15,15 +14,13 @@ from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_pipeline
 
 
-def model_entry(file: str, content: bytes, model: Model, report: BuildReport) -> index.ModelFile:
-    """The entry of ``file``, which holds ``content``, of the build that ``report`` is of; its url is left open."""
+def model_entry(entry: index.File, model: Model, report: BuildReport) -> index.ModelFile:
+    """The entry of the file ``entry``, which holds ``model``, of the build that ``report`` is of."""
+    file = entry.file
     summary = spec.summarize(model)
     role: index.Role = next((one.kind for one in report.models if one.file == file), "part")
     return index.ModelFile(
-        file=file,
-        url="",
-        bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
+        **entry.model_dump(),
         role=role,
         layout=_layout(model, report),
         twin=next((one.file for one in report.models if one.file != file), None) if role != "part" else None,

@@ -14,12 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.files import write_atomically
 from coreml_updatable.publishing.catalogue.alone import publishing_alone
+from coreml_updatable.publishing.catalogue.build_report import read_report
 from coreml_updatable.publishing.catalogue.index import Index, Release, latest_of
-from coreml_updatable.publishing.catalogue.merging import added, is_new, pruned, with_urls
+from coreml_updatable.publishing.catalogue.merging import added, pruned, published_as, refuse_other_bytes, with_urls
 from coreml_updatable.publishing.catalogue.names import release_folder
 from coreml_updatable.publishing.catalogue.pages import pages
 from coreml_updatable.publishing.catalogue.places import inside, put_in_place, remove, remove_dropped, remove_unnamed
-from coreml_updatable.publishing.catalogue.release import read_release
+from coreml_updatable.publishing.catalogue.release import read_release, verify_build
+from coreml_updatable.publishing.catalogue.same_report import says_the_same
 from coreml_updatable.publishing.catalogue.signing import public_key_of, refuse_other_key, signed_files
 from coreml_updatable.publishing.catalogue.site_files import (
     INDEX,
@@ -36,10 +38,14 @@ Staged: TypeAlias = dict[tuple[str, str], Release]  # (name, version) -> what wa
 
 @dataclass(frozen=True)
 class Published:
-    """What a run did: (name, version) of the releases that are new, that were there already, and that were pruned."""
+    """What a run did: (name, version) of the releases that are new, that were there already, and that were pruned.
+
+    ``kept_reports``: of the unchanged, those whose build by now reports something else of the same models.
+    """
 
     new: tuple[tuple[str, str], ...]
     unchanged: tuple[tuple[str, str], ...]
+    kept_reports: tuple[tuple[str, str], ...]
     removed: tuple[tuple[str, str], ...]
     index: Index
 
@@ -63,7 +69,7 @@ def publish(
         remove(staging)
         remove_unnamed(site, old)
         try:
-            staged, unchanged = _staged(builds, old, staging)
+            staged, unchanged = _staged(builds, old, site)
             grown = _numbered(old, _grown(old, staged, base_url))
             kept = grown if keep is None else _numbered(grown, pruned(grown, keep))
             for index in (grown, kept):
@@ -74,7 +80,8 @@ def publish(
             remove(staging)
         _write(site, grown, key)
         _write(site, kept, key)
-        return Published(tuple(staged), unchanged, remove_dropped(site, grown, kept), kept)
+        kept_reports = tuple(known for known, same in unchanged.items() if not same)
+        return Published(tuple(staged), tuple(unchanged), kept_reports, remove_dropped(site, grown, kept), kept)
 
 
 def _grown(old: Index, staged: Staged, base_url: str | None) -> Index:
@@ -89,26 +96,31 @@ def _numbered(old: Index, new: Index) -> Index:
     return old if new == old else new.model_copy(update={"serial": old.serial + 1})
 
 
-def _staged(builds: Sequence[Path], old: Index, staging: Path) -> tuple[Staged, tuple[tuple[str, str], ...]]:
-    """The releases that are new, copied into ``staging``, and which ones were published before."""
+def _staged(builds: Sequence[Path], old: Index, site: Path) -> tuple[Staged, dict[tuple[str, str], bool]]:
+    """The releases that are new, copied aside, and which were published before, with whether the report is the same."""
     came_from: dict[str, Path] = {}
     new: Staged = {}
-    unchanged = []
+    unchanged = {}
     for number, build in enumerate(builds):
-        arrived = staging / f"{number}"
-        name, release = read_release(build, arrived)
+        report, content = read_report(build)
+        name = report.name
         if name.casefold() in came_from:
             raise CatalogueError(
                 f"{build}: its model is called {name}, as that of {came_from[name.casefold()]} is; rename one"
             )
         came_from[name.casefold()] = build
-        if is_new(old, name, release):
-            put_in_place(arrived, staging, PurePosixPath(name, release.version))
-            new[name, release.version] = release
-        else:
-            remove(arrived)
-            unchanged.append((name, release.version))
-    return new, tuple(unchanged)
+        known = published_as(old, report)
+        if known is not None:
+            verify_build(build, report)
+            _, published = read_report(site / release_folder(name, known.version))
+            unchanged[name, known.version] = says_the_same(published, content)
+            continue
+        arrived = site / STAGING / f"{number}"
+        release = read_release(build, report, content, arrived)
+        refuse_other_bytes(old, name, release)
+        put_in_place(arrived, site / STAGING, PurePosixPath(name, release.version))
+        new[name, release.version] = release
+    return new, unchanged
 
 
 def _write(site: Path, index: Index, key: Ed25519PrivateKey | None) -> None:

@@ -9,7 +9,7 @@ from coreml_updatable.checking import check
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.files import write_atomically
 from coreml_updatable.personalizing.wording import counted
-from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport, read_report
+from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport
 from coreml_updatable.publishing.catalogue.index import File, ModelFile, Release
 from coreml_updatable.publishing.catalogue.model_entry import model_entry
 from coreml_updatable.publishing.catalogue.names import is_file_name, is_version
@@ -26,24 +26,28 @@ class Read:
 
     file: str
     content: bytes
+    sha256: str
+
+    def entry(self) -> File:
+        """Its entry in the index; the url is left open."""
+        return File(file=self.file, url="", bytes=len(self.content), sha256=self.sha256)
 
 
-def read_release(folder: Path, target: Path) -> tuple[str, Release]:
-    """Copy the build in ``folder`` to ``target`` and say what it is: name and release, its urls left open.
+def read_release(folder: Path, report: BuildReport, report_bytes: bytes, target: Path) -> Release:
+    """Copy the build in ``folder`` to ``target`` and say what it is; its urls are left open.
 
     One file is in memory at a time. CatalogueError if a file is not what the report says, if a rule finds an error in a
     model, or if the models name no version.
     """
-    report, report_bytes = read_report(folder)
     models: list[ModelFile] = []
-    files: list[File] = [_copied(Read(REPORT, report_bytes), target)]
+    files: list[File] = [_copied(Read(REPORT, report_bytes, hashlib.sha256(report_bytes).hexdigest()), target)]
     versions: dict[str, str] = {}
     author = licence = ""
     for read in _files(folder, report):
         if read.file.endswith(MODEL_SUFFIX):
             model = parse_model(read.content, str(folder / read.file))
             _fit_for_a_device(model, folder / read.file)
-            models.append(model_entry(read.file, read.content, model, report))
+            models.append(model_entry(read.entry(), model, report))
             described = model.description.metadata
             if models[-1].role != "part":
                 versions[read.file] = str(described.versionString)
@@ -51,7 +55,7 @@ def read_release(folder: Path, target: Path) -> tuple[str, Release]:
             write_atomically(target / read.file, read.content)
         else:
             files.append(_copied(read, target))
-    release = Release(
+    return Release(
         version=_one_version(folder, versions),
         description=report.description,
         author=author,
@@ -61,7 +65,6 @@ def read_release(folder: Path, target: Path) -> tuple[str, Release]:
         models=tuple(models),
         files=tuple(sorted(files, key=lambda file: file.file)),
     )
-    return report.name, release
 
 
 def data_sentence(report: BuildReport) -> str:
@@ -77,9 +80,15 @@ def data_sentence(report: BuildReport) -> str:
     return f"{said} {learnt}.".strip()
 
 
-def same_models(one: Release, other: Release) -> bool:
-    """Whether two releases hold the same bytes, but for what a run measured."""
-    return _lasting(one) == _lasting(other)
+def has_the_models(release: Release, report: BuildReport) -> bool:
+    """Whether the build that ``report`` is of has the files of ``release``, but for what a run measured."""
+    return _lasting(release) == {name: one.sha256 for name, one in report.files.items() if name not in MEASURED}
+
+
+def verify_build(folder: Path, report: BuildReport) -> None:
+    """A CatalogueError unless every file in ``folder`` is as ``report`` lists it."""
+    for _ in _files(folder, report):
+        pass
 
 
 def _lasting(release: Release) -> dict[str, str]:
@@ -97,14 +106,15 @@ def _files(folder: Path, report: BuildReport) -> Iterator[Read]:
         if not path.is_file():
             raise CatalogueError(f"{path}: is missing, expected as {REPORT} lists it; build the model again")
         content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != expected.sha256:
+        found = hashlib.sha256(content).hexdigest()
+        if found != expected.sha256:
             raise CatalogueError(f"{path}: was changed since it was built; build the model again")
-        yield Read(file, content)
+        yield Read(file, content, found)
 
 
 def _copied(read: Read, target: Path) -> File:
     write_atomically(target / read.file, read.content)
-    return File(file=read.file, url="", bytes=len(read.content), sha256=hashlib.sha256(read.content).hexdigest())
+    return read.entry()
 
 
 def _fit_for_a_device(model: Model, path: Path) -> None:

@@ -23,6 +23,9 @@ from coreml_updatable.publishing.report_data import Report
 from coreml_updatable.publishing.report_json import report_object
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.writing import model_bytes
+from tests.cli.conftest import run
+
+__all__ = ["run"]
 
 LABELS = ["fast-food", "healthy"]
 MakeBuild: TypeAlias = Callable[..., Path]

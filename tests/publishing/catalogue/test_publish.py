@@ -18,6 +18,7 @@ from coreml_updatable.publishing.catalogue.index import Index
 from coreml_updatable.publishing.catalogue.publish import publish
 from coreml_updatable.publishing.catalogue.site_files import read_index, read_latest
 from coreml_updatable.spec.messages import Model
+from tests.cli.conftest import Run
 
 MakeBuild = Callable[..., Path]
 
@@ -96,9 +97,28 @@ def test_a_run_that_measured_other_times_changes_nothing(make_build: MakeBuild, 
     before = state(site)
     report = json.loads((build / "report.json").read_text())
     report["seconds"] = {"train": 99.0}
+    report["comparison"]["network"]["extractor_ms"] = 99.0
     (build / "report.json").write_text(json.dumps(report))
-    publish([build], site)
+    assert publish([build], site).kept_reports == ()
     assert state(site) == before
+
+
+def test_a_report_that_says_something_else_is_told(make_build: MakeBuild, site: Path, run: Run) -> None:
+    build = make_build("Luncher")
+    publish([build, make_build("Digits")], site)
+    before = state(site)
+    report_with(build, description="Another sentence.")
+    done = publish([build], site)
+    assert (done.unchanged, done.kept_reports) == ((("Luncher", "1.0"),), (("Luncher", "1.0"),))
+    assert state(site) == before
+    ran = run("publish", build, "--to", site)
+    assert ran.status == 0
+    assert "note: Luncher 1.0: the build reports something else by now, and what is published stays; to" in ran.out
+    told = json.loads(run("publish", build, "--to", site, "--json").out)
+    assert told["kept_reports"] == [{"name": "Luncher", "version": "1.0"}]
+    (build / "report.html").write_bytes(b"other")
+    with pytest.raises(CatalogueError, match=r"report\.html: was changed since it was built; build the model again"):
+        publish([build], site)
 
 
 def test_other_bytes_under_an_old_version_are_refused(make_build: MakeBuild, site: Path) -> None:
