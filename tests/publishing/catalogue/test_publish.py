@@ -380,3 +380,46 @@ def test_a_full_target_leaves_the_catalogue(make_build: MakeBuild, site: Path) -
         True
     ] * 3
     assert state(site) == before
+
+
+FORBIDDEN = """
+import os, shutil, sys, tempfile
+from pathlib import Path
+from coreml_updatable.cli import main
+
+def publish(build, site):
+    sys.argv = ["coreml-updatable", "publish", str(build), "--to", str(site)]
+    try:
+        main()
+    except SystemExit as left:
+        return left.code or 0
+    return 0
+
+def state(site):
+    return {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
+
+with tempfile.TemporaryDirectory() as name:
+    folder = Path(name)
+    builds = [Path(shutil.copytree(build, folder / f"build{number}")) for number, build in enumerate(sys.argv[1:])]
+    assert publish(builds[0], folder / "site") == 0
+    before = state(folder / "site")
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    if os.geteuid() == 0:  # may write everywhere; another user may not
+        os.seteuid(65534)
+    status = [publish(builds[1], site) for site in (folder / "site", folder / "new" / "site")]
+    os.seteuid(os.getuid())
+    assert state(folder / "site") == before
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755)
+print(status)
+"""
+
+
+def test_a_read_only_target_is_one_sentence(make_build: MakeBuild) -> None:
+    command = [sys.executable, "-c", FORBIDDEN, str(make_build("Luncher")), str(make_build("Digits"))]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout.splitlines()[-1:]) == (0, ["[1, 1]"]), ran.stderr
+    old, new = ran.stderr.splitlines()
+    assert re.fullmatch(r"coreml-updatable: .*/site/\.lock: .*[Pp]ermission denied.*", old), old
+    assert re.fullmatch(r"coreml-updatable: .*/new.*[Pp]ermission denied.*", new), new
