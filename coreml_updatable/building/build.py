@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coreml_updatable.building.dataset_stage import collect
-from coreml_updatable.building.experiment import rows_of, scenario_of
+from coreml_updatable.building.experiment import rows_of, scenario_of, slots_scenario_of
 from coreml_updatable.building.golden_stage import golden_vectors
 from coreml_updatable.building.lock import building_alone
 from coreml_updatable.building.models_stage import make_twins
@@ -67,6 +67,7 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
         proof = prove(network, knn, dataset, recipe, test_rows, source.converted.test_probabilities)
         tell(1.0, f"agrees with its source within {proof.agreement.max_probability_difference:.1g}")
     comparison: Any = None
+    slots: Any = None
     if recipe.personalization is not None:
         from coreml_updatable.personalizing.comparing import compare
 
@@ -74,10 +75,16 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
             scenario = scenario_of(recipe, dataset, test_rows)
             comparison = compare(network, knn, scenario, tell)
             tell(1.0, f"both models, after {_listed(scenario.photos)} photos, {len(scenario.seeds)} orders")
+    if recipe.slots is not None:
+        from coreml_updatable.personalizing.slots import compare_slots
+
+        with clock.stage("comparison") as tell:
+            slots = compare_slots(network, knn, slots_scenario_of(recipe, dataset, test_rows), tell)
+            tell(1.0, f"both models, after {_listed(slots.photos)} photos of each new kind, {len(slots.seeds)} orders")
     with clock.stage("vectors") as tell:
         vectors = golden_vectors(recipe, dataset, model_files(recipe.name, twins))
         tell(1.0, "golden answers of both models, before and after an update")
-    report = assemble(request, dataset, source, twins, proof, comparison, clock.seconds)
+    report = assemble(request, dataset, source, twins, proof, comparison, slots, clock.seconds)
     with clock.stage("writing") as tell:
         write_all(request, twins, report, vectors)
         tell(1.0, str(request.target))

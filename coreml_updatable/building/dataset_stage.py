@@ -14,6 +14,7 @@ from coreml_updatable.building.recipe import Recipe
 from coreml_updatable.building.request import BuildRequest
 from coreml_updatable.conversion import Examples
 
+POOL = 4  # times the most photos that are taught: each order of them has others
 PARTS = ("train", "validation", "test", "owner_support", "owner_held_out")
 
 
@@ -43,6 +44,7 @@ def wanted(recipe: Recipe) -> Wanted:
         labels=recipe.labels,
         kinds=data.kinds,
         owner=Owner(owner.kind, owner.label, owner.photos[-1], owner.held_out) if owner else None,
+        taught=taught(recipe),
         test_share=data.test_share,
         validation_share=data.validation_share,
         drawn_kinds=data.drawn_kinds,
@@ -50,6 +52,15 @@ def wanted(recipe: Recipe) -> Wanted:
         maximum_per_kind=data.maximum_per_kind,
         seed=recipe.seed,
     )
+
+
+def taught(recipe: Recipe) -> tuple[Owner, ...]:
+    """The kinds that fill open slots, each with the label of its slot."""
+    slots = recipe.slots
+    if slots is None:
+        return ()
+    pairs = zip(slots.kinds, slots.labels(), strict=False)
+    return tuple(Owner(kind, label, POOL * slots.photos[-1], slots.held_out) for kind, label in pairs)
 
 
 def _packed(dataset: Dataset) -> Mapping[str, npt.NDArray[Any]]:

@@ -7,6 +7,7 @@ from coreml_updatable.building.data.dataset import Dataset
 from coreml_updatable.building.recipe import Recipe
 from coreml_updatable.conversion import Examples
 from coreml_updatable.personalizing.scenario import Scenario
+from coreml_updatable.personalizing.slots import SlotsScenario
 
 Row = Mapping[str, Any]
 
@@ -18,8 +19,9 @@ def rows_of(recipe: Recipe, examples: Examples) -> tuple[Row, ...]:
 
 def labelled_rows(recipe: Recipe, examples: Examples) -> tuple[Row, ...]:
     """One row a picture, with its label: what an update learns from."""
+    labels = recipe.every_label()
     pairs = zip(examples.pixels, examples.labels, strict=True)
-    return tuple({recipe.input.name: picture, recipe.outputs.label: recipe.labels[label]} for picture, label in pairs)
+    return tuple({recipe.input.name: picture, recipe.outputs.label: labels[label]} for picture, label in pairs)
 
 
 def scenario_of(recipe: Recipe, dataset: Dataset, test_rows: tuple[Row, ...]) -> Scenario:
@@ -38,4 +40,24 @@ def scenario_of(recipe: Recipe, dataset: Dataset, test_rows: tuple[Row, ...]) ->
         photos=owner.photos,
         seeds=owner.seeds,
         new_label=owner.new_label,
+    )
+
+
+def slots_scenario_of(recipe: Recipe, dataset: Dataset, test_rows: tuple[Row, ...]) -> SlotsScenario:
+    """The experiment that the recipe's [slots] table describes."""
+    slots = recipe.slots
+    if slots is None:
+        raise ValueError("the recipe has no slots")
+    labels = recipe.every_label()
+    return SlotsScenario(
+        kinds=dict(zip(slots.kinds, slots.labels(), strict=False)),
+        slots=slots.count,
+        owner_rows=rows_of(recipe, dataset.owner_support),
+        owner_labels=tuple(labels[label] for label in dataset.owner_support.labels),
+        held_out_rows=rows_of(recipe, dataset.owner_held_out),
+        held_out_labels=tuple(labels[label] for label in dataset.owner_held_out.labels),
+        test_rows=test_rows,
+        test_labels=tuple(labels[label] for label in dataset.test.labels),
+        photos=slots.photos,
+        seeds=slots.seeds,
     )

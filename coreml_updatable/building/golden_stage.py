@@ -15,7 +15,7 @@ def golden_vectors(recipe: Recipe, dataset: Dataset, models: dict[str, Model]) -
     """The files to write: file name of each model in ``models`` -> its vectors, and the pictures, which they share."""
     pictures = _some(dataset.owner_held_out.pixels, OWNERS) + _some(dataset.test.pixels, BASES)
     taught = dataset.owner_support if len(dataset.owner_support) else dataset.validation
-    labels = [recipe.labels[label] for label in taught.labels[:LEARNT]]
+    labels = [recipe.every_label()[label] for label in taught.labels[:LEARNT]]
     learnt = list(zip(taught.pixels[:LEARNT], labels, strict=True))
     made: dict[str, bytes] = {}
     for file, model in models.items():

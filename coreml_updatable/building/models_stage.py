@@ -11,7 +11,7 @@ from coreml_updatable.building.samples import typical
 from coreml_updatable.checking import Problem, check
 from coreml_updatable.conversion import Examples, Float32Array
 from coreml_updatable.errors import BuildError
-from coreml_updatable.marking import describe, extractor, mark, twin, with_samples
+from coreml_updatable.marking import Wishes, describe, extractor, mark, twin, with_samples
 from coreml_updatable.spec.messages import Model
 
 
@@ -27,14 +27,15 @@ class Twins:
 def make_twins(recipe: Recipe, converted: Model, train: Examples) -> Twins:
     """Mark ``converted``, build its k-NN twin with samples from ``train``; a BuildError if a rule is broken."""
     outputs = recipe.outputs
-    network = mark(
-        converted,
-        settings.update_settings(recipe.update),
-        last=recipe.update.last,
-        labels=recipe.labels,
-        label=outputs.label,
-        probabilities=outputs.probabilities,
-    )
+    wishes: Wishes = {
+        "last": recipe.update.last,
+        "labels": recipe.labels,
+        "label": outputs.label,
+        "probabilities": outputs.probabilities,
+    }
+    if recipe.slots is not None:
+        wishes |= {"spare": recipe.slots.count, "spare_share": recipe.slots.share}
+    network = mark(converted, settings.update_settings(recipe.update), **wishes)
     empty = twin(network, settings.knn_settings(recipe.knn))
     seen = embeddings(network, train)
     samples = typical(seen, train.kinds, recipe.knn.samples_per_kind, recipe.seed)

@@ -118,9 +118,34 @@ class PersonalizationSection(Section):
 
     @model_validator(mode="after")
     def rising(self) -> Self:
-        if list(self.photos) != sorted(set(self.photos)):
-            raise ValueError(f"photos is {list(self.photos)}, expected rising numbers, each once; sort them")
+        _expect_rising(self.photos)
         return self
+
+
+class SlotsSection(Section):
+    """Open slots ``user0`` ... of the network, and kinds that the base never sees and the owner puts into them."""
+
+    count: int = Field(ge=1, le=1000)
+    share: float = Field(default=0.01, gt=0, le=0.1)  # of an answer, that all open slots together may take
+    kinds: tuple[Name, ...] = Field(min_length=1)  # they become user0, user1, ..., in this order
+    photos: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(default=(1, 3, 5), min_length=1)  # of each kind
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
+    held_out: int = Field(default=40, ge=2, le=10_000)  # of each kind
+
+    @model_validator(mode="after")
+    def sensible(self) -> Self:
+        _expect_rising(self.photos)
+        if len(self.kinds) > self.count or len(set(self.kinds)) != len(self.kinds):
+            raise ValueError(f"has the kinds {list(self.kinds)} for {self.count} slots, expected one each; correct it")
+        return self
+
+    def labels(self) -> tuple[str, ...]:
+        return tuple(f"user{number}" for number in range(self.count))
+
+
+def _expect_rising(photos: tuple[int, ...]) -> None:
+    if list(photos) != sorted(set(photos)):
+        raise ValueError(f"photos is {list(photos)}, expected rising numbers, each once; sort them")
 
 
 class MetadataSection(Section):
@@ -143,13 +168,23 @@ class Recipe(Section):
     update: Annotated[SGDSection | AdamSection, Field(discriminator="optimizer")]
     knn: KNNSection
     personalization: PersonalizationSection | None = None
+    slots: SlotsSection | None = None
     metadata: MetadataSection
 
     @model_validator(mode="after")
     def fields_agree(self) -> Self:
-        for problem in (*_label_problems(self), *_owner_problems(self), *_feature_problems(self)):
+        for problem in (
+            *_label_problems(self),
+            *_owner_problems(self),
+            *_slot_problems(self),
+            *_feature_problems(self),
+        ):
             raise ValueError(problem)
         return self
+
+    def every_label(self) -> tuple[str, ...]:
+        """The labels of the network's outputs, in their order: those of the base, then the slots."""
+        return (*self.labels, *(self.slots.labels() if self.slots is not None else ()))
 
     def image_input(self) -> ImageInput:
         section = self.input
@@ -180,6 +215,20 @@ def _owner_problems(recipe: Recipe) -> Iterator[str]:
         yield f"personalization.kind {owner.kind!r} is in data.kinds too; the base must not learn it; remove it there"
     if owner.new_label in (*recipe.labels, recipe.knn.default_label):
         yield f"personalization.new_label {owner.new_label!r} is a label already; choose a new word"
+
+
+def _slot_problems(recipe: Recipe) -> Iterator[str]:
+    slots = recipe.slots
+    if slots is None:
+        return
+    if recipe.personalization is not None:
+        yield "has both personalization and slots, expected at most one of them; remove the other"
+    for kind in slots.kinds:
+        if kind in recipe.data.kinds:
+            yield f"slots.kinds names {kind!r}, which is in data.kinds too; the base must not learn it; remove it there"
+    for label in (*recipe.labels, recipe.knn.default_label):
+        if label in slots.labels():
+            yield f"the label {label!r} is that of a slot; call it otherwise"
 
 
 def _feature_problems(recipe: Recipe) -> Iterator[str]:

@@ -16,6 +16,7 @@ from coreml_updatable.building.source_stage import Source
 from coreml_updatable.checking.check import applying
 from coreml_updatable.conversion import Examples
 from coreml_updatable.personalizing.results import Comparison
+from coreml_updatable.personalizing.slots_results import SlotsComparison
 from coreml_updatable.publishing import report_data
 from coreml_updatable.publishing.model_facts import model_facts
 from coreml_updatable.runtime.variants import NeighborVariants
@@ -31,6 +32,7 @@ def assemble(
     twins: Twins,
     proof: Proof,
     comparison: Comparison | None,
+    slots: SlotsComparison | None,
     seconds: Mapping[str, float],
 ) -> report_data.Report:
     """The report's values."""
@@ -49,6 +51,7 @@ def assemble(
         label_feature=recipe.outputs.label,
         data=_data_facts(request, dataset),
         personalization=personalization,
+        slots=report_data.Slots(slots, dataset.owner_held_out) if slots is not None else None,
         models=(
             model_facts(f"{recipe.name}.mlmodel", "network", twins.network),
             model_facts(f"{recipe.name}KNN.mlmodel", "k-NN", twins.knn),

@@ -44,7 +44,9 @@ def prepare(
     if data is not None and not data.is_dir():
         raise DataError(f"{data}: no such folder, expected one folder a class inside it; check the path")
     owner = recipe.personalization
-    kept_for_owner = (owner.kind, owner.label, owner.held_out, owner.photos[-1]) if owner else None
+    kept_for_owner: object = (owner.kind, owner.label, owner.held_out, owner.photos[-1]) if owner else None
+    if recipe.slots is not None:
+        kept_for_owner = recipe.slots.model_dump(mode="json")
     data_key = key_of(
         code_digest(),
         sample_code_digest(folder),
@@ -68,7 +70,8 @@ def prepare(
 def _classes(recipe: Recipe) -> set[str]:
     """Every class folder that a build may read."""
     owner = recipe.personalization
-    return {*recipe.data.kinds, *recipe.labels, *([owner.kind] if owner else [])}
+    taught = recipe.slots.kinds if recipe.slots else ()
+    return {*recipe.data.kinds, *recipe.labels, *taught, *([owner.kind] if owner else [])}
 
 
 def _weights_digest(folder: Path, weights: object) -> str | None:

@@ -39,7 +39,7 @@ def owners_cards(given: Personalization) -> list[Card]:
     """Held-out pictures of the owner's kind, evenly spaced; right is what the owner says."""
     comparison = given.comparison
     return [
-        _card(
+        card(
             given.held_out,
             index,
             comparison.label,
@@ -81,7 +81,7 @@ def _test_card(given: Personalization, index: int) -> Card:
         ("network", _pair(comparison.network.shown, "test", index)),
         ("k-NN", _pair(comparison.knn.shown, "test", index)),
     ]
-    return _card(given.test, index, wanted, models)
+    return card(given.test, index, wanted, models)
 
 
 def _pair(shown: Shown, group: str, index: int) -> tuple[Answer, Answer]:
@@ -90,7 +90,7 @@ def _pair(shown: Shown, group: str, index: int) -> tuple[Answer, Answer]:
     return shown.test_before[index], shown.test_after[index]
 
 
-def _card(pictures: Examples, index: int, wanted: str, models: Sequence[tuple[str, tuple[Answer, Answer]]]) -> Card:
+def card(pictures: Examples, index: int, wanted: str, models: Sequence[tuple[str, tuple[Answer, Answer]]]) -> Card:
     pixels = pictures.pixels[index]
     changes = [
         Change(model, _said(before), _said(after), before.label == wanted, after.label == wanted)

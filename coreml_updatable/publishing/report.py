@@ -10,6 +10,7 @@ from coreml_updatable.publishing import wording
 from coreml_updatable.publishing.gallery import base_cards, lost_cards, owners_cards
 from coreml_updatable.publishing.plots import history_plots, learning_plot
 from coreml_updatable.publishing.report_data import Personalization, Report
+from coreml_updatable.publishing.slots_page import slots_page
 from coreml_updatable.publishing.story import headline, new_label_sentence, outcomes, story
 from coreml_updatable.publishing.swift import update_snippet
 
@@ -44,6 +45,7 @@ def render(report: Report) -> str:
         history={title: Markup(svg) for title, svg in history_plots(report.history).items()},
         snippet=update_snippet(report.input.name, report.label_feature),
         owner=_owner_page(given, Markup) if given else None,
+        slots=slots_page(report.slots, Markup) if report.slots else None,
     )
     return page
 

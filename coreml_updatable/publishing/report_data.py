@@ -6,6 +6,7 @@ from typing import Literal
 
 from coreml_updatable.conversion import Examples, ImageInput
 from coreml_updatable.personalizing.results import Comparison
+from coreml_updatable.personalizing.slots_results import SlotsComparison
 
 Origin = Literal["drawn", "photos", "loaded"]  # by the sample's program, from a folder, by the sample's own loader
 
@@ -85,6 +86,14 @@ class Personalization:
 
 
 @dataclass(frozen=True)
+class Slots:
+    """New kinds in open slots, and the held-out pictures of them."""
+
+    comparison: SlotsComparison
+    held_out: Examples
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything the report shows."""
 
@@ -104,3 +113,4 @@ class Report:
     versions: Mapping[str, str]  # package -> version
     machine: str  # what the times were measured on, e.g. "2 cores, x86-64, Linux"
     seconds: Mapping[str, float]  # stage -> wall time; empty if unknown
+    slots: Slots | None = None  # None where the recipe has no open slots

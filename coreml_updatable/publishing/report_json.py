@@ -34,6 +34,7 @@ def report_object(report: Report) -> dict[str, Any]:
         }
         if given
         else None,
+        "slots": dataclasses.asdict(report.slots.comparison) if report.slots else None,
         "variants": dict(report.variants),
         "versions": dict(report.versions),
         "machine": report.machine,

@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from coreml_updatable.personalizing.results import Comparison
+from coreml_updatable.personalizing.slots_results import SlotsComparison
 from coreml_updatable.personalizing.wording import counted, percent
 from coreml_updatable.publishing.report_data import Report
 from coreml_updatable.publishing.story import outcomes, reset_sentence
@@ -17,6 +18,8 @@ def summary(report: Report) -> RenderableType:
     if report.personalization:
         comparison = report.personalization.comparison
         parts += [_learning(comparison), Text(reset_sentence(comparison)), Text(comparison.advice, style="bold")]
+    if report.slots:
+        parts += [_slots(report.slots.comparison)]
     if report.data.origin == "drawn":
         parts.append(Text("The pictures were drawn by a program; no photo was used.", style="italic"))
     return Group(*parts)
@@ -54,4 +57,22 @@ def _learning(comparison: Comparison) -> Table:
             time = milliseconds(point.update_ms.mean) if point.photos else ""
             cells += [percent_spread(point.held_out_accuracy), percent(point.test_accuracy.mean), time]
         table.add_row(str(comparison.photos[number - 1] if number else 0), *cells)
+    return table
+
+
+def _slots(slots: SlotsComparison) -> Table:
+    """A row for each number of photos of each new kind."""
+    words = f"{', '.join(slots.kinds)} in open slots, by photos of each, and what was kept"
+    table = Table("Photos", title=Text(words), title_justify="left")
+    both = (("network", slots.network), ("k-NN twin", slots.knn))
+    for name, _ in both:
+        for column in (name, "base kept", "update"):
+            table.add_column(column, justify="right")
+    for number in range(1 + len(slots.photos)):
+        cells = []
+        for _, outcome in both:
+            point = outcome.points[number]
+            time = milliseconds(point.update_ms) if point.photos else ""
+            cells += [percent_spread(point.right), percent(point.kept.mean), time]
+        table.add_row(str(slots.network.points[number].photos), *cells)
     return table

@@ -36,6 +36,15 @@ def test_the_samples_are_valid(sample: str) -> None:
     assert recipe.image_input().width == recipe.input.width
 
 
+def slots(**changes: Any) -> dict[str, Any]:
+    return {"count": 2, "kinds": ["pancakes"], **changes}
+
+
+def with_slots(table: dict[str, Any], **changes: Any) -> None:
+    del table["personalization"]
+    table["slots"] = slots(**changes)
+
+
 WRONG: list[tuple[Change, str]] = [
     (
         lambda t: t["update"].update(learning_rat=1),
@@ -91,6 +100,14 @@ WRONG: list[tuple[Change, str]] = [
         "personalization.new_label 'healthy' is a label already",
     ),
     (lambda t: t["personalization"].update(photos=[3, 1]), "personalization photos is [3, 1], expected rising numbers"),
+    (lambda t: t.update(slots=slots()), "has both personalization and slots, expected at most one of them"),
+    (lambda t: with_slots(t, kinds=["salad"]), "slots.kinds names 'salad', which is in data.kinds too"),
+    (lambda t: with_slots(t, kinds=["a", "b", "c"]), "slots has the kinds ['a', 'b', 'c'] for 2 slots"),
+    (lambda t: with_slots(t, kinds=["a", "a"]), "slots has the kinds ['a', 'a'] for 2 slots, expected one each"),
+    (lambda t: with_slots(t, photos=[3, 1]), "slots photos is [3, 1], expected rising numbers"),
+    (lambda t: with_slots(t, share=0.5), "slots.share is 0.5, expected at most 0.1"),
+    (lambda t: with_slots(t, count=0), "slots.count is 0, expected at least 1"),
+    (lambda t: (with_slots(t), t["knn"].update(default_label="user1")), "the label 'user1' is that of a slot"),
     (lambda t: t["outputs"].update(label="image"), "input.name, outputs.label and outputs.probabilities are"),
 ]
 
@@ -107,6 +124,10 @@ def test_a_mistake_is_one_sentence_with_its_place(change: Change, expected: str)
 
 def test_a_bare_number_is_a_default() -> None:
     assert parsed(lambda t: t["update"].update(epochs=7)).update.epochs.default == 7
+
+
+def test_slots_have_labels_behind_the_others() -> None:
+    assert parsed(with_slots).every_label() == (*parsed(lambda _: None).labels, "user0", "user1")
 
 
 def test_adam_is_a_choice() -> None:

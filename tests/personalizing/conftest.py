@@ -39,15 +39,15 @@ class World:
         return np.maximum(points @ self.extractor.T, 0)
 
 
-def _around(centre: Any, count: int, seed: int) -> FloatArray:
+def around(centre: Any, count: int, seed: int) -> FloatArray:
     return np.random.default_rng(seed).normal(centre, 0.7, (count, 6)).astype(np.float32).astype(np.float64)
 
 
 @pytest.fixture(scope="session")
 def world() -> World:
     kinds = list(CENTRES)
-    train = np.concatenate([_around(CENTRES[kind], 12, number) for number, kind in enumerate(kinds)])
-    test = np.concatenate([_around(CENTRES[kind], 7, 10 + number) for number, kind in enumerate(kinds)])
+    train = np.concatenate([around(CENTRES[kind], 12, number) for number, kind in enumerate(kinds)])
+    test = np.concatenate([around(CENTRES[kind], 7, 10 + number) for number, kind in enumerate(kinds)])
     labels = tuple(LABEL_OF[kind] for kind in kinds for _ in range(12))
     extractor = np.random.default_rng(5).normal(0, 0.6, (8, 6)).astype(np.float32).astype(np.float64)
     head = LogisticRegression(C=0.05).fit(np.maximum(train @ extractor.T, 0), labels)
@@ -58,8 +58,8 @@ def world() -> World:
         train_labels=labels,
         test=test,
         test_kinds=tuple(kind for kind in kinds for _ in range(7)),
-        owner=_around(OWNERS_CENTRE, 9, 20),
-        held_out=_around(OWNERS_CENTRE, 15, 21),
+        owner=around(OWNERS_CENTRE, 9, 20),
+        held_out=around(OWNERS_CENTRE, 15, 21),
         extractor=extractor,
         weights=np.stack([-half, half]).astype(np.float64),
         bias=np.array([-bias[0], bias[0]], dtype=np.float64),

@@ -17,8 +17,10 @@ from coreml_updatable.personalizing.results import (
     Reset,
     SeedResult,
     Shown,
+    Spread,
     Step,
 )
+from coreml_updatable.personalizing.slots_results import SlotsComparison, SlotsOutcome, SlotsPoint
 from coreml_updatable.personalizing.summary import summarize
 from coreml_updatable.publishing.report_data import (
     DataFacts,
@@ -28,6 +30,7 @@ from coreml_updatable.publishing.report_data import (
     Personalization,
     Proof,
     Report,
+    Slots,
 )
 
 PHOTOS, SEEDS = (1, 2, 3, 5, 10), (0, 1, 2)
@@ -105,6 +108,27 @@ def model_facts(kind: str, file: str) -> ModelFacts:
         parameters=(rate,),
         summary="SGD, categorical cross entropy" if kind == "network" else "40 samples, 3 neighbours",
     )
+
+
+def slots_outcome(speed: float, growth: float) -> SlotsOutcome:
+    def point(photos: int) -> SlotsPoint:
+        right = min(1.0, speed * photos)
+        answers = {"user0": right / 2, "user1": right / 2, "unknown": 1 - right}
+        said = {name: share for name, share in answers.items() if share}
+        by_kind = {"7": right, "8": right}
+        return SlotsPoint(photos, Spread(right, right, right), by_kind, said, Spread(0.9, 0.8, 1), 0.1, 2, growth)
+
+    points = tuple(point(photos) for photos in (0, 1, 3))
+    return SlotsOutcome(points, (Answer("unknown", 1.0),) * 12, (Answer("user0", 0.8),) * 12)
+
+
+@pytest.fixture(scope="session")
+def slots() -> Slots:
+    labels = ("user0",) * 6 + ("user1",) * 6
+    compared = SlotsComparison(
+        {"7": "user0", "8": "user1"}, 3, (1, 3), SEEDS, labels, 18, slots_outcome(0.1, 0), slots_outcome(0.31, 640)
+    )
+    return Slots(compared, pictures(("7",) * 6 + ("8",) * 6, 28))
 
 
 @pytest.fixture(scope="session")

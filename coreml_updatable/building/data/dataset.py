@@ -75,7 +75,8 @@ def arranged(pictures: Pictures, wanted: Wanted, where: str) -> Dataset:
     official = [pictures.official[at] for at in base]
     parts = split(kinds, names, wanted.test_share, wanted.validation_share, wanted.seed, official)
     check_enough(wanted.labels, [str(wanted.label_of(kind)) for kind in kinds], parts, where)
-    support, held_out = _owners(pictures, wanted, where) if wanted.owner is not None else ([], [])
+    owners = [_owners(pictures, wanted, owner, where) for owner in wanted.owners()]
+    support, held_out = [at for own, _ in owners for at in own], [at for _, own in owners for at in own]
     return Dataset(
         train=_examples(pictures, wanted, [base[at] for at in parts.train]),
         validation=_examples(pictures, wanted, [base[at] for at in parts.validation]),
@@ -87,9 +88,7 @@ def arranged(pictures: Pictures, wanted: Wanted, where: str) -> Dataset:
     )
 
 
-def _owners(pictures: Pictures, wanted: Wanted, where: str) -> tuple[list[int], list[int]]:
-    owner = wanted.owner
-    assert owner is not None
+def _owners(pictures: Pictures, wanted: Wanted, owner: Owner, where: str) -> tuple[list[int], list[int]]:
     mine = [at for at, kind in enumerate(pictures.kinds) if kind == owner.kind]
     mine.sort(key=lambda at: place_of(wanted.seed, owner.kind, pictures.names[at]))
     if len(mine) < owner.support + FEWEST_HELD_OUT:
@@ -132,16 +131,17 @@ def _from_folder(folder: Path, wanted: Wanted, on_progress: Progress) -> Picture
 
 def _drawn(draw: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pictures:
     counts = [(kind, wanted.drawn_per_kind) for kind in wanted.drawn_kinds]
-    owner: Owner | None = wanted.owner
-    if owner is not None:
-        counts.append((owner.kind, owner.support + owner.held_out))
+    owners = wanted.owners()
+    counts += [(owner.kind, owner.support + owner.held_out) for owner in owners]
     pixels = draw_pictures(draw, counts, wanted.input, on_progress)
     kinds = tuple(kind for kind, count in counts for _ in range(count))
     names = tuple(f"{kind} {number}" for kind, count in counts for number in range(count))
     shown = ", ".join(wanted.drawn_kinds)
     origin = f"Drawn by a program, no photos: {wanted.drawn_per_kind} pictures each of {shown}"
-    if owner is not None:
-        origin += f", and {owner.support + owner.held_out} of {owner.kind} for the owner"
+    if owners:
+        each = "each of " if len(owners) > 1 else "of "
+        shown = ", ".join(owner.kind for owner in owners)
+        origin += f", and {owners[0].support + owners[0].held_out} {each}{shown} for the owner"
     return Pictures(pixels, kinds, names, (None,) * len(names), f"{origin}.")
 
 
@@ -151,7 +151,7 @@ def _loaded(load: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pict
         items: list[Any] = list(function())
     except Exception as error:
         raise DataError(f"{load.reference}: loading failed ({type(error).__name__}: {error}); correct it") from error
-    known = {*wanted.kinds, *([wanted.owner.kind] if wanted.owner is not None else [])}
+    known = {*wanted.kinds, *(owner.kind for owner in wanted.owners())}
     by_kind: dict[str, list[tuple[str, Image.Image]]] = {}
     for item in items:
         if not isinstance(item, tuple) or len(item) != 3 or not isinstance(item[2], Image.Image):

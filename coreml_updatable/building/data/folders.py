@@ -48,11 +48,13 @@ def check_classes(kinds: set[str], folder: Path, wanted: Wanted) -> None:
             raise DataError(
                 f"{folder}: holds no pictures for the label {label!r}, expected a folder named {_any_of(names)}; add it"
             )
-    if wanted.owner is not None and wanted.owner.kind not in kinds:
-        raise DataError(
-            f"{folder}: holds no folder {wanted.owner.kind!r}, which the owner's pictures come from; "
-            "add it, or drop [personalization] from the recipe"
-        )
+    for owner in wanted.owners():
+        if owner.kind not in kinds:
+            table = "[slots]" if owner in wanted.taught else "[personalization]"
+            raise DataError(
+                f"{folder}: holds no folder {owner.kind!r}, which the owner's pictures come from; "
+                f"add it, or drop {table} from the recipe"
+            )
 
 
 def _kind_of(place: Path, wanted: Wanted) -> str:

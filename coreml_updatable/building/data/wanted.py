@@ -28,6 +28,7 @@ class Wanted:
     labels: tuple[str, ...]
     kinds: Mapping[str, str]
     owner: Owner | None = None
+    taught: tuple[Owner, ...] = ()  # kinds that fill open slots; each has a label of its own
     test_share: float = 0.2
     validation_share: float = 0.1
     drawn_kinds: tuple[str, ...] = ()
@@ -37,21 +38,27 @@ class Wanted:
 
     def label_of(self, kind: str) -> str | None:
         """The label that the base learns for ``kind``: the owner's kind has none; a label stands for itself."""
-        if self.owner is not None and kind == self.owner.kind:
+        if any(kind == owner.kind for owner in self.owners()):
             return None
         return self.kinds.get(kind, kind if kind in self.labels else None)
 
     def index_of(self, kind: str) -> int:
-        """The index of the label of ``kind``; for the owner's kind, of what the owner says."""
+        """The index of the label of ``kind``; for the owner's kind, of what the owner says. Slots follow the labels."""
         if self.owner is not None and kind == self.owner.kind:
             return self.labels.index(self.owner.label)
+        taught = [owner.kind for owner in self.taught]
+        if kind in taught:
+            return len(self.labels) + taught.index(kind)
         label = self.label_of(kind)
         return self.labels.index(label) if label is not None else -1
 
     def known(self) -> list[str]:
         """Every name that a class folder may have."""
-        owner = [self.owner.kind] if self.owner is not None else []
-        return sorted({*self.kinds, *self.labels, *owner})
+        return sorted({*self.kinds, *self.labels, *(owner.kind for owner in self.owners())})
+
+    def owners(self) -> tuple[Owner, ...]:
+        """The owner's kinds, which the base never learns."""
+        return (self.owner, *self.taught) if self.owner is not None else self.taught
 
 
 @dataclass(frozen=True)
