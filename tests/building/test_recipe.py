@@ -40,8 +40,9 @@ def slots(**changes: Any) -> dict[str, Any]:
     return {"count": 2, "kinds": ["pancakes"], **changes}
 
 
-def with_slots(table: dict[str, Any], **changes: Any) -> None:
+def with_slots(table: dict[str, Any], unknown: str = "unknown", **changes: Any) -> None:
     del table["personalization"]
+    table["knn"]["default_label"] = unknown
     table["slots"] = slots(**changes)
 
 
@@ -107,7 +108,7 @@ WRONG: list[tuple[Change, str]] = [
     (lambda t: with_slots(t, photos=[3, 1]), "slots photos is [3, 1], expected rising numbers"),
     (lambda t: with_slots(t, share=0.5), "slots.share is 0.5, expected at most 0.1"),
     (lambda t: with_slots(t, count=0), "slots.count is 0, expected at least 1"),
-    (lambda t: (with_slots(t), t["knn"].update(default_label="user1")), "the label 'user1' is that of a slot"),
+    (lambda t: with_slots(t, unknown="user1"), "the label 'user1' is that of a slot"),
     (lambda t: t["outputs"].update(label="image"), "input.name, outputs.label and outputs.probabilities are"),
 ]
 
