@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +59,20 @@ def probabilities(model: Path, pictures: list[Path]) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18"])
 def test_a_torchvision_network_runs_and_learns_through_the_command_line(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = import_module("coreml_updatable.converters.torch_architectures").create(f"torchvision:{name}", 3).eval()
+    pictures = photos(tmp_path / "photos")
+    batch = torch.from_numpy(np.stack([np.asarray(Image.open(path)) for path in pictures])).permute(0, 3, 1, 2) / 255
+    network = import_module("coreml_updatable.converters.torch_architectures").create(f"torchvision:{name}", 3)
+    settle(network, batch)
     to_core_ml = import_module("coreml_updatable.converters.torch_tracing").to_core_ml
     model, new = tmp_path / "model.mlmodel", tmp_path / "new.mlmodel"
     write_model(mark(to_core_ml(network, ImageInput("image", SIZE, SIZE, "rgb")), SETTINGS, labels=LABELS), model)
-    pictures = photos(tmp_path / "photos")
     run("check", model)
-    batch = torch.from_numpy(np.stack([np.asarray(Image.open(path)) for path in pictures])).permute(0, 3, 1, 2) / 255
     with torch.no_grad():
         expected = torch.softmax(network(batch).double(), 1).numpy()
     assert np.abs(probabilities(model, pictures) - expected).max() < 1e-4
 
-    learnt = json.loads(run("update", model, tmp_path / "photos", "-o", new, "--json"))
+    options = ["--learning-rate", "0.01", "--epochs", "50"]
+    learnt = json.loads(run("update", model, tmp_path / "photos", "-o", new, *options, "--json"))
     assert_learnt(learnt, new, pictures, expected)
 
 
@@ -90,13 +93,25 @@ def test_wav2vec2_of_two_layers_runs_and_learns_through_the_command_line(tmp_pat
     assert (probabilities(new, sounds).argmax(1) == TRUTH).all()
 
 
+def settle(network: torch.nn.Module, batch: torch.Tensor) -> None:
+    """Statistics for every batch normalization, as training leaves them; in a random network without them the features
+    of all pictures are one, and nothing can be learnt."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None
+    with torch.no_grad():
+        network.train()(batch)
+    network.eval()
+
+
 def assert_learnt(learnt: Any, new: Path, files: list[Path], before: np.ndarray[Any, Any]) -> None:
     run("check", new)
     after = probabilities(new, files)
     rows = np.arange(len(TRUTH))
-    assert -np.log(after[rows, TRUTH]).mean() < -np.log(before[rows, TRUTH]).mean()
+    assert -np.log(after[rows, TRUTH]).mean() < -0.8 * np.log(before[rows, TRUTH]).mean()
     losses = [epoch["lossValue"] for epoch in learnt["epochs"]]
-    assert losses == sorted(losses, reverse=True)
+    assert all(later < earlier for earlier, later in pairwise(losses))
 
 
 def wav2vec2() -> torch.nn.Module:
