@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from coreml_updatable.building.unchanged import MOST_VALUES, chance_rows
+from coreml_updatable.building.whose_fault import remedy
 from coreml_updatable.conversion import Float64Array
 from coreml_updatable.errors import BuildError
 from coreml_updatable.runtime import load
@@ -21,7 +22,6 @@ from coreml_updatable.updating import UpdateTask
 Laid: TypeAlias = Sequence[Model]  # one model, or an extractor and its head
 ALLOWED = {32: 1e-6, 16: 0.01, 8: 0.1}  # in probability: what rounding the extractor's weights may change
 ROWS = 8
-_FAULT = "nothing was written, this is a fault of coreml_updatable, please report it"
 _WHOLE = FeatureTypes_pb2.ArrayFeatureType.INT32
 
 
@@ -44,19 +44,20 @@ def agreement(before: Laid, after: Laid, extractors: tuple[Model, Model], bits: 
     features = _of_features(*extractors, rows)
     if bits == 32 and not features <= ALLOWED[32]:
         raise BuildError(
-            f"layout: the extractor's features differ by {features:.2g}, expected {ALLOWED[32]:g}; {_FAULT}"
+            f"layout: the extractor's features differ by {features:.2g}, expected {ALLOWED[32]:g}; {remedy(before[-1])}"
         )
     answers = _difference(_answers(before, rows), _answers(after, rows))
     if not answers <= ALLOWED[bits]:
-        remedy = "nothing was written, keep more bits" if bits < 32 else _FAULT
+        advice = "nothing was written, keep more bits" if bits < 32 else remedy(before[-1])
         raise BuildError(
-            f"layout: answers otherwise than before by {answers:.2g}, expected at most {ALLOWED[bits]:g}; {remedy}"
+            f"layout: answers otherwise than before by {answers:.2g}, expected at most {ALLOWED[bits]:g}; {advice}"
         )
     one, other = _learnt(before, rows), _learnt(after, rows)
     heads = float(np.abs(one - other).max() / max(1.0, float(np.abs(one).max()))) if one.size else 0.0
     if bits == 32 and not heads <= ALLOWED[32]:
         raise BuildError(
-            f"layout: an update makes another head by {heads:.2g}, expected at most {ALLOWED[32]:g}; {_FAULT}"
+            f"layout: an update makes another head by {heads:.2g}, expected at most {ALLOWED[32]:g}; "
+            f"{remedy(before[-1])}"
         )
     return Agreement(answers, heads, features)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from coreml_updatable.building.embedding import embedded
 from coreml_updatable.building.unchanged import chance_rows, unchanged
+from coreml_updatable.building.whose_fault import remedy
 from coreml_updatable.conversion import Float32Array
 from coreml_updatable.errors import BuildError
 from coreml_updatable.marking.extractor import with_head
@@ -48,7 +49,7 @@ def prove_twin(source: Model, made: Model, *, cut: bool, first: PlainRow | None 
     if not difference <= ALLOWED_DIFFERENCE:
         raise BuildError(
             f"twin: its embedding differs from the extractor's by {difference:.2g}, expected {ALLOWED_DIFFERENCE} at "
-            f"most; {_FAULT}"
+            f"most; {remedy(source)}"
         )
     if first is not None:
         _finds_itself(made, embedded(front, [first])[0])

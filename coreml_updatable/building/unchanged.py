@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from coreml_updatable.building.whose_fault import remedy
 from coreml_updatable.conversion import Float64Array
 from coreml_updatable.errors import BuildError
 from coreml_updatable.marking.features import rename_features
@@ -40,36 +41,36 @@ def unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> float
         return unchanged(pipeline_of(before).models[-1], pipeline_of(after).models[-1], spare_share)
     if is_squared_error(network_of(after)):
         return _values_unchanged(before, after)
-    old, new = _distributions(before), _distributions(after)
+    old, new = _distributions(_finite(before)), _distributions(_answers(after))
     added = len(spare_labels(after)) - len(spare_labels(before))
     if new.shape[1] != old.shape[1] + added:
         raise BuildError(
-            f"marked model: answers {new.shape[1]} classes, expected {old.shape[1] + added}; nothing was written, this "
-            "is a fault of coreml_updatable, please report it"
+            f"marked model: answers {new.shape[1]} classes, expected {old.shape[1] + added}; {remedy(before)}"
         )
     known = new[:, : old.shape[1]]
     taken = float((new.sum(axis=1) - known.sum(axis=1)).max())
     if not taken <= spare_share * (1 + ROUNDING):
         raise BuildError(
             f"marked model: its spare labels take {taken:.2g} of an answer, expected at most {spare_share:.2g}; "
-            "nothing was written, this is a fault of coreml_updatable, please report it"
+            f"{remedy(before)}"
         )
     difference = float(np.abs(old - known / known.sum(axis=1, keepdims=True)).max())
     if not difference <= ALLOWED_DIFFERENCE:  # NaN too
         raise BuildError(
             f"marked model: answers otherwise than before by {difference:.2g} in probability, expected at most "
-            f"{ALLOWED_DIFFERENCE}; nothing was written, this is a fault of coreml_updatable, please report it"
+            f"{ALLOWED_DIFFERENCE}; {remedy(before)}"
         )
     return difference
 
 
 def _values_unchanged(before: Model, after: Model) -> float:
-    old, new = _answers(before), _answers(after)
-    difference = float(np.abs(old - new).max() / max(1.0, float(np.abs(old).max())))
+    old, new = _finite(before), _answers(after)
+    with np.errstate(invalid="ignore"):  # of infinite answers
+        difference = float(np.abs(old - new).max() / max(1.0, float(np.abs(old).max())))
     if not difference <= ALLOWED_DIFFERENCE:
         raise BuildError(
             f"marked model: answers otherwise than before by {difference:.2g} of its largest value, expected at most "
-            f"{ALLOWED_DIFFERENCE}; nothing was written, this is a fault of coreml_updatable, please report it"
+            f"{ALLOWED_DIFFERENCE}; {remedy(before)}"
         )
     return difference
 
@@ -85,6 +86,7 @@ def _expect_same_front(before: Model, after: Model) -> None:
         members = list(pipeline_of(model).models[:-1])
         for member in members:
             freeze(member)
+            member.description.SetInParent()
         fronts.append([model_bytes(member) for member in members])
     if fronts[0] != fronts[1]:
         raise BuildError(
@@ -127,11 +129,22 @@ def _sensible(feature: FeatureDescription, shape: tuple[int, ...]) -> tuple[int,
     return shape
 
 
-def _distributions(model: Model) -> Float64Array:
-    """float64 [rows, classes]: the answers as they are, or behind a softmax."""
+def _finite(model: Model) -> Float64Array:
+    """The answers before the change; a BuildError where they are no numbers to compare with."""
     answers = _answers(model)
+    if not np.isfinite(answers).all():
+        raise BuildError(
+            "model: answers NaN or an infinite number before anything is changed, expected others; check its weights"
+        )
+    return answers
+
+
+def _distributions(answers: Float64Array) -> Float64Array:
+    """float64 [rows, classes]: the answers as they are, or behind a softmax; NaN where one is not finite."""
     if (answers >= 0).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3):
         return answers
+    if not np.isfinite(answers).all():
+        return np.full_like(answers, np.nan)
     powers = np.exp(answers - answers.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
@@ -141,11 +154,22 @@ def _answers(model: Model) -> Float64Array:
     rows = chance_rows(model, ROWS)
     if not is_network(model) and not model.description.predictedProbabilitiesName:
         model = _with_probabilities(model)
+    model = _unrounded(model)
     blob = answer_blob(model) if is_network(model) else str(model.description.predictedProbabilitiesName)
     said = [answer[blob] for answer in load(model).predict(rows, intermediate=True)]
     if all(isinstance(answer, Mapping) for answer in said):  # a feature called like the blob: label -> probability
         said = [list(answer.values()) for answer in said]
     return np.array([np.ravel(answer) for answer in said], np.float64)
+
+
+def _unrounded(model: Model) -> Model:
+    """The same model, its answers in 32 bits whatever it declares: it is the sums that are compared."""
+    made = Model_pb2.Model()
+    made.CopyFrom(model)
+    for feature in made.description.output:
+        if feature.type.WhichOneof("Type") == "multiArrayType":
+            feature.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
+    return made
 
 
 def _with_probabilities(model: Model) -> Model:

@@ -85,7 +85,10 @@ def affine_of(layer: NeuralNetworkLayer, shape: Shape | None, constants: Constan
     return _of_batchnorm(layer, where) if kind == "batchnorm" else None
 
 
-def _affine(factor: Numbers | float, offset: Numbers | float) -> Affine:
+def _affine(factor: Numbers | float, offset: Numbers | float) -> Affine | None:
+    """None where a number is no finite one, as in a mask that adds minus infinity."""
+    if not (np.isfinite(factor).all() and np.isfinite(offset).all()):
+        return None
     return Affine(np.atleast_1d(np.asarray(factor, np.float64)), np.atleast_1d(np.asarray(offset, np.float64)))
 
 
@@ -124,5 +127,6 @@ def _of_batchnorm(layer: NeuralNetworkLayer, where: str) -> Affine | None:
         return None
     names, shape = ("gamma", "beta", "mean", "variance"), (int(params.channels),)
     gamma, beta, mean, variance = (decode(getattr(params, n), shape, where).astype(np.float64) for n in names)
-    factor = gamma / np.sqrt(variance + (params.epsilon or _DEFAULT_EPSILON))
-    return _affine(factor, beta - mean * factor)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # of a negative variance there is no root
+        factor = gamma / np.sqrt(variance + (params.epsilon or _DEFAULT_EPSILON))
+        return _affine(factor, beta - mean * factor)

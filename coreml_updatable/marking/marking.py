@@ -15,6 +15,7 @@ from coreml_updatable.marking.path import MARKABLE, check_path, in_the_way, last
 from coreml_updatable.marking.pipelines import with_trained_last
 from coreml_updatable.marking.repair import repair_tail
 from coreml_updatable.marking.settings import UpdateSettings
+from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.marking.sources import trainable
 from coreml_updatable.marking.spare import HIDDEN
 from coreml_updatable.marking.widening import widen_halves, widen_layer
@@ -73,6 +74,7 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
         return _marked_pipeline(model, settings, wishes)
     labels, layers = wishes.get("labels"), wishes.get("layers")
     model, changes = trainable(model)
+    expect_sound(model)
     loss = loss_for(model, wishes.get("loss"), labelled=labels is not None)
     head = wishes.get("head", "keep")
     label, probabilities, name = wishes.get("label"), wishes.get("probabilities"), wishes.get("input")

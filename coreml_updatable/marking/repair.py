@@ -1,5 +1,6 @@
 """Repairing the tail: the same answer, computed by layers through which Core ML can train."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from coreml_updatable.errors import ModelError
@@ -13,6 +14,7 @@ from coreml_updatable.marking.building_blocks import (
     softmax,
 )
 from coreml_updatable.marking.folding import fold_tail
+from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.marking.tail import RESHAPES, SOFTMAXES, SPATIAL_RANKS, Tail, channels_of, find_tail
 from coreml_updatable.marking.transposes import absorb_transposes
 from coreml_updatable.spec.backpropagation import passes_gradients
@@ -34,6 +36,7 @@ def repair_tail(model: Model, *, classify: bool = True) -> tuple[Model, list[str
     is no softmax, and the rank changes only where a layer of the tail stops the gradient.
     Raises ModelError when the answer can not be that of a softmax.
     """
+    expect_sound(model)
     repaired = Model_pb2.Model()
     repaired.CopyFrom(model)
     notes = [*fold_tail(repaired), *absorb_transposes(repaired)]
@@ -147,7 +150,8 @@ class _Repair:
             )
         self.notes.append(f"{where}: its input is reshaped to [1, {channels}, 1, 1], so that softmax finds the classes")
         name = f"{layer.name}_rank4"
-        added = reshape_static(name, self.blob, f"{layer.output[0]}_rank4", [1, channels, 1, 1])
+        result = _free(f"{layer.output[0]}_rank4", network_of(self.model))
+        added = reshape_static(name, self.blob, result, [1, channels, 1, 1])
         return self._follow(added)
 
     def _softmax(self, where: str, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
@@ -214,7 +218,8 @@ def _with_end(work: _Repair, replaced: dict[int, list[NeuralNetworkLayer]]) -> d
     final = work.shape
     changed = original is not None and final is not None and len(original) != len(final)
     if work.notes and changed and not work._classifies() and original is not None and None not in original:
-        probabilities = _free(f"{tail.answer}_rank4", network)
+        made = {str(blob) for layers in replaced.values() for layer in layers for blob in layer.output}
+        probabilities = _free(f"{tail.answer}_rank4", network, made)
         _rename_output(replaced, tail.answer, probabilities)
         lengths = [n for n in original if n is not None]
         end.append(reshape_static(_free("output_shape", network, names=True), probabilities, tail.answer, lengths))
@@ -255,10 +260,11 @@ def _rename_output(replaced: dict[int, list[NeuralNetworkLayer]], old: str, new:
             layer.input[:] = [new if blob == old else blob for blob in layer.input]
 
 
-def _free(wanted: str, network: Model, *, names: bool = False) -> str:
-    """``wanted``, or with a number behind it where it is taken."""
+def _free(wanted: str, network: Model, made: Collection[str] = (), *, names: bool = False) -> str:
+    """``wanted``, or with a number behind it where it is taken in ``network`` or by the blobs ``made``."""
     layers = network.layers
     taken = {str(x.name) for x in layers} if names else {str(b) for x in layers for b in (*x.input, *x.output)}
+    taken.update(made)
     number, name = 1, wanted
     while name in taken:
         number, name = number + 1, f"{wanted}{number + 1}"

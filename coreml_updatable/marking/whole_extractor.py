@@ -4,6 +4,7 @@ from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.building_blocks import reshape_static
 from coreml_updatable.marking.extractor import LONGEST, add_vector_output, frozen_front, keep_exact_arrays
 from coreml_updatable.marking.names import rename_blobs
+from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.marking.tail import find_tail, is_vector
 from coreml_updatable.spec.graph import producers
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model
@@ -16,7 +17,10 @@ _FLOAT32 = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
 def has_head(model: Model) -> bool:
     """Whether ``model`` ends in a head that can be cut off: a classifier, or a plain network that ends in a softmax."""
     kind = model.WhichOneof("Type")
-    return bool(kind == "neuralNetworkClassifier" or (kind == "neuralNetwork" and find_tail(model).softmax is not None))
+    if kind != "neuralNetwork":
+        return bool(kind == "neuralNetworkClassifier")
+    expect_sound(model)
+    return find_tail(model).softmax is not None
 
 
 def whole_extractor(model: Model) -> Model:
@@ -32,6 +36,7 @@ def whole_extractor(model: Model) -> Model:
         raise ModelError(
             f"extractor: is a {kind}, expected a plain network or a classifier network; export the network alone"
         )
+    expect_sound(model)
     output = _the_output(model)
     name, shape = str(output.name), blob_shapes(model).get(str(output.name))
     length = _length(output, shape)

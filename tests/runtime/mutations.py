@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 
 from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.network import is_network, last_member, network_of
 
 SMALL = (0, 1, 1, 2, 2, 3, 4)
 ABSURD = (-1, -2, 5, 7, 64, 2**16, 2**31 - 1, -(2**31), 2**40, 2**62, -(2**63))
@@ -57,6 +58,26 @@ def damaged_fields(model: Model, random: Random) -> Model:
                 break
             message = random.choice(inner)
         _damage(message, random)
+    return changed
+
+
+def rewired(model: Model, random: Random) -> Model:
+    """The same network with one to three blobs read or written elsewhere: circles, doubles, dead ends."""
+    changed = Model_pb2.Model()
+    changed.CopyFrom(model)
+    last = last_member(changed)
+    layers = list(network_of(last).layers) if is_network(last) else []
+    blobs = [str(blob) for layer in layers for blob in (*layer.input, *layer.output)]
+    for _ in range(random.choice((1, 1, 2, 3)) if blobs else 0):
+        layer = random.choice(layers)
+        wires = random.choice((layer.input, layer.input, layer.output))
+        match random.randrange(4):
+            case 0 if len(wires):
+                del wires[random.randrange(len(wires))]
+            case 1:
+                wires.append(random.choice(blobs))
+            case _ if len(wires):
+                wires[random.randrange(len(wires))] = random.choice(blobs)
     return changed
 
 

@@ -7,6 +7,7 @@ from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.layout.joints import from_vector, in_old_mapping, to_vector
 from coreml_updatable.marking.layout.parts import FEATURES, Parts, copy_of, handed_over
 from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION
+from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.spec.graph import place
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2, NeuralNetwork, NeuralNetwork_pb2
 from coreml_updatable.spec.network import is_network, network_of
@@ -26,6 +27,7 @@ def from_single(model: Model) -> Parts:
     kind = model.WhichOneof("Type")
     if not is_network(model):
         raise ModelError(f"model: is a {kind}, expected an updatable network or a pipeline; mark a classifier first")
+    expect_sound(model)
     network = network_of(model)
     behind = _behind_updatable(network)
     if not model.isUpdatable or not behind:

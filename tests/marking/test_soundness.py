@@ -1,0 +1,193 @@
+"""What no marking could work with is refused before anything is changed, and said in one sentence."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from coreml_updatable.building.marked_and_proved import marked_and_proved
+from coreml_updatable.errors import BuildError, ModelError
+from coreml_updatable.marking import has_head, marked, repair_tail, twin
+from coreml_updatable.marking.layout import from_single
+from coreml_updatable.marking.settings import Int64Parameter, KNNSettings
+from coreml_updatable.marking.soundness import expect_sound
+from coreml_updatable.spec.graph import layer_kind
+from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.network import network_of
+from tests.broken_models import valid
+from tests.marking import layered
+from tests.marking.markable import markable_models
+from tests.marking.test_mark import SETTINGS
+
+
+def sound(constant: bool = False) -> Model:
+    """layers: (constant), first [6], layer1, last [3], softmax."""
+    made = Model_pb2.Model()
+    fill = layered.with_constant("addBroadcastable") if constant else layered.batchnorm
+    made.CopyFrom(layered.classifier(fill, constant=(6, 1, 1) if constant else None))
+    return made
+
+
+def no_layers(model: Model) -> None:
+    del network_of(model).layers[:]
+
+
+def circle(model: Model) -> None:
+    network_of(model).layers[0].input[0] = "logits"
+
+
+def own_output(model: Model) -> None:
+    network_of(model).layers[1].input[0] = "blob1"
+
+
+def nowhere(model: Model) -> None:
+    network_of(model).layers[1].input[0] = "nowhere"
+
+
+def backwards(model: Model) -> None:
+    layers = network_of(model).layers
+    last = type(layers[2])()
+    last.CopyFrom(layers[2])
+    layers[2].CopyFrom(layers[3])
+    layers[3].CopyFrom(last)
+
+
+def no_output(model: Model) -> None:
+    del network_of(model).layers[2].output[:]
+
+
+def two_inputs(model: Model) -> None:
+    network_of(model).layers[2].input.append("blob0")
+
+
+def written_twice(model: Model) -> None:
+    network_of(model).layers[2].output[0] = "blob0"
+
+
+def writes_the_input(model: Model) -> None:
+    network_of(model).layers[0].output[0] = "x"
+
+
+def no_kind(model: Model) -> None:
+    network_of(model).layers[1].ClearField("batchnorm")
+
+
+def few_weights(model: Model) -> None:
+    network_of(model).layers[2].innerProduct.weights.floatValue.pop()
+
+
+def odd_halves(model: Model) -> None:
+    network_of(model).layers[2].innerProduct.weights.float16Value = bytes(37)
+    network_of(model).layers[2].innerProduct.weights.ClearField("floatValue")
+
+
+def short_table(model: Model) -> None:
+    weights = network_of(model).layers[2].innerProduct.weights
+    weights.Clear()
+    weights.rawValue = bytes(4)
+    weights.quantization.numberOfBits = 8
+    weights.quantization.lookupTableQuantization.floatValue.extend([0.0] * 256)
+
+
+def absurd_channels(model: Model) -> None:
+    network_of(model).layers[2].innerProduct.outputChannels = 2**62
+
+
+def no_channels(model: Model) -> None:
+    network_of(model).layers[2].innerProduct.outputChannels = 0
+
+
+def few_of_batchnorm(model: Model) -> None:
+    network_of(model).layers[1].batchnorm.mean.floatValue.pop()
+
+
+def label_twice(model: Model) -> None:
+    model.neuralNetworkClassifier.stringClassLabels.vector[:] = ["a", "b", "a"]
+
+
+WRONG: list[tuple[Callable[[Model], None], str]] = [
+    (no_layers, "network: has no layers, expected one at least"),
+    (
+        circle,
+        r"layers\[0\] 'first': reads 'logits', which waits for its own output by way of "
+        r"layers\[1\] 'layer1' and layers\[2\] 'last', expected no circle",
+    ),
+    (own_output, r"layers\[1\] 'layer1': reads 'blob1', which it writes itself, expected no circle"),
+    (nowhere, r"layers\[1\] 'layer1': reads 'nowhere', which nothing before it writes, expected a model input or"),
+    (backwards, r"layers\[2\] 'softmax': reads 'logits', which nothing before it writes, expected a model input or"),
+    (no_output, r"layers\[2\] 'last': is a innerProduct that writes 0 blobs, expected 1; `coreml-updatable check` nam"),
+    (two_inputs, r"layers\[2\] 'last': is a innerProduct that reads 2 blobs, expected 1"),
+    (written_twice, r"layers\[2\] 'last': writes 'blob0', as does layers\[0\] 'first', expected one writer"),
+    (writes_the_input, r"layers\[0\] 'first': writes 'x', as does the model's input, expected one writer"),
+    (no_kind, r"layers\[1\] 'layer1': is a layer of no kind, expected one"),
+    (few_weights, r"layers\[2\] 'last': weights holds 17 values, expected 18"),
+    (odd_halves, r"layers\[2\] 'last': weights holds 37 bytes, expected 36"),
+    (short_table, r"layers\[2\] 'last': weights holds 4 bytes, expected 18"),
+    (absurd_channels, rf"layers\[2\] 'last': weights holds 18 values, expected {6 * 2**62}"),
+    (no_channels, r"layers\[2\] 'last': has 0 outputs, expected one at least"),
+    (few_of_batchnorm, r"layers\[1\] 'layer1': mean holds 5 values, expected 6"),
+    (label_twice, "labels: the model has 'a' twice, expected each once"),
+]
+
+
+@pytest.mark.parametrize(("breaking", "message"), WRONG)
+def test_each_is_said_in_one_sentence(breaking: Callable[[Model], None], message: str) -> None:
+    model = sound()
+    breaking(model)
+    with pytest.raises(ModelError, match=message) as raised:
+        marked(model, SETTINGS)
+    assert str(raised.value).isprintable()
+
+
+def test_a_constant_without_output() -> None:
+    model = sound(constant=True)
+    extra = network_of(model).layers.add()
+    extra.loadConstantND.shape.append(1)
+    with pytest.raises(ModelError, match="is a loadConstantND that writes 0 blobs, expected 1"):
+        marked(model, SETTINGS)
+
+
+def test_everything_that_walks_a_network_looks_first() -> None:
+    model = valid.plain()
+    network_of(model).layers[0].input[0] = str(network_of(model).layers[-1].output[0])
+    settings = KNNSettings(Int64Parameter(1))
+    for work in (
+        repair_tail,
+        has_head,
+        from_single,
+        lambda model: twin(model, settings),
+        lambda model: twin(model, settings, cut=False),
+    ):
+        with pytest.raises(ModelError, match="waits for its own output by way of"):
+            work(model)
+
+
+@pytest.mark.parametrize("number", range(len(markable_models())))
+def test_sound_models_pass(number: int) -> None:
+    model = markable_models()[number]
+    if model.WhichOneof("Type").startswith("neuralNetwork"):
+        expect_sound(model)
+    marked(model, SETTINGS)
+
+
+def test_networks_inside_branches_and_loops_write_for_those_behind_them() -> None:
+    expect_sound(valid.looping())
+
+
+def test_a_batchnorm_of_negative_variance_is_no_factor_and_offset() -> None:
+    """Its root is no number, and neither is any answer."""
+    model = sound()
+    network_of(model).layers[1].batchnorm.variance.floatValue[0] = -1
+    made = marked(model, SETTINGS, last=2)
+    assert "batchnorm" in [layer_kind(layer) for layer in network_of(made.model).layers]
+    with pytest.raises(BuildError, match="model: answers NaN or an infinite number before anything is changed"):
+        marked_and_proved(model, SETTINGS)
+
+
+def test_a_mask_of_minus_infinity_is_not_folded() -> None:
+    model = sound(constant=True)
+    network_of(model).layers[0].loadConstantND.data.floatValue[0] = float("-inf")
+    made = marked(model, SETTINGS)
+    assert not made.repairs
+    kept = network_of(made.model).layers[0].loadConstantND.data.floatValue
+    assert np.isneginf(kept[0])
