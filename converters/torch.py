@@ -12,10 +12,11 @@ def convert(request: SourceRequest) -> ConvertedSource: ...
 def convert(request: ConversionRequest | SourceRequest) -> Converted | ConvertedSource:
     """The network of a recipe's [source], trained where its weights are new, or a finished one, as it is.
 
-    The model computes ``torch.softmax(network((pixels / 255 - mean) / std), dim=1)``, the network in evaluation mode,
-    within 1e-4 in probability. It ends, as coremltools writes it, in ``innerProduct`` at rank 2 and ``softmaxND``; its
-    features are the recipe's input and ``probabilities``, in the order of the labels. The same request gives the same
-    bytes. Nothing of a TorchScript file or of a file of weights is unpickled as code; a ``file.py:function`` is run.
+    The model computes ``torch.softmax(network((pixels / 255 - mean) / std), dim=1)``, of a multi-array
+    ``torch.softmax(network(values), dim=1)``, the network in evaluation mode, within 1e-4 in probability. It ends, as
+    coremltools writes it, in ``innerProduct`` at rank 2 and ``softmaxND``; its features are the recipe's input and
+    ``probabilities``, in the order of the labels. The same request gives the same bytes. Nothing of a TorchScript file
+    or of a file of weights is unpickled as code; a ``file.py:function`` is run.
     Raises SourceError (RecipeError for the factory's own file) with one sentence for whatever a user can mend.
     """
     from .torch_reproducible import reproducible
@@ -38,7 +39,7 @@ def _built(request: ConversionRequest) -> Converted:
     network = load_network(source, request)
     history = train(network, request, source.training)
     model = to_core_ml(network, request.input)
-    answers = probabilities(network, request.test.pixels)
+    answers = probabilities(network, request.test.values)
     return Converted(model, answers, history, facts(network, source, history))
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from coreml_updatable.conversion import Progress, UInt8Array
+from coreml_updatable.conversion import Float32Array, Progress, UInt8Array
 from coreml_updatable.errors import SourceError
 
 from .torch_probabilities import BATCH, as_tensor
@@ -51,8 +51,10 @@ def trainable_head(network: nn.Module) -> nn.Linear | None:
     return trainable[0] if len(trainable) == 1 and isinstance(trainable[0], nn.Linear) else None
 
 
-def features(network: nn.Module, head: nn.Linear, pixels: UInt8Array, on_progress: Progress, what: str) -> Tensor:
-    """What ``head`` gets to see of each picture: float32 [n, head.in_features]; the network runs once a picture.
+def features(
+    network: nn.Module, head: nn.Linear, values: UInt8Array | Float32Array, on_progress: Progress, what: str
+) -> Tensor:
+    """What ``head`` gets to see of each row of ``values``: float32 [n, head.in_features]; the network runs once a row.
 
     Raises SourceError where anything stands between the head and the network's answer.
     """
@@ -61,13 +63,13 @@ def features(network: nn.Module, head: nn.Linear, pixels: UInt8Array, on_progres
     hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     try:
         with torch.no_grad():
-            for start in range(0, len(pixels), BATCH):
-                answer = network(as_tensor(pixels[start : start + BATCH]))
+            for start in range(0, len(values), BATCH):
+                answer = network(as_tensor(values[start : start + BATCH]))
                 if seen[-1].ndim != 2 or not torch.allclose(
                     answer, linear(seen[-1], head.weight, head.bias), atol=1e-5
                 ):
                     raise SourceError("the network's head is not its last step; choose another architecture")
-                on_progress("features", min(1.0, (start + BATCH) / len(pixels)), f"{what} pictures")
+                on_progress("features", min(1.0, (start + BATCH) / len(values)), f"{what} rows")
     finally:
         hook.remove()
     return torch.cat(seen)

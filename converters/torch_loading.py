@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from coreml_updatable.conversion import ConversionRequest, ImageInput
+from coreml_updatable.conversion import ConversionRequest, ImageInput, Input
 from coreml_updatable.errors import SourceError
 from coreml_updatable.sample_code import load_function
 
@@ -16,7 +16,7 @@ from .torch_wording import first_line
 
 
 def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
-    """A module from pictures float32 [n, channels, height, width] in 0..1 to logits [n, labels].
+    """A module from pictures float32 [n, channels, height, width] in 0..1, or arrays [n, ...], to logits [n, labels].
 
     Everything requires a gradient where the weights are new; only the head where it is new on a pretrained extractor;
     nothing where a file of weights holds the head too.
@@ -33,12 +33,23 @@ def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
         from .torch_backbones import load_backbone
 
         assert source.architecture is not None
+        if not isinstance(request.input, ImageInput):
+            raise SourceError(
+                f"source.architecture {source.architecture!r} takes pictures, the input {request.input.name!r} is an "
+                "array; name a factory"
+            )
         path = None
         if source.weights not in (None, "pretrained"):
             path = weights_path(request.folder, str(source.weights))
         network = load_backbone(source.architecture, source.weights, path, request.input, classes)
         mean, std = own_normalisation(source.architecture)
-    network = normalised(network, source.mean or mean, source.std or std, request.input.channels)
+    if isinstance(request.input, ImageInput):
+        network = normalised(network, source.mean or mean, source.std or std, request.input.channels)
+    elif source.mean or source.std:
+        raise SourceError(
+            f"source.{'mean' if source.mean else 'std'} is of pictures, the input {request.input.name!r} is an array; "
+            "scale it inside the network"
+        )
     check_answer(network, request.input, classes)
     return network
 
@@ -53,22 +64,26 @@ def weights_path(folder: Path, weights: str) -> Path:
     return path
 
 
-def check_answer(network: nn.Module, image: ImageInput, classes: int) -> None:
-    """A SourceError unless the network gives one number a class for one picture of the recipe's size."""
-    shape = (1, image.channels, image.height, image.width)
+def check_answer(network: nn.Module, given: Input, classes: int) -> None:
+    """A SourceError unless the network gives one number a class for one picture or array of the recipe's size."""
+    shape: tuple[int, ...]
+    if isinstance(given, ImageInput):
+        shape, what = (1, given.channels, given.height, given.width), "picture"
+    else:
+        shape, what = (1, *given.shape), "row"
     network.eval()
     try:
         with torch.no_grad():
             answer = network(torch.zeros(shape))
     except Exception as error:  # a user's module may raise anything
         raise SourceError(
-            f"the network can not take a picture of shape {list(shape)} ({type(error).__name__}: "
+            f"the network can not take a {what} of shape {list(shape)} ({type(error).__name__}: "
             f"{first_line(error)}); change the recipe's [input] or the network"
         ) from error
     found = list(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
     if found != [1, classes]:
         raise SourceError(
-            f"the network answers {found} for one picture, expected logits of shape {[1, classes]}, one a label; "
+            f"the network answers {found} for one {what}, expected logits of shape {[1, classes]}, one a label; "
             "change the network or the recipe's labels"
         )
 

@@ -24,7 +24,8 @@ class TorchTraining(BaseModel):
     learning_rate: float = Field(default=0.002, gt=0, le=10)  # the cycle's highest
     weight_decay: float = Field(default=0.05, ge=0, le=10)
     patience: int = Field(default=5, ge=1)  # epochs without a lower validation loss before it stops
-    augment: Literal["photo", "none"] = "photo"  # what may happen to a training picture; not used on a frozen extractor
+    augment: Literal["photo", "none"] | None = None  # what may happen to a training picture: by default "photo"; not
+    # used on a frozen extractor, nor for arrays
     extractor_learns: Literal["labels", "kinds", "turned kinds"] = "labels"  # where it is new; else the head follows
     head_decay: float = Field(default=0.01, ge=0, le=10)  # of a head on a frozen extractor; more is calmer
     embedding: int | None = Field(default=None, ge=1, le=4096)  # this many decorrelated features in front of the head

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.conversion import ArrayInput, ImageInput
+from coreml_updatable.conversion import ArrayInput, ImageInput, Input
 from coreml_updatable.errors import SourceError
 from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model
@@ -25,8 +25,9 @@ DATED = "com.github.apple.coremltools.conversion_date"
 ANSWER = "probabilities"
 
 
-def to_core_ml(network: nn.Module, image: ImageInput) -> Model:
-    """The ``neuralNetwork`` that answers softmax(network(pixels / 255)) in ``probabilities``; no date inside.
+def to_core_ml(network: nn.Module, given: Input) -> Model:
+    """The ``neuralNetwork`` that answers softmax(network(pixels / 255)), of an array softmax(network(values)), in
+    ``probabilities``; no date inside.
 
     ``torch.jit.trace`` and not ``torch.export``, whose graphs become files that Apple's validator rejects.
     Raises SourceError naming the operator that Core ML has no layer for.
@@ -37,13 +38,14 @@ def to_core_ml(network: nn.Module, image: ImageInput) -> Model:
             super().__init__()
             self.network = network
 
-        def forward(self, pictures: Tensor) -> Tensor:
-            return torch.softmax(self.network(pictures), dim=1)
+        def forward(self, row: Tensor) -> Tensor:
+            batch = row if isinstance(given, ImageInput) else row.unsqueeze(0)
+            return torch.softmax(self.network(batch), dim=1)
 
-    return core_ml_of(Classifier(), (image,))
+    return core_ml_of(Classifier(), (given,))
 
 
-def core_ml_of(module: nn.Module, inputs: Sequence[ImageInput | ArrayInput]) -> Model:
+def core_ml_of(module: nn.Module, inputs: Sequence[Input]) -> Model:
     """The ``neuralNetwork`` that answers module(*inputs) in ``probabilities``; no date inside.
 
     ``module`` takes pictures float32 [1, channels, height, width] in 0..1 and arrays of the shape of one row.
@@ -75,19 +77,19 @@ def core_ml_of(module: nn.Module, inputs: Sequence[ImageInput | ArrayInput]) -> 
     return model
 
 
-def _described(ct: ModuleType, given: ImageInput | ArrayInput) -> Any:
+def _described(ct: ModuleType, given: Input) -> Any:
     if isinstance(given, ArrayInput):
         return ct.TensorType(name=given.name, shape=given.shape, dtype=np.int32 if given.whole else np.float32)
     layout = ct.colorlayout.RGB if given.channels == 3 else ct.colorlayout.GRAYSCALE
     return ct.ImageType(name=given.name, shape=shape_of(given), scale=1 / 255, color_layout=layout)
 
 
-def shape_of(given: ImageInput | ArrayInput) -> tuple[int, ...]:
+def shape_of(given: Input) -> tuple[int, ...]:
     """Of one row, as the traced module sees it."""
     return given.shape if isinstance(given, ArrayInput) else (1, given.channels, given.height, given.width)
 
 
-def example(given: ImageInput | ArrayInput) -> Tensor:
+def example(given: Input) -> Tensor:
     if isinstance(given, ArrayInput) and given.whole:
         return torch.ones(given.shape, dtype=torch.int32)
     return torch.rand(shape_of(given))
@@ -102,7 +104,7 @@ def _make_normalisation_exact(layers: Any, image: str) -> None:
             variance[:] = [1.0 - params.epsilon] * len(variance)
 
 
-def _traced(module: nn.Module, inputs: Sequence[ImageInput | ArrayInput]) -> Any:
+def _traced(module: nn.Module, inputs: Sequence[Input]) -> Any:
     examples = tuple(example(given) for given in inputs)
     # The fused attention of torch's fast path is one operator that nothing can translate.
     fast_path = torch.backends.mha.get_fastpath_enabled()

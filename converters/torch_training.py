@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from coreml_updatable.conversion import ConversionRequest, Examples
+from coreml_updatable.conversion import ConversionRequest, Examples, ImageInput
 from coreml_updatable.errors import DataError, SourceError, a_kind
 
 from .torch_augmenting import photo, turned
@@ -25,9 +25,10 @@ def train(network: nn.Module, request: ConversionRequest, settings: TorchTrainin
         return ()
     if len(request.train) < 2 or len(request.validation) < 1:
         raise DataError(
-            f"data: {len(request.train)} pictures to train on and {len(request.validation)} to validate, "
-            "expected at least 2 and 1; add pictures"
+            f"data: {len(request.train)} rows to train on and {len(request.validation)} to validate, "
+            "expected at least 2 and 1; add some"
         )
+    _expect_possible(request, settings)
     history: History = ()
     if trainable_head(network) is None and settings.extractor_learns != "labels":
         history = _train_extractor(network, request, settings)
@@ -35,7 +36,7 @@ def train(network: nn.Module, request: ConversionRequest, settings: TorchTrainin
     if head is not None:
         fitted = _train_head(network, head, request, settings)
         return history or fitted
-    vary = _photo if settings.augment == "photo" else None
+    vary = _photo if _as_photos(request, settings) else None
     parts = (_labelled(request.train), _labelled(request.validation))
     return fit(network, *parts, settings, vary, request.seed, staged(request.on_progress, "train"))
 
@@ -47,7 +48,7 @@ def _train_extractor(network: nn.Module, request: ConversionRequest, settings: T
     called something else. Kinds keep more; telling as well how far a picture was turned keeps more still
     (self-supervised label augmentation: Lee, Hwang and Shin 2020).
     """
-    name = last_layer(network, as_tensor(request.train.pixels[:1]))
+    name = last_layer(network, as_tensor(request.train.values[:1]))
     head = network.get_submodule(name)
     if not isinstance(head, nn.Linear):
         raise SourceError(
@@ -60,7 +61,7 @@ def _train_extractor(network: nn.Module, request: ConversionRequest, settings: T
     validation = _turned_evenly(validation, turns)
     replace_module(network, name, nn.Linear(head.in_features, len(kinds) * turns))
     told = staged(request.on_progress, "train")
-    history = fit(network, train, validation, settings, _vary(settings, turns), request.seed, told)
+    history = fit(network, train, validation, settings, _vary(request, settings, turns), request.seed, told)
     network.requires_grad_(False)
     replace_module(network, name, nn.Linear(head.in_features, head.out_features))
     return history
@@ -68,7 +69,7 @@ def _train_extractor(network: nn.Module, request: ConversionRequest, settings: T
 
 def _train_head(network: nn.Module, head: nn.Linear, request: ConversionRequest, settings: TorchTraining) -> History:
     seen = [
-        (features(network, head, part.pixels, request.on_progress, what), torch.from_numpy(part.labels))
+        (features(network, head, part.values, request.on_progress, what), torch.from_numpy(part.labels))
         for part, what in ((request.train, "train"), (request.validation, "validation"))
     ]
     if settings.embedding is not None:
@@ -81,14 +82,31 @@ def _train_head(network: nn.Module, head: nn.Linear, request: ConversionRequest,
 
 
 def _labelled(part: Examples) -> Labelled:
-    return as_tensor(part.pixels), torch.from_numpy(part.labels)
+    return as_tensor(part.values), torch.from_numpy(part.labels)
 
 
 def _by_kind(part: Examples, kinds: list[str], turns: int) -> Labelled:
-    return as_tensor(part.pixels), torch.tensor([kinds.index(kind) * turns for kind in part.kinds])
+    return as_tensor(part.values), torch.tensor([kinds.index(kind) * turns for kind in part.kinds])
+
+
+def _expect_possible(request: ConversionRequest, settings: TorchTraining) -> None:
+    """A SourceError for what can be done to pictures only."""
+    if isinstance(request.input, ImageInput):
+        return
+    for field, value in (("augment", settings.augment), ("extractor_learns", settings.extractor_learns)):
+        if value in ("photo", "turned kinds"):
+            raise SourceError(
+                f"source.training.{field} is {value!r}, which is for pictures, but the input {request.input.name!r} is "
+                "an array; leave it out"
+            )
+
+
+def _as_photos(request: ConversionRequest, settings: TorchTraining) -> bool:
+    return settings.augment in (None, "photo") and isinstance(request.input, ImageInput)
 
 
 def _turns(request: ConversionRequest) -> int:
+    assert isinstance(request.input, ImageInput)
     return 4 if request.input.width == request.input.height else 2
 
 
@@ -97,9 +115,13 @@ def _turned_evenly(labelled: Labelled, turns: int) -> Labelled:
     return turned(pictures, labels, torch.arange(len(labels)) % turns, turns)
 
 
-def _vary(settings: TorchTraining, turns: int) -> Vary | None:
+def _vary(request: ConversionRequest, settings: TorchTraining, turns: int) -> Vary | None:
+    if not isinstance(request.input, ImageInput):
+        return None
+    as_photos = _as_photos(request, settings)
+
     def vary(pictures: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> Labelled:
-        if settings.augment == "photo":
+        if as_photos:
             pictures = photo(pictures, generator)
         return turned(pictures, labels, torch.randint(turns, (len(labels),), generator=generator), turns)
 

@@ -50,20 +50,41 @@ class ImageInput:
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Labelled pictures.
+class ArrayInput:
+    """A multi-array input: its feature name and the shape of one row, without a batch; float32, or int32 (tokens)."""
 
-    ``pixels`` uint8 [n, height, width, channels]; ``labels`` int64 [n], indices into the class labels; ``names`` where
-    each came from (file name or number of the drawing); ``kinds`` what it shows (e.g. "burger").
+    name: str
+    shape: tuple[int, ...]
+    whole: bool = False
+    description: str = ""
+
+
+Input = ImageInput | ArrayInput
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled rows.
+
+    ``values`` uint8 [n, height, width, channels] of pictures, float32 [n, *shape] of multi-arrays; ``labels`` int64
+    [n], indices into the class labels; ``names`` where each came from (file name or number of the drawing); ``kinds``
+    what it shows (e.g. "burger").
     """
 
-    pixels: UInt8Array
+    values: UInt8Array | Float32Array
     labels: Int64Array
     names: tuple[str, ...]
     kinds: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def pixels(self) -> UInt8Array:
+        """The values of pictures: uint8 [n, height, width, channels]; a TypeError for multi-arrays."""
+        if self.values.dtype != np.uint8:
+            raise TypeError(f"values of type {self.values.dtype}, expected pictures of type uint8")
+        return self.values.view(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -72,7 +93,7 @@ class ConversionRequest:
 
     source: Mapping[str, Any]  # the recipe's [source] table; each converter validates its own fields
     folder: Path  # the recipe's folder: relative paths start here and may not leave it
-    input: ImageInput
+    input: Input
     labels: tuple[str, ...]  # class labels, in the order of the network's outputs
     train: Examples
     validation: Examples  # for early stopping; never trained on
@@ -97,20 +118,11 @@ Row = Mapping[str, Any]  # a value for each input, by its name: pictures uint8 [
 
 
 @dataclass(frozen=True)
-class ArrayInput:
-    """A multi-array input: its feature name and the shape of one row, without a batch; float32, or int32 (tokens)."""
-
-    name: str
-    shape: tuple[int, ...]
-    whole: bool = False
-
-
-@dataclass(frozen=True)
 class SourceRequest:
     """A finished classifier that is to be converted as it is. What is left empty is as the source itself has it."""
 
     source: Any  # a Path, the name of an architecture or a "file.py:function", or an object of the framework
-    inputs: tuple[ImageInput | ArrayInput, ...] = ()
+    inputs: tuple[Input, ...] = ()
     labels: tuple[str, ...] = ()  # in the order of the source's answers
     mean: tuple[float, ...] = ()  # of each channel of a picture in 0..1, as the source expects it normalised
     std: tuple[float, ...] = ()

@@ -1,4 +1,4 @@
-"""The pictures: drawn, loaded or read from a folder, or as an earlier run left them."""
+"""The rows, pictures or arrays: drawn, loaded or read from a folder, or as an earlier run left them."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ PARTS = ("train", "validation", "test", "owner_support", "owner_held_out")
 
 
 def collect(request: BuildRequest, tell: Callable[[float, str], None]) -> Dataset:
-    """All pictures of the build; kept under ``request.data_key``."""
+    """All rows of the build; kept under ``request.data_key``."""
 
     def make() -> Mapping[str, npt.NDArray[Any]]:
         data = request.recipe.data
@@ -40,7 +40,7 @@ def wanted(recipe: Recipe) -> Wanted:
     """What the recipe says of its data, in the words of the data room."""
     owner, data = recipe.personalization, recipe.data
     return Wanted(
-        input=recipe.image_input(),
+        input=recipe.row_input(),
         labels=recipe.labels,
         kinds=data.kinds,
         owner=Owner(owner.kind, owner.label, owner.photos[-1], owner.held_out) if owner else None,
@@ -70,7 +70,7 @@ def _packed(dataset: Dataset) -> Mapping[str, npt.NDArray[Any]]:
     }
     for part in PARTS:
         examples: Examples = getattr(dataset, part)
-        arrays[f"{part}_pixels"] = examples.pixels
+        arrays[f"{part}_values"] = examples.values
         arrays[f"{part}_labels"] = examples.labels
         arrays[f"{part}_names"] = np.array(json.dumps(examples.names))
         arrays[f"{part}_kinds"] = np.array(json.dumps(examples.kinds))
@@ -80,7 +80,7 @@ def _packed(dataset: Dataset) -> Mapping[str, npt.NDArray[Any]]:
 def _unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> Dataset:
     parts = {
         part: Examples(
-            pixels=arrays[f"{part}_pixels"],
+            values=arrays[f"{part}_values"],
             labels=arrays[f"{part}_labels"],
             names=tuple(json.loads(str(arrays[f"{part}_names"]))),
             kinds=tuple(json.loads(str(arrays[f"{part}_kinds"]))),

@@ -1,4 +1,4 @@
-"""The recipe's owner as a scenario: pictures as the rows that a model reads."""
+"""The recipe's owner as a scenario: examples as the rows that a model reads."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,15 +13,15 @@ Row = Mapping[str, Any]
 
 
 def rows_of(recipe: Recipe, examples: Examples) -> tuple[Row, ...]:
-    """One row a picture, without its label."""
-    return tuple({recipe.input.name: picture} for picture in examples.pixels)
+    """One row an example, without its label."""
+    return tuple({recipe.input.name: value} for value in examples.values)
 
 
 def labelled_rows(recipe: Recipe, examples: Examples) -> tuple[Row, ...]:
-    """One row a picture, with its label: what an update learns from."""
+    """One row an example, with its label: what an update learns from."""
     labels = recipe.every_label()
-    pairs = zip(examples.pixels, examples.labels, strict=True)
-    return tuple({recipe.input.name: picture, recipe.outputs.label: labels[label]} for picture, label in pairs)
+    pairs = zip(examples.values, examples.labels, strict=True)
+    return tuple({recipe.input.name: value, recipe.outputs.label: labels[label]} for value, label in pairs)
 
 
 def scenario_of(recipe: Recipe, dataset: Dataset, test_rows: tuple[Row, ...]) -> Scenario:

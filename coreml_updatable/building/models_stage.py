@@ -44,11 +44,11 @@ def make_twins(recipe: Recipe, converted: Model, train: Examples) -> Twins:
     return Twins(network, knn, _checked(network, knn))
 
 
-def embeddings(network: Model, pictures: Examples) -> Float32Array:
-    """What the network's extractor makes of ``pictures``: float32 [n, D]."""
+def embeddings(network: Model, examples: Examples) -> Float32Array:
+    """What the network's extractor makes of ``examples``: float32 [n, D]."""
     alone = extractor(network)
     name = str(alone.description.input[0].name)
-    return embedded(alone, ({name: picture} for picture in pictures.pixels))
+    return embedded(alone, ({name: value} for value in examples.values))
 
 
 def _described(recipe: Recipe, model: Model) -> Model:

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from coreml_updatable.building.recipe import Recipe
+from coreml_updatable.building.recipe import ArraySection, Recipe
+from coreml_updatable.errors import RecipeError
 
 PRETRAINED_SIZE = 224  # pixels; what nearly every ImageNet network was trained on
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
@@ -18,6 +19,10 @@ def with_backbone(recipe: Recipe, backbone: str | None, weights: Path | None) ->
     source = recipe.source
     fields = source.options()
     image = recipe.input
+    if backbone is not None and isinstance(image, ArraySection):
+        raise RecipeError(
+            f"--backbone {backbone}: takes pictures, the recipe's input {image.name!r} is an array; leave it out"
+        )
     if backbone is not None:
         fields.pop("factory", None)
         fields = {**IMAGENET, **fields, "architecture": backbone, "weights": "pretrained"}

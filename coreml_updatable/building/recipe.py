@@ -1,6 +1,7 @@
 """A recipe: everything a build needs, as data. The TOML file is validated whole before anything else happens."""
 
 from collections.abc import Iterator
+from math import prod
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -13,10 +14,11 @@ from coreml_updatable.building.parameters import (
     PositiveDouble,
     UnitInterval,
 )
-from coreml_updatable.conversion import ImageInput
+from coreml_updatable.conversion import ArrayInput, ImageInput, Input
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Share = Annotated[float, Field(gt=0, lt=0.5)]
+MOST_VALUES = 10_000_000  # of one row
 FunctionReference = Annotated[str, Field(pattern=r"^[\w./-]+\.py:[A-Za-z_]\w*$")]
 
 
@@ -26,12 +28,35 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class InputSection(Section):
+class ImageSection(Section):
+    type: Literal["image"] = "image"
     name: Name = "image"
     width: int = Field(ge=8, le=2048)
     height: int = Field(ge=8, le=2048)
     color: Literal["rgb", "grayscale"] = "rgb"
     description: str = "A picture."
+
+    def converted(self) -> ImageInput:
+        return ImageInput(self.name, self.width, self.height, self.color, self.description)
+
+
+class ArraySection(Section):
+    type: Literal["float32"]
+    name: Name = "values"
+    shape: tuple[Annotated[int, Field(ge=1, le=10_000_000)], ...] = Field(min_length=1, max_length=5)  # of one row
+    noun: str = Field(default="row", pattern=r"^[a-z]+$")  # what the report calls one; its plural ends in s
+    description: str = "Numbers."
+
+    def converted(self) -> ArrayInput:
+        return ArrayInput(self.name, self.shape, description=self.description)
+
+    @model_validator(mode="after")
+    def sensible(self) -> Self:
+        if prod(self.shape) > MOST_VALUES:
+            raise ValueError(
+                f"has the shape {list(self.shape)}, expected at most {MOST_VALUES:,} values; make it smaller"
+            )
+        return self
 
 
 class OutputsSection(Section):
@@ -53,8 +78,9 @@ class SourceSection(BaseModel):
 
 
 class DataSection(Section):
-    draw: FunctionReference | None = None  # draw(kind, number, (width, height)) -> PIL image
-    load: FunctionReference | None = None  # load() -> (kind, name, PIL image) triples
+    draw: FunctionReference | None = None  # draw(kind, number, (width, height)) -> PIL image; (.., shape) -> array
+    load: FunctionReference | None = None  # load() -> (kind, name, PIL image or array) triples
+    show: FunctionReference | None = None  # show(array) -> PIL image: a multi-array as the report draws it
     description: str = ""  # one plain sentence: what the pictures are
     drawn_per_kind: int = Field(default=200, ge=20, le=100_000)
     maximum_per_kind: int | None = Field(default=None, ge=10)  # of a folder of photos, where it holds more
@@ -161,7 +187,7 @@ class Recipe(Section):
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
     labels: tuple[Name, ...] = Field(min_length=2)
     seed: int = Field(default=0, ge=0, lt=2**31)
-    input: InputSection
+    input: Annotated[ImageSection | ArraySection, Field(discriminator="type")]
     outputs: OutputsSection = OutputsSection()
     source: SourceSection
     data: DataSection
@@ -186,9 +212,8 @@ class Recipe(Section):
         """The labels of the network's outputs, in their order: those of the base, then the slots."""
         return (*self.labels, *(self.slots.labels() if self.slots is not None else ()))
 
-    def image_input(self) -> ImageInput:
-        section = self.input
-        return ImageInput(section.name, section.width, section.height, section.color, section.description)
+    def row_input(self) -> Input:
+        return self.input.converted()
 
 
 def _label_problems(recipe: Recipe) -> Iterator[str]:

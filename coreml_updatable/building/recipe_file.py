@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from coreml_updatable.building.recipe import AdamSection, Recipe, SGDSection
+from coreml_updatable.building.recipe import AdamSection, ArraySection, ImageSection, Recipe, SGDSection
 from coreml_updatable.errors import RecipeError
 
 MAXIMUM_BYTES = 1_000_000
@@ -29,10 +29,18 @@ EXPECTED = {  # pydantic's type of an error -> what a recipe needs there
     "too_short": "at least {min_length} entries",
     "tuple_type": "a list",
 }
+FORMS: dict[str, type[BaseModel]] = {  # of a section, by what chooses them
+    "adam": AdamSection,
+    "float32": ArraySection,
+    "image": ImageSection,
+    "sgd": SGDSection,
+}
 PATTERNS = {
     "name": "a letter, then at most 63 letters, digits and underscores",
     "data.draw": '"file.py:function"',
     "data.load": '"file.py:function"',
+    "data.show": '"file.py:function"',
+    "input.noun": "one word in small letters",
 }
 
 
@@ -55,7 +63,7 @@ def read_recipe(path: Path) -> Recipe:
 
 def parse_recipe(table: dict[str, Any], where: str) -> Recipe:
     """The recipe in a parsed TOML ``table``."""
-    table = _with_default_optimizer(table)
+    table = _with_defaults(table)
     try:
         # As JSON: only there does pydantic's strict mode, which converts no types, take a list for a tuple.
         return Recipe.model_validate_json(json.dumps(table, default=str), strict=True)
@@ -63,16 +71,20 @@ def parse_recipe(table: dict[str, Any], where: str) -> Recipe:
         raise RecipeError(f"{where}: {_sentence(error)}") from error
 
 
-def _with_default_optimizer(table: dict[str, Any]) -> dict[str, Any]:
-    update = table.get("update")
-    return {**table, "update": {"optimizer": "sgd", **update}} if isinstance(update, dict) else table
+def _with_defaults(table: dict[str, Any]) -> dict[str, Any]:
+    """What chooses between the forms of a section, where the recipe does not say it."""
+    chosen = {"input": {"type": "image"}, "update": {"optimizer": "sgd"}}
+    sections = {
+        name: {**default, **table[name]} for name, default in chosen.items() if isinstance(table.get(name), dict)
+    }
+    return {**table, **sections}
 
 
 def _sentence(error: ValidationError) -> str:
     """The most telling problem: a misspelt field explains a missing one, so it goes first."""
     problems = error.errors(include_url=False)
     problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
-    place = ".".join(str(part) for part in problem["loc"] if part not in ("sgd", "adam"))
+    place = ".".join(str(part) for part in problem["loc"] if part not in FORMS)
     found = _shortened(repr(problem["input"]))
     message = problem["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
@@ -86,12 +98,15 @@ def _sentence(error: ValidationError) -> str:
         case "literal_error":
             return f"{place} is {found}, expected {problem['ctx']['expected']}; correct it"
         case "union_tag_invalid":
-            return f"{place}.optimizer is {problem['ctx']['tag']!r}, expected 'sgd' or 'adam'; correct it"
+            context = problem["ctx"]
+            chosen = context["discriminator"].strip("'")
+            forms = context["expected_tags"].replace(", ", " or ")
+            return f"{place}.{chosen} is {context['tag']!r}, expected {forms}; correct it"
         case "model_type" if problem["ctx"]["class_name"] in ("Int64Parameter", "DoubleParameter"):
             return (
                 f"{place} is {found}, expected a number or {{ default = ..., range = [lowest, highest] }}; correct it"
             )
-        case "model_type":
+        case kind if kind == "model_type" or (kind == "dict_type" and place in ("input", "update")):
             return f"{place} is {found}, expected a table; write it as [{place}]"
         case "string_pattern_mismatch" if place in PATTERNS:
             return f"{place} is {found}, expected {PATTERNS[place]}; correct it"
@@ -113,8 +128,8 @@ def _nearest(location: tuple[int | str, ...]) -> str:
 def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     section: type[BaseModel] = Recipe
     for part in location:
-        if part in ("sgd", "adam"):
-            section = SGDSection if part == "sgd" else AdamSection
+        if part in FORMS:
+            section = FORMS[str(part)]
             continue
         found = section.model_fields.get(str(part))
         if found is None:

@@ -11,7 +11,9 @@ from coreml_updatable.building.data.dataset import Dataset
 from coreml_updatable.building.keys import LIBRARIES, version_of
 from coreml_updatable.building.models_stage import Twins
 from coreml_updatable.building.prove import ALLOWED_DIFFERENCE, Proof
+from coreml_updatable.building.recipe import ArraySection
 from coreml_updatable.building.request import BuildRequest
+from coreml_updatable.building.row_pictures import as_pictures
 from coreml_updatable.building.source_stage import Source
 from coreml_updatable.checking.check import applying
 from coreml_updatable.conversion import Examples
@@ -40,18 +42,19 @@ def assemble(
     personalization = None
     if comparison is not None:
         personalization = report_data.Personalization(
-            comparison, dataset.owner_support, dataset.owner_held_out, dataset.test
+            comparison,
+            *(as_pictures(request, part) for part in (dataset.owner_support, dataset.owner_held_out, dataset.test)),
         )
     return report_data.Report(
         name=recipe.name,
         sample=request.sample,
         description=recipe.metadata.description,
         labels=recipe.labels,
-        input=recipe.image_input(),
+        input=recipe.row_input(),
         label_feature=recipe.outputs.label,
         data=_data_facts(request, dataset),
         personalization=personalization,
-        slots=report_data.Slots(slots, dataset.owner_held_out) if slots is not None else None,
+        slots=report_data.Slots(slots, as_pictures(request, dataset.owner_held_out)) if slots is not None else None,
         models=(
             model_facts(f"{recipe.name}.mlmodel", "network", twins.network),
             model_facts(f"{recipe.name}KNN.mlmodel", "k-NN", twins.knn),
@@ -63,6 +66,7 @@ def assemble(
         versions=_versions(),
         machine=f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         seconds=dict(seconds),
+        noun=recipe.input.noun if isinstance(recipe.input, ArraySection) else "",
     )
 
 

@@ -42,7 +42,7 @@ def _conversion_request(request: BuildRequest, dataset: Dataset, on_progress: Pr
     return ConversionRequest(
         source=recipe.source.options(),
         folder=request.folder,
-        input=recipe.image_input(),
+        input=recipe.row_input(),
         labels=recipe.labels,
         train=dataset.train,
         validation=dataset.validation,

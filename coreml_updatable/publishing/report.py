@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from coreml_updatable.conversion import ArrayInput
 from coreml_updatable.personalizing.results import Comparison, Outcome, Way
 from coreml_updatable.personalizing.wording import counted, percent
 from coreml_updatable.publishing import wording
 from coreml_updatable.publishing.gallery import base_cards, lost_cards, owners_cards
 from coreml_updatable.publishing.plots import history_plots, learning_plot
 from coreml_updatable.publishing.report_data import Personalization, Report
+from coreml_updatable.publishing.rewording import page_reworded
 from coreml_updatable.publishing.slots_page import slots_page
 from coreml_updatable.publishing.story import headline, new_label_sentence, outcomes, story
 from coreml_updatable.publishing.swift import update_snippet
@@ -43,11 +45,11 @@ def render(report: Report) -> str:
         report=report,
         style=Markup((here / "report.css").read_text(encoding="utf-8")),
         history={title: Markup(svg) for title, svg in history_plots(report.history).items()},
-        snippet=update_snippet(report.input.name, report.label_feature),
+        snippet=update_snippet(report.input.name, report.label_feature, array=isinstance(report.input, ArrayInput)),
         owner=_owner_page(given, Markup) if given else None,
         slots=slots_page(report.slots, Markup) if report.slots else None,
     )
-    return page
+    return page_reworded(page, report.noun)
 
 
 def _owner_page(given: Personalization, markup: type) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from coreml_updatable.conversion import Examples, ImageInput
+from coreml_updatable.conversion import Examples, Input
 from coreml_updatable.personalizing.results import Comparison
 from coreml_updatable.personalizing.slots_results import SlotsComparison
 
@@ -77,7 +77,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Personalization:
-    """The comparison, and the pictures it was made with, in the order of its rows."""
+    """The comparison, and the pictures it was made with, in the order of its rows; of arrays, how they are drawn."""
 
     comparison: Comparison
     owner: Examples
@@ -101,7 +101,7 @@ class Report:
     sample: str  # as given to make: MODEL=...
     description: str
     labels: tuple[str, ...]
-    input: ImageInput
+    input: Input
     label_feature: str
     data: DataFacts
     personalization: Personalization | None  # None where the recipe names no owner
@@ -114,3 +114,4 @@ class Report:
     machine: str  # what the times were measured on, e.g. "2 cores, x86-64, Linux"
     seconds: Mapping[str, float]  # stage -> wall time; empty if unknown
     slots: Slots | None = None  # None where the recipe has no open slots
+    noun: str = ""  # what one row is called where it is no picture, e.g. "pose"; its plural ends in s

@@ -21,6 +21,7 @@ def report_object(report: Report) -> dict[str, Any]:
         "labels": list(report.labels),
         "input": dataclasses.asdict(report.input),
         "label_feature": report.label_feature,
+        "noun": report.noun,
         "data": dataclasses.asdict(report.data),
         "models": [dataclasses.asdict(model) for model in report.models],
         "proof": dataclasses.asdict(report.proof),

@@ -15,21 +15,16 @@ RESERVED = frozenset(
 )
 
 
-def update_snippet(image: str, label: str) -> str:
-    """Swift that trains a model with its owner's photos and writes the personal one; ``image``, ``label``: features."""
+def update_snippet(given: str, label: str, *, array: bool = False) -> str:
+    """Swift that trains a model with its owner's photos and writes the personal one; ``given``, ``label``: features.
+
+    With ``array``, the input is a multi-array, and so are the owner's examples.
+    """
+    what = "arrays" if array else "photos"
     return f"""import CoreML
 
-/// Trains the compiled model at `base` with photos their owner calls `label`; the personal model goes to `personal`.
-func personalize(base: URL, photos: [URL], label: String, personal: URL,
-                 done: @escaping (Error?) -> Void) throws {{
-    let inputs = try MLModel(contentsOf: base).modelDescription.inputDescriptionsByName
-    guard let constraint = inputs[{literal(image)}]?.imageConstraint else {{ throw CocoaError(.featureUnsupported) }}
-    let rows = try photos.map {{ photo in
-        try MLDictionaryFeatureProvider(dictionary: [
-            {literal(image)}: MLFeatureValue(imageAt: photo, constraint: constraint),
-            {literal(label)}: MLFeatureValue(string: label),
-        ])
-    }}
+/// Trains the compiled model at `base` with {what} their owner calls `label`; the personal model goes to `personal`.
+{_rows_of_arrays(given, label) if array else _rows_of_photos(given, label)}
     let task = try MLUpdateTask(forModelAt: base, trainingData: MLArrayBatchProvider(array: rows),
                                 configuration: nil) {{ context in
         do {{
@@ -42,6 +37,30 @@ func personalize(base: URL, photos: [URL], label: String, personal: URL,
 }}
 // To reset: delete the file at `personal`, and load `base` again.
 """
+
+
+def _rows_of_photos(image: str, label: str) -> str:
+    return f"""func personalize(base: URL, photos: [URL], label: String, personal: URL,
+                 done: @escaping (Error?) -> Void) throws {{
+    let inputs = try MLModel(contentsOf: base).modelDescription.inputDescriptionsByName
+    guard let constraint = inputs[{literal(image)}]?.imageConstraint else {{ throw CocoaError(.featureUnsupported) }}
+    let rows = try photos.map {{ photo in
+        try MLDictionaryFeatureProvider(dictionary: [
+            {literal(image)}: MLFeatureValue(imageAt: photo, constraint: constraint),
+            {literal(label)}: MLFeatureValue(string: label),
+        ])
+    }}"""
+
+
+def _rows_of_arrays(name: str, label: str) -> str:
+    return f"""func personalize(base: URL, values: [MLMultiArray], label: String, personal: URL,
+                 done: @escaping (Error?) -> Void) throws {{
+    let rows = try values.map {{ value in
+        try MLDictionaryFeatureProvider(dictionary: [
+            {literal(name)}: MLFeatureValue(multiArray: value),
+            {literal(label)}: MLFeatureValue(string: label),
+        ])
+    }}"""
 
 
 def literal(text: str) -> str:

@@ -8,21 +8,30 @@ from coreml_updatable.personalizing.results import Comparison
 from coreml_updatable.personalizing.slots_results import SlotsComparison
 from coreml_updatable.personalizing.wording import counted, percent
 from coreml_updatable.publishing.report_data import Report
+from coreml_updatable.publishing.rewording import reworded
 from coreml_updatable.publishing.story import outcomes, reset_sentence
 from coreml_updatable.publishing.wording import byte_count, milliseconds, percent_spread, tiny
+
+DRAWN = "The photos were made by a program."
 
 
 def summary(report: Report) -> RenderableType:
     """Files, proof, comparison and advice; print it with a rich console."""
-    parts: list[RenderableType] = [_files(report), _proof(report)]
+    parts: list[RenderableType] = [_files(report), _text(_proof(report), report.noun)]
     if report.personalization:
         comparison = report.personalization.comparison
-        parts += [_learning(comparison), Text(reset_sentence(comparison)), Text(comparison.advice, style="bold")]
+        parts += [_learning(comparison, report.noun), _text(reset_sentence(comparison), report.noun)]
+        parts.append(_text(comparison.advice, report.noun, style="bold"))
     if report.slots:
         parts += [_slots(report.slots.comparison)]
     if report.data.origin == "drawn":
-        parts.append(Text("The pictures were drawn by a program; no photo was used.", style="italic"))
+        said = "The pictures were drawn by a program; no photo was used." if not report.noun else DRAWN
+        parts.append(_text(said, report.noun, style="italic"))
     return Group(*parts)
+
+
+def _text(sentence: str, noun: str, style: str = "") -> Text:
+    return Text(reworded(sentence, noun), style=style)
 
 
 def _files(report: Report) -> Table:
@@ -33,19 +42,21 @@ def _files(report: Report) -> Table:
     return table
 
 
-def _proof(report: Report) -> Text:
+def _proof(report: Report) -> str:
     proof = report.proof
-    return Text(
+    return (
         f"Agrees with its source on {proof.labels_equal} of {proof.pictures} held-out pictures "
         f"(probabilities within {tiny(proof.max_probability_difference)}); {proof.rules} rules checked, "
         f"{counted(len(proof.problems), 'warning')}."
     )
 
 
-def _learning(comparison: Comparison) -> Table:
+def _learning(comparison: Comparison, noun: str) -> Table:
     """A row for each number of photos at once; the share of other pictures of the kind with the owner's label."""
     table = Table(
-        "Photos", title=Text(f"{comparison.kind} called {comparison.label}, and what was kept"), title_justify="left"
+        reworded("Photos", noun),
+        title=Text(f"{comparison.kind} called {comparison.label}, and what was kept"),
+        title_justify="left",
     )
     for name, _ in outcomes(comparison):
         for column in (name, "base kept", "update"):

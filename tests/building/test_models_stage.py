@@ -13,7 +13,7 @@ from torch import nn
 from coreml_updatable.building.models_stage import make_twins
 from coreml_updatable.building.recipe import Recipe
 from coreml_updatable.building.recipe_file import parse_recipe
-from coreml_updatable.conversion import Examples
+from coreml_updatable.conversion import Examples, ImageInput
 from coreml_updatable.errors import RecipeError
 from coreml_updatable.spec.network import network_of
 
@@ -28,7 +28,8 @@ def recipe(last: int) -> Recipe:
 @pytest.mark.parametrize("last", [1, 2])
 def test_the_last_layers_train_and_the_twin_looks_before_the_last(last: int) -> None:
     wanted = recipe(last)
-    image, classes = wanted.image_input(), len(wanted.labels)
+    image, classes = wanted.row_input(), len(wanted.labels)
+    assert isinstance(image, ImageInput)
     torch.manual_seed(0)
     pixels = image.width * image.height * image.channels
     network = nn.Sequential(nn.Flatten(), nn.Linear(pixels, 7), nn.ReLU(), nn.Linear(7, classes)).eval()

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from coreml_updatable.building.find import find_recipe
 from coreml_updatable.building.overrides import with_backbone
-from coreml_updatable.building.recipe import Recipe
+from coreml_updatable.building.recipe import ImageSection, Recipe
 from coreml_updatable.building.recipe_file import parse_recipe, read_recipe
+from coreml_updatable.conversion import ArrayInput
 from coreml_updatable.errors import RecipeError
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
@@ -30,10 +31,14 @@ def parsed(change: Change) -> Recipe:
     return parse_recipe(table, "recipe.toml")
 
 
+def array(**fields: Any) -> dict[str, Any]:
+    return {"type": "float32", "name": "values", "shape": [2, 3], **fields}
+
+
 @pytest.mark.parametrize("sample", sorted(path.parent.name for path in SAMPLES.glob("*/recipe.toml")))
 def test_the_samples_are_valid(sample: str) -> None:
     recipe = read_recipe(SAMPLES / sample / "recipe.toml")
-    assert recipe.image_input().width == recipe.input.width
+    assert recipe.row_input().name == recipe.input.name
 
 
 def slots(**changes: Any) -> dict[str, Any]:
@@ -78,6 +83,14 @@ WRONG: list[tuple[Change, str]] = [
     (lambda t: t["input"].update(width=True), "input.width is True"),
     (lambda t: t.update(input=3), "input is 3, expected a table; write it as [input]"),
     (lambda t: t.pop("input"), "input is missing; add it"),
+    (lambda t: t["input"].update(type="sound"), "input.type is 'sound', expected 'image' or 'float32'; correct it"),
+    (lambda t: t.update(input={"type": "float32"}), "input.shape is missing; add it"),
+    (lambda t: t.update(input=array(shape=[])), "input.shape is [], expected at least 1 entries"),
+    (lambda t: t.update(input=array(shape=[0, 2])), "input.shape.0 is 0, expected at least 1"),
+    (lambda t: t.update(input=array(shape=[10_000, 2000])), "input has the shape [10000, 2000], expected at most"),
+    (lambda t: t.update(input=array(noun="Two words")), "input.noun is 'Two words', expected one word in small"),
+    (lambda t: t.update(input=array(shap=[1])), "input.shap is no field of a recipe; did you mean 'shape'?"),
+    (lambda t: t["data"].update(show="x"), "data.show is 'x', expected \"file.py:function\""),
     (
         lambda t: t["knn"].update(weighting="inverse"),
         "knn.weighting is 'inverse', expected 'uniform' or 'inverse-distance'",
@@ -121,6 +134,13 @@ def test_a_mistake_is_one_sentence_with_its_place(change: Change, expected: str)
     assert sentence.startswith("recipe.toml: ")
     assert expected in sentence
     assert "\n" not in sentence
+
+
+def test_an_array_in_the_place_of_a_picture() -> None:
+    recipe = parsed(lambda t: t.update(input=array()))
+    assert recipe.row_input() == ArrayInput("values", (2, 3), description="Numbers.")
+    with pytest.raises(RecipeError, match="takes pictures, the recipe's input 'values' is an array; leave it out"):
+        with_backbone(recipe, "timm:resnet18", None)
 
 
 def test_a_bare_number_is_a_default() -> None:
@@ -187,6 +207,7 @@ def test_an_unknown_model_names_the_known_ones(tmp_path: Path) -> None:
 def test_a_backbone_takes_the_place_of_the_samples_network(tmp_path: Path) -> None:
     recipe = read_recipe(SAMPLES / "healthy_luncher" / "recipe.toml")
     changed = with_backbone(recipe, "torchvision:mobilenet_v3_small", tmp_path / "w.pt")
+    assert isinstance(changed.input, ImageSection)
     assert (changed.input.width, changed.input.height) == (224, 224)
     assert changed.source.options()["architecture"] == "torchvision:mobilenet_v3_small"
     assert changed.source.options()["weights"] == str(tmp_path / "w.pt")

@@ -163,8 +163,8 @@ def test_no_pictures_to_train_on(request_for: Request) -> None:
     import dataclasses
 
     request = request_for(factory="model.py:tiny")
-    empty = dataclasses.replace(request.validation, pixels=request.validation.pixels[:0], names=(), kinds=())
-    with pytest.raises(DataError, match="48 pictures to train on and 0 to validate"):
+    empty = dataclasses.replace(request.validation, values=request.validation.values[:0], names=(), kinds=())
+    with pytest.raises(DataError, match="48 rows to train on and 0 to validate"):
         convert(dataclasses.replace(request, validation=empty))
 
 

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from coreml_updatable.building.data.arrays import draw_arrays, to_array
 from coreml_updatable.building.data.drawn import draw_pictures
 from coreml_updatable.building.data.folders import list_folder
 from coreml_updatable.building.data.food101 import find_food101, list_food101
 from coreml_updatable.building.data.listing import some_of
 from coreml_updatable.building.data.photos import to_pixels
-from coreml_updatable.building.data.reading import read_photos
+from coreml_updatable.building.data.reading import read_files
 from coreml_updatable.building.data.splitting import check_enough, place_of, split
 from coreml_updatable.building.data.wanted import Owner, SampleFunction, Wanted
-from coreml_updatable.conversion import Examples, Progress, UInt8Array, silent
+from coreml_updatable.conversion import Examples, Float32Array, ImageInput, Progress, UInt8Array, silent
 from coreml_updatable.errors import DataError
 
 FEWEST_HELD_OUT = 2
@@ -39,7 +40,7 @@ class Dataset:
 class Pictures:
     """Everything that was found, not yet split; ``official`` as in ``split``."""
 
-    pixels: UInt8Array
+    values: UInt8Array | Float32Array  # [n, ...] as in ``Examples``
     kinds: tuple[str, ...]
     names: tuple[str, ...]
     official: tuple[bool | None, ...]
@@ -56,7 +57,8 @@ def load_dataset(
     on_progress: Progress = silent,
 ) -> Dataset:
     """The pictures from ``folder`` if one is given (class folders, or an extracted Food-101), else drawn by ``draw``,
-    else a whole collection from ``load``, a function that gives (kind, name, PIL image) triples."""
+    else a whole collection from ``load``, a function that gives (kind, name, PIL image) triples; where the input is a
+    multi-array, arrays in the place of pictures."""
     if folder is not None:
         pictures = _from_folder(folder, wanted, on_progress)
     elif draw is not None:
@@ -104,23 +106,25 @@ def _examples(pictures: Pictures, wanted: Wanted, positions: Sequence[int]) -> E
     kinds = tuple(pictures.kinds[at] for at in positions)
     labels = np.array([wanted.index_of(kind) for kind in kinds], dtype=np.int64)
     names = tuple(pictures.names[at] for at in positions)
-    return Examples(pictures.pixels[np.array(positions, dtype=np.intp)], labels, names, kinds)
+    return Examples(pictures.values[np.array(positions, dtype=np.intp)], labels, names, kinds)
 
 
 def _from_folder(folder: Path, wanted: Wanted, on_progress: Progress) -> Pictures:
-    food101 = find_food101(folder)
+    pictures = isinstance(wanted.input, ImageInput)
+    food101 = find_food101(folder) if pictures else None
     listing = list_food101(food101, wanted) if food101 is not None else list_folder(folder, wanted)
     chosen = listing.photos if food101 is not None else some_of(listing.photos, wanted.maximum_per_kind)
-    read = read_photos(chosen, wanted.input, on_progress)
+    read = read_files(chosen, wanted.input, on_progress)
     photos = read.photos
     unreadable = (*listing.skipped, *read.skipped)
     what = "photos of Food-101 (its own test pictures kept for the test)" if food101 is not None else "photos"
+    what = what if pictures else "files"
     kinds = {photo.kind for photo in photos}
     origin = f"{len(photos)} {what} from the folder {folder.resolve().name}, of {len(kinds)} kinds"
     if unreadable:
         origin += f"; {len(unreadable)} {'file' if len(unreadable) == 1 else 'files'} left out"
     return Pictures(
-        read.pixels,
+        read.values,
         tuple(photo.kind for photo in photos),
         tuple(photo.name for photo in photos),
         tuple(photo.test for photo in photos),
@@ -133,16 +137,20 @@ def _drawn(draw: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pictu
     counts = [(kind, wanted.drawn_per_kind) for kind in wanted.drawn_kinds]
     owners = wanted.owners()
     counts += [(owner.kind, owner.support + owner.held_out) for owner in owners]
-    pixels = draw_pictures(draw, counts, wanted.input, on_progress)
+    values: UInt8Array | Float32Array
+    if isinstance(wanted.input, ImageInput):
+        values, said = draw_pictures(draw, counts, wanted.input, on_progress), "Drawn by a program, no photos:"
+    else:
+        values, said = draw_arrays(draw, counts, wanted.input, on_progress), "Drawn by a program:"
     kinds = tuple(kind for kind, count in counts for _ in range(count))
     names = tuple(f"{kind} {number}" for kind, count in counts for number in range(count))
     shown = ", ".join(wanted.drawn_kinds)
-    origin = f"Drawn by a program, no photos: {wanted.drawn_per_kind} pictures each of {shown}"
+    origin = f"{said} {wanted.drawn_per_kind} pictures each of {shown}"
     if owners:
         each = "each of " if len(owners) > 1 else "of "
         shown = ", ".join(owner.kind for owner in owners)
         origin += f", and {owners[0].support + owners[0].held_out} {each}{shown} for the owner"
-    return Pictures(pixels, kinds, names, (None,) * len(names), f"{origin}.")
+    return Pictures(values, kinds, names, (None,) * len(names), f"{origin}.")
 
 
 def _loaded(load: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pictures:
@@ -152,24 +160,30 @@ def _loaded(load: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pict
     except Exception as error:
         raise DataError(f"{load.reference}: loading failed ({type(error).__name__}: {error}); correct it") from error
     known = {*wanted.kinds, *(owner.kind for owner in wanted.owners())}
-    by_kind: dict[str, list[tuple[str, Image.Image]]] = {}
+    kind_of_value, value_words = (
+        (Image.Image, "PIL image") if isinstance(wanted.input, ImageInput) else (np.ndarray, "array")
+    )
+    by_kind: dict[str, list[tuple[str, Any]]] = {}
     for item in items:
-        if not isinstance(item, tuple) or len(item) != 3 or not isinstance(item[2], Image.Image):
-            raise DataError(f"{load.reference}: gave {item!r:.60}, expected (kind, name, PIL image); correct it")
+        if not isinstance(item, tuple) or len(item) != 3 or not isinstance(item[2], kind_of_value):
+            raise DataError(f"{load.reference}: gave {item!r:.60}, expected (kind, name, {value_words}); correct it")
         if item[0] not in known:
             raise DataError(f"{load.reference}: gave the kind {item[0]!r}, expected one of {sorted(known)}; correct it")
         by_kind.setdefault(item[0], []).append(item[1:])
-    pixels: list[UInt8Array] = []
+    values: list[Any] = []
     kinds: list[str] = []
     names: list[str] = []
     for kind in sorted(by_kind):
         members = sorted(by_kind[kind], key=lambda member: place_of(wanted.seed, kind, member[0]))
-        for name, image in members[: wanted.maximum_per_kind]:
-            pixels.append(to_pixels(image, wanted.input))
+        for name, value in members[: wanted.maximum_per_kind]:
+            if isinstance(wanted.input, ImageInput):
+                values.append(to_pixels(value, wanted.input))
+            else:
+                values.append(to_array(value, wanted.input, f"{load.reference}: {name}"))
             kinds.append(kind)
             names.append(name)
-    if not pixels or len(set(zip(kinds, names, strict=True))) != len(names):
+    if not values or len(set(zip(kinds, names, strict=True))) != len(names):
         raise DataError(f"{load.reference}: gave no pictures, or two of one name, expected one name each; correct it")
-    on_progress("data", 1.0, f"{len(pixels)} pictures loaded")
-    origin = f"{len(pixels)} pictures of {len(by_kind)} kinds, from the sample's own collection."
-    return Pictures(np.stack(pixels), tuple(kinds), tuple(names), (None,) * len(names), origin)
+    on_progress("data", 1.0, f"{len(values)} pictures loaded")
+    origin = f"{len(values)} pictures of {len(by_kind)} kinds, from the sample's own collection."
+    return Pictures(np.stack(values), tuple(kinds), tuple(names), (None,) * len(names), origin)

@@ -1,32 +1,34 @@
-"""Many picture files -> pixels, on a few threads; what can not be read is named and counted."""
+"""Many files -> pictures or arrays, on a few threads; what can not be read is named and counted."""
 
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from coreml_updatable.building.data.arrays import read_array
 from coreml_updatable.building.data.listing import Photo
 from coreml_updatable.building.data.photos import calm_decoders, decode
-from coreml_updatable.conversion import ImageInput, Progress, UInt8Array, silent
+from coreml_updatable.conversion import Float32Array, ImageInput, Input, Progress, UInt8Array, silent
 from coreml_updatable.errors import DataError
 
 THREADS = 2  # the decoders work outside Python's lock
 
 
 @dataclass(frozen=True)
-class ReadPhotos:
+class ReadFiles:
     photos: tuple[Photo, ...]
-    pixels: UInt8Array  # [n, height, width, channels]
+    values: UInt8Array | Float32Array  # [n, ...] as in ``Examples``
     skipped: tuple[str, ...]  # one sentence each
 
 
-def read_photos(photos: Sequence[Photo], target: ImageInput, on_progress: Progress = silent) -> ReadPhotos:
+def read_files(photos: Sequence[Photo], target: Input, on_progress: Progress = silent) -> ReadFiles:
     """Decode every file, in order. A file that holds exactly what an earlier one did is left out, so that no picture
     is in two parts of the data; a kind of which no file could be read is a DataError."""
     read: list[Photo] = []
-    pixels: list[UInt8Array] = []
+    values: list[Any] = []
     skipped: list[str] = []
     first_with: dict[bytes, str] = {}
     first_reason: dict[str, str] = {}
@@ -41,7 +43,7 @@ def read_photos(photos: Sequence[Photo], target: ImageInput, on_progress: Progre
                 first_reason.setdefault(photo.kind, skipped[-1])
             else:
                 read.append(photo)
-                pixels.append(result[1])
+                values.append(result[1])
             on_progress("data", done / len(photos), f"{done} of {len(photos)} photos read, {len(skipped)} left out")
     for kind in sorted({photo.kind for photo in photos} - {photo.kind for photo in read}):
         files = [photo for photo in photos if photo.kind == kind]
@@ -49,15 +51,15 @@ def read_photos(photos: Sequence[Photo], target: ImageInput, on_progress: Progre
             f"{files[0].path.parent}: no file of {kind!r} can be used ({len(files)} in all); "
             f"the first reason: {first_reason[kind]}"
         )
-    return ReadPhotos(tuple(read), np.stack(pixels), tuple(skipped))
+    return ReadFiles(tuple(read), np.stack(values), tuple(skipped))
 
 
-def _read(photo: Photo, target: ImageInput) -> tuple[bytes, UInt8Array] | str:
-    """The file's digest and pixels, or the sentence that says why not."""
+def _read(photo: Photo, target: Input) -> tuple[bytes, UInt8Array | Float32Array] | str:
+    """The file's digest and values, or the sentence that says why not."""
     try:
-        pixels = decode(photo.path, target)
+        values = decode(photo.path, target) if isinstance(target, ImageInput) else read_array(photo.path, target)
         with photo.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest(), pixels
+            return hashlib.file_digest(file, "sha256").digest(), values
     except DataError as error:
         return f"{photo.name}: {str(error).removeprefix(f'{photo.path}: ')}"
     except OSError as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coreml_updatable.conversion import ImageInput
+from coreml_updatable.conversion import Input
 from coreml_updatable.sample_code import load_function
 
 
@@ -24,7 +24,7 @@ class Owner:
 class Wanted:
     """``kinds`` maps what a picture shows (a folder's name) to one of ``labels``; the shares are of each kind."""
 
-    input: ImageInput
+    input: Input
     labels: tuple[str, ...]
     kinds: Mapping[str, str]
     owner: Owner | None = None

@@ -22,9 +22,6 @@ class _Part(BaseModel):
 
 class _Input(_Part):
     name: str
-    width: int
-    height: int
-    color: str
 
 
 class _Data(_Part):
@@ -50,6 +47,7 @@ class BuildReport(_Part):
     labels: tuple[str, ...]
     input: _Input
     label_feature: str
+    noun: str = ""  # of a row that is no picture
     data: _Data
     models: tuple[_Model, ...]
     comparison: Any = None

@@ -9,6 +9,7 @@ from coreml_updatable.publishing.catalogue import index
 from coreml_updatable.publishing.catalogue.build_report import BuildReport
 from coreml_updatable.publishing.golden.document import SUFFIX
 from coreml_updatable.publishing.model_facts import learns
+from coreml_updatable.publishing.rewording import reworded
 from coreml_updatable.spec import summary as spec
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_pipeline
@@ -92,5 +93,6 @@ def _accuracies(role: index.Role, report: BuildReport) -> tuple[index.Accuracy, 
         (after.held_out_accuracy.mean, comparison.held_out_pictures, f"{owners}, {orders}"),
     )
     return tuple(
-        index.Accuracy(value=min(value, 1.0), pictures=pictures, measured_on=on) for value, pictures, on in measured
+        index.Accuracy(value=min(value, 1.0), pictures=pictures, measured_on=reworded(on, report.noun))
+        for value, pictures, on in measured
     )

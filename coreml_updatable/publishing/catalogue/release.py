@@ -13,6 +13,7 @@ from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildRepo
 from coreml_updatable.publishing.catalogue.index import File, ModelFile, Release
 from coreml_updatable.publishing.catalogue.model_entry import model_entry
 from coreml_updatable.publishing.catalogue.names import is_file_name, is_version
+from coreml_updatable.publishing.rewording import reworded
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.reading import parse_model
 
@@ -72,12 +73,12 @@ def data_sentence(report: BuildReport) -> str:
     learnt = f"{sum(report.data.train.values()):,} pictures of {counted(len(report.data.train), 'kind')} were learnt"
     match report.data.origin:
         case "drawn":
-            said = "Pictures drawn by a program; no photo was used."
+            said = "Made by a program." if report.noun else "Pictures drawn by a program; no photo was used."
         case "photos":
             said = "Photos from a folder that was given."
         case _:
             said = report.data.description
-    return f"{said} {learnt}.".strip()
+    return reworded(f"{said} {learnt}.".strip(), report.noun)
 
 
 def has_the_models(release: Release, report: BuildReport) -> bool:

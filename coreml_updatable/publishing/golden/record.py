@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from coreml_updatable.conversion import UInt8Array
+import numpy as np
+
+from coreml_updatable.conversion import Float32Array, UInt8Array
 from coreml_updatable.publishing.golden.differences import difference
-from coreml_updatable.publishing.golden.document import Picture, Row, Tolerances, Update, Vectors
-from coreml_updatable.publishing.golden.values import answer, png
+from coreml_updatable.publishing.golden.document import Array, Picture, Row, Tolerances, Update, Vectors
+from coreml_updatable.publishing.golden.values import answer, png, short
 from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.runtime.variants import NeighborVariants
 from coreml_updatable.spec.messages import Model
@@ -28,17 +30,19 @@ def record(
     file: str,
     feature: str,
     label: str,
-    pictures: Sequence[UInt8Array],
-    learnt: Sequence[tuple[UInt8Array, str]],
+    given: Sequence[UInt8Array | Float32Array],
+    learnt: Sequence[tuple[UInt8Array | Float32Array, str]],
 ) -> tuple[Vectors, dict[str, bytes]]:
     """The vectors of ``model``, to be written as ``file``, and the PNG files they name.
 
-    ``pictures`` [H, W, C] are put to its input ``feature``; ``learnt`` are pictures with what their owner calls them.
+    ``given`` are put to its input ``feature``; ``learnt`` are others with what their owner calls them. Pictures are
+    uint8 [H, W, C]; arrays float32, rounded as the document holds them.
     """
-    files = {f"{FOLDER}/picture-{number:02}.png": png(one) for number, one in enumerate(pictures, start=1)}
-    taught = {f"{FOLDER}/owner-{number:02}.png": png(one) for number, (one, _) in enumerate(learnt, start=1)}
-    rows = [{feature: one} for one in pictures]
-    training = [{feature: one, label: said} for one, said in learnt]
+    files: dict[str, bytes] = {}
+    named = [_named(one, f"{FOLDER}/picture-{number:02}.png", files) for number, one in enumerate(given, start=1)]
+    taught = [_named(one, f"{FOLDER}/owner-{number:02}.png", files) for number, (one, _) in enumerate(learnt, start=1)]
+    rows = [{feature: short(one)} for one in given]
+    training = [{feature: short(one), label: said} for one, said in learnt]
     runnable, parameters = load(model), plain_parameters(model)
     after = _after(runnable, rows, training, parameters, {})
     vectors = Vectors(
@@ -46,18 +50,24 @@ def record(
         sha256=hashlib.sha256(model_bytes(model)).hexdigest(),
         variants={name: str(value) for name, value in {**asdict(Variants()), **asdict(NeighborVariants())}.items()},
         tolerances=TOLERANCES,
-        rows=tuple({feature: Picture(png=name)} for name in files),
+        rows=tuple({feature: one} for one in named),
         before=tuple(answer(one) for one in runnable.predict(rows)),
         update=Update(
             parameters=parameters,
-            rows=tuple(
-                {feature: Picture(png=name), label: said} for name, (_, said) in zip(taught, learnt, strict=True)
-            ),
+            rows=tuple({feature: one, label: said} for one, (_, said) in zip(taught, learnt, strict=True)),
             after=after,
             sensitive=tuple(_sensitive(model, rows, training, parameters, after)),
         ),
     )
-    return vectors, {**files, **taught}
+    return vectors, files
+
+
+def _named(values: UInt8Array | Float32Array, name: str, files: dict[str, bytes]) -> Picture | Array:
+    """How the document holds ``values``; a picture is added to ``files`` under ``name``."""
+    if values.dtype == np.uint8:
+        files[name] = png(values.view(np.uint8))
+        return Picture(png=name)
+    return Array(shape=values.shape, values=tuple(short(values).ravel().tolist()))
 
 
 def plain_parameters(model: Model) -> dict[str, bool | int | float]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from coreml_updatable.conversion import UInt8Array
+from coreml_updatable.conversion import Float32Array, UInt8Array
 from coreml_updatable.errors import DataError
 from coreml_updatable.publishing.golden.document import Array, Picture, Row, Value
 
@@ -21,6 +21,11 @@ def png(pixels: UInt8Array) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
+
+
+def short(values: UInt8Array | Float32Array) -> Any:
+    """Numbers rounded to six places, as a text holds them: float64 where they were float32, else as they are."""
+    return values if values.dtype == np.uint8 else values.astype(np.float64).round(DIGITS)
 
 
 def answer(values: Mapping[str, Any]) -> Row:

@@ -11,6 +11,7 @@ from coreml_updatable.building.data import drawn
 from coreml_updatable.building.data.dataset import Dataset, load_dataset
 from coreml_updatable.building.data.digest import digest
 from coreml_updatable.building.data.wanted import Owner, SampleFunction, Wanted
+from coreml_updatable.conversion import ImageInput
 from coreml_updatable.errors import DataError, RecipeError
 
 DRAWING = """
@@ -76,6 +77,7 @@ def test_too_few_of_the_owner(photos: Callable[..., Path], wanted: Wanted) -> No
 def test_drawn_alike_by_processes_and_here(sample: Callable[..., SampleFunction], wanted: Wanted) -> None:
     draw = sample(DRAWING.replace("FAIL", "-1"))
     counts = [("salad", 100), ("burger", 90)]
+    assert isinstance(wanted.input, ImageInput)
     steps: list[float] = []
     many = drawn.draw_pictures(draw, counts, wanted.input, lambda _, fraction, __: steps.append(fraction))
     assert sum(count for _, count in counts) >= drawn.WORTH_PROCESSES

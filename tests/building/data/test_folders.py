@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coreml_updatable.building.data.folders import list_folder
-from coreml_updatable.building.data.reading import read_photos
+from coreml_updatable.building.data.reading import read_files
 from coreml_updatable.building.data.wanted import Wanted
 from coreml_updatable.errors import DataError
 
@@ -123,8 +123,8 @@ def test_what_can_not_be_read_is_named_and_counted(photos: Photos, wanted: Wante
     (folder / "loose.png").write_bytes(b"x")
     listing = list_folder(folder, wanted)
     steps: list[tuple[str, float, str]] = []
-    read = read_photos(listing.photos, wanted.input, lambda *step: steps.append(step))
-    assert read.pixels.shape == (6, 24, 24, 3)
+    read = read_files(listing.photos, wanted.input, lambda *step: steps.append(step))
+    assert read.values.shape == (6, 24, 24, 3)
     assert len(read.photos) == 6
     sentences = [*listing.skipped, *read.skipped]
     assert len(sentences) == 4
@@ -145,4 +145,4 @@ def test_a_class_with_nothing_readable(photos: Photos, wanted: Wanted) -> None:
     with pytest.raises(
         DataError, match=r"no file of 'fries' can be used \(2 in all\); the first reason: .*fries/a\.jpg: no picture"
     ):
-        read_photos(list_folder(folder, wanted).photos, wanted.input)
+        read_files(list_folder(folder, wanted).photos, wanted.input)

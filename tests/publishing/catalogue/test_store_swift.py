@@ -62,6 +62,20 @@ def test_odd_names_stay_inside_their_strings(entry: Entry, odd: str) -> None:
     assert faults(update_snippet(odd, odd)) == []
 
 
+def test_a_model_of_arrays(entry: Entry) -> None:
+    model = entry.versions[0].models[0]
+    features = (model.inputs[0].model_copy(update={"name": "poses", "type": "MultiArray (Float32 1 × 3 × 21)"}),)
+    source = store_swift(entry, model.model_copy(update={"inputs": features}), "", None)
+    assert faults(source) == []
+    assert '"poses": MLFeatureValue(multiArray: array)' in source
+    assert "photo" not in source
+    assert "imageConstraint" not in source
+    snippet = update_snippet("poses", "label", array=True)
+    assert faults(snippet) == []
+    assert '"poses": MLFeatureValue(multiArray: value)' in snippet
+    assert "photo" not in snippet
+
+
 def test_a_model_without_photos_has_no_store(entry: Entry) -> None:
     model = entry.versions[0].models[0]
     assert store_swift(entry, model.model_copy(update={"update": None}), "", None) == ""

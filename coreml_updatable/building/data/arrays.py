@@ -1,0 +1,65 @@
+"""Rows of numbers: drawn by the sample's own code, or read from files ``.npy`` and ``.json``."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coreml_updatable.building.data.wanted import SampleFunction
+from coreml_updatable.conversion import ArrayInput, Float32Array, Progress, silent
+from coreml_updatable.errors import DataError
+
+MAXIMUM_BYTES = 100_000_000
+AT_A_TIME = 100  # rows between two words of progress
+
+
+def draw_arrays(
+    draw: SampleFunction, counts: Sequence[tuple[str, int]], target: ArrayInput, on_progress: Progress = silent
+) -> Float32Array:
+    """Rows 0, 1, ... of each (kind, count), in that order: float32 [n, *shape]."""
+    function = draw.load()
+    total = sum(count for _, count in counts)
+    rows: list[Float32Array] = []
+    for kind, count in counts:
+        for number in range(count):
+            try:
+                drawn = function(kind, number, target.shape)
+            except Exception as error:  # a user's function may raise anything
+                message = f"{draw.reference}: drawing {kind} {number} failed ({type(error).__name__}: {error})"
+                raise DataError(f"{message}; correct it") from error
+            rows.append(to_array(drawn, target, f"{draw.reference}: {kind} {number}"))
+            if len(rows) % AT_A_TIME == 0:
+                on_progress("data", len(rows) / total, f"{len(rows)} of {total} rows drawn")
+    return np.stack(rows)
+
+
+def to_array(value: Any, target: ArrayInput, where: str) -> Float32Array:
+    """``value`` as float32 of the target's shape; a DataError for another shape and for what is no finite number."""
+    try:
+        array = np.asarray(value, np.float32)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where} is a {type(value).__name__}, expected an array of numbers; correct it") from error
+    if array.shape != target.shape:
+        raise DataError(f"{where} has the shape {list(array.shape)}, expected {list(target.shape)}; correct it")
+    if not np.isfinite(array).all():
+        raise DataError(f"{where} holds NaN or an infinite number, expected finite ones; correct it")
+    return array
+
+
+def read_array(path: Path, target: ArrayInput) -> Float32Array:
+    """The array in an ``.npy`` file, or the nested lists in a ``.json`` file; anything else is a DataError."""
+    if path.stat().st_size > MAXIMUM_BYTES:
+        raise DataError(f"{path}: larger than {MAXIMUM_BYTES:,} bytes, expected one row; give one file a row")
+    try:
+        match path.suffix.lower():
+            case ".npy":
+                value: Any = np.load(path, allow_pickle=False)
+            case ".json":
+                value = json.loads(path.read_text(encoding="utf-8"))
+            case _:
+                raise DataError(f"{path}: is neither .npy nor .json, which hold an array; convert it")
+    except (ValueError, EOFError, RecursionError) as error:
+        raise DataError(f"{path}: damaged, or no array ({type(error).__name__}); replace it") from error
+    return to_array(value, target, f"{path}: the array")
