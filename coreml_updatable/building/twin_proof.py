@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from coreml_updatable.building.embedding import embedded
-from coreml_updatable.building.unchanged import chance_rows, unchanged
+from coreml_updatable.building.unchanged import chance_rows, unchanged, unrounded
 from coreml_updatable.building.whose_fault import remedy
 from coreml_updatable.conversion import Float32Array
 from coreml_updatable.errors import BuildError
@@ -67,7 +67,7 @@ def _before_the_head(source: Model, rows: Sequence[Row], length: int) -> Float32
 
 def _answers(source: Model, rows: Sequence[Row]) -> Float32Array:
     name = str(source.description.output[0].name)
-    return np.stack([np.ravel(answer[name]) for answer in load(source).predict(rows)]).astype(np.float32)
+    return np.stack([np.ravel(answer[name]) for answer in load(unrounded(source)).predict(rows)]).astype(np.float32)
 
 
 def _finds_itself(made: Model, vector: Float32Array) -> None:

@@ -154,7 +154,7 @@ def _answers(model: Model) -> Float64Array:
     rows = chance_rows(model, ROWS)
     if not is_network(model) and not model.description.predictedProbabilitiesName:
         model = _with_probabilities(model)
-    model = _unrounded(model)
+    model = unrounded(model)
     blob = answer_blob(model) if is_network(model) else str(model.description.predictedProbabilitiesName)
     said = [answer[blob] for answer in load(model).predict(rows, intermediate=True)]
     if all(isinstance(answer, Mapping) for answer in said):  # a feature called like the blob: label -> probability
@@ -162,7 +162,7 @@ def _answers(model: Model) -> Float64Array:
     return np.array([np.ravel(answer) for answer in said], np.float64)
 
 
-def _unrounded(model: Model) -> Model:
+def unrounded(model: Model) -> Model:
     """The same model, its answers in 32 bits whatever it declares: it is the sums that are compared."""
     made = Model_pb2.Model()
     made.CopyFrom(model)

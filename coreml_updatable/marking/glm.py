@@ -21,6 +21,7 @@ from coreml_updatable.spec.weights import packed
 
 _LOGIT, _REFERENCE_CLASS = 0, 0  # of ``PostEvaluationTransform`` and ``ClassEncoding``
 _AS_SOFTMAX = "fit it with a softmax (multinomial) and convert it with `coreml-updatable convert`"
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def network_from_glm(model: Model) -> Model:
@@ -80,6 +81,11 @@ def _with_reference(model: Model, classes: int) -> tuple[NDArray[np.float64], ND
             f"glmClassifier: {len(rows)} rows of weights for {classes} classes, expected {classes - 1}; export it again"
         )
     weights = np.stack(rows)
+    largest = max(np.abs(weights).max(), np.abs(offset).max())
+    if not largest <= _LARGEST:  # NaN too
+        raise ModelError(
+            f"glmClassifier: holds the number {largest:.3g}, expected what fits into 32 bits; export it again"
+        )
     return np.concatenate([np.zeros((1, weights.shape[1])), weights]), np.concatenate([np.zeros(1), offset])
 
 

@@ -35,7 +35,13 @@ class Hinges:
 
 
 def hinges_of(layer: NeuralNetworkLayer) -> Hinges | None:
-    """``layer`` as such a sum; None for one that is none, and for a ReLU or tanh as they are."""
+    """``layer`` as such a sum; None for one that is none or not of finite numbers, and for a ReLU or tanh."""
+    found = _sum_of(layer)
+    parts = [] if found is None else [found.offset, *(n for t in found.terms for n in (t.weight, t.slope, t.shift))]
+    return found if all(np.isfinite(part).all() for part in parts) else None
+
+
+def _sum_of(layer: NeuralNetworkLayer) -> Hinges | None:
     kind = layer_kind(layer)
     if kind == "clip":
         return _clipped(layer.clip.minVal, layer.clip.maxVal)

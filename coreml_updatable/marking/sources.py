@@ -3,13 +3,12 @@
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.glm import network_from_glm
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.network import is_network
+from coreml_updatable.spec.network import NO_PROGRAMS, is_network
 
 _TREES = "a tree grows by no gradient; classify the same features with a network or a logistic regression"
 _VECTORS = "support vectors are no layers; fit a logistic regression"
 _APPLES = "its weights are Apple's; put a network behind it in a pipeline"
 _REASONS = {
-    "mlProgram": "no device can update an ML program; convert with convert_to='neuralnetwork'",
     "kNearestNeighborsClassifier": "nearest neighbours learn without marking; `coreml-updatable knn` makes them",
     "treeEnsembleClassifier": _TREES,
     "treeEnsembleRegressor": _TREES,
@@ -26,6 +25,8 @@ def trainable(model: Model) -> tuple[Model, list[str]]:
     if is_network(model):
         return model, []
     kind = model.WhichOneof("Type") or "model without a type"
+    if kind == "mlProgram":
+        raise ModelError(f"model: {NO_PROGRAMS}")
     if kind == "glmClassifier":
         return network_from_glm(model), ["glmClassifier became innerProduct and softmax, which answer the same"]
     reason = _REASONS.get(kind, "models of this kind have nothing to train; mark a network")

@@ -8,7 +8,7 @@ from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.marking.tail import find_tail, is_vector
 from coreml_updatable.spec.graph import producers
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model
-from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.network import NO_PROGRAMS, network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count
 
 _FLOAT32 = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
@@ -32,6 +32,8 @@ def whole_extractor(model: Model) -> Model:
     kind = model.WhichOneof("Type")
     if kind == "neuralNetworkClassifier":
         raise ModelError("extractor: is a classifier, expected a network that answers a vector; cut it before its head")
+    if kind == "mlProgram":
+        raise ModelError(f"extractor: {NO_PROGRAMS}")
     if kind != "neuralNetwork":
         raise ModelError(
             f"extractor: is a {kind}, expected a plain network or a classifier network; export the network alone"

@@ -37,6 +37,8 @@ def faults(model: Model) -> tuple[str, ...]:
     kinds: list[Callable[[Model], Iterator[str]]] = [_version, _sizes]
     if is_network(model):
         kinds += [_wires, _weight_counts, _shapes, _weights_finite]
+    if model.WhichOneof("Type") == "kNearestNeighborsClassifier":
+        kinds.append(_sample_lengths)
     return tuple(sentence for kind in (*kinds, _parameters_finite) for sentence in _first(kind(model)))
 
 
@@ -122,6 +124,13 @@ def _weights_finite(model: Model) -> Iterator[str]:
             count = not_finite_weights(weights)
             if count:
                 yield f"layer {name!r} ({layer_kind(layer)}): {field}: {_counted(count)}"
+
+
+def _sample_lengths(model: Model) -> Iterator[str]:
+    index = model.kNearestNeighborsClassifier.nearestNeighborsIndex
+    for number, sample in enumerate(index.floatSamples):
+        if len(sample.vector) != index.numberOfDimensions:
+            yield f"sample {number}: holds {len(sample.vector)} values, its settings ask for {index.numberOfDimensions}"
 
 
 def _parameters_finite(model: Model) -> Iterator[str]:

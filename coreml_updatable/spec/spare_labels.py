@@ -21,7 +21,7 @@ def spare_labels(model: Model) -> tuple[str, ...] | tuple[int, ...]:
     A name in the contract that is no label any more is none of them.
     """
     model = last_member(model)
-    listed = set(str(model.description.metadata.userDefined.get(LABELS_KEY, "")).split(","))
+    listed = set(str(model.description.metadata.userDefined.get(LABELS_KEY, "")).split(",")) - {""}
     return tuple(label for label in class_labels(model) if str(label) in listed)  # type: ignore[return-value]
 
 

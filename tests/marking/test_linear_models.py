@@ -218,7 +218,6 @@ def test_weights_and_inputs_that_do_not_fit() -> None:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("mlProgram", "no device can update an ML program; convert with convert_to='neuralnetwork'"),
         ("treeEnsembleClassifier", "a tree grows by no gradient"),
         ("supportVectorClassifier", "support vectors are no layers"),
         ("kNearestNeighborsClassifier", "nearest neighbours learn without marking"),
@@ -230,6 +229,15 @@ def test_models_of_other_kinds_are_refused_with_the_reason(kind: str, words: str
     model = Model_pb2.Model(specificationVersion=4)
     getattr(model, kind).SetInParent()
     with pytest.raises(ModelError, match=f"model: is a {kind}, expected a neural network: {words}"):
+        mark(model, SETTINGS)
+
+
+def test_an_ml_program_is_refused_with_the_way_out() -> None:
+    model = Model_pb2.Model(specificationVersion=7)
+    model.mlProgram.SetInParent()
+    with pytest.raises(
+        ModelError, match="model: is an ML program, which no device can update; convert with convert_to"
+    ):
         mark(model, SETTINGS)
 
 

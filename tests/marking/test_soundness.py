@@ -4,19 +4,25 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from torch import nn
 
 from coreml_updatable.building.marked_and_proved import marked_and_proved
+from coreml_updatable.building.whose_fault import remedy
 from coreml_updatable.errors import BuildError, ModelError
 from coreml_updatable.marking import has_head, marked, repair_tail, twin
+from coreml_updatable.marking.hinges import hinges_of
 from coreml_updatable.marking.layout import from_single
 from coreml_updatable.marking.settings import Int64Parameter, KNNSettings
 from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.spare_labels import spare_labels
 from tests.broken_models import valid
 from tests.marking import layered
+from tests.marking.linear_models import glm, of_words
 from tests.marking.markable import markable_models
+from tests.marking.networks import convert
 from tests.marking.test_mark import SETTINGS
 
 
@@ -191,3 +197,63 @@ def test_a_mask_of_minus_infinity_is_not_folded() -> None:
     assert not made.repairs
     kept = network_of(made.model).layers[0].loadConstantND.data.floatValue
     assert np.isneginf(kept[0])
+
+
+def test_an_empty_label_is_no_spare_one() -> None:
+    model = sound()
+    model.neuralNetworkClassifier.stringClassLabels.vector[:] = ["a", "b", ""]
+    assert spare_labels(model) == ()
+    marked_and_proved(model, SETTINGS, labels=("a", "b", "c"))
+
+
+def test_logits_of_one_layer_get_a_softmax_and_keep_their_shape() -> None:
+    """The blob before the layer and the one behind the softmax are both called after the answer, and are two."""
+    made, difference = marked_and_proved(convert(nn.Linear(5, 3), (1, 5)), SETTINGS)
+    assert difference <= 1e-5
+    written = [str(blob) for layer in network_of(made.model).layers for blob in layer.output]
+    assert len(set(written)) == len(written) == 4
+
+
+@pytest.mark.parametrize("kind", [0, 65552, 65600, 131104])
+def test_the_proof_is_not_of_what_a_declared_type_rounds(kind: int) -> None:
+    """No type, 16-bit floats, doubles, 32-bit integers."""
+    model = convert(nn.Linear(5, 3), (1, 5))
+    model.description.output[0].type.multiArrayType.dataType = kind
+    assert marked_and_proved(model, SETTINGS, labels=("a", "b", "c"))[1] <= 1e-5
+
+
+def test_a_pipeline_whose_members_describe_nothing() -> None:
+    linear = glm(["a", "b", "c"], [[1.0, 2.0], [3.0, 4.0]], [0.5, 0.25])
+    model = of_words(["u", "v"], linear, ["a", "b", "c"])
+    model.pipelineClassifier.pipeline.models[0].ClearField("description")
+    marked_and_proved(model, SETTINGS)
+
+
+def weight_too_large(model: Model) -> None:
+    """The sums of the two sides differ by what 32 bits round."""
+    network_of(model).layers[0].innerProduct.weights.floatValue[0] = 7e20
+
+
+def test_numbers_that_32_bits_can_not_add_are_named() -> None:
+    model = sound()
+    weight_too_large(model)
+    assert "layers[0] 'first' holds the number 7e+20, with which 32-bit sums are not exact" in remedy(model)
+    assert "please report it" in remedy(sound())
+    network_of(model).layers[1].batchnorm.gamma.floatValue[0] = float("nan")
+    assert "layers[1] 'layer1' holds the number nan" in remedy(model)
+    outer = Model_pb2.Model()
+    outer.pipeline.models.add().CopyFrom(model)
+    assert "layers[1] 'layer1' holds the number nan" in remedy(outer)
+
+
+def test_a_linear_model_of_numbers_beyond_32_bits() -> None:
+    with pytest.raises(ModelError, match=r"glmClassifier: holds the number 1e\+300, expected what fits into 32 bits"):
+        marked(glm(["a", "b", "c"], [[1.0, 2.0], [3.0, 1e300]], [0.5, 0.25]), SETTINGS)
+
+
+def test_an_activation_of_infinite_numbers_is_no_sum_of_others() -> None:
+    model = sound()
+    network_of(model).layers[1].activation.scaledTanh.beta = float("inf")
+    assert hinges_of(network_of(model).layers[1]) is None
+    with pytest.raises(ModelError, match="does not let the gradient through"):
+        marked(model, SETTINGS, last=2)

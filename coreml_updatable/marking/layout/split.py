@@ -10,7 +10,7 @@ from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION
 from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.spec.graph import place
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2, NeuralNetwork, NeuralNetwork_pb2
-from coreml_updatable.spec.network import is_network, network_of
+from coreml_updatable.spec.network import NO_PROGRAMS, is_network, network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count
 
 SEAL = "coreml_updatable.extractor"  # in the head's metadata: which extractor it was cut from
@@ -25,6 +25,8 @@ def from_single(model: Model) -> Parts:
     than one blob of the frozen part.
     """
     kind = model.WhichOneof("Type")
+    if kind == "mlProgram":
+        raise ModelError(f"model: {NO_PROGRAMS}")
     if not is_network(model):
         raise ModelError(f"model: is a {kind}, expected an updatable network or a pipeline; mark a classifier first")
     expect_sound(model)
