@@ -58,6 +58,7 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
     with clock.stage("source") as tell:
         source = convert_source(request, dataset, lambda stage, fraction, detail: tell(fraction, f"{stage}: {detail}"))
         tell(1.0, "from an earlier run" if source.reused else "trained and converted")
+    clock.seconds["source"] = max(clock.seconds["source"], source.seconds)  # as long as it took when it was new
     with clock.stage("models") as tell:
         twins = make_twins(recipe, source.converted.model, dataset.train)
         network, knn = load(twins.network), load(twins.knn)

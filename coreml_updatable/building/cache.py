@@ -1,6 +1,7 @@
 """What a stage made, kept for the next run: one .npz file a stage, found by its key, never unpickled."""
 
 import io
+import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,19 +12,21 @@ import numpy.typing as npt
 
 from coreml_updatable.files import write_atomically
 
+SECONDS = "seconds"
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def remembered(folder: Path, stage: str, key: str, make: Callable[[], Arrays]) -> Arrays:
     """The arrays that ``make`` returns, made only if no earlier run did under the same ``key``.
 
-    ``folder`` keeps one result a stage: a new key replaces the old one.
+    ``folder`` keeps one result a stage: a new key replaces the old one. ``SECONDS`` is how long it took to make.
     """
     path = folder / f"{stage}.npz"
     kept = _read(path, key)
     if kept is not None:
         return kept
-    made = make()
+    started = time.perf_counter()
+    made = {**make(), SECONDS: np.array(time.perf_counter() - started)}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, key=np.array(key), **made)
     write_atomically(path, buffer.getvalue())

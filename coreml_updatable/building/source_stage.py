@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from coreml_updatable.building.cache import remembered
+from coreml_updatable.building.cache import SECONDS, remembered
 from coreml_updatable.building.converter import find_converter, load_converter
 from coreml_updatable.building.data.dataset import Dataset
 from coreml_updatable.building.request import BuildRequest
@@ -21,6 +21,7 @@ from coreml_updatable.spec.writing import model_bytes
 class Source:
     converted: Converted
     reused: bool  # an earlier run made it
+    seconds: float  # that it took to make, whenever that was
 
 
 def convert_source(request: BuildRequest, dataset: Dataset, on_progress: Progress) -> Source:
@@ -34,7 +35,7 @@ def convert_source(request: BuildRequest, dataset: Dataset, on_progress: Progres
         return _packed(convert(_conversion_request(request, dataset, on_progress)))
 
     packed = remembered(request.cache, "source", request.source_key, make)
-    return Source(_unpacked(packed), reused)
+    return Source(_unpacked(packed), reused, float(packed[SECONDS]))
 
 
 def _conversion_request(request: BuildRequest, dataset: Dataset, on_progress: Progress) -> ConversionRequest:

@@ -16,6 +16,7 @@ STOPPED = 128 + signal.SIGINT  # as shells have it
 # To add a command, add its name: the module and the function in it bear it too. --help shows them in this order.
 COMMANDS = (
     "build",
+    "models",
     "convert",
     "converters",
     "mark",

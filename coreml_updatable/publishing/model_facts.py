@@ -28,6 +28,8 @@ def model_facts(file: str, kind: Literal["network", "k-NN"], model: Model) -> Mo
         outputs=_features(summary.outputs),
         training_inputs=_features(summary.training_inputs),
         parameters=tuple(_parameter(one) for one in update.parameters) if update else (),
+        weights=_weights(summary, trainable=False),
+        trainable=_weights(summary, trainable=True),
         summary=learns(summary),
     )
 
@@ -35,6 +37,12 @@ def model_facts(file: str, kind: Literal["network", "k-NN"], model: Model) -> Mo
 def _layers(summary: Summary) -> int:
     own = len(summary.network.layers) if summary.network else 0
     return own + sum(_layers(member) for _, member in summary.members)
+
+
+def _weights(summary: Summary, *, trainable: bool) -> int:
+    network = summary.network
+    own = 0 if network is None else network.updatable_parameters if trainable else network.parameters
+    return own + sum(_weights(member, trainable=trainable) for _, member in summary.members)
 
 
 def _features(features: Sequence[Feature]) -> tuple[FeatureFact, ...]:

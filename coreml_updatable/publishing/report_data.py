@@ -56,6 +56,8 @@ class ModelFacts:
     outputs: tuple[FeatureFact, ...]
     training_inputs: tuple[FeatureFact, ...]
     parameters: tuple[ParameterFact, ...]
+    weights: int = 0  # how many numbers, frozen ones too
+    trainable: int = 0  # of these, those that an update changes
     summary: str = ""  # e.g. "SGD, categorical cross entropy" or "40 samples, 3 neighbours"
 
 

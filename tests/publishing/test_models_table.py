@@ -1,0 +1,65 @@
+"""The table of samples: its numbers are those of the reports, and nothing around it moves."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from coreml_updatable.errors import BuildError
+from coreml_updatable.publishing.models_table import BEGIN, END, models_table, read_report, with_table
+from coreml_updatable.publishing.report_data import Report, Slots
+from coreml_updatable.publishing.report_json import report_object
+
+
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_a_row_for_a_report_of_each_kind(report: Report, slots: Slots) -> None:
+    network = dataclasses.replace(report.models[0], weights=1000, trainable=194)
+    owned = dataclasses.replace(report, models=(network, report.models[1]))
+    slotted = dataclasses.replace(owned, sample="stickers", personalization=None, slots=slots)
+    plain = dataclasses.replace(owned, sample="plain", personalization=None)
+    reports = [json.loads(json.dumps(report_object(one))) for one in (owned, slotted, plain)]
+    head, rule, *rows = models_table(reports).splitlines()
+    assert len(cells(head)) == len(cells(rule)) == len(cells(rows[0])) == 9
+    assert cells(rows[0])[:4] == ["`healthy_luncher`", "`image`, 128 x 128 rgb", "254.3 kB / 254.3 kB", "19.4%"]
+    assert report.personalization is not None
+    compared = report.personalization.comparison
+    last = [one.summary.at_once[-1].held_out_accuracy.mean for one in (compared.network, compared.knn)]
+    assert [float(share.rstrip("%")) for share in cells(rows[0])[5].split(" of ")[0].split(" / ")] == pytest.approx(
+        [100 * share for share in last], abs=0.06
+    )
+    assert cells(rows[1])[4:8] == ["90% / 90%", "30% / 93% of 7, 8 after 3", "90% / 90%", "over 3 / 3"]
+    assert cells(rows[2])[4:8] == ["–"] * 4
+    assert cells(rows[0])[8] == "35 s"
+    assert "measured on: 2 cores, x86-64, Linux." in models_table(reports)
+
+
+def test_what_stands_around_the_table_stays() -> None:
+    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    once = with_table(text, "new\n", "README.md")
+    assert once == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
+    assert with_table(once, "new\n", "README.md") == once
+
+
+@pytest.mark.parametrize("text", ["nothing", BEGIN, END + BEGIN])
+def test_a_text_without_the_marks(text: str) -> None:
+    with pytest.raises(BuildError, match=r"^README.md: holds no table of samples, expected the lines"):
+        with_table(text, "new\n", "README.md")
+
+
+@pytest.mark.parametrize("content", [None, b"[]", b"{", b"\xff"])
+def test_a_report_that_is_none(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "report.json").write_bytes(content)
+    with pytest.raises(BuildError, match=r"report.json: is no report of a build; build the model again$"):
+        read_report(tmp_path)
+
+
+def test_a_report_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coreml_updatable.publishing.models_table.MAXIMUM_BYTES", 3)
+    (tmp_path / "report.json").write_text("{  }")
+    with pytest.raises(BuildError, match="is larger than 3 bytes"):
+        read_report(tmp_path)
