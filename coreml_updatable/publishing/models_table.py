@@ -14,10 +14,11 @@ from coreml_updatable.publishing.wording import byte_count
 BEGIN, END = "<!-- samples: written by `make models-table` -->", "<!-- /samples -->"
 HEAD = "| sample | input | network / k-NN | trainable | base right | taught: right | kept | photos needed | build |"
 NOTE = (
-    "*Trainable* is the share of the network's weights that an update changes. Pairs are network / k-NN twin, means over "
-    "the orders of the photos: *base right* before anything is learnt, *taught* and *kept* after the most photos that were "
-    "tried, *photos needed* until 90% of the other pictures are right (of each kind, where there are several). A k-NN "
-    "with nothing in it is right on none. Build times are wall seconds, training included, measured on: "
+    "*Trainable* is the share of the network's weights that an update changes. Pairs are network / k-NN twin, means "
+    "over the orders of the photos: *base right* before anything is learnt, *taught* and *kept* after the most photos "
+    "that were tried, *photos needed* until 90% of the other pictures are right (of each kind, where there are "
+    "several). A k-NN with nothing in it is right on none. Build times are wall seconds, training included, "
+    "measured on: "
 )
 
 
