@@ -1,4 +1,4 @@
-"""`coreml-updatable mark IN -o OUT`: make a classifier's last layers updatable."""
+"""`coreml-updatable mark IN -o OUT`: make a model's last layers updatable."""
 
 import sys
 from enum import StrEnum
@@ -43,7 +43,13 @@ _LEARNING_RATE = {Optimizer.SGD: "0.01:0.0001..1", Optimizer.ADAM: "0.001:0.0000
 
 
 def mark(
-    model: Annotated[Path, typer.Argument(help="An .mlmodel file with a classifier network.", show_default=False)],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="An .mlmodel: a network (classifier, regressor, plain), a GLM classifier, a pipeline ending in one.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[Path | None, typer.Option("-o", "--output", help="The updatable model.", show_default=False)] = None,
     layers: Annotated[list[str] | None, typer.Option(help="The layers to train: a,b or again for more.")] = None,
     last: Annotated[int, typer.Option(help="How many layers before the softmax to train.")] = 1,

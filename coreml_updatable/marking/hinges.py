@@ -37,8 +37,10 @@ class Hinges:
 def hinges_of(layer: NeuralNetworkLayer) -> Hinges | None:
     """``layer`` as such a sum; None for one that is none or not of finite numbers, and for a ReLU or tanh."""
     found = _sum_of(layer)
-    parts = [] if found is None else [found.offset, *(n for t in found.terms for n in (t.weight, t.slope, t.shift))]
-    return found if all(np.isfinite(part).all() for part in parts) else None
+    if found is None or not np.isfinite(found.offset):
+        return None
+    numbers = [part for term in found.terms for part in (term.weight, term.slope, term.shift)]
+    return found if all(np.isfinite(part).all() for part in numbers) else None
 
 
 def _sum_of(layer: NeuralNetworkLayer) -> Hinges | None:

@@ -75,6 +75,7 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     labels, layers = wishes.get("labels"), wishes.get("layers")
     model, changes = trainable(model)
     expect_sound(model)
+    written = {str(layer.name): place(number, layer) for number, layer in enumerate(network_of(model).layers)}
     loss = loss_for(model, wishes.get("loss"), labelled=labels is not None)
     head = wishes.get("head", "keep")
     label, probabilities, name = wishes.get("label"), wishes.get("probabilities"), wishes.get("input")
@@ -82,6 +83,7 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     made, repairs = repair_tail(made, classify=loss == CROSS_ENTROPY)
     drop_date(made)
     before = [str(layer.name) for layer in network_of(made).layers]
+    places = {number: written[name] for number, name in enumerate(before) if name in written}
     made = name_layers(made)
     network = network_of(made)
     begin = gradient_begins(made, loss)
@@ -91,8 +93,8 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
         renamed = dict(zip(before, names, strict=True))
         numbers = layer_numbers(network, [renamed.get(name, name) for name in layers])
     else:
-        numbers = last_trainable(network, begin, wishes.get("last", 1), can_clear)
-    check_path(network, begin, numbers, can_clear)
+        numbers = last_trainable(network, begin, wishes.get("last", 1), can_clear, places)
+    check_path(network, begin, numbers, can_clear, places)
     trained = [names[number] for number in numbers]
     repairs += clear(made, in_the_way(network, begin, numbers, can_clear))
     numbers = layer_numbers(network, trained)

@@ -1,6 +1,6 @@
 """Settings into the format's update parameters; whatever stood there before is replaced."""
 
-from math import isfinite
+from math import inf, isfinite
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
@@ -13,15 +13,15 @@ def update_parameters(settings: UpdateSettings) -> Model:
     optimizer = settings.optimizer
     if isinstance(optimizer, SGD):
         sgd = made.optimizer.sgdOptimizer
-        write_double(sgd.learningRate, optimizer.learning_rate, "learningRate")
+        write_double(sgd.learningRate, optimizer.learning_rate, "learningRate", positive=True)
         write_int64(sgd.miniBatchSize, optimizer.mini_batch_size, "miniBatchSize", lowest=1)
-        write_double(sgd.momentum, optimizer.momentum, "momentum")
+        write_double(sgd.momentum, optimizer.momentum, "momentum", most=1.0)
     else:
         adam = made.optimizer.adamOptimizer
-        write_double(adam.learningRate, optimizer.learning_rate, "learningRate")
+        write_double(adam.learningRate, optimizer.learning_rate, "learningRate", positive=True)
         write_int64(adam.miniBatchSize, optimizer.mini_batch_size, "miniBatchSize", lowest=1)
-        write_double(adam.beta1, optimizer.beta1, "beta1")
-        write_double(adam.beta2, optimizer.beta2, "beta2")
+        write_double(adam.beta1, optimizer.beta1, "beta1", most=1.0)
+        write_double(adam.beta2, optimizer.beta2, "beta2", most=1.0)
         write_double(adam.eps, optimizer.eps, "eps")
     write_int64(made.epochs, settings.epochs, "epochs", lowest=1)
     made.shuffle.defaultValue = settings.shuffle
@@ -53,11 +53,24 @@ def write_int64(message: Model, parameter: Int64Parameter, name: str, *, lowest:
         message.set.values.extend(allowed)
 
 
-def write_double(message: Model, parameter: DoubleParameter, name: str) -> None:
-    """Fill a ``DoubleParameter`` message."""
+def write_double(
+    message: Model, parameter: DoubleParameter, name: str, *, most: float = inf, positive: bool = False
+) -> None:
+    """Fill a ``DoubleParameter`` message; numbers go from 0 to ``most``, a default that is ``positive`` is more than 0.
+
+    Apple's validator bounds none of them; but against the gradient (learning rate below 0), nowhere (0), or by
+    steps that grow without end (momentum above 1, ``SGDOptimizer``) nothing is learnt.
+    """
     message.Clear()
-    if not all(isfinite(value) for value in (parameter.default, *(parameter.range or ()))):
+    values = (parameter.default, *(parameter.range or ()))
+    if not all(isfinite(value) for value in values):
         raise ModelError(f"{name}: is not a finite number, expected one; write a number")
+    if positive and not parameter.default > 0:
+        raise ModelError(f"{name}: the default is {parameter.default:g}, expected more than 0; 0.01 is usual")
+    for value in values:
+        if not 0 <= value <= most:
+            limits = "0 or more" if most == inf else f"0 to {most:g}"
+            raise ModelError(f"{name}: allows {value:g}, expected {limits}; change the default or the range")
     _check_range(parameter.default, parameter.range, name)
     message.defaultValue = parameter.default
     if parameter.range is not None:

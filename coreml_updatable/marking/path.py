@@ -1,11 +1,12 @@
 """The way of the gradient: from the loss, or the softmax in front of it, back to the layers that can be trained."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.affine import CONSTANTS
 from coreml_updatable.marking.clearing import FIXED
-from coreml_updatable.marking.tail import answer_blob
+from coreml_updatable.marking.tail import RESHAPES, answer_blob
 from coreml_updatable.spec.backpropagation import passes_gradients
 from coreml_updatable.spec.graph import layer_kind, needed_layers, place, producers
 from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer
@@ -50,8 +51,17 @@ def gradient_path(network: NeuralNetwork, begin: str, clearable: Collection[int]
     return path
 
 
-def last_trainable(network: NeuralNetwork, begin: str, last: int, clearable: Collection[int] = ()) -> list[int]:
-    """Numbers of the ``last`` layers before ``begin`` that can be marked; a ModelError when there are fewer."""
+def last_trainable(
+    network: NeuralNetwork,
+    begin: str,
+    last: int,
+    clearable: Collection[int] = (),
+    places: Mapping[int, str] = MappingProxyType({}),
+) -> list[int]:
+    """Numbers of the ``last`` layers before ``begin`` that can be marked; a ModelError when there are fewer.
+
+    ``places``: where the layers stand in the file, for the error, where that is not where they stand in ``network``.
+    """
     if last < 1:
         raise ModelError(f"last: found {last}, expected 1 or more; name how many layers are to be trained")
     path = gradient_path(network, begin, clearable)
@@ -59,7 +69,7 @@ def last_trainable(network: NeuralNetwork, begin: str, last: int, clearable: Col
     if len(found) == last:
         return sorted(found)
     if path and path[-1] not in clearable and not passes_gradients(network.layers[path[-1]]):
-        reason = f"{_with_kind(network, path[-1])} does not let the gradient through"
+        reason = f"{_blamed(network, path[-1], places)} does not let the gradient through"
     else:
         reason = "the network has no more convolution or innerProduct there"
     names = ", ".join(repr(str(network.layers[number].name)) for number in sorted(found))
@@ -69,7 +79,13 @@ def last_trainable(network: NeuralNetwork, begin: str, last: int, clearable: Col
     )
 
 
-def check_path(network: NeuralNetwork, begin: str, numbers: Sequence[int], clearable: Collection[int] = ()) -> None:
+def check_path(
+    network: NeuralNetwork,
+    begin: str,
+    numbers: Sequence[int],
+    clearable: Collection[int] = (),
+    places: Mapping[int, str] = MappingProxyType({}),
+) -> None:
     """A ModelError for the first layer of ``numbers`` that is of the wrong kind or that no gradient reaches."""
     if not numbers:
         raise ModelError("layers: none named, expected at least one; name a layer or leave the option out")
@@ -82,9 +98,10 @@ def check_path(network: NeuralNetwork, begin: str, numbers: Sequence[int], clear
                 "uniDirectionalLSTM); name another layer"
             )
         if number not in path:
+            stop = _stop(network, path, places)
             raise ModelError(
-                f"{place(number, layer)}: the gradient does not reach it, {_stop(network, path)} is in the way; "
-                "train only layers behind that one"
+                f"{place(number, layer)}: the gradient does not reach it, {stop} is in the way; train only layers "
+                "behind that one"
             )
 
 
@@ -97,9 +114,17 @@ def in_the_way(network: NeuralNetwork, begin: str, numbers: Sequence[int], clear
     ]
 
 
-def _with_kind(network: NeuralNetwork, number: int) -> str:
-    return f"{place(number, network.layers[number])} ({layer_kind(network.layers[number])})"
+def _blamed(network: NeuralNetwork, number: int, places: Mapping[int, str]) -> str:
+    """The layer ``number``, or, where that only gives another shape, the one before it that stops the gradient too.
+
+    Marking itself reshapes what such a layer gives; one layer the less in the way would not be enough.
+    """
+    written, layer = producers(network.layers), network.layers[number]
+    before = written.get(str(layer.input[0])) if layer.input else None
+    if layer_kind(layer) in RESHAPES and before is not None and not passes_gradients(network.layers[before]):
+        return _blamed(network, before, places)
+    return f"{places.get(number) or place(number, layer)} ({layer_kind(layer)})"
 
 
-def _stop(network: NeuralNetwork, path: Sequence[int]) -> str:
-    return _with_kind(network, path[-1]) if path else "nothing before the loss"
+def _stop(network: NeuralNetwork, path: Sequence[int], places: Mapping[int, str]) -> str:
+    return _blamed(network, path[-1], places) if path else "nothing before the loss"

@@ -102,6 +102,20 @@ def test_parameters_that_can_not_be_read(run: Run, source: Path, options: list[s
     assert sentence in " ".join(ran.err.replace("│", " ").split())
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--learning-rate", "-1"], "learningRate: the default is -1, expected more than 0; 0.01 is usual"),
+        (["--momentum", "2"], "momentum: allows 2, expected 0 to 1; change the default or the range"),
+    ],
+)
+def test_parameters_with_which_nothing_is_learnt(run: Run, source: Path, options: list[str], sentence: str) -> None:
+    out = source.with_name("out.mlmodel")
+    ran = run("mark", source, "-o", out, "--labels", "a,b,c", *options)
+    assert (ran.status, ran.out, ran.err) == (1, "", f"coreml-updatable: {sentence}\n")
+    assert not out.exists()
+
+
 def test_a_file_for_the_result_must_be_named(run: Run, source: Path) -> None:
     ran = run("mark", source)
     assert ran.status == 2

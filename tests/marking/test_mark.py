@@ -219,9 +219,11 @@ def test_more_layers_than_there_are_is_refused() -> None:
 
 def test_a_layer_that_no_gradient_reaches_is_refused() -> None:
     model = converted("hard swish")
-    with pytest.raises(ModelError, match=r"the gradient does not reach it, .* \(reshapeStatic\) is in the way"):
+    with pytest.raises(
+        ModelError, match=r"the gradient does not reach it, layers\[3\] '.*' \(multiply\) is in the way"
+    ):
         mark(model, SETTINGS, layers=["fc1"])
-    reason = r"only 1 can be \('fc2'\): layers\[4\] 'reshape1' \(reshapeStatic\) does not let the gradient through"
+    reason = r"only 1 can be \('fc2'\): layers\[3\] 'input' \(multiply\) does not let the gradient through"
     with pytest.raises(ModelError, match=reason):
         mark(model, SETTINGS, last=2)
 
@@ -253,6 +255,43 @@ def test_a_learning_rate_that_is_no_number_is_refused() -> None:
     sgd = SGD(DoubleParameter(float("nan")), Int64Parameter(1), DoubleParameter(0.0))
     with pytest.raises(ModelError, match="learningRate: is not a finite number"):
         mark(converted("two layers"), UpdateSettings(sgd, Int64Parameter(1)))
+
+
+@pytest.mark.parametrize(
+    ("rate", "momentum", "sentence"),
+    [
+        (
+            DoubleParameter(-1),
+            DoubleParameter(0),
+            "learningRate: the default is -1, expected more than 0; 0.01 is usual",
+        ),
+        (DoubleParameter(0), DoubleParameter(0), "learningRate: the default is 0, expected more than 0"),
+        (DoubleParameter(1, (-1, 1)), DoubleParameter(0), "learningRate: allows -1, expected 0 or more; change the"),
+        (
+            DoubleParameter(1),
+            DoubleParameter(2),
+            "momentum: allows 2, expected 0 to 1; change the default or the range",
+        ),
+        (DoubleParameter(1), DoubleParameter(0.5, (0, 3)), "momentum: allows 3, expected 0 to 1"),
+    ],
+)
+def test_numbers_with_which_nothing_is_learnt_are_refused(
+    rate: DoubleParameter, momentum: DoubleParameter, sentence: str
+) -> None:
+    with pytest.raises(ModelError, match=sentence):
+        mark(converted("two layers"), UpdateSettings(SGD(rate, Int64Parameter(1), momentum), Int64Parameter(1)))
+    if "momentum" not in sentence:
+        adam = Adam(rate, Int64Parameter(1), DoubleParameter(0.9), DoubleParameter(0.99), DoubleParameter(1e-8))
+        with pytest.raises(ModelError, match=sentence):
+            mark(converted("two layers"), UpdateSettings(adam, Int64Parameter(1)))
+
+
+def test_decays_of_adam_above_1_are_refused() -> None:
+    rate, decay = DoubleParameter(0.1), DoubleParameter(1.5)
+    for name, pair in (("beta1", (decay, rate)), ("beta2", (rate, decay))):
+        adam = Adam(rate, Int64Parameter(1), *pair, DoubleParameter(1e-8))
+        with pytest.raises(ModelError, match=f"{name}: allows 1.5, expected 0 to 1"):
+            mark(converted("two layers"), UpdateSettings(adam, Int64Parameter(1)))
 
 
 def test_a_model_that_is_no_network_is_refused() -> None:
