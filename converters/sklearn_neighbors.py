@@ -7,14 +7,12 @@ import numpy as np
 
 from coreml_updatable.errors import SourceError
 from coreml_updatable.spec.messages import Model, Model_pb2
-from coreml_updatable.spec.weights import packed
 
 from .core_ml_layers import SPECIFICATION_VERSION, NetworkText, float_array
+from .core_ml_neighbors import answer_features, nearest_neighbors
 from .sklearn_networks import write_scalers
 from .sklearn_steps import Scaler, feature_count, numbers
 
-MOST_NEIGHBORS = 100  # that an app may choose, unless the estimator has more
-DEFAULT_TEXT, DEFAULT_NUMBER = "unknown", -1  # the answer of a model that has been reset
 EMBEDDING = "scaled"
 
 
@@ -39,7 +37,7 @@ def neighbors_of(classifier: Any, scalers: Sequence[Scaler], name: str, labels: 
     pipeline.models.extend([front.vector(embedding, length), back])
     pipeline.names.extend(["scaler", "nearestNeighbors"])
     float_array(made.description.input, name, length)
-    _outputs(made, labels)
+    answer_features(made, labels)
     return made
 
 
@@ -61,38 +59,6 @@ def _refuse_other_votes(classifier: Any) -> None:
 
 
 def _classifier(classifier: Any, name: str, labels: Sequence[str] | Sequence[int]) -> Model:
-    made = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION, isUpdatable=True)
-    neighbors = made.kNearestNeighborsClassifier
-    index = neighbors.nearestNeighborsIndex
-    index.numberOfDimensions = feature_count(classifier)
-    index.linearIndex.SetInParent()
-    index.squaredEuclideanDistance.SetInParent()
-    neighbors.uniformWeighting.SetInParent()
-    neighbors.numberOfNeighbors.defaultValue = int(classifier.n_neighbors)
-    neighbors.numberOfNeighbors.range.minValue = 1
-    neighbors.numberOfNeighbors.range.maxValue = max(MOST_NEIGHBORS, int(classifier.n_neighbors))
-    for row in numbers(classifier._fit_X, (len(classifier._fit_X), feature_count(classifier)), "_fit_X"):
-        index.floatSamples.add().MergeFromString(packed(row))
+    rows = numbers(classifier._fit_X, (len(classifier._fit_X), feature_count(classifier)), "_fit_X")
     given = [labels[number] for number in np.ravel(classifier._y)]
-    if isinstance(labels[0], str):
-        neighbors.stringClassLabels.vector.extend(given)
-        neighbors.defaultStringLabel = DEFAULT_TEXT
-    else:
-        neighbors.int64ClassLabels.vector.extend(given)
-        neighbors.defaultInt64Label = DEFAULT_NUMBER
-    float_array(made.description.input, name, feature_count(classifier))
-    _outputs(made, labels)
-    return made
-
-
-def _outputs(model: Model, labels: Sequence[str] | Sequence[int]) -> None:
-    description = model.description
-    label, spread = description.output.add(name="label"), description.output.add(name="labelProbability")
-    if isinstance(labels[0], str):
-        label.type.stringType.SetInParent()
-        spread.type.dictionaryType.stringKeyType.SetInParent()
-    else:
-        label.type.int64Type.SetInParent()
-        spread.type.dictionaryType.int64KeyType.SetInParent()
-    description.predictedFeatureName, description.predictedProbabilitiesName = label.name, spread.name
-    description.trainingInput.extend([*description.input, label])
+    return nearest_neighbors(rows, given, name, int(classifier.n_neighbors))

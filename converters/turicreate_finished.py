@@ -1,42 +1,63 @@
 """A saved classifier of Turi Create as a converted source."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
 from coreml_updatable.conversion import ConvertedSource, Float64Array, Row, SourceRequest
 from coreml_updatable.errors import SourceError
-from coreml_updatable.spec.features import the_input
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.reading import read_model
 
 from .turicreate_child import ask
-from .turicreate_folder import KINDS, kind_of
+from .turicreate_folder import KINDS, NEIGHBORS_KIND, kind_of
+from .turicreate_neighbors import NEIGHBORS, REMEDY, neighbors_of, untied
+from .turicreate_rows import columns_of, rows_by_chance
 
 TOLERANCE = 1e-4
-REMEDY = "load the model in Turi Create 6.4.1 yourself, and save it anew"
+TIED = (
+    f"no row was compared: each that was tried is as near to a sample among its {NEIGHBORS} nearest as to another, and "
+    "which of them vote is up to who runs the model"
+)
 
 
 def finished(request: SourceRequest) -> ConvertedSource:
     """The classifier in the folder ``request.source``; see ``turicreate.convert``."""
     folder = _folder(request)
     kind = kind_of(folder)
-    model, classes = _exported(folder)
+    if kind == NEIGHBORS_KIND:
+        return _remembering(folder, request)
+    model, classes = exported(folder)
     if request.labels and len(request.labels) != len(classes):
         raise SourceError(f"labels: {len(request.labels)} for a model with {len(classes)} classes; name one for each")
     return ConvertedSource(
         model=model,
         labels=request.labels or classes,
-        answers=lambda rows: _answers(folder, str(the_input(model).name), rows),
+        answers=lambda rows: answers(folder, rows),
         reference="Turi Create's predict",
         tolerance=TOLERANCE,
-        facts={"kind": KINDS[kind], "turicreate": str(model.description.metadata.userDefined[VERSION])},
+        rows=rows_by_chance(model, request.seed),
+        facts={"kind": KINDS[kind]},
     )
 
 
-VERSION = "com.github.apple.turicreate.version"
+def _remembering(folder: Path, request: SourceRequest) -> ConvertedSource:
+    found = neighbors_of(folder, request.labels)
+    rows = untied(found, rows_by_chance(found.model, request.seed))
+    options = {"classes": found.classes, "neighbors": NEIGHBORS}
+    return ConvertedSource(
+        model=found.model,
+        labels=found.labels,
+        answers=(lambda rows: answers(folder, rows, options)) if rows else None,
+        reference=f"Turi Create's predict_topk with {NEIGHBORS} neighbours",
+        tolerance=TOLERANCE,
+        rows=rows,
+        notes=() if rows else (TIED,),
+        facts={"kind": KINDS[NEIGHBORS_KIND]},
+    )
 
 
 def _folder(request: SourceRequest) -> Path:
@@ -52,7 +73,8 @@ def _folder(request: SourceRequest) -> Path:
     return request.source.resolve()
 
 
-def _exported(folder: Path) -> tuple[Model, tuple[str, ...] | tuple[int, ...]]:
+def exported(folder: Path) -> tuple[Model, tuple[str, ...] | tuple[int, ...]]:
+    """What ``export_coreml`` writes, and the classes in the order of its answers."""
     with TemporaryDirectory() as private:
         path = Path(private) / "exported.mlmodel"
         request = {"model": str(folder), "to": str(path)}
@@ -60,12 +82,9 @@ def _exported(folder: Path) -> tuple[Model, tuple[str, ...] | tuple[int, ...]]:
         return read_model(path), tuple(answer["classes"])
 
 
-def _answers(folder: Path, feature: str, rows: Sequence[Row]) -> Float64Array:
-    """float64 [n, classes], of pictures uint8 [height, width] or [height, width, channels]."""
-    pixels = np.stack([np.asarray(row[feature]) for row in rows])
+def answers(folder: Path, rows: Sequence[Row], options: Mapping[str, Any] | None = None) -> Float64Array:
+    """float64 [n, classes]: what the saved model itself answers."""
     with TemporaryDirectory() as private:
-        path = Path(private) / "rows.npy"
-        np.save(path, pixels if pixels.ndim == 4 else pixels[..., None], allow_pickle=False)
-        request = {"model": str(folder), "feature": feature, "rows": str(path)}
+        request = {"model": str(folder), "columns": columns_of(rows, Path(private)), **(options or {})}
         answer = ask("predict", request, f"{folder}: predicting", REMEDY)
     return np.array(answer["probabilities"], np.float64)

@@ -4,8 +4,11 @@ from pathlib import Path
 
 from coreml_updatable.errors import SourceError
 
+NEIGHBORS_KIND = "nearest_neighbor_classifier"
 KINDS = {
     "drawing_classifier": "drawing classifier",
+    "classifier_logistic_regression": "logistic classifier",
+    NEIGHBORS_KIND: "nearest-neighbours classifier",
 }
 NEVER = "can not learn on a device; train a logistic, nearest-neighbours, image or drawing classifier"
 REFUSED = {

@@ -1,10 +1,26 @@
 """Turi Create, and a model that it saved."""
 
+from __future__ import annotations
+
 from typing import Any
+
+TARGETS = {"str": str, "int": int}
 
 
 def load(folder: str) -> Any:
     import turicreate
+    from turicreate.toolkits.classifier.nearest_neighbor_classifier import NearestNeighborClassifier
 
     turicreate.config.set_num_gpus(0)
+    NearestNeighborClassifier._load_version = classmethod(_neighbors)
     return turicreate.load_model(folder)
+
+
+def _neighbors(kind: Any, state: dict[str, Any], version: int) -> Any:
+    """As Turi Create's own, which runs as code what the file names as the type of the labels."""
+    import turicreate
+
+    if version != kind._PYTHON_NN_CLASSIFIER_MODEL_VERSION:
+        raise ValueError(f"the model has version {version}, expected {kind._PYTHON_NN_CLASSIFIER_MODEL_VERSION}")
+    model = turicreate.nearest_neighbors.NearestNeighborsModel(state.pop("knn_model"))
+    return kind(model, {**state, "_target_type": TARGETS[state["_target_type"]]})

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from .frames import answered
 from .loading import load
-from .pictures import images
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Pictures, uint8 [n, height, width, channels] in the .npy file ``request["rows"]``, as feature ``"feature"``.
+    """``columns`` are the features' values (see ``frames.frame``). Answers the probability of each class, a row each.
 
-    Answers the probability of each class, in the order of the classes, a row each.
+    They are in the order of the classes. With ``neighbors`` the model is of nearest neighbours, so many have a vote,
+    and ``classes`` gives the order.
     """
-    import turicreate
-
     model = load(request["model"])
-    rows = turicreate.SFrame({request["feature"]: images(np.load(request["rows"]))})
-    said = model.predict(rows, output_type="probability_vector")
+    if "neighbors" in request:
+        return {"probabilities": _votes(model, request)}
+    said = answered(lambda rows: model.predict(rows, output_type="probability_vector"), request["columns"])
     return {"probabilities": [list(row) for row in said]}
+
+
+def _votes(model: Any, request: dict[str, Any]) -> list[list[float]]:
+    classes, neighbors = request["classes"], request["neighbors"]
+    said = answered(lambda rows: model.predict_topk(rows, max_neighbors=neighbors, k=len(classes)), request["columns"])
+    count = len(next(iter(request["columns"].values())))
+    votes = [[0.0] * len(classes) for _ in range(count)]
+    for one in said:
+        votes[one["row_id"]][classes.index(one["class"])] = one["probability"]
+    return votes

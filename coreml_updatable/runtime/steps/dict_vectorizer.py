@@ -1,7 +1,8 @@
 """dictVectorizer: y_i = x[key i], 0 where x does not have the key. ``DictVectorizer``.
 
 The format wants every key of x to be among the model's. Apps give texts with any words, and exporters (scikit-learn,
-Turi Create) mean unknown ones to be passed over; so they are.
+Turi Create) mean unknown ones to be passed over; so they are. A model that declares a dictionary as its output, as Turi
+Create's do, gives it sparse: {i: y_i}.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.steps import Run
-from coreml_updatable.runtime.steps.interface import each
+from coreml_updatable.runtime.steps.interface import each, the_output
 from coreml_updatable.spec.messages import Model
 
 
@@ -23,6 +24,9 @@ def build(model: Model) -> Run:
     keys = list(getattr(model.dictVectorizer, kind).vector)
     places = {key: place for place, key in enumerate(keys)}
 
+    def sparse(value: Mapping[Any, float], _where: str) -> dict[int, float]:
+        return {places[key]: float(number) for key, number in value.items() if key in places}
+
     def vectorized(value: Mapping[Any, float], _where: str) -> NDArray[np.float64]:
         vector = np.zeros(len(keys))
         for key, number in value.items():
@@ -30,4 +34,5 @@ def build(model: Model) -> Run:
                 vector[places[key]] = number
         return vector
 
-    return each(model, vectorized, ("dictionaryType",))
+    declared = the_output(model).type.WhichOneof("Type")
+    return each(model, sparse if declared == "dictionaryType" else vectorized, ("dictionaryType",))

@@ -111,6 +111,9 @@ def test_dict_vectorizer(describe: Any) -> None:
     np.testing.assert_array_equal(np.stack([answer["y"] for answer in answers]), fitted.transform(given))
     with pytest.raises(DataError, match="row 0: feature 'x': 'a': is a str, expected one number"):
         load(spec).predict({"x": {"a": "b"}})
+    spec.description.output[0].type.dictionaryType.int64KeyType.SetInParent()  # as Turi Create declares it
+    places = {name: place for place, name in enumerate(fitted.feature_names_)}
+    assert load(spec).predict({"x": given[3]})["y"] == {places["cat"]: 1.0}
 
 
 def test_feature_vectorizer_of_coremltools(random: Any) -> None:

@@ -1,0 +1,86 @@
+"""The labels of a nearest-neighbours classifier's reference rows, found by asking it for each row.
+
+Its reference data can be asked for only while it is brute force: of a ball tree that was saved and loaded, Turi Create
+crashes. So the rows are read from the saved file, and what they are is proved here: each is at distance 0 from itself.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from .frames import answered
+from .loading import load
+
+NEAR = 1e-6  # of a row's length: what rounding makes of a distance of 0
+ELEMENT = re.compile(r"(.*)\[(\d+)\]")
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """``values`` is an .npy file of all the rows' numbers, float64. Answers distance, columns and labels.
+
+    The columns are pairs of a name and a length, None for a single number; labels are in the order of the rows.
+    """
+    model = load(request["model"])
+    told = {"distance": [[list(part[0]), str(part[1]), part[2]] for part in model.distance]}
+    inner = model._knn_model.__proxy__
+    columns = _columns(list(model.features), _field(inner, "unpacked_features"))
+    if columns is None:
+        return {**told, "columns": None, "labels": None}
+    width = sum(length or 1 for _, length in columns)
+    rows = np.load(request["values"]).reshape(-1, width)
+    if len(rows) != model.num_examples:
+        raise ValueError(f"its file holds {len(rows)} rows of {width} numbers, not {model.num_examples}")
+    return {**told, "columns": columns, "labels": _labels(model._knn_model, rows, columns)}
+
+
+def _field(inner: Any, name: str) -> list[str]:
+    import turicreate
+
+    asked = {"model": inner, "model_name": "nearest_neighbors", "field": name}
+    return list(turicreate.extensions._nearest_neighbors.get_value(asked)["value"])
+
+
+def _columns(features: list[str], unpacked: list[str]) -> Any:
+    """None where a feature is neither a number nor an array."""
+    lengths: dict[str, Any] = {}
+    for name in unpacked:
+        found = ELEMENT.fullmatch(name)
+        if name in features:
+            lengths[name] = None
+        elif found is not None and found.group(1) in features and int(found.group(2)) == lengths.get(found.group(1), 0):
+            lengths[found.group(1)] = int(found.group(2)) + 1
+        else:
+            return None
+    return [[name, length] for name, length in lengths.items()]
+
+
+def _labels(model: Any, rows: Any, columns: Any) -> list[Any]:
+    """As often as a row is there, so many neighbours of it are at distance 0, and have the labels of its copies."""
+    alone, places, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+    found: list[list[Any]] = [[] for _ in alone]
+    for count in np.unique(counts):
+        chosen = np.flatnonzero(counts == count)
+        given = split(alone[chosen], columns)
+        for one in _nearest(model, given, int(count)):
+            row = chosen[one["query_label"]]
+            if not one["distance"] <= NEAR * (1 + np.linalg.norm(alone[row])):
+                raise ValueError("a row of its file is at a distance from itself")
+            found[row].append(one["reference_label"])
+    return [found[place].pop() for place in places]
+
+
+def _nearest(model: Any, columns: dict[str, Any], count: int) -> Any:
+    return answered(lambda frame: model.query(frame, k=count, verbose=False), columns)
+
+
+def split(rows: Any, columns: Any) -> dict[str, Any]:
+    """float64 [n, all numbers] -> each column's values."""
+    given, start = {}, 0
+    for name, length in columns:
+        part = rows[:, start : start + (length or 1)]
+        given[name] = (part[:, 0] if length is None else part).tolist()
+        start += length or 1
+    return given

@@ -1,0 +1,130 @@
+"""Files that Turi Create 6.4.1 wrote for nearest-neighbours classifiers, and files that it never wrote."""
+
+import json
+import shutil
+import struct
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coreml_updatable.errors import SourceError
+
+FILES = Path(__file__).parent / "turi_reference"
+reference_values = import_module("coreml_updatable.converters.turicreate_reference").reference_values
+decompressed = import_module("coreml_updatable.converters.turicreate_lz4").decompressed
+PUT_IN = {
+    "packed": [[float((i * j + i * i) % 11) for j in range(8)] for i in range(60)],
+    "plain": [[((i + 1) * 0.37 * (j + 2)) % 1 for j in range(3)] for i in range(7)],
+}
+
+
+@pytest.mark.parametrize("name", PUT_IN)
+def test_the_rows_that_were_put_in_come_out(name: str) -> None:
+    rows = np.array(PUT_IN[name])
+    found = reference_values(FILES / name).reshape(rows.shape)
+    assert sorted(found.tolist()) == sorted(rows.tolist())  # a ball tree has its own order
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(FILES / "packed", tmp_path / "saved.model"))
+
+
+def segment(folder: Path) -> Path:
+    return next(folder.glob("*.0000"))
+
+
+def with_word(place: int, value: int) -> Callable[[Path], None]:
+    """The footer begins at -72, its first block at -56."""
+
+    def write(folder: Path) -> None:
+        content = bytearray(segment(folder).read_bytes())
+        struct.pack_into("<Q", content, len(content) + place, value)
+        segment(folder).write_bytes(bytes(content))
+
+    return write
+
+
+def with_index(content: str) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        next(folder.glob("*.sidx")).write_text(content)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (with_word(-8, 2**62), "the footer has another length"),
+        (with_word(-8, 0), "unpack_from requires a buffer"),
+        (with_word(-72, 2), "the footer has another length"),
+        (with_word(-64, 2**40), "the footer has another length"),
+        (with_word(-56, 2**40), "block 0 is of another kind"),
+        (with_word(-48, 2**40), "block 0 is of another kind"),
+        (with_word(-40, 2**62), "block 0 is of another kind"),
+        (with_word(-40, 3872), "a block unpacks to another length"),
+        (with_word(-32, 2), "a block has another count of parts"),
+        (with_word(-24, 2), "block 0 is of another kind"),
+        (with_word(-24, 0), "block 0 is of another kind"),
+        (lambda folder: segment(folder).unlink(), "FileNotFoundError"),
+        (lambda folder: segment(folder).write_bytes(b""), "unpack_from requires a buffer"),
+        (lambda folder: next(folder.glob("*.sidx")).unlink(), "not enough values to unpack"),
+        (with_index("{}"), "KeyError: 'segment_files'"),
+        (with_index("["), "JSONDecodeError"),
+        (with_index(json.dumps({"segment_files": {"0": "../x"}})), "../x leads out of the folder"),
+        (with_index(json.dumps({"segment_files": {}})), "need at least one array to concatenate"),
+    ],
+)
+def test_a_damaged_file_is_one_sentence(copy: Path, damage: Callable[[Path], None], reason: str) -> None:
+    damage(copy)
+    with pytest.raises(SourceError) as raised:
+        reference_values(copy)
+    assert f"{copy}: its reference data can not be read (" in str(raised.value)
+    assert reason in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_columns_of_text_lie_in_files_of_their_own(copy: Path) -> None:
+    (copy / "m_2.sidx").touch()
+    with pytest.raises(SourceError, match=r"saved.model: remembers text or dictionaries, expected numbers and arrays"):
+        reference_values(copy)
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**16))
+def test_bytes_that_are_no_lz4_block_end_in_a_value_error(content: bytes, size: int) -> None:
+    try:
+        assert len(decompressed(content, size)) == size
+    except ValueError:
+        return
+
+
+STEP = st.tuples(st.binary(max_size=400), st.integers(1, 600), st.integers(4, 400))
+
+
+@given(st.lists(STEP, max_size=5), st.binary(min_size=1, max_size=20))
+def test_bytes_and_copies_of_what_came_before(steps: list[tuple[bytes, int, int]], end: bytes) -> None:
+    packed, plain = bytearray(), bytearray()
+    for literal, back, count in steps:
+        plain += literal
+        if not plain:
+            continue
+        back = min(back, len(plain))
+        packed += sequence(literal, count - 4) + struct.pack("<H", back) + further(count - 4)
+        for _ in range(count):
+            plain.append(plain[-back])
+    plain += end
+    packed += sequence(end, 0)
+    assert decompressed(bytes(packed), len(plain)) == bytes(plain)
+
+
+def sequence(literal: bytes, more: int) -> bytes:
+    return bytes([min(len(literal), 15) << 4 | min(more, 15)]) + further(len(literal)) + literal
+
+
+def further(count: int) -> bytes:
+    return b"" if count < 15 else b"\xff" * ((count - 15) // 255) + bytes([(count - 15) % 255])
