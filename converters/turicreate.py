@@ -1,16 +1,29 @@
-"""Turi Create: saved classifiers, exported by Turi Create itself in a Python 3.8 of its own (`make turi`)."""
+"""Turi Create: saved classifiers, and training from a recipe, in a Python 3.8 of its own (`make turi`)."""
 
-from coreml_updatable.conversion import ConvertedSource, SourceRequest
+from typing import overload
+
+from coreml_updatable.conversion import ConversionRequest, Converted, ConvertedSource, SourceRequest
 
 
-def convert(request: SourceRequest) -> ConvertedSource:
-    """The classifier in a folder that ``model.save`` wrote, or in an .mlmodel that ``export_coreml`` wrote.
+@overload
+def convert(request: ConversionRequest) -> Converted: ...
+@overload
+def convert(request: SourceRequest) -> ConvertedSource: ...
+def convert(request: ConversionRequest | SourceRequest) -> Converted | ConvertedSource:
+    """The classifier in a folder that ``model.save`` wrote, or what ``create`` makes of a recipe's pictures.
 
-    The model answers ``predict(..., output_type="probability_vector")``, within 1e-4 in probability; an .mlmodel is
-    given to the converter mlmodel, and needs no Turi Create.
+    The model answers ``predict(..., output_type="probability_vector")``, within 1e-4 in probability; one of nearest
+    neighbours ``predict_topk(..., max_neighbors=10)``. An .mlmodel that ``export_coreml`` wrote is given to the
+    converter mlmodel, and needs no Turi Create. A recipe's [source] says what to ``train``; its labels are in the
+    order of the recipe.
     Raises SourceError with one sentence for a folder of another kind, and where Turi Create is missing or fails.
     """
     from pathlib import Path
+
+    if isinstance(request, ConversionRequest):
+        from .turicreate_training import trained
+
+        return trained(request)
 
     from . import mlmodel
     from .turicreate_finished import finished

@@ -12,7 +12,7 @@ from typing import Any
 from coreml_updatable.errors import SourceError
 
 from .turicreate_interpreter import COMMAND, VARIABLE, interpreter
-from .turicreate_pretrained import link_pretrained
+from .turicreate_pretrained import link_pretrained, missing_pretrained
 
 SECONDS = 600.0
 SECONDS_VARIABLE = "TURICREATE_SECONDS"
@@ -21,25 +21,31 @@ PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_C
 MOST_SHOWN = 300  # characters of what the process said last
 
 
-def ask(operation: str, request: Mapping[str, Any], what: str, remedy: str) -> Mapping[str, Any]:
+def ask(
+    operation: str, request: Mapping[str, Any], what: str, remedy: str, *, seconds: float | None = None
+) -> Mapping[str, Any]:
     """What ``operation`` in Python 3.8 answers to ``request``.
 
     ``what`` is told in errors ("drawings.model: exporting"), ``remedy`` where Turi Create itself refuses. Raises
-    SourceError for a missing interpreter or package, a refusal, a crash, and for the time limit of
-    ``TURICREATE_SECONDS`` (600 if not set).
+    SourceError for a missing interpreter, package or pretrained network, a refusal, a crash, and for the time limit:
+    the ``seconds`` of a recipe, or ``TURICREATE_SECONDS`` (600 if not set).
     """
-    python, seconds = interpreter(), _seconds()
+    python = interpreter()
+    limit = _seconds() if seconds is None else seconds
+    more = SECONDS_VARIABLE if seconds is None else "source.seconds in the recipe"
     with TemporaryDirectory(prefix="turicreate-") as private:
         folder = Path(private)
         (folder / "request.json").write_text(json.dumps({**request, "operation": operation}), encoding="utf-8")
         reply = folder / "reply.json"
         command = [str(python), "-I", str(PROGRAM), str(folder / "request.json"), str(reply)]
-        status = _run(command, folder, seconds, what)
+        status = _run(command, folder, limit, what, more)
         if not reply.is_file():
             raise SourceError(f"{what}: {_ended(status)}{_last_line(folder / 'said')}; {_looking(python)}")
         said: Mapping[str, Any] = json.loads(reply.read_text(encoding="utf-8"))
     if "missing" in said:
         raise SourceError(f"{what}: {python} has no package {said['missing']!r}; run: {COMMAND}")
+    if "pretrained" in said:
+        raise missing_pretrained(str(said["pretrained"]), what)
     if "failed" in said:
         raise SourceError(f"{what}: Turi Create says {_shortened(str(said['failed']))}; {remedy}")
     answer: Mapping[str, Any] = said["answer"]
@@ -57,7 +63,7 @@ def _seconds() -> float:
     return seconds
 
 
-def _run(command: list[str], folder: Path, seconds: float, what: str) -> int:
+def _run(command: list[str], folder: Path, seconds: float, what: str, more: str) -> int:
     """The exit status, negative for a signal. What the process says goes into a file: Turi Create talks much."""
     with (folder / "said").open("wb") as said:
         try:
@@ -79,7 +85,7 @@ def _run(command: list[str], folder: Path, seconds: float, what: str) -> int:
             return process.wait(seconds)
         except subprocess.TimeoutExpired as error:
             raise SourceError(
-                f"{what}: took longer than {seconds:g} seconds and was stopped; give it more with {SECONDS_VARIABLE}"
+                f"{what}: took longer than {seconds:g} seconds and was stopped; give it more with {more}"
             ) from error
         finally:
             if process.poll() is None:

@@ -1,13 +1,11 @@
-"""The networks that Turi Create's image classifiers stand on, which Apple publishes and nothing here downloads."""
+"""The networks that Turi Create's classifiers of pictures stand on: Apple publishes them, nothing here downloads."""
 
 import os
 from pathlib import Path
 
 from coreml_updatable.errors import SourceError
 
-PLACE = "https://docs-assets.developer.apple.com/turicreate/models/"
 VARIABLE = "TURICREATE_PRETRAINED"
-NAMES = {"resnet-50": "resnet-50-TuriCreate-6.0", "squeezenet_v1.1": "squeezenet_v1.1-TuriCreate-6.0"}
 
 
 def pretrained_folder() -> Path:
@@ -16,15 +14,12 @@ def pretrained_folder() -> Path:
     return Path(named).absolute() if named else Path.home() / ".cache" / "coreml_updatable" / "turicreate"
 
 
-def expect_pretrained(network: str, endings: tuple[str, ...], what: str) -> None:
-    """A SourceError with the address and the place of the first of ``network``'s files that is not there."""
-    for ending in endings:
-        path = pretrained_folder() / f"{NAMES[network]}{ending}"
-        if not path.is_file():
-            raise SourceError(
-                f"{what}: needs the pretrained network {path.name}, which is not here; download {PLACE}{path.name} "
-                f"and put it at {path}"
-            )
+def missing_pretrained(address: str, what: str) -> SourceError:
+    name = address.rpartition("/")[2]
+    return SourceError(
+        f"{what}: needs the pretrained network {name}, which is not here; download {address} and put it at "
+        f"{pretrained_folder() / name}"
+    )
 
 
 def link_pretrained(cache: Path) -> None:

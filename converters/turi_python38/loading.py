@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from .pretrained import forbid_downloads
+
 TARGETS = {"str": str, "int": int}
 
 
-def load(folder: str) -> Any:
+def begin() -> Any:
+    """The module turicreate, without graphics processors and without downloads."""
     import turicreate
-    from turicreate.toolkits.classifier.nearest_neighbor_classifier import NearestNeighborClassifier
 
     turicreate.config.set_num_gpus(0)
+    forbid_downloads()
+    return turicreate
+
+
+def load(folder: str) -> Any:
+    turicreate = begin()
+    from turicreate.toolkits.classifier.nearest_neighbor_classifier import NearestNeighborClassifier
+
     NearestNeighborClassifier._load_version = classmethod(_neighbors)
     return turicreate.load_model(folder)
 

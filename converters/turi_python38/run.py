@@ -18,15 +18,16 @@ PACKAGE = "turi_python38"
 
 
 def main(request_path: Path, reply_path: Path) -> None:
-    """Write {"answer": ...}, {"missing": a package}, or {"failed": what was raised}."""
+    """Write {"answer": ...}, {"missing": a package}, {"pretrained": an address}, or {"failed": what was raised}."""
     request = json.loads(request_path.read_text(encoding="utf-8"))
     reply: dict[str, Any]
     try:
         reply = {"answer": _operation(request["operation"])(request)}
     except ModuleNotFoundError as error:
         reply = {"missing": error.name}
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - and Turi Create leaves where a download fails
-        reply = {"failed": " ".join(f"{type(error).__name__}: {error}".split())}
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - Turi Create may leave, too
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        reply = {"pretrained": str(error)} if type(error).__name__ == "PretrainedMissing" else {"failed": told}
     part = reply_path.with_suffix(".part")
     part.write_text(json.dumps(reply), encoding="utf-8")
     part.replace(reply_path)

@@ -1,0 +1,28 @@
+"""Turi Create fetches what it needs of pretrained networks; here it says what that is."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import urlparse
+
+
+class PretrainedMissing(Exception):  # noqa: N818 - no error of a program
+    """``args[0]`` is the address of the file that is not there."""
+
+
+def forbid_downloads() -> None:
+    """What is in the cache is taken, as by Turi Create itself; else PretrainedMissing is raised."""
+    from turicreate.toolkits import _pre_trained_models
+
+    _pre_trained_models._download_and_checksum_files = _kept
+
+
+def _kept(urls: Any, folder: str, delete: bool = False) -> list[str]:
+    assert not delete
+    addresses = [one[0] if isinstance(one, tuple) else one for one in urls]
+    paths = [os.path.join(folder, os.path.basename(urlparse(address).path)) for address in addresses]  # noqa: PTH118, PTH119
+    for address, path in zip(addresses, paths):  # noqa: B905 - Python 3.8
+        if not os.path.exists(path):  # noqa: PTH110
+            raise PretrainedMissing(address)
+    return paths
