@@ -18,6 +18,7 @@ SECONDS = 600.0
 SECONDS_VARIABLE = "TURICREATE_SECONDS"
 PROGRAM = Path(__file__).resolve().parent / "turi_python38" / "run.py"
 PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PATH")
+REMEDY = "open the model in Turi Create 6.4.1 yourself, where it was made, and export it there"
 MOST_SHOWN = 300  # characters of what the process said last
 
 

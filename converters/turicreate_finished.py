@@ -12,9 +12,9 @@ from coreml_updatable.errors import SourceError
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.reading import read_model
 
-from .turicreate_child import ask
+from .turicreate_child import REMEDY, ask
 from .turicreate_folder import KINDS, NEIGHBORS_KIND, kind_of
-from .turicreate_neighbors import NEIGHBORS, REMEDY, neighbors_of, untied
+from .turicreate_neighbors import NEIGHBORS, neighbors_of, untied
 from .turicreate_rows import columns_of, rows_by_chance
 
 TOLERANCE = 1e-4

@@ -7,6 +7,7 @@ from coreml_updatable.errors import SourceError
 NEIGHBORS_KIND = "nearest_neighbor_classifier"
 KINDS = {
     "drawing_classifier": "drawing classifier",
+    "image_classifier": "image classifier",
     "classifier_logistic_regression": "logistic classifier",
     NEIGHBORS_KIND: "nearest-neighbours classifier",
 }

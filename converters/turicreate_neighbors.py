@@ -14,13 +14,12 @@ from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
 
 from .core_ml_layers import SPECIFICATION_VERSION
 from .core_ml_neighbors import answer_features, nearest_neighbors
-from .turicreate_child import ask
+from .turicreate_child import REMEDY, ask
 from .turicreate_reference import reference_values
 
 NEIGHBORS = 10  # of which Turi Create's predict asks, unless told otherwise
 EMBEDDING = "features"
 DISTANCES = ("euclidean", "squared_euclidean")
-REMEDY = "load the model in Turi Create 6.4.1 yourself, and save it anew"
 
 TIE = 1e-6  # of a distance: what 32 bits may take for equal
 

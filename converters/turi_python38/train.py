@@ -27,7 +27,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     made.export_coreml(request["to"])
     said = made.predict(test, output_type="probability_vector") if len(test) else []
     told = {"classes": list(made.classes), "probabilities": [list(row) for row in said]}
-    return {**told, "accuracy": float(made.training_accuracy)}
+    fitted = made.classifier if request["train"] == "image_classifier" else made
+    return {**told, "accuracy": float(fitted.training_accuracy)}
 
 
 def _column(path: str) -> Any:

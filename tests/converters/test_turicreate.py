@@ -52,13 +52,21 @@ def is_shell(path: Path, *lines: str) -> None:
         (["yes | tr -d '\\n' | head -c 9999"], "saying last: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy"),
         (
             ["""echo '{"failed": "ToolkitError: no such column"}' >$4"""],
-            "Turi Create says ToolkitError: no such column; load the model in Turi Create 6.4.1 yourself",
+            "Turi Create says ToolkitError: no such column; open the model in Turi Create 6.4.1 yourself",
         ),
         (["""echo '{"missing": "tensorflow"}' >$4"""], "python3.8 has no package 'tensorflow'; run: make turi"),
+        (
+            ["""echo '{"pretrained": "https://example.com/models/resnet-50.h5"}' >$4"""],
+            "needs the pretrained network resnet-50.h5, which is not here; download https://example.com/models/resnet-5"
+            "0.h5 and put it at /kept/resnet-50.h5",
+        ),
     ],
 )
-def test_what_the_old_process_may_do(folder: Path, python38: Path, lines: list[str], sentence: str) -> None:
+def test_what_the_old_process_may_do(
+    folder: Path, python38: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], sentence: str
+) -> None:
     is_shell(python38, *lines)
+    monkeypatch.setenv("TURICREATE_PRETRAINED", "/kept")
     with pytest.raises(SourceError) as raised:
         converted(folder)
     assert sentence in str(raised.value)

@@ -1,5 +1,6 @@
 """Real models of Turi Create, trained in its own Python 3.8 by the programs beside this file."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from importlib import import_module
@@ -22,9 +23,10 @@ def train() -> Train:
     """Runs a program of this folder in Turi Create's Python."""
     interpreter = import_module("coreml_updatable.converters.turicreate_interpreter").interpreter()
 
-    def run(program: str, *arguments: Path) -> None:
+    def run(program: str, *arguments: Path, cache: Path | None = None) -> None:
         command = [str(interpreter), "-I", str(Path(__file__).with_name(program)), *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=arguments[-1].parent)
+        environment = {**os.environ, **({"TURI_CACHE_FILE_LOCATIONS": str(cache)} if cache else {})}
+        done = subprocess.run(command, capture_output=True, text=True, cwd=arguments[-1].parent, env=environment)
         assert done.returncode == 0, done.stderr[-3000:]
 
     return run
