@@ -13,7 +13,7 @@ def interpreter() -> Path:
     """The program that ``TURICREATE_PYTHON`` names, else the one that ``make turi`` sets up in the checkout."""
     named = os.environ.get(VARIABLE)
     if named:
-        path = Path(named)
+        path = Path(named).absolute()
         if not os.access(path, os.X_OK) or not path.is_file():
             raise SourceError(
                 f"{VARIABLE} is {named}: no program is there, expected a Python 3.8 with Turi Create; correct it, or "

@@ -7,7 +7,8 @@ which may train, or for finished classifiers in files, or for both; the annotati
     def convert(request: SourceRequest) -> ConvertedSource
 
 It imports its framework inside the function. It knows nothing of update parameters: marking comes after it. What it
-needs beyond the package that registers it is an extra of that package, named behind the entry point in brackets.
+needs beyond the package that registers it is an extra of that package, named behind the entry point in brackets; what
+no package of this Python brings is told by a function in the group ``coreml_updatable.needs`` (building/extras.py).
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -33,6 +33,15 @@ def train() -> Train:
 
 
 @pytest.fixture(scope="session")
+def pretrained(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a SqueezeNet of random weights, under the names of Turi Create's own."""
+    folder = tmp_path_factory.mktemp("cache") / "model_cache"
+    folder.mkdir()
+    train("make_pretrained.py", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """scikit-learn's handwritten digits 0 to 4: uint8 [901, 28, 28], white on black, and which they are."""
     found = load_digits(n_class=5)

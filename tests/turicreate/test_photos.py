@@ -33,14 +33,6 @@ def photos(count: int, seed: int) -> npt.NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="module")
-def pretrained(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cache") / "model_cache"
-    folder.mkdir()
-    train("make_pretrained.py", folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def saved(pretrained: Path, train: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     labels = np.array(CLASSES)[np.arange(TRAINED) % 3]

@@ -18,7 +18,6 @@ from coreml_updatable.runtime import load
 from coreml_updatable.spec.writing import model_bytes
 from tests.cli.conftest import Run
 from tests.turicreate.test_photos import photos
-from tests.turicreate.test_photos import pretrained as pretrained
 
 pytestmark = pytest.mark.turi
 Digits = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
