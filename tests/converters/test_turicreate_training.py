@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from coreml_updatable.building.converter import find_converter, load_converter
-from coreml_updatable.conversion import ConversionRequest, Examples, ImageInput
+from coreml_updatable.conversion import ArrayInput, ConversionRequest, Examples, ImageInput
 from coreml_updatable.errors import DataError, SourceError
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import Model_pb2
 
-on_pixels = import_module("coreml_updatable.converters.turicreate_pixels").on_pixels
+network_of = import_module("coreml_updatable.converters.turicreate_linear").network_of
 convert = load_converter(find_converter("turicreate"))
 
 
@@ -56,7 +56,7 @@ def test_fields_that_are_refused(source: dict[str, Any], sentence: str) -> None:
 
 def test_a_label_without_pictures() -> None:
     part = examples(2)
-    with pytest.raises(DataError, match="data: no picture to train on has the label 'b'; add some"):
+    with pytest.raises(DataError, match="data: nothing to train on has the label 'b'; add some"):
         convert(request_for({"train": "drawing_classifier"}, train=part))
 
 
@@ -69,22 +69,43 @@ def test_training_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.Monkey
         convert(request_for({"train": "drawing_classifier", "seconds": 0.2}))
 
 
-@pytest.mark.parametrize(("color", "channels"), [("grayscale", 1), ("rgb", 3)])
-def test_a_logistic_classifier_of_pixels_is_a_network(color: Any, channels: int) -> None:
-    """Against its formula in NumPy."""
-    random = np.random.default_rng(0)
-    weights, offsets = random.normal(size=(2, 6 * 4 * channels)), random.normal(size=2)
-    exported = Model_pb2.Model(specificationVersion=1)
-    linear = exported.pipelineClassifier.pipeline.models.add(specificationVersion=1).glmClassifier
+def test_an_array_is_no_drawing() -> None:
+    rows = Examples(np.zeros((3, 4), np.float32), np.arange(3), ("a", "b", "c"), ("a", "b", "c"))
+    with pytest.raises(
+        SourceError, match="input: an array, Turi Create's drawing_classifier sees 28x28 grayscale"
+    ):
+        convert(request_for({"train": "drawing_classifier"}, input=ArrayInput("x", (4,)), train=rows))
+
+
+def exported(weights: Any, offsets: Any) -> Any:
+    made = Model_pb2.Model(specificationVersion=1)
+    linear = made.pipelineClassifier.pipeline.models.add(specificationVersion=1).glmClassifier
     for row in weights:
         linear.weights.add(value=row)
     linear.offset.extend(offsets)
-    part = examples(5, 6, 4, channels)
-    answers = load(on_pixels(exported, ImageInput("picture", 6, 4, color))).predict(
-        [{"picture": pixels} for pixels in part.pixels]
-    )
-    flat = part.pixels.transpose(0, 3, 1, 2).reshape(5, -1) / 255
-    scores = np.concatenate([np.zeros((5, 1)), flat @ weights.T + offsets], axis=1)
-    expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    found = np.array([np.ravel(answer["probabilities"]) for answer in answers])
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    return made
+
+
+def formula(x: Any, weights: Any, offsets: Any) -> Any:
+    scores = np.concatenate([np.zeros((len(x), 1)), x @ weights.T + offsets], axis=1)
+    return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(("color", "channels"), [("grayscale", 1), ("rgb", 3)])
+def test_a_logistic_classifier_of_pixels_is_a_network(color: Any, channels: int) -> None:
+    random = np.random.default_rng(0)
+    weights, offsets = random.normal(size=(2, 6 * 4 * channels)), random.normal(size=2)
+    pixels = examples(5, 6, 4, channels).pixels
+    model = load(network_of(exported(weights, offsets), ImageInput("picture", 6, 4, color)))
+    found = [np.ravel(answer["probabilities"]) for answer in model.predict([{"picture": one} for one in pixels])]
+    flat = pixels.transpose(0, 3, 1, 2).reshape(5, -1) / 255
+    np.testing.assert_allclose(found, formula(flat, weights, offsets), atol=1e-5)
+
+
+def test_a_logistic_classifier_of_an_array_is_a_network() -> None:
+    random = np.random.default_rng(0)
+    weights, offsets = random.normal(size=(2, 6)), random.normal(size=2)
+    rows = random.normal(size=(5, 2, 3)).astype(np.float32)
+    model = load(network_of(exported(weights, offsets), ArrayInput("x", (2, 3))))
+    found = [np.ravel(answer["probabilities"]) for answer in model.predict([{"x": one} for one in rows])]
+    np.testing.assert_allclose(found, formula(rows.reshape(5, -1), weights, offsets), atol=1e-5)

@@ -11,7 +11,7 @@ import pytest
 from coreml_updatable.building.converter import find_converter, load_converter
 from coreml_updatable.building.finished import SETTINGS, probabilities
 from coreml_updatable.checking import check
-from coreml_updatable.conversion import ConversionRequest, Converted, Examples, ImageInput
+from coreml_updatable.conversion import ArrayInput, ConversionRequest, Converted, Examples, ImageInput, Input
 from coreml_updatable.errors import SourceError
 from coreml_updatable.marking import mark
 from coreml_updatable.runtime import load
@@ -78,20 +78,22 @@ def test_a_whole_build(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
     assert report["source"]["turicreate"] == "6.4.1"
 
 
-def examples(pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Examples:
+def examples(pixels: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> Examples:
     names = tuple(f"picture {number}" for number in range(len(labels)))
     return Examples(pixels, labels, names, names)
 
 
-def trained(source: dict[str, Any], image: ImageInput, labels: tuple[str, ...], *parts: Examples) -> Converted:
+def trained(
+    source: dict[str, Any], given: ImageInput | ArrayInput, labels: tuple[str, ...], *parts: Examples
+) -> Converted:
     convert = load_converter(find_converter("turicreate"))
-    return convert(ConversionRequest(source, Path(), image, labels, parts[0], parts[1], parts[1], seed=3))
+    return convert(ConversionRequest(source, Path(), given, labels, parts[0], parts[1], parts[1], seed=3))
 
 
-def agrees(made: Converted, name: str, labels: tuple[str, ...], pixels: npt.NDArray[np.uint8]) -> None:
+def agrees(made: Converted, name: str, labels: tuple[str, ...], rows: npt.NDArray[Any]) -> None:
     marked = mark(made.model, SETTINGS, labels=labels)
     assert not check(marked)
-    said = probabilities(load(marked), [{name: picture} for picture in pixels], labels)
+    said = probabilities(load(marked), [{name: row} for row in rows], labels)
     np.testing.assert_allclose(said, made.test_probabilities, atol=1e-4)
 
 
@@ -104,6 +106,17 @@ def test_a_drawing_classifier_in_the_order_of_the_recipe_and_the_same_again(digi
     agrees(made, "drawing", labels, pixels[-50:])
     assert (made.test_probabilities.argmax(axis=1) == numbers[-50:]).mean() > 0.8
     assert model_bytes(made.model) == model_bytes(again.model)
+
+
+def test_a_logistic_classifier_of_arrays() -> None:
+    chance = np.random.default_rng(0)
+    numbers = np.arange(150) % 3
+    rows = (chance.normal(size=(150, 2, 2)) + numbers[:, None, None] * 100).astype(np.float32)
+    parts = examples(rows[:120], numbers[:120]), examples(rows[120:], numbers[120:])
+    labels = ("low", "middle", "high")
+    made = trained({"train": "logistic_classifier"}, ArrayInput("x", (2, 2)), labels, *parts)
+    agrees(made, "x", labels, rows[120:])
+    assert (made.test_probabilities.argmax(axis=1) == numbers[120:]).mean() > 0.9
 
 
 def test_an_image_classifier(pretrained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
