@@ -83,9 +83,7 @@ def examples(pixels: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> Example
     return Examples(pixels, labels, names, names)
 
 
-def trained(
-    source: dict[str, Any], given: ImageInput | ArrayInput, labels: tuple[str, ...], *parts: Examples
-) -> Converted:
+def trained(source: dict[str, Any], given: Input, labels: tuple[str, ...], *parts: Examples) -> Converted:
     convert = load_converter(find_converter("turicreate"))
     return convert(ConversionRequest(source, Path(), given, labels, parts[0], parts[1], parts[1], seed=3))
 
