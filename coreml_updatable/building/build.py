@@ -8,6 +8,7 @@ from typing import Any
 
 from coreml_updatable.building.dataset_stage import collect
 from coreml_updatable.building.experiment import rows_of, scenario_of, slots_scenario_of
+from coreml_updatable.building.further_layouts import further_layouts
 from coreml_updatable.building.golden_stage import golden_vectors
 from coreml_updatable.building.lock import building_alone
 from coreml_updatable.building.models_stage import make_twins
@@ -19,6 +20,7 @@ from coreml_updatable.building.write import model_files, write_all
 from coreml_updatable.conversion import Progress, silent
 from coreml_updatable.publishing.report_data import Report
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.messages import Model
 
 
 @dataclass
@@ -67,6 +69,11 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
         test_rows = rows_of(recipe, dataset.test)
         proof = prove(network, knn, dataset, recipe, test_rows, source.converted.test_probabilities)
         tell(1.0, f"agrees with its source within {proof.agreement.max_probability_difference:.1g}")
+    layouts = dict[str, Model]()
+    if recipe.layouts:
+        with clock.stage("layouts") as tell:
+            layouts = further_layouts(recipe.name, twins.network, recipe.layouts)
+            tell(1.0, f"the same network as {', '.join(layouts)}")
     comparison: Any = None
     slots: Any = None
     if recipe.personalization is not None:
@@ -87,7 +94,7 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
         tell(1.0, "golden answers of both models, before and after an update")
     report = assemble(request, dataset, source, twins, proof, comparison, slots, clock.seconds)
     with clock.stage("writing") as tell:
-        write_all(request, twins, report, vectors)
+        write_all(request, {**model_files(recipe.name, twins), **layouts}, report, vectors)
         tell(1.0, str(request.target))
     return report
 

@@ -19,6 +19,7 @@ from coreml_updatable.conversion import ArrayInput, ImageInput, Input
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Share = Annotated[float, Field(gt=0, lt=0.5)]
 MOST_VALUES = 10_000_000  # of one row
+Layout = Annotated[str, Field(pattern=r"^(pipeline|split)(:(8|16))?$")]  # and the bits of the frozen weights
 FunctionReference = Annotated[str, Field(pattern=r"^[\w./-]+\.py:[A-Za-z_]\w*$")]
 
 
@@ -193,6 +194,7 @@ class Recipe(Section):
     data: DataSection
     update: Annotated[SGDSection | AdamSection, Field(discriminator="optimizer")]
     knn: KNNSection
+    layouts: tuple[Layout, ...] = ()  # of the network, beside its single file
     personalization: PersonalizationSection | None = None
     slots: SlotsSection | None = None
     metadata: MetadataSection
@@ -204,6 +206,7 @@ class Recipe(Section):
             *_owner_problems(self),
             *_slot_problems(self),
             *_feature_problems(self),
+            *_layout_problems(self),
         ):
             raise ValueError(problem)
         return self
@@ -260,3 +263,9 @@ def _feature_problems(recipe: Recipe) -> Iterator[str]:
     names = [recipe.input.name, recipe.outputs.label, recipe.outputs.probabilities]
     if len(set(names)) != len(names):
         yield f"input.name, outputs.label and outputs.probabilities are {names}, expected different names; rename one"
+
+
+def _layout_problems(recipe: Recipe) -> Iterator[str]:
+    names = [layout.partition(":")[0] for layout in recipe.layouts]
+    if len(set(names)) != len(names):
+        yield f"layouts holds {list(recipe.layouts)}, expected each layout once; remove the double one"

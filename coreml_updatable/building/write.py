@@ -26,9 +26,12 @@ def model_files(name: str, twins: Twins) -> dict[str, Model]:
     return {f"{name}.mlmodel": twins.network, f"{name}KNN.mlmodel": twins.knn}
 
 
-def write_all(request: BuildRequest, twins: Twins, report: Report, vectors: Mapping[str, bytes]) -> None:
-    """All files of the build. Everything is made before the first byte is written; report.json comes last."""
-    contents = {name: model_bytes(model) for name, model in model_files(request.recipe.name, twins).items()}
+def write_all(request: BuildRequest, models: Mapping[str, Model], report: Report, vectors: Mapping[str, bytes]) -> None:
+    """All files of the build; ``models``: by file name.
+
+    Everything is made before the first byte is written; report.json comes last.
+    """
+    contents = {name: model_bytes(model) for name, model in models.items()}
     contents |= vectors
     contents[PAGE] = render(report).encode()
     files = {name: {"sha256": hashlib.sha256(content).hexdigest()} for name, content in contents.items()}

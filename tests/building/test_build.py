@@ -20,8 +20,11 @@ SHAPES = Path(__file__).parent / "shapes"
 FILES = {
     "Shapes.mlmodel",
     "Shapes.vectors.json",
+    "ShapesExtractor.mlmodel",
+    "ShapesHead.mlmodel",
     "ShapesKNN.mlmodel",
     "ShapesKNN.vectors.json",
+    "ShapesPipeline.mlmodel",
     "report.html",
     "report.json",
 }
@@ -74,6 +77,20 @@ def test_both_models_the_page_and_the_report_are_there(place: Path, report: Any)
     assert {name: file["sha256"] for name, file in report["files"].items()} == {
         name: digest for name, digest in sums(target).items() if name != "report.json"
     }
+
+
+def test_further_layouts_are_the_same_model_and_can_be_published(place: Path, tmp_path: Path) -> None:
+    target = place / "build" / "shapes"
+    single, extractor, head, pipeline = (
+        read_model(target / f"Shapes{part}.mlmodel") for part in ("", "Extractor", "Head", "Pipeline")
+    )
+    assert single.description.output == pipeline.description.output == head.description.output
+    assert extractor.description.output[0].name == head.description.input[0].name
+    assert [problem for model in (extractor, head, pipeline) for problem in check(model)] == []
+    ran = subprocess.run(
+        command("publish", str(target), "--to", str(tmp_path / "site")), capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout.splitlines()[0]) == (0, "Shapes 1.0: published"), ran.stderr
 
 
 @pytest.mark.parametrize("name", ["Shapes.mlmodel", "ShapesKNN.mlmodel"])

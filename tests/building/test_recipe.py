@@ -56,6 +56,11 @@ WRONG: list[tuple[Change, str]] = [
         lambda t: t["update"].update(learning_rat=1),
         "update.learning_rat is no field of a recipe; did you mean 'learning_rate'?",
     ),
+    (
+        lambda t: t.update(layouts=["split", "split:16"]),
+        "layouts holds ['split', 'split:16'], expected each layout once;",
+    ),
+    (lambda t: t.update(layouts=["folder"]), "layouts.0 is 'folder': string should match pattern"),
     (lambda t: t.update(knnn={}), "knnn is no field of a recipe; did you mean 'knn'?"),
     (lambda t: t["knn"].update(zzz=1), "knn.zzz is no field of a recipe; the fields here are: default_label, index,"),
     (

@@ -13,7 +13,8 @@ const show = () => {
     item.hidden = !fits;
     shown += fits ? 1 : 0;
   }
-  count.textContent = shown === items.length ? `${shown} shown` : `${shown} of ${items.length} shown`;
+  const all = items.length === 1 ? "1 model" : `${items.length} models`;
+  count.textContent = shown === items.length ? all : `${shown} of ${all}`;
 };
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("input", show);

@@ -19,12 +19,13 @@ def model_entry(entry: index.File, model: Model, report: BuildReport) -> index.M
     """The entry of the file ``entry``, which holds ``model``, of the build that ``report`` is of."""
     file = entry.file
     summary = spec.summarize(model)
-    role: index.Role = next((one.kind for one in report.models if one.file == file), "part")
+    compared = file in [one.file for one in report.models]
+    role = _role(file, model, report)
     return index.ModelFile(
         **entry.model_dump(),
         role=role,
         layout=_layout(model, report),
-        twin=next((one.file for one in report.models if one.file != file), None) if role != "part" else None,
+        twin=next((one.file for one in report.models if one.kind != role), None) if role != "part" else None,
         kind=summary.kind,
         specification_version=summary.specification_version,
         least_ios=_least_ios(file, summary),
@@ -35,16 +36,26 @@ def model_entry(entry: index.File, model: Model, report: BuildReport) -> index.M
         update=_update(summary),
         learns=learns(summary),
         vectors=_vectors(file, report),
-        accuracies=_accuracies(role, report),
+        accuracies=_accuracies(role, report) if compared else (),  # a further layout may be rounded
     )
 
 
+def _role(file: str, model: Model, report: BuildReport) -> index.Role:
+    """Beside the twins lie further layouts of the network: whole, or one of the two parts of a split."""
+    known: index.Role | None = next((one.kind for one in report.models if one.file == file), None)
+    return known or ("network" if _is_whole(model, report) else "part")
+
+
 def _layout(model: Model, report: BuildReport) -> index.Layout:
-    """A part of a split model takes another input than the build's, or learns nothing itself."""
-    takes = {str(feature.name) for feature in model.description.input}
-    if not model.isUpdatable or report.input.name not in takes:
+    if not _is_whole(model, report):
         return "split"
     return "pipeline" if is_pipeline(model) else "single"
+
+
+def _is_whole(model: Model, report: BuildReport) -> bool:
+    """A part of a split takes another input than the build's, or learns nothing itself."""
+    takes = {str(feature.name) for feature in model.description.input}
+    return bool(model.isUpdatable) and report.input.name in takes
 
 
 def _least_ios(file: str, summary: spec.Summary) -> str:
@@ -79,7 +90,7 @@ def _update(summary: spec.Summary) -> index.Update | None:
 
 def _accuracies(role: index.Role, report: BuildReport) -> tuple[index.Accuracy, ...]:
     comparison = report.compared()
-    if comparison is None or role == "part":
+    if comparison is None:
         return ()
     outcome: Outcome = comparison.network if role == "network" else comparison.knn
     before, after = outcome.summary.at_once[0], outcome.summary.at_once[-1]

@@ -8,20 +8,19 @@ from typing import Any
 
 from coreml_updatable.personalizing.results import Comparison
 from coreml_updatable.personalizing.wording import listed
-from coreml_updatable.publishing.catalogue.build_report import REPORT, read_report
+from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport, read_report
 from coreml_updatable.publishing.catalogue.chart import learning_chart
-from coreml_updatable.publishing.catalogue.index import Entry, File, Index, Release
+from coreml_updatable.publishing.catalogue.index import Entry, File, Index, ModelFile, Release
 from coreml_updatable.publishing.catalogue.names import release_folder
 from coreml_updatable.publishing.catalogue.shown import Shown, shown
 from coreml_updatable.publishing.catalogue.store_swift import store_swift
 from coreml_updatable.publishing.catalogue.templates import template, text_of
-from coreml_updatable.publishing.wording import byte_count
+from coreml_updatable.publishing.pictures import evenly
 
 LIST = "index.html"
 SIZES = (1_000_000, 5_000_000, 20_000_000, 100_000_000)  # that one can ask for
 IN_A_STRIP = 4
-NAMES = {"network": "Network", "k-NN": "k-NN twin", "part": "Part of a split model"}
-LABELS = {"report.html": "the build's report", REPORT: "the same as JSON"}
+LABELS = {"report.html": "the build’s report", REPORT: "the same as JSON"}
 CURVES = (
     ("held_out_accuracy", "Other pictures of {kind} called {label}, by photos learnt"),
     ("test_accuracy", "The model’s own test pictures called rightly, by photos learnt"),
@@ -36,7 +35,7 @@ def pages(site: Path, index: Index, public_key: str | None) -> Mapping[str, byte
         release = entry.versions[0]
         pictures = shown(site, entry, release)
         report, _ = read_report(site / release_folder(entry.name, release.version))
-        made[entry.page] = _model_page(entry, release, report.compared(), pictures, index.base_url, public_key)
+        made[entry.page] = _model_page(entry, release, report, pictures, index.base_url, public_key)
         cards.append(_list_card(entry, release, pictures))
     return {**made, LIST: _list_page(cards, public_key)}
 
@@ -79,27 +78,32 @@ def _list_card(entry: Entry, release: Release, pictures: Shown) -> dict[str, Any
         "least_ios": first.least_ios,
         "input": ", ".join(one.type for one in first.inputs),
         "labels": listed(list(release.labels)),
-        "sizes": [f"{byte_count(one.bytes)}, {one.role}, {one.layout} file" for one in release.models],
+        "sizes": [(title(one), one.bytes) for one in ordered(release)],
         "bytes": min(model.bytes for model in release.models),
         "text": " ".join(words).lower(),
-        "pictures": pictures.cards[:IN_A_STRIP],
+        "pictures": [pictures.cards[number] for number in evenly(len(pictures.cards), IN_A_STRIP)],
     }
 
 
 def _model_page(
     entry: Entry,
     release: Release,
-    comparison: Comparison | None,
+    report: BuildReport,
     pictures: Shown,
     base_url: str,
     public_key: str | None,
 ) -> bytes:
-    swift = [(model, store_swift(entry, model, base_url, public_key)) for model in release.models]
-    learners = [model for model in release.models if model.accuracies]
+    models, comparison = ordered(release), report.compared()
+    swift = [(model, store_swift(entry, model, base_url, public_key)) for model in models]
+    learners = [model for model in models if model.accuracies]
     values = {
         "entry": entry,
         "release": release,
-        "names": NAMES,
+        "models": [(title(model), model) for model in models],
+        "drawn": report.data.origin == "drawn",
+        "versions": [
+            (version.version, title(model), model) for version in entry.versions for model in ordered(version)
+        ],
         "pages": sorted(
             ({"file": file.file, "label": _label(file)} for file in release.files if "/" not in file.file),
             key=lambda page: page["file"] not in LABELS,
@@ -113,8 +117,24 @@ def _model_page(
     return _render("model.html.j2", "", values)
 
 
+def ordered(release: Release) -> list[ModelFile]:
+    """The twins, then the network in other layouts, then the parts of a split."""
+    return sorted(
+        release.models, key=lambda model: (model.role == "part", (model.role, model.layout) == ("network", "pipeline"))
+    )
+
+
+def title(model: ModelFile) -> str:
+    """What a file of a release is."""
+    if model.role == "part":
+        return "Head of the split" if model.update else "Extractor of the split"
+    if model.role == "network":
+        return "Network" if model.layout == "single" else "Network as a pipeline"
+    return "k-NN twin"
+
+
 def _label(file: File) -> str:
-    return LABELS.get(file.file, f"golden vectors {file.file}" if file.file.endswith(".vectors.json") else file.file)
+    return LABELS.get(file.file, f"golden vectors, {file.file}" if file.file.endswith(".vectors.json") else file.file)
 
 
 def _owner(comparison: Comparison, release: Release) -> dict[str, Any]:

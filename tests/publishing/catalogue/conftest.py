@@ -62,7 +62,8 @@ def make_build(report: Report, tmp_path: Path) -> MakeBuild:
         if change is not None:
             change(models)
         facts = tuple(
-            model_facts(file, "k-NN" if "KNN" in file else "network", model) for file, model in models.items()
+            model_facts(file, "k-NN" if "KNN" in file else "network", models[file])
+            for file in (f"{name}.mlmodel", f"{name}KNN.mlmodel")
         )
         contents = {file: model_bytes(model) for file, model in models.items()}
         contents["report.html"] = b"<!DOCTYPE html><title>report</title>"

@@ -68,7 +68,7 @@ def test_a_visitor_finds_and_fetches_a_model(browser: Any, address: str) -> None
     page, wrong = opened(browser, address)
     page.get_by_label("Search").fill("lunch")
     assert page.locator(".models-list li:visible").count() == 1
-    assert page.get_by_role("status").inner_text() == "1 of 2 shown"
+    assert page.get_by_role("status").inner_text() == "1 of 2 models"
     page.get_by_role("link", name="Luncher").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="Luncher.mlmodel,").click()

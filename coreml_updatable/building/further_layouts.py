@@ -1,0 +1,21 @@
+"""The network in further layouts beside its single file, for apps that another one suits better."""
+
+from collections.abc import Sequence
+
+from coreml_updatable.building.layouts import laid_out
+from coreml_updatable.spec.messages import Model
+
+FILES = {"pipeline": ("Pipeline",), "split": ("Extractor", "Head")}  # behind the model's name
+
+
+def further_layouts(name: str, network: Model, wanted: Sequence[str]) -> dict[str, Model]:
+    """File name -> message, for each of ``wanted``, e.g. "pipeline:16"; each is proved to be the same model.
+
+    BuildError, or ModelError, where a network can not be laid out so.
+    """
+    made: dict[str, Model] = {}
+    for text in wanted:
+        layout, _, bits = text.partition(":")
+        models = laid_out([network], layout, int(bits) if bits else None).models
+        made |= {f"{name}{part}.mlmodel": model for part, model in zip(FILES[layout], models, strict=True)}
+    return made
