@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.personalizing.comparison_json import from_json
 from coreml_updatable.personalizing.results import Comparison
+from coreml_updatable.personalizing.slots_results import SlotsComparison
 from coreml_updatable.publishing.catalogue.names import FILE, NAME, SUM
 from coreml_updatable.publishing.report_json import SCHEMA
 
@@ -51,11 +52,23 @@ class BuildReport(_Part):
     data: _Data
     models: tuple[_Model, ...]
     comparison: Any = None
+    slots: Any = None
     files: dict[str, _Sum]
 
     def compared(self) -> Comparison | None:
         """The comparison of the twins, where the recipe names an owner."""
         return None if self.comparison is None else from_json(self.comparison)
+
+    def slots_compared(self) -> SlotsComparison | None:
+        """The same of new kinds in open slots, where the recipe has them."""
+        if self.slots is None:
+            return None
+        try:
+            return TypeAdapter(SlotsComparison).validate_python(self.slots)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise CatalogueError(f"{REPORT}: slots.{place}: {first['msg']}; build the model again") from None
 
 
 def read_report(folder: Path) -> tuple[BuildReport, bytes]:

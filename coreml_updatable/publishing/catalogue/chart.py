@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from coreml_updatable.personalizing.results import Comparison
+from coreml_updatable.personalizing.slots_results import SlotsComparison
 from coreml_updatable.publishing.plots import Line, curve
+from coreml_updatable.publishing.rewording import reworded
 
 WIDTH, HEIGHT = 400, 260
 LEFT, RIGHT, TOP, BOTTOM = 46, 388, 12, 214  # of the plot inside
@@ -16,15 +18,29 @@ SERIES = ("network", "knn")
 SHARES = (0, 25, 50, 75, 100)
 
 
-def learning_chart(comparison: Comparison, field: str, title: str) -> Markup:
+def learning_chart(comparison: Comparison, field: str, title: str, noun: str = "") -> Markup:
     """A share of ``SummaryPoint`` against the photos learnt at once: means as lines, extremes as bands."""
     lines = [curve(outcome.summary.at_once, field) for outcome in (comparison.network, comparison.knn)]
+    return chart(lines, title, reworded("photos learnt", noun))
+
+
+def slots_chart(comparison: SlotsComparison, field: str, title: str, noun: str = "") -> Markup:
+    """The same of a ``SlotsPoint``, against the photos of each new kind."""
+    lines = [
+        Line(tuple(float(at.photos) for at in one.points), tuple(getattr(at, field) for at in one.points))
+        for one in (comparison.network, comparison.knn)
+    ]
+    return chart(lines, title, reworded("photos of each new kind", noun))
+
+
+def chart(lines: Sequence[Line], title: str, axis: str) -> Markup:
+    """The network's line and its twin's; ``axis`` says what is counted."""
     most = max(lines[0].x) or 1.0
     told = "; ".join(
         f"{name}: {', '.join(f'{x:g}: {100 * y.mean:.0f}%' for x, y in zip(line.x, line.y, strict=True))}"
         for name, line in zip(("network", "k-NN twin"), lines, strict=True)
     )
-    parts = [*_grid(), *_ticks(lines[0].x, most)]
+    parts = [*_grid(), *_ticks(lines[0].x, most, axis)]
     for name, line in zip(SERIES, lines, strict=True):
         parts += _series(name, line, most)
     opening = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}. {}">').format(
@@ -43,7 +59,7 @@ def _grid() -> list[Markup]:
     return made
 
 
-def _ticks(places: Sequence[float], most: float) -> list[Markup]:
+def _ticks(places: Sequence[float], most: float, axis: str) -> list[Markup]:
     """A number at each place that is not too near the one before, and what they count."""
     made, last = [], -100.0
     for place in places:
@@ -51,7 +67,7 @@ def _ticks(places: Sequence[float], most: float) -> list[Markup]:
         if x - last >= 20:
             made.append(_centred(x, BOTTOM + 20, f"{place:g}"))
             last = x
-    return [*made, _centred((LEFT + RIGHT) / 2, BOTTOM + 40, "photos learnt")]
+    return [*made, _centred((LEFT + RIGHT) / 2, BOTTOM + 40, axis)]
 
 
 def _centred(x: float, y: float, text: str) -> Markup:

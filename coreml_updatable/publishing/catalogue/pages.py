@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from coreml_updatable.personalizing.results import Comparison
+from coreml_updatable.personalizing.slots_results import SlotsComparison
 from coreml_updatable.personalizing.wording import listed
 from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport, read_report
-from coreml_updatable.publishing.catalogue.chart import learning_chart
+from coreml_updatable.publishing.catalogue.chart import learning_chart, slots_chart
 from coreml_updatable.publishing.catalogue.index import Entry, File, Index, ModelFile, Release
 from coreml_updatable.publishing.catalogue.names import release_folder
 from coreml_updatable.publishing.catalogue.shown import Shown, shown
 from coreml_updatable.publishing.catalogue.store_swift import store_swift
 from coreml_updatable.publishing.catalogue.templates import template, text_of
 from coreml_updatable.publishing.pictures import evenly
+from coreml_updatable.publishing.rewording import page_reworded, reworded
+from coreml_updatable.publishing.slots_page import CURVES as SLOTS
+from coreml_updatable.publishing.slots_page import slots_sentences
 
 LIST = "index.html"
 SIZES = (1_000_000, 5_000_000, 20_000_000, 100_000_000)  # that one can ask for
@@ -68,7 +72,7 @@ def _list_page(cards: list[dict[str, Any]], public_key: str | None) -> bytes:
 
 
 def _list_card(entry: Entry, release: Release, pictures: Shown) -> dict[str, Any]:
-    first = release.models[0]
+    first, drawn = release.models[0], [card for card in pictures.cards if card.uri]
     words = (entry.name, release.description, *release.labels, *(model.kind for model in release.models))
     return {
         "name": entry.name,
@@ -81,7 +85,7 @@ def _list_card(entry: Entry, release: Release, pictures: Shown) -> dict[str, Any
         "sizes": [(title(one), one.bytes) for one in ordered(release)],
         "bytes": min(model.bytes for model in release.models),
         "text": " ".join(words).lower(),
-        "pictures": [pictures.cards[number] for number in evenly(len(pictures.cards), IN_A_STRIP)],
+        "pictures": [drawn[number] for number in evenly(len(drawn), IN_A_STRIP)],
     }
 
 
@@ -93,7 +97,7 @@ def _model_page(
     base_url: str,
     public_key: str | None,
 ) -> bytes:
-    models, comparison = ordered(release), report.compared()
+    models, comparison, slots = ordered(release), report.compared(), report.slots_compared()
     swift = [(model, store_swift(entry, model, base_url, public_key)) for model in models]
     learners = [model for model in models if model.accuracies]
     values = {
@@ -108,13 +112,15 @@ def _model_page(
             ({"file": file.file, "label": _label(file)} for file in release.files if "/" not in file.file),
             key=lambda page: page["file"] not in LABELS,
         ),
-        "owner": None if comparison is None else _owner(comparison, release),
+        "owner": None if comparison is None else _owner(comparison, release, report.noun),
+        "slots": None if slots is None else _slots(slots, report.noun),
+        "noun": report.noun or "picture",
         "learners": learners,
         "cards": pictures.cards,
         "learnt": pictures.learnt,
         "swift": [(model, code) for model, code in swift if code],
     }
-    return _render("model.html.j2", "", values)
+    return page_reworded(_render("model.html.j2", "", values).decode(), report.noun).encode()
 
 
 def ordered(release: Release) -> list[ModelFile]:
@@ -137,17 +143,27 @@ def _label(file: File) -> str:
     return LABELS.get(file.file, f"golden vectors, {file.file}" if file.file.endswith(".vectors.json") else file.file)
 
 
-def _owner(comparison: Comparison, release: Release) -> dict[str, Any]:
+def _owner(comparison: Comparison, release: Release, noun: str) -> dict[str, Any]:
     """The twins beside each other, and which suits whom."""
     learners = [model for model in release.models if model.accuracies]
     titles = [(field, text.format(kind=comparison.kind, label=comparison.label)) for field, text in CURVES]
     return {
         "advice": comparison.advice,
         "orders": len(comparison.seeds),
-        "curves": [(title, learning_chart(comparison, field, title)) for field, title in titles],
+        "curves": [(title, learning_chart(comparison, field, reworded(title, noun), noun)) for field, title in titles],
         "accuracies": [
             {"pictures": first.pictures, "on": first.measured_on, "shares": [one.value for one in same]}
             for first, *others in zip(*(model.accuracies for model in learners), strict=True)
             for same in ((first, *others),)
         ],
+    }
+
+
+def _slots(comparison: SlotsComparison, noun: str) -> dict[str, Any]:
+    """New kinds in open slots: what the report says of them, and the twins' curves."""
+    return {
+        "kinds": listed([f"“{kind}”" for kind in comparison.kinds]),
+        "sentences": slots_sentences(comparison),
+        "orders": len(comparison.seeds),
+        "curves": [(title, slots_chart(comparison, field, reworded(title, noun), noun)) for field, title in SLOTS],
     }

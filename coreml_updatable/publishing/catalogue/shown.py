@@ -1,4 +1,4 @@
-"""Pictures of a release beside the answers before and after one update, out of its golden vectors."""
+"""What a release was asked, pictures or not, beside the answers before and after one update: its golden vectors."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Card:
-    """A picture, and what each model answers before and after."""
+    """A picture, and what each model answers before and after; ``uri`` is empty where the input is no picture."""
 
     uri: str
     tiny: bool
@@ -43,7 +43,7 @@ class Shown:
 
 
 def shown(site: Path, entry: Entry, release: Release) -> Shown:
-    """The pictures of the release; none where it has no golden vectors of pictures."""
+    """What its golden vectors ask; nothing where it has none."""
     folder = site / release_folder(entry.name, release.version)
     found: dict[str, Vectors] = {
         model.role: read_vectors(folder / model.vectors)
@@ -53,22 +53,22 @@ def shown(site: Path, entry: Entry, release: Release) -> Shown:
     if not found:
         return Shown()
     first = next(iter(found.values()))
-    cards = [_card(folder, row, number, found) for number, row in enumerate(first.rows)]
-    return Shown(tuple(card for card in cards if card is not None), _learnt(first))
+    cards = tuple(_card(folder, row, number, found) for number, row in enumerate(first.rows))
+    return Shown(cards, _learnt(first))
 
 
-def _card(folder: Path, row: Row, number: int, found: dict[str, Vectors]) -> Card | None:
-    pictures = [name for name, value in row.items() if isinstance(value, Picture)]
-    if len(pictures) != 1:
-        return None
-    pixels: UInt8Array = np.asarray(row_values(row, folder)[pictures[0]])
-    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
-    changes = [
+def _card(folder: Path, row: Row, number: int, found: dict[str, Vectors]) -> Card:
+    changes = tuple(
         Change(role, _said(vectors.before[number]), _said(vectors.update.after[number]))
         for role, vectors in found.items()
         if vectors.update is not None and vectors.rows[number : number + 1] == (row,)
-    ]
-    return Card(data_uri(pixels), is_tiny(pixels), tuple(changes))
+    )
+    pictures = [name for name, value in row.items() if isinstance(value, Picture)]
+    if len(pictures) != 1:
+        return Card("", False, changes)
+    pixels: UInt8Array = np.asarray(row_values(row, folder)[pictures[0]])
+    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    return Card(data_uri(pixels), is_tiny(pixels), changes)
 
 
 def _said(answer: Row) -> str:

@@ -1,0 +1,65 @@
+"""A model of multi-arrays: its page has no pictures, and speaks of none."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coreml_updatable.marking import twin
+from coreml_updatable.marking.settings import Int64Parameter, KNNSettings
+from coreml_updatable.publishing.catalogue.check_site import check_site
+from coreml_updatable.publishing.catalogue.publish import publish
+from coreml_updatable.publishing.golden.document import to_bytes
+from coreml_updatable.publishing.golden.record import record
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model
+from tests.publishing.catalogue.conftest import MakeBuild, described, network
+from tests.publishing.catalogue.test_pages import Page
+
+
+def of_arrays() -> Model:
+    """The same network on [3, 8, 8] numbers."""
+    model = network(1)
+    for feature in (*model.description.input, *model.description.trainingInput):
+        if feature.name == "image":
+            array = FeatureTypes_pb2.ArrayFeatureType(shape=[3, 8, 8], dataType="FLOAT32")
+            feature.type.multiArrayType.CopyFrom(array)
+    del model.neuralNetworkClassifier.preprocessing[:]
+    return described(model, "1.0")
+
+
+def replaced(models: dict[str, Model]) -> None:
+    models["Luncher.mlmodel"] = of_arrays()
+    neighbors = twin(of_arrays(), KNNSettings(Int64Parameter(3, (1, 15)), default_label="unknown"))
+    models["LuncherKNN.mlmodel"] = described(neighbors, "1.0")
+
+
+@pytest.fixture
+def page(make_build: MakeBuild, site: Path) -> str:
+    random = np.random.default_rng(1)
+    rows = [random.random((3, 8, 8), dtype=np.float32) for _ in range(3)]
+    document, files = record(of_arrays(), "Luncher.mlmodel", "image", "label", rows, [(rows[0], "healthy")])
+    build = make_build("Luncher", change=replaced, more={**files, "Luncher.vectors.json": to_bytes(document)})
+    report = json.loads((build / "report.json").read_text())
+    (build / "report.json").write_text(json.dumps({**report, "noun": "pose"}))
+    publish([build], site)
+    assert check_site(site).faults == ()
+    return (site / "models/Luncher/index.html").read_text()
+
+
+def test_it_has_no_pictures_and_speaks_of_none(page: str, site: Path) -> None:
+    parsed = Page(page)
+    assert parsed.faults == []
+    assert not [tag for tag, _ in parsed.tags if tag == "img"]
+    prose = " ".join(parsed.words).replace(json.loads((site / "index.json").read_text())["models"][0]["name"], "")
+    assert not re.findall(r"\b(?:photo|picture)s?\b", prose, re.IGNORECASE)
+    assert "Pose 3" in prose
+    assert "poses learnt" in page
+    assert "one update with 1 pose called “healthy”" in " ".join(prose.split())
+    assert "img" not in [tag for tag, _ in Page((site / "index.html").read_text()).tags]
+
+
+def test_its_swift_takes_multi_arrays(page: str) -> None:
+    assert "MLFeatureValue(multiArray: array)" in page
+    assert "imageConstraint" not in page
