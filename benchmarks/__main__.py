@@ -13,16 +13,17 @@ from benchmarks import building, loading
 from benchmarks.figure import Figure
 
 NAMES = ("loading", "building", "forward", "evening", "neighbors", "publishing", "serving")
+ONLY_BY_NAME = ("architectures",)  # takes many minutes, and writes a page
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"which: {', '.join(NAMES)}; all if none is named")
+    parser.add_argument("names", nargs="*", help=f"which: {', '.join(NAMES)} (all if none is named), {ONLY_BY_NAME[0]}")
     parser.add_argument("--onnxruntime-python", help="an interpreter with torch and onnxruntime-training-cpu")
     given = parser.parse_args()
-    unknown = [name for name in given.names if name not in NAMES]
+    unknown = [name for name in given.names if name not in (*NAMES, *ONLY_BY_NAME)]
     if unknown:
-        parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join(NAMES)}")
+        parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join((*NAMES, *ONLY_BY_NAME))}")
     table = Table(title=f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     for column in ("what", "ours", "peer", "bound"):
         table.add_column(column)
@@ -51,6 +52,10 @@ def _figures(name: str, onnxruntime_python: str | None) -> Iterable[Figure]:
             from benchmarks import publishing
 
             return publishing.figures()
+        case "architectures":
+            from benchmarks import architectures
+
+            return architectures.figures()
         case "serving":
             from benchmarks import serving
 

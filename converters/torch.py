@@ -57,5 +57,5 @@ def _finished(request: SourceRequest) -> ConvertedSource:
         labels=given.labels,
         notes=given.notes,
         facts=given.facts,
-        original=given.original,
+        original=with_long(given.original, given.inputs) if given.original is not None else None,
     )

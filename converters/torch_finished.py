@@ -130,6 +130,8 @@ def _answer(given: _Given, inputs: Sequence[Input]) -> Tensor:
     try:
         with torch.no_grad():
             answer = given.on(batches)
+    except SourceError:
+        raise
     except Exception as error:  # a module from outside may raise anything
         raise SourceError(
             f"the source can not take an input of shape {shapes} ({type(error).__name__}: {first_line(error)}); "

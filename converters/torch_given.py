@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
@@ -12,6 +13,7 @@ from coreml_updatable.errors import SourceError
 
 from .torch_loading import made_by
 from .torch_script import is_script, read_script
+from .torch_unrolling import unrolled
 from .torch_weights import load_state, read_state
 
 Input = ImageInput | ArrayInput
@@ -41,10 +43,12 @@ def given_network(request: SourceRequest) -> Given:
     source = request.source
     if isinstance(source, nn.Module):
         _refuse(request, "a module")
+        if isinstance(source, torch.jit.ScriptModule):
+            return _compiled(source, request)
         return _plain(source, request, "the torch module")
     if isinstance(source, Path) and is_script(source):
         _refuse(request, f"{source.name}, a TorchScript file,")
-        return _plain(read_script(source), request, "the TorchScript module")
+        return _compiled(read_script(source), request)
     if isinstance(source, Path):
         if not request.architecture:
             read_state(source)  # other files are refused for what they are
@@ -94,6 +98,12 @@ def weights_file(weights: str) -> Path:
     if not path.is_file():
         raise SourceError(f"--weights {weights}: no such file; check the path")
     return path
+
+
+def _compiled(script: Any, request: SourceRequest) -> Given:
+    """What is traced runs operator by operator; what it is compared with is torch's own run of ``script``."""
+    given = _plain(unrolled(script), request, "the TorchScript module")
+    return replace(given, original=script)
 
 
 def _plain(network: nn.Module, request: SourceRequest, reference: str) -> Given:

@@ -80,6 +80,35 @@ class Parallel(nn.Module):
         return answer
 
 
+class Branching(nn.Module):
+    """Branches on shapes, a loop over a list, and a table of layers: what tracing alone can not take apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(7, 4, 3, padding=1)])
+        self.norm, self.fc = nn.BatchNorm2d(4), nn.Linear(4, 3)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        seen: list[Tensor] = [pictures]
+        for layer in self.layers:
+            seen.append(layer(torch.cat(seen, 1)))
+        last = self.norm(seen[len(seen) - 1])
+        if last.shape[2] > 100:
+            last = last[:, :, :100]
+        total = torch.zeros_like(last)
+        for number in range(last.shape[1] - 1):
+            total = total + last * (number + 1)
+        height, width = last.shape[2:]
+        places: list[int] = [0] * 2
+        places.extend([1, 2])
+        places.insert(0, places.pop())
+        if 1 in places:
+            total = total + float((places + list(places))[0])
+        assert height == width, "expected a square"
+        answer: Tensor = self.fc(total.view(1, 4, height * width).mean(2))
+        return answer
+
+
 class Unused(Parallel):
     def forward(self, values: Tensor) -> Tensor:
         answer: Tensor = self.one(values)
@@ -121,6 +150,48 @@ def test_a_traced_torchscript_file_answers_as_its_module_does(tmp_path: Path) ->
     assert made.reference == "the TorchScript module"
     assert made.notes == ()
     assert made.updatable == ("fc2",)
+
+
+def test_a_scripted_module_with_branches_and_loops(tmp_path: Path) -> None:
+    network = drawn(Branching)
+    with tracing.quiet():
+        script = torch.jit.script(network)
+        script.save(tmp_path / "net.torchscript")
+        answers = [script(torch.zeros(1, 3, 12, 12)), network(torch.zeros(1, 3, 12, 12))]
+    assert torch.equal(*answers)
+    made = converted(tmp_path / "net.torchscript", PICTURE, labels=LABELS)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), np.uint8)
+    with torch.no_grad():
+        seen = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255).split(1)
+        expected = torch.cat([network(one) for one in seen]).double().softmax(1).numpy()
+    assert np.ptp(expected, axis=0).max() > 1e-3
+    said = probabilities(load(made.model), [{"image": one} for one in pixels], LABELS)
+    np.testing.assert_allclose(said, expected, atol=1e-5)
+    parameters = sum(one.numel() for one in network.parameters())
+    assert made.facts == {"parameters": parameters}
+    assert converted(script, PICTURE, labels=LABELS).model == made.model
+
+
+@torch.jit.ignore  # type: ignore[untyped-decorator]
+def of_python(values: Tensor) -> Tensor:
+    return values
+
+
+class Quantized(nn.Module):
+    def forward(self, values: Tensor) -> Tensor:
+        return torch.dequantize(torch.quantize_per_tensor(values, 0.1, 0, torch.qint8)).mean(dim=(2, 3))
+
+
+class Endless(nn.Module):
+    def forward(self, values: Tensor) -> Tensor:
+        while bool(values.sum() > -1):
+            values = values * 1
+        return values
+
+
+def scripted(make: Callable[[], nn.Module]) -> Any:
+    with tracing.quiet():
+        return torch.jit.script(make().eval())
 
 
 def test_a_module_says_how_its_pictures_arrive() -> None:
@@ -305,6 +376,21 @@ REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
         lambda f: saved(f / "n.pt", Net()),
         {"head": "new"},
         "the source is compiled and can not be cut; convert it as it is, and then: coreml-updatable mark MODEL --head",
+    ),
+    (
+        lambda _: scripted(Branching),
+        {"inputs": (ImageInput("image", 8, 12, "rgb"),)},
+        "the source can not take an input of shape [1, 3, 12, 8] (ValueError: ",
+    ),
+    (
+        lambda _: scripted(Endless),
+        {},
+        "of shape [1, 3, 12, 12] (ValueError: a loop that turns more than 1000 times); name its inputs",
+    ),
+    (
+        lambda _: scripted(Net),
+        {"inputs": (PICTURE, PICTURE)},
+        "(TypeError: 2 inputs for a module that takes 1); name its inputs as it has them with --input",
     ),
     (lambda _: Net(), {"architecture": "timm:x"}, "--architecture timm:x: a module has its own; leave the option out"),
     (lambda _: 7, {}, "source: is a int, expected a torch.nn.Module, a file or a name; give one of these"),

@@ -1,0 +1,108 @@
+"""`python -m benchmarks.architecture NAME`: one network through everything, as JSON; a process of its own."""
+
+import dataclasses
+import json
+import resource
+import sys
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.architecture_sources import SOURCES
+from coreml_updatable.building.converter import find_converter, load_source_converter
+from coreml_updatable.building.finished import Finished, finish
+from coreml_updatable.building.unchanged import chance_rows
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.updating import UpdateTask
+
+PHOTOS = 8
+EPOCHS = 10
+
+
+@dataclass(frozen=True)
+class Went:
+    """How a network went. Seconds are of the processor, so that other work on the machine does not count."""
+
+    name: str
+    note: str
+    parameters: int
+    megabytes: float  # of the model
+    seconds: float  # to convert, mark, check and compare
+    peak: float  # megabytes that all this took at most, its source's own weights among them
+    difference: float
+    layer: str  # that learns
+    share: float  # of the numbers in the model that are in it
+    update: float  # seconds for the simulated update
+    losses: tuple[float, ...]  # one an epoch
+    warnings: tuple[str, ...]
+
+
+def went(name: str) -> Went:
+    """Drawn, converted, marked, checked, compared and trained on eight rows of two labels."""
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        source = SOURCES[name](Path(folder))
+        began = time.process_time()
+        made = finish(load_source_converter(find_converter(source.converter)), source.request)
+        seconds = time.process_time() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    began = time.process_time()
+    losses = learn(made)
+    return Went(
+        name,
+        source.note,
+        int(made.facts["parameters"]),
+        made.model.ByteSize() / 1e6,
+        seconds,
+        peak,
+        made.difference,
+        made.updatable[0],
+        _share(made),
+        time.process_time() - began,
+        losses,
+        tuple(f"{one.rule}: {one.found}" for one in made.warnings),
+    )
+
+
+def learn(made: Finished) -> tuple[float, ...]:
+    """The mean loss of each epoch of an update on rows by chance, half of them called one label, half another."""
+    labels = made.model.neuralNetworkClassifier.stringClassLabels.vector
+    rows: list[dict[str, Any]] = [dict(row) for row in chance_rows(made.model, PHOTOS)]
+    output = str(made.model.description.predictedFeatureName)
+    for number, row in enumerate(rows):
+        row[output] = labels[number % 2]
+    losses: list[float] = []
+    runnable = load(made.model)
+
+    def heard(context: Any) -> None:
+        if context.event == "epochEnd":
+            losses.append(float(context.metrics["lossValue"]))
+
+    parameters = {"epochs": EPOCHS, "learningRate": _rate(runnable, made, rows), "miniBatchSize": PHOTOS}
+    UpdateTask(runnable, rows, parameters=parameters, on_event=heard).resume()
+    return tuple(losses)
+
+
+def _rate(runnable: Any, made: Finished, rows: list[dict[str, Any]]) -> float:
+    """One that fits how large the features are that the layer reads: 1 over their mean square sum, within its range."""
+    layer = next(one for one in network_of(made.model).layers if one.name == made.updatable[0])
+    said = runnable.predict(rows, intermediate=True)
+    squares = [float(np.square(np.asarray(one[str(layer.input[0])], np.float64)).sum()) for one in said]
+    return min(1.0, max(0.0001, 1 / float(np.mean(squares))))
+
+
+def _share(made: Finished) -> float:
+    layer = next(one for one in network_of(made.model).layers if one.name == made.updatable[0])
+    return float(layer.ByteSize() / made.model.ByteSize())
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    sys.stdout.write(json.dumps(dataclasses.asdict(went(sys.argv[1]))) + "\n")

@@ -1,0 +1,86 @@
+"""The architectures that people bring, each in a process of its own; writes docs/architectures.md."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.architecture import EPOCHS, PHOTOS, Went
+from benchmarks.architecture_sources import SOURCES
+from benchmarks.figure import Figure
+from coreml_updatable.files import write_atomically
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "architectures.md"
+BOUND = 1e-4  # in probability, as every converter promises
+
+
+def figures() -> Iterator[Figure]:
+    """One figure a network; the page grows with each."""
+    table = []
+    for name in SOURCES:
+        went = run(name)
+        table.append(went)
+        write_atomically(PAGE, page(table).encode())
+        ours = f"{went.seconds:.1f} s, {went.peak:.0f} MB, {went.difference:.1g}"
+        yield Figure(f"{name}: convert, mark, check, compare", ours, f"difference at most {BOUND:g}")
+
+
+def run(name: str) -> Went:
+    """In a child process, so that its peak of memory is its own; a failing one ends the benchmark with its words."""
+    child = subprocess.run(
+        [sys.executable, "-m", "benchmarks.architecture", name],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    if child.returncode:
+        sys.exit(f"{name}: {child.stderr.strip().splitlines()[-1] if child.stderr.strip() else 'failed'}")
+    fields = json.loads(child.stdout)
+    return Went(**{**fields, "losses": tuple(fields["losses"]), "warnings": tuple(fields["warnings"])})
+
+
+def page(table: Sequence[Went]) -> str:
+    """`docs/architectures.md` in words and one table."""
+    rows = "\n".join(_row(one) for one in table)
+    noted = sorted({f"- {one.name}: {told}" for one in table for told in one.warnings})
+    warned = "\n\nWarnings of `check`:\n" + "\n".join(noted) if noted else "\n\n`check` warns of none of them."
+    short = ", ".join(one.name for one in table if one.note)
+    note = next((one.note for one in table if one.note), "")
+    return f"""# Which architectures go through
+
+`python -m benchmarks architectures` writes this page (here on {platform.machine()}, {os.cpu_count()} cores, torch \
+{version("torch")}, coremltools {version("coremltools")}). Each network
+is converted as `coreml-updatable convert` does it, its last layer is marked updatable, `check` finds no error, and its
+answers are compared with those of its source on rows by chance. Then it learns: {EPOCHS} epochs of a simulated update
+on {PHOTOS} rows of two labels. The weights are random, drawn so that the answers differ from input to input; no network
+was downloaded. Seconds are of the processor; the peak of memory holds the source, coremltools and the proof.
+
+| network | parameters | model | seconds | peak memory | largest difference | learns | its share | update | loss |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{rows}
+
+{f"With {note}, as wide as published: {short}." if short else ""}{warned}
+"""
+
+
+def _row(one: Went) -> str:
+    cells = (
+        one.name,
+        f"{one.parameters / 1e6:.1f} M",
+        f"{one.megabytes:.1f} MB",
+        f"{one.seconds:.0f}",
+        f"{one.peak / 1024:.1f} GB",
+        f"{one.difference:.0e}",
+        one.layer,
+        f"{one.share:.1%}",
+        f"{one.update:.1f} s",
+        f"{one.losses[0]:.2f} → {one.losses[-1]:.2f}",
+    )
+    return f"| {' | '.join(cells)} |"
