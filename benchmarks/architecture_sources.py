@@ -108,7 +108,7 @@ def settle(network: nn.Module, batches: Sequence[Tensor]) -> None:
                 module.train().momentum = 1.0
         _logits(network, batches)
         logits = _logits(network.eval(), batches)
-        head = next(one for one in reversed(list(network.modules())) if _is_head(one))
+        head: Any = next(one for one in reversed(list(network.modules())) if _is_head(one))
         spread = logits.std(dim=0).mean().clamp(min=1e-6)
         head.weight.div_(spread)
         head.bias.sub_(logits.mean(dim=0)).div_(spread)

@@ -22,7 +22,7 @@ ENTRIES = {one.name: one for one in entry_points(group=GROUP) if one.dist and on
 def test_it_tells_of_every_converter_and_every_ending() -> None:
     assert {row[2] for row in ROWS} == set(ENTRIES)
     for name in ENTRIES:
-        told = {ending for row in ROWS if row[2] == name for ending in re.findall(r"\.[a-z0-9]+\b", row[1])}
+        told = {ending for row in ROWS if row[2] == name for ending in re.findall(r"(?<!\w)\.[a-z0-9]+\b", row[1])}
         wanted = {ending for ending, converter in CONVERTERS.items() if converter == name and ending not in REFUSED}
         assert wanted <= told, name
         assert told & set(CONVERTERS) <= wanted, name

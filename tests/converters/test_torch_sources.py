@@ -155,14 +155,14 @@ def test_a_traced_torchscript_file_answers_as_its_module_does(tmp_path: Path) ->
 def test_a_scripted_module_with_branches_and_loops(tmp_path: Path) -> None:
     network = drawn(Branching)
     with tracing.quiet():
-        script = torch.jit.script(network)
+        script: Any = torch.jit.script(network)
         script.save(tmp_path / "net.torchscript")
         answers = [script(torch.zeros(1, 3, 12, 12)), network(torch.zeros(1, 3, 12, 12))]
     assert torch.equal(*answers)
     made = converted(tmp_path / "net.torchscript", PICTURE, labels=LABELS)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), np.uint8)
     with torch.no_grad():
-        seen = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255).split(1)
+        seen = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255)[:, None]
         expected = torch.cat([network(one) for one in seen]).double().softmax(1).numpy()
     assert np.ptp(expected, axis=0).max() > 1e-3
     said = probabilities(load(made.model), [{"image": one} for one in pixels], LABELS)
