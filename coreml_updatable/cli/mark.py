@@ -40,6 +40,7 @@ _FIELDS: dict[Loss, Literal["categorical_cross_entropy", "mean_squared_error"]] 
     Loss.MSE: "mean_squared_error",
 }
 _LEARNING_RATE = {Optimizer.SGD: "0.01:0.0001..1", Optimizer.ADAM: "0.001:0.00001..1"}
+_FOR_SPARE = {**_LEARNING_RATE, Optimizer.SGD: "0.03:0.0001..1"}  # they have a longer way to go; see docs/marking.md
 
 
 def mark(
@@ -54,7 +55,9 @@ def mark(
     layers: Annotated[list[str] | None, typer.Option(help="The layers to train: a,b or again for more.")] = None,
     last: Annotated[int, typer.Option(help="How many layers before the softmax to train.")] = 1,
     optimizer: Annotated[Optimizer, typer.Option()] = Optimizer.SGD,
-    learning_rate: Annotated[str | None, typer.Option(help="0.01:0.0001..1 by default (Adam: 0.001).")] = None,
+    learning_rate: Annotated[
+        str | None, typer.Option(help="0.01:0.0001..1 by default (Adam 0.001, --spare 0.03).")
+    ] = None,
     mini_batch: Annotated[
         str | None, typer.Option(help="default:range or set; 8:1,2,4,8,16 by default (with --spare 1).")
     ] = None,
@@ -95,7 +98,7 @@ def mark(
     from coreml_updatable.marking.settings import SGD, Adam, UpdateSettings
     from coreml_updatable.marking.spare import HIDDEN
 
-    rate = real("--learning-rate", learning_rate or _LEARNING_RATE[optimizer])
+    rate = real("--learning-rate", learning_rate or (_FOR_SPARE if spare else _LEARNING_RATE)[optimizer])
     batch = whole("--mini-batch", mini_batch or f"{1 if spare else 8}:1,2,4,8,16")
     chosen: SGD | Adam
     if optimizer is Optimizer.SGD:
@@ -135,7 +138,9 @@ def mark(
     layouts.write(laid.models if laid else [made.model], written)
     target = str(written[0]) if written else None
     new = head is Head.NEW
-    done = told(made.model, target, made.repairs, difference, warnings, new_head=new, spare_share=spare_share)
+    done = told(
+        made.model, target, made.repairs, difference, warnings, new_head=new, spare=spare, spare_share=spare_share
+    )
     text = done.as_json() if json else str(done)
     sys.stdout.write((layouts.added(text, laid, written, json=json) if laid else text) + "\n")
 

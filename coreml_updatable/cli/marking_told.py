@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from coreml_updatable.spec.messages import Model
 
+_QUICK = 0.01  # the share from which on 5 to 10 photos do, as measured in docs/marking.md
+_SLOW = (
+    "so well hidden, a spare label needs many photos; with --spare-share 0.01 it learns from 5 to 10 "
+    "(docs/marking.md has the figures)"
+)
+
 
 @dataclass(frozen=True)
 class Told:
@@ -18,6 +24,7 @@ class Told:
     new_head: bool
     largest_difference: float  # in probability; where the head is new, of the same marking with the old one
     warnings: tuple[str, ...]
+    advice: tuple[str, ...] = ()
 
     def as_json(self) -> str:
         from json import dumps
@@ -31,6 +38,7 @@ class Told:
             span = f"{len(self.spare_labels)} spare labels, {self.spare_labels[0]} to {self.spare_labels[-1]}"
             share = f", and all take at most {self.spare_share:.1g} of it" if self.spare_share else ""
             lines.append(f"{span}; none is the answer until it is trained{share}")
+        lines += self.advice
         names, within = ", ".join(self.updatable), f"{self.largest_difference:.1g}"
         if self.new_head:
             lines.append(f"{begin}: {names} {verb} updatable and new; with the old weights, answers within {within}")
@@ -47,11 +55,13 @@ def told(
     warnings: Sequence[str],
     *,
     new_head: bool,
+    spare: int,
     spare_share: float | None,
 ) -> Told:
     from coreml_updatable.spec.network import last_member, network_of
     from coreml_updatable.spec.spare_labels import spare_labels
 
     trained = tuple(str(layer.name) for layer in network_of(last_member(model)).layers if layer.isUpdatable)
-    spare = spare_labels(model)
-    return Told(target, tuple(repairs), trained, spare, spare_share, new_head, difference, tuple(warnings))
+    labels = spare_labels(model)
+    advice = (_SLOW,) if spare and (spare_share or 0.0) < _QUICK else ()
+    return Told(target, tuple(repairs), trained, labels, spare_share, new_head, difference, tuple(warnings), advice)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from coreml_updatable.checking import check
-from coreml_updatable.spec.network import class_labels
+from coreml_updatable.spec.network import class_labels, network_of
 from coreml_updatable.spec.reading import read_model
 from coreml_updatable.spec.spare_labels import spare_labels
 from coreml_updatable.spec.writing import write_model
@@ -20,6 +20,25 @@ from tests.marking.networks import converted
 def source(tmp_path: Path) -> Path:
     write_model(converted("two layers"), tmp_path / "source.mlmodel")
     return tmp_path / "source.mlmodel"
+
+
+def test_spare_labels_get_defaults_with_which_they_can_be_learnt(run: Run, source: Path) -> None:
+    """A larger learning rate, one photo a step; and where they are hidden entirely, the advice not to."""
+    out = source.with_name("spare.mlmodel")
+    slow = "so well hidden, a spare label needs many photos; with --spare-share 0.01 it learns from 5 to 10"
+    for options, rate, size, advised in (
+        ([], 0.01, 8, False),
+        (["--spare", "2"], 0.03, 1, True),
+        (["--spare", "2", "--spare-share", "0.001"], 0.03, 1, True),
+        (["--spare", "2", "--spare-share", "0.01"], 0.03, 1, False),
+        (["--spare", "2", "--learning-rate", "0.5", "--mini-batch", "4"], 0.5, 4, True),
+    ):
+        ran = run("mark", source, "-o", out, "--labels", "a,b,c", *options)
+        assert (ran.status, slow in ran.out) == (0, advised)
+        optimizer = network_of(read_model(out)).updateParams.optimizer.sgdOptimizer
+        assert (optimizer.learningRate.defaultValue, optimizer.miniBatchSize.defaultValue) == (rate, size)
+        told = json.loads(run("mark", source, "--labels", "a,b,c", "--dry-run", "--json", *options).out)
+        assert [line.startswith(slow) for line in told["advice"]] == [True] * advised
 
 
 def test_spare_labels_are_learnt_by_update(run: Run, source: Path) -> None:
