@@ -36,11 +36,15 @@ help: ## list the targets
 
 setup: .venv/installed ## set up .venv
 
+.venv/installed-sound: .venv/installed
+	@$(PIP) --editable '.[sound]'
+	@touch $@
+
 # Through the environment, so that a name with a space or a quote stays one word.
 export MODEL DATA BACKBONE WEIGHTS SIGN
 
-# A backbone by name needs the libraries that know it.
-updatable: .venv/installed $(if $(BACKBONE),.venv/installed-vision) ## build both models of MODEL and the report, under build/MODEL/
+# A backbone by name needs the libraries that know it, sounds the one that reads them.
+updatable: .venv/installed $(if $(BACKBONE),.venv/installed-vision) $(if $(filter speaker_id sound_id,$(MODEL)),.venv/installed-sound) ## build both models of MODEL and the report, under build/MODEL/
 	@$(BIN)/coreml-updatable build $(if $(DATA),--data "$$DATA") $(if $(BACKBONE),--backbone "$$BACKBONE") \
 		$(if $(WEIGHTS),--weights "$$WEIGHTS") -- "$$MODEL"
 

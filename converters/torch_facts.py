@@ -12,7 +12,7 @@ from .torch_source import TorchSource
 
 def facts(network: nn.Module, source: TorchSource, history: History) -> Mapping[str, Any]:
     """JSON values only: architecture, parameters, how it was trained, versions."""
-    told = {
+    told: dict[str, Any] = {
         "architecture": source.architecture or source.factory,
         "weights": source.weights or "new",
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
@@ -20,6 +20,7 @@ def facts(network: nn.Module, source: TorchSource, history: History) -> Mapping[
         "torch": version("torch"),
         "coremltools": version("coremltools"),
     }
+    told |= getattr(network, "told", {})  # what the network's own code says of itself
     return told | ({"embedding": source.training.embedding} if history and source.training.embedding else {})
 
 

@@ -58,6 +58,7 @@ class ArrayInput:
     shape: tuple[int, ...]
     whole: bool = False
     description: str = ""
+    sample_rate: int = 0  # of a sound, in Hz; 0: it is none
 
 
 Input = ImageInput | ArrayInput

@@ -40,6 +40,7 @@ def scenario_of(recipe: Recipe, dataset: Dataset, test_rows: tuple[Row, ...]) ->
         photos=owner.photos,
         seeds=owner.seeds,
         new_label=owner.new_label,
+        paired=_paired(recipe, dataset),
     )
 
 
@@ -61,3 +62,18 @@ def slots_scenario_of(recipe: Recipe, dataset: Dataset, test_rows: tuple[Row, ..
         photos=slots.photos,
         seeds=slots.seeds,
     )
+
+
+def _paired(recipe: Recipe, dataset: Dataset) -> tuple[Row, ...]:
+    """Training rows of the label that the owner's are paired with, so that all kinds of it come early."""
+    owner, train = recipe.personalization, dataset.train
+    if owner is None or owner.paired_with is None:
+        return ()
+    chosen = [at for at, label in enumerate(train.labels) if recipe.labels[label] == owner.paired_with]
+    turn: dict[str, int] = {}
+    places = []
+    for at in chosen:
+        turn[train.kinds[at]] = turn.get(train.kinds[at], 0) + 1
+        places.append((turn[train.kinds[at]], at))
+    rows = labelled_rows(recipe, train)
+    return tuple(rows[at] for _, at in sorted(places))

@@ -39,8 +39,14 @@ def code_digest() -> str:
 
 
 def sample_code_digest(folder: Path) -> str:
-    """A sha256 over the Python files beside a recipe."""
-    return files_digest(folder, _code_files(folder))
+    """A sha256 over what lies beside a recipe for its code to read: all but the recipe, texts and hidden files."""
+    return files_digest(folder, [path for path in folder.rglob("*") if path.is_file() and _may_be_read(path, folder)])
+
+
+def _may_be_read(path: Path, folder: Path) -> bool:
+    parts = path.relative_to(folder).parts
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
+    return not hidden and path.suffix not in (".md", ".toml")
 
 
 def _code_files(folder: Path) -> list[Path]:

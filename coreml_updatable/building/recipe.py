@@ -45,11 +45,12 @@ class ArraySection(Section):
     type: Literal["float32"]
     name: Name = "values"
     shape: tuple[Annotated[int, Field(ge=1, le=10_000_000)], ...] = Field(min_length=1, max_length=5)  # of one row
+    sample_rate: int = Field(default=0, ge=0, le=192_000)  # in Hz, where the row is a sound; its files can be read then
     noun: str = Field(default="row", pattern=r"^[a-z]+$")  # what the report calls one; its plural ends in s
     description: str = "Numbers."
 
     def converted(self) -> ArrayInput:
-        return ArrayInput(self.name, self.shape, description=self.description)
+        return ArrayInput(self.name, self.shape, description=self.description, sample_rate=self.sample_rate)
 
     @model_validator(mode="after")
     def sensible(self) -> Self:
@@ -138,6 +139,7 @@ class KNNSection(Section):
 class PersonalizationSection(Section):
     kind: Name
     label: Name
+    paired_with: Name | None = None  # a label: with each photo of the owner, one of these of the base is learnt too
     new_label: Name
     photos: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(default=(1, 2, 3, 5, 10), min_length=1)
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
@@ -239,6 +241,9 @@ def _owner_problems(recipe: Recipe) -> Iterator[str]:
         return
     if owner.label not in recipe.labels:
         yield f"personalization.label is {owner.label!r}, expected one of the labels {list(recipe.labels)}; correct it"
+    if owner.paired_with is not None and (owner.paired_with not in recipe.labels or owner.paired_with == owner.label):
+        others = [label for label in recipe.labels if label != owner.label]
+        yield f"personalization.paired_with is {owner.paired_with!r}, expected one of {others}; correct it"
     if owner.kind in recipe.data.kinds:
         yield f"personalization.kind {owner.kind!r} is in data.kinds too; the base must not learn it; remove it there"
     if owner.new_label in (*recipe.labels, recipe.knn.default_label):

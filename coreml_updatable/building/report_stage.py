@@ -66,6 +66,7 @@ def assemble(
         versions=_versions(),
         machine=f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         seconds=dict(seconds),
+        paired_with=(recipe.personalization.paired_with or "") if recipe.personalization else "",
         noun=recipe.input.noun if isinstance(recipe.input, ArraySection) else "",
     )
 

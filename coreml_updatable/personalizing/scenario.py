@@ -29,6 +29,7 @@ class Scenario:
     photos: tuple[int, ...] = (1, 2, 3, 5, 10)  # numbers of photos to learn from, rising
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     new_label: str | None = None  # a label the models do not know; None: not tried
+    paired: tuple[Row, ...] = ()  # with their labels: with each photo the next of these is learnt too, over and over
     network_parameters: Parameters = field(default_factory=dict)
     knn_parameters: Parameters = field(default_factory=dict)
 

@@ -22,6 +22,7 @@ class Subject:
     held_out: tuple[FrozenRow, ...]
     test: tuple[FrozenRow, ...]
     extractor_ms: float  # a picture
+    paired: tuple[FrozenRow, ...] = ()  # the scenario's, with their labels
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def prepare(model: RunnableModel, scenario: Scenario, parameters: Parameters) ->
         held_out=held_out,
         test=test,
         extractor_ms=elapsed_ms / sum(map(len, groups)),
+        paired=_frozen(model, scenario.paired),
     )
 
 
@@ -55,12 +57,16 @@ def _frozen(model: RunnableModel, rows: Sequence[Row]) -> tuple[FrozenRow, ...]:
 
 
 def learn(subject: Subject, model: RunnableModel, photos: Sequence[int], label: str) -> Learnt:
-    """One MLUpdateTask on ``model`` with the owner's pictures of these indices, all called ``label``.
+    """One MLUpdateTask on ``model`` with the owner's pictures of these indices, all called ``label``, each followed by
+    one of those it is paired with.
 
     The time is that of the task alone: the extractor's outputs are at hand. UserError if the model can not learn it.
     """
     target = str(model.message.description.predictedFeatureName)
-    rows = [subject.owner[photo].with_features(**{target: label}) for photo in photos]
+    rows = []
+    for photo in photos:
+        rows.append(subject.owner[photo].with_features(**{target: label}))
+        rows += [subject.paired[photo % len(subject.paired)]] if subject.paired else []
     started = time.perf_counter()
     context = UpdateTask(model, rows, parameters=dict(subject.parameters)).resume()
     elapsed_ms = (time.perf_counter() - started) * 1000

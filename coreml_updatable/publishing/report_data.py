@@ -116,4 +116,5 @@ class Report:
     machine: str  # what the times were measured on, e.g. "2 cores, x86-64, Linux"
     seconds: Mapping[str, float]  # stage -> wall time; empty if unknown
     slots: Slots | None = None  # None where the recipe has no open slots
+    paired_with: str = ""  # the label of a base's row that was learnt with each of the owner's; "": none was
     noun: str = ""  # what one row is called where it is no picture, e.g. "pose"; its plural ends in s

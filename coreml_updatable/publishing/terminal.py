@@ -27,6 +27,8 @@ def summary(report: Report) -> RenderableType:
     if report.data.origin == "drawn":
         said = "The pictures were drawn by a program; no photo was used." if not report.noun else DRAWN
         parts.append(_text(said, report.noun, style="italic"))
+    if "warning" in report.source:
+        parts.append(Text(report.source["warning"], style="bold red"))
     return Group(*parts)
 
 

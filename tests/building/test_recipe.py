@@ -113,6 +113,10 @@ WRONG: list[tuple[Change, str]] = [
     (lambda t: t["data"].update(drawn_kinds=["soup"]), "data drawn_kinds names 'soup', which kinds does not map"),
     (lambda t: t["data"].update(draw="../x.sh"), "data.draw is '../x.sh'"),
     (lambda t: t["personalization"].update(label="heathy"), "personalization.label is 'heathy', expected one of"),
+    (
+        lambda t: t["personalization"].update(paired_with="healthy"),
+        "personalization.paired_with is 'healthy', expected one of ['fast-food']; correct it",
+    ),
     (lambda t: t["personalization"].update(kind="salad"), "personalization.kind 'salad' is in data.kinds too"),
     (
         lambda t: t["personalization"].update(new_label="healthy"),

@@ -1,4 +1,4 @@
-"""Rows of numbers: drawn by the sample's own code, or read from files ``.npy`` and ``.json``."""
+"""Rows of numbers: drawn by the sample's own code, or read from files: ``.npy``, ``.json``, sounds."""
 
 import json
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from coreml_updatable.building.data.sound import ENDINGS, Heard, read_sound
 from coreml_updatable.building.data.wanted import SampleFunction
 from coreml_updatable.conversion import ArrayInput, Float32Array, Progress, silent
 from coreml_updatable.errors import DataError
@@ -48,8 +49,11 @@ def to_array(value: Any, target: ArrayInput, where: str) -> Float32Array:
     return array
 
 
-def read_array(path: Path, target: ArrayInput) -> Float32Array:
-    """The array in an ``.npy`` file, or the nested lists in a ``.json`` file; anything else is a DataError."""
+def read_array(path: Path, target: ArrayInput) -> Heard:
+    """The array in an ``.npy`` file, the nested lists in a ``.json`` file, or a sound where the input is one; anything
+    else is a DataError."""
+    if target.sample_rate and path.suffix.lower() in ENDINGS:
+        return read_sound(path, target)
     if path.stat().st_size > MAXIMUM_BYTES:
         raise DataError(f"{path}: larger than {MAXIMUM_BYTES:,} bytes, expected one row; give one file a row")
     try:
@@ -59,7 +63,8 @@ def read_array(path: Path, target: ArrayInput) -> Float32Array:
             case ".json":
                 value = json.loads(path.read_text(encoding="utf-8"))
             case _:
-                raise DataError(f"{path}: is neither .npy nor .json, which hold an array; convert it")
+                known = ("a sound such as .flac or .wav", ".npy") if target.sample_rate else (".npy", ".json")
+                raise DataError(f"{path}: is neither {known[0]} nor {known[1]}, which hold a row; convert it")
     except (ValueError, EOFError, RecursionError) as error:
         raise DataError(f"{path}: damaged, or no array ({type(error).__name__}); replace it") from error
-    return to_array(value, target, f"{path}: the array")
+    return Heard(to_array(value, target, f"{path}: the array"), ())

@@ -123,6 +123,8 @@ def _from_folder(folder: Path, wanted: Wanted, on_progress: Progress) -> Picture
     origin = f"{len(photos)} {what} from the folder {folder.resolve().name}, of {len(kinds)} kinds"
     if unreadable:
         origin += f"; {len(unreadable)} {'file' if len(unreadable) == 1 else 'files'} left out"
+    for change, count in sorted(read.changed.items()):
+        origin += f"; {count} {change}"
     return Pictures(
         read.values,
         tuple(photo.kind for photo in photos),

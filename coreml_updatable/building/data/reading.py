@@ -1,7 +1,8 @@
 """Many files -> pictures or arrays, on a few threads; what can not be read is named and counted."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ class ReadFiles:
     photos: tuple[Photo, ...]
     values: UInt8Array | Float32Array  # [n, ...] as in ``Examples``
     skipped: tuple[str, ...]  # one sentence each
+    changed: Mapping[str, int]  # what was done to how many files, e.g. "cut to its middle"
 
 
 def read_files(photos: Sequence[Photo], target: Input, on_progress: Progress = silent) -> ReadFiles:
@@ -30,6 +32,7 @@ def read_files(photos: Sequence[Photo], target: Input, on_progress: Progress = s
     read: list[Photo] = []
     values: list[Any] = []
     skipped: list[str] = []
+    changed = Counter[str]()
     first_with: dict[bytes, str] = {}
     first_reason: dict[str, str] = {}
     with calm_decoders(), ThreadPoolExecutor(THREADS) as pool:
@@ -44,6 +47,7 @@ def read_files(photos: Sequence[Photo], target: Input, on_progress: Progress = s
             else:
                 read.append(photo)
                 values.append(result[1])
+                changed.update(result[2])
             on_progress("data", done / len(photos), f"{done} of {len(photos)} photos read, {len(skipped)} left out")
     for kind in sorted({photo.kind for photo in photos} - {photo.kind for photo in read}):
         files = [photo for photo in photos if photo.kind == kind]
@@ -51,16 +55,27 @@ def read_files(photos: Sequence[Photo], target: Input, on_progress: Progress = s
             f"{files[0].path.parent}: no file of {kind!r} can be used ({len(files)} in all); "
             f"the first reason: {first_reason[kind]}"
         )
-    return ReadFiles(tuple(read), np.stack(values), tuple(skipped))
+    return ReadFiles(tuple(read), np.stack(values), tuple(skipped), dict(changed))
 
 
-def _read(photo: Photo, target: Input) -> tuple[bytes, UInt8Array | Float32Array] | str:
-    """The file's digest and values, or the sentence that says why not."""
+def _read(photo: Photo, target: Input) -> tuple[bytes, UInt8Array | Float32Array, tuple[str, ...]] | str:
+    """The file's digest, its values and what was done to them, or the sentence that says why not."""
     try:
-        values = decode(photo.path, target) if isinstance(target, ImageInput) else read_array(photo.path, target)
+        values: UInt8Array | Float32Array
+        changes: tuple[str, ...] = ()
+        if isinstance(target, ImageInput):
+            values = decode(photo.path, target)
+        else:
+            heard = read_array(photo.path, target)
+            values, changes = heard.values, tuple(_kind_of_change(one) for one in heard.changes)
         with photo.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest(), values
+            return hashlib.file_digest(file, "sha256").digest(), values, changes
     except DataError as error:
         return f"{photo.name}: {str(error).removeprefix(f'{photo.path}: ')}"
     except OSError as error:
         return f"{photo.name}: can not be read ({error.strerror})"
+
+
+def _kind_of_change(change: str) -> str:
+    """Without how long this one was."""
+    return change.partition(" from ")[0] if change.startswith("padded") else change

@@ -81,7 +81,7 @@ def test_read_from_files(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", values)
     (tmp_path / "two.json").write_text(json.dumps(values.tolist()))
     for name in ("one.npy", "two.json"):
-        np.testing.assert_array_equal(read_array(tmp_path / name, TARGET), values)
+        np.testing.assert_array_equal(read_array(tmp_path / name, TARGET).values, values)
 
 
 @pytest.mark.parametrize(
