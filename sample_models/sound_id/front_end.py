@@ -33,14 +33,15 @@ class LogMel(nn.Module):
         parts = torch.nn.functional.conv2d(waveforms[:, None, None], self.transform, stride=(1, HOP))
         real, imaginary = parts[:, :BINS, 0], parts[:, BINS:, 0]
         magnitudes = torch.sqrt(real * real + imaginary * imaginary).transpose(1, 2)
-        return torch.log(magnitudes @ self.mel + OFFSET)[:, None]
+        patches: Tensor = torch.log(magnitudes @ self.mel + OFFSET)[:, None]
+        return patches
 
 
 def fourier_kernels() -> Floats:
     """float64 [2 * 257, 400]: the window times cosines, then times negative sines."""
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
     angles = 2 * np.pi * np.outer(np.arange(BINS), np.arange(WINDOW)) / POINTS
-    return np.concatenate([np.cos(angles), -np.sin(angles)]) * window
+    return np.asarray(np.concatenate([np.cos(angles), -np.sin(angles)]) * window)
 
 
 def mel_matrix() -> Floats:
