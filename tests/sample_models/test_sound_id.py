@@ -27,7 +27,8 @@ def log_mel_by_stft(wave: torch.Tensor) -> torch.Tensor:
     window = torch.hann_window(400, periodic=True, dtype=torch.float64)
     spectrum = torch.stft(padded, 512, 160, 400, window, center=False, return_complex=True).abs()
     mel = 1127 * np.log(1 + np.arange(257) * 31.25 / 700)
-    edges = np.linspace(*(1127 * np.log(1 + np.array([125.0, 7500.0]) / 700)), 66)
+    lowest, highest = (1127 * float(np.log(1 + edge / 700)) for edge in (125.0, 7500.0))
+    edges = np.linspace(lowest, highest, 66)
     bands = np.stack([np.interp(mel, edges[at : at + 3], [0, 1, 0], left=0, right=0) for at in range(64)])
     return torch.log(torch.from_numpy(bands) @ spectrum + 0.001).transpose(1, 2)
 
