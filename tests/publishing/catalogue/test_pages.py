@@ -18,7 +18,7 @@ from coreml_updatable.publishing.golden.record import record
 from coreml_updatable.spec.messages import Model
 from tests.publishing.catalogue.conftest import network
 
-VOID = {"meta", "img", "input", "br", "link", "hr"}
+VOID = {"meta", "img", "input", "br", "link", "hr", "wbr"}
 
 
 class Page(HTMLParser):

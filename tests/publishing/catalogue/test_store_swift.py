@@ -99,8 +99,9 @@ def test_a_literal_is_one_literal(text: str) -> None:
     assert back == text
 
 
-def test_the_swift_of_the_documents_parses() -> None:
-    blocks = re.findall(r"```swift\n(.*?)```", (ROOT / "docs/catalogue.md").read_text(encoding="utf-8"), re.DOTALL)
+@pytest.mark.parametrize("document", ["docs/catalogue.md", "README.md"])
+def test_the_swift_of_the_documents_parses(document: str) -> None:
+    blocks = re.findall(r"```swift\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
     assert blocks
     for block in blocks:
         assert faults(f"func f() async throws {{\n{block}}}\n") == []
