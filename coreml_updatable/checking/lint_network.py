@@ -51,6 +51,21 @@ def stacked_convolutions(model: Model) -> Iterator[Finding]:
         )
 
 
+def states_not_answered(model: Model) -> Iterator[Finding]:
+    """No output is a recurrent layer's state: Xcode 11 did not compile an activity classifier so (turicreate #2048)."""
+    layers = network_of(model).layers
+    named = {str(model.description.predictedFeatureName), str(model.description.predictedProbabilitiesName)}
+    outputs = [str(feature.name) for feature in model.description.output if feature.name not in named]
+    for number, layer in enumerate(layers):
+        states = {str(blob) for blob in layer.output[1:]} if layer_kind(layer) == "uniDirectionalLSTM" else set[str]()
+        for name in outputs if states else ():
+            read = {str(blob) for needed in needed_layers(layers, [name]) for blob in layers[needed].input} | {name}
+            if read & states:
+                found = f"gives its state to the output {name!r} of an updatable model"
+                yield Finding(place(number, layer), found, "no state among the outputs")
+                break
+
+
 def squared_error_on_linear_head(model: Model) -> Iterator[Finding]:
     """Mean squared error does not read an inner product directly: the update then fails (coremltools #1983)."""
     network = network_of(model)

@@ -131,6 +131,13 @@ UPDATABLE_NETWORK = (
     Rule("L486", "warning", first_step.first_step_small, "lower the learning rate", "apple/coremltools#486"),
     Rule("L490", "warning", lint_network.stacked_convolutions, "mark only the last one", "apple/coremltools#490"),
     Rule(
+        "L2048",
+        "warning",
+        lint_network.states_not_answered,
+        "compile it in Xcode before you build on it",
+        "apple/turicreate#2048",
+    ),
+    Rule(
         "L1983", "warning", lint_network.squared_error_on_linear_head, "add a sigmoid or ReLU", "apple/coremltools#1983"
     ),
 )

@@ -47,7 +47,7 @@ def _sum_of(layer: NeuralNetworkLayer) -> Hinges | None:
     kind = layer_kind(layer)
     if kind == "clip":
         return _clipped(layer.clip.minVal, layer.clip.maxVal)
-    if kind == "clampedReLU" and layer.clampedReLU.beta >= 0:
+    if kind == "clampedReLU" and layer.clampedReLU.beta >= 0 and layer.clampedReLU.alpha >= 0:  # else both sides clamp
         top = layer.clampedReLU.beta
         return Hinges((_hinge(1, 1, 0), _hinge(-layer.clampedReLU.alpha, -1, 0), _hinge(-1, 1, -top)))
     if kind == "unary":

@@ -1,10 +1,16 @@
 """Updatable networks whose marks or names are broken, or whose marked layers a device does not train."""
 
 import numpy as np
+from coremltools.models import datatypes
+from coremltools.models.neural_network import NeuralNetworkBuilder
 
+from coreml_updatable.marking import mark
+from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
 from coreml_updatable.spec.messages import Model, NeuralNetwork_pb2
 from coreml_updatable.spec.network import network_of
 from tests.broken_models.valid import classifier, insert_layer, layer, loss
+
+MARKED = UpdateSettings(SGD(DoubleParameter(0.01), Int64Parameter(1), DoubleParameter(0.0)), Int64Parameter(1))
 
 
 def nothing_marked() -> Model:
@@ -123,6 +129,21 @@ def _mark(model: Model, name: str) -> None:
     marked.convolution.weights.isUpdatable = marked.convolution.bias.isUpdatable = True
 
 
+def state_answered() -> Model:
+    """x [5] -> LSTM [4], whose states come in and go out -> fc, updatable -> softmax."""
+    random = np.random.default_rng(0)
+    inputs = [("x", datatypes.Array(5)), ("h", datatypes.Array(4)), ("c", datatypes.Array(4))]
+    outputs = [("probabilities", datatypes.Array(3)), ("h_out", datatypes.Array(4)), ("c_out", datatypes.Array(4))]
+    builder = NeuralNetworkBuilder(inputs, outputs, mode="classifier")
+    matrices = [[random.normal(size=(4, n)) for _ in range(4)] for n in (5, 4)]
+    names = ["x", "h", "c"], ["y", "h_out", "c_out"]
+    builder.add_unilstm("lstm", matrices[1], matrices[0], [random.normal(size=4) for _ in range(4)], 4, 5, *names)
+    builder.add_inner_product("fc", random.normal(size=(3, 4)), random.normal(size=3), 4, 3, True, "y", "logits")
+    builder.add_softmax("softmax", "logits", "probabilities")
+    builder.set_class_labels(["a", "b", "c"], "label", prediction_blob="probabilities")
+    return mark(builder.spec, MARKED)
+
+
 BREAKERS = {
     "N3.1": [nothing_marked],
     "N3.2": [relu_marked],
@@ -135,4 +156,5 @@ BREAKERS = {
     "L3.11": [side_branch_marked],
     "L11.10": [batchnorm_on_the_way],
     "L490": [two_convolutions_marked],
+    "L2048": [state_answered],
 }

@@ -42,7 +42,7 @@ def test_it_is_marked_and_learns() -> None:
     assert blob_shapes(before)["y"] == (1, 1, 4, 1, 1)
     made = mark(before, SETTINGS, last=2)
     assert updatable(made) == ["lstm", "fc"]
-    assert check(made) == []
+    assert [problem.rule for problem in check(made)] == ["L2048"]
     assert unchanged(before, made) < 1e-6
     assert model_bytes(mark(made, SETTINGS, last=2)) == model_bytes(made)
     random = np.random.default_rng(1)

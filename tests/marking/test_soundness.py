@@ -257,3 +257,12 @@ def test_an_activation_of_infinite_numbers_is_no_sum_of_others() -> None:
     assert hinges_of(network_of(model).layers[1]) is None
     with pytest.raises(ModelError, match="does not let the gradient through"):
         marked(model, SETTINGS, last=2)
+
+
+def test_a_clamped_relu_that_clamps_on_both_sides_is_no_such_sum() -> None:
+    """min(beta, alpha x) for x below 0: with a negative alpha it reaches beta there too (found by mutation)."""
+    layer = network_of(sound()).layers[1]
+    layer.clampedReLU.alpha, layer.clampedReLU.beta = 0.25, 2.0
+    assert hinges_of(layer) is not None
+    layer.clampedReLU.alpha = -0.25
+    assert hinges_of(layer) is None
