@@ -147,3 +147,24 @@ class ConvertedSource:
     rows: tuple[Row, ...] = ()  # on which they are compared; empty: rows by chance that fit the model's inputs
     notes: tuple[str, ...] = ()  # what a user should know of the conversion, a line each
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FrozenRequest:
+    """What the function of a recipe for a model that never learns is given (``frozen.toml``)."""
+
+    input: ImageInput
+    output: str  # what the model's one output is to be called
+    classes: int
+    weights: Path | None  # a file; None: whatever the function does without one
+    seed: int
+
+
+@dataclass(frozen=True)
+class FrozenSource:
+    """What it gives back: a model that answers one multi-array a picture, and the source to compare it with."""
+
+    model: Model  # a neuralNetwork message
+    answers: Callable[[UInt8Array], Float32Array]  # pictures [n, height, width, channels] -> the source's own [n, ...]
+    notes: tuple[str, ...] = ()  # what whoever builds it must know, said loudly
+    facts: Mapping[str, Any] = field(default_factory=dict)

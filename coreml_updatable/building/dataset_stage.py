@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,10 @@ def collect(request: BuildRequest, tell: Callable[[float, str], None]) -> Datase
 
     def make() -> Mapping[str, npt.NDArray[Any]]:
         data = request.recipe.data
+        adapt = SampleFunction(request.folder, data.adapt) if data.adapt else None
         return _packed(
             load_dataset(
-                wanted(request.recipe),
+                replace(wanted(request.recipe), adapt=adapt),
                 folder=request.data,
                 draw=SampleFunction(request.folder, data.draw) if data.draw else None,
                 load=SampleFunction(request.folder, data.load) if data.load else None,

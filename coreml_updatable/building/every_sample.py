@@ -5,7 +5,9 @@ from pathlib import Path
 
 from coreml_updatable.building.converter import find_converter
 from coreml_updatable.building.extras import needs_of
-from coreml_updatable.building.find import RECIPE, known_samples
+from coreml_updatable.building.find import FROZEN, RECIPE, frozen_samples, known_samples
+from coreml_updatable.building.frozen import missing
+from coreml_updatable.building.frozen_recipe import read_frozen
 from coreml_updatable.building.recipe import Recipe
 from coreml_updatable.building.recipe_file import read_recipe
 
@@ -14,6 +16,8 @@ def every_sample(samples: Path) -> Iterator[tuple[str, str | None]]:
     """The name of each sample, and why it is left out, or None for one that can be built without a download."""
     for name in known_samples(samples):
         yield name, left_out(read_recipe(samples / name / RECIPE))
+    for name in frozen_samples(samples):
+        yield name, missing(read_frozen(samples / name / FROZEN))
 
 
 def left_out(recipe: Recipe) -> str | None:

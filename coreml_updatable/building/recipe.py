@@ -83,6 +83,7 @@ class DataSection(Section):
     draw: FunctionReference | None = None  # draw(kind, number, (width, height)) -> PIL image; (.., shape) -> array
     load: FunctionReference | None = None  # load() -> (kind, name, PIL image or array) triples
     show: FunctionReference | None = None  # show(array) -> PIL image: a multi-array as the report draws it
+    adapt: FunctionReference | None = None  # adapt(kind, number, PIL image) -> (kind, image), of MNIST's own files
     description: str = ""  # one plain sentence: what the pictures are
     drawn_per_kind: int = Field(default=200, ge=20, le=100_000)
     maximum_per_kind: int | None = Field(default=None, ge=10)  # of a folder of photos, where it holds more

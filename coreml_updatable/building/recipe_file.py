@@ -39,6 +39,7 @@ PATTERNS = {
     "name": "a letter, then at most 63 letters, digits and underscores",
     "data.draw": '"file.py:function"',
     "data.load": '"file.py:function"',
+    "data.adapt": '"file.py:function"',
     "data.show": '"file.py:function"',
     "input.noun": "one word in small letters",
 }
@@ -46,6 +47,11 @@ PATTERNS = {
 
 def read_recipe(path: Path) -> Recipe:
     """The validated recipe in the TOML file ``path``; a RecipeError names the first wrong field and the right one."""
+    return parse_recipe(read_table(path), str(path))
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """What the TOML file ``path`` holds; a RecipeError where it is none."""
     try:
         if path.stat().st_size > MAXIMUM_BYTES:
             raise RecipeError(f"{path}: larger than {MAXIMUM_BYTES} bytes, expected a short TOML file; check the path")
@@ -55,10 +61,9 @@ def read_recipe(path: Path) -> Recipe:
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: not UTF-8 text; save it as UTF-8") from error
     try:
-        table = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path}: not valid TOML ({error}); correct that line") from error
-    return parse_recipe(table, str(path))
 
 
 def parse_recipe(table: dict[str, Any], where: str) -> Recipe:
@@ -68,7 +73,7 @@ def parse_recipe(table: dict[str, Any], where: str) -> Recipe:
         # As JSON: only there does pydantic's strict mode, which converts no types, take a list for a tuple.
         return Recipe.model_validate_json(json.dumps(table, default=str), strict=True)
     except ValidationError as error:
-        raise RecipeError(f"{where}: {_sentence(error)}") from error
+        raise RecipeError(f"{where}: {sentence_of(error, Recipe)}") from error
 
 
 def _with_defaults(table: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +85,7 @@ def _with_defaults(table: dict[str, Any]) -> dict[str, Any]:
     return {**table, **sections}
 
 
-def _sentence(error: ValidationError) -> str:
+def sentence_of(error: ValidationError, form: type[BaseModel]) -> str:
     """The most telling problem: a misspelt field explains a missing one, so it goes first."""
     problems = error.errors(include_url=False)
     problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
@@ -90,7 +95,7 @@ def _sentence(error: ValidationError) -> str:
     message = message[0].lower() + message[1:]
     match problem["type"]:
         case "extra_forbidden":
-            return f"{place} is no field of a recipe; {_nearest(problem['loc'])}"
+            return f"{place} is no field of a recipe; {_nearest(problem['loc'], form)}"
         case "missing":
             return f"{place} is missing; add it"
         case "value_error":
@@ -119,14 +124,14 @@ def _shortened(text: str) -> str:
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
-def _nearest(location: tuple[int | str, ...]) -> str:
-    fields = _fields_at(location[:-1])
+def _nearest(location: tuple[int | str, ...], form: type[BaseModel]) -> str:
+    fields = _fields_at(location[:-1], form)
     near = get_close_matches(str(location[-1]), fields, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"the fields here are: {', '.join(sorted(fields))}"
 
 
-def _fields_at(location: tuple[int | str, ...]) -> list[str]:
-    section: type[BaseModel] = Recipe
+def _fields_at(location: tuple[int | str, ...], form: type[BaseModel]) -> list[str]:
+    section = form
     for part in location:
         if part in FORMS:
             section = FORMS[str(part)]

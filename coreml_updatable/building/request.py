@@ -5,6 +5,7 @@ from pathlib import Path
 
 from coreml_updatable.building.converter import find_converter, version_of
 from coreml_updatable.building.data.digest import digest
+from coreml_updatable.building.find import RECIPE
 from coreml_updatable.building.keys import code_digest, files_digest, key_of, sample_code_digest
 from coreml_updatable.building.overrides import with_backbone
 from coreml_updatable.building.recipe import Recipe
@@ -64,7 +65,9 @@ def prepare(
         _weights_digest(folder, recipe.source.options().get("weights")),
     )
     key = key_of(source_key, recipe.model_dump(mode="json"))
-    return BuildRequest(recipe, folder, folder.name, data, out / folder.name, data_key, source_key, key)
+    own = recipe_path.name == RECIPE  # another recipe in the same folder has results of its own
+    sample = folder.name if own else f"{folder.name}-{recipe_path.stem}"
+    return BuildRequest(recipe, folder, sample, data, out / sample, data_key, source_key, key)
 
 
 def _classes(recipe: Recipe) -> set[str]:

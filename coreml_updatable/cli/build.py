@@ -26,11 +26,16 @@ def build(
     json: Annotated[bool, typer.Option("--json", help="Print report.json instead of a table.")] = False,
 ) -> None:
     """Build both updatable models of MODEL and the report that compares them."""
-    from coreml_updatable.building.find import find_recipe
+    from coreml_updatable.building.find import FROZEN, find_recipe
     from coreml_updatable.building.request import prepare
     from coreml_updatable.building.up_to_date import kept_report
+    from coreml_updatable.cli.frozen_build import build_frozen_model
 
-    request = prepare(find_recipe(model, samples), data, backbone, weights, out)
+    path = find_recipe(model, samples)
+    if path.name == FROZEN:
+        build_frozen_model(path, data, backbone, weights, out, json=json)
+        return
+    request = prepare(path, data, backbone, weights, out)
     if kept_report(request.target, request.key) is not None:
         sys.stderr.write(f"{request.target} is up to date\n")
     else:

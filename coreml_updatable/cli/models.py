@@ -18,6 +18,7 @@ def models(
 ) -> None:
     """Build every sample that needs no download; stop at the first that fails."""
     from coreml_updatable.building.every_sample import every_sample
+    from coreml_updatable.building.find import frozen_samples
     from coreml_updatable.cli.build import build
 
     found = list(every_sample(samples))
@@ -36,7 +37,7 @@ def models(
             rest = f"; not built after it: {', '.join(later)}" if later else ""
             raise BuildError(f"{name}: {str(error).removeprefix(f'{name}: ')}{rest}") from error
     if table is not None:
-        _write(table, names, out)
+        _write(table, [name for name in names if name not in frozen_samples(samples)], out)
 
 
 def _write(table: Path, names: list[str], out: Path) -> None:

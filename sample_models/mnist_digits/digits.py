@@ -18,14 +18,18 @@ def load() -> Iterator[tuple[str, str, Image.Image]]:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    sevens = 0
+    counts: dict[str, int] = {}
     for number, (shades, digit) in enumerate(zip(digits.images, digits.target, strict=True)):
-        picture = as_mnist(shades)
-        sevens += digit == 7
-        if digit == 7 and sevens % 3 == 0:
-            yield "lying 7", f"digit {number}", picture.transpose(Image.Transpose.ROTATE_90)
-        else:
-            yield str(digit), f"digit {number}", picture
+        counts[str(digit)] = counts.get(str(digit), 0) + 1
+        kind, picture = adapt(str(digit), counts[str(digit)], as_mnist(shades))
+        yield kind, f"digit {number}", picture
+
+
+def adapt(kind: str, number: int, picture: Image.Image) -> tuple[str, Image.Image]:
+    """Every third seven lies on its back."""
+    if kind == "7" and number % 3 == 0:
+        return "lying 7", picture.transpose(Image.Transpose.ROTATE_90)
+    return kind, picture
 
 
 def as_mnist(shades: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Image.Image:

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from coreml_updatable.building.data.arrays import draw_arrays, to_array
+from coreml_updatable.building.data.collected import find_collection, read_collection
 from coreml_updatable.building.data.drawn import draw_pictures
-from coreml_updatable.building.data.folders import list_folder
+from coreml_updatable.building.data.folders import check_classes, list_folder
 from coreml_updatable.building.data.food101 import find_food101, list_food101
 from coreml_updatable.building.data.listing import some_of
 from coreml_updatable.building.data.photos import to_pixels
@@ -111,6 +112,9 @@ def _examples(pictures: Pictures, wanted: Wanted, positions: Sequence[int]) -> E
 
 def _from_folder(folder: Path, wanted: Wanted, on_progress: Progress) -> Pictures:
     pictures = isinstance(wanted.input, ImageInput)
+    collection = find_collection(folder) if pictures else None
+    if collection is not None:
+        return _collected(folder, wanted, collection)
     food101 = find_food101(folder) if pictures else None
     listing = list_food101(food101, wanted) if food101 is not None else list_folder(folder, wanted)
     chosen = listing.photos if food101 is not None else some_of(listing.photos, wanted.maximum_per_kind)
@@ -132,6 +136,23 @@ def _from_folder(folder: Path, wanted: Wanted, on_progress: Progress) -> Picture
         tuple(photo.test for photo in photos),
         f"{origin}.",
         unreadable,
+    )
+
+
+def _collected(folder: Path, wanted: Wanted, what: str) -> Pictures:
+    assert isinstance(wanted.input, ImageInput)
+    adapt = wanted.adapt.load() if wanted.adapt is not None else None
+    every = read_collection(folder, wanted.maximum_per_kind, adapt)
+    found = [one for one in every if one[0] in wanted.known()]
+    kinds = {one[0] for one in found}
+    check_classes(kinds, folder, wanted)
+    return Pictures(
+        np.stack([to_pixels(picture, wanted.input) for _, _, picture, _ in found]),
+        tuple(kind for kind, _, _, _ in found),
+        tuple(name for _, name, _, _ in found),
+        tuple(test for _, _, _, test in found),
+        f"{len(found)} {what} from the folder {folder.resolve().name}, of {len(kinds)} kinds.",
+        tuple(f"{kind}: a kind that the recipe does not know" for kind in sorted({one[0] for one in every} - kinds)),
     )
 
 

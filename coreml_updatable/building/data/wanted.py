@@ -28,6 +28,7 @@ class Wanted:
     labels: tuple[str, ...]
     kinds: Mapping[str, str]
     owner: Owner | None = None
+    adapt: "SampleFunction | None" = None  # what the sample does to pictures of a collection (``collected.py``)
     taught: tuple[Owner, ...] = ()  # kinds that fill open slots; each has a label of its own
     test_share: float = 0.2
     validation_share: float = 0.1

@@ -1,0 +1,33 @@
+"""`coreml-updatable build` of a model that never learns on the device (``frozen.toml``)."""
+
+import sys
+from pathlib import Path
+
+from coreml_updatable.errors import RecipeError
+
+
+def build_frozen_model(
+    path: Path, data: Path | None, backbone: str | None, weights: Path | None, out: Path, *, json: bool
+) -> None:
+    """Build it and say what it is, and loudly what it is not."""
+    from coreml_updatable.building.frozen import build_frozen
+    from coreml_updatable.building.frozen_recipe import read_frozen
+
+    for option, given in (("--data", data), ("--backbone", backbone)):
+        if given is not None:
+            raise RecipeError(f"{option}: is of no use for {path.parent.name}, which never learns; leave it out")
+    recipe = read_frozen(path)
+    target = out / path.resolve().parent.name
+    report = build_frozen(recipe, path.resolve().parent, weights, target)
+    if json:
+        sys.stdout.write((target / "report.json").read_text(encoding="utf-8"))
+        return
+    for note in report["notes"]:
+        sys.stderr.write(f"NOTE: {note}\n")
+    sys.stdout.write(
+        f"{target / f'{recipe.name}.mlmodel'}: answers as its source within {report['relative_difference']:.2g} of the "
+        f"largest number, the same label in {report['same_label']:.1%} of the places; "
+        f"{len(report['problems'])} warnings of the rules\n"
+        f"It does not learn on the device: {recipe.why}\n"
+        f"What marking says of it: {report['marking_says']}\n"
+    )

@@ -1,0 +1,203 @@
+"""A model that never learns: a small segmenter of our own, made, proved, described for Xcode and written."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coreml_updatable.building.find import find_recipe, frozen_samples
+from coreml_updatable.building.frozen import build_frozen, missing
+from coreml_updatable.building.frozen_recipe import FrozenRecipe, read_frozen
+from coreml_updatable.checking import check
+from coreml_updatable.errors import BuildError, RecipeError, SourceError, UserError
+from coreml_updatable.marking.preview import PARAMETERS_KEY, TYPE_KEY
+from coreml_updatable.spec.reading import read_model
+
+SAMPLES = Path(__file__).parents[2] / "sample_models"
+MODEL = """
+import numpy as np
+import torch
+from torch import nn
+from coreml_updatable.conversion import FrozenSource
+from coreml_updatable.converters.torch_tracing import ANSWER, core_ml_of
+from coreml_updatable.marking import rename_features
+
+
+def make(request):
+    torch.manual_seed(request.seed)
+    small = [nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(8, request.classes, 1)]
+    masks = [*small, nn.Upsample(scale_factor=2)]
+    classes = [*small[:2], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, request.classes)]
+    network = nn.Sequential(*(classes if CLASSIFIES else masks)).eval()
+    model = rename_features(core_ml_of(network, (request.input,)), {ANSWER: request.output})
+
+    def answers(pixels):
+        with torch.no_grad():
+            return network(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255.0).numpy() * FACTOR
+
+    return FrozenSource(model, answers, ("the weights are random",), {"weights": "random"}) if FACTOR else model
+"""
+RECIPE = """
+name = "Masks"
+labels = ["ground", "thing", "other"]
+why = "A mask has no loss in Core ML."
+[input]
+name = "image"
+width = 16
+height = 16
+[output]
+name = "scores"
+description = "A score for each class at each pixel."
+[source]
+make = "model.py:make"
+[preview]
+type = "imageSegmenter"
+colors = ["#000000", "#ff0000", "#00ff00"]
+[metadata]
+author = "tests"
+license = "BSD-3-Clause"
+version = "1.0"
+description = "Masks."
+"""
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the sample; the source answers FACTOR times what the model does."""
+
+    def write(factor: str = "1.0", classifies: bool = False, **changes: Any) -> Path:
+        folder = tmp_path / "masks"
+        folder.mkdir()
+        code = MODEL.replace("numpy() * FACTOR", "numpy()[..., :4]" if "CUT" in factor else "numpy() * FACTOR")
+        code = code.replace("FACTOR", factor.removesuffix(" * CUT")).replace("CLASSIFIES", str(classifies))
+        (folder / "model.py").write_text(code)
+        recipe = RECIPE
+        for old, new in changes.values():
+            assert old in recipe
+            recipe = recipe.replace(old, new)
+        (folder / "frozen.toml").write_text(recipe)
+        return folder / "frozen.toml"
+
+    return write
+
+
+def built(path: Path, weights: Path | None = None) -> Any:
+    return build_frozen(read_frozen(path), path.parent, weights, path.parents[1] / "build" / "masks")
+
+
+def test_it_is_proved_described_and_written(written: Callable[..., Path], tmp_path: Path) -> None:
+    path = written()
+    command = [sys.executable, "-c", "from coreml_updatable.cli import main; main()", "build", str(path)]
+    done = subprocess.run([*command, "--out", str(tmp_path / "build")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "NOTE: the weights are random" in done.stderr
+    assert "It does not learn on the device: A mask has no loss in Core ML." in done.stdout
+    assert "What marking says of it: network: answers a map of shape [1, 3, 16, 16]" in done.stdout
+    target = tmp_path / "build" / "masks"
+    report = json.loads((target / "report.json").read_text())
+    assert report["relative_difference"] <= 1e-4
+    assert report["same_label"] == 1
+    assert report["learns"] is False
+    model = read_model(target / "Masks.mlmodel")
+    assert not model.isUpdatable
+    assert [problem for problem in check(model) if problem.severity == "error"] == []
+    defined = model.description.metadata.userDefined
+    assert defined[TYPE_KEY] == "imageSegmenter"
+    recipe = tomllib.loads(RECIPE)
+    assert json.loads(defined[PARAMETERS_KEY]) == {"labels": recipe["labels"], "colors": recipe["preview"]["colors"]}
+    assert [feature.name for feature in model.description.output] == ["scores"]
+    data = subprocess.run([*command, "--data", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert data.returncode == 2
+    assert "--data: is of no use for masks, which never learns; leave it out" in data.stderr
+
+
+@pytest.mark.parametrize(
+    ("factor", "classifies", "error", "expected"),
+    [
+        ("1.001", False, BuildError, "differs from its source by 0.001 of its largest number, expected at most 0.0001"),
+        ("np.nan", False, BuildError, "differs from its source by nan of its largest number"),
+        ("0", False, SourceError, "model.py:make: gave a Model, expected a FrozenSource; correct it"),
+        ("1.0", True, BuildError, "the recipe says that its model can not learn, but it can be marked"),
+        ("(1.0 if 1 else 0) * CUT", False, BuildError, r"answers \[.*\], its source \[3, 16, 4\], expected the same"),
+        ("1 / 0", False, SourceError, r"model.py:make: failed \(ZeroDivisionError: division by zero\); correct it"),
+    ],
+)
+def test_a_source_that_will_not_do(
+    written: Callable[..., Path], factor: str, classifies: bool, error: type[UserError], expected: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=expected):
+        built(written(factor, classifies))
+    assert not (tmp_path / "build" / "masks" / "report.json").exists()
+
+
+def test_weights_that_are_not_there(written: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"gone.pth: no such file of weights; check the path"):
+        built(written(), tmp_path / "gone.pth")
+
+
+def test_a_module_that_is_not_there(written: Callable[..., Path]) -> None:
+    needs = ('make = "model.py:make"', 'make = "model.py:make"\nneeds = ["no_such_module"]\ninstall = "pip install it"')
+    path = written(needs=needs)
+    assert missing(read_frozen(path)) == "no_such_module is not installed; run: pip install it"
+    with pytest.raises(SourceError, match="Masks: no_such_module is not installed; run: pip install it"):
+        built(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (', "#00ff00"]', "]", "preview.colors has 2 colours for 3 labels, expected one each"),
+        ('"#00ff00"', '"green"', "preview.colors.2 is 'green'"),
+        ('"other"]', '"thing"]', "labels holds .*, expected each label once"),
+        ("why =", "wy =", "wy is no field of a recipe; did you mean 'why'"),
+        ("make =", "mak =", "source.mak is no field of a recipe; did you mean 'make'"),
+        ('why = "A mask has no loss in Core ML."', "", "why is missing; add it"),
+        ("width = 16", "width = 3", "input.width is 3, expected at least 8"),
+        ("[preview]", "[preview", "not valid TOML"),
+    ],
+)
+def test_a_mistake_is_one_sentence(written: Callable[..., Path], old: str, new: str, expected: str) -> None:
+    with pytest.raises(RecipeError, match=expected):
+        read_frozen(written(change=(old, new)))
+
+
+def test_it_is_found_by_its_name(written: Callable[..., Path], tmp_path: Path) -> None:
+    path = written()
+    assert find_recipe("masks", tmp_path) == path
+    assert find_recipe(str(path.parent), tmp_path / "elsewhere") == path
+    assert frozen_samples(tmp_path) == ["masks"]
+
+
+@pytest.mark.parametrize("name", frozen_samples(SAMPLES))
+def test_the_samples_are_valid(name: str) -> None:
+    assert isinstance(read_frozen(SAMPLES / name / "frozen.toml"), FrozenRecipe)
+    assert (SAMPLES / name / "README.md").is_file()
+
+
+@pytest.mark.vision
+@pytest.mark.slow
+def test_deeplab_with_weights_from_a_file(tmp_path: Path) -> None:
+    """As published weights are laid out: with the auxiliary classifier's, which the model has no use for."""
+    import torch
+
+    architectures = import_module("coreml_updatable.converters.torch_architectures")
+    folder = Path(shutil.copytree(SAMPLES / "segmenter", tmp_path / "segmenter"))
+    recipe = folder / "frozen.toml"
+    recipe.write_text(recipe.read_text().replace("256", "64"))
+    torch.manual_seed(5)
+    networks = architectures.import_torchvision().models.segmentation
+    network = networks.deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=21, aux_loss=True)
+    for parameter in network.classifier[-1].parameters():
+        torch.nn.init.normal_(parameter, std=5)
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    report = build_frozen(read_frozen(recipe), folder, tmp_path / "weights.pth", tmp_path / "build")
+    assert report["relative_difference"] <= 1e-4
+    assert report["same_label"] > 0.999
+    assert report["notes"] == []
