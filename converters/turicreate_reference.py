@@ -34,7 +34,7 @@ def reference_values(folder: Path) -> Float64Array:
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, struct.error) as error:
         raise SourceError(
             f"{folder}: its reference data can not be read ({type(error).__name__}: {error}); "
-            "load the model in Turi Create 6.4.1 and save it anew"
+            "train it on numbers and arrays in Turi Create 6.4.1, and save it anew"
         ) from error
 
 

@@ -12,7 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coreml_updatable.building.converter import find_converter, load_source_converter
+from coreml_updatable.conversion import SourceRequest
 from coreml_updatable.errors import SourceError
+from tests.converters.turi_folders import saved_folder
 
 FILES = Path(__file__).parent / "turi_reference"
 reference_values = import_module("coreml_updatable.converters.turicreate_reference").reference_values
@@ -28,6 +31,33 @@ def test_the_rows_that_were_put_in_come_out(name: str) -> None:
     rows = np.array(PUT_IN[name])
     found = reference_values(FILES / name).reshape(rows.shape)
     assert sorted(found.tolist()) == sorted(rows.tolist())  # a ball tree has its own order
+
+
+def written(folder: Path, blocks: list[list[list[float]]]) -> Path:
+    """A saved nearest-neighbours classifier, as far as it is read, with these parts of blocks, none compressed."""
+    saved_folder(folder, "nearest_neighbor_classifier")
+    content, entries = b"", []
+    for parts in blocks:
+        words = [struct.pack("<Q", len(one)) + np.array(one).tobytes() + bytes(8) for one in parts]
+        block = struct.pack("<Q", len(parts)) + b"".join(words)
+        entries.append(struct.pack("<6Q", len(content), len(block), len(block), len(parts), 0, 0))
+        content += block + bytes(40)  # the next block begins where a page does
+    footer = struct.pack("<2Q", 1, len(blocks)) + b"".join(entries)
+    (folder / "m.0000").write_bytes(content + footer + struct.pack("<Q", len(footer)))
+    (folder / "m.sidx").write_text(json.dumps({"segment_files": {"0000": "m.0000"}}))
+    return folder
+
+
+def test_several_blocks_that_are_not_compressed(tmp_path: Path) -> None:
+    folder = written(tmp_path / "saved.model", [[[1.0, 2.0], [3.0]], [[4.0, -5.0]]])
+    assert reference_values(folder).tolist() == [1.0, 2.0, 3.0, 4.0, -5.0]
+
+
+def test_missing_values_are_named_before_turi_create_is_asked(tmp_path: Path) -> None:
+    folder = written(tmp_path / "saved.model", [[[1.0, float("nan")]]])
+    convert = load_source_converter(find_converter("turicreate"))
+    with pytest.raises(SourceError, match=r"saved.model: its rows have missing values; fill them, train it anew and s"):
+        convert(SourceRequest(folder))
 
 
 @pytest.fixture
