@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.architecture_sources import SOURCES
+from benchmarks.architecture_sources import SOURCES, Source
 from coreml_updatable.building.converter import find_converter, load_source_converter
 from coreml_updatable.building.finished import Finished, finish
 from coreml_updatable.building.unchanged import chance_rows
@@ -44,11 +45,14 @@ class Went:
     warnings: tuple[str, ...]
 
 
-def went(name: str) -> Went:
-    """Drawn, converted, marked, checked, compared and trained on eight rows of two labels."""
+def went(name: str, make: Callable[[Path], Source] | None = None) -> Went:
+    """Drawn, converted, marked, checked, compared and trained on eight rows of two labels.
+
+    The network is that of the page called ``name``, or what ``make`` saves.
+    """
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
-        source = SOURCES[name](Path(folder))
+        source = (make or SOURCES[name])(Path(folder))
         began = time.process_time()
         made = finish(load_source_converter(find_converter(source.converter)), source.request)
         seconds = time.process_time() - began

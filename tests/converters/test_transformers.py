@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.architecture import learn
 from coreml_updatable.building.converter import find_converter, load_source_converter
 from coreml_updatable.building.finished import Finished, finish, probabilities
 from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
@@ -84,6 +85,8 @@ def agrees(made: Finished, rows: list[dict[str, Any]], logits: torch.Tensor) -> 
     np.testing.assert_allclose(probabilities(load(made.model), rows, LABELS), expected, atol=1e-5)
     assert made.difference < 1e-5
     assert made.updatable
+    losses = learn(made)
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("kind", ["vit", "mobilenet_v2"])
