@@ -15,7 +15,7 @@ from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
 
 LABELS = tuple(f"class{number}" for number in range(10))
 BATCH = 8
-# As wide as the published ones, with a sixth of their layers: what converts does not depend on how many there are.
+# As wide as the published ones, with two of their layers: what converts does not depend on how many there are.
 LAYERS = 2
 
 
@@ -56,7 +56,7 @@ def folder_source(make: Callable[[Any, dict[str, Any]], Any], batches: Callable[
         network.save_pretrained(folder)
         scaling = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
         (folder / "preprocessor_config.json").write_text(json.dumps(scaling))
-        return Source("transformers", SourceRequest(folder, inputs), f"{LAYERS} of its 12 layers")
+        return Source("transformers", SourceRequest(folder, inputs), f"{LAYERS} layers of 6 or 12")
 
     return saved
 
