@@ -65,7 +65,7 @@ def unrolled(script: Any) -> nn.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that TorchScript is to go
-            graph = torch.jit.freeze(script.eval(), optimize_numerics=False).graph  # type: ignore[no-untyped-call]
+            graph = torch.jit.freeze(script.eval(), optimize_numerics=False).graph
     except Exception as error:  # of its passes
         raise SourceError(
             f"the TorchScript module can not be frozen ({first_line(error)}); save it in evaluation mode"
