@@ -1,4 +1,4 @@
-"""Hugging Face: classifiers of pictures, sound and text in a folder with config.json and model.safetensors."""
+"""Hugging Face: classifiers of pictures, sound and text; a folder with its settings and safetensors, or a name."""
 
 from coreml_updatable.conversion import ConvertedSource, SourceRequest
 
@@ -9,15 +9,18 @@ def convert(request: SourceRequest) -> ConvertedSource:
     The result answers ``softmax(model(...).logits)`` within 1e-4 in probability. Labels are those of id2label. What the
     folder's preprocessor does to values is written into the model: the scaling of pictures, that of AST's spectrograms,
     Wav2Vec2's zero mean and unit variance; resizing, spectrograms and tokens stay with the app. No code from the folder
-    runs and nothing is downloaded. Raises SourceError with one sentence.
+    runs, and nothing is downloaded unless the source is a name, "hub:OWNER/NAME". Raises SourceError with one sentence.
     """
     from .torch_finished import finished
     from .torch_reproducible import reproducible
     from .transformers_folder import read_folder
+    from .transformers_hub import PREFIX, downloaded_folder
     from .transformers_inputs import given_to
     from .transformers_module import module_of, quiet
 
-    folder = read_folder(request.source)
+    source = request.source
+    by_name = isinstance(source, str) and source.startswith(PREFIX)
+    folder = read_folder(downloaded_folder(source.removeprefix(PREFIX)) if by_name else source)
     given = given_to(folder, request)
     reference = "the Hugging Face model"
     with reproducible(request.seed), quiet():

@@ -23,16 +23,19 @@ CONVERTERS = {
 }
 
 
-NAMED = re.compile(r"(torchvision|timm):.+|.+\.py:\w+")
+HUB = "hub:"
+NAMED = re.compile(rf"(torchvision|timm):.+|{HUB}[\w.-]+/[\w.-]+|.+\.py:\w+")
 
 
 def source_of(path: Path) -> Path | str:
-    """``path``, or its text where it is no file but a name: "timm:fastvit_t8", "network.py:make"."""
+    """``path``, or its text where it is no file but a name: "timm:fastvit_t8", "hub:owner/name", "network.py:make"."""
     return str(path) if not path.exists() and NAMED.fullmatch(str(path)) else path
 
 
 def converter_for(source: Path | str) -> tuple[str, str]:
     """The name of the converter, and what gave it away; a RecipeError where nothing does."""
+    if isinstance(source, str) and source.startswith(HUB):
+        return "transformers", "the name on the hub"
     if isinstance(source, str):
         return "torch", "the function it names" if ".py:" in source else "the architecture it names"
     path = source

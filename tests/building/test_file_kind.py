@@ -30,6 +30,7 @@ def test_a_folder_of_turi_create(tmp_path: Path) -> None:
 def test_names_are_torchs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert source_of(Path("timm:fastvit_t8")) == "timm:fastvit_t8"
+    assert converter_for(source_of(Path("hub:owner/name"))) == ("transformers", "the name on the hub")
     assert converter_for(source_of(Path("torchvision:resnet18"))) == ("torch", "the architecture it names")
     assert converter_for(source_of(Path("inner/nets.py:make"))) == ("torch", "the function it names")
     assert source_of(Path("other:x")) == Path("other:x")

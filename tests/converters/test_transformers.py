@@ -18,11 +18,6 @@ from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
 from coreml_updatable.errors import SourceError
 from coreml_updatable.runtime import load
 
-import_module("coreml_updatable.converters.torch_architectures").import_torchvision()
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import transformers
-
 inputs = import_module("coreml_updatable.converters.transformers_inputs")
 folders = import_module("coreml_updatable.converters.transformers_folder")
 pytestmark = pytest.mark.vision
@@ -38,30 +33,36 @@ def quiet_transformers() -> Iterator[None]:
         yield
 
 
+def library() -> Any:
+    """transformers, which imports torchvision; only the tests themselves need them."""
+    import_module("coreml_updatable.converters.torch_architectures").import_torchvision()
+    return import_module("transformers")
+
+
 def made(kind: str, **options: Any) -> Any:
     """The classifier of a kind, its weights large enough to matter."""
     torch.manual_seed(0)
     named = {"id2label": dict(enumerate(LABELS)), **options}
     match kind:
         case "vit":
-            config = transformers.ViTConfig(image_size=16, patch_size=8, **SMALL, **named)
-            model = transformers.ViTForImageClassification(config)
+            config = library().ViTConfig(image_size=16, patch_size=8, **SMALL, **named)
+            model = library().ViTForImageClassification(config)
         case "mobilenet_v2":
-            config = transformers.MobileNetV2Config(image_size=32, depth_multiplier=0.25, **named)
-            model = transformers.MobileNetV2ForImageClassification(config)
+            config = library().MobileNetV2Config(image_size=32, depth_multiplier=0.25, **named)
+            model = library().MobileNetV2ForImageClassification(config)
         case "ast":
             strides = {"patch_size": 8, "frequency_stride": 8, "time_stride": 8}
-            config = transformers.ASTConfig(max_length=24, num_mel_bins=16, **strides, **SMALL, **named)
-            model = transformers.ASTForAudioClassification(config)
+            config = library().ASTConfig(max_length=24, num_mel_bins=16, **strides, **SMALL, **named)
+            model = library().ASTForAudioClassification(config)
         case "wav2vec2":
             layers = {"conv_dim": [8, 8], "conv_stride": [5, 4], "conv_kernel": [10, 4], "num_feat_extract_layers": 2}
             places = {"num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2, "classifier_proj_size": 12}
-            config = transformers.Wav2Vec2Config(**layers, **places, **SMALL, **named)
-            model = transformers.Wav2Vec2ForSequenceClassification(config)
+            config = library().Wav2Vec2Config(**layers, **places, **SMALL, **named)
+            model = library().Wav2Vec2ForSequenceClassification(config)
         case _:
             sizes = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24, "max_position_embeddings": 32}
-            config = transformers.DistilBertConfig(vocab_size=60, **sizes, **named)
-            model = transformers.DistilBertForSequenceClassification(config)
+            config = library().DistilBertConfig(vocab_size=60, **sizes, **named)
+            model = library().DistilBertForSequenceClassification(config)
     for weights in model.parameters():
         if weights.ndim > 1:
             torch.nn.init.normal_(weights, 0, 0.3)
@@ -110,7 +111,7 @@ def test_a_waveform_gets_zero_mean_and_unit_variance(tmp_path: Path) -> None:
     model = made("wav2vec2")
     done = converted(saved(model, tmp_path, {"do_normalize": True}), inputs=(ArrayInput("sound", (400,)),))
     rows = np.random.default_rng(0).normal(0.3, 0.01, (3, 400)).astype(np.float32)
-    extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=True)
+    extractor = library().Wav2Vec2FeatureExtractor(do_normalize=True)
     seen = extractor(list(rows), sampling_rate=16_000, return_tensors="pt").input_values
     agrees(done, [{"sound": one} for one in rows], model(seen).logits)
 
