@@ -33,7 +33,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             files = {f"/{NAME}/resolve/{COMMIT}/{file.name}": file for file in folder.iterdir()}
-            if path.startswith(f"/api/models/{NAME}/"):
+            if path.startswith(f"/api/models/{NAME}/tree/"):
+                sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
+                entries = [{"type": "file", "path": name, "size": size, "oid": name} for name, size in sizes.items()]
+                self.answer(json.dumps(entries).encode())
+            elif path.startswith(f"/api/models/{NAME}/"):
                 siblings = [{"rfilename": file.name} for file in folder.iterdir()]
                 self.answer(json.dumps({"id": NAME, "sha": COMMIT, "siblings": siblings}).encode())
             elif path in files:
