@@ -48,10 +48,10 @@ updatable: .venv/installed $(if $(BACKBONE),.venv/installed-vision) $(if $(filte
 	@$(BIN)/coreml-updatable build $(if $(DATA),--data "$$DATA") $(if $(BACKBONE),--backbone "$$BACKBONE") \
 		$(if $(WEIGHTS),--weights "$$WEIGHTS") -- "$$MODEL"
 
-models: .venv/installed ## build every sample that needs no download, one after the other
+models: .venv/installed .venv/installed-sound ## build every sample that needs no download, one after the other
 	@$(BIN)/coreml-updatable models
 
-models-table: .venv/installed ## the same, and write the table of the samples into README.md
+models-table: .venv/installed .venv/installed-sound ## the same, and write the table of the samples into README.md
 	@$(BIN)/coreml-updatable models --table README.md
 
 catalogue: .venv/installed ## a catalogue of all that is built, under site/; SIGN=key signs it
