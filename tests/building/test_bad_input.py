@@ -289,7 +289,8 @@ def test_more_pictures_than_memory(place: Path) -> None:
 
 def test_an_interrupt_is_one_sentence(place: Path) -> None:
     """The signal of Ctrl-C, sent while the first picture is drawn."""
-    code = "import signal\n\n\ndef draw(*_: object) -> None:\n    signal.raise_signal(signal.SIGINT)\n"
+    heard = "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which shells turn off in the background
+    code = f"import signal\n\n\ndef draw(*_: object) -> None:\n{heard}    signal.raise_signal(signal.SIGINT)\n"
     (place / "shapes" / "drawing.py").write_text(code)
     command = [sys.executable, "-c", "from coreml_updatable.cli import main; main()"]
     arguments = ["build", "shapes/recipe.toml", "--out", "build"]
