@@ -164,9 +164,8 @@ class _Repair:
             return [self._follow(layer)]
         before = self.shapes.get(str(layer.input[0]))
         axis = int(layer.softmaxND.axis)
-        class_axis = (-3, len(before) - 3) if before is not None and len(before) in SPATIAL_RANKS else (-1, 1)
-        if before is not None and len(before) == 1:
-            class_axis = (-1, 0)
+        from_behind = 3 if before is not None and len(before) in SPATIAL_RANKS else 1
+        class_axis = (-from_behind, 1 if before is None else len(before) - from_behind)
         if axis not in class_axis:
             raise ModelError(
                 f"{where}: works along axis {axis}, expected the classes on axis {class_axis[1]}; "

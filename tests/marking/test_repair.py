@@ -127,6 +127,12 @@ def test_a_softmax_along_another_axis_is_refused() -> None:
         repair_tail(convert(torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Softmax(0)), (1, 5)))
 
 
+def test_a_softmax_along_another_axis_of_three_is_refused() -> None:
+    """Of length one there: it answers 1 whatever comes."""
+    with pytest.raises(ModelError, match="works along axis 1, expected the classes on axis 2"):
+        repair_tail(convert(torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Softmax(1)), (1, 1, 5)))
+
+
 def test_two_softmaxes_are_refused() -> None:
     twice = torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Softmax(1), torch.nn.Softmax(1))
     with pytest.raises(ModelError, match="a second softmax before the answer"):
