@@ -12,6 +12,7 @@ from coreml_updatable.conversion import ImageInput, SourceRequest
 from coreml_updatable.errors import SourceError
 
 from .torch_given import Given
+from .torch_heads import layers_that_run
 from .torch_tracing import example
 from .torch_wording import first_line
 
@@ -60,7 +61,8 @@ def _batch(given: Any) -> Tensor:
 
 def _head(network: nn.Module, batches: Sequence[Tensor]) -> str:
     """The name of the last layer that is as wide as the answer, and without which the answer is always the same."""
-    ran, answer = _layers(network, batches)
+    with layers_that_run(network) as ran:
+        answer = _run(network, batches)
     for name in reversed(ran):
         layer: Any = network.get_submodule(name)
         wide = layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
@@ -71,21 +73,6 @@ def _head(network: nn.Module, batches: Sequence[Tensor]) -> str:
         f"the network's head is not found: no linear layer or convolution gives its {answer.shape[-1]} answers alone; "
         f"name a module in front of which to cut with --cut, such as: {listed}"
     )
-
-
-def _layers(network: nn.Module, batches: Sequence[Tensor]) -> tuple[list[str], Tensor]:
-    """The names of linear layers and convolutions in the order in which they ran, and the answer."""
-    ran: list[str] = []
-    hooks = [
-        module.register_forward_hook(lambda *_, name=name: ran.append(name))
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Linear | nn.Conv2d)
-    ]
-    try:
-        return ran, _run(network, batches)
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _all_goes_through(network: nn.Module, layer: nn.Module, batches: Sequence[Tensor]) -> bool:

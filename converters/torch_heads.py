@@ -1,5 +1,8 @@
 """A classifier's head: the last linear layer that runs, and the features it works on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
@@ -10,8 +13,9 @@ from coreml_updatable.errors import SourceError
 from .torch_probabilities import BATCH, as_tensor
 
 
-def last_layer(network: nn.Module, example: Tensor) -> str:
-    """The name of the last layer with weights that runs on ``example``: the head of a classifier."""
+@contextmanager
+def layers_that_run(network: nn.Module) -> Iterator[list[str]]:
+    """The names of the linear layers and convolutions that run meanwhile, in their order."""
     ran: list[str] = []
     hooks = [
         module.register_forward_hook(lambda *_, name=name: ran.append(name))
@@ -19,11 +23,16 @@ def last_layer(network: nn.Module, example: Tensor) -> str:
         if isinstance(module, nn.Linear | nn.Conv2d)
     ]
     try:
-        with torch.no_grad():
-            network.eval()(example)
+        yield ran
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def last_layer(network: nn.Module, example: Tensor) -> str:
+    """The name of the last layer with weights that runs on ``example``: the head of a classifier."""
+    with layers_that_run(network) as ran, torch.no_grad():
+        network.eval()(example)
     if not ran:
         raise SourceError("the network has no linear layer, expected one as its head; choose another architecture")
     return ran[-1]

@@ -3,59 +3,20 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 
 import pytest
 
-from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.writing import write_model
 from tests.broken_models import graph, valid, weights
 from tests.cli.conftest import Run
-
-
-def truncated() -> bytes:
-    return _bytes(valid.classifier())[:-50]
-
-
-def random_bytes() -> bytes:
-    return Random(1).randbytes(5000)
-
-
-def empty() -> bytes:
-    return b""
-
-
-def another_message() -> bytes:
-    """A layer of a network: protobuf, but no model."""
-    return _bytes(valid.classifier().neuralNetworkClassifier.layers[3])
-
-
-def picture() -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + bytes(100)
-
-
-def program() -> bytes:
-    model = Model_pb2.Model(specificationVersion=7)
-    model.mlProgram.version = 1
-    return _bytes(model)
-
-
-def _bytes(message: Model) -> bytes:
-    content: bytes = message.SerializeToString()
-    return content
+from tests.cli.wrong_files import absurd_sizes, another_message, empty, picture, program, random_bytes, truncated
 
 
 def circular() -> Model:
     model = valid.exact()
     valid.layer(model, "squeeze").input[0] = "y"
-    return model
-
-
-def absurd_sizes() -> Model:
-    model = valid.classifier()
-    valid.layer(model, "fc").innerProduct.inputChannels = 2**62
-    model.description.input[0].type.multiArrayType.shape[:] = [2**62] * 3
     return model
 
 

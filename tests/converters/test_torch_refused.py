@@ -1,0 +1,209 @@
+"""What `convert` refuses of torch's files and modules: one sentence each, and nothing of them runs."""
+
+import zipfile
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from coreml_updatable.building.converter import find_converter, load_source_converter
+from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
+from coreml_updatable.errors import RecipeError, SourceError
+from tests.converters.torch_modules import (
+    FACTORY,
+    LABELS,
+    PICTURE,
+    Branching,
+    Endless,
+    Net,
+    Parallel,
+    Quantized,
+    Unused,
+    converted,
+    drawn,
+    saved,
+    scripted,
+)
+
+script = import_module("coreml_updatable.converters.torch_script")
+
+
+def rewritten(path: Path, change: Callable[[bytes], bytes], *, packed: bool = False) -> Path:
+    """The archive at ``path`` with other code for the network's own class, or with its tensors packed."""
+    with zipfile.ZipFile(path) as archive:
+        entries = [(one, archive.read(one)) for one in archive.infolist()]
+    changed = 0
+    with zipfile.ZipFile(path, "w") as archive:
+        for entry, data in entries:
+            if b"class Net(Module)" in data:
+                data, changed = change(data), changed + 1
+            kind = zipfile.ZIP_DEFLATED if packed or entry.compress_type else zipfile.ZIP_STORED
+            archive.writestr(entry.filename, data + bytes(5000 if packed else 0), kind)
+    assert changed == 1
+    return path
+
+
+@pytest.mark.parametrize(
+    ("line", "operator"),
+    [
+        ('    torch.save(pictures, "stolen.pt")\n', "save"),
+        ('    t = torch\n    _9 = t . from_file("/etc/passwd", False, 4)\n', "from_file"),
+        ('    _9 = ops.image.read_file("/etc/passwd")\n', "ops.image"),
+    ],
+)
+def test_torchscript_that_would_touch_files_is_refused(
+    line: str, operator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    begin = b"pictures: Tensor) -> Tensor:\n"
+    path = rewritten(saved(tmp_path / "net.pt", Net()), lambda code: code.replace(begin, begin + line.encode()))
+    with pytest.raises(SourceError) as error:
+        converted(path, PICTURE)
+    assert f".py uses {operator!r}, expected nothing but torch's own operators" in str(error.value)
+    assert not Path("stolen.pt").exists()
+
+
+def test_archives_that_grow_or_are_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path / "net.pt", Net())
+    whole = path.read_bytes()
+    with pytest.raises(SourceError, match=r"net.pt: its archive grows when unpacked, expected one written by torch.ji"):
+        converted(rewritten(path, bytes, packed=True), PICTURE)
+    path.write_bytes(whole)
+    with pytest.raises(SourceError, match=r"net.pt: can not be read as TorchScript \(.*; save it anew with torch.jit"):
+        converted(rewritten(path, lambda code: code.replace(b"->", b"<-")), PICTURE)
+    path.write_bytes(whole)
+    monkeypatch.setattr(script, "MOST_BYTES", 10)
+    with pytest.raises(SourceError, match=r"net.pt: larger than 10 bytes, expected a network for a phone"):
+        converted(path, PICTURE)
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.write_text, (Path("exploded"), "x"))
+
+
+def bomb(folder: Path) -> Path:
+    torch.save({"a": Bomb()}, folder / "bomb.pt")
+    return folder / "bomb.pt"
+
+
+def whole_module(folder: Path) -> Path:
+    torch.save(Net(), folder / "module.pt")
+    return folder / "module.pt"
+
+
+def state(folder: Path) -> Path:
+    torch.save(Net().state_dict(), folder / "state.pt")
+    return folder / "state.pt"
+
+
+def factory(folder: Path) -> str:
+    (folder / "nets.py").write_text(FACTORY)
+    return f"{folder}/nets.py"
+
+
+REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
+    (bomb, {}, "bomb.pt: holds Python objects that loading would run as code, expected nothing but tensors"),
+    (whole_module, {}, "module.pt: holds Python objects that loading would run as code"),
+    (state, {}, "state.pt: holds weights and no network; say whose they are with --architecture torchvision:NAME"),
+    (
+        state,
+        {"architecture": "nets.py:make", "weights": "other.pt"},
+        "--weights other.pt: state.pt holds weights already; leave one of them out",
+    ),
+    (
+        state,
+        {"architecture": "resnet18"},
+        "resnet18: names no network, expected torchvision:NAME, timm:NAME or file.py",
+    ),
+    (
+        lambda f: factory(f) + ":make",
+        {"labels": ()},
+        "nets.py:make: is called with the number of classes, which is not",
+    ),
+    (lambda f: factory(f) + ":wrong", {}, "nets.py:wrong: returned a int, expected a torch.nn.Module; correct it"),
+    (lambda f: factory(f) + ":make", {"weights": "no.pt"}, "--weights no.pt: no such file; check the path"),
+    (
+        lambda f: factory(f) + ":make",
+        {"architecture": "timm:x"},
+        "nets.py:make names one already; leave one of them out",
+    ),
+    (lambda f: saved(f / "n.pt", Net()), {"weights": "w.pt"}, "--weights w.pt: n.pt, a TorchScript file, has its own;"),
+    (lambda f: saved(f / "n.pt", Net()), {"inputs": ()}, "input: none is named, and a torch module does not say what"),
+    (
+        lambda f: saved(f / "n.pt", Net()),
+        {"head": "new"},
+        "the source is compiled and can not be cut; convert it as it is, and then: coreml-updatable mark MODEL --head",
+    ),
+    (
+        lambda _: scripted(Branching),
+        {"inputs": (ImageInput("image", 8, 12, "rgb"),)},
+        "the source can not take an input of shape [1, 3, 12, 8] (ValueError: ",
+    ),
+    (
+        lambda _: scripted(Quantized),
+        {},
+        "the TorchScript module uses 'quantized::add' at torch_modules.py, line ",
+    ),
+    (
+        lambda _: scripted(Endless),
+        {},
+        "of shape [1, 3, 12, 12] (ValueError: a loop that turns more than 1000 times); name its inputs",
+    ),
+    (
+        lambda _: scripted(Net),
+        {"inputs": (PICTURE, PICTURE)},
+        "(TypeError: 2 inputs for a module that takes 1); name its inputs as it has them with --input",
+    ),
+    (lambda _: Net(), {"architecture": "timm:x"}, "--architecture timm:x: a module has its own; leave the option out"),
+    (lambda _: 7, {}, "source: is a int, expected a torch.nn.Module, a file or a name; give one of these"),
+    (lambda _: Net(), {"labels": ("a", "b")}, "labels: 2 for a network with 3 outputs; name one for each, or convert"),
+    (
+        lambda _: Net(),
+        {"labels": ("a",), "head": "new"},
+        "labels: 1 for a new head, expected two or more; say --labels",
+    ),
+    (
+        lambda _: Net(),
+        {"head": "new", "cut": "clasifier"},
+        "--cut clasifier: the network has no module of that name; there are: classifier",
+    ),
+    (
+        lambda _: Parallel(),
+        {"head": "new", "inputs": (ArrayInput("x", (5,)),)},
+        "the network's head is not found: no linear layer or convolution gives its 3 answers alone; name a module in "
+        "front of which to cut with --cut, such as: 'one', 'other'",
+    ),
+    (
+        lambda _: nn.Sequential(nn.Flatten(2), nn.Linear(144, 4), nn.Flatten(), nn.Linear(12, 3)),
+        {"head": "new", "cut": "1"},
+        "--cut 1: what is in front of it has the shape [1, 3, 144], expected [1, features] or [1, channels, height",
+    ),
+    (
+        lambda _: drawn(Unused),
+        {"head": "new", "cut": "other", "inputs": (ArrayInput("x", (5,)),)},
+        "--cut other: this module does not run; name another",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "options", "sentence"), REFUSED)
+def test_what_is_refused(
+    make: Callable[[Path], Any],
+    options: dict[str, Any],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((SourceError, RecipeError)) as error:
+        load_source_converter(find_converter("torch"))(
+            SourceRequest(make(tmp_path), **{"inputs": (PICTURE,), "labels": LABELS, **options})
+        )
+    assert sentence in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    assert not Path("exploded").exists()
