@@ -1,20 +1,18 @@
 """The catalogue as an ASGI application: GET and HEAD of files beneath one folder, and nothing else."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coreml_updatable.publishing.serving.answer import ALWAYS, Answer, answer_of
 from coreml_updatable.publishing.serving.content import Content, Contents
 from coreml_updatable.publishing.serving.paths import file_of
 
 CHUNK = 256 * 1024
-PATIENCE = 60.0  # seconds for a client to take a piece
 
 
 def application(site: Path) -> ASGIApp:
@@ -25,7 +23,7 @@ def application(site: Path) -> ASGIApp:
         if scope["type"] != "http":
             return
         response = await _response(root, contents, Request(scope))
-        await response(scope, receive, _patiently(send))
+        await response(scope, receive, send)
 
     return serve
 
@@ -41,7 +39,10 @@ async def _response(root: Path, contents: Contents, request: Request) -> Respons
     if content is None:
         return PlainTextResponse("not here\n", 404, ALWAYS)
     place = content.path.relative_to(root).as_posix()
-    answer = answer_of(content, place, {name.lower(): value for name, value in request.headers.items()})
+    asked = {name.lower(): value for name, value in request.headers.items()}
+    if request.method == "HEAD":
+        asked.pop("range", None)  # RFC 9110, section 14.2: ranges are of GET alone
+    answer = answer_of(content, place, asked)
     if request.method == "HEAD" or answer.last < answer.first:
         return Response(status_code=answer.status, headers=_without_length(answer))
     if answer.packed and content.packed is not None:
@@ -66,13 +67,3 @@ async def _pieces(content: Content, answer: Answer) -> AsyncIterator[bytes]:
                 raise OSError(f"{content.path}: became shorter while it was sent")
             left -= len(piece)
             yield piece
-
-
-def _patiently(send: Send) -> Send:
-    """Gives up a client that takes nothing for a minute."""
-
-    async def patient(message: Message) -> None:
-        async with asyncio.timeout(PATIENCE):
-            await send(message)
-
-    return patient

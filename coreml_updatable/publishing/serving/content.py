@@ -4,6 +4,7 @@ import gzip
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -15,13 +16,16 @@ OTHER = "application/octet-stream"
 COMPRESSED = frozenset({".html", ".json", ".txt"})
 LEAST, MOST = 1_000, 20_000_000  # bytes of a file that is worth compressing, and is kept compressed in memory
 CHUNK = 1 << 20
-KEPT = 1000  # files whose sums are remembered
+KEPT, HELD = 1000, 200_000_000  # files whose sums are remembered, and bytes of texts
+
+
+_Stamp: TypeAlias = tuple[int, int]  # size and time of change, in nanoseconds
 
 
 @dataclass(frozen=True)
 class Content:
     """``tag``: the strong ETag, the file's SHA-256. ``body``: the bytes of a text, which may be replaced at any time,
-    and ``packed`` their gzip, where it is smaller; of other files None, for they never change.
+    and ``packed`` their gzip, where it is smaller; of other files None, and of texts beyond MOST.
     """
 
     path: Path
@@ -33,28 +37,33 @@ class Content:
 
 
 class Contents:
-    """What is known of each file, by its path, size and time of change."""
+    """What is known of each file, until its size or its time of change is another."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Path, int, int], Content] = {}
+        self._known: dict[Path, tuple[_Stamp, Content]] = {}
 
     def known(self, path: Path) -> Content | None:
         """What was worked out before; in no time, so that it can be asked for without a thread."""
-        return self._known.get(_key(path))
+        stamp, content = self._known.get(path, (None, None))
+        return content if stamp == _stamp(path) else None
 
     def of(self, path: Path) -> Content:
         """All of a file is read for it."""
-        key = _key(path)
-        content = _content(path, key[1])
-        if len(self._known) >= KEPT:
-            self._known.clear()
-        self._known[key] = content
+        stamp = _stamp(path)
+        content = _content(path, stamp[0])
+        if len(self._known) >= KEPT or sum(_held(one) for _, one in self._known.values()) + _held(content) > HELD:
+            self._known = {}
+        self._known[path] = stamp, content
         return content
 
 
-def _key(path: Path) -> tuple[Path, int, int]:
+def _stamp(path: Path) -> _Stamp:
     status = path.stat()
-    return path, status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
+
+
+def _held(content: Content) -> int:
+    return len(content.body or b"") + len(content.packed or b"")
 
 
 def _content(path: Path, length: int) -> Content:

@@ -2,31 +2,16 @@
 
 import socket
 from pathlib import Path
-from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.publishing.catalogue.site_files import INDEX
 from coreml_updatable.publishing.serving.app import application
+from coreml_updatable.publishing.serving.bounded import Bounded
 
 HEADERS = 16 * 1024  # bytes of a request
-WAIT = 20  # seconds for a request to be complete
 CONNECTIONS = 1000
-
-
-class Bounded(H11Protocol):
-    """Leaves a client that does not finish its first request in time."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self.loop.call_later(WAIT, self._leave)
-
-    def _leave(self) -> None:
-        cycle: Any = self.cycle  # of the first request, once its headers are complete
-        if cycle is None and not self.transport.is_closing():
-            self.transport.close()
 
 
 def listen(host: str, port: int) -> socket.socket:

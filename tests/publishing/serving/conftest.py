@@ -23,6 +23,7 @@ class Served:
     port: int
     key: Ed25519PublicKey
     publish: Callable[[str], None]  # a version
+    connections: Callable[[], int]  # that are open
 
     @property
     def address(self) -> str:
@@ -43,7 +44,13 @@ def served(make_build: Callable[..., Path], site: Path, tmp_path: Path) -> Itera
     thread.start()
     while not running.started:
         time.sleep(0.01)
-    yield Served(site, int(listening.getsockname()[1]), key.public_key(), publish_version)
+    yield Served(
+        site,
+        int(listening.getsockname()[1]),
+        key.public_key(),
+        publish_version,
+        lambda: len(running.server_state.connections),
+    )
     running.should_exit = True
     thread.join(timeout=20)
     listening.close()
