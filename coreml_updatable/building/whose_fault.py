@@ -12,7 +12,7 @@ from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
 
 LARGEST = 1e4  # 32-bit floats carry seven digits: beyond it a sum is off by more than 1e-3
-_CONSTANTS = ("loadConstant", "loadConstantND")  # a mask may well add minus infinity
+_NO_SUMMANDS = ("loadConstant", "loadConstantND", "clip")  # a mask may well add minus infinity; bounds add nothing
 _FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 
 
@@ -41,7 +41,7 @@ def _extremes(model: Model) -> Iterator[tuple[str, float]]:
     if is_network(model):
         network = network_of(model)
         layers = [(place(number, layer), layer) for number, layer in enumerate(network.layers)]
-        parts = [(where, layer) for where, layer in layers if layer_kind(layer) not in _CONSTANTS]
+        parts = [(where, layer) for where, layer in layers if layer_kind(layer) not in _NO_SUMMANDS]
         parts += [("preprocessing", each) for each in network.preprocessing]
     for where, part in parts:
         for numbers in _numbers(part):

@@ -5,9 +5,12 @@ from collections.abc import Iterator, Sequence
 from coreml_updatable.checking.loss import is_cross_entropy
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.checking.updatable_layers import updatable_layers
-from coreml_updatable.spec.graph import layer_kind, loss_blobs, needed_layers, place, producers
+from coreml_updatable.spec.graph import RESHAPES, layer_kind, loss_blobs, needed_layers, place, producers
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
+
+_RECURRENT = ("uniDirectionalLSTM", "biDirectionalLSTM", "gru", "simpleRecurrent")
+_COPIES = (*RESHAPES, "concat", "concatND", "copy", "slice", "sliceStatic")
 
 
 def layers_reach_loss(model: Model) -> Iterator[Finding]:
@@ -57,13 +60,18 @@ def states_not_answered(model: Model) -> Iterator[Finding]:
     named = {str(model.description.predictedFeatureName), str(model.description.predictedProbabilitiesName)}
     outputs = [str(feature.name) for feature in model.description.output if feature.name not in named]
     for number, layer in enumerate(layers):
-        states = {str(blob) for blob in layer.output[1:]} if layer_kind(layer) == "uniDirectionalLSTM" else set[str]()
+        states = {str(blob) for blob in layer.output[1:]} if layer_kind(layer) in _RECURRENT else set[str]()
         for name in outputs if states else ():
-            read = {str(blob) for needed in needed_layers(layers, [name]) for blob in layers[needed].input} | {name}
-            if read & states:
+            if _copied(layers, name) & states:
                 found = f"gives its state to the output {name!r} of an updatable model"
                 yield Finding(place(number, layer), found, "no state among the outputs")
                 break
+
+
+def _copied(layers: Sequence[NeuralNetworkLayer], blob: str) -> set[str]:
+    """``blob``, and those whose numbers stand in it as they are: put together or given another shape, not computed."""
+    copies = [layer for layer in layers if layer_kind(layer) in _COPIES]
+    return {blob, *(str(name) for number in needed_layers(copies, [blob]) for name in copies[number].input)}
 
 
 def squared_error_on_linear_head(model: Model) -> Iterator[Finding]:

@@ -81,7 +81,7 @@ def _with_reference(model: Model, classes: int) -> tuple[NDArray[np.float64], ND
             f"glmClassifier: {len(rows)} rows of weights for {classes} classes, expected {classes - 1}; export it again"
         )
     weights = np.stack(rows)
-    largest = max(np.abs(weights).max(), np.abs(offset).max())
+    largest = np.abs(np.append(weights, offset)).max()
     if not largest <= _LARGEST:  # NaN too
         raise ModelError(
             f"glmClassifier: holds the number {largest:.3g}, expected what fits into 32 bits; export it again"

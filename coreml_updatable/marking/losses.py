@@ -6,9 +6,9 @@ from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.parameters import update_parameters
 from coreml_updatable.marking.path import softmax_of
 from coreml_updatable.marking.settings import UpdateSettings
-from coreml_updatable.marking.tail import RESHAPES, answer_blob
+from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.spec.features import feature_named
-from coreml_updatable.spec.graph import layer_kind, producers
+from coreml_updatable.spec.graph import RESHAPES, layer_kind, producers
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model, NeuralNetwork
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count

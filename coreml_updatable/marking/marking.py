@@ -1,5 +1,6 @@
 """Marking: which layers train, with which loss and parameters, and what the app hands over for it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
@@ -68,6 +69,13 @@ def mark(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Mo
     return marked(model, settings, **wishes).model
 
 
+def _places(network: NeuralNetwork) -> dict[str, str]:
+    """Where each layer stands in the file, by its name; those whose name is not theirs alone are left out."""
+    uses = Counter(str(layer.name) for layer in network.layers)
+    numbered = ((str(layer.name), place(number, layer)) for number, layer in enumerate(network.layers))
+    return {name: where for name, where in numbered if uses[name] == 1}
+
+
 def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Marked:
     """``mark``, and what it mended."""
     if is_pipeline(model):
@@ -75,7 +83,7 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     labels, layers = wishes.get("labels"), wishes.get("layers")
     model, changes = trainable(model)
     expect_sound(model)
-    written = {str(layer.name): place(number, layer) for number, layer in enumerate(network_of(model).layers)}
+    written = _places(network_of(model))
     loss = loss_for(model, wishes.get("loss"), labelled=labels is not None)
     head = wishes.get("head", "keep")
     label, probabilities, name = wishes.get("label"), wishes.get("probabilities"), wishes.get("input")

@@ -20,8 +20,8 @@ def update_parameters(settings: UpdateSettings) -> Model:
         adam = made.optimizer.adamOptimizer
         write_double(adam.learningRate, optimizer.learning_rate, "learningRate", positive=True)
         write_int64(adam.miniBatchSize, optimizer.mini_batch_size, "miniBatchSize", lowest=1)
-        write_double(adam.beta1, optimizer.beta1, "beta1", most=1.0)
-        write_double(adam.beta2, optimizer.beta2, "beta2", most=1.0)
+        write_double(adam.beta1, optimizer.beta1, "beta1", most=1.0, below=True)
+        write_double(adam.beta2, optimizer.beta2, "beta2", most=1.0, below=True)
         write_double(adam.eps, optimizer.eps, "eps")
     write_int64(made.epochs, settings.epochs, "epochs", lowest=1)
     made.shuffle.defaultValue = settings.shuffle
@@ -54,12 +54,20 @@ def write_int64(message: Model, parameter: Int64Parameter, name: str, *, lowest:
 
 
 def write_double(
-    message: Model, parameter: DoubleParameter, name: str, *, most: float = inf, positive: bool = False
+    message: Model,
+    parameter: DoubleParameter,
+    name: str,
+    *,
+    most: float = inf,
+    positive: bool = False,
+    below: bool = False,
 ) -> None:
-    """Fill a ``DoubleParameter`` message; numbers go from 0 to ``most``, a default that is ``positive`` is more than 0.
+    """Fill a ``DoubleParameter`` message; numbers go from 0 to ``most``, a default that is ``positive`` is more than 0,
+    one that is to be ``below`` is less than ``most``.
 
-    Apple's validator bounds none of them; but against the gradient (learning rate below 0), nowhere (0), or by
-    steps that grow without end (momentum above 1, ``SGDOptimizer``) nothing is learnt.
+    Apple's validator bounds none of them; but against the gradient (learning rate below 0), nowhere (0), by steps
+    that grow without end (momentum above 1, ``SGDOptimizer``), or divided by 1 - beta (``AdamOptimizer``) nothing is
+    learnt.
     """
     message.Clear()
     values = (parameter.default, *(parameter.range or ()))
@@ -67,6 +75,8 @@ def write_double(
         raise ModelError(f"{name}: is not a finite number, expected one; write a number")
     if positive and not parameter.default > 0:
         raise ModelError(f"{name}: the default is {parameter.default:g}, expected more than 0; 0.01 is usual")
+    if below and parameter.default == most:
+        raise ModelError(f"{name}: the default is {most:g}, expected less; 0.9 and 0.999 are usual for beta1 and beta2")
     for value in values:
         if not 0 <= value <= most:
             limits = "0 or more" if most == inf else f"0 to {most:g}"

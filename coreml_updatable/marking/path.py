@@ -6,9 +6,9 @@ from types import MappingProxyType
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.affine import CONSTANTS
 from coreml_updatable.marking.clearing import FIXED
-from coreml_updatable.marking.tail import RESHAPES, answer_blob
+from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.spec.backpropagation import passes_gradients
-from coreml_updatable.spec.graph import layer_kind, needed_layers, place, producers
+from coreml_updatable.spec.graph import RESHAPES, layer_kind, needed_layers, place, producers
 from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer
 
 HEADS = ("convolution", "innerProduct")
@@ -92,16 +92,16 @@ def check_path(
     path = gradient_path(network, begin, clearable)
     for number in numbers:
         layer = network.layers[number]
+        where = places.get(number) or place(number, layer)
         if layer_kind(layer) not in MARKABLE:
             raise ModelError(
-                f"{place(number, layer)}: is of kind {layer_kind(layer)}, expected convolution or innerProduct (or "
+                f"{where}: is of kind {layer_kind(layer)}, expected convolution or innerProduct (or "
                 "uniDirectionalLSTM); name another layer"
             )
         if number not in path:
             stop = _stop(network, path, places)
             raise ModelError(
-                f"{place(number, layer)}: the gradient does not reach it, {stop} is in the way; train only layers "
-                "behind that one"
+                f"{where}: the gradient does not reach it, {stop} is in the way; train only layers behind that one"
             )
 
 

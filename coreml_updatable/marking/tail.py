@@ -8,16 +8,12 @@ Converters write it at rank 2 and with ``softmaxND``; an update needs rank 4 and
 from dataclasses import dataclass
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.spec.graph import consumers, layer_kind, place, producers
+from coreml_updatable.spec.graph import RESHAPES, consumers, layer_kind, place, producers
 from coreml_updatable.spec.layer_shapes import Shape
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes
 
-RESHAPES = (
-    "reshapeStatic", "flatten", "flattenTo2D", "squeeze", "expandDims", "rankPreservingReshape", "reshape", "transpose",
-    "permute",
-)  # fmt: skip
 SOFTMAXES = ("softmax", "softmaxND")
 _DENSE = ("innerProduct", "batchedMatmul")
 _ELEMENTWISE = ("activation", "clip", "clampedReLU")  # the same at any rank

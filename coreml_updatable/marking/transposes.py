@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from coreml_updatable.marking.affine import constants_of, data_input
 from coreml_updatable.marking.building_blocks import as_inner_product
-from coreml_updatable.marking.tail import RESHAPES, answer_blob, is_elementwise, is_vector
+from coreml_updatable.marking.tail import answer_blob, is_elementwise, is_vector
 from coreml_updatable.marking.widening import widen_layer
-from coreml_updatable.spec.graph import consumers, layer_kind, place, producers
+from coreml_updatable.spec.graph import RESHAPES, consumers, layer_kind, place, producers
 from coreml_updatable.spec.layer_shapes import Shape
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of

@@ -4,6 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer
 
+# Layers that give the same numbers another shape or order.
+RESHAPES = (
+    "reshapeStatic", "flatten", "flattenTo2D", "squeeze", "expandDims", "rankPreservingReshape", "reshape", "transpose",
+    "permute",
+)  # fmt: skip
 _INNER = {"branch": ("ifBranch", "elseBranch"), "loop": ("conditionNetwork", "bodyNetwork")}
 
 

@@ -14,6 +14,7 @@ from coreml_updatable.errors import ModelError
 Value: TypeAlias = float | int | bool
 WHOLE = {"epochs", "miniBatchSize", "seed", "numberOfNeighbors"}
 AT_LEAST_ONE = {"epochs", "miniBatchSize", "numberOfNeighbors"}
+BELOW_ONE = {"beta1", "beta2"}
 REFUSED = {
     "weights": "an update does not apply weights given as parameters; write them into the model",
     "biases": "an update does not apply biases given as parameters; write them into the model",
@@ -79,6 +80,10 @@ def _checked(key: str, given: Any, message: Any, where: str) -> Value:
     if allowed == "range" and not message.range.minValue <= value <= message.range.maxValue:
         ends = f"{message.range.minValue:g} to {message.range.maxValue:g}"
         raise ModelError(f"{where}: {key} is {value}, the model allows {ends}; choose a value in between")
+    if key in BELOW_ONE and not 0 <= value < 1:
+        raise ModelError(
+            f"{where}: {key} is {value}, expected 0 or more and less than 1, for Adam divides by 1 - {key}"
+        )
     if key in AT_LEAST_ONE and value < 1:
         raise ModelError(f"{where}: {key} is {value}, expected at least 1")
     return int(value) if key in WHOLE else float(value)

@@ -226,6 +226,10 @@ def test_a_layer_that_no_gradient_reaches_is_refused() -> None:
     reason = r"only 1 can be \('fc2'\): layers\[3\] 'input' \(multiply\) does not let the gradient through"
     with pytest.raises(ModelError, match=reason):
         mark(model, SETTINGS, last=2)
+    for layer in network_of(model).layers:
+        layer.name = ""
+    with pytest.raises(ModelError, match=r"only 1 can be .*: layers\[3\] '.*' \(multiply\) does not let"):
+        mark(model, SETTINGS, last=2)
 
 
 @pytest.mark.parametrize(
@@ -291,6 +295,14 @@ def test_decays_of_adam_above_1_are_refused() -> None:
     for name, pair in (("beta1", (decay, rate)), ("beta2", (rate, decay))):
         adam = Adam(rate, Int64Parameter(1), *pair, DoubleParameter(1e-8))
         with pytest.raises(ModelError, match=f"{name}: allows 1.5, expected 0 to 1"):
+            mark(converted("two layers"), UpdateSettings(adam, Int64Parameter(1)))
+
+
+def test_decays_of_adam_that_begin_at_1_are_refused() -> None:
+    one, usual = DoubleParameter(1.0), DoubleParameter(0.9)
+    for name, pair in (("beta1", (one, usual)), ("beta2", (usual, one))):
+        adam = Adam(DoubleParameter(0.1), Int64Parameter(1), *pair, DoubleParameter(1e-8))
+        with pytest.raises(ModelError, match=f"{name}: the default is 1, expected less; 0.9 and 0.999 are usual"):
             mark(converted("two layers"), UpdateSettings(adam, Int64Parameter(1)))
 
 

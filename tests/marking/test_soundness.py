@@ -241,6 +241,9 @@ def test_numbers_that_32_bits_can_not_add_are_named() -> None:
     assert "please report it" in remedy(sound())
     network_of(model).layers[1].batchnorm.gamma.floatValue[0] = float("nan")
     assert "layers[1] 'layer1' holds the number nan" in remedy(model)
+    bounded = sound()
+    network_of(bounded).layers.add(name="clip", input=["logits"], output=["within"]).clip.maxVal = 3.4e38
+    assert "please report it" in remedy(bounded)  # a bound takes part in no sum
     outer = Model_pb2.Model()
     outer.pipeline.models.add().CopyFrom(model)
     assert "layers[1] 'layer1' holds the number nan" in remedy(outer)
@@ -249,6 +252,9 @@ def test_numbers_that_32_bits_can_not_add_are_named() -> None:
 def test_a_linear_model_of_numbers_beyond_32_bits() -> None:
     with pytest.raises(ModelError, match=r"glmClassifier: holds the number 1e\+300, expected what fits into 32 bits"):
         marked(glm(["a", "b", "c"], [[1.0, 2.0], [3.0, 1e300]], [0.5, 0.25]), SETTINGS)
+    for weight, offset in ((float("nan"), 0.25), (4.0, float("nan"))):
+        with pytest.raises(ModelError, match="glmClassifier: holds the number nan"):
+            marked(glm(["a", "b", "c"], [[1.0, 2.0], [3.0, weight]], [0.5, offset]), SETTINGS)
 
 
 def test_an_activation_of_infinite_numbers_is_no_sum_of_others() -> None:

@@ -157,6 +157,23 @@ def test_parameters_are_held_to_the_model(make_updatable: Any, rows: Any) -> Non
         UpdateTask(spec, rows)
 
 
+def test_decays_of_adam_are_less_than_1(make_updatable: Any, rows: Any) -> None:
+    spec = make_updatable()
+    adam = network_of(spec).updateParams.optimizer.adamOptimizer
+    adam.learningRate.defaultValue, adam.miniBatchSize.defaultValue, adam.eps.defaultValue = 0.1, 4, 1e-8
+    adam.miniBatchSize.range.minValue, adam.miniBatchSize.range.maxValue = 1, 8
+    for beta in (adam.beta1, adam.beta2):
+        beta.defaultValue, beta.range.minValue, beta.range.maxValue = 0.9, 0.0, 1.0
+    for key in ("beta1", "beta2"):
+        with pytest.raises(
+            ModelError, match=f"parameter '{key}': {key} is 1.0, expected 0 or more and less than 1, for Adam"
+        ):
+            UpdateTask(spec, rows, {key: 1.0})
+    adam.beta2.defaultValue = 1.0
+    with pytest.raises(ModelError, match=r"the model's default: beta2 is 1.0, expected 0 or more and less than 1"):
+        UpdateTask(spec, rows)
+
+
 def test_rows_that_can_not_be_learnt(make_updatable: Any, rows: Any) -> None:
     spec = make_updatable()
     for given, error, message in (
