@@ -57,7 +57,13 @@ NETWORK = (
     Rule("N2.18", "error", graph.outputs_written, "name the blob that the network answers"),
     Rule("L2.6", "warning", stored_weights.products_hold_weights, "convert the model again"),
     Rule("L2.10", "warning", contradictions.shapes_agree, "look at the layer before the one that is named"),
-    Rule("L2.14", "warning", contradictions.softmax_rank, "mark the model, which repairs it", "apple/coremltools#1714"),
+    Rule(
+        "L2.14",
+        "warning",
+        contradictions.softmax_rank,
+        "export it again with softmaxND, which mark repairs",
+        "apple/coremltools#1714",
+    ),
     Rule("L11.6", "warning", lint_weights.weights_finite, "train again"),
 )
 CLASSIFIER = (

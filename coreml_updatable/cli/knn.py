@@ -74,10 +74,9 @@ def knn(
     from coreml_updatable.building.twin_proof import prove_twin
     from coreml_updatable.cli.judged import judged
     from coreml_updatable.cli.remembered import Report, remembered
-    from coreml_updatable.files import write_atomically
     from coreml_updatable.marking import has_head, twin
     from coreml_updatable.spec.reading import read_model
-    from coreml_updatable.spec.writing import model_bytes
+    from coreml_updatable.spec.writing import model_bytes, write_model
 
     source = read_model(extractor)
     cutting = has_head(source) if cut is None else cut
@@ -88,7 +87,7 @@ def knn(
     content = model_bytes(made)
     target = None if dry_run else out
     if target is not None:
-        write_atomically(target, content)
+        write_model(made, target)
     report = Report(target, made, cutting, len(content), proof, warnings)
     sys.stdout.write(report.as_json() if json else report.as_text())
 

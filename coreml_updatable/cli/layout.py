@@ -76,11 +76,10 @@ def targets(out: Path, to: Layout, name: str) -> list[Path]:
 
 def write(models: Sequence["Model"], paths: list[Path]) -> None:
     """All of them, or none."""
-    from coreml_updatable.files import write_all_atomically
-    from coreml_updatable.spec.writing import model_bytes
+    from coreml_updatable.spec.writing import write_models
 
     if paths:
-        write_all_atomically({path: model_bytes(model) for path, model in zip(paths, models, strict=True)})
+        write_models(dict(zip(paths, models, strict=True)))
 
 
 @dataclass(frozen=True)

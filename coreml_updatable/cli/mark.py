@@ -53,7 +53,7 @@ def mark(
     ],
     out: Annotated[Path | None, typer.Option("-o", "--output", help="The updatable model.", show_default=False)] = None,
     layers: Annotated[list[str] | None, typer.Option(help="The layers to train: a,b or again for more.")] = None,
-    last: Annotated[int, typer.Option(help="How many layers before the softmax to train.")] = 1,
+    last: Annotated[int | None, typer.Option(help="How many layers before the softmax to train; 1 by default.")] = None,
     optimizer: Annotated[Optimizer, typer.Option()] = Optimizer.SGD,
     learning_rate: Annotated[
         str | None, typer.Option(help="0.01:0.0001..1 by default (Adam 0.001, --spare 0.03).")
@@ -62,10 +62,10 @@ def mark(
         str | None, typer.Option(help="default:range or set; 8:1,2,4,8,16 by default (with --spare 1).")
     ] = None,
     epochs: Annotated[str, typer.Option(help="default:range or set.")] = "10:1..100",
-    momentum: Annotated[str, typer.Option(help="Of SGD.")] = "0:0..1",
-    beta1: Annotated[str, typer.Option(help="Of Adam.")] = "0.9:0..1",
-    beta2: Annotated[str, typer.Option(help="Of Adam.")] = "0.999:0..1",
-    eps: Annotated[str, typer.Option(help="Of Adam.")] = "1e-8:0..1",
+    momentum: Annotated[str | None, typer.Option(help="Of SGD; 0:0..1 by default.")] = None,
+    beta1: Annotated[str | None, typer.Option(help="Of Adam; 0.9:0..1 by default.")] = None,
+    beta2: Annotated[str | None, typer.Option(help="Of Adam; 0.999:0..1 by default.")] = None,
+    eps: Annotated[str | None, typer.Option(help="Of Adam; 1e-8:0..1 by default.")] = None,
     loss: Annotated[Loss | None, typer.Option(help="That of the model's kind by default.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of shuffling, and of a new head.")] = None,
     shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle")] = True,
@@ -93,28 +93,37 @@ def mark(
     """
     if out is None and not dry_run:
         raise typer.BadParameter("name the new model with -o OUT, or say --dry-run to see what would be done")
+    if layers and last is not None:
+        raise typer.BadParameter("--layers and --last both say what is trained; name one of them")
+    foreign = (
+        {"--momentum": momentum} if optimizer is Optimizer.ADAM else {"--beta1": beta1, "--beta2": beta2, "--eps": eps}
+    )
+    for option, value in foreign.items():
+        if value is not None:
+            raise typer.BadParameter(f"{option} is no parameter of {optimizer.value}; leave it out")
     wanted = layouts.asked_for(layout)
     paths = [] if out is None else layouts.targets(out, wanted.to if wanted else layouts.Layout.SINGLE, model.stem)
-    from coreml_updatable.marking.settings import SGD, Adam, UpdateSettings
-    from coreml_updatable.marking.spare import HIDDEN
-
-    rate = real("--learning-rate", learning_rate or (_FOR_SPARE if spare else _LEARNING_RATE)[optimizer])
-    batch = whole("--mini-batch", mini_batch or f"{1 if spare else 8}:1,2,4,8,16")
-    chosen: SGD | Adam
-    if optimizer is Optimizer.SGD:
-        chosen = SGD(rate, batch, real("--momentum", momentum))
-    else:
-        chosen = Adam(rate, batch, real("--beta1", beta1), real("--beta2", beta2), real("--eps", eps))
-    settings = UpdateSettings(chosen, whole("--epochs", epochs), shuffle, seed)
-
     from coreml_updatable.building.marked_and_proved import marked_and_proved
     from coreml_updatable.cli import name_list
     from coreml_updatable.cli.marking_told import told
+    from coreml_updatable.marking.settings import SGD, Adam, UpdateSettings
+    from coreml_updatable.marking.spare import HIDDEN
     from coreml_updatable.spec.network import class_labels, is_network, last_member, network_of
     from coreml_updatable.spec.reading import read_model
+    from coreml_updatable.spec.spare_labels import spare_labels
 
-    share = HIDDEN if spare_share is None else spare_share
     before = read_model(model)
+    slots = spare or len(spare_labels(before))  # of a model that has some, they stay
+    rate = real("--learning-rate", learning_rate or (_FOR_SPARE if slots else _LEARNING_RATE)[optimizer])
+    batch = whole("--mini-batch", mini_batch or f"{1 if slots else 8}:1,2,4,8,16")
+    chosen: SGD | Adam
+    if optimizer is Optimizer.SGD:
+        chosen = SGD(rate, batch, real("--momentum", momentum or "0:0..1"))
+    else:
+        decays = real("--beta1", beta1 or "0.9:0..1"), real("--beta2", beta2 or "0.999:0..1")
+        chosen = Adam(rate, batch, *decays, real("--eps", eps or "1e-8:0..1"))
+    settings = UpdateSettings(chosen, whole("--epochs", epochs), shuffle, seed)
+    share = HIDDEN if spare_share is None else spare_share
     learner = last_member(before)
     known = {str(layer.name) for layer in network_of(learner).layers} if is_network(learner) else set()
     given = name_list.labels(labels, class_labels(learner)) if labels is not None else None
@@ -122,7 +131,7 @@ def mark(
         before,
         settings,
         layers=name_list.names("--layers", layers, known) if layers else None,
-        last=last,
+        last=1 if last is None else last,
         labels=given,
         label=label,
         probabilities=probabilities,

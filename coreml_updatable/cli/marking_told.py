@@ -33,7 +33,8 @@ class Told:
 
     def __str__(self) -> str:
         lines = [*self.repairs, *(f"warning: {warning}" for warning in self.warnings)]
-        begin, verb = (self.model, "is") if self.model is not None else ("nothing written", "would be")
+        are = "is" if len(self.updatable) == 1 else "are"
+        begin, verb = (self.model, are) if self.model is not None else ("nothing written", "would be")
         if self.spare_labels:
             span = f"{len(self.spare_labels)} spare labels, {self.spare_labels[0]} to {self.spare_labels[-1]}"
             share = f", and all take at most {self.spare_share:.1g} of it" if self.spare_share else ""

@@ -27,6 +27,7 @@ from coreml_updatable.spec.spare_labels import spare_labels, write_spare_labels
 from coreml_updatable.spec.weight_fields import weight_fields
 
 _DATE = "com.github.apple.coremltools.conversion_date"
+_TOLD = 3  # layers whose new names are told: the last ones
 LOWEST_SPECIFICATION_VERSION = 4  # the first that knows updatable models
 
 
@@ -92,11 +93,12 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     drop_date(made)
     before = [str(layer.name) for layer in network_of(made).layers]
     places = {number: written[name] for number, name in enumerate(before) if name in written}
-    made = name_layers(made)
+    made = name_layers(made, layers or ())
     network = network_of(made)
     begin = gradient_begins(made, loss)
     can_clear = clearable(made)
     names = [str(layer.name) for layer in network.layers]
+    repairs += _renamed(before, names)
     if layers is not None:
         renamed = dict(zip(before, names, strict=True))
         numbers = layer_numbers(network, [renamed.get(name, name) for name in layers])
@@ -114,6 +116,13 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     made.isUpdatable = True
     made.specificationVersion = max(made.specificationVersion, LOWEST_SPECIFICATION_VERSION)
     return Marked(made, (*changes, *repairs))
+
+
+def _renamed(before: Sequence[str], names: Sequence[str]) -> list[str]:
+    """A line on layers that have readable names now, if any has that a user could have known."""
+    new = [f"{old} is now {name}" for old, name in zip(before, names, strict=True) if old not in ("", name)]
+    count = f", and {len(new) - _TOLD} more" if len(new) > _TOLD else ""
+    return [f"layers have readable names: {', '.join(new[-_TOLD:])}{count}"] if new else []
 
 
 def _marked_pipeline(model: Model, settings: UpdateSettings, wishes: Wishes) -> Marked:

@@ -5,7 +5,7 @@ A blob is called like the layer that writes it. Features (inputs and outputs) ke
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
 from coreml_updatable.errors import ModelError
@@ -37,10 +37,10 @@ _SHORT = {
 _INNER_BLOBS = ("branch", "loop", "custom")  # these name blobs outside the wires
 
 
-def has_tracer_names(network: NeuralNetwork) -> bool:
-    """Whether any layer is called like a tracer's temporary, or like nothing, or like another layer."""
+def has_tracer_names(network: NeuralNetwork, kept: Collection[str] = ()) -> bool:
+    """Whether any layer but those ``kept`` is called like a tracer's temporary, or nothing, or like another layer."""
     names = [str(layer.name) for layer in network.layers]
-    return len(set(names)) < len(names) or any(_TRACER.fullmatch(name) for name in names)
+    return len(set(names)) < len(names) or any(_TRACER.fullmatch(name) for name in names if name not in kept)
 
 
 def readable_names(layers: list[NeuralNetworkLayer]) -> list[str]:
@@ -54,23 +54,36 @@ def readable_names(layers: list[NeuralNetworkLayer]) -> list[str]:
     return names
 
 
-def name_layers(model: Model) -> Model:
+def name_layers(model: Model, kept: Collection[str] = ()) -> Model:
     """``model`` with readable layer and blob names, if a tracer named its layers; else as it is.
 
-    The same network always gets the same names, and naming twice changes nothing.
+    The same network always gets the same names, and naming twice changes nothing. A layer of ``kept``, the names by
+    which a user knows some, stays as it is called, where the name is its alone.
     """
     named = Model_pb2.Model()
     named.CopyFrom(model)
     network = network_of(named)
-    if not has_tracer_names(network):
+    if not has_tracer_names(network, kept):
         return named
-    names = readable_names(list(network.layers))
+    names = _readable_but(list(network.layers), kept)
     features = {str(f.name) for f in (*named.description.input, *named.description.output)}
     blobs = {} if _names_blobs_elsewhere(network) else _blob_names(network, names, features)
     for layer, name in zip(network.layers, names, strict=True):
         layer.name = name
     rename_blobs(network, blobs)
     return named
+
+
+def _readable_but(layers: list[NeuralNetworkLayer], kept: Collection[str]) -> list[str]:
+    """Readable names, each once, beside those that stay."""
+    uses = Counter(str(layer.name) for layer in layers)
+    staying = {name for name in kept if uses[name] == 1 and name}
+    names = []
+    for layer, name in zip(layers, readable_names(layers), strict=True):
+        while name in staying:
+            name += "_other"
+        names.append(str(layer.name) if str(layer.name) in staying else name)
+    return names
 
 
 def rename_blobs(network: NeuralNetwork, names: Mapping[str, str]) -> None:

@@ -204,6 +204,26 @@ def _upsample(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
     return (*shape[:-2], *(None if n is None else n * int(f) for n, f in zip(shape[-2:], factors, strict=True)))
 
 
+def _slice_static(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
+    """As NumPy slices; a squeeze mask takes the axis away."""
+    params = layer.sliceStatic
+    rank = len(shape)
+    masks = [list(mask) or [False] * rank for mask in (params.beginMasks, params.endMasks, params.squeezeMasks)]
+    columns = [list(params.beginIds), list(params.endIds), list(params.strides) or [1] * rank, *masks]
+    if any(len(column) != rank for column in columns):
+        return None
+    left: list[int | None] = []
+    for length, begin, end, stride, from_start, to_end, squeezed in zip(shape, *columns, strict=True):
+        if squeezed:
+            continue
+        if length is None or not stride:
+            left.append(None)
+            continue
+        piece = slice(None if from_start else int(begin), None if to_end else int(end), int(stride))
+        left.append(len(range(*piece.indices(length))))
+    return tuple(left) or (1,)
+
+
 def _embedding_nd(layer: NeuralNetworkLayer, shape: Shape) -> Shape:
     return (*shape[:-1], int(layer.embeddingND.embeddingSize))
 
@@ -257,6 +277,7 @@ _RULES: dict[str, _Rule] = {
     "permute": _permute,
     "padding": _padding_layer,
     "upsample": _upsample,
+    "sliceStatic": _slice_static,
     "embeddingND": _embedding_nd,
     "splitND": _split_nd,
     "reshape": reshaped,

@@ -15,16 +15,16 @@ def reshaped(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
 
 
 def sliced(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
-    """``slice`` along C, H or W."""
+    """``slice`` along C, H or W: the last three axes of any rank."""
     params = layer.slice
-    if len(shape) != _RANK or params.stride < 1 or params.axis > 2:
+    if len(shape) < 3 or params.stride < 1 or params.axis > 2:
         return None
     axis = int(params.axis) - 3
     length = shape[axis]
     if length is None:
         return None
     left = len(range(*slice(int(params.startIndex), int(params.endIndex), int(params.stride)).indices(length)))
-    return tuple(left if at == axis % _RANK else size for at, size in enumerate(shape))
+    return tuple(left if at == axis % len(shape) else size for at, size in enumerate(shape))
 
 
 def recurrent(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:

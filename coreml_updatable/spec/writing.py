@@ -1,9 +1,10 @@
 """Writing a model: the same message gives the same bytes, and a reader never sees half a file."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.files import write_atomically
+from coreml_updatable.files import write_all_atomically
 from coreml_updatable.spec.messages import Model
 
 
@@ -15,6 +16,14 @@ def model_bytes(model: Model) -> bytes:
 
 def write_model(model: Model, path: Path) -> None:
     """Write an .mlmodel file; ModelError for the name of a package, which no file may bear."""
-    if path.suffix == ".mlpackage":
-        raise ModelError(f"{path}: packages are read, not written; name an .mlmodel file, which Xcode takes as well")
-    write_atomically(path, model_bytes(model))
+    write_models({path: model})
+
+
+def write_models(models: Mapping[Path, Model]) -> None:
+    """All of them, or none. ModelError as ``write_model``."""
+    for path in models:
+        if path.suffix == ".mlpackage":
+            raise ModelError(
+                f"{path}: packages are read, not written; name an .mlmodel file, which Xcode takes as well"
+            )
+    write_all_atomically({path: model_bytes(model) for path, model in models.items()})

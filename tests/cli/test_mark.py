@@ -81,7 +81,8 @@ def test_a_dry_run_writes_nothing(run: Run, source: Path) -> None:
     ran = run("mark", source, "--labels", "a,b,c", "--dry-run", "--json")
     report = json.loads(ran.out)
     assert (ran.status, report["model"], report["updatable"]) == (0, None, ["fc"])
-    assert len(report["repairs"]) == 2
+    assert len(report["repairs"]) == 3  # the last says what layers are called now
+    assert report["repairs"][-1].startswith("layers have readable names: ")
     assert report["largest_difference"] < 1e-5
     assert "nothing written: fc would be updatable" in run("mark", source, "--labels", "a,b,c", "--dry-run").out
     assert sorted(source.parent.iterdir()) == before
@@ -94,6 +95,9 @@ def test_a_dry_run_writes_nothing(run: Run, source: Path) -> None:
         (["--learning-rate", "0.1:1,2"], "--learning-rate 0.1:1,2: '1,2' is no range, expected least..most"),
         (["--epochs", "1.5"], "--epochs 1.5: '1.5' is no whole number, expected one"),
         (["--mini-batch", "8:1.."], "--mini-batch 8:1..: '' is no whole number, expected one"),
+        (["--layers", "fc", "--last", "2"], "--layers and --last both say what is trained; name one of them"),
+        (["--optimizer", "adam", "--momentum", "0.9"], "--momentum is no parameter of adam; leave it out"),
+        (["--beta1", "0.9"], "--beta1 is no parameter of sgd; leave it out"),
     ],
 )
 def test_parameters_that_can_not_be_read(run: Run, source: Path, options: list[str], sentence: str) -> None:

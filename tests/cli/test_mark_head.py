@@ -41,6 +41,13 @@ def test_spare_labels_get_defaults_with_which_they_can_be_learnt(run: Run, sourc
         assert [line.startswith(slow) for line in told["advice"]] == [True] * advised
 
 
+def test_marked_again_spare_labels_and_their_defaults_stay(run: Run, source: Path) -> None:
+    once, twice = source.with_name("once.mlmodel"), source.with_name("twice.mlmodel")
+    assert run("mark", source, "-o", once, "--labels", "a,b,c", "--spare", "2").status == 0
+    assert run("mark", once, "-o", twice).status == 0
+    assert once.read_bytes() == twice.read_bytes()
+
+
 def test_spare_labels_are_learnt_by_update(run: Run, source: Path) -> None:
     out, twice, learnt = (source.with_name(f"{name}.mlmodel") for name in ("out", "twice", "learnt"))
     options = ["--labels", "a,b,c", "--spare", "7", "--learning-rate", "1", "--mini-batch", "1", "--epochs", "50"]
@@ -77,7 +84,7 @@ def test_a_new_head_for_other_labels(run: Run, source: Path) -> None:
     options = ["--head", "new", "--labels", "salad,soup,fries,pizza", "--spare", "2", "--last", "2", "--seed", "3"]
     ran = run("mark", source, "-o", out, *options)
     assert ran.status == 0, ran.err
-    assert "fc1, fc2 is updatable and new; with the old weights, answers within" in ran.out
+    assert "fc1, fc2 are updatable and new; with the old weights, answers within" in ran.out
     model = read_model(out)
     assert class_labels(model) == ("salad", "soup", "fries", "pizza", "user0", "user1")
     assert check(model) == []

@@ -86,3 +86,12 @@ def test_ml_programs_are_refused_with_the_way_out(run: Run, program: Path, rows:
     assert result.err.endswith(
         "both models hold ML programs, expected networks; convert with convert_to='neuralnetwork'\n"
     )
+
+
+def test_no_file_bears_the_name_of_a_package(run: Run, tmp_path: Path, package: Path) -> None:
+    out = tmp_path / "out.mlpackage"
+    for command in (("mark", package), ("knn", package), ("layout", package, "--to", "single")):
+        ran = run(*command, "-o", out)
+        assert ran.status == 1, command
+        assert "packages are read, not written; name an .mlmodel file" in ran.err, ran.err
+        assert not out.exists()

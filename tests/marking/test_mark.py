@@ -131,7 +131,9 @@ def test_outputs_can_be_named() -> None:
 def test_layers_can_be_named_as_before_or_after() -> None:
     model = converted("two layers")
     before = [str(layer.name) for layer in network_of(model).layers if layer.WhichOneof("layer") == "innerProduct"]
-    assert updatable(mark(model, SETTINGS, layers=before[:1])) == ["fc1"]
+    by_old_name = mark(model, SETTINGS, layers=before[:1])
+    assert updatable(by_old_name) == before[:1]  # a name that its user knows stays
+    assert model_bytes(mark(by_old_name, SETTINGS, layers=before[:1])) == model_bytes(by_old_name)
     assert updatable(mark(model, SETTINGS, layers=["fc1", "fc2"])) == ["fc1", "fc2"]
     assert updatable(mark(model, SETTINGS, last=2)) == ["fc1", "fc2"]
 

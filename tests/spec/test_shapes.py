@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coreml_updatable.runtime import load
+from coreml_updatable.runtime.program import build_steps
 from coreml_updatable.spec.layer_shapes import layer_shape
 from coreml_updatable.spec.messages import NeuralNetwork_pb2
 from coreml_updatable.spec.notices import faults
@@ -98,3 +99,20 @@ def test_layers_of_the_first_versions_as_they_run(mode: int, target: list[int]) 
     shapes = blob_shapes(builder.spec)
     assert shapes["reshaped"] == np.shape(blobs["reshaped"])
     assert np.size(blobs["y"]) == element_count(shapes["y"])
+
+
+@settings(deadline=None)
+@given(data=st.data(), shape=st.lists(st.integers(1, 5), min_size=1, max_size=5))
+def test_sliced_statically_as_the_runtime_slices(data: st.DataObject, shape: list[int]) -> None:
+    def each(values: st.SearchStrategy[int]) -> list[int]:
+        return data.draw(st.lists(values, min_size=len(shape), max_size=len(shape)))
+
+    layer = NeuralNetwork_pb2.NeuralNetworkLayer(name="cut", input=["x"], output=["y"])
+    params = layer.sliceStatic
+    params.beginIds[:] = [data.draw(st.integers(0, length - 1)) for length in shape]
+    params.endIds[:] = [data.draw(st.integers(begin + 1, n)) for begin, n in zip(params.beginIds, shape, strict=True)]
+    params.strides[:] = each(st.integers(1, 3))
+    for mask in (params.beginMasks, params.endMasks, params.squeezeMasks):
+        mask[:] = [bool(one) for one in each(st.integers(0, 1))]
+    (step,) = build_steps([layer])
+    assert layer_shape(layer, [tuple(shape)]) == tuple(step.module(torch.zeros(shape)).shape) or not shape
