@@ -140,8 +140,9 @@ def test_a_converted_network_is_repaired_marked_checked_and_learns(run: Run, tmp
     told = json.loads(ran.out)
     assert told["largest_difference"] <= 1e-5
     assert (tuple(told["updatable"]), told["warnings"]) == (case.trained, [])
-    assert len(told["repairs"]) == len(case.repairs)
-    for note, words in zip(told["repairs"], case.repairs, strict=True):
+    repairs = [note for note in told["repairs"] if not note.startswith("layers have readable names: ")]
+    assert len(repairs) == len(case.repairs)
+    for note, words in zip(repairs, case.repairs, strict=True):
         assert words in note
     checked = run("check", out)
     assert (checked.status, "no problems" in checked.out) == (0, True)
