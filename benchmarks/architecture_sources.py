@@ -66,6 +66,17 @@ def _distilbert(library: Any, named: dict[str, Any]) -> Any:
     return library.DistilBertForSequenceClassification(config)
 
 
+def _spectrograms() -> Tensor:
+    """[rows, frames, bins] by chance, normalised as AST's own preprocessor does by default."""
+    with import_module("coreml_updatable.converters.transformers_module").quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its filters of no mel, which the published model has too
+        import transformers
+
+        extractor = transformers.ASTFeatureExtractor()
+    noise = torch.randn(BATCH // 2, extractor.max_length, extractor.num_mel_bins)
+    return (noise - float(extractor.mean)) / (2 * float(extractor.std))
+
+
 SOURCES: dict[str, Callable[[Path], Source]] = {
     "torchvision mobilenet_v3_small": torch_source("torchvision:mobilenet_v3_small"),
     "torchvision efficientnet_b0": torch_source("torchvision:efficientnet_b0"),
@@ -79,7 +90,7 @@ SOURCES: dict[str, Callable[[Path], Source]] = {
     ),
     "Hugging Face AST": folder_source(
         lambda library, named: library.ASTForAudioClassification(library.ASTConfig(num_hidden_layers=LAYERS, **named)),
-        lambda: [(torch.randn(BATCH // 2, 1024, 128) + 4.2677393) / (2 * 4.5689974)],  # as its preprocessor does
+        lambda: [_spectrograms()],
     ),
     "Hugging Face DistilBERT": folder_source(_distilbert, lambda: [torch.randint(0, 30522, (BATCH, 128))]),
     "Hugging Face Wav2Vec2": folder_source(

@@ -12,11 +12,11 @@ from pathlib import Path
 from benchmarks.architecture import EPOCHS, PHOTOS, Went
 from benchmarks.architecture_sources import SOURCES
 from benchmarks.figure import Figure
+from coreml_updatable.building.prove import ALLOWED_DIFFERENCE
 from coreml_updatable.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "architectures.md"
-BOUND = 1e-4  # in probability, as every converter promises
 
 
 def figures() -> Iterator[Figure]:
@@ -27,7 +27,7 @@ def figures() -> Iterator[Figure]:
         table.append(went)
         write_atomically(PAGE, page(table).encode())
         ours = f"{went.seconds:.1f} s, {went.peak:.0f} MB, {went.difference:.1g}"
-        yield Figure(f"{name}: convert, mark, check, compare", ours, f"difference at most {BOUND:g}")
+        yield Figure(f"{name}: convert, mark, check, compare", ours, f"difference at most {ALLOWED_DIFFERENCE:g}")
 
 
 def run(name: str) -> Went:

@@ -4,11 +4,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from benchmarks.command import best_of, measure
+from benchmarks.command import COMMAND, best_of, measure
 from benchmarks.figure import Figure, command_figure
 
 ROOT = Path(__file__).parents[1]
-COMMAND = str(ROOT / ".venv" / "bin" / "coreml-updatable")
 
 
 def figures() -> list[Figure]:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+COMMAND = str(Path(__file__).parents[1] / ".venv" / "bin" / "coreml-updatable")
+
 
 @dataclass(frozen=True)
 class Measured:

@@ -6,12 +6,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.catalogue_builds import write_builds
-from benchmarks.command import Measured, measure
+from benchmarks.command import COMMAND, Measured, measure
 from benchmarks.figure import Figure, command_figure
 from benchmarks.interleaved import ratio
 
-ROOT = Path(__file__).parents[1]
-COMMAND = str(ROOT / ".venv" / "bin" / "coreml-updatable")
 COUNT, FEW, SIZE, TURNS = 50, 5, 10_000_000, 3
 
 

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.catalogue_builds import write_builds
+from benchmarks.command import COMMAND
 from benchmarks.figure import Figure
 from coreml_updatable.publishing.catalogue.publish import publish
 
-ROOT = Path(__file__).parents[1]
-COMMAND = str(ROOT / ".venv" / "bin" / "coreml-updatable")
 CONNECTIONS, TURNS, MODELS, SIZE = 100, 3, 20, 10_000_000
 WANTED = {"index.json": ("index.json", 4), "a 10 MB model": ("models/Model0/1.0/Model0.mlmodel", 15)}  # and seconds
 PERCENTILES = """

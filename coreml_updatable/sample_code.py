@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from coreml_updatable.errors import RecipeError
+from coreml_updatable.errors import DataError, RecipeError, UserError
 
 
 def load_function(folder: Path, reference: str) -> Callable[..., Any]:
@@ -45,5 +45,21 @@ def _import_file(root: Path, path: Path) -> ModuleType:
     try:
         return importlib.import_module(f"{package}.{inner}")
     except (Exception, SystemExit) as error:  # a user's file may raise anything, and even leave, while it is imported
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise RecipeError(f"{path}: can not be imported ({reason}); correct it") from error
+        raise RecipeError(f"{path}: can not be imported ({_reason(error)}); correct it") from error
+
+
+def called(what: str, function: Callable[..., Any], *arguments: Any, error: type[UserError] = DataError) -> Any:
+    """What a sample's own ``function`` gives; whatever it raises is an ``error`` that says that ``what`` failed.
+
+    A UserError of its own is passed on as it is.
+    """
+    try:
+        return function(*arguments)
+    except UserError:
+        raise
+    except (Exception, SystemExit) as raised:  # a user's function may raise anything, and even leave
+        raise error(f"{what} failed ({_reason(raised):.200}); correct it") from raised
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

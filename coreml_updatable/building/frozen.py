@@ -17,12 +17,12 @@ from coreml_updatable.building.lock import building_alone
 from coreml_updatable.building.unchanged import chance_rows
 from coreml_updatable.checking import check
 from coreml_updatable.conversion import Float32Array, FrozenRequest, FrozenSource
-from coreml_updatable.errors import BuildError, ModelError, SourceError, UserError, a_kind
+from coreml_updatable.errors import BuildError, ModelError, SourceError, a_kind
 from coreml_updatable.files import write_all_atomically
 from coreml_updatable.marking import describe, mark
 from coreml_updatable.marking.preview import with_preview
 from coreml_updatable.runtime import load
-from coreml_updatable.sample_code import load_function
+from coreml_updatable.sample_code import called, load_function
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.writing import model_bytes
 
@@ -115,13 +115,7 @@ def _made(recipe: FrozenRecipe, folder: Path, weights: Path | None) -> FrozenSou
         raise SourceError(f"{weights}: no such file of weights; check the path")
     make = load_function(folder, recipe.source.make)
     request = FrozenRequest(recipe.input.converted(), recipe.output.name, len(recipe.labels), weights, recipe.seed)
-    try:
-        made = make(request)
-    except UserError:
-        raise
-    except Exception as error:  # the recipe's own code runs
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise SourceError(f"{recipe.source.make}: failed ({reason:.200}); correct it") from error
+    made = called(f"{recipe.source.make}: making the model", make, request, error=SourceError)
     if not isinstance(made, FrozenSource):
         raise SourceError(f"{recipe.source.make}: gave {a_kind(made)}, expected a FrozenSource; correct it")
     return made

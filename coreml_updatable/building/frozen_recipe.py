@@ -10,6 +10,7 @@ from coreml_updatable.building.recipe import FunctionReference, ImageSection, Me
 from coreml_updatable.building.recipe_file import read_table, sentence_of
 from coreml_updatable.errors import RecipeError
 
+ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]  # of no module inside another: its parent may be missing
 Color = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 
 
@@ -21,7 +22,7 @@ class FrozenOutput(Section):
 class FrozenSourceSection(Section):
     make: FunctionReference  # make(FrozenRequest) -> FrozenSource
     weights: Annotated[str, Field(min_length=1)] | None = None  # a file beside the recipe
-    needs: tuple[Name, ...] = ()  # modules that the function imports
+    needs: tuple[ModuleName, ...] = ()  # modules that the function imports
     install: str = ""  # the command that brings them
 
 

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -38,15 +39,24 @@ def code_digest() -> str:
     return key_of(parts, {name: version_of(name) for name in LIBRARIES})
 
 
-def sample_code_digest(folder: Path) -> str:
-    """A sha256 over what lies beside a recipe for its code to read: all but the recipe, texts and hidden files."""
-    return files_digest(folder, [path for path in folder.rglob("*") if path.is_file() and _may_be_read(path, folder)])
+def sample_code_digest(folder: Path, left_out: Collection[Path] = ()) -> str:
+    """A sha256 over what lies beside a recipe for its code to read: all but the recipe, texts and hidden files.
+
+    Nor do the folders ``left_out`` count, where they lie below ``folder``.
+    """
+    return files_digest(folder, _may_be_read(folder, {path.resolve() for path in left_out}))
 
 
-def _may_be_read(path: Path, folder: Path) -> bool:
-    parts = path.relative_to(folder).parts
-    hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
-    return not hidden and path.suffix not in (".md", ".toml")
+def _may_be_read(folder: Path, left_out: Collection[Path]) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        below = Path(place).resolve()
+        folders[:] = [name for name in folders if not _is_hidden(name) and below / name not in left_out]
+        paths = (Path(place, name) for name in files if not _is_hidden(name))
+        yield from (path for path in paths if path.is_file() and path.suffix not in (".md", ".toml"))
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__pycache__"
 
 
 def _code_files(folder: Path) -> list[Path]:

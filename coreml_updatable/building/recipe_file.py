@@ -42,6 +42,8 @@ PATTERNS = {
     "data.adapt": '"file.py:function"',
     "data.show": '"file.py:function"',
     "input.noun": "one word in small letters",
+    "source.make": '"file.py:function"',
+    "source.needs": "a module's name without dots",
 }
 
 
@@ -113,8 +115,8 @@ def sentence_of(error: ValidationError, form: type[BaseModel]) -> str:
             )
         case kind if kind == "model_type" or (kind == "dict_type" and place in ("input", "update")):
             return f"{place} is {found}, expected a table; write it as [{place}]"
-        case "string_pattern_mismatch" if place in PATTERNS:
-            return f"{place} is {found}, expected {PATTERNS[place]}; correct it"
+        case "string_pattern_mismatch" if (listed := place.rstrip("0123456789").rstrip(".")) in PATTERNS:
+            return f"{place} is {found}, expected {PATTERNS[listed]}; correct it"
         case kind if kind in EXPECTED:
             return f"{place} is {found}, expected {EXPECTED[kind].format(**problem.get('ctx', {}))}; correct it"
     return f"{place} is {found}: {message}; correct it"

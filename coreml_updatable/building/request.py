@@ -5,12 +5,12 @@ from pathlib import Path
 
 from coreml_updatable.building.converter import find_converter, version_of
 from coreml_updatable.building.data.digest import digest
-from coreml_updatable.building.find import RECIPE
+from coreml_updatable.building.find import FROZEN, RECIPE
 from coreml_updatable.building.keys import code_digest, files_digest, key_of, sample_code_digest
 from coreml_updatable.building.overrides import with_backbone
 from coreml_updatable.building.recipe import Recipe
 from coreml_updatable.building.recipe_file import read_recipe
-from coreml_updatable.errors import DataError, SourceError
+from coreml_updatable.errors import DataError, RecipeError, SourceError
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ def prepare(
     """Read the recipe, apply the command line, and make the keys; nothing is built yet."""
     recipe = with_backbone(read_recipe(recipe_path), backbone, weights)
     folder = recipe_path.resolve().parent
+    sample = _sample(folder, recipe_path.name)
+    if (out / sample).resolve() == folder:
+        raise RecipeError(
+            f"--out {out}: the results would lie among the recipe's own files in {folder}, expected a folder of their "
+            "own; give another"
+        )
     if data is not None and not data.is_dir():
         raise DataError(f"{data}: no such folder, expected one folder a class inside it; check the path")
     owner = recipe.personalization
@@ -50,7 +56,7 @@ def prepare(
         kept_for_owner = recipe.slots.model_dump(mode="json")
     data_key = key_of(
         code_digest(),
-        sample_code_digest(folder),
+        sample_code_digest(folder, _no_code(folder, data, out)),
         recipe.data.model_dump(mode="json"),
         recipe.input.model_dump(mode="json"),
         recipe.labels,
@@ -65,9 +71,19 @@ def prepare(
         _weights_digest(folder, recipe.source.options().get("weights")),
     )
     key = key_of(source_key, recipe.model_dump(mode="json"))
-    own = recipe_path.name == RECIPE  # another recipe in the same folder has results of its own
-    sample = folder.name if own else f"{folder.name}-{recipe_path.stem}"
     return BuildRequest(recipe, folder, sample, data, out / sample, data_key, source_key, key)
+
+
+def _sample(folder: Path, recipe: str) -> str:
+    """The name of the results of the file ``recipe``: another recipe in the same folder has results of its own."""
+    return folder.name if recipe in (RECIPE, FROZEN) else f"{folder.name}-{Path(recipe).stem}"
+
+
+def _no_code(folder: Path, data: Path | None, out: Path) -> list[Path]:
+    """What is no code of the recipe even where it lies beside it: the results of every recipe here, and the data, which
+    have a digest of their own."""
+    results = [out / _sample(folder, path.name) for path in folder.glob("*.toml")]
+    return results if data is None else [*results, data]
 
 
 def _classes(recipe: Recipe) -> set[str]:

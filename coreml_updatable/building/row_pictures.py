@@ -11,7 +11,7 @@ from coreml_updatable.building.request import BuildRequest
 from coreml_updatable.conversion import Examples, UInt8Array
 from coreml_updatable.errors import DataError
 from coreml_updatable.publishing.array_plot import SIZE, plotted
-from coreml_updatable.sample_code import load_function
+from coreml_updatable.sample_code import called, load_function
 
 
 def as_pictures(request: BuildRequest, examples: Examples) -> Examples:
@@ -23,7 +23,9 @@ def as_pictures(request: BuildRequest, examples: Examples) -> Examples:
         drawn = [plotted(values) for values in examples.values]
     else:
         show = load_function(request.folder, reference)
-        drawn = [_shown(show(values.copy()), reference) for values in examples.values]
+        drawn = [
+            _shown(called(f"{reference}: showing a row", show, values.copy()), reference) for values in examples.values
+        ]
     empty = np.zeros((0, *SIZE, 3), np.uint8)
     return dataclasses.replace(examples, values=np.stack(drawn) if drawn else empty)
 

@@ -126,7 +126,12 @@ def test_it_is_proved_described_and_written(written: Callable[..., Path], tmp_pa
         ("0", False, SourceError, "model.py:make: gave a Model, expected a FrozenSource; correct it"),
         ("1.0", True, BuildError, "the recipe says that its model can not learn, but it can be marked"),
         ("(1.0 if 1 else 0) * CUT", False, BuildError, r"answers \[.*\], its source \[3, 16, 4\], expected the same"),
-        ("1 / 0", False, SourceError, r"model.py:make: failed \(ZeroDivisionError: division by zero\); correct it"),
+        (
+            "1 / 0",
+            False,
+            SourceError,
+            r"model.py:make: making the model failed \(ZeroDivisionError: division by zero\); correct it",
+        ),
     ],
 )
 def test_a_source_that_will_not_do(
@@ -161,6 +166,12 @@ def test_a_module_that_is_not_there(written: Callable[..., Path]) -> None:
         ('why = "A mask has no loss in Core ML."', "", "why is missing; add it"),
         ("width = 16", "width = 3", "input.width is 3, expected at least 8"),
         ("[preview]", "[preview", "not valid TOML"),
+        (
+            "[preview]",
+            'needs = ["torch", "absent.part"]\n[preview]',
+            "source.needs.1 is 'absent.part', expected a module's name without dots; correct it",
+        ),
+        ("model.py:make", "model.py", "source.make is 'model.py', expected \"file.py:function\"; correct it"),
     ],
 )
 def test_a_mistake_is_one_sentence(written: Callable[..., Path], old: str, new: str, expected: str) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from coreml_updatable.building.data.npy import mapped
 from coreml_updatable.building.data.sound import ENDINGS, Heard, read_sound
 from coreml_updatable.building.data.wanted import SampleFunction
 from coreml_updatable.conversion import ArrayInput, Float32Array, Progress, silent
 from coreml_updatable.errors import DataError
+from coreml_updatable.sample_code import called
 
 MAXIMUM_BYTES = 100_000_000
 AT_A_TIME = 100  # rows between two words of progress
@@ -25,11 +27,7 @@ def draw_arrays(
     rows: list[Float32Array] = []
     for kind, count in counts:
         for number in range(count):
-            try:
-                drawn = function(kind, number, target.shape)
-            except Exception as error:  # a user's function may raise anything
-                message = f"{draw.reference}: drawing {kind} {number} failed ({type(error).__name__}: {error})"
-                raise DataError(f"{message}; correct it") from error
+            drawn = called(f"{draw.reference}: drawing {kind} {number}", function, kind, number, target.shape)
             rows.append(to_array(drawn, target, f"{draw.reference}: {kind} {number}"))
             if len(rows) % AT_A_TIME == 0:
                 on_progress("data", len(rows) / total, f"{len(rows)} of {total} rows drawn")
@@ -39,7 +37,10 @@ def draw_arrays(
 def to_array(value: Any, target: ArrayInput, where: str) -> Float32Array:
     """``value`` as float32 of the target's shape; a DataError for another shape and for what is no finite number."""
     try:
-        array = np.asarray(value, np.float32)
+        with np.errstate(over="ignore"):  # what is too large for 32 bits becomes infinite, and is refused as such
+            array = np.asarray(value, np.float32)
+    except OverflowError as error:
+        raise DataError(f"{where} holds an integer too large for 32-bit floats; correct it") from error
     except (TypeError, ValueError) as error:
         raise DataError(f"{where} is a {type(value).__name__}, expected an array of numbers; correct it") from error
     if array.shape != target.shape:
@@ -59,12 +60,12 @@ def read_array(path: Path, target: ArrayInput) -> Heard:
     try:
         match path.suffix.lower():
             case ".npy":
-                value: Any = np.load(path, allow_pickle=False)
+                value: Any = np.array(mapped(path))  # a copy: a map kept open for each of many files is too many
             case ".json":
                 value = json.loads(path.read_text(encoding="utf-8"))
             case _:
                 known = ("a sound such as .flac or .wav", ".npy") if target.sample_rate else (".npy", ".json")
                 raise DataError(f"{path}: is neither {known[0]} nor {known[1]}, which hold a row; convert it")
-    except (ValueError, EOFError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: damaged, or no array ({type(error).__name__}); replace it") from error
     return Heard(to_array(value, target, f"{path}: the array"), ())

@@ -9,6 +9,7 @@ from PIL import Image
 from coreml_updatable.building.data.idx import find_idx, read_idx
 from coreml_updatable.building.data.quickdraw import find_quickdraw, read_quickdraw
 from coreml_updatable.errors import DataError
+from coreml_updatable.sample_code import called
 
 Found = tuple[str, str, Image.Image, bool | None]  # kind, name, picture, whether its collection keeps it for testing
 Adapt = Callable[[str, int, Image.Image], Any]
@@ -33,10 +34,10 @@ def read_collection(folder: Path, most: int | None, adapt: Adapt | None) -> list
     adapted: list[Found] = []
     for kind, name, picture, test in found:
         counts[kind] = counts.get(kind, 0) + 1
-        try:
-            new_kind, changed = adapt(kind, counts[kind], picture)
-        except Exception as error:  # the sample's own code
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise DataError(f"data.adapt: failed on {name} of {kind!r} ({reason:.200}); correct it") from error
-        adapted.append((new_kind, name, changed, test))
+        what = f"data.adapt: adapting {name} of {kind!r}"
+        match called(what, adapt, kind, counts[kind], picture):
+            case (str(new_kind), Image.Image() as changed):
+                adapted.append((new_kind, name, changed, test))
+            case other:
+                raise DataError(f"{what} gave {other!r:.60}, expected (kind, PIL image); correct it")
     return adapted

@@ -20,6 +20,7 @@ from coreml_updatable.building.data.splitting import check_enough, place_of, spl
 from coreml_updatable.building.data.wanted import Owner, SampleFunction, Wanted
 from coreml_updatable.conversion import Examples, Float32Array, ImageInput, Progress, UInt8Array, silent
 from coreml_updatable.errors import DataError
+from coreml_updatable.sample_code import called
 
 FEWEST_HELD_OUT = 2
 
@@ -176,19 +177,20 @@ def _drawn(draw: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pictu
     return Pictures(values, kinds, names, (None,) * len(names), f"{origin}.")
 
 
+def _is_row(item: tuple[Any, ...], kind: type) -> bool:
+    return len(item) == 3 and isinstance(item[0], str) and isinstance(item[1], str) and isinstance(item[2], kind)
+
+
 def _loaded(load: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pictures:
     function = load.load()
-    try:
-        items: list[Any] = list(function())
-    except Exception as error:
-        raise DataError(f"{load.reference}: loading failed ({type(error).__name__}: {error}); correct it") from error
+    items: list[Any] = called(f"{load.reference}: loading", lambda: list(function()))
     known = {*wanted.kinds, *(owner.kind for owner in wanted.owners())}
     kind_of_value, value_words = (
         (Image.Image, "PIL image") if isinstance(wanted.input, ImageInput) else (np.ndarray, "array")
     )
     by_kind: dict[str, list[tuple[str, Any]]] = {}
     for item in items:
-        if not isinstance(item, tuple) or len(item) != 3 or not isinstance(item[2], kind_of_value):
+        if not isinstance(item, tuple) or not _is_row(item, kind_of_value):
             raise DataError(f"{load.reference}: gave {item!r:.60}, expected (kind, name, {value_words}); correct it")
         if item[0] not in known:
             raise DataError(f"{load.reference}: gave the kind {item[0]!r}, expected one of {sorted(known)}; correct it")

@@ -16,6 +16,7 @@ from coreml_updatable.building.data.photos import to_pixels
 from coreml_updatable.building.data.wanted import SampleFunction
 from coreml_updatable.conversion import ImageInput, Progress, UInt8Array, silent
 from coreml_updatable.errors import DataError, UserError
+from coreml_updatable.sample_code import called
 
 PROCESSES = 2
 CHUNK = 24  # pictures at a time
@@ -53,11 +54,7 @@ def draw_chunk(function: Callable[..., Any], reference: str, chunk: Chunk, targe
 
 def _picture(function: Callable[..., Any], reference: str, kind: str, number: int, target: ImageInput) -> UInt8Array:
     size = (target.width, target.height)
-    try:
-        image = function(kind, number, size)
-    except Exception as error:  # a user's function may raise anything
-        message = f"{reference}: drawing {kind} {number} failed ({type(error).__name__}: {error}); correct it"
-        raise DataError(message) from error
+    image = called(f"{reference}: drawing {kind} {number}", function, kind, number, size)
     if not isinstance(image, Image.Image) or image.size != size:
         found = f"of {image.width} x {image.height}" if isinstance(image, Image.Image) else f"a {type(image).__name__}"
         raise DataError(

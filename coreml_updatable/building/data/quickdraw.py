@@ -6,7 +6,6 @@ A stroke is [xs, ys] (simplified) or [xs, ys, times] (raw). The drawing is fitte
 import json
 from collections.abc import Iterator
 from itertools import islice
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -85,4 +84,4 @@ def _is_stroke(stroke: Any) -> bool:
 
 
 def _is_place(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6 and isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from coreml_updatable.building.data.npy import mapped
 from coreml_updatable.cli.rows.features import Features, kind
 from coreml_updatable.errors import DataError
 from coreml_updatable.runtime.pictures import BGR, RGB
@@ -15,11 +16,7 @@ from coreml_updatable.spec.messages import FeatureDescription
 def array_rows(path: Path, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:
     """One row, or rows along the first axis, by the rank of the model's one input."""
     feature = features.the_array(str(path))
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OverflowError, SyntaxError, MemoryError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: is no array of numbers ({reason}); save it with numpy.save") from None
+    array = mapped(path)
     rank = _rank(feature)
     if array.ndim == rank:
         yield str(path), {feature.name: np.array(array)}

@@ -12,6 +12,7 @@ from coreml_updatable.building.data.dataset import load_dataset
 from coreml_updatable.building.data.wanted import Owner, SampleFunction, Wanted
 from coreml_updatable.conversion import ArrayInput
 from coreml_updatable.errors import DataError
+from tests.building.data.npy_headers import npy_declaring
 
 TARGET = ArrayInput("values", (2, 3))
 CODE = """
@@ -56,6 +57,12 @@ def test_drawn(sample: Callable[[str], SampleFunction]) -> None:
     assert rows.shape == (3, 2, 3)
 
 
+def test_a_drawing_that_leaves(tmp_path: Path) -> None:
+    (tmp_path / "leaving.py").write_text("def draw(kind, number, shape):\n    raise SystemExit('enough')\n")
+    with pytest.raises(DataError, match=r"leaving.py:draw: drawing low 0 failed \(SystemExit: enough\); correct it"):
+        draw_arrays(SampleFunction(tmp_path, "leaving.py:draw"), [("low", 1)], TARGET)
+
+
 def test_a_drawing_that_fails(sample: Callable[[str], SampleFunction]) -> None:
     with pytest.raises(DataError, match=r"drawing odd 7 failed \(RuntimeError: no seventh\); correct it"):
         draw_arrays(sample("draw"), [("odd", 9)], TARGET)
@@ -87,7 +94,14 @@ def test_read_from_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("a.npy", b"no array", r"a\.npy: damaged, or no array"),
+        ("a.npy", b"no array", r"a\.npy: is no array of numbers \(.*\); save it with numpy\.save"),
+        (
+            "a.json",
+            b"[[1, 2, " + b"9" * 400 + b"]]",
+            r"a\.json: the array holds an integer too large for 32-bit floats",
+        ),
+        ("a.json", b"[[1, 2, 3], [4, 5, 1e300]]", r"a\.json: the array holds NaN or an infinite number"),
+        ("a.json", b"9" * 5000, r"a\.json: damaged, or no array"),
         ("a.json", b"[[1, 2", r"a\.json: damaged, or no array"),
         ("a.json", b'{"x": 1}', r"a\.json: the array is a dict, expected an array of numbers"),
         ("a.txt", b"1 2 3", r"a\.txt: is neither \.npy nor \.json"),
@@ -102,8 +116,22 @@ def test_files_that_hold_no_row(tmp_path: Path, name: str, content: bytes, expec
 
 def test_a_pickle_is_never_run(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(DataError, match="damaged, or no array"):
+    with pytest.raises(DataError, match="is no array of numbers"):
         read_array(tmp_path / "a.npy", TARGET)
+
+
+def test_a_file_that_declares_more_than_it_holds_is_left_out(tmp_path: Path, wanted: Wanted) -> None:
+    for kind in ("low", "high", "mine"):
+        (tmp_path / kind).mkdir()
+        for number in range(10):
+            np.save(tmp_path / kind / f"{number}.npy", np.full((2, 3), number + ord(kind[0]) / 1000))
+    (tmp_path / "low" / "a.npy").write_bytes(npy_declaring(f"({2**45},)"))
+    (tmp_path / "low" / "b.json").write_text(f"[[1, 2, 3], [4, 5, {10**400}]]")
+    dataset = load_dataset(wanted, folder=tmp_path)
+    assert [sentence.partition(" (")[0] for sentence in dataset.unreadable] == [
+        "low/a.npy: is no array of numbers",
+        "low/b.json: the array holds an integer too large for 32-bit floats; correct it",
+    ]
 
 
 def test_a_whole_collection(sample: Callable[[str], SampleFunction], wanted: Wanted) -> None:
@@ -132,4 +160,5 @@ def test_a_folder(tmp_path: Path, wanted: Wanted) -> None:
     (tmp_path / "rows" / "low" / "bad.npy").write_bytes(b"bad")
     dataset = load_dataset(wanted, folder=tmp_path / "rows")
     assert dataset.origin == "30 files from the folder rows, of 3 kinds; 1 file left out."
-    assert dataset.unreadable == ("low/bad.npy: damaged, or no array (ValueError); replace it",)
+    (sentence,) = dataset.unreadable
+    assert sentence.startswith("low/bad.npy: is no array of numbers (")

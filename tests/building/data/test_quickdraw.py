@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coreml_updatable.building.data import quickdraw
+from coreml_updatable.building.data.collected import read_collection
 from coreml_updatable.building.data.dataset import load_dataset
 from coreml_updatable.building.data.quickdraw import drawn, find_quickdraw, read_quickdraw
 from coreml_updatable.building.data.wanted import SampleFunction, Wanted
@@ -66,8 +67,16 @@ def test_a_folder_of_them(tmp_path: Path) -> None:
         load_dataset(replace(wanted, labels=("cat", "dog")), folder=tmp_path)
     own = tmp_path / "own.py"
     own.write_text("def adapt(kind, number, picture):\n    raise KeyError(kind)\n")
-    with pytest.raises(DataError, match=r"data.adapt: failed on cat 1 of 'cat' \(KeyError: 'cat'\); correct it"):
+    said = r"data.adapt: adapting cat 1 of 'cat' failed \(KeyError: 'cat'\); correct it"
+    with pytest.raises(DataError, match=said):
         load_dataset(replace(wanted, adapt=SampleFunction(tmp_path, "own.py:adapt")), folder=tmp_path)
+
+
+@pytest.mark.parametrize("given", [None, 3, "cat", ("cat", 3), (["cat"], "picture"), ("cat", None, 1)])
+def test_what_adapts_to_something_else(tmp_path: Path, given: object) -> None:
+    written(tmp_path / "cat.ndjson", [[[0, 9], [0, 9]]])
+    with pytest.raises(DataError, match=r"adapting cat 1 of 'cat' gave .*, expected \(kind, PIL image\); correct it"):
+        read_collection(tmp_path, None, lambda *_: given)
 
 
 @pytest.mark.parametrize(
