@@ -19,7 +19,8 @@ from benchmarks.figure import Figure
 from coreml_updatable.publishing.catalogue.publish import publish
 
 CONNECTIONS, TURNS, MODELS, SIZE = 100, 3, 20, 10_000_000
-WANTED = {"index.json": ("index.json", 4), "a 10 MB model": ("models/Model0/1.0/Model0.mlmodel", 15)}  # and seconds
+WANTED = {"index.json": ("index.json", 4), "a 10 MB model": ("models/Model0/1.0/Model0.mlmodel", 90)}
+# and seconds: a measurement that is hardly longer than one answer takes tells its own length as the percentile
 PERCENTILES = """
 done = function(summary, latency, requests)
   local failed = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status

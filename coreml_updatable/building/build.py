@@ -90,8 +90,8 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
             slots = compare_slots(network, knn, slots_scenario_of(recipe, dataset, test_rows), tell)
             tell(1.0, f"both models, after {_listed(slots.photos)} photos of each new kind, {len(slots.seeds)} orders")
     with clock.stage("vectors") as tell:
-        vectors = golden_vectors(recipe, dataset, model_files(recipe.name, twins))
-        tell(1.0, "golden answers of both models, before and after an update")
+        vectors = golden_vectors(recipe, dataset, {**model_files(recipe.name, twins), **layouts})
+        tell(1.0, "golden answers of every model that takes whole rows, before and after an update")
     report = assemble(request, dataset, source, twins, proof, comparison, slots, clock.seconds)
     with clock.stage("writing") as tell:
         write_all(request, {**model_files(recipe.name, twins), **layouts}, report, vectors)

@@ -8,6 +8,7 @@ from coreml_updatable.building.recipe import Recipe
 from coreml_updatable.conversion import Examples
 from coreml_updatable.personalizing.scenario import Scenario
 from coreml_updatable.personalizing.slots import SlotsScenario
+from coreml_updatable.personalizing.wording import words_for
 
 Row = Mapping[str, Any]
 
@@ -41,6 +42,7 @@ def scenario_of(recipe: Recipe, dataset: Dataset, test_rows: tuple[Row, ...]) ->
         seeds=owner.seeds,
         new_label=owner.new_label,
         paired=_paired(recipe, dataset),
+        words=words_for(recipe.noun),
     )
 
 

@@ -214,6 +214,11 @@ class Recipe(Section):
             raise ValueError(problem)
         return self
 
+    @property
+    def noun(self) -> str:
+        """What one row is called where it is no picture; "" where it is."""
+        return self.input.noun if isinstance(self.input, ArraySection) else ""
+
     def every_label(self) -> tuple[str, ...]:
         """The labels of the network's outputs, in their order: those of the base, then the slots."""
         return (*self.labels, *(self.slots.labels() if self.slots is not None else ()))

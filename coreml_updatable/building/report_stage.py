@@ -11,7 +11,6 @@ from coreml_updatable.building.data.dataset import Dataset
 from coreml_updatable.building.keys import LIBRARIES, version_of
 from coreml_updatable.building.models_stage import Twins
 from coreml_updatable.building.prove import ALLOWED_DIFFERENCE, Proof
-from coreml_updatable.building.recipe import ArraySection
 from coreml_updatable.building.request import BuildRequest
 from coreml_updatable.building.row_pictures import as_pictures
 from coreml_updatable.building.source_stage import Source
@@ -67,7 +66,7 @@ def assemble(
         machine=f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         seconds=dict(seconds),
         paired_with=(recipe.personalization.paired_with or "") if recipe.personalization else "",
-        noun=recipe.input.noun if isinstance(recipe.input, ArraySection) else "",
+        noun=recipe.noun,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from coreml_updatable.personalizing.results import Outcome
 from coreml_updatable.personalizing.summary import LEARNT
-from coreml_updatable.personalizing.wording import counted, percent, points
+from coreml_updatable.personalizing.wording import OF_PHOTOS, Words, counted, percent, points
 
 MOST_LOST = 0.05  # of the base's test accuracy, for a model that suits
 NETWORK, KNN = "the network", "the k-NN twin"
@@ -35,15 +35,15 @@ class _Case:
         return f"{self.name} is right on {percent(self.learnt)} of them, its accuracy on the base's own kinds {kept}"
 
 
-def advise(kind: str, photos: int, network: Outcome, knn: Outcome) -> str:
+def advise(kind: str, photos: int, network: Outcome, knn: Outcome, words: Words = OF_PHOTOS) -> str:
     """Judged after ``photos`` photos at once: at least 90% of the held-out pictures right, at most 5 points lost."""
     cases = [_case(NETWORK, network), _case(KNN, knn)]
     told = "; ".join(case.in_words() for case in cases)
-    after = f"After {counted(photos, 'photo')} at once, asked about other pictures of {kind}: {told}."
-    return f"{_choice(cases)} {after}{_on_new_labels(network, knn)}"
+    after = f"After {counted(photos, words.photo)} at once, asked about other {words.picture}s of {kind}: {told}."
+    return f"{_choice(cases, words)} {after}{_on_new_labels(network, knn)}"
 
 
-def _choice(cases: list[_Case]) -> str:
+def _choice(cases: list[_Case], words: Words) -> str:
     fit = [case for case in cases if case.suits]
     if not fit:
         return (
@@ -55,12 +55,12 @@ def _choice(cases: list[_Case]) -> str:
     first, second = sorted(fit, key=lambda case: (case.photos_needed, case.lost, case.growth_bytes))
     if first.photos_needed < second.photos_needed:
         later = "never" if math.isinf(second.photos_needed) else f"after {second.photos_needed:g}"
-        needed = counted(first.photos_needed, "photo")
+        needed = counted(first.photos_needed, words.photo)
         why = f"in the median order it gets {percent(LEARNT)} right after {needed}, {second.name} {later}"
     elif first.lost < second.lost:
-        why = "it needs no more photos and loses less elsewhere"
+        why = f"it needs no more {words.photo}s and loses less elsewhere"
     elif first.growth_bytes < second.growth_bytes:
-        why = "it needs no more photos, loses no more elsewhere, and its file grows less"
+        why = f"it needs no more {words.photo}s, loses no more elsewhere, and its file grows less"
     else:
         return "Both models suit this owner equally well."
     return f"Both models suit this owner, {first.name} better: {why}."

@@ -39,5 +39,5 @@ def compare(
         knn_parameters={name: float(value) for name, value in scenario.knn_parameters.items()},
         network=network_outcome,
         knn=knn_outcome,
-        advice=advise(scenario.kind, scenario.most_photos, network_outcome, knn_outcome),
+        advice=advise(scenario.kind, scenario.most_photos, network_outcome, knn_outcome, scenario.words),
     )

@@ -69,7 +69,7 @@ def _one_by_one(subject: Subject, order: tuple[int, ...], base: Answers) -> list
     label, model, steps = subject.scenario.label, subject.model, []
     for photos, photo in enumerate(order, start=1):
         said = ask(model, [subject.owner[photo]])[0]
-        learnt = learn(subject, model, [photo], label)
+        learnt = learn(subject, model, [photo], label, learnt_before=photos - 1)
         model = learnt.model
         after = measure(subject.scenario, examine(subject, model, order[0]), base, photos, learnt)
         steps.append(Step(photo, said.label == label, said.probabilities.get(label, 0.0), after))

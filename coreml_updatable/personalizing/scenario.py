@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from coreml_updatable.errors import DataError
+from coreml_updatable.personalizing.wording import OF_PHOTOS, Words
 
 Row: TypeAlias = Mapping[str, Any]  # feature name -> value, without the label
 Parameters: TypeAlias = Mapping[str, Any]  # as MLParameterKey names them; empty = the model's defaults
@@ -32,6 +33,7 @@ class Scenario:
     paired: tuple[Row, ...] = ()  # with their labels: with each photo the next of these is learnt too, over and over
     network_parameters: Parameters = field(default_factory=dict)
     knn_parameters: Parameters = field(default_factory=dict)
+    words: Words = OF_PHOTOS  # what the advice calls a row
 
     def __post_init__(self) -> None:
         problem = _problem(self)

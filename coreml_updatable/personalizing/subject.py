@@ -56,17 +56,17 @@ def _frozen(model: RunnableModel, rows: Sequence[Row]) -> tuple[FrozenRow, ...]:
     return tuple(model.frozen(rows))
 
 
-def learn(subject: Subject, model: RunnableModel, photos: Sequence[int], label: str) -> Learnt:
+def learn(subject: Subject, model: RunnableModel, photos: Sequence[int], label: str, learnt_before: int = 0) -> Learnt:
     """One MLUpdateTask on ``model`` with the owner's pictures of these indices, all called ``label``, each followed by
-    one of those it is paired with.
+    the next of the paired rows, which begin anew when all had their turn; ``learnt_before`` photos had theirs already.
 
     The time is that of the task alone: the extractor's outputs are at hand. UserError if the model can not learn it.
     """
     target = str(model.message.description.predictedFeatureName)
     rows = []
-    for photo in photos:
+    for turn, photo in enumerate(photos, start=learnt_before):
         rows.append(subject.owner[photo].with_features(**{target: label}))
-        rows += [subject.paired[photo % len(subject.paired)]] if subject.paired else []
+        rows += [subject.paired[turn % len(subject.paired)]] if subject.paired else []
     started = time.perf_counter()
     context = UpdateTask(model, rows, parameters=dict(subject.parameters)).resume()
     elapsed_ms = (time.perf_counter() - started) * 1000

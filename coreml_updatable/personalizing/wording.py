@@ -1,5 +1,23 @@
 """Shares as a reader wants them. Rounding never turns "nearly all" into "all", nor "hardly any" into "none"."""
 
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Words:
+    """What our own sentences call one row; names and texts that people gave are never reworded."""
+
+    photo: str = "photo"  # as its owner takes it
+    picture: str = "picture"  # as a model sees it
+
+
+OF_PHOTOS = Words()
+
+
+def words_for(noun: str) -> Words:
+    """Rows that are no pictures are called by their noun, e.g. "clip"; "" is that of pictures."""
+    return Words(noun, noun) if noun else OF_PHOTOS
+
 
 def percent(share: float) -> str:
     """0.9625 -> "96.2%"; 0.9999 -> "over 99.9%"; 0.0001 -> "under 0.1%"."""

@@ -1,14 +1,15 @@
 """The table of the samples, from the reports of their builds."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field
 
 from coreml_updatable.errors import BuildError
 from coreml_updatable.personalizing.summary import LEARNT
 from coreml_updatable.personalizing.wording import percent
-from coreml_updatable.publishing.catalogue.build_report import MAXIMUM_BYTES, REPORT
+from coreml_updatable.publishing.catalogue.build_report import BuildReport, InputPart, ModelPart, read_report_as
 from coreml_updatable.publishing.wording import byte_count
 
 BEGIN, END = "<!-- samples: written by `make models-table` -->", "<!-- /samples -->"
@@ -16,29 +17,46 @@ HEAD = "| sample | input | network / k-NN | trainable | base right | taught: rig
 NOTE = (
     "*Trainable* is the share of the network's weights that an update changes. Pairs are network / k-NN twin, means "
     "over the orders of the photos: *base right* before anything is learnt, *taught* and *kept* after the most photos "
-    "that were tried, *photos needed* until 90% of the other pictures are right (of each kind, where there are "
-    "several). A k-NN with nothing in it is right on none. Build times are wall seconds, training included, "
-    "measured on: "
+    f"that were tried, *photos needed* until {percent(LEARNT)} of the other pictures are right, in the median order "
+    "(of each kind and on average, where there are several). A k-NN with nothing in it is right on none. Build times "
+    "are wall seconds, training included, measured on: "
 )
 
 
-def read_report(folder: Path) -> Mapping[str, Any]:
-    """A build's report.json; a BuildError where there is none."""
-    path = folder / REPORT
-    try:
-        if path.stat().st_size > MAXIMUM_BYTES:
-            raise BuildError(f"{path}: is larger than {MAXIMUM_BYTES} bytes; build the model again")
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BuildError(f"{path}: is no report of a build; build the model again") from error
-    if not isinstance(value, dict):
-        raise BuildError(f"{path}: is no report of a build; build the model again")
-    return value
+class _Image(InputPart):
+    width: int
+    height: int
+    color: str
 
 
-def models_table(reports: Sequence[Mapping[str, Any]]) -> str:
+class _Array(InputPart):
+    shape: tuple[int, ...]
+
+
+class _Model(ModelPart):
+    bytes: int
+    weights: int
+    trainable: int
+
+
+class TableReport(BuildReport):
+    """The fields that a row needs, beside those of a catalogue."""
+
+    sample: str
+    input: _Image | _Array
+    models: Annotated[tuple[_Model, ...], Field(min_length=2)]
+    machine: str
+    seconds: dict[str, float]
+
+
+def read_report(folder: Path) -> TableReport:
+    """A build's report.json; a CatalogueError where there is none, or one without a field that a row needs."""
+    return read_report_as(TableReport, folder)[0]
+
+
+def models_table(reports: Sequence[TableReport]) -> str:
     """A row a report, in Markdown, and what the columns mean."""
-    machines = dict.fromkeys(str(report["machine"]) for report in reports)
+    machines = dict.fromkeys(report.machine for report in reports)
     rows = [HEAD, "| " + " | ".join(["---"] * (HEAD.count("|") - 1)) + " |", *map(_row, reports)]
     return "\n".join([*rows, "", f"{NOTE}{'; '.join(machines)}.", ""])
 
@@ -52,47 +70,51 @@ def with_table(text: str, table: str, where: str) -> str:
     return f"{before}{BEGIN}\n{table}{END}{after}"
 
 
-def _row(report: Mapping[str, Any]) -> str:
-    network, knn = report["models"][:2]
-    share = percent(network["trainable"] / network["weights"]) if network["weights"] else "none"
+def _row(report: TableReport) -> str:
+    network, knn = report.models[:2]
     cells = [
-        f"`{report['sample']}`",
-        _input(report["input"]),
-        f"{byte_count(network['bytes'])} / {byte_count(knn['bytes'])}",
-        share,
+        f"`{report.sample}`",
+        _input(report.input),
+        f"{byte_count(network.bytes)} / {byte_count(knn.bytes)}",
+        percent(network.trainable / network.weights) if network.weights else "none",
         *_learnt(report),
-        f"{sum(report['seconds'].values()):.0f} s",
+        f"{sum(report.seconds.values()):.0f} s",
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _input(given: Mapping[str, Any]) -> str:
-    if "width" in given:
-        return f"`{given['name']}`, {given['width']} x {given['height']} {given['color']}"
-    return f"`{given['name']}`, {' x '.join(map(str, given['shape']))} numbers"
+def _input(given: _Image | _Array) -> str:
+    if isinstance(given, _Image):
+        return f"`{given.name}`, {given.width} x {given.height} {given.color}"
+    return f"`{given.name}`, {' x '.join(map(str, given.shape))} numbers"
 
 
-def _learnt(report: Mapping[str, Any]) -> list[str]:
+def _learnt(report: TableReport) -> list[str]:
     """Base right, taught and right, kept, photos needed; each of the network and its twin."""
-    if report.get("comparison"):
-        both = [report["comparison"][name]["summary"]["at_once"] for name in ("network", "knn")]
-        right, kept, what = "held_out_accuracy", "test_accuracy", report["comparison"]["kind"]
-    elif report.get("slots"):
-        both = [report["slots"][name]["points"] for name in ("network", "knn")]
-        right, kept, what = "right", "kept", ", ".join(report["slots"]["kinds"])
-    else:
-        return ["–"] * 4
-    photos = both[0][-1]["photos"]
-    taught = f"{_pair(points[-1][right]['mean'] for points in both)} of {what} after {photos}"
-    needed = " / ".join(_needed(points, right) for points in both)
-    return [_pair(points[0][kept]["mean"] for points in both), taught, _pair(p[-1][kept]["mean"] for p in both), needed]
+    comparison, slots = report.compared(), report.slots_compared()
+    if comparison is not None:
+        summaries = [one.summary for one in (comparison.network, comparison.knn)]
+        right = [[(at.held_out_accuracy.mean, at.test_accuracy.mean) for at in one.at_once] for one in summaries]
+        needed = [one.median_learnt_at_once for one in summaries]
+        return _cells(right, needed, comparison.kind, comparison.photos[-1])
+    if slots is not None:
+        outcomes = (slots.network, slots.knn)
+        right = [[(at.right.mean, at.kept.mean) for at in one.points] for one in outcomes]
+        return _cells(right, [one.photos_needed() for one in outcomes], ", ".join(slots.kinds), slots.photos[-1])
+    return ["–"] * 4
 
 
-def _pair(shares: Any) -> str:
+def _cells(
+    right: Sequence[Sequence[tuple[float, float]]], needed: Sequence[float | None], what: str, most: int
+) -> list[str]:
+    """``right``: of each model the shares of others and of the base's own, after rising numbers of photos."""
+    return [
+        _pair(points[0][1] for points in right),
+        f"{_pair(points[-1][0] for points in right)} of {what} after {most}",
+        _pair(points[-1][1] for points in right),
+        " / ".join(f"over {most}" if photos is None else f"{photos:g}" for photos in needed),
+    ]
+
+
+def _pair(shares: Iterable[float]) -> str:
     return " / ".join(percent(share) for share in shares)
-
-
-def _needed(points: Sequence[Mapping[str, Any]], right: str) -> str:
-    """The least number of photos that was tried with 90% right on average."""
-    enough = [point["photos"] for point in points if point[right]["mean"] >= LEARNT]
-    return str(enough[0]) if enough else f"over {points[-1]['photos']}"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from coreml_updatable.personalizing.results import Comparison, Spread, SummaryPoint
+from coreml_updatable.personalizing.slots_results import SlotsComparison, SlotsPoint
+from coreml_updatable.personalizing.wording import OF_PHOTOS, Words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,16 +28,23 @@ class Line:
     y: tuple[Spread, ...]
 
 
-def curve(points: Iterable[SummaryPoint], field: str) -> Line:
+def curve(points: Iterable[SummaryPoint | SlotsPoint], field: str) -> Line:
+    """The spreads ``field`` of the points, against their numbers of photos."""
     chosen = list(points)
     return Line(tuple(float(point.photos) for point in chosen), tuple(getattr(point, field) for point in chosen))
 
 
-def learning_plot(comparison: Comparison, field: str, way: str, name: str, title: str) -> str:
+def learning_plot(comparison: Comparison, field: str, way: str, name: str, title: str, words: Words = OF_PHOTOS) -> str:
     """A share of ``SummaryPoint`` against the number of photos, for the network and the twin; ``way`` as in results."""
     summaries = (comparison.network.summary, comparison.knn.summary)
     lines = [curve(getattr(summary, way), field) for summary in summaries]
-    return share_plot(lines, name, title, "photos learnt", tuple(dict.fromkeys((0, *comparison.photos))))
+    return share_plot(lines, name, title, f"{words.photo}s learnt", tuple(dict.fromkeys((0, *comparison.photos))))
+
+
+def slots_plot(comparison: SlotsComparison, field: str, name: str, title: str, words: Words = OF_PHOTOS) -> str:
+    """The same of a ``SlotsPoint``, against the photos of each new kind."""
+    lines = [curve(one.points, field) for one in (comparison.network, comparison.knn)]
+    return share_plot(lines, name, title, f"{words.photo}s of each new kind", (0, *comparison.photos))
 
 
 def share_plot(lines: Sequence[Line], name: str, title: str, across: str, ticks: Sequence[float]) -> str:

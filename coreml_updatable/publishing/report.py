@@ -1,26 +1,27 @@
 """report.html: one page that holds all it shows. Values in, text out; the caller writes it."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
 from coreml_updatable.conversion import ArrayInput
 from coreml_updatable.personalizing.results import Comparison, Outcome, Way
-from coreml_updatable.personalizing.wording import counted, percent
+from coreml_updatable.personalizing.summary import LEARNT
+from coreml_updatable.personalizing.wording import Words, counted, percent, words_for
 from coreml_updatable.publishing import wording
 from coreml_updatable.publishing.gallery import base_cards, lost_cards, owners_cards
 from coreml_updatable.publishing.plots import history_plots, learning_plot
 from coreml_updatable.publishing.report_data import Personalization, Report
-from coreml_updatable.publishing.rewording import page_reworded
 from coreml_updatable.publishing.slots_page import slots_page
 from coreml_updatable.publishing.story import headline, new_label_sentence, outcomes, story
 from coreml_updatable.publishing.swift import update_snippet
 
 CURVES: tuple[tuple[str, Way, str], ...] = (
-    ("held_out_accuracy", "at_once", "Other pictures of {kind} called {label}, all photos at once"),
-    ("held_out_accuracy", "one_by_one", "The same, one task a photo"),
-    ("first_confidence", "one_by_one", "The first picture: confidence in the base’s answer, one task a photo"),
-    ("test_accuracy", "at_once", "The base’s own test pictures called rightly, all photos at once"),
+    ("held_out_accuracy", "at_once", "Other {picture}s of {kind} called {label}, all {photo}s at once"),
+    ("held_out_accuracy", "one_by_one", "The same, one task a {photo}"),
+    ("first_confidence", "one_by_one", "The first {picture}: confidence in the base’s answer, one task a {photo}"),
+    ("test_accuracy", "at_once", "The base’s own test {picture}s called rightly, all {photo}s at once"),
 )
 
 
@@ -41,34 +42,38 @@ def render(report: Report) -> str:
     here = files("coreml_updatable.publishing")
     template = environment.from_string((here / "report.html.j2").read_text(encoding="utf-8"))
     given = report.personalization
+    words = words_for(report.noun)
     page: str = template.render(
         report=report,
+        photo=words.photo,
+        picture=words.picture,
         style=Markup((here / "report.css").read_text(encoding="utf-8")),
         history={title: Markup(svg) for title, svg in history_plots(report.history).items()},
         snippet=update_snippet(report.input.name, report.label_feature, array=isinstance(report.input, ArrayInput)),
-        owner=_owner_page(given, Markup) if given else None,
-        slots=slots_page(report.slots, Markup) if report.slots else None,
+        owner=_owner_page(given, words, Markup) if given else None,
+        slots=slots_page(report.slots, words, Markup) if report.slots else None,
     )
-    return page_reworded(page, report.noun)
+    return page
 
 
-def _owner_page(given: Personalization, markup: type) -> Mapping[str, Any]:
+def _owner_page(given: Personalization, words: Words, markup: type) -> Mapping[str, Any]:
     """What the page shows of the comparison."""
     comparison = given.comparison
     return {
         "comparison": comparison,
-        "headline": headline(comparison),
-        "story": story(comparison),
-        "glance": _glance(comparison),
+        "headline": headline(comparison, words),
+        "story": story(comparison, words),
+        "glance": _glance(comparison, words),
         "curves": [
-            (text, markup(learning_plot(comparison, field, way, f"curve-{number}", text)))
+            (text, markup(learning_plot(comparison, field, way, f"curve-{number}", text, words)))
             for number, (field, way, text) in enumerate(
-                (field, way, text.format(kind=comparison.kind, label=comparison.label)) for field, way, text in CURVES
+                (field, way, text.format(kind=comparison.kind, label=comparison.label, **asdict(words)))
+                for field, way, text in CURVES
             )
         ],
         "tables": [
             (name, way, getattr(outcome.summary, key))
-            for key, way in (("at_once", "all photos at once"), ("one_by_one", "one task a photo"))
+            for key, way in (("at_once", f"all {words.photo}s at once"), ("one_by_one", f"one task a {words.photo}"))
             for name, outcome in outcomes(comparison)
         ],
         "owners": owners_cards(given),
@@ -76,17 +81,19 @@ def _owner_page(given: Personalization, markup: type) -> Mapping[str, Any]:
         "lost": lost_cards(given),
         "kept": _kept(comparison),
         "new_label": [
-            (new_label_sentence(name, outcome.new_label, comparison), outcome.new_label)
+            (new_label_sentence(name, outcome.new_label, comparison, words), outcome.new_label)
             for name, outcome in outcomes(comparison)
             if outcome.new_label is not None
         ],
     }
 
 
-def _glance(comparison: Comparison) -> list[tuple[str, list[str]]]:
+def _glance(comparison: Comparison, words: Words) -> list[tuple[str, list[str]]]:
     """The table at the top: a name, and a cell for each model."""
     both = [outcome for _, outcome in outcomes(comparison)]
-    most = counted(comparison.photos[-1], "photo")
+    most = counted(comparison.photos[-1], words.photo)
+
+    photos = f"{words.photo.capitalize()}s"
 
     def cells(text: Any) -> list[str]:
         return [text(outcome) for outcome in both]
@@ -94,13 +101,19 @@ def _glance(comparison: Comparison) -> list[tuple[str, list[str]]]:
     return [
         (f"{comparison.kind} called {comparison.label}, before", cells(lambda one: _share(one, 0))),
         (f"{comparison.kind} called {comparison.label}, after {most}", cells(lambda one: _share(one, -1))),
-        ("Base’s test pictures right, before", cells(lambda one: _kept_share(one, 0))),
-        (f"Base’s test pictures right, after {most}", cells(lambda one: _kept_share(one, -1))),
-        ("Photos until 90% are right, at once", cells(lambda one: _photos(one.summary.median_learnt_at_once))),
-        ("Photos until 90% are right, one by one", cells(lambda one: _photos(one.summary.median_learnt))),
-        ("Photos until the first picture turns", cells(lambda one: _photos(one.summary.median_flip))),
+        (f"Base’s test {words.picture}s right, before", cells(lambda one: _kept_share(one, 0))),
+        (f"Base’s test {words.picture}s right, after {most}", cells(lambda one: _kept_share(one, -1))),
+        (
+            f"{photos} until {percent(LEARNT)} are right, at once",
+            cells(lambda one: _photos(one.summary.median_learnt_at_once)),
+        ),
+        (
+            f"{photos} until {percent(LEARNT)} are right, one by one",
+            cells(lambda one: _photos(one.summary.median_learnt)),
+        ),
+        (f"{photos} until the first {words.picture} turns", cells(lambda one: _photos(one.summary.median_flip))),
         (f"One update with {most}", cells(lambda one: wording.milliseconds(one.summary.at_once[-1].update_ms.mean))),
-        ("Extractor, a picture", cells(lambda one: wording.milliseconds(one.extractor_ms))),
+        (f"Extractor, a {words.picture}", cells(lambda one: wording.milliseconds(one.extractor_ms))),
         (f"Growth of the file, {most}", cells(lambda one: _growth(one.summary.at_once[-1].growth_bytes.mean))),
         ("Back to the base after a reset", cells(lambda one: "yes" if _is_reset(one) else "no")),
     ]

@@ -6,34 +6,28 @@ from rich.text import Text
 
 from coreml_updatable.personalizing.results import Comparison
 from coreml_updatable.personalizing.slots_results import SlotsComparison
-from coreml_updatable.personalizing.wording import counted, percent
+from coreml_updatable.personalizing.wording import Words, counted, percent, words_for
 from coreml_updatable.publishing.report_data import Report
-from coreml_updatable.publishing.rewording import reworded
 from coreml_updatable.publishing.story import outcomes, reset_sentence
 from coreml_updatable.publishing.wording import byte_count, milliseconds, percent_spread, tiny
-
-DRAWN = "The photos were made by a program."
 
 
 def summary(report: Report) -> RenderableType:
     """Files, proof, comparison and advice; print it with a rich console."""
-    parts: list[RenderableType] = [_files(report), _text(_proof(report), report.noun)]
+    words = words_for(report.noun)
+    parts: list[RenderableType] = [_files(report), Text(_proof(report, words))]
     if report.personalization:
         comparison = report.personalization.comparison
-        parts += [_learning(comparison, report.noun), _text(reset_sentence(comparison), report.noun)]
-        parts.append(_text(comparison.advice, report.noun, style="bold"))
+        parts += [_learning(comparison, words), Text(reset_sentence(comparison, words))]
+        parts.append(Text(comparison.advice, style="bold"))
     if report.slots:
-        parts += [_slots(report.slots.comparison)]
+        parts += [_slots(report.slots.comparison, words)]
     if report.data.origin == "drawn":
-        said = "The pictures were drawn by a program; no photo was used." if not report.noun else DRAWN
-        parts.append(_text(said, report.noun, style="italic"))
+        said = "The pictures were drawn by a program; no photo was used."
+        parts.append(Text(f"The {report.noun}s were made by a program." if report.noun else said, style="italic"))
     if "warning" in report.source:
         parts.append(Text(report.source["warning"], style="bold red"))
     return Group(*parts)
-
-
-def _text(sentence: str, noun: str, style: str = "") -> Text:
-    return Text(reworded(sentence, noun), style=style)
 
 
 def _files(report: Report) -> Table:
@@ -44,19 +38,19 @@ def _files(report: Report) -> Table:
     return table
 
 
-def _proof(report: Report) -> str:
+def _proof(report: Report, words: Words) -> str:
     proof = report.proof
     return (
-        f"Agrees with its source on {proof.labels_equal} of {proof.pictures} held-out pictures "
+        f"Agrees with its source on {proof.labels_equal} of {proof.pictures} held-out {words.picture}s "
         f"(probabilities within {tiny(proof.max_probability_difference)}); {proof.rules} rules checked, "
         f"{counted(len(proof.problems), 'warning')}."
     )
 
 
-def _learning(comparison: Comparison, noun: str) -> Table:
+def _learning(comparison: Comparison, words: Words) -> Table:
     """A row for each number of photos at once; the share of other pictures of the kind with the owner's label."""
     table = Table(
-        reworded("Photos", noun),
+        f"{words.photo.capitalize()}s",
         title=Text(f"{comparison.kind} called {comparison.label}, and what was kept"),
         title_justify="left",
     )
@@ -73,10 +67,10 @@ def _learning(comparison: Comparison, noun: str) -> Table:
     return table
 
 
-def _slots(slots: SlotsComparison) -> Table:
+def _slots(slots: SlotsComparison, words: Words) -> Table:
     """A row for each number of photos of each new kind."""
-    words = f"{', '.join(slots.kinds)} in open slots, by photos of each, and what was kept"
-    table = Table("Photos", title=Text(words), title_justify="left")
+    title = f"{', '.join(slots.kinds)} in open slots, by {words.photo}s of each, and what was kept"
+    table = Table(f"{words.photo.capitalize()}s", title=Text(title), title_justify="left")
     both = (("network", slots.network), ("k-NN twin", slots.knn))
     for name, _ in both:
         for column in (name, "base kept", "update"):

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from coreml_updatable.checking import check
+from coreml_updatable.publishing.golden.document import read_vectors
+from coreml_updatable.publishing.golden.replay import replay
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.reading import read_model
 from coreml_updatable.updating import UpdateTask
@@ -24,6 +26,7 @@ FILES = {
     "ShapesHead.mlmodel",
     "ShapesKNN.mlmodel",
     "ShapesKNN.vectors.json",
+    "ShapesPipeline.vectors.json",
     "ShapesPipeline.mlmodel",
     "report.html",
     "report.json",
@@ -91,6 +94,17 @@ def test_further_layouts_are_the_same_model_and_can_be_published(place: Path, tm
         command("publish", str(target), "--to", str(tmp_path / "site")), capture_output=True, text=True, check=False
     )
     assert (ran.returncode, ran.stdout.splitlines()[0]) == (0, "Shapes 1.0: published"), ran.stderr
+
+
+def test_every_layout_that_takes_pictures_and_learns_has_golden_vectors(place: Path) -> None:
+    target = place / "build" / "shapes"
+    assert sorted(path.name for path in target.glob("*.vectors.json")) == [
+        f"Shapes{part}.vectors.json" for part in ("", "KNN", "Pipeline")
+    ]
+    vectors = read_vectors(target / "ShapesPipeline.vectors.json")
+    assert vectors.model == "ShapesPipeline.mlmodel"
+    stages = replay(vectors, target, read_model(target / vectors.model))
+    assert [(stage.name, stage.faults) for stage in stages] == [("before", ()), ("after", ())]
 
 
 @pytest.mark.parametrize("name", ["Shapes.mlmodel", "ShapesKNN.mlmodel"])

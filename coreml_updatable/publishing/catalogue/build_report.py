@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -17,40 +17,40 @@ REPORT = "report.json"
 MAXIMUM_BYTES = 200_000_000
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class _Input(_Part):
+class InputPart(Part):
     name: str
 
 
-class _Data(_Part):
+class _Data(Part):
     origin: Literal["drawn", "photos", "loaded"]
     description: str
     train: dict[str, int]
 
 
-class _Model(_Part):
+class ModelPart(Part):
     kind: Literal["network", "k-NN"]
     file: Annotated[str, Field(pattern=FILE)]
 
 
-class _Sum(_Part):
+class _Sum(Part):
     sha256: Annotated[str, Field(pattern=SUM)]
 
 
-class BuildReport(_Part):
+class BuildReport(Part):
     """The fields that a catalogue needs; a report holds more."""
 
     name: Annotated[str, Field(pattern=NAME)]
     description: str
     labels: tuple[str, ...]
-    input: _Input
+    input: InputPart
     label_feature: str
     noun: str = ""  # of a row that is no picture
     data: _Data
-    models: tuple[_Model, ...]
+    models: tuple[ModelPart, ...]
     comparison: Any = None
     slots: Any = None
     files: dict[str, _Sum]
@@ -71,8 +71,16 @@ class BuildReport(_Part):
             raise CatalogueError(f"{REPORT}: slots.{place}: {first['msg']}; build the model again") from None
 
 
+Kind = TypeVar("Kind", bound=BuildReport)
+
+
 def read_report(folder: Path) -> tuple[BuildReport, bytes]:
     """A build's report, and its bytes."""
+    return read_report_as(BuildReport, folder)
+
+
+def read_report_as(kind: type[Kind], folder: Path) -> tuple[Kind, bytes]:
+    """The same with the fields of ``kind``, a class for readers that need more of a report."""
     path = folder / REPORT
     if not path.is_file():
         found = "no such folder" if not folder.is_dir() else f"has no {REPORT}"
@@ -80,10 +88,14 @@ def read_report(folder: Path) -> tuple[BuildReport, bytes]:
     if path.stat().st_size > MAXIMUM_BYTES:
         raise CatalogueError(f"{path}: is larger than {MAXIMUM_BYTES} bytes; build the model again")
     content = path.read_bytes()
-    return parse_report(content, str(path)), content
+    return _parsed(kind, content, str(path)), content
 
 
 def parse_report(content: bytes, where: str) -> BuildReport:
+    return _parsed(BuildReport, content, where)
+
+
+def _parsed(kind: type[Kind], content: bytes, where: str) -> Kind:
     try:
         value = json.loads(content)
         found = value.get("schema")
@@ -92,7 +104,7 @@ def parse_report(content: bytes, where: str) -> BuildReport:
     if found != SCHEMA:
         raise CatalogueError(f"{where}: is of schema {found!r:.40}, expected {SCHEMA}; build the model again")
     try:
-        return BuildReport.model_validate(value)
+        return kind.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

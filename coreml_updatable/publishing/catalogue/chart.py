@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from coreml_updatable.personalizing.results import Comparison
 from coreml_updatable.personalizing.slots_results import SlotsComparison
+from coreml_updatable.personalizing.wording import OF_PHOTOS, Words
 from coreml_updatable.publishing.plots import Line, curve
-from coreml_updatable.publishing.rewording import reworded
 
 WIDTH, HEIGHT = 400, 260
 LEFT, RIGHT, TOP, BOTTOM = 46, 388, 12, 214  # of the plot inside
@@ -18,19 +18,16 @@ SERIES = ("network", "knn")
 SHARES = (0, 25, 50, 75, 100)
 
 
-def learning_chart(comparison: Comparison, field: str, title: str, noun: str = "") -> Markup:
+def learning_chart(comparison: Comparison, field: str, title: str, words: Words = OF_PHOTOS) -> Markup:
     """A share of ``SummaryPoint`` against the photos learnt at once: means as lines, extremes as bands."""
     lines = [curve(outcome.summary.at_once, field) for outcome in (comparison.network, comparison.knn)]
-    return chart(lines, title, reworded("photos learnt", noun))
+    return chart(lines, title, f"{words.photo}s learnt")
 
 
-def slots_chart(comparison: SlotsComparison, field: str, title: str, noun: str = "") -> Markup:
+def slots_chart(comparison: SlotsComparison, field: str, title: str, words: Words = OF_PHOTOS) -> Markup:
     """The same of a ``SlotsPoint``, against the photos of each new kind."""
-    lines = [
-        Line(tuple(float(at.photos) for at in one.points), tuple(getattr(at, field) for at in one.points))
-        for one in (comparison.network, comparison.knn)
-    ]
-    return chart(lines, title, reworded("photos of each new kind", noun))
+    lines = [curve(one.points, field) for one in (comparison.network, comparison.knn)]
+    return chart(lines, title, f"{words.photo}s of each new kind")
 
 
 def chart(lines: Sequence[Line], title: str, axis: str) -> Markup:

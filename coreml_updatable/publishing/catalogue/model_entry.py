@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.personalizing.results import Outcome
-from coreml_updatable.personalizing.wording import counted
+from coreml_updatable.personalizing.wording import counted, words_for
 from coreml_updatable.publishing.catalogue import index
 from coreml_updatable.publishing.catalogue.build_report import BuildReport
 from coreml_updatable.publishing.golden.document import SUFFIX
 from coreml_updatable.publishing.model_facts import learns
-from coreml_updatable.publishing.rewording import reworded
 from coreml_updatable.spec import summary as spec
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_pipeline
@@ -92,11 +91,12 @@ def _accuracies(role: index.Role, report: BuildReport) -> tuple[index.Accuracy, 
     comparison = report.compared()
     if comparison is None:
         return ()
+    words = words_for(report.noun)
     outcome: Outcome = comparison.network if role == "network" else comparison.knn
     before, after = outcome.summary.at_once[0], outcome.summary.at_once[-1]
-    orders = f"after {counted(after.photos, 'photo')} at once (mean of {counted(len(comparison.seeds), 'order')})"
-    owners = f"other pictures of {comparison.kind}, which the owner calls “{comparison.label}”"
-    own = "test pictures of the base's own kinds"
+    orders = f"after {counted(after.photos, words.photo)} at once (mean of {counted(len(comparison.seeds), 'order')})"
+    owners = f"other {words.picture}s of {comparison.kind}, which the owner calls “{comparison.label}”"
+    own = f"test {words.picture}s of the base's own kinds"
     measured = (
         (before.test_accuracy.mean, comparison.test_pictures, f"{own}, before any update"),
         (after.test_accuracy.mean, comparison.test_pictures, f"{own}, {orders}"),
@@ -104,6 +104,5 @@ def _accuracies(role: index.Role, report: BuildReport) -> tuple[index.Accuracy, 
         (after.held_out_accuracy.mean, comparison.held_out_pictures, f"{owners}, {orders}"),
     )
     return tuple(
-        index.Accuracy(value=min(value, 1.0), pictures=pictures, measured_on=reworded(on, report.noun))
-        for value, pictures, on in measured
+        index.Accuracy(value=min(value, 1.0), pictures=pictures, measured_on=on) for value, pictures, on in measured
     )

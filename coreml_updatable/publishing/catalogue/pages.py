@@ -3,12 +3,13 @@
 import base64
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from coreml_updatable.personalizing.results import Comparison
 from coreml_updatable.personalizing.slots_results import SlotsComparison
-from coreml_updatable.personalizing.wording import listed
+from coreml_updatable.personalizing.wording import Words, listed, words_for
 from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport, read_report
 from coreml_updatable.publishing.catalogue.chart import learning_chart, slots_chart
 from coreml_updatable.publishing.catalogue.index import Entry, File, Index, ModelFile, Release
@@ -17,17 +18,15 @@ from coreml_updatable.publishing.catalogue.shown import Shown, shown
 from coreml_updatable.publishing.catalogue.store_swift import store_swift
 from coreml_updatable.publishing.catalogue.templates import template, text_of
 from coreml_updatable.publishing.pictures import evenly
-from coreml_updatable.publishing.rewording import page_reworded, reworded
-from coreml_updatable.publishing.slots_page import CURVES as SLOTS
-from coreml_updatable.publishing.slots_page import slots_sentences
+from coreml_updatable.publishing.slots_page import slots_sentences, slots_titles
 
 LIST = "index.html"
 SIZES = (1_000_000, 5_000_000, 20_000_000, 100_000_000)  # that one can ask for
 IN_A_STRIP = 4
 LABELS = {"report.html": "the build’s report", REPORT: "the same as JSON"}
 CURVES = (
-    ("held_out_accuracy", "Other pictures of {kind} called {label}, by photos learnt"),
-    ("test_accuracy", "The model’s own test pictures called rightly, by photos learnt"),
+    ("held_out_accuracy", "Other {picture}s of {kind} called {label}, by {photo}s learnt"),
+    ("test_accuracy", "The model’s own test {picture}s called rightly, by {photo}s learnt"),
 )
 
 
@@ -37,8 +36,8 @@ def pages(site: Path, index: Index, public_key: str | None) -> Mapping[str, byte
     cards = []
     for entry in index.models:
         release = entry.versions[0]
-        pictures = shown(site, entry, release)
         report, _ = read_report(site / release_folder(entry.name, release.version))
+        pictures = shown(site, entry, release, words_for(report.noun))
         made[entry.page] = _model_page(entry, release, report, pictures, index.base_url, public_key)
         cards.append(_list_card(entry, release, pictures))
     return {**made, LIST: _list_page(cards, public_key)}
@@ -97,6 +96,7 @@ def _model_page(
     base_url: str,
     public_key: str | None,
 ) -> bytes:
+    words = words_for(report.noun)
     models, comparison, slots = ordered(release), report.compared(), report.slots_compared()
     swift = [(model, store_swift(entry, model, base_url, public_key)) for model in models]
     learners = [model for model in models if model.accuracies]
@@ -112,15 +112,16 @@ def _model_page(
             ({"file": file.file, "label": _label(file)} for file in release.files if "/" not in file.file),
             key=lambda page: page["file"] not in LABELS,
         ),
-        "owner": None if comparison is None else _owner(comparison, release, report.noun),
-        "slots": None if slots is None else _slots(slots, report.noun),
-        "noun": report.noun or "picture",
+        "owner": None if comparison is None else _owner(comparison, release, words),
+        "slots": None if slots is None else _slots(slots, words),
+        "photo": words.photo,
+        "picture": words.picture,
         "learners": learners,
         "cards": pictures.cards,
         "learnt": pictures.learnt,
         "swift": [(model, code) for model, code in swift if code],
     }
-    return page_reworded(_render("model.html.j2", "", values).decode(), report.noun).encode()
+    return _render("model.html.j2", "", values)
 
 
 def ordered(release: Release) -> list[ModelFile]:
@@ -143,14 +144,16 @@ def _label(file: File) -> str:
     return LABELS.get(file.file, f"golden vectors, {file.file}" if file.file.endswith(".vectors.json") else file.file)
 
 
-def _owner(comparison: Comparison, release: Release, noun: str) -> dict[str, Any]:
+def _owner(comparison: Comparison, release: Release, words: Words) -> dict[str, Any]:
     """The twins beside each other, and which suits whom."""
     learners = [model for model in release.models if model.accuracies]
-    titles = [(field, text.format(kind=comparison.kind, label=comparison.label)) for field, text in CURVES]
+    titles = [
+        (field, text.format(kind=comparison.kind, label=comparison.label, **asdict(words))) for field, text in CURVES
+    ]
     return {
         "advice": comparison.advice,
         "orders": len(comparison.seeds),
-        "curves": [(title, learning_chart(comparison, field, reworded(title, noun), noun)) for field, title in titles],
+        "curves": [(title, learning_chart(comparison, field, title, words)) for field, title in titles],
         "accuracies": [
             {"pictures": first.pictures, "on": first.measured_on, "shares": [one.value for one in same]}
             for first, *others in zip(*(model.accuracies for model in learners), strict=True)
@@ -159,11 +162,11 @@ def _owner(comparison: Comparison, release: Release, noun: str) -> dict[str, Any
     }
 
 
-def _slots(comparison: SlotsComparison, noun: str) -> dict[str, Any]:
+def _slots(comparison: SlotsComparison, words: Words) -> dict[str, Any]:
     """New kinds in open slots: what the report says of them, and the twins' curves."""
     return {
         "kinds": listed([f"“{kind}”" for kind in comparison.kinds]),
-        "sentences": slots_sentences(comparison),
+        "sentences": slots_sentences(comparison, words),
         "orders": len(comparison.seeds),
-        "curves": [(title, slots_chart(comparison, field, reworded(title, noun), noun)) for field, title in SLOTS],
+        "curves": [(title, slots_chart(comparison, field, title, words)) for field, title in slots_titles(words)],
     }

@@ -8,12 +8,11 @@ from pathlib import Path
 from coreml_updatable.checking import check
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.files import write_atomically
-from coreml_updatable.personalizing.wording import counted
+from coreml_updatable.personalizing.wording import counted, words_for
 from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport
 from coreml_updatable.publishing.catalogue.index import File, ModelFile, Release
 from coreml_updatable.publishing.catalogue.model_entry import model_entry
 from coreml_updatable.publishing.catalogue.names import is_file_name, is_version
-from coreml_updatable.publishing.rewording import reworded
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.reading import parse_model
 
@@ -70,15 +69,18 @@ def read_release(folder: Path, report: BuildReport, report_bytes: bytes, target:
 
 def data_sentence(report: BuildReport) -> str:
     """What the base learnt from."""
-    learnt = f"{sum(report.data.train.values()):,} pictures of {counted(len(report.data.train), 'kind')} were learnt"
+    words = words_for(report.noun)
+    learnt = (
+        f"{sum(report.data.train.values()):,} {words.picture}s of {counted(len(report.data.train), 'kind')} were learnt"
+    )
     match report.data.origin:
         case "drawn":
             said = "Made by a program." if report.noun else "Pictures drawn by a program; no photo was used."
         case "photos":
-            said = "Photos from a folder that was given."
+            said = f"{words.photo.capitalize()}s from a folder that was given."
         case _:
             said = report.data.description
-    return reworded(f"{said} {learnt}.".strip(), report.noun)
+    return f"{said} {learnt}.".strip()
 
 
 def has_the_models(release: Release, report: BuildReport) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from coreml_updatable.personalizing.wording import counted
+from coreml_updatable.personalizing.wording import Words, counted
 from coreml_updatable.publishing.catalogue.index import Entry, Release
 from coreml_updatable.publishing.catalogue.names import release_folder
 from coreml_updatable.publishing.golden.document import Picture, Row, Vectors, read_vectors
@@ -42,19 +42,18 @@ class Shown:
     learnt: str = ""
 
 
-def shown(site: Path, entry: Entry, release: Release) -> Shown:
+def shown(site: Path, entry: Entry, release: Release, words: Words) -> Shown:
     """What its golden vectors ask; nothing where it has none."""
     folder = site / release_folder(entry.name, release.version)
-    found: dict[str, Vectors] = {
-        model.role: read_vectors(folder / model.vectors)
-        for model in release.models
-        if model.vectors is not None and model.role != "part"
-    }
+    found: dict[str, Vectors] = {}
+    for model in sorted(release.models, key=lambda one: one.role == "network" and one.layout != "single"):
+        if model.vectors is not None and model.role not in ("part", *found):  # a further layout is the same network
+            found[model.role] = read_vectors(folder / model.vectors)
     if not found:
         return Shown()
     first = next(iter(found.values()))
     cards = tuple(_card(folder, row, number, found) for number, row in enumerate(first.rows))
-    return Shown(cards, _learnt(first))
+    return Shown(cards, _learnt(first, words))
 
 
 def _card(folder: Path, row: Row, number: int, found: dict[str, Vectors]) -> Card:
@@ -78,9 +77,9 @@ def _said(answer: Row) -> str:
     return f"{label} {brief(shares[label])}" if label in shares else label
 
 
-def _learnt(vectors: Vectors) -> str:
+def _learnt(vectors: Vectors, words: Words) -> str:
     if vectors.update is None:
         return ""
     labels = dict.fromkeys(value for row in vectors.update.rows for value in row.values() if isinstance(value, str))
     named = " and ".join(f"“{label}”" for label in labels)
-    return f"{counted(len(vectors.update.rows), 'photo')} called {named}"
+    return f"{counted(len(vectors.update.rows), words.photo)} called {named}"

@@ -1,5 +1,6 @@
 """A network in further layouts beside its single file: in the index, and on the page."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from coreml_updatable.publishing.catalogue.index import ModelFile
 from coreml_updatable.publishing.catalogue.publish import publish
 from coreml_updatable.spec.messages import Model
 from tests.publishing.catalogue.conftest import MakeBuild
-from tests.publishing.catalogue.test_pages import Page
+from tests.publishing.catalogue.test_pages import Page, vectors
 
 
 def laid_out(models: dict[str, Model]) -> None:
@@ -52,3 +53,17 @@ def test_the_page_offers_all_of_them(models: dict[str, ModelFile], site: Path) -
         assert title in words
     assert "The extractor turns the input into features , once for each" in words
     assert check_site(site).faults == ()
+
+
+def test_the_page_shows_the_answers_of_the_single_file(make_build: MakeBuild, site: Path) -> None:
+    """A pipeline of 16 bits has golden vectors too, and is the same network to a reader."""
+    files = vectors()
+    document = json.loads(files["Luncher.vectors.json"])
+    document["model"] = "LuncherPipeline.mlmodel"
+    for answer in (*document["before"], *document["update"]["after"]):
+        answer["label"] = "of the pipeline"
+    files["LuncherPipeline.vectors.json"] = json.dumps(document).encode()
+    publish([make_build("Luncher", change=laid_out, more=files)], site)
+    page = (site / "models/Luncher/index.html").read_text()
+    assert "of the pipeline" not in page
+    assert page.count('<span class="before">') == 3

@@ -1,0 +1,55 @@
+"""Two reports of one build differ in times and sums only; a label or a kind that is called so counts."""
+
+import copy
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from coreml_updatable.publishing.catalogue.same_report import says_the_same
+from coreml_updatable.publishing.report_data import Report, Slots
+from coreml_updatable.publishing.report_json import report_object
+
+NAMES = ("seconds", "machine", "versions", "key", "files", "update_ms", "extractor_ms")
+
+
+@pytest.fixture(scope="module")
+def table(report: Report, slots: Slots) -> dict[str, Any]:
+    """A report with every part, as a build writes it."""
+    whole = report_object(dataclasses.replace(report, slots=slots))
+    made: dict[str, Any] = json.loads(json.dumps({**whole, "key": "0", "files": {"A.mlmodel": {"sha256": "0"}}}))
+    return made
+
+
+def same(one: Any, other: Any) -> bool:
+    return says_the_same(json.dumps(one).encode(), json.dumps(other).encode())
+
+
+def times_moved(value: Any) -> Any:
+    """Every time of a measurement is another: those that a dataclass names, not those that people named."""
+    if isinstance(value, dict):
+        return {name: 7 if name in ("update_ms", "extractor_ms") else times_moved(one) for name, one in value.items()}
+    return [times_moved(one) for one in value] if isinstance(value, list) else value
+
+
+def test_what_a_run_measured_is_noise(table: dict[str, Any]) -> None:
+    other = times_moved(table) | {"seconds": {}, "machine": "mine", "versions": {}, "key": "1", "files": {}}
+    assert other != table
+    assert same(table, other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("place", ["train", "source", "history", "answers", "kinds", "right_by_kind"])
+def test_a_name_that_people_gave_is_none(table: dict[str, Any], name: str, place: str) -> None:
+    one, other = copy.deepcopy(table), copy.deepcopy(table)
+    for changed, value in ((one, 1), (other, 2)):
+        {
+            "train": changed["data"]["train"],
+            "source": changed["source"],
+            "history": changed["history"][0],
+            "answers": changed["comparison"]["network"]["summary"]["at_once"][0]["held_out_answers"],
+            "kinds": changed["comparison"]["test_kinds"],
+            "right_by_kind": changed["slots"]["knn"]["points"][1]["right_by_kind"],
+        }[place][name] = value
+    assert not same(one, other)

@@ -1,0 +1,85 @@
+"""Rows that are no pictures are not called so in our sentences; what people wrote stays as they wrote it."""
+
+import dataclasses
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from coreml_updatable.personalizing.advice import advise
+from coreml_updatable.personalizing.wording import OF_PHOTOS, words_for
+from coreml_updatable.publishing.report import render
+from coreml_updatable.publishing.report_data import Report, Slots
+from coreml_updatable.publishing.terminal import summary
+
+OURS = re.compile(r"\b(?:photo|picture)s?\b", re.IGNORECASE)
+PLAIN = re.compile(r"<style>.*?</style>|<code>.*?</code>|</?[a-z][^>]*>", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def clips(report: Report, slots: Slots) -> Report:
+    """The report of a model of clips, with every part that a page has; no word of a photo is anybody's own."""
+    assert report.personalization is not None
+    compared = report.personalization.comparison
+    advice = advise(compared.kind, 10, compared.network, compared.knn, words_for("clip"))
+    personal = dataclasses.replace(report.personalization, comparison=dataclasses.replace(compared, advice=advice))
+    plain = tuple(dataclasses.replace(model, inputs=(), training_inputs=()) for model in report.models)
+    return dataclasses.replace(
+        report, personalization=personal, slots=slots, noun="clip", models=plain, paired_with="fast-food"
+    )
+
+
+def printed(report: Report) -> str:
+    out = io.StringIO()
+    Console(file=out, width=200).print(summary(report))
+    return out.getvalue()
+
+
+def test_words() -> None:
+    assert words_for("") == OF_PHOTOS
+    assert (OF_PHOTOS.photo, OF_PHOTOS.picture) == ("photo", "picture")
+    assert (words_for("clip").photo, words_for("clip").picture) == ("clip", "clip")
+
+
+def test_a_page_of_clips_speaks_of_no_photos(clips: Report) -> None:
+    """The plots too, and what stands in attributes for those who do not see them."""
+    page = render(clips)
+    assert OURS.findall(PLAIN.sub(" ", page)) == []
+    assert OURS.findall(" ".join(re.findall(r'(?:alt|aria-label|title)="([^"]*)"', page))) == []
+    assert "clips learnt" in page
+    assert "clips of each new kind" in page
+
+
+def test_a_terminal_of_clips_speaks_of_no_photos(clips: Report) -> None:
+    text = printed(clips)
+    assert OURS.findall(text) == []
+    assert text.count("Clips") == 2
+
+
+def test_what_people_wrote_stays(clips: Report) -> None:
+    """A model, its description, labels and kinds that are called so."""
+    assert clips.personalization is not None
+    compared = clips.personalization.comparison
+    advice = advise("picture-frame", 10, compared.network, compared.knn, words_for("clip"))
+    renamed = dataclasses.replace(compared, kind="picture-frame", label="photo", advice=advice)
+    own = dataclasses.replace(
+        clips,
+        name="Photo",
+        description="By the Photo Club.",
+        personalization=dataclasses.replace(clips.personalization, comparison=renamed),
+    )
+    page, text = render(own), printed(own)
+    assert "<h1>Photo</h1>" in page
+    assert "By the Photo Club." in page
+    assert "Other clips of picture-frame called photo, all clips at once" in page
+    assert "other clips of picture-frame" in page
+    assert "picture-frame called photo, and what was kept" in text
+    assert "other clips of picture-frame" in text
+
+
+def test_a_page_of_photos_says_so(report: Report) -> None:
+    page = render(report)
+    assert "photos learnt" in page
+    assert "The first picture" in page
+    assert "0 photos is the base model" in page
