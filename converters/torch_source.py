@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from coreml_updatable.errors import SourceError
+
+from .source_fields import sentence_of
 
 Channels = tuple[float, ...]
 Deviations = tuple[Annotated[float, Field(gt=0)], ...]
@@ -58,24 +60,15 @@ def read_source(fields: Mapping[str, Any]) -> TorchSource:
         # As JSON: only there does pydantic's strict mode, which converts no types, take a list for a tuple.
         return TorchSource.model_validate_json(json.dumps(dict(fields), default=str), strict=True)
     except ValidationError as error:
-        raise SourceError(_sentence(error)) from error
+        raise SourceError(sentence_of(error, TorchSource, "torch", _own)) from error
 
 
-def _sentence(error: ValidationError) -> str:
-    problems = error.errors(include_url=False)
-    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
-    place = ".".join(["source", *(str(part) for part in problem["loc"])])
+def _own(problem: ErrorDetails, place: str) -> str | None:
     match problem["type"]:
-        case "extra_forbidden":
-            section = TorchTraining if problem["loc"][0] == "training" else TorchSource
-            known = list(section.model_fields)
-            near = get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
-            advice = f"did you mean {near[0]!r}?" if near else f"the fields here are: {', '.join(sorted(known))}"
-            return f"{place} is no field of the torch converter; {advice}"
         case "value_error":
             return f"{place} {problem['msg'].removeprefix('Value error, ')}"
         case "string_pattern_mismatch" if problem["loc"][0] == "factory":
             return f'{place} is {problem["input"]!r}, expected "file.py:function"; correct it'
         case "string_pattern_mismatch":
             return f'{place} is {problem["input"]!r}, expected "torchvision:NAME" or "timm:NAME"; correct it'
-    return f"{place} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}; correct it"
+    return None

@@ -1,12 +1,14 @@
 """The fields of a recipe's [source] that belong to the turicreate converter."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from coreml_updatable.errors import SourceError
+
+from .source_fields import sentence_of
 
 
 class TuriSource(BaseModel):
@@ -27,19 +29,11 @@ def read_source(fields: Mapping[str, Any]) -> TuriSource:
     try:
         return TuriSource.model_validate(dict(fields), strict=True)
     except ValidationError as error:
-        raise SourceError(_sentence(error)) from error
+        raise SourceError(sentence_of(error, TuriSource, "turicreate", _own)) from error
 
 
-def _sentence(error: ValidationError) -> str:
-    problems = error.errors(include_url=False)
-    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
-    place = ".".join(["source", *(str(part) for part in problem["loc"])])
+def _own(problem: ErrorDetails, place: str) -> str | None:
     match problem["type"]:
-        case "extra_forbidden":
-            known = list(TuriSource.model_fields)
-            near = get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
-            advice = f"did you mean {near[0]!r}?" if near else f"the fields here are: {', '.join(sorted(known))}"
-            return f"{place} is no field of the turicreate converter; {advice}"
         case "missing":
             return (
                 f'{place} is missing, expected "drawing_classifier", "image_classifier" or "logistic_classifier"; add '
@@ -47,4 +41,4 @@ def _sentence(error: ValidationError) -> str:
             )
         case "literal_error":
             return f"{place} is {problem['input']!r}, expected {problem['ctx']['expected']}; correct it"
-    return f"{place} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}; correct it"
+    return None

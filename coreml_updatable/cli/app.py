@@ -8,6 +8,7 @@ from importlib import import_module
 
 import typer
 
+from coreml_updatable.cli.command import Command
 from coreml_updatable.cli.looking import look
 from coreml_updatable.cli.plain import plain
 from coreml_updatable.errors import UserError
@@ -47,7 +48,7 @@ def app(names: Sequence[str] = COMMANDS) -> typer.Typer:
     )
     made.callback()(_group)
     for name in names:
-        made.command(name)(getattr(import_module(f"coreml_updatable.cli.{name}"), name))
+        made.command(name, cls=Command)(getattr(import_module(f"coreml_updatable.cli.{name}"), name))
     return made
 
 
@@ -80,6 +81,8 @@ def sentence_of(error: OSError) -> str:
     place = error.filename or "writing"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"{place}: no room left ({error.strerror}); make room and run again, older results are untouched"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return f"{place}: a file stands where a folder is needed; check the path"
     return f"{place}: {error.strerror or error}; check the path and its permissions"
 
 

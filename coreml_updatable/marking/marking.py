@@ -100,8 +100,10 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     names = [str(layer.name) for layer in network.layers]
     repairs += _renamed(before, names)
     if layers is not None:
-        renamed = dict(zip(before, names, strict=True))
-        numbers = layer_numbers(network, [renamed.get(name, name) for name in layers])
+        renamed = {
+            old: new for old, new in zip(before, names, strict=True) if old in written and before.count(old) == 1
+        }
+        numbers = layer_numbers(network, layers, renamed)
     else:
         numbers = last_trainable(network, begin, wishes.get("last", 1), can_clear, places)
     check_path(network, begin, numbers, can_clear, places)

@@ -5,7 +5,7 @@ A blob is called like the layer that writes it. Features (inputs and outputs) ke
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 
 from coreml_updatable.errors import ModelError
@@ -34,6 +34,7 @@ _SHORT = {
     "uniDirectionalLSTM": "lstm",
     "transpose": "permute",  # tracers call theirs "transpose", so that this name would not be left alone
 }
+_LISTED = 20  # names in an error
 _INNER_BLOBS = ("branch", "loop", "custom")  # these name blobs outside the wires
 
 
@@ -105,16 +106,27 @@ def rename_blobs(network: NeuralNetwork, names: Mapping[str, str]) -> None:
         )
 
 
-def layer_numbers(network: NeuralNetwork, names: list[str]) -> list[int]:
-    """Numbers of the layers called ``names``; a ModelError names the first that is not there."""
+def layer_numbers(network: NeuralNetwork, names: Sequence[str], renamed: Mapping[str, str] | None = None) -> list[int]:
+    """Numbers of the layers called ``names``, or called so before ``renamed`` (old name -> new) gave them others.
+
+    A ModelError names the first that is not there.
+    """
     known = {str(layer.name): number for number, layer in enumerate(network.layers)}
-    missing = [name for name in names if name not in known]
+    olds = {old: new for old, new in (renamed or {}).items() if old not in known and new in known}
+    missing = [name for name in names if name not in known and name not in olds]
     if missing:
-        listed = ", ".join(sorted(known)[:20])
-        near = get_close_matches(missing[0], known, 1)
+        written = f", or as the file calls them, {_listed(olds)}" if olds else ""
+        near = get_close_matches(missing[0], [*known, *olds], 1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
-        raise ModelError(f"layers: the network has no layer {missing[0]!r}; expected names out of {listed}{meant}")
-    return [known[name] for name in names]
+        raise ModelError(
+            f"layers: the network has no layer {missing[0]!r}; expected names out of {_listed(known)}{written}{meant}"
+        )
+    return [known[olds.get(name, name)] for name in names]
+
+
+def _listed(names: Collection[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(sorted(names)[:_LISTED]) + more
 
 
 def _base(layer: NeuralNetworkLayer) -> str:

@@ -75,10 +75,24 @@ def test_labels_keep_their_kind(run: Run, tmp_path: Path) -> None:
     assert "expected whole numbers, as the model's own labels are, such as 1" in said(ran.err)
 
 
+def test_names_with_spaces_before_the_model(run: Run, source: Path) -> None:
+    ran = run("mark", "--layers", "fc1", "fc2", source, "-o", source.with_name("out.mlmodel"))
+    assert ran.status == 2
+    assert "--layers fc1 fc2: names go together with commas; write: --layers fc1,fc2" in said(ran.err)
+
+
 @pytest.mark.parametrize(
     ("options", "status", "sentence"),
     [
         (["--layers", "fc1,"], 2, "--layers fc1,: a name is empty, expected names such as a,b,c"),
+        (["--layers", "fc1", "fc2"], 2, "--layers fc1 fc2: names go together with commas; write: --layers fc1,fc2"),
+        (
+            ["--labels", "a", "b", "c", "--last", "1"],
+            2,
+            "--labels a b c: names go together with commas; write: --labels a,b,c",
+        ),
+        (["elsewhere"], 2, "elsewhere: one argument too many, leave it out"),
+        (["here", "there"], 2, "here and there: leave them out"),
         (["--labels", "a,,c"], 2, "--labels a,,c: a label is empty, expected labels such as a,b,c"),
         (["--layers", "rel"], 1, "did you mean 'relu'?"),
         (["--layers", "softmax"], 1, "is of kind softmax, expected convolution or innerProduct"),

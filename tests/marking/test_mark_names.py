@@ -1,5 +1,7 @@
 """Names given while marking: features, labels, and layers that are misspelt."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,9 @@ from coreml_updatable.building.unchanged import unchanged
 from coreml_updatable.checking import check
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking import mark
+from coreml_updatable.marking.names import layer_numbers
 from coreml_updatable.runtime import load
-from coreml_updatable.spec.network import class_labels
+from coreml_updatable.spec.network import class_labels, network_of
 from coreml_updatable.spec.writing import model_bytes
 from tests.broken_models import valid
 from tests.marking.networks import LABELS, converted
@@ -59,12 +62,40 @@ def test_labels_are_renamed_and_may_change_their_kind() -> None:
         ({"labels": LABELS, "probabilities": ""}, "features: an output is to be called '', expected a name"),
         ({"input": ""}, "'image' can not become '', that name is empty"),
         ({"layers": ["fc3"]}, r"no layer 'fc3'; expected names out of fc1, fc2, .*; did you mean 'fc2'\?"),
-        ({"layers": ["nowhere"]}, "no layer 'nowhere'; expected names out of fc1, fc2, relu, .*softmax$"),
+        (
+            {"layers": ["nowhere"]},
+            "names out of fc1, fc2, relu, .*softmax, or as the file calls them, .*linear_1$",
+        ),
     ],
 )
 def test_impossible_names_are_refused_in_a_sentence(wishes: dict[str, object], sentence: str) -> None:
     with pytest.raises(ModelError, match=sentence):
         mark(converted("two layers"), SETTINGS, **wishes)  # type: ignore[arg-type]
+
+
+def test_a_misspelt_layer_is_told_the_names_of_its_file_too() -> None:
+    model = valid.classifier()
+    for number, layer in enumerate(model.neuralNetworkClassifier.layers):
+        layer.name = f"input.{number}"  # as tracers call them
+    theirs = ", ".join(f"input.{number}" for number in range(len(model.neuralNetworkClassifier.layers)))
+    made = [str(layer.name) for layer in network_of(mark(model, SETTINGS)).layers]
+    ours = ", ".join(sorted(made))
+    sentence = f"no layer 'input.33'; expected names out of {ours}, or as the file calls them, {theirs}; did you mean '"
+    with pytest.raises(ModelError, match=re.escape(sentence)):
+        mark(model, SETTINGS, layers=["input.33"])
+    head = next(number for number, name in enumerate(made) if name.startswith("fc"))
+    kept = mark(model, SETTINGS, layers=[f"input.{head}"])
+    assert [str(layer.name) for layer in network_of(kept).layers if layer.isUpdatable] == [f"input.{head}"]
+
+
+def test_of_many_layers_twenty_are_told() -> None:
+    network = network_of(mark(converted("two layers"), SETTINGS))
+    count = len(network.layers)
+    for number in range(30):
+        network.layers.add(name=f"more{number:02}")
+    sentence = rf"out of fc1, fc2, more00, .*, more17 and {count + 10} more; did you mean 'more29'\?$"
+    with pytest.raises(ModelError, match=sentence):
+        layer_numbers(network, ["fc1", "more290"])
 
 
 def test_a_network_with_two_inputs_is_not_guessed_at() -> None:

@@ -23,8 +23,9 @@ def train() -> Train:
     """Runs a program of this folder in Turi Create's Python."""
     interpreter = import_module("coreml_updatable.converters.turicreate_interpreter").interpreter()
 
-    def run(program: str, *arguments: Path, cache: Path | None = None) -> None:
-        command = [str(interpreter), "-I", str(Path(__file__).with_name(program)), *map(str, arguments)]
+    def run(program: str, *arguments: Path, kind: str | None = None, cache: Path | None = None) -> None:
+        named = [kind] if kind else []
+        command = [str(interpreter), "-I", str(Path(__file__).with_name(program)), *named, *map(str, arguments)]
         environment = {**os.environ, **({"TURI_CACHE_FILE_LOCATIONS": str(cache)} if cache else {})}
         done = subprocess.run(command, capture_output=True, text=True, cwd=arguments[-1].parent, env=environment)
         assert done.returncode == 0, done.stderr[-3000:]

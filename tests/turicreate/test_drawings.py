@@ -35,7 +35,8 @@ def numbered(train: Train, digits: Digits, tmp_path_factory: pytest.TempPathFact
 def trained(train: Train, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[Any], folder: Path) -> Path:
     """``folder`` with the saved model, and what it answers on digits that it never saw."""
     np.savez(folder / "pictures", train=pixels[:TRAINED], labels=labels[:TRAINED], test=pixels[-TESTED:])
-    train("train_drawing.py", folder / "pictures.npz", folder / "saved.model", folder / "answers.json")
+    arguments = (folder / "pictures.npz", folder / "saved.model", folder / "answers.json")
+    train("train_pictures.py", *arguments, kind="drawing")
     return folder
 
 

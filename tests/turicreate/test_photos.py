@@ -38,7 +38,7 @@ def saved(pretrained: Path, train: Train, tmp_path_factory: pytest.TempPathFacto
     labels = np.array(CLASSES)[np.arange(TRAINED) % 3]
     np.savez(folder / "pictures", train=photos(TRAINED, 0), labels=labels, test=photos(TESTED, 1))
     arguments = (folder / "pictures.npz", folder / "saved.model", folder / "answers.json")
-    train("train_pictures.py", *arguments, cache=pretrained.parent)
+    train("train_pictures.py", *arguments, kind="photo", cache=pretrained.parent)
     return folder
 
 

@@ -1,4 +1,8 @@
-"""For Python 3.8: `train_pictures.py PICTURES MODEL ANSWERS` trains an image classifier, and tells what it answers."""
+"""For Python 3.8: `train_pictures.py KIND PICTURES MODEL ANSWERS` trains on pictures, saves, and tells what it answers.
+
+KIND is `drawing`, grayscale pictures uint8 [n, 28, 28] for a drawing classifier, or `photo`, colour pictures uint8
+[n, 227, 227, 3] for an image classifier; the pictures' column is called so too.
+"""
 
 import json
 import sys
@@ -11,26 +15,44 @@ import turicreate
 from PIL import Image
 
 
-def main(pictures: str, model: str, answers: str) -> None:
+def main(kind: str, pictures: str, model: str, answers: str) -> None:
     given = np.load(pictures)
-    train, test = (frame(given[name]) for name in ("train", "test"))
+    train, test = (frame(given[name], kind) for name in ("train", "test"))
     train["label"] = turicreate.SArray(given["labels"].tolist())
-    made = turicreate.image_classifier.create(
-        train, "label", feature="photo", model="squeezenet_v1.1", validation_set=None, verbose=False, seed=1
-    )
+    made = {"drawing": drawing_classifier, "photo": image_classifier}[kind](train, kind)
     made.save(model)
     probabilities = [list(row) for row in made.predict(test, output_type="probability_vector")]
     told = {"classes": list(made.classes), "labels": list(made.predict(test)), "probabilities": probabilities}
     Path(answers).write_text(json.dumps(told))
 
 
-def frame(pixels: Any) -> Any:
-    """Colour pictures uint8 [n, 227, 227, 3], through a PNG file each, as a user's come."""
+def drawing_classifier(train: Any, feature: str) -> Any:
+    return turicreate.drawing_classifier.create(
+        train,
+        "label",
+        feature=feature,
+        validation_set=None,
+        warm_start=None,
+        max_iterations=20,
+        batch_size=32,
+        random_seed=1,
+        verbose=False,
+    )
+
+
+def image_classifier(train: Any, feature: str) -> Any:
+    return turicreate.image_classifier.create(
+        train, "label", feature=feature, model="squeezenet_v1.1", validation_set=None, verbose=False, seed=1
+    )
+
+
+def frame(pixels: Any, feature: str) -> Any:
+    """Pictures, through a PNG file each, as a user's come."""
     folder = Path(tempfile.mkdtemp())
     for number, picture in enumerate(pixels):
         Image.fromarray(picture).save(folder / f"{number:04}.png")
     read = turicreate.image_analysis.load_images(str(folder), with_path=True).sort("path")
-    return turicreate.SFrame({"photo": read["image"]})
+    return turicreate.SFrame({feature: read["image"]})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,36 @@
+"""A command that explains what stands on the line and belongs to nothing."""
+
+from collections.abc import Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+_LISTS = ("--layers", "--labels")  # options that take names with commas between them
+
+
+class Command(TyperCommand):
+    allow_extra_args = True  # they are refused here, in words of our own
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = list(args)
+        surplus: list[str] = super().parse_args(ctx, args)
+        if surplus and not ctx.resilient_parsing:
+            raise typer.BadParameter(_sentence(surplus, given), ctx=ctx)
+        return surplus
+
+
+def _sentence(surplus: Sequence[str], given: Sequence[str]) -> str:
+    for place, option in enumerate(given):
+        if option in _LISTS:
+            names = list(takewhile(_is_a_name, given[place + 1 :]))
+            if len(names) > 1:
+                return f"{option} {' '.join(names)}: names go together with commas; write: {option} {','.join(names)}"
+    several = " and ".join(surplus)
+    return f"{several}: one argument too many, leave it out" if len(surplus) == 1 else f"{several}: leave them out"
+
+
+def _is_a_name(argument: str) -> bool:
+    return not argument.startswith("-") and not Path(argument).exists()
