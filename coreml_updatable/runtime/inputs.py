@@ -63,7 +63,8 @@ class Inputs:
         value = row[feature.name]
         if feature.type.WhichOneof("Type") != "imageType":
             return self._mapped(feature, numbers(feature, value, where, sequences=not self._exact), where)
-        prepared = self._preprocessed(feature, torch.from_numpy(pixels(feature, value, where))).to(torch.float32)
+        own = np.array(pixels(feature, value, where), np.float32, order="C")  # the caller's memory stays the caller's
+        prepared = self._preprocessed(feature, torch.from_numpy(own))
         return prepared[None] if self.network.imageInputShapeMapping == RANK4_IMAGE else prepared[None, None]
 
     def _mapped(self, feature: FeatureDescription, array: NDArray[np.float32], where: str) -> Tensor:
@@ -87,23 +88,23 @@ class Inputs:
         return bool(self.network.arrayInputShapeMapping == EXACT_ARRAY)
 
     def _preprocessed(self, feature: FeatureDescription, picture: Tensor) -> Tensor:
-        """y = channelScale x + the channel's bias; or x - mean image. [C, H, W]. No name: for every picture."""
+        """y = channelScale x + the channel's bias; or x - mean image. [C, H, W], in place. No name: every picture."""
         for step in self.network.preprocessing:
             if step.featureName not in ("", feature.name):
                 continue
             if step.WhichOneof("preprocessor") == "scaler":
-                picture = _scaled(step.scaler, feature.type.imageType.colorSpace, picture)
+                _scale(step.scaler, feature.type.imageType.colorSpace, picture)
             elif step.WhichOneof("preprocessor") == "meanImage":
                 mean = torch.tensor(step.meanImage.meanImage, dtype=torch.float32)
                 if mean.numel() != picture.numel():
                     raise ModelError(
                         f"model: mean image has {mean.numel()} values, expected {picture.numel()}; export it again"
                     )
-                picture = picture - mean.reshape(picture.shape)  # bytes less floats are floats
+                picture.sub_(mean.reshape(picture.shape))
         return picture
 
 
-def _scaled(scaler: Any, space: int, picture: Tensor) -> Tensor:
+def _scale(scaler: Any, space: int, picture: Tensor) -> None:
     if space == RGB:
         biases = [scaler.redBias, scaler.greenBias, scaler.blueBias]
     elif space == BGR:
@@ -111,9 +112,9 @@ def _scaled(scaler: Any, space: int, picture: Tensor) -> Tensor:
     else:
         biases = [scaler.grayBias]
     # The format has no default; a scale that is not set can not mean 0, which would erase the picture.
-    scale = scaler.channelScale or 1.0
-    scaled = picture * scale if picture.dtype == torch.uint8 else picture.to(torch.float32) * scale
-    return scaled.add_(torch.tensor(biases)[:, None, None]) if any(biases) else scaled
+    picture.mul_(scaler.channelScale or 1.0)
+    if any(biases):
+        picture.add_(torch.tensor(biases)[:, None, None])
 
 
 def _answers(model: Model) -> list[str]:

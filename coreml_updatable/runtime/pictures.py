@@ -21,9 +21,10 @@ GRAYSCALE, RGB, BGR, GRAYSCALE_FLOAT16 = (
 
 
 def pixels(feature: FeatureDescription, value: Any, where: str) -> NDArray[Any]:
-    """[C, H, W], uint8 (float16 for GRAYSCALE_FLOAT16), from a PIL picture or an array [H, W, 3], [H, W, 1], [H, W].
+    """A PIL picture, or an array [H, W, 3], [H, W, 1] or [H, W], as [C, H, W] of uint8 (float16: GRAYSCALE_FLOAT16).
 
-    Arrays are in the order red, green, blue. DataError for a wrong size, mode, shape or type.
+    What is answered may be the caller's own memory. Arrays are in the order red, green, blue. DataError for a wrong
+    size, mode, shape or type.
     """
     space = feature.type.imageType.colorSpace
     colour = space in (RGB, BGR)
@@ -35,7 +36,7 @@ def pixels(feature: FeatureDescription, value: Any, where: str) -> NDArray[Any]:
         raise DataError(f"{where}: is {a_kind(value)}, expected a PIL picture or an array [H, W, C] of uint8")
     _check_size(feature.type.imageType, array.shape[1], array.shape[0], where)
     ordered = array[:, :, ::-1] if space == BGR else array
-    return ordered.transpose(2, 0, 1).copy()  # the caller's memory stays the caller's
+    return ordered.transpose(2, 0, 1)
 
 
 def _from_picture(picture: Image.Image, colour: bool, half: bool, where: str) -> NDArray[Any]:
