@@ -1,7 +1,7 @@
 # Two commands do everything: `make updatable MODEL=healthy_luncher` and `make test`. Each sets up what it needs in .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup updatable catalogue test test-slow test-vision test-onnx test-turi test-browser turi fuzz lint types check benchmarks clean
+.PHONY: help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-browser turi fuzz lint types check benchmarks clean
 
 # The first Python that is new enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -65,6 +65,9 @@ test-slow: .venv/installed-dev ## the checks that take long
 
 test-vision: .venv/installed-dev .venv/installed-vision ## the checks that need the frameworks of pictures and sound
 	@$(PYTEST) -m 'vision and not slow'
+
+test-vision-slow: .venv/installed-dev .venv/installed-vision ## the same for networks of hundreds of megabytes
+	@$(PYTEST) -m 'vision and slow'
 
 # Core ML to ONNX runs on Python 3.8 only; PYTHON38=... names one that is not on the path.
 PYTHON38 ?= $(shell for p in python3.8 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.8*/bin/python3.8; do \

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,32 +11,21 @@ import numpy as np
 
 from coreml_updatable import __version__
 from coreml_updatable.building.finished import SETTINGS
+from coreml_updatable.building.frozen_agreement import ALLOWED_DIFFERENCE, Agreement, agree
 from coreml_updatable.building.frozen_recipe import FrozenRecipe
 from coreml_updatable.building.lock import building_alone
-from coreml_updatable.building.unchanged import chance_rows
 from coreml_updatable.checking import check
-from coreml_updatable.conversion import Float32Array, FrozenRequest, FrozenSource
+from coreml_updatable.conversion import FrozenRequest, FrozenSource
 from coreml_updatable.errors import BuildError, ModelError, SourceError, a_kind
 from coreml_updatable.files import write_all_atomically
 from coreml_updatable.marking import describe, mark
 from coreml_updatable.marking.preview import with_preview
-from coreml_updatable.runtime import load
+from coreml_updatable.publishing.frozen_page import Seen, frozen_page
 from coreml_updatable.sample_code import called, load_function
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.writing import model_bytes
 
-ALLOWED_DIFFERENCE = 1e-4  # of the largest number that the source answers
-ROWS = 2
 SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """The written model against its source, on pictures of noise."""
-
-    pictures: int
-    relative_difference: float  # the largest, of the source's largest number
-    same_label: float  # share of the places whose largest number is of the same class
 
 
 def missing(recipe: FrozenRecipe) -> str | None:
@@ -47,7 +35,7 @@ def missing(recipe: FrozenRecipe) -> str | None:
 
 
 def build_frozen(recipe: FrozenRecipe, folder: Path, weights: Path | None, target: Path) -> Mapping[str, Any]:
-    """Write the model and report.json into ``target``; returns the report. Raises UserErrors of every kind."""
+    """Write the model, and its report as JSON and HTML, into ``target``. Raises UserErrors of every kind."""
     absent = missing(recipe)
     if absent is not None:
         raise SourceError(f"{recipe.name}: {absent}")
@@ -71,41 +59,28 @@ def build_frozen(recipe: FrozenRecipe, folder: Path, weights: Path | None, targe
             "marking_says": refusal,
             "notes": list(source.notes),
             "source": dict(source.facts),
-            "pictures": agreement.pictures,
+            "pictures": len(agreement.pixels),
             "relative_difference": agreement.relative_difference,
             "allowed_difference": ALLOWED_DIFFERENCE,
             "same_label": agreement.same_label,
+            "labels_seen": len(np.unique(agreement.source_classes)),
             "problems": [str(problem) for problem in problems],
             "files": {f"{recipe.name}.mlmodel": {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}},
         }
         text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        write_all_atomically({target / f"{recipe.name}.mlmodel": content, target / "report.json": text.encode()})
+        page = frozen_page(report, folder.name, recipe.preview.colors, recipe.preview.type, _seen(agreement))
+        made = {f"{recipe.name}.mlmodel": content, "report.json": text.encode(), "report.html": page.encode()}
+        write_all_atomically({target / name: written for name, written in made.items()})
     return report
 
 
-def agree(model: Model, source: FrozenSource, output: str) -> Agreement:
-    """Compare both on pictures of noise; a BuildError where they differ by more than 1e-4 of the largest number."""
-    rows = chance_rows(model, ROWS)
-    name = str(model.description.input[0].name)
-    expected = source.answers(np.stack([np.asarray(row[name]) for row in rows]))
-    said = np.stack([np.asarray(answer[output], np.float32) for answer in load(model).predict(rows)])
-    if said.size != expected.size:
-        raise BuildError(
-            f"converted model: answers {list(said.shape[1:])}, its source {list(expected.shape[1:])}, expected the "
-            "same; correct the recipe's function"
-        )
-    said = said.reshape(expected.shape)
-    difference = float(np.abs(said - expected).max() / max(float(np.abs(expected).max()), 1e-30))
-    if not difference <= ALLOWED_DIFFERENCE:  # NaN too
-        raise BuildError(
-            f"converted model: differs from its source by {difference:.2g} of its largest number, expected at most "
-            f"{ALLOWED_DIFFERENCE:g}; nothing was written, this source does not convert faithfully"
-        )
-    return Agreement(len(rows), difference, _same(said, expected))
-
-
-def _same(said: Float32Array, expected: Float32Array) -> float:
-    return float((said.argmax(axis=1) == expected.argmax(axis=1)).mean())
+def _seen(agreement: Agreement) -> Seen | None:
+    """The proof's pictures for the page, where there is a class for each pixel, and a colour for each class."""
+    pixels, classes = agreement.pixels, agreement.source_classes
+    if classes.shape != pixels.shape[:3]:
+        return None
+    height, width = pixels.shape[1:3]
+    return Seen(pixels.reshape(len(pixels), height, width, -1), classes, agreement.model_classes)
 
 
 def _made(recipe: FrozenRecipe, folder: Path, weights: Path | None) -> FrozenSource:

@@ -26,8 +26,9 @@ def build_frozen_model(
         sys.stderr.write(f"NOTE: {note}\n")
     sys.stdout.write(
         f"{target / f'{recipe.name}.mlmodel'}: answers as its source within {report['relative_difference']:.2g} of the "
-        f"largest number, the same label in {report['same_label']:.1%} of the places; "
-        f"{len(report['problems'])} warnings of the rules\n"
+        f"range of its answers, the same label in {report['same_label']:.1%} of the places, where "
+        f"{report['labels_seen']} of the {len(report['labels'])} labels win; {len(report['problems'])} warnings of the "
+        f"rules\n{target / 'report.html'}: shows it\n"
         f"It does not learn on the device: {recipe.why}\n"
         f"What marking says of it: {report['marking_says']}\n"
     )

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from coreml_updatable.errors import CatalogueError
+
 
 def publish(
     builds: Annotated[
@@ -44,13 +46,23 @@ def publish(
 def _publish(
     builds: list[Path], site: Path, base_url: str | None, keep: int | None, sign: Path | None, json: bool
 ) -> None:
+    from coreml_updatable.publishing.catalogue.build_report import never_learns
     from coreml_updatable.publishing.catalogue.keys import read_private_key
     from coreml_updatable.publishing.catalogue.merging import valid_base_url
     from coreml_updatable.publishing.catalogue.publish import publish as publish_builds
 
     address = valid_base_url(base_url) if base_url else base_url
     key = None if sign is None else read_private_key(sign, site)
-    done = publish_builds(builds, site, base_url=address, keep=keep, key=key)
+    learning = [build for build in builds if not never_learns(build)]
+    if builds and not learning:
+        raise CatalogueError(
+            f"{builds[0]}: its model never learns on the device, expected one that does, a catalogue holds no other; "
+            "name another build"
+        )
+    for build in builds:
+        if build not in learning:
+            typer.echo(f"note: {build}: its model never learns on the device; it is left out", err=True)
+    done = publish_builds(learning, site, base_url=address, keep=keep, key=key)
     outcomes = {"published": done.new, "unchanged": done.unchanged, "removed": done.removed}
     kept = {"kept_reports": done.kept_reports}
     if json:

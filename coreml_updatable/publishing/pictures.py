@@ -2,10 +2,12 @@
 
 import base64
 import io
+from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image
 
-from coreml_updatable.conversion import UInt8Array
+from coreml_updatable.conversion import Int64Array, UInt8Array
 
 LARGEST = 160  # pixels, the longer side
 SMALL = 64  # up to here nothing may be lost, and the page shows the pixels as squares
@@ -22,6 +24,15 @@ def data_uri(pixels: UInt8Array) -> str:
     picture.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
     picture.save(buffer, format="JPEG", quality=85, optimize=True)
     return _uri("image/jpeg", buffer)
+
+
+def mask_uri(classes: Int64Array, colors: Sequence[str]) -> str:
+    """Classes [height, width] as a PNG of the ``colors`` (#rrggbb) of each; at most 256 of them."""
+    picture = Image.fromarray(classes.astype(np.uint8))
+    picture.putpalette(bytes.fromhex("".join(color.removeprefix("#") for color in colors)))
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return _uri("image/png", buffer)
 
 
 def is_tiny(pixels: UInt8Array) -> bool:

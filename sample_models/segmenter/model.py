@@ -5,6 +5,7 @@ from importlib import import_module
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from coreml_updatable.conversion import Float32Array, FrozenRequest, FrozenSource, UInt8Array
 from coreml_updatable.marking import rename_features
@@ -37,6 +38,29 @@ class Segmenter(nn.Module):
         return scores
 
 
+def stir(segmenter: Segmenter, height: int, width: int) -> None:
+    """Let random weights answer otherwise from place to place, for else the proof would compare constants.
+
+    As drawn, each layer fades what it gets, and all that is left at the end is the last bias. So batch normalisation
+    takes the statistics of pictures of coloured squares and of noise, and each class's scores get mean 0, deviation 1.
+    """
+    pictures = torch.cat(
+        [functional.interpolate(torch.rand(2, 3, 8, 8), (height, width)), torch.rand(2, 3, height, width)]
+    )
+    modules = list(segmenter.modules())
+    for module in modules:
+        if isinstance(module, nn.BatchNorm2d):
+            module.train().momentum = 1.0
+    with torch.no_grad():
+        segmenter(pictures)
+        scores = segmenter.eval()(pictures)
+        mean, deviation = scores.mean(dim=(0, 2, 3)), scores.std(dim=(0, 2, 3))
+        last = next(one for one in reversed(modules) if isinstance(one, nn.Conv2d))
+        last.weight.div_(deviation.view(-1, 1, 1, 1))
+        if last.bias is not None:
+            last.bias.sub_(mean).div_(deviation)
+
+
 def make(request: FrozenRequest) -> FrozenSource:
     torch.manual_seed(request.seed)
     networks = architectures.import_torchvision().models.segmentation
@@ -46,6 +70,8 @@ def make(request: FrozenRequest) -> FrozenSource:
         own = {name: value for name, value in state.items() if not name.startswith("aux_classifier.")}
         weights.load_state(network, own, request.weights.name)
     segmenter = Segmenter(network).eval()
+    if request.weights is None:
+        stir(segmenter, request.input.height, request.input.width)
     model = rename_features(tracing.core_ml_of(segmenter, (request.input,)), {tracing.ANSWER: request.output})
     shape = (1, request.classes, request.input.height, request.input.width)
     model.description.output[0].type.multiArrayType.shape[:] = shape  # a fixed shape, which Xcode asks for

@@ -1,16 +1,22 @@
 """A model that never learns: a small segmenter of our own, made, proved, described for Xcode and written."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from base64 import b64decode
 from collections.abc import Callable
+from html import escape
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from coreml_updatable.building.find import find_recipe, frozen_samples
 from coreml_updatable.building.frozen import build_frozen, missing
@@ -18,7 +24,11 @@ from coreml_updatable.building.frozen_recipe import FrozenRecipe, read_frozen
 from coreml_updatable.checking import check
 from coreml_updatable.errors import BuildError, RecipeError, SourceError, UserError
 from coreml_updatable.marking.preview import PARAMETERS_KEY, TYPE_KEY
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.reading import read_model
+from tests.cli.conftest import Run
+from tests.cli.conftest import run as run
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 MODEL = """
@@ -104,6 +114,7 @@ def test_it_is_proved_described_and_written(written: Callable[..., Path], tmp_pa
     report = json.loads((target / "report.json").read_text())
     assert report["relative_difference"] <= 1e-4
     assert report["same_label"] == 1
+    assert report["labels_seen"] > 1
     assert report["learns"] is False
     model = read_model(target / "Masks.mlmodel")
     assert not model.isUpdatable
@@ -113,16 +124,47 @@ def test_it_is_proved_described_and_written(written: Callable[..., Path], tmp_pa
     recipe = tomllib.loads(RECIPE)
     assert json.loads(defined[PARAMETERS_KEY]) == {"labels": recipe["labels"], "colors": recipe["preview"]["colors"]}
     assert [feature.name for feature in model.description.output] == ["scores"]
+    page = (target / "report.html").read_text()
+    assert f"{target / 'report.html'}: shows it" in done.stdout
+    assert_it_shows(page, recipe, report, model)
     data = subprocess.run([*command, "--data", str(tmp_path)], capture_output=True, text=True, check=False)
     assert data.returncode == 2
     assert "--data: is of no use for masks, which never learns; leave it out" in data.stderr
 
 
+def assert_it_shows(page: str, recipe: Any, report: Any, model: Model) -> None:
+    """The page's masks are the classes that the written model gives the page's pictures, in the recipe's colours."""
+    for told in (recipe["why"], report["marking_says"], "The weights are random.", *recipe["labels"], "imageSegmenter"):
+        assert escape(told, quote=False) in page
+    shown = [pixels_of(uri) for uri in re.findall(r'img src="data:image/png;base64,([^"]+)"', page)]
+    assert len(shown) == 6
+    colors = np.array([tuple(bytes.fromhex(color[1:])) for color in recipe["preview"]["colors"]])
+    for picture, source, written in (shown[:3], shown[3:]):
+        scores = np.asarray(load(model).predict({"image": picture})["scores"])
+        np.testing.assert_array_equal(written, colors[scores.reshape(3, 16, 16).argmax(axis=0)])
+        np.testing.assert_array_equal(source, written)
+
+
+def pixels_of(base64: str) -> Any:
+    return np.asarray(Image.open(BytesIO(b64decode(base64))).convert("RGB"))
+
+
 @pytest.mark.parametrize(
     ("factor", "classifies", "error", "expected"),
     [
-        ("1.001", False, BuildError, "differs from its source by 0.001 of its largest number, expected at most 0.0001"),
-        ("np.nan", False, BuildError, "differs from its source by nan of its largest number"),
+        (
+            "1.001",
+            False,
+            BuildError,
+            r"differs from its source by 0.00\d+ of the range of its answers, expected at most 0.0001",
+        ),
+        ("np.nan", False, BuildError, "differs from its source by nan of the range"),
+        (
+            "1.0 * 0 + 1",
+            False,
+            BuildError,
+            "source: answers the same at every place of every picture, within 0, expected",
+        ),
         ("0", False, SourceError, "model.py:make: gave a Model, expected a FrozenSource; correct it"),
         ("1.0", True, BuildError, "the recipe says that its model can not learn, but it can be marked"),
         ("(1.0 if 1 else 0) * CUT", False, BuildError, r"answers \[.*\], its source \[3, 16, 4\], expected the same"),
@@ -179,6 +221,22 @@ def test_a_mistake_is_one_sentence(written: Callable[..., Path], old: str, new: 
         read_frozen(written(change=(old, new)))
 
 
+def test_a_catalogue_leaves_it_out(written: Callable[..., Path], tmp_path: Path, run: Run) -> None:
+    built(written())
+    build, site = tmp_path / "build" / "masks", tmp_path / "site"
+    ran = run("publish", build, "--to", site)
+    assert ran.status == 1
+    assert f"{build}: its model never learns on the device, expected one that does" in ran.err
+    assert not site.exists()
+    other = tmp_path / "other"  # a build whose report is none
+    other.mkdir()
+    (other / "report.json").write_text("[")
+    ran = run("publish", build, other, "--to", site)
+    assert ran.status == 1
+    assert f"note: {build}: its model never learns on the device; it is left out" in ran.err
+    assert f"{other / 'report.json'}: is no report of a build" in ran.err
+
+
 def test_it_is_found_by_its_name(written: Callable[..., Path], tmp_path: Path) -> None:
     path = written()
     assert find_recipe("masks", tmp_path) == path
@@ -190,6 +248,22 @@ def test_it_is_found_by_its_name(written: Callable[..., Path], tmp_path: Path) -
 def test_the_samples_are_valid(name: str) -> None:
     assert isinstance(read_frozen(SAMPLES / name / "frozen.toml"), FrozenRecipe)
     assert (SAMPLES / name / "README.md").is_file()
+
+
+def test_the_segmenters_colours_are_those_of_pascal_voc() -> None:
+    """The bits of a class's number, dealt out in turn to red, green and blue, the highest bit first (VOC's devkit)."""
+    for number, color in enumerate(read_frozen(SAMPLES / "segmenter" / "frozen.toml").preview.colors):
+        channels = [sum((number >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)]
+        assert color == "#" + bytes(channels).hex()
+
+
+@pytest.mark.vision
+def test_the_segmenters_labels_are_those_of_its_weights() -> None:
+    architectures = import_module("coreml_updatable.converters.torch_architectures")
+    weights = architectures.import_torchvision().models.segmentation.DeepLabV3_MobileNet_V3_Large_Weights.DEFAULT
+    background, *things = weights.meta["categories"]
+    assert background.strip("_") == "background"
+    assert read_frozen(SAMPLES / "segmenter" / "frozen.toml").labels == ("background", *things)
 
 
 @pytest.mark.vision
@@ -205,10 +279,20 @@ def test_deeplab_with_weights_from_a_file(tmp_path: Path) -> None:
     torch.manual_seed(5)
     networks = architectures.import_torchvision().models.segmentation
     network = networks.deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=21, aux_loss=True)
-    for parameter in network.classifier[-1].parameters():
-        torch.nn.init.normal_(parameter, std=5)
+    torch.save(network.state_dict(), tmp_path / "untrained.pth")
+    with pytest.raises(
+        BuildError, match=r"source: answers the same at every place of every picture, .* give weights that"
+    ):
+        build_frozen(read_frozen(recipe), folder, tmp_path / "untrained.pth", tmp_path / "build")
+    for module in network.modules():  # as in training: activations that neither fade nor grow
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        network.train()(torch.randn(4, 3, 64, 64))
     torch.save(network.state_dict(), tmp_path / "weights.pth")
     report = build_frozen(read_frozen(recipe), folder, tmp_path / "weights.pth", tmp_path / "build")
     assert report["relative_difference"] <= 1e-4
     assert report["same_label"] > 0.999
+    assert report["labels_seen"] > 5
     assert report["notes"] == []
+    assert report["source"]["weights"] == "weights.pth"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from coreml_updatable.publishing.pictures import data_uri, evenly
+from coreml_updatable.publishing.pictures import data_uri, evenly, mask_uri
 
 
 def opened(uri: str) -> Image.Image:
@@ -29,6 +29,13 @@ def test_large_pictures_become_small_and_look_the_same() -> None:
     assert small.size == (160, 80)
     shown = np.asarray(small, dtype=float)[40, :, 0]
     np.testing.assert_allclose(shown, np.linspace(0, 255, 160), atol=4)
+
+
+def test_a_mask_has_the_colours_of_its_classes_at_any_size() -> None:
+    colors = ["#000000", "#ff8000", "#0010ff"]
+    classes = np.random.default_rng(0).integers(0, 3, (70, 300))
+    shown = np.asarray(opened(mask_uri(classes, colors)).convert("RGB"))
+    np.testing.assert_array_equal(shown, np.array([[0, 0, 0], [255, 128, 0], [0, 16, 255]])[classes])
 
 
 @given(st.integers(0, 200), st.integers(1, 20))

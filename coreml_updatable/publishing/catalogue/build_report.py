@@ -79,6 +79,17 @@ def read_report(folder: Path) -> tuple[BuildReport, bytes]:
     return read_report_as(BuildReport, folder)
 
 
+def never_learns(folder: Path) -> bool:
+    """Whether ``folder`` is the build of a model that stays as it is, as such a report alone says."""
+    path = folder / REPORT
+    if not path.is_file() or path.stat().st_size > MAXIMUM_BYTES:
+        return False
+    try:
+        return bool(json.loads(path.read_bytes()).get("learns") is False)
+    except (ValueError, AttributeError, RecursionError):
+        return False  # whoever reads it next has a sentence for it
+
+
 def read_report_as(kind: type[Kind], folder: Path) -> tuple[Kind, bytes]:
     """The same with the fields of ``kind``, a class for readers that need more of a report."""
     path = folder / REPORT
