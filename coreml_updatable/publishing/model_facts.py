@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Literal
 
+from coreml_updatable.personalizing.wording import counted
 from coreml_updatable.publishing.report_data import FeatureFact, ModelFacts, ParameterFact
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.parameters import Parameter
@@ -62,7 +63,8 @@ def learns(summary: Summary) -> str:
     """How a model learns, in a few words."""
     neighbors = next((member.nearest_neighbors for _, member in summary.members if member.nearest_neighbors), None)
     if neighbors is not None:
-        return f"{neighbors.samples} samples, {neighbors.neighbors.default} neighbours, {neighbors.weighting}"
+        asked = counted(neighbors.neighbors.default, "neighbour")
+        return f"{neighbors.samples} samples, {asked}, {neighbors.weighting}"
     if summary.update is None:
         return ""
     return f"{', '.join(summary.update.layers)}: {summary.update.optimizer}, {summary.update.loss}"

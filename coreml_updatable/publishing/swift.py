@@ -23,7 +23,8 @@ def update_snippet(given: str, label: str, *, array: bool = False) -> str:
     what = "arrays" if array else "photos"
     return f"""import CoreML
 
-/// Trains the compiled model at `base` with {what} their owner calls `label`; the personal model goes to `personal`.
+/// Trains the compiled model at `base` with {what} their owner calls `label`;
+/// the personal model goes to `personal`.
 {_rows_of_arrays(given, label) if array else _rows_of_photos(given, label)}
     let task = try MLUpdateTask(forModelAt: base, trainingData: MLArrayBatchProvider(array: rows),
                                 configuration: nil) {{ context in

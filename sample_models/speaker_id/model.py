@@ -1,7 +1,8 @@
 """A network laid out as Wav2Vec2 (Baevski and others 2020), small enough to be trained from nothing on two cores.
 
-Convolutions make features out of the waveform, a transformer relates them, and their mean is classified. What made the
-real one famous, learning from thousands of hours without labels, it has not had.
+Convolutions make features out of the waveform, a transformer relates them, and their mean and spread over time are
+classified (as x-vectors are pooled: Snyder and others 2018). What made the real one famous, learning from thousands of
+hours without labels, it has not had.
 """
 
 import torch
@@ -63,16 +64,33 @@ class SpeakerNetwork(nn.Module):
         self.convolutions = nn.Sequential(*layers)
         self.positions = nn.Conv1d(WIDTH, WIDTH, 9, padding=4, groups=WIDTH)
         self.block = Block()
-        self.project = nn.Sequential(nn.Linear(WIDTH, FEATURES), nn.ReLU())
+        self.project = nn.Sequential(nn.Linear(2 * WIDTH, FEATURES), nn.ReLU())
         self.head = nn.Linear(FEATURES, classes)
 
     def forward(self, waveforms: Tensor) -> Tensor:
         # Loud and soft recordings are the same voice: as Wav2Vec2's feature extractor scales them.
         size = (waveforms * waveforms).mean(dim=1, keepdim=True).sqrt()
-        frames = self.convolutions((waveforms / (size + 1e-5)).unsqueeze(1))
+        waveforms = waveforms / (size + 1e-5)
+        if self.training:
+            waveforms = heard_otherwise(waveforms)
+        frames = self.convolutions(waveforms.unsqueeze(1))
         frames = (frames + torch.nn.functional.gelu(self.positions(frames))).transpose(1, 2)
-        logits: Tensor = self.head(self.project(self.block(frames).mean(dim=1)))
+        frames = self.block(frames)
+        # A voice is known by how it moves as well as by where it is.
+        mean = frames.mean(dim=1)
+        spread = ((frames * frames).mean(dim=1) - mean * mean + 1e-4).sqrt()
+        logits: Tensor = self.head(self.project(torch.cat([mean, spread], dim=1)))
         return logits
+
+
+def heard_otherwise(waveforms: Tensor) -> Tensor:
+    """Another moment of the same voices, for training: turned in time, of either sign, a tenth left out, some noise."""
+    count, length = waveforms.shape
+    places = (torch.arange(length) + torch.randint(length, (count, 1))) % length
+    moved = waveforms.gather(1, places) * (torch.randint(2, (count, 1)) * 2 - 1)
+    quiet = torch.arange(length) - torch.randint(length, (count, 1))
+    moved = moved.masked_fill((quiet >= 0) & (quiet < length // 10), 0.0)
+    return moved + torch.randn_like(moved) * 0.1 * torch.rand(count, 1)
 
 
 def speaker_network(classes: int) -> nn.Module:

@@ -132,6 +132,13 @@ def test_without_an_owner_the_page_is_whole(report: Report) -> None:
     assert "pancakes" not in page.text()
 
 
+def test_each_model_says_what_an_update_changes(report: Report) -> None:
+    network, knn = (dataclasses.replace(one, updatable=()) if one.kind == "k-NN" else one for one in report.models)
+    text = Page(render(dataclasses.replace(report, models=(network, knn)))).text()
+    assert f"Updatable {', '.join(network.updatable)} " in text
+    assert "Updatable the samples it remembers " in text
+
+
 def test_same_values_same_bytes(report: Report) -> None:
     assert render(report) == render(report)
 

@@ -15,9 +15,9 @@ FOLDER = Path(__file__).parents[2] / "sample_models" / "speaker_id"
 def test_the_clips() -> None:
     clips = list(load_function(FOLDER, "voices.py:load")())
     counted = Counter(kind for kind, _, _ in clips)
-    assert counted["lea"] == 24
+    assert counted["lea"] == 40
     assert counted["mira"] == 36
-    assert set(counted) == {"lea", "ada", "ben", "carl", "dora", "emil", "mira"}
+    assert set(counted) == {"lea", "ada", "ben", "carl", "dora", "emil", "fay", "gus", "hana", "mira"}
     assert len({name for _, name, _ in clips}) == len(clips) == len({values.tobytes() for _, _, values in clips})
     for _, _, values in clips:
         assert values.shape == (12_000,)
@@ -35,6 +35,22 @@ def test_loud_and_soft_are_the_same_voice() -> None:
     wave = torch.from_numpy(next(load_function(FOLDER, "voices.py:load")())[2])[None]
     with torch.no_grad():
         torch.testing.assert_close(network(wave), network(wave * 3), atol=1e-2, rtol=0)
+
+
+def test_in_training_a_clip_is_heard_otherwise_each_time_and_afterwards_not() -> None:
+    network = load_function(FOLDER, "model.py:speaker_network")(2)
+    heard_otherwise = load_function(FOLDER, "model.py:heard_otherwise")
+    waves = torch.from_numpy(np.stack([clip[2] for clip in list(load_function(FOLDER, "voices.py:load")())[:4]])) * 10
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        first, second = heard_otherwise(waves), heard_otherwise(waves)
+        network.eval()
+        with torch.no_grad():
+            torch.testing.assert_close(network(waves), network(waves), atol=0, rtol=0)
+    assert first.shape == waves.shape
+    assert not torch.equal(first, second)
+    # What is left out and the noise change how strong a clip is by a little only.
+    torch.testing.assert_close(first.square().mean(1), waves.square().mean(1), atol=0.05, rtol=0.3)
 
 
 def test_attention_is_torchs_own() -> None:

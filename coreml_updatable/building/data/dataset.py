@@ -209,6 +209,7 @@ def _loaded(load: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pict
             names.append(name)
     if not values or len(set(zip(kinds, names, strict=True))) != len(names):
         raise DataError(f"{load.reference}: gave no pictures, or two of one name, expected one name each; correct it")
-    on_progress("data", 1.0, f"{len(values)} pictures loaded")
-    origin = f"{len(values)} pictures of {len(by_kind)} kinds, from the sample's own collection."
+    what = "pictures" if isinstance(wanted.input, ImageInput) else "sounds" if wanted.input.sample_rate else "rows"
+    on_progress("data", 1.0, f"{len(values)} {what} loaded")
+    origin = f"{len(values)} {what} of {len(by_kind)} kinds, from the sample's own collection."
     return Pictures(np.stack(values), tuple(kinds), tuple(names), (None,) * len(names), origin)
