@@ -46,6 +46,10 @@ def _read_pickle(path: Path) -> object:
     try:
         if zipfile.is_zipfile(path):
             _refuse_other_archives(path)
+        elif not _begins_as_pickle(path):
+            raise SourceError(
+                f"{path.name}: can not be read as torch weights (it is no whole archive); save a state_dict() anew"
+            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickles of an unusual protocol
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -60,6 +64,12 @@ def _read_pickle(path: Path) -> object:
         raise SourceError(
             f"{path.name}: can not be read as torch weights ({first_line(error)}); save a state_dict() anew"
         ) from error
+
+
+def _begins_as_pickle(path: Path) -> bool:
+    """As the files of torch before 1.6 do."""
+    with path.open("rb") as file:
+        return file.read(1) == pickle.PROTO
 
 
 def _refuse_other_archives(path: Path) -> None:

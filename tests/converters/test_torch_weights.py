@@ -84,6 +84,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "compressed.pt": (_compressed, "a compressed archive, expected one written by torch.save"),
     "truncated.pt": (_truncated, "can not be read as torch weights"),
     "script.pt": (_script, "a TorchScript archive, expected weights"),
+    "text.pt": (lambda path: path.write_text("hello"), "can not be read as torch weights (it is no whole archive)"),
     "empty.pt": (lambda path: path.write_bytes(b""), "can not be read as torch weights"),
     "text.safetensors": (lambda path: path.write_text("no tensors"), "no safetensors file"),
     "tensor.pt": (lambda path: torch.save(torch.zeros(3), path), "holds a Tensor, expected a state_dict"),
