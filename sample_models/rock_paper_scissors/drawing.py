@@ -21,6 +21,7 @@ GESTURES: dict[str, tuple[tuple[float, float, float, float], float, str]] = {
     "horns": ((1, 0, 0, 1), 9, "in"),
     "thumb-up": ((0, 0, 0, 0), 0, "up"),
     "three": ((1, 1, 1, 0), 14, "in"),
+    "call": ((0, 0, 0, 1), 9, "out"),
 }
 LENGTHS = (0.92, 1.0, 0.94, 0.74)  # of the fingers
 SKINS: tuple[Color, ...] = ((244, 208, 177), (224, 172, 128), (190, 132, 90), (141, 85, 54), (94, 56, 36))
