@@ -49,7 +49,7 @@ def headline(comparison: Comparison, words: Words = OF_PHOTOS) -> str:
     ]
     return (
         f"The network calls {percent(share)} of the owner's {comparison.kind} “{label}”. "
-        f"After {counted(comparison.photos[-1], words.photo)} of others, {listed(after)}. "
+        f"After {counted(comparison.photos[-1], f'other {words.photo}')} of {comparison.kind}, {listed(after)}. "
         f"Right on the base's own kinds: {listed(kept)}."
     )
 
