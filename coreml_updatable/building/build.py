@@ -82,7 +82,8 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
         with clock.stage("comparison") as tell:
             scenario = scenario_of(recipe, dataset, test_rows)
             comparison = compare(network, knn, scenario, tell)
-            tell(1.0, f"both models, after {_listed(scenario.photos)} photos, {len(scenario.seeds)} orders")
+            shown = f"{_listed(scenario.photos)} {scenario.words.photo}s"
+            tell(1.0, f"both models, after {shown}, {len(scenario.seeds)} orders")
     if recipe.slots is not None:
         from coreml_updatable.personalizing.slots import compare_slots
 

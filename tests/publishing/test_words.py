@@ -83,3 +83,9 @@ def test_a_page_of_photos_says_so(report: Report) -> None:
     assert "photos learnt" in page
     assert "The first picture" in page
     assert "0 photos is the base model" in page
+
+
+def test_a_folder_of_clips_is_named_after_them(clips: Report) -> None:
+    page = render(clips)
+    assert f"make updatable MODEL={clips.sample} DATA=clips/" in page
+    assert "DATA=photos/" not in page
