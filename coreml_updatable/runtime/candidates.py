@@ -17,6 +17,12 @@ def block_height(count: int, dimensions: int) -> int:
     return max(1, min(BLOCK // max(TILE, dimensions), BLOCK * _depth(count) // max(1, count)))
 
 
+def parts(count: int, dimensions: int) -> Iterator[slice]:
+    """``count`` samples in parts that fit the processor's cache, and memory however long they are."""
+    height = max(1, min(TILE, BLOCK // max(1, dimensions)))
+    return (slice(start, start + height) for start in range(0, count, height))
+
+
 def candidates(
     samples: Floats, queries: Floats, norms: Floats, count: int, slacks: Sequence[float] | NDArray[np.float64]
 ) -> Iterator[NDArray[np.int64]]:
@@ -73,8 +79,8 @@ def _members(groups: NDArray[np.int64], count: int, depth: int) -> NDArray[np.in
 
 def _rough(samples: Floats, query: Floats, norms: Floats, found: NDArray[np.int64]) -> Floats:
     doubled = query * np.float32(-2)
-    parts = [samples[found[start : start + TILE]] @ doubled for start in range(0, len(found), TILE)]
-    rough: Floats = np.concatenate(parts) + norms[found]
+    products = [samples[found[part]] @ doubled for part in parts(len(found), len(query))]
+    rough: Floats = np.concatenate(products) + norms[found]
     return rough
 
 

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.runtime import candidates_faiss
-from coreml_updatable.runtime.candidates import Floats, block_height, candidates
+from coreml_updatable.runtime.candidates import Floats, block_height, candidates, parts
 
-AT_ONCE = 1024  # samples that are measured in double precision at a time
 FLOATS = np.finfo(np.float32)
 
 
@@ -63,22 +62,23 @@ def _found(
 
 def _slacks(queries: Floats, largest: float) -> NDArray[np.float64]:
     """For each query, twice the most that rounding can have moved a rough distance (Higham, Accuracy and Stability,
-    section 3.1); infinite where single precision could overflow."""
+    section 3.1); infinite where single precision could overflow, or lose what it measures to underflow."""
     wide = queries.astype(np.float64)
     reach = np.sqrt(largest) + np.sqrt(np.einsum("ij,ij->i", wide, wide))
     with np.errstate(over="ignore"):
         squares = reach * reach
         slacks = 2 * (queries.shape[1] + 8) * float(FLOATS.eps) * squares
-    return np.where(squares < float(FLOATS.max) / 4, slacks, np.inf)
+    trusted = (squares > float(FLOATS.tiny) / float(FLOATS.eps)) & (squares < float(FLOATS.max) / 4)
+    return np.where(trusted, slacks, np.inf)
 
 
 def _exact(
     samples: Floats, query: Floats, among: NDArray[np.int64], count: int, tied: str
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     distances = np.empty(len(among))
-    for start in range(0, len(among), AT_ONCE):
-        apart = samples[among[start : start + AT_ONCE]].astype(np.float64)
+    for part in parts(len(among), len(query)):
+        apart = samples[among[part]].astype(np.float64)
         apart -= query
-        distances[start : start + AT_ONCE] = np.vecdot(apart, apart)
+        distances[part] = np.vecdot(apart, apart)
     order = np.lexsort((among if tied == "earliest" else -among, distances))[:count]
     return among[order], distances[order]

@@ -1,6 +1,7 @@
 """faiss names the candidates where it pays; the answers are those of the search without it, and exact."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from coreml_updatable.runtime.neighbors import nearest
 @pytest.fixture
 def worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates_faiss, "WORTH", 0)
+    monkeypatch.setattr(candidates_faiss, "FEWEST_VALUES", 0)
 
 
 def drawn(seed: int, offset: float, copies: int) -> tuple[Any, Any]:
@@ -52,16 +54,24 @@ def test_where_it_would_not_pay(samples: int, count: int) -> None:
 
 
 def test_small_searches_do_not_import_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidates_faiss, "_library", lambda: pytest.fail("imported"))
+    monkeypatch.setattr(candidates_faiss, "_search", lambda: pytest.fail("imported"))
     samples, queries = drawn(4, 0, 1)
+    assert len(list(nearest(samples, queries, 3))) == len(queries)
+    monkeypatch.setattr(candidates_faiss, "WORTH", 0)  # enough to do, but for few queries
     assert len(list(nearest(samples, queries, 3))) == len(queries)
 
 
 @pytest.mark.usefixtures("worth_it")
-def test_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("library", ["", "raise ImportError('libgomp.so.1: cannot open')", "knn_was_not_yet_there = 1"])
+def test_without_one_that_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: str) -> None:
     samples, queries = drawn(5, 2, 2)
     with_it = list(nearest(samples, queries, 4))
-    monkeypatch.setitem(sys.modules, "faiss", None)
+    if library:
+        (tmp_path / "faiss.py").write_text(library)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "faiss")
+    else:
+        monkeypatch.setitem(sys.modules, "faiss", None)
     assert candidates_faiss.candidates(samples, queries, 4, np.zeros(len(queries))) == {}
     for (indices, distances), (others, apart) in zip(with_it, nearest(samples, queries, 4), strict=True):
         np.testing.assert_array_equal(indices, others)

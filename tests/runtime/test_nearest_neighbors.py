@@ -60,16 +60,22 @@ def test_votes_equal_scikit_learn(seed: int, neighbors: int, inverse: bool, tree
     np.testing.assert_allclose(found, shares, atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 10**6), st.floats(0, 1000))
-def test_nearest_is_exact_far_from_the_origin(seed: int, offset: float) -> None:
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0, 1000), st.integers(-28, 17))
+def test_nearest_is_exact_far_from_the_origin_and_at_any_size(seed: int, offset: float, magnitude: int) -> None:
     random = np.random.default_rng(seed)
-    samples = (random.normal(size=(50, 16)) * 0.01 + offset).astype(np.float32)
-    queries = (random.normal(size=(5, 16)) * 0.01 + offset).astype(np.float32)
+    size = 10.0**magnitude
+    samples = ((random.normal(size=(50, 16)) * 0.01 + offset) * size).astype(np.float32)
+    queries = ((random.normal(size=(5, 16)) * 0.01 + offset) * size).astype(np.float32)
     exact = ((queries[:, None].astype(np.float64) - samples[None]) ** 2).sum(-1)
     for query, (indices, distances) in enumerate(nearest(samples, queries, 7)):
         np.testing.assert_array_equal(indices, np.argsort(exact[query], kind="stable")[:7])
         np.testing.assert_allclose(distances, np.sort(exact[query])[:7])
+
+
+def test_the_smallest_samples_find_themselves(random: Any) -> None:
+    samples = (random.normal(size=(500, 4)) * 1e-22).astype(np.float32)  # their products underflow
+    assert [int(indices[0]) for indices, _ in nearest(samples, samples, 1)] == list(range(500))
 
 
 def test_linear_and_kd_tree_answer_equally(random: Any) -> None:
