@@ -105,7 +105,7 @@ def _learnt(summary: Summary, words: Words) -> str:
 def _kept(name: str, outcome: Outcome, words: Words) -> str:
     before, after = outcome.summary.at_once[0], outcome.summary.at_once[-1]
     kinds = [
-        f"{kind} {percent(before.test_accuracy_by_kind[kind].mean)} → {percent(share.mean)}"
+        f"{kind}: {percent(before.test_accuracy_by_kind[kind].mean)} → {percent(share.mean)}"
         for kind, share in after.test_accuracy_by_kind.items()
     ]
     moved = points(before.test_accuracy.mean, after.test_accuracy.mean)

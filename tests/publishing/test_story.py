@@ -1,6 +1,7 @@
 """Sentences say what the numbers say, also when the story does not come off."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 
 import pytest
@@ -20,6 +21,14 @@ def test_headline_names_the_shares(make_comparison: MakeComparison) -> None:
     assert "The network calls 100% of the owner's pancakes “fast-food”." in said
     assert "the k-NN twin calls 100% of them “healthy”." in said
     assert said.endswith("Right on the base's own kinds: 100% → 99% (network) and 100% → 99% (k-NN twin).")
+
+
+def test_a_kind_that_is_a_number_is_no_part_of_the_share_beside_it(make_comparison: MakeComparison) -> None:
+    comparison = make_comparison(0.12, 0.4)
+    kinds = list(comparison.network.summary.at_once[0].test_accuracy_by_kind)
+    assert kinds
+    said = text_of(comparison)
+    assert all(re.search(rf"[(,] ?{kind}: [\d.]+% → [\d.]+%", said) for kind in kinds)
 
 
 def test_a_model_that_never_learns_is_said_to(make_comparison: MakeComparison) -> None:
