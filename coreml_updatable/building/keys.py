@@ -24,7 +24,7 @@ def files_digest(root: Path, paths: Iterable[Path]) -> str:
     """A sha256 over the names (relative to ``root``) and the bytes of ``paths``."""
     digest = hashlib.sha256()
     for path in sorted(paths):
-        digest.update(str(path.relative_to(root)).encode())
+        digest.update(os.fsencode(path.relative_to(root)))
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
@@ -42,7 +42,7 @@ def code_digest() -> str:
 def sample_code_digest(folder: Path, left_out: Collection[Path] = ()) -> str:
     """A sha256 over what lies beside a recipe for its code to read: all but the recipe, texts and hidden files.
 
-    Nor do the folders ``left_out`` count, where they lie below ``folder``.
+    Of the folders ``left_out``, where they lie below ``folder``, only what is code itself counts.
     """
     return files_digest(folder, _may_be_read(folder, {path.resolve() for path in left_out}))
 
@@ -50,9 +50,11 @@ def sample_code_digest(folder: Path, left_out: Collection[Path] = ()) -> str:
 def _may_be_read(folder: Path, left_out: Collection[Path]) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         below = Path(place).resolve()
-        folders[:] = [name for name in folders if not _is_hidden(name) and below / name not in left_out]
+        code_only = any(below.is_relative_to(out) for out in left_out)
+        folders[:] = [name for name in folders if not _is_hidden(name)]
         paths = (Path(place, name) for name in files if not _is_hidden(name))
-        yield from (path for path in paths if path.is_file() and path.suffix not in (".md", ".toml"))
+        counts = (path for path in paths if path.suffix == ".py" or not (code_only or path.suffix in (".md", ".toml")))
+        yield from (path for path in counts if path.is_file())
 
 
 def _is_hidden(name: str) -> bool:

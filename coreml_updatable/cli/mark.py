@@ -95,6 +95,8 @@ def mark(
         raise typer.BadParameter("name the new model with -o OUT, or say --dry-run to see what would be done")
     if layers and last is not None:
         raise typer.BadParameter("--layers and --last both say what is trained; name one of them")
+    if spare_share is not None and not spare:
+        raise typer.BadParameter("--spare-share is of the outputs that --spare N adds; say how many, or leave it out")
     foreign = (
         {"--momentum": momentum} if optimizer is Optimizer.ADAM else {"--beta1": beta1, "--beta2": beta2, "--eps": eps}
     )
@@ -113,7 +115,8 @@ def mark(
     from coreml_updatable.spec.spare_labels import spare_labels
 
     before = read_model(model)
-    slots = spare or len(spare_labels(before))  # of a model that has some, they stay
+    have = len(spare_labels(before))
+    slots = spare or have  # of a model that has some, they stay
     rate = real("--learning-rate", learning_rate or (_FOR_SPARE if slots else _LEARNING_RATE)[optimizer])
     batch = whole("--mini-batch", mini_batch or f"{1 if slots else 8}:1,2,4,8,16")
     chosen: SGD | Adam
@@ -148,7 +151,7 @@ def mark(
     target = str(written[0]) if written else None
     new = head is Head.NEW
     done = told(
-        made.model, target, made.repairs, difference, warnings, new_head=new, spare=spare, spare_share=spare_share
+        made.model, target, made.repairs, difference, warnings, new_head=new, spare_before=have, spare_share=spare_share
     )
     text = done.as_json() if json else str(done)
     sys.stdout.write((layouts.added(text, laid, written, json=json) if laid else text) + "\n")

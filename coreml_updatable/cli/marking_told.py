@@ -20,7 +20,8 @@ class Told:
     repairs: tuple[str, ...]
     updatable: tuple[str, ...]
     spare_labels: tuple[str, ...] | tuple[int, ...]
-    spare_share: float | None  # what they may take of an answer until one is trained; None: too little to show
+    spare_added: int  # of them, by this marking
+    spare_share: float | None  # what these may take of an answer until one is trained; None: too little to show
     new_head: bool
     largest_difference: float  # in probability; where the head is new, of the same marking with the old one
     warnings: tuple[str, ...]
@@ -37,8 +38,7 @@ class Told:
         begin, verb = (self.model, are) if self.model is not None else ("nothing written", "would be")
         if self.spare_labels:
             span = f"{len(self.spare_labels)} spare labels, {self.spare_labels[0]} to {self.spare_labels[-1]}"
-            share = f", and all take at most {self.spare_share:.1g} of it" if self.spare_share else ""
-            lines.append(f"{span}; none is the answer until it is trained{share}")
+            lines.append(f"{span}; none is the answer until it is trained{self._share()}")
         lines += self.advice
         names, within = ", ".join(self.updatable), f"{self.largest_difference:.1g}"
         if self.new_head:
@@ -46,6 +46,12 @@ class Told:
         else:
             lines.append(f"{begin}: {names} {verb} updatable; answers within {within} of those before")
         return "\n".join("".join(one if one.isprintable() else "�" for one in line) for line in lines)
+
+    def _share(self) -> str:
+        if not self.spare_share:
+            return ""
+        some = "all take" if self.spare_added == len(self.spare_labels) else f"the {self.spare_added} added may take"
+        return f", and {some} at most {self.spare_share:.1g} of it"
 
 
 def told(
@@ -56,7 +62,7 @@ def told(
     warnings: Sequence[str],
     *,
     new_head: bool,
-    spare: int,
+    spare_before: int,
     spare_share: float | None,
 ) -> Told:
     from coreml_updatable.spec.network import last_member, network_of
@@ -64,5 +70,7 @@ def told(
 
     trained = tuple(str(layer.name) for layer in network_of(last_member(model)).layers if layer.isUpdatable)
     labels = spare_labels(model)
-    advice = (_SLOW,) if spare and (spare_share or 0.0) < _QUICK else ()
-    return Told(target, tuple(repairs), trained, labels, spare_share, new_head, difference, tuple(warnings), advice)
+    added = len(labels) - (0 if new_head else spare_before)
+    share = spare_share if added else None
+    advice = (_SLOW,) if added and (share or 0.0) < _QUICK else ()
+    return Told(target, tuple(repairs), trained, labels, added, share, new_head, difference, tuple(warnings), advice)

@@ -22,7 +22,7 @@ from coreml_updatable.marking.spare import HIDDEN
 from coreml_updatable.marking.widening import widen_halves, widen_layer
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import Model, NeuralNetwork
-from coreml_updatable.spec.network import is_pipeline, network_of, pipeline_of
+from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
 from coreml_updatable.spec.spare_labels import spare_labels, write_spare_labels
 from coreml_updatable.spec.weight_fields import weight_fields
 
@@ -82,6 +82,7 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     if is_pipeline(model):
         return _marked_pipeline(model, settings, wishes)
     labels, layers = wishes.get("labels"), wishes.get("layers")
+    in_file = Counter(str(layer.name) for layer in network_of(model).layers) if is_network(model) else Counter[str]()
     model, changes = trainable(model)
     expect_sound(model)
     written = _places(network_of(model))
@@ -103,7 +104,7 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
         renamed = {
             old: new for old, new in zip(before, names, strict=True) if old in written and before.count(old) == 1
         }
-        numbers = layer_numbers(network, layers, renamed)
+        numbers = layer_numbers(network, layers, renamed, in_file)
     else:
         numbers = last_trainable(network, begin, wishes.get("last", 1), can_clear, places)
     check_path(network, begin, numbers, can_clear, places)

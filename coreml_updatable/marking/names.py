@@ -106,22 +106,34 @@ def rename_blobs(network: NeuralNetwork, names: Mapping[str, str]) -> None:
         )
 
 
-def layer_numbers(network: NeuralNetwork, names: Sequence[str], renamed: Mapping[str, str] | None = None) -> list[int]:
+def layer_numbers(
+    network: NeuralNetwork,
+    names: Sequence[str],
+    renamed: Mapping[str, str] | None = None,
+    in_file: Mapping[str, int] | None = None,
+) -> list[int]:
     """Numbers of the layers called ``names``, or called so before ``renamed`` (old name -> new) gave them others.
 
-    A ModelError names the first that is not there.
+    A ModelError names the first that is not there; ``in_file``: how many layers the file calls so, which says why.
     """
     known = {str(layer.name): number for number, layer in enumerate(network.layers)}
-    olds = {old: new for old, new in (renamed or {}).items() if old not in known and new in known}
+    olds = {old: new for old, new in (renamed or {}).items() if old and old not in known and new in known}
     missing = [name for name in names if name not in known and name not in olds]
     if missing:
         written = f", or as the file calls them, {_listed(olds)}" if olds else ""
         near = get_close_matches(missing[0], [*known, *olds], 1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
-        raise ModelError(
-            f"layers: the network has no layer {missing[0]!r}; expected names out of {_listed(known)}{written}{meant}"
-        )
+        why = _why(missing[0], (in_file or {}).get(missing[0], 0))
+        raise ModelError(f"layers: {why}; expected names out of {_listed(known)}{written}{meant}")
     return [known[olds.get(name, name)] for name in names]
+
+
+def _why(name: str, times: int) -> str:
+    if times > 1:
+        return f"{times} layers of the file are called {name!r}"
+    if times:
+        return f"the repair folded the layer {name!r} into another, or left it out"
+    return f"the network has no layer {name!r}"
 
 
 def _listed(names: Collection[str]) -> str:

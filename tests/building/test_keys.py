@@ -1,5 +1,6 @@
 """Keys change with everything that could change a result, and with nothing else."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -25,6 +26,14 @@ def test_names_and_bytes_count(tmp_path: Path) -> None:
     two.write_bytes(b"y")
     assert files_digest(tmp_path, [one, two]) == before
     assert files_digest(tmp_path, [one, two.rename(tmp_path / "three")]) != before
+
+
+def test_a_name_that_is_no_text_counts_too(tmp_path: Path) -> None:
+    paths = [tmp_path / os.fsdecode(name) for name in (b"\xff.bin", b"\xfe.bin")]
+    for path in paths:
+        path.write_bytes(b"x")
+    assert sample_code_digest(tmp_path) == files_digest(tmp_path, paths)
+    assert files_digest(tmp_path, paths[:1]) != files_digest(tmp_path, paths[1:])
 
 
 def test_where_a_sample_lies_does_not_count(tmp_path: Path) -> None:

@@ -62,5 +62,9 @@ def test_photos_beside_the_recipe_count_once(folder: Path, tmp_path: Path) -> No
     (folder / "photos" / "unknown" / "a.png").write_bytes(b"b")
     assert asked(folder, tmp_path / "build", folder / "photos").key == before
     assert sample_code_digest(folder) != code  # the recipe's code might read it, where it is not the data
+    (folder / "photos" / "adapting.py").write_text("x = 1")  # code, wherever it lies
+    changed = asked(folder, tmp_path / "build", folder / "photos").key
+    assert changed != before
+    before = changed
     (folder / "photos" / "disc" / "a.png").write_bytes(b"b")
     assert asked(folder, tmp_path / "build", folder / "photos").key != before

@@ -79,6 +79,19 @@ def test_a_larger_share_and_a_small_batch(run: Run, source: Path) -> None:
     assert optimizer.sgdOptimizer.miniBatchSize.defaultValue == 8
 
 
+def test_only_those_added_take_their_share(run: Run, source: Path) -> None:
+    first, more = source.with_name("first.mlmodel"), source.with_name("more.mlmodel")
+    options = ["--labels", "a,b,c", "--spare", "2", "--spare-share", "0.05"]
+    assert "and all take at most 0.05 of it\n" in run("mark", source, "-o", first, *options).out
+    added = run("mark", first, "-o", more, "--spare", "3", "--spare-share", "0.001").out
+    assert "3 spare labels, user0 to user2; none is the answer until it is trained, and the 1 added may take" in added
+    none = run("mark", first, "-o", more, "--spare", "2", "--spare-share", "0.001").out
+    assert "2 spare labels, user0 to user1; none is the answer until it is trained\n" in none
+    assert "so well hidden" not in none
+    ran = run("mark", first, "-o", more, "--spare-share", "0.001")
+    assert (ran.status, "--spare-share is of the outputs that --spare N adds; say how many" in ran.err) == (2, True)
+
+
 def test_a_new_head_for_other_labels(run: Run, source: Path) -> None:
     out, twice = source.with_name("out.mlmodel"), source.with_name("twice.mlmodel")
     options = ["--head", "new", "--labels", "salad,soup,fries,pizza", "--spare", "2", "--last", "2", "--seed", "3"]

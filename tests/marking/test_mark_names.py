@@ -14,6 +14,7 @@ from coreml_updatable.runtime import load
 from coreml_updatable.spec.network import class_labels, network_of
 from coreml_updatable.spec.writing import model_bytes
 from tests.broken_models import valid
+from tests.marking import layered
 from tests.marking.networks import LABELS, converted
 from tests.marking.test_mark import SETTINGS
 
@@ -86,6 +87,24 @@ def test_a_misspelt_layer_is_told_the_names_of_its_file_too() -> None:
     head = next(number for number, name in enumerate(made) if name.startswith("fc"))
     kept = mark(model, SETTINGS, layers=[f"input.{head}"])
     assert [str(layer.name) for layer in network_of(kept).layers if layer.isUpdatable] == [f"input.{head}"]
+
+
+def test_a_name_that_the_file_has_is_not_denied() -> None:
+    model = valid.classifier()
+    layers = model.neuralNetworkClassifier.layers
+    layers[0].name = layers[1].name = "x"
+    layers[2].name = ""
+    with pytest.raises(
+        ModelError, match="layers: 2 layers of the file are called 'x'; expected names out of "
+    ) as caught:
+        mark(model, SETTINGS, layers=["x"])
+    assert ", ," not in str(caught.value)
+    folded = layered.classifier(layered.bias, layered.scale, layered.linear)
+    names = [str(layer.name) for layer in network_of(folded).layers]
+    kept = [str(layer.name) for layer in network_of(mark(folded, SETTINGS)).layers]
+    gone = next(name for name in names if name not in kept)
+    with pytest.raises(ModelError, match=f"the repair folded the layer '{gone}' into another, or left it out"):
+        mark(folded, SETTINGS, layers=[gone])
 
 
 def test_of_many_layers_twenty_are_told() -> None:

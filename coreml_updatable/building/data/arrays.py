@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +38,26 @@ def draw_arrays(
 def to_array(value: Any, target: ArrayInput, where: str) -> Float32Array:
     """``value`` as float32 of the target's shape; a DataError for another shape and for what is no finite number."""
     try:
+        given = np.asarray(value)
+        if not _numeric(given):
+            raise TypeError
         with np.errstate(over="ignore"):  # what is too large for 32 bits becomes infinite, and is refused as such
-            array = np.asarray(value, np.float32)
+            array = given.astype(np.float32)
     except OverflowError as error:
         raise DataError(f"{where} holds an integer too large for 32-bit floats; correct it") from error
     except (TypeError, ValueError) as error:
-        raise DataError(f"{where} is a {type(value).__name__}, expected an array of numbers; correct it") from error
+        kind = f"n array of {value.dtype}" if isinstance(value, np.ndarray) else f" {type(value).__name__}"
+        raise DataError(f"{where} is a{kind}, expected an array of numbers; correct it") from error
     if array.shape != target.shape:
         raise DataError(f"{where} has the shape {list(array.shape)}, expected {list(target.shape)}; correct it")
     if not np.isfinite(array).all():
         raise DataError(f"{where} holds NaN or an infinite number, expected finite ones; correct it")
     return array
+
+
+def _numeric(given: np.ndarray[Any, Any]) -> bool:
+    """Python's own integers are kept as objects where they are large."""
+    return given.dtype.kind in "biuf" or (given.dtype.kind == "O" and all(isinstance(one, Real) for one in given.flat))
 
 
 def read_array(path: Path, target: ArrayInput) -> Heard:

@@ -1,5 +1,6 @@
 """The numbers in an ``.npy`` file, mapped from the disk: nothing is held but what is looked at."""
 
+import warnings
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
@@ -19,7 +20,8 @@ def mapped(path: Path) -> npt.NDArray[Any]:
     Nothing is unpickled, and a header that declares more than the file holds takes no memory.
     """
     try:
-        with np.errstate(over="raise"):  # the product of the shape
+        with np.errstate(over="raise"), warnings.catch_warnings():  # the product of the shape
+            warnings.simplefilter("ignore")  # headers of Python 2, types of old
             array: npt.NDArray[Any] = open_memmap(path, mode="r")  # type: ignore[no-untyped-call]
     except DAMAGES as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

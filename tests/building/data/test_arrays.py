@@ -76,6 +76,10 @@ def test_a_drawing_that_fails(sample: Callable[[str], SampleFunction]) -> None:
         (np.full((2, 3), np.nan), "here holds NaN or an infinite number"),
         ("text", "here is a str, expected an array of numbers"),
         ([[1, 2], [3]], "here is a list, expected an array of numbers"),
+        ([[1, None]], "here is a list, expected an array of numbers"),
+        (["1", "2"], "here is a list, expected an array of numbers"),
+        (np.zeros((2, 3), np.complex64), "here is an array of complex64, expected an array of numbers"),
+        (np.zeros((2, 3), "M8[Y]"), r"here is an array of datetime64\[Y\], expected an array of numbers"),
     ],
 )
 def test_what_is_no_row(value: object, expected: str) -> None:

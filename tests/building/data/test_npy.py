@@ -22,6 +22,11 @@ def test_as_numpy_saved_it(
     np.testing.assert_array_equal(mapped(path), values, strict=True)
 
 
+def test_a_header_of_python_2_is_read_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "old.npy").write_bytes(npy_declaring("(1L, 5L)"))
+    np.testing.assert_array_equal(mapped(tmp_path / "old.npy"), np.zeros((1, 5), np.float32))
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -35,6 +40,7 @@ def test_as_numpy_saved_it(
         npy_declaring("(True, 2)"),
         npy_declaring("(1,)", "'|O'"),
         npy_declaring("(2,)", "'<U2'"),
+        npy_declaring("(2,)", "'a4'"),
         npy_declaring("(2,)", "'<c8'"),
         npy_declaring("(2,)", "'nothing'"),
         npy_with("{"),
