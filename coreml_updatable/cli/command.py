@@ -8,6 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+_MODELS = (".mlmodel", ".mlpackage")
 _LISTS = ("--layers", "--labels")  # options that take names with commas between them
 
 
@@ -28,9 +29,11 @@ def _sentence(surplus: Sequence[str], given: Sequence[str]) -> str:
             names = list(takewhile(_is_a_name, given[place + 1 :]))
             if len(names) > 1:
                 return f"{option} {' '.join(names)}: names go together with commas; write: {option} {','.join(names)}"
+    if len(surplus) == 1 and surplus[0].endswith(_MODELS):
+        return f"{surplus[0]}: one argument too many; a new model is named with -o: -o {surplus[0]}"
     several = " and ".join(surplus)
     return f"{several}: one argument too many, leave it out" if len(surplus) == 1 else f"{several}: leave them out"
 
 
 def _is_a_name(argument: str) -> bool:
-    return not argument.startswith("-") and not Path(argument).exists()
+    return not argument.startswith("-") and not argument.endswith(_MODELS) and not Path(argument).exists()

@@ -116,7 +116,8 @@ def mark(
 
     before = read_model(model)
     have = len(spare_labels(before))
-    slots = spare or have  # of a model that has some, they stay
+    stay = not (head is Head.NEW and labels)  # a new head with labels has those alone
+    slots = spare or (have if stay else 0)
     rate = real("--learning-rate", learning_rate or (_FOR_SPARE if slots else _LEARNING_RATE)[optimizer])
     batch = whole("--mini-batch", mini_batch or f"{1 if slots else 8}:1,2,4,8,16")
     chosen: SGD | Adam

@@ -79,6 +79,14 @@ def test_a_larger_share_and_a_small_batch(run: Run, source: Path) -> None:
     assert optimizer.sgdOptimizer.miniBatchSize.defaultValue == 8
 
 
+def test_a_new_head_without_them_gets_the_usual_defaults(run: Run, source: Path) -> None:
+    spare, new = source.with_name("spare.mlmodel"), source.with_name("new.mlmodel")
+    assert run("mark", source, "-o", spare, "--labels", "a,b,c", "--spare", "2").status == 0
+    assert run("mark", spare, "-o", new, "--head", "new", "--labels", "u,v").status == 0
+    optimizer = network_of(read_model(new)).updateParams.optimizer.sgdOptimizer
+    assert (optimizer.learningRate.defaultValue, optimizer.miniBatchSize.defaultValue) == (0.01, 8)
+
+
 def test_only_those_added_take_their_share(run: Run, source: Path) -> None:
     first, more = source.with_name("first.mlmodel"), source.with_name("more.mlmodel")
     options = ["--labels", "a,b,c", "--spare", "2", "--spare-share", "0.05"]

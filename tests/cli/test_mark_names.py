@@ -91,6 +91,8 @@ def test_names_with_spaces_before_the_model(run: Run, source: Path) -> None:
             2,
             "--labels a b c: names go together with commas; write: --labels a,b,c",
         ),
+        (["new.mlmodel"], 2, "new.mlmodel: one argument too many; a new model is named with -o: -o new.mlmodel"),
+        (["--layers", "fc1", "new.mlmodel"], 2, "new.mlmodel: one argument too many; a new model is named with -o"),
         (["elsewhere"], 2, "elsewhere: one argument too many, leave it out"),
         (["here", "there"], 2, "here and there: leave them out"),
         (["--labels", "a,,c"], 2, "--labels a,,c: a label is empty, expected labels such as a,b,c"),

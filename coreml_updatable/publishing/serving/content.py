@@ -4,6 +4,7 @@ import gzip
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TypeAlias
 
 TYPES = {
@@ -41,6 +42,7 @@ class Contents:
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[_Stamp, Content]] = {}
+        self._writing = Lock()  # several threads work contents out
 
     def known(self, path: Path) -> Content | None:
         """What was worked out before; in no time, so that it can be asked for without a thread."""
@@ -51,9 +53,10 @@ class Contents:
         """All of a file is read for it."""
         stamp = _stamp(path)
         content = _content(path, stamp[0])
-        if len(self._known) >= KEPT or sum(_held(one) for _, one in self._known.values()) + _held(content) > HELD:
-            self._known = {}
-        self._known[path] = stamp, content
+        with self._writing:
+            if len(self._known) >= KEPT or sum(_held(one) for _, one in self._known.values()) + _held(content) > HELD:
+                self._known = {}
+            self._known[path] = stamp, content
         return content
 
 

@@ -22,9 +22,9 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def connected(served: Served) -> Iterator[socket.socket]:
+def connected(served: Served, held: int = 4096) -> Iterator[socket.socket]:
     with socket.socket() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, held)
         connection.settimeout(ENOUGH)
         connection.connect(("127.0.0.1", served.port))
         yield connection
@@ -109,6 +109,21 @@ def test_a_client_that_takes_its_time_gets_everything(served: Served) -> None:
             time.sleep(WAIT / 30)
     assert time.monotonic() - began > WAIT
     assert answer.endswith(content)
+
+
+def test_a_slow_line_is_not_taken_for_a_client_that_stands_still(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system holds bytes too, and asks for more only when much of them is gone."""
+    monkeypatch.setattr(bounded, "PATIENCE", 1.5)
+    (served.site / "models/Luncher/1.0/large.bin").write_bytes(bytes(12_000_000))
+    with connected(served, 65_536) as connection:
+        connection.sendall(b"GET /models/Luncher/1.0/large.bin HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        taken, began = 0, time.monotonic()
+        while piece := connection.recv(32_768):
+            taken += len(piece)
+            time.sleep(0.1 if time.monotonic() < began + 4 else 0)
+    assert taken > 12_000_000
 
 
 def test_clients_that_vanish_do_no_harm(served: Served) -> None:
