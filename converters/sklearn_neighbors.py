@@ -11,7 +11,7 @@ from coreml_updatable.spec.messages import Model, Model_pb2
 from .core_ml_layers import SPECIFICATION_VERSION, NetworkText, float_array
 from .core_ml_neighbors import answer_features, nearest_neighbors
 from .sklearn_networks import write_scalers
-from .sklearn_steps import Scaler, feature_count, numbers
+from .sklearn_steps import NO_OTHER_METRIC, Scaler, feature_count, numbers
 
 EMBEDDING = "scaled"
 
@@ -45,8 +45,7 @@ def _refuse_other_votes(classifier: Any) -> None:
     euclidean = classifier.effective_metric_ == "euclidean" and not classifier.effective_metric_params_
     if not euclidean:
         raise SourceError(
-            f"source: KNeighborsClassifier with the metric {classifier.effective_metric_!r}, Core ML knows only the "
-            "Euclidean distance; fit it with metric='euclidean'"
+            f"source: KNeighborsClassifier with the metric {classifier.effective_metric_!r}, {NO_OTHER_METRIC}"
         )
     if classifier.weights not in ("uniform", None):
         found = "a function" if callable(classifier.weights) else repr(classifier.weights)

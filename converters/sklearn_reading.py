@@ -7,6 +7,8 @@ from typing import Any
 
 from coreml_updatable.errors import SourceError
 
+from .sklearn_untrusted import refusal_of
+
 MOST_BYTES = 2**31  # what the file may grow to in memory
 PICKLES = (".pkl", ".pickle", ".joblib")
 # Part of every fitted perceptron and k-NN, and on no list of skops yet. Reading one fills in its numbers, no more; what
@@ -39,10 +41,7 @@ def read_estimator(source: Any) -> Any:
             warnings.simplefilter("ignore")  # about other versions: the proof compares answers
             unknown = sorted(set(get_untrusted_types(file=source)) - set(TRUSTED))
             if unknown:
-                raise SourceError(
-                    f"{source}: holds {unknown[0]}, which is no type of scikit-learn or NumPy that skops trusts; "
-                    "save an estimator without parts of your own"
-                )
+                raise SourceError(f"{source}: {refusal_of(unknown, source)}")
             return _without_tree(load(source, trusted=list(TRUSTED)))
     except SourceError:
         raise

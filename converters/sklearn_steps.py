@@ -14,6 +14,7 @@ Array = npt.NDArray[np.float64]
 KNOWN = (
     "KNeighborsClassifier, LogisticRegression, SGDClassifier, MLPClassifier, or a Pipeline of StandardScaler and one"
 )
+NO_OTHER_METRIC = "Core ML knows only the Euclidean distance; fit it with metric='euclidean'"
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ def steps_of(estimator: Any) -> tuple[tuple[Scaler, ...], Any]:
 
     scalers: list[Scaler] = []
     steps = _flat(estimator)
+    alone = steps[0] is estimator
     for number, step in enumerate(steps):
         try:
             check_is_fitted(step)
         except NotFittedError as error:
-            raise SourceError(
-                f"{_place(number, step)}: is not fitted; fit it on your data and save it again"
-            ) from error
+            where = f"source: the {type(step).__name__}" if alone else f"source: {_place(number, step)}:"
+            raise SourceError(f"{where} is not fitted; fit it on your data and save it again") from error
         except TypeError as error:
             raise SourceError(f"source: is {a_kind(step)}, expected a fitted {KNOWN}") from error
         if number < len(steps) - 1:
@@ -73,7 +74,7 @@ def _scaler(number: int, step: Any) -> Scaler:
 
     if not isinstance(step, StandardScaler):
         raise SourceError(
-            f"{_place(number, step)}: can not be converted, expected a StandardScaler before the classifier; "
+            f"source: {_place(number, step)}: can not be converted, expected a StandardScaler before the classifier; "
             "fit a Pipeline of StandardScaler and the classifier"
         )
     shape, where = (int(step.n_features_in_),), _place(number, step)

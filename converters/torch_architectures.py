@@ -28,7 +28,7 @@ def split_architecture(architecture: str) -> tuple[str, str]:
         return library, name
     near = get_close_matches(name, known, n=3, cutoff=0.5)
     advice = f"did you mean {', '.join(near)}?" if near else f"it knows {len(known)}, such as {', '.join(known[:3])}"
-    raise SourceError(f"source.architecture {architecture!r}: {library} has no architecture of that name; {advice}")
+    raise SourceError(f"{architecture}: {library} has no architecture of that name; {advice}")
 
 
 def _known_names(library: str) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
-from coreml_updatable.errors import SourceError
+from coreml_updatable.errors import SourceError, located
 
 from .torch_loading import made_by
 from .torch_script import is_script, read_script
@@ -52,15 +52,13 @@ def given_network(request: SourceRequest) -> Given:
     if isinstance(source, Path):
         if not request.architecture:
             read_state(source)  # other files are refused for what they are
-            raise SourceError(
-                f"{source.name}: holds weights and no network; say whose they are with --architecture torchvision:NAME,"
-                " timm:NAME or file.py:function"
-            )
+            raise SourceError(f"{source}: holds weights and no network; {_whose(source)}")
         if request.weights:
             raise SourceError(
                 f"--weights {request.weights}: {source.name} holds weights already; leave one of them out"
             )
-        return _named(request.architecture, replace(request, weights=str(source)))
+        with located(request.architecture, f"--architecture {request.architecture}"):
+            return _named(request.architecture, replace(request, weights=str(source)))
     if not isinstance(source, str):
         raise SourceError(
             f"source: is a {type(source).__name__}, expected a torch.nn.Module, a file or a name; give one of these"
@@ -68,6 +66,15 @@ def given_network(request: SourceRequest) -> Given:
     if request.architecture:
         raise SourceError(f"--architecture {request.architecture}: {source} names one already; leave one of them out")
     return _named(source, request)
+
+
+def _whose(weights: Path) -> str:
+    """How to say which network's weights they are, or where that is said already."""
+    advice = "say whose they are with --architecture torchvision:NAME, timm:NAME or file.py:function"
+    folder = weights.parent
+    if weights.suffix.lower() == ".safetensors" and (folder / "config.json").is_file():
+        return f"convert the folder, whose config.json says whose they are: convert {folder} -o OUT; or {advice}"
+    return advice
 
 
 def _named(name: str, request: SourceRequest) -> Given:

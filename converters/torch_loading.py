@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from coreml_updatable.conversion import ConversionRequest, ImageInput, Input
-from coreml_updatable.errors import SourceError
+from coreml_updatable.errors import SourceError, located
 from coreml_updatable.sample_code import load_function
 
 from .torch_normalising import normalised
@@ -41,7 +41,8 @@ def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
         path = None
         if source.weights not in (None, "pretrained"):
             path = weights_path(request.folder, str(source.weights))
-        network = load_backbone(source.architecture, source.weights, path, request.input, classes)
+        with located(source.architecture, f"source.architecture {source.architecture!r}"):
+            network = load_backbone(source.architecture, source.weights, path, request.input, classes)
         mean, std = own_normalisation(source.architecture)
     if isinstance(request.input, ImageInput):
         network = normalised(network, source.mean or mean, source.std or std, request.input.channels)

@@ -1,5 +1,8 @@
 """The errors a user can cause and mend: one sentence each, no traceback at the command line."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(Exception):
     """Something outside the program is wrong. The message says where, what was found, what was expected, what to do."""
@@ -35,7 +38,20 @@ class CatalogueError(UserError):
 
 def a_kind(value: object) -> str:
     """ "an int", "a list", "None": the kind of a value, in a sentence."""
-    if value is None:
-        return "None"
-    name = type(value).__name__
+    return "None" if value is None else with_article(type(value).__name__)
+
+
+def with_article(name: str) -> str:
     return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"
+
+
+@contextmanager
+def located(word: str, place: object) -> Iterator[None]:
+    """Errors that begin with ``word`` ("source", "model"), since they are about a value, begin with ``place``."""
+    try:
+        yield
+    except UserError as error:
+        sentence = str(error)
+        if not sentence.startswith(f"{word}: "):
+            raise
+        raise type(error)(f"{place}{sentence.removeprefix(word)}") from error

@@ -7,9 +7,6 @@ from coreml_updatable.errors import RecipeError, SourceError
 
 CONVERTERS = {
     ".skops": "sklearn",
-    ".pkl": "sklearn",  # refused there, with how to save it instead
-    ".pickle": "sklearn",
-    ".joblib": "sklearn",
     ".mlmodel": "mlmodel",
     ".mlpackage": "mlmodel",
     ".keras": "keras",
@@ -21,9 +18,10 @@ CONVERTERS = {
     ".torchscript": "torch",
     ".safetensors": "torch",
 }
-
-
+PICKLES = dict.fromkeys((".pkl", ".pickle", ".joblib"), "sklearn")  # refused there, with what to save instead
+OURS = {*CONVERTERS.values(), "transformers", "turicreate"}
 HUB = "hub:"
+NAMES = "a name: torchvision:NAME, timm:NAME, hub:OWNER/NAME or file.py:FUNCTION"
 NAMED = re.compile(rf"(torchvision|timm):.+|{HUB}[\w.-]+/[\w.-]+|.+\.py:\w+")
 
 
@@ -42,14 +40,43 @@ def converter_for(source: Path | str) -> tuple[str, str]:
     if not path.exists():
         raise SourceError(f"{path}: no such file or folder; check the path")
     ending = path.suffix.lower()
-    if ending in CONVERTERS:
-        return CONVERTERS[ending], f"the ending {ending}"
+    if ending in CONVERTERS or ending in PICKLES:
+        return {**CONVERTERS, **PICKLES}[ending], f"the ending {ending}"
     if path.is_dir() and (path / "config.json").is_file():
         return "transformers", "the config.json inside"
     if path.is_dir() and (path / "dir_archive.ini").is_file():
         return "turicreate", "the dir_archive.ini inside"
+    _expect_no_code(path)
     found = f"the ending {ending!r}" if ending else "no ending"
     raise RecipeError(
-        f"{path}: has {found}, expected one of {', '.join(sorted(CONVERTERS))} or a "
-        "folder with a config.json or a dir_archive.ini; name the converter with --converter"
+        f"{path}: has {found}, expected one of {', '.join(sorted(CONVERTERS))}, a folder with a config.json or a "
+        f"dir_archive.ini, or {NAMES}; name the converter with --converter"
     )
+
+
+def expect_fitting(converter: str, source: Path | str) -> None:
+    """A RecipeError where ``source`` is plainly for another of our own converters than ``converter``.
+
+    A converter from another package takes what it likes; so does ``source`` itself where its name tells nothing.
+    """
+    if isinstance(source, Path):
+        if not source.exists():
+            raise SourceError(f"{source}: no such file or folder; check the path")
+        if converter == "torch":
+            _expect_no_code(source)
+        if source.suffix.lower() not in CONVERTERS:
+            return
+    fitting, reason = converter_for(source)
+    if converter != fitting and converter in OURS:
+        other = ", or rename the file if its ending is wrong" if isinstance(source, Path) else ""
+        raise RecipeError(
+            f"--converter {converter}: {source} is for the converter {fitting}, by {reason}; "
+            f"leave the option out{other}"
+        )
+
+
+def _expect_no_code(path: Path) -> None:
+    if path.suffix.lower() == ".py" and path.is_file():
+        raise RecipeError(
+            f"{path}: is code, expected the function in it that makes the network; name that: {path}:FUNCTION"
+        )

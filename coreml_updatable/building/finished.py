@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from coreml_updatable.building.unchanged import ROWS, chance_rows, unchanged
 from coreml_updatable.checking import Problem, check
 from coreml_updatable.conversion import ConvertedSource, Float64Array, Row, SourceRequest
-from coreml_updatable.errors import BuildError, ModelError
+from coreml_updatable.errors import BuildError, ModelError, located
 from coreml_updatable.marking import mark
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
 from coreml_updatable.runtime import RunnableModel, load
@@ -43,8 +44,17 @@ def finish(
     """What ``convert`` makes of ``request``, updatable.
 
     Raises the converter's SourceError, a ModelError where it can not be marked or breaks a rule, and a BuildError where
-    it answers otherwise than its source.
+    it answers otherwise than its source. They name the source where it is a file.
     """
+    if not isinstance(request.source, Path):
+        return _finished(convert, request, settings)
+    with located("source", request.source), located("model", request.source):
+        return _finished(convert, request, settings)
+
+
+def _finished(
+    convert: Callable[[SourceRequest], ConvertedSource], request: SourceRequest, settings: UpdateSettings
+) -> Finished:
     converted = convert(request)
     model = converted.model
     if not model.isUpdatable:

@@ -64,7 +64,7 @@ def convert(
 
     from coreml_updatable.building.converter import find_converter, load_source_converter
     from coreml_updatable.building.extras import needs_of
-    from coreml_updatable.building.file_kind import converter_for, source_of
+    from coreml_updatable.building.file_kind import converter_for, expect_fitting, source_of
     from coreml_updatable.building.finished import finish
     from coreml_updatable.conversion import SourceRequest
     from coreml_updatable.errors import SourceError
@@ -74,8 +74,8 @@ def convert(
     if converter is None:
         converter, reason = converter_for(found)
         told = f"converter {converter}, by {reason}"
-    elif isinstance(found, Path) and not found.exists():
-        raise SourceError(f"{source}: no such file or folder; check the path")
+    else:
+        expect_fitting(converter, found)
     torch_only = {"--weights": weights, "--architecture": architecture, "--head new": head is Head.NEW, "--cut": cut}
     named = [option for option, value in torch_only.items() if value]
     if named and converter != "torch":

@@ -44,14 +44,18 @@ class Learnt:
         }
 
     def __str__(self) -> str:
-        what = f"learnt {self.rows} rows"
+        what = f"learnt {_counted(self.rows, 'row')}"
         if self.losses:
-            what += f" in {len(self.losses)} epochs, loss {self.losses[0]:.4g} -> {self.losses[-1]:.4g}"
+            what += f" in {_counted(len(self.losses), 'epoch')}, loss {self.losses[0]:.4g} -> {self.losses[-1]:.4g}"
             what += f"\nlayers changed: {', '.join(self.changes.layers) or 'none'}"
         if self.changes.samples is not None:
             listed = ", ".join(f"{count} {label}" for label, count in self.changes.added)
             what += f"\nsamples added: {listed}; the model has {self.changes.samples}"
         return f"{what}\nvariants: {self.variants}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def learn(model: Path, data: Path, fit: Fit, parameters: Mapping[str, Any], variants: Chosen, *, quiet: bool) -> Learnt:

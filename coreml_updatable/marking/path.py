@@ -70,8 +70,15 @@ def last_trainable(
         return sorted(found)
     if path and path[-1] not in clearable and not passes_gradients(network.layers[path[-1]]):
         reason = f"{_blamed(network, path[-1], places)} does not let the gradient through"
-    else:
+    elif found:
         reason = "the network has no more convolution or innerProduct there"
+    else:
+        reason = "no convolution or innerProduct stands before its answer"
+    if not found:
+        raise ModelError(
+            f"network: no layer of it can be trained, expected one at least: {reason}; "
+            "end the network in a linear layer or a convolution that gives its answer, and convert it again"
+        )
     names = ", ".join(repr(str(network.layers[number].name)) for number in sorted(found))
     raise ModelError(
         f"last: {last} layers to train, but only {len(found)} can be{f' ({names})' if names else ''}: {reason}; "

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from coreml_updatable.errors import ModelError
+from coreml_updatable.errors import ModelError, located
 from coreml_updatable.runtime.absent import AbsentModel, why
 from coreml_updatable.runtime.model import RunnableModel
 from coreml_updatable.runtime.steps import KINDS as STEP_KINDS
 from coreml_updatable.runtime.variants import NeighborVariants
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.network import NETWORK_KINDS, PIPELINE_KINDS, pipeline_of
+from coreml_updatable.spec.network import NETWORK_KINDS, NO_PROGRAMS, PIPELINE_KINDS, pipeline_of
 from coreml_updatable.spec.reading import read_model
 
 DEEPEST = 8  # pipelines inside pipelines
@@ -20,8 +20,10 @@ def load(model: Path | str | Model, *, variants: NeighborVariants | None = None)
 
     ``variants``: how k-nearest neighbours vote, where the format leaves it open. Do not change the message afterwards.
     """
-    message = read_model(Path(model)) if isinstance(model, str | Path) else model
-    return _runnable(message, variants, DEEPEST)
+    if not isinstance(model, str | Path):
+        return _runnable(model, variants, DEEPEST)
+    with located("model", model):
+        return _runnable(read_model(Path(model)), variants, DEEPEST)
 
 
 def _runnable(message: Model, variants: NeighborVariants | None, depth: int) -> RunnableModel:
@@ -44,7 +46,7 @@ def _runnable(message: Model, variants: NeighborVariants | None, depth: int) -> 
 
         return StepModel(message)
     if kind == "mlProgram":
-        raise ModelError("model: is an ML program, which no device can update; convert with convert_to='neuralnetwork'")
+        raise ModelError(f"model: {NO_PROGRAMS}")
     if kind in PIPELINE_KINDS:
         raise ModelError(f"model: more than {DEEPEST} pipelines, one inside the other; build it flatter")
     raise ModelError(f"model: {why(message)}; as a member of a pipeline its outputs can be given in its place")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.building.file_kind import converter_for, source_of
+from coreml_updatable.building.file_kind import converter_for, expect_fitting, source_of
 from coreml_updatable.errors import RecipeError, SourceError
 
 
@@ -45,7 +45,28 @@ def test_what_tells_nothing(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"a.txt: has the ending '.txt', expected one of .h5, .*; name the converter"):
         converter_for(tmp_path / "a.txt")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(
-        RecipeError, match=r"folder: has no ending, expected one of .* or a folder with a config.json or"
-    ):
+    with pytest.raises(RecipeError, match=r"folder: has no ending, expected one of .*, a folder with a") as error:
         converter_for(tmp_path / "folder")
+    assert ", or a name: torchvision:NAME, timm:NAME, hub:OWNER/NAME or file.py:FUNCTION; " in str(error.value)
+    assert ".pkl" not in str(error.value)  # which is always refused
+
+
+@pytest.mark.parametrize("converter", [None, "torch"])
+def test_code_whose_function_is_not_named(tmp_path: Path, converter: str | None) -> None:
+    path = tmp_path / "arch.py"
+    path.touch()
+    with pytest.raises(RecipeError, match=r"arch.py: is code, expected the function in it .*/arch.py:FUNCTION$"):
+        expect_fitting(converter, path) if converter else converter_for(path)
+
+
+def test_a_converter_for_other_sources(tmp_path: Path) -> None:
+    for name in ("a.keras", "a.pkl", "a.bin"):
+        (tmp_path / name).touch()
+    with pytest.raises(RecipeError, match=r"--converter onnx: .*a.keras is for the converter keras, by the ending"):
+        expect_fitting("onnx", tmp_path / "a.keras")
+    with pytest.raises(RecipeError, match=r"keras: timm:x is for the converter torch, .*; leave the option out$"):
+        expect_fitting("keras", "timm:x")
+    with pytest.raises(SourceError, match=r"no.keras: no such file or folder; check the path"):
+        expect_fitting("keras", tmp_path / "no.keras")
+    for converter, name in (("keras", "a.keras"), ("torch", "a.pkl"), ("onnx", "a.bin"), ("another", "a.keras")):
+        expect_fitting(converter, tmp_path / name)

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import skops.io
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
 
 from coreml_updatable.building import extras
 from coreml_updatable.checking import check
 from coreml_updatable.cli.input_text import input_of, labels_of, numbers_of
 from coreml_updatable.conversion import ArrayInput, ImageInput
+from coreml_updatable.spec.messages import Model_pb2
 from coreml_updatable.spec.reading import read_model
 from tests.cli.conftest import Run
 
@@ -117,6 +119,25 @@ def test_files_that_are_not_there(run: Run, estimator: Path) -> None:
     assert "is a folder; name a file in it" in " ".join(ran.err.replace("│", " ").split())
     ran = run("convert", estimator, "-o", "out.mlmodel", "--labels", f"@{estimator.parent}/none.txt")
     assert (ran.status, len(ran.err.splitlines())) == (1, 1)
+
+
+def test_a_refusal_names_the_file(run: Run, estimator: Path) -> None:
+    path, out = estimator.with_name("svc.skops"), estimator.with_name("out.mlmodel")
+    skops.io.dump(SVC().fit(np.eye(3), [0, 1, 2]), path)
+    assert run("convert", path, "-o", out).err.startswith(f"coreml-updatable: {path}: is a SVC, expected a fitted KN")
+    program = Model_pb2.Model(specificationVersion=6)
+    program.mlProgram.version = 1
+    path = estimator.with_name("program.mlmodel")
+    path.write_bytes(program.SerializeToString())
+    sentence = f"coreml-updatable: {path}: is an ML program, which no device can update; convert with "
+    assert run("convert", path, "-o", out).err.startswith(sentence)
+    assert run("predict", path, estimator).err.startswith(sentence)
+
+
+def test_a_converter_for_other_files_is_refused(run: Run, estimator: Path) -> None:
+    ran = run("convert", estimator, "-o", estimator.with_name("out.mlmodel"), "--converter", "onnx")
+    assert ran.status == 2
+    assert "is for the converter sklearn, by the ending .skops; leave the option out, or rename the file" in ran.err
 
 
 def test_inputs_labels_and_numbers_as_typed(tmp_path: Path) -> None:

@@ -99,6 +99,12 @@ def test_what_is_told(run: Run, picture_model: Path, photos: Path, tmp_path: Pat
     ]
 
 
+def test_one_row_and_one_epoch(run: Run, vector_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps({"x": [1, 0, 0, 0], "label": "yes"}))
+    ran = run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "new.mlmodel", "--epochs", 1)
+    assert "new.mlmodel: learnt 1 row in 1 epoch, loss " in ran.out
+
+
 def test_a_terminal_shows_the_line_as_it_changes(
     run: Run, picture_model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

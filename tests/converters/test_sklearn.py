@@ -13,7 +13,9 @@ import pytest
 import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
+from sklearn.metrics._dist_metrics import METRIC_MAPPING64
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
@@ -140,7 +142,8 @@ def without(attribute: str) -> Any:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: LogisticRegression(), "step 1 (LogisticRegression): is not fitted; fit it"),
+        (lambda: LogisticRegression(), "source: the LogisticRegression is not fitted; fit it"),
+        (lambda: make_pipeline(StandardScaler()), "source: step 1 (StandardScaler): is not fitted; fit it"),
         (lambda: "text", "source: is a str, expected a fitted KNeighborsClassifier, LogisticRegression"),
         (lambda: Pipeline([("nothing", "passthrough")]), "the Pipeline has no step, expected a classifier"),
         (lambda: fitted(GaussianNB(), 0), "source: is a GaussianNB, expected a fitted KNeighborsClassifier"),
@@ -251,6 +254,48 @@ def test_a_file_that_would_grow_beyond_measure(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(reading, "MOST_BYTES", 1000)
     with pytest.raises(SourceError, match=r"unpacks to \d+ bytes, expected at most 1000; save a smaller estimator"):
         converted(path)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "sentence"),
+    [
+        (RandomForestClassifier(2), "is a RandomForestClassifier, expected a fitted KNeighborsClassifier, Logistic"),
+        (
+            make_pipeline(StandardScaler(), make_pipeline(ExtraTreesClassifier(2))),
+            "is an ExtraTreesClassifier, expected a fitted KNeighborsClassifier",
+        ),
+        (
+            make_pipeline(StandardScaler(), KNeighborsClassifier(p=1)),
+            "KNeighborsClassifier with the metric 'manhattan', Core ML knows only the Euclidean distance; fit it with",
+        ),
+        (
+            KNeighborsClassifier(metric="braycurtis"),
+            "KNeighborsClassifier with the metric 'braycurtis', Core ML",
+        ),
+        (RidgeClassifier(), "is a RidgeClassifier, expected a fitted KNeighborsClassifier"),
+        (make_pipeline(MinMaxScaler(), LogisticRegression()), "step 1 (MinMaxScaler): can not be converted"),
+    ],
+)
+def test_a_file_of_another_estimator_is_named_with_what_it_holds(estimator: Any, sentence: str, tmp_path: Path) -> None:
+    path = saved(fitted(estimator, 0), tmp_path)
+    with pytest.raises(SourceError) as error:
+        converted(path)
+    assert str(error.value).startswith(f"{path}: {sentence}")
+
+
+def test_a_metric_is_called_what_scikit_learn_calls_it() -> None:
+    metric = import_module("coreml_updatable.converters.sklearn_untrusted")._metric
+    known = METRIC_MAPPING64
+    told = {name: metric(f"{kind.__module__}.{kind.__name__}") for name, kind in known.items()}
+    assert {told[name] for name in ("manhattan", "chebyshev", "minkowski", "seuclidean", "mahalanobis")} <= set(known)
+    assert all(known[called] is known[name] for name, called in told.items() if called in known)
+
+
+def test_a_part_of_scikit_learn_where_none_belongs(tmp_path: Path) -> None:
+    estimator = fitted(LogisticRegression(), 0)
+    estimator.forest = fitted(RandomForestClassifier(2), 0)
+    with pytest.raises(SourceError, match=r"skops: holds sklearn.tree._tree.Tree, expected nothing but the parts of a"):
+        converted(saved(estimator, tmp_path))
 
 
 def test_a_type_of_ones_own_is_not_trusted(tmp_path: Path) -> None:

@@ -102,7 +102,11 @@ def test_the_head_is_the_last_layer_that_runs() -> None:
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"architecture": "torchvision:mobilenet_v3_smal"}, "did you mean mobilenet_v3_small"),
+    (
+        {"architecture": "torchvision:mobilenet_v3_smal"},
+        "source.architecture 'torchvision:mobilenet_v3_smal': torchvision has no architecture of that "
+        "name; did you mean mobilenet_v3_small",
+    ),
     ({"architecture": "timm:mobilenetv4_conv_smal"}, "did you mean mobilenetv4_conv_small"),
     ({"architecture": "timm:qqqqqqqqqq"}, "timm has no architecture of that name; it knows"),
     (

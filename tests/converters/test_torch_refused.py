@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from coreml_updatable.building.converter import find_converter, load_source_converter
@@ -101,6 +102,13 @@ def state(folder: Path) -> Path:
     return folder / "state.pt"
 
 
+def beside_settings(folder: Path) -> Path:
+    (folder / "saved").mkdir()
+    (folder / "saved" / "config.json").write_text("{}")
+    save_file(Net().state_dict(), folder / "saved" / "model.safetensors")
+    return Path("saved", "model.safetensors")
+
+
 def factory(folder: Path) -> str:
     (folder / "nets.py").write_text(FACTORY)
     return f"{folder}/nets.py"
@@ -111,6 +119,12 @@ REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (whole_module, {}, "module.pt: holds Python objects that loading would run as code"),
     (state, {}, "state.pt: holds weights and no network; say whose they are with --architecture torchvision:NAME"),
     (
+        beside_settings,
+        {},
+        "saved/model.safetensors: holds weights and no network; convert the folder, whose config.json says whose they "
+        "are: convert saved -o OUT; or say whose they are with --architecture torchvision:NAME",
+    ),
+    (
         state,
         {"architecture": "nets.py:make", "weights": "other.pt"},
         "--weights other.pt: state.pt holds weights already; leave one of them out",
@@ -118,7 +132,7 @@ REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (
         state,
         {"architecture": "resnet18"},
-        "resnet18: names no network, expected torchvision:NAME, timm:NAME or file.py",
+        "--architecture resnet18: names no network, expected torchvision:NAME, timm:NAME or file.py",
     ),
     (
         lambda f: factory(f) + ":make",

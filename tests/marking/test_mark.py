@@ -1,5 +1,6 @@
 """Marked networks: what is written, what stays, and that coremltools reads it the same way."""
 
+from copy import deepcopy
 from itertools import pairwise
 
 import coremltools
@@ -217,6 +218,21 @@ def test_more_layers_than_there_are_is_refused() -> None:
         ModelError, match=r"only 2 can be \('conv', 'fc'\): the network has no more convolution or innerProduct there"
     ):
         mark(valid.classifier(), SETTINGS, last=3)
+
+
+def test_a_network_without_a_layer_to_train_is_refused() -> None:
+    model = valid.classifier()
+    layers = network_of(model).layers
+    kinds = [layer.WhichOneof("layer") for layer in layers]
+    stopped = deepcopy(model)
+    for kind in ("innerProduct", "convolution"):
+        network_of(stopped).layers[kinds.index(kind)].activation.ReLU.SetInParent()
+    with pytest.raises(ModelError) as error:
+        mark(stopped, SETTINGS)
+    assert str(error.value) == (
+        "network: no layer of it can be trained, expected one at least: no convolution or innerProduct stands before "
+        "its answer; end the network in a linear layer or a convolution that gives its answer, and convert it again"
+    )
 
 
 def test_a_layer_that_no_gradient_reaches_is_refused() -> None:
