@@ -4,7 +4,7 @@ A reader, and whoever finds the catalogue of a killed publisher, sees nothing na
 the old catalogue or the new one, at most with files that no index names yet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
@@ -19,7 +19,14 @@ from coreml_updatable.publishing.catalogue.index import Index, Release, latest_o
 from coreml_updatable.publishing.catalogue.merging import added, pruned, published_as, refuse_other_bytes, with_urls
 from coreml_updatable.publishing.catalogue.names import release_folder
 from coreml_updatable.publishing.catalogue.pages import pages
-from coreml_updatable.publishing.catalogue.places import inside, put_in_place, remove, remove_dropped, remove_unnamed
+from coreml_updatable.publishing.catalogue.places import (
+    inside,
+    put_in_place,
+    remove,
+    remove_dropped,
+    remove_unnamed,
+    unnamed,
+)
 from coreml_updatable.publishing.catalogue.release import read_release, verify_build
 from coreml_updatable.publishing.catalogue.same_report import says_the_same
 from coreml_updatable.publishing.catalogue.signing import public_key_of, refuse_other_key, signed_files
@@ -67,6 +74,8 @@ def publish(
         old = read_index(site) or Index()
         staging = site / STAGING
         remove(staging)
+        if unnamed(site, old):  # to which the pages that a killed publisher leaves may still link
+            _write_pages(site, old, None)
         remove_unnamed(site, old)
         try:
             staged, unchanged = _staged(builds, old, site)
@@ -127,9 +136,16 @@ def _write(site: Path, index: Index, key: Ed25519PrivateKey | None) -> None:
     """Write what changed: the signature before the index it belongs to, latest.json last."""
     content = to_bytes(index)
     before, after = signed_files(content, key)
-    shown = pages(site, index, public_key_of(site, key))
-    latest = to_bytes(latest_of(index))
-    contents = {INDEX_SCHEMA: schema_bytes(), **before, INDEX: content, **after, **shown, LATEST: latest}
+    _write_files(site, {INDEX_SCHEMA: schema_bytes(), **before, INDEX: content, **after})
+    _write_pages(site, index, key)
+    _write_files(site, {LATEST: to_bytes(latest_of(index))})
+
+
+def _write_pages(site: Path, index: Index, key: Ed25519PrivateKey | None) -> None:
+    _write_files(site, pages(site, index, public_key_of(site, key)))
+
+
+def _write_files(site: Path, contents: Mapping[str, bytes]) -> None:
     for name, written in contents.items():
         _write_if_other(inside(site, name), written)
 

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.publishing.catalogue.publish import publish
+from coreml_updatable.publishing.catalogue import publish as publishing
+from coreml_updatable.publishing.catalogue.check_site import check_site
+from coreml_updatable.publishing.catalogue.index import Index
+from coreml_updatable.publishing.catalogue.places import remove_unnamed
+from coreml_updatable.publishing.catalogue.publish import _write_pages, publish
 from tests.publishing.catalogue.sites import MakeBuild, state
 
 KILLED = """
@@ -81,6 +85,33 @@ for room in (1000, 4000, 20_000):
     except OSError as error:
         print(error.strerror, error.filename)
 """
+
+
+def test_one_killed_after_another_that_was(make_build: MakeBuild, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first leaves pages that link to a release of which the index says nothing any more; the second clears up."""
+    publish([make_build("Luncher", "1.0")], site)
+
+    def killed_before_the_pages(folder: Path, index: Index, key: None) -> None:
+        if len(index.models[0].versions) == 1:
+            raise KeyboardInterrupt
+        _write_pages(folder, index, key)
+
+    monkeypatch.setattr(publishing, "_write_pages", killed_before_the_pages)
+    with pytest.raises(KeyboardInterrupt):
+        publish([make_build("Luncher", "2.0")], site, keep=1)
+    assert check_site(site).faults == ()
+    assert [note.partition(": ")[0] for note in check_site(site).notes] == [str(site / "models/Luncher/1.0")]
+
+    def killed_after_clearing_up(folder: Path, index: Index) -> None:
+        remove_unnamed(folder, index)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(publishing, "_write_pages", _write_pages)
+    monkeypatch.setattr(publishing, "remove_unnamed", killed_after_clearing_up)
+    with pytest.raises(KeyboardInterrupt):
+        publish([make_build("Luncher", "2.0")], site)
+    assert not (site / "models/Luncher/1.0").exists()
+    assert check_site(site).faults == ()
 
 
 def test_a_full_target_leaves_the_catalogue(make_build: MakeBuild, site: Path) -> None:
