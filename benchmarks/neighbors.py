@@ -16,7 +16,11 @@ from benchmarks.interleaved import interleaved, milliseconds, ratio
 from coreml_updatable.runtime.nearest_neighbors import NearestNeighborsModel
 from coreml_updatable.spec.messages import Model_pb2
 
-SIZES = ((20_000, 1280, 200, 15), (20_000, 1280, 50, 15), (1_000_000, 128, 64, 3))  # samples, dimensions, queries, repeats
+SIZES = (
+    (20_000, 1280, 200, 15),
+    (20_000, 1280, 50, 15),
+    (1_000_000, 128, 64, 3),
+)  # samples, dimensions, queries, repeats
 
 
 def figures() -> Iterator[Figure]:

@@ -8,11 +8,13 @@ def convert(request: SourceRequest) -> ConvertedSource:
 
     The result answers ``model(inputs, training=False)`` within 1e-4 in probability, behind a softmax where these are
     logits; one sigmoid becomes two classes, its no and its yes. Pictures have the size of the model's own input and
-    arrive as ``request.mean`` and ``std`` say. Nothing of the file runs as code: Lambda layers and classes from outside
+    arrive as ``request.mean`` and ``std`` say; where these are empty, as 0..255 if a layer in front scales such, else
+    as 0..1. Nothing of the file runs as code: Lambda layers and classes from outside
     Keras are refused. Raises SourceError with one sentence.
     """
     from .keras_inputs import inputs_of
     from .keras_module import module_of
+    from .keras_pixels import as_it_takes_them
     from .keras_reading import read_model
     from .torch_finished import finished
     from .torch_reproducible import reproducible
@@ -21,4 +23,6 @@ def convert(request: SourceRequest) -> ConvertedSource:
         model = read_model(request.source)
         inputs = inputs_of(model, request.inputs)
         facts = {"model": model.name, "layers": len(model.layers)}
-        return finished(module_of(model, inputs), inputs, request, "the Keras model", facts=facts)
+        said, notes = as_it_takes_them(model, inputs, request)
+        module = module_of(model, inputs)
+        return finished(module, inputs, said, "the Keras model", notes=tuple(notes), facts=facts)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from coreml_updatable.conversion import ArrayInput, ConvertedSource, Float64Array, ImageInput, Row, SourceRequest
 from coreml_updatable.errors import SourceError
 
+from .picture_scaling import mean_and_std, notes_on_scaling
 from .torch_normalising import scale_and_shift
 from .torch_tracing import core_ml_of, example
 from .torch_wording import first_line
@@ -33,14 +34,16 @@ def finished(
 ) -> ConvertedSource:
     """``network`` takes a batch of each input: pictures float32 [n, channels, height, width], arrays [n, ...].
 
-    Pictures come as ``request.mean`` and ``std`` say of values in 0..1. It answers logits, probabilities or their
-    logarithms, [n, classes]; logits get a softmax. Labels are the request's, else ``labels``, else 0, 1, 2 ...
-    Where ``network`` is a simpler form of ``original``, the answers that count are those of the latter.
+    Pictures come as ``request.mean`` and ``std`` say of values in 0..1, with a note where they say nothing. It answers
+    logits, probabilities or their logarithms, [n, classes]; logits get a softmax. Labels are the request's, else
+    ``labels``, else 0, 1, 2 ... Where ``network`` is a simpler form of ``original``, the answers that count are those
+    of the latter.
     """
     given = _Given(network.eval(), inputs, request)
     answer = _answer(given, inputs)
     classes = answer.shape[1]
     given.kind = _kind_of(given, inputs)
+    notes = (*notes, *notes_on_scaling(inputs, request))
     known = request.labels or labels
     if known and len(known) != classes:
         raise SourceError(
@@ -73,8 +76,9 @@ class _Given(nn.Module):
         self.pictures = [isinstance(given, ImageInput) for given in inputs]
         for number, given in enumerate(inputs):
             if isinstance(given, ImageInput) and (request.mean or request.std):
-                mean, std = (_spread(values, given.channels) for values in (request.mean, request.std))
-                scale, shift = scale_and_shift(mean, std, given.channels)
+                scale, shift = scale_and_shift(*mean_and_std(request, given.channels), given.channels)
+                if bool((scale == 1).all() and (shift == 0).all()):  # 0..1, said in so many words
+                    continue
                 self.register_buffer(f"scale{number}", scale)
                 self.register_buffer(f"shift{number}", shift)
 
@@ -91,11 +95,6 @@ class _Given(nn.Module):
             seen.append(batch if scale is None else batch * scale + getattr(self, f"shift{number}"))
         answer: Tensor = self.network(*seen)
         return answer
-
-
-def _spread(values: tuple[float, ...], channels: int) -> tuple[float, ...] | None:
-    """One value is for all channels."""
-    return values * channels if len(values) == 1 else values or None
 
 
 def _batches(inputs: Sequence[Input], rows: Sequence[Row]) -> list[Tensor]:

@@ -120,11 +120,7 @@ def _plain(network: nn.Module, request: SourceRequest, reference: str) -> Given:
             "input: none is named, and a torch module does not say what it takes; "
             "say --input image:224x224, or NAME:LENGTH for an array, once for each input in order"
         )
-    pictures = [one for one in request.inputs if isinstance(one, ImageInput)]
-    notes: tuple[str, ...] = ()
-    if pictures and not (request.mean or request.std):
-        notes = ("pictures reach it as 0..1; say --pixels, or --mean and --std, if it expects them otherwise",)
-    return Given(network, request.inputs, request, reference, notes=notes)
+    return Given(network, request.inputs, request, reference)
 
 
 def with_long(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:

@@ -10,7 +10,7 @@ import numpy as np
 from coreml_updatable.building.unchanged import ROWS, chance_rows, unchanged
 from coreml_updatable.checking import Problem, check
 from coreml_updatable.conversion import ConvertedSource, Float64Array, Row, SourceRequest
-from coreml_updatable.errors import BuildError, ModelError, located
+from coreml_updatable.errors import BuildError, ModelError, SourceError, located
 from coreml_updatable.marking import mark
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
 from coreml_updatable.runtime import RunnableModel, load
@@ -43,8 +43,9 @@ def finish(
 ) -> Finished:
     """What ``convert`` makes of ``request``, updatable.
 
-    Raises the converter's SourceError, a ModelError where it can not be marked or breaks a rule, and a BuildError where
-    it answers otherwise than its source. They name the source where it is a file.
+    Raises the converter's SourceError, one where the request scales pictures and there are none, a ModelError where it
+    can not be marked or breaks a rule, and a BuildError where it answers otherwise than its source. They name the
+    source where it is a file.
     """
     if not isinstance(request.source, Path):
         return _finished(convert, request, settings)
@@ -57,6 +58,13 @@ def _finished(
 ) -> Finished:
     converted = convert(request)
     model = converted.model
+    if (request.mean or request.std) and not any(
+        given.type.WhichOneof("Type") == "imageType" for given in model.description.input
+    ):
+        raise SourceError(
+            "--pixels, --mean and --std: are of pictures, and the source takes none; "
+            "leave them out, or put the scaling into the source"
+        )
     if not model.isUpdatable:
         model = mark(model, settings, labels=request.labels or converted.labels or None)
     problems = check(model)

@@ -26,7 +26,7 @@ class Pixels(StrEnum):
     SIGNED = "-1..1"
 
 
-_MEAN_AND_STD = {Pixels.UNIT: ((), ()), Pixels.BYTES: ((0.0,), (1 / 255,)), Pixels.SIGNED: ((0.5,), (0.5,))}
+_MEAN_AND_STD = {Pixels.UNIT: ((0.0,), (1.0,)), Pixels.BYTES: ((0.0,), (1 / 255,)), Pixels.SIGNED: ((0.5,), (0.5,))}
 
 
 def convert(
@@ -37,7 +37,9 @@ def convert(
         list[str] | None, typer.Option("--input", help="image:224x224, x:64, ids:128:tokens; again for more.")
     ] = None,
     labels: Annotated[str | None, typer.Option(help="a,b,... or @labels.txt, one a line.")] = None,
-    pixels: Annotated[Pixels, typer.Option(help="What the source expects of a picture.")] = Pixels.UNIT,
+    pixels: Annotated[
+        Pixels | None, typer.Option(help="What the source expects of a picture; 0..1 unless it says so itself.")
+    ] = None,
     mean: Annotated[str | None, typer.Option(help="Of each channel, of pixels in 0..1.")] = None,
     std: Annotated[str | None, typer.Option(help="Of each channel, of pixels in 0..1.")] = None,
     weights: Annotated[
@@ -57,7 +59,7 @@ def convert(
     """
     if out.is_dir():
         raise typer.BadParameter(f"-o {out} is a folder; name a file in it")
-    if (mean or std) and pixels is not Pixels.UNIT:
+    if (mean or std) and pixels is not None:
         raise typer.BadParameter("--pixels and --mean or --std both say what the source expects; name one of them")
     given = tuple(input_of(text) for text in inputs or ())
     names, means, deviations = labels_of(labels), numbers_of("--mean", mean), numbers_of("--std", std)
@@ -85,7 +87,7 @@ def convert(
     needs = needs_of(entry)
     if needs.missing:
         raise SourceError(f"converter {converter}: {', '.join(needs.missing)} is not installed; run: {needs.command}")
-    default_mean, default_std = _MEAN_AND_STD[pixels]
+    default_mean, default_std = _MEAN_AND_STD[pixels] if pixels is not None else ((), ())
     request = SourceRequest(
         found,
         given,

@@ -9,7 +9,7 @@ import pytest
 from coreml_updatable.building.finished import finish, probabilities
 from coreml_updatable.checking import check
 from coreml_updatable.conversion import ConvertedSource, SourceRequest
-from coreml_updatable.errors import BuildError, ModelError
+from coreml_updatable.errors import BuildError, ModelError, SourceError
 from coreml_updatable.runtime import load
 from tests.broken_models import valid
 from tests.marking.networks import LABELS, converted
@@ -39,6 +39,14 @@ def test_a_network_is_marked_and_compared_with_itself_where_the_converter_has_no
 def test_labels_of_the_request_come_first() -> None:
     made = finish(source(), SourceRequest("a source", labels=("x", "y", "z")))
     assert list(made.model.neuralNetworkClassifier.stringClassLabels.vector) == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize(("mean", "std"), [((0.5,), ()), ((), (0.5,)), ((0.0,), (1.0,))])
+def test_the_scaling_of_a_picture_that_is_none_is_refused(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    request = SourceRequest("a source", mean=mean, std=std)
+    with pytest.raises(SourceError, match=r"--pixels, --mean and --std: are of pictures, and the source takes none"):
+        finish(source(model=converted("pooled linear, logits")), request)
+    assert finish(source(), request).difference < 1e-6
 
 
 def test_answers_are_compared_on_rows_that_fit() -> None:

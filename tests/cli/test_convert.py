@@ -97,6 +97,66 @@ def test_options_that_can_not_be_read(run: Run, estimator: Path, options: list[s
     assert sentence in " ".join(ran.err.replace("│", " ").split())
 
 
+@pytest.mark.parametrize("options", [["--pixels", "0..1"], ["--pixels", "-1..1"], ["--mean", "0.5"], ["--std", "2"]])
+def test_what_is_said_of_pictures_is_refused_where_there_are_none(
+    run: Run, estimator: Path, options: list[str]
+) -> None:
+    out = estimator.with_name("out.mlmodel")
+    ran = run("convert", estimator, "-o", out, *options)
+    assert ran.status == 1
+    assert "--pixels, --mean and --std: are of pictures, and the source takes none; leave them out" in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert not out.exists()
+
+
+PICTURES = """
+from torch import nn
+
+def make(classes):
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes))
+"""
+
+
+def test_pictures_of_0_to_1_can_be_said_and_are_not_asked_for_again(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(PICTURES)
+    options = [f"{tmp_path}/nets.py:make", "--input", "image:8x8", "--labels", "a,b"]
+    by_default, said = tmp_path / "default.mlmodel", tmp_path / "said.mlmodel"
+    note = "pictures reach it as 0..1; say --pixels, or --mean and --std, if it expects them otherwise\n"
+    assert note in run("convert", *options, "-o", by_default).out
+    ran = run("convert", *options, "-o", said, "--pixels", "0..1")
+    assert (ran.status, ran.err) == (0, "")
+    assert "--pixels" not in ran.out
+    layers = [len(read_model(one).neuralNetworkClassifier.layers) for one in (by_default, said)]
+    assert layers[0] == layers[1]  # 0..1 costs nothing
+    ran = run("convert", *options, "-o", said, "--pixels", "0..1", "--mean", "0.5")
+    assert ran.status == 2
+    assert "--pixels and --mean or --std both say what" in " ".join(ran.err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--mean", "0.5,0.5"], "--mean: has 2 values, expected 3, one a channel of the picture, or one for all; cor"),
+        (
+            ["--std", "1,1,1,1"],
+            "--std: has 4 values, expected 3, one a channel of the picture, or one for all; cor",
+        ),
+        (
+            ["--std", "0.2,0,0.2"],
+            "--std: holds a number that is 0 or endless, expected others to divide by; correct",
+        ),
+        (["--mean", "nan"], "--mean: holds a number that is not finite, expected such as 0.485; correct it"),
+    ],
+)
+def test_numbers_that_no_picture_can_be_scaled_by(run: Run, tmp_path: Path, options: list[str], sentence: str) -> None:
+    (tmp_path / "nets.py").write_text(PICTURES)
+    given = ["--input", "image:8x8", "--labels", "a,b", "-o", tmp_path / "out.mlmodel"]
+    ran = run("convert", f"{tmp_path}/nets.py:make", *given, *options)
+    assert ran.status == 1
+    assert sentence in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
 def test_a_function_as_source_with_weights_in_a_file(run: Run, tmp_path: Path) -> None:
     code = "from torch import nn\ndef make(n):\n    return nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, n))\n"
     (tmp_path / "nets.py").write_text(code)

@@ -76,6 +76,13 @@ def test_a_picture_classifier_answers_as_in_torch(version: int, tmp_path: Path) 
     assert probabilities(context.model, rows, ("b",)).mean() > expected[:, 1].mean()
 
 
+def test_pictures_that_nobody_described_are_told_of(tmp_path: Path) -> None:
+    path = exported(pictures(), torch.rand(1, 3, 12, 16), tmp_path / "model.onnx", 17)
+    note = "pictures reach it as 0..1; say --pixels, or --mean and --std, if it expects them otherwise"
+    assert converted(path, labels=("a", "b", "c")).notes == (note,)
+    assert converted(path, labels=("a", "b", "c"), mean=(0.0,), std=(1.0,)).notes == ()
+
+
 def test_token_ids_are_whole_numbers(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = Tokens()
