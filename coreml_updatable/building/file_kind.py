@@ -32,20 +32,12 @@ def source_of(path: Path) -> Path | str:
 
 def converter_for(source: Path | str) -> tuple[str, str]:
     """The name of the converter, and what gave it away; a RecipeError where nothing does."""
-    if isinstance(source, str) and source.startswith(HUB):
-        return "transformers", "the name on the hub"
-    if isinstance(source, str):
-        return "torch", "the function it names" if ".py:" in source else "the architecture it names"
-    path = source
-    if not path.exists():
-        raise SourceError(f"{path}: no such file or folder; check the path")
-    ending = path.suffix.lower()
-    if ending in CONVERTERS or ending in PICKLES:
-        return {**CONVERTERS, **PICKLES}[ending], f"the ending {ending}"
-    if path.is_dir() and (path / "config.json").is_file():
-        return "transformers", "the config.json inside"
-    if path.is_dir() and (path / "dir_archive.ini").is_file():
-        return "turicreate", "the dir_archive.ini inside"
+    told = _told(source)
+    if told is not None:
+        return told
+    path, ending = Path(source), Path(source).suffix.lower()
+    if ending in PICKLES:
+        return PICKLES[ending], f"the ending {ending}"
     _expect_no_code(path)
     found = f"the ending {ending!r}" if ending else "no ending"
     raise RecipeError(
@@ -57,22 +49,35 @@ def converter_for(source: Path | str) -> tuple[str, str]:
 def expect_fitting(converter: str, source: Path | str) -> None:
     """A RecipeError where ``source`` is plainly for another of our own converters than ``converter``.
 
-    A converter from another package takes what it likes; so does ``source`` itself where its name tells nothing.
+    A converter from another package takes what it likes.
     """
-    if isinstance(source, Path):
-        if not source.exists():
-            raise SourceError(f"{source}: no such file or folder; check the path")
-        if converter == "torch":
-            _expect_no_code(source)
-        if source.suffix.lower() not in CONVERTERS:
-            return
-    fitting, reason = converter_for(source)
-    if converter != fitting and converter in OURS:
-        other = ", or rename the file if its ending is wrong" if isinstance(source, Path) else ""
+    told = _told(source)
+    if told is not None and converter != told[0] and converter in OURS:
+        other = ", or rename the file if its ending is wrong" if "ending" in told[1] else ""
         raise RecipeError(
-            f"--converter {converter}: {source} is for the converter {fitting}, by {reason}; "
+            f"--converter {converter}: {source} is for the converter {told[0]}, by {told[1]}; "
             f"leave the option out{other}"
         )
+    if converter == "torch":
+        _expect_no_code(Path(source))
+
+
+def _told(source: Path | str) -> tuple[str, str] | None:
+    """The converter and what gave it away, or None; of a pickle nothing is told, but that it is none to read."""
+    if isinstance(source, str) and source.startswith(HUB):
+        return "transformers", "the name on the hub"
+    if isinstance(source, str):
+        return "torch", "the function it names" if ".py:" in source else "the architecture it names"
+    if not source.exists():
+        raise SourceError(f"{source}: no such file or folder; check the path")
+    ending = source.suffix.lower()
+    if ending in CONVERTERS:
+        return CONVERTERS[ending], f"the ending {ending}"
+    if (source / "config.json").is_file():
+        return "transformers", "the config.json inside"
+    if (source / "dir_archive.ini").is_file():
+        return "turicreate", "the dir_archive.ini inside"
+    return None
 
 
 def _expect_no_code(path: Path) -> None:

@@ -74,13 +74,15 @@ def knn(
     from coreml_updatable.building.twin_proof import prove_twin
     from coreml_updatable.cli.judged import judged
     from coreml_updatable.cli.remembered import Report, remembered
+    from coreml_updatable.errors import located
     from coreml_updatable.marking import has_head, twin
     from coreml_updatable.spec.reading import read_model
     from coreml_updatable.spec.writing import model_bytes, write_model
 
     source = read_model(extractor)
     cutting = has_head(source) if cut is None else cut
-    empty = twin(source, settings, label=label, probabilities=probabilities, cut=cutting)
+    with located("extractor", extractor):
+        empty = twin(source, settings, label=label, probabilities=probabilities, cut=cutting)
     made, first = (empty, None) if samples is None else remembered(empty, samples, fit, quiet=json)
     proof = prove_twin(source, made, cut=cutting, first=first)
     warnings = judged(made, "k-NN model")

@@ -54,9 +54,11 @@ def layout(
         raise typer.BadParameter("name the result with -o OUT, or say --dry-run to see what would be done")
     paths = [] if out is None else targets(out, to, _stem(files))
     from coreml_updatable.building.layouts import laid_out
+    from coreml_updatable.errors import located
     from coreml_updatable.spec.reading import read_model
 
-    laid = laid_out([read_model(path) for path in files], to.value, None if bits is None else int(bits.value))
+    with located("model", files[0] if len(files) == 1 else "model"):
+        laid = laid_out([read_model(path) for path in files], to.value, None if bits is None else int(bits.value))
     written = [] if dry_run else paths
     write(laid.models, written)
     sys.stdout.write(as_json(laid, written) if json else as_text(laid, written))

@@ -14,7 +14,7 @@ from coreml_updatable.cli.rows.fit import Fit
 from coreml_updatable.cli.rows.naming import named
 from coreml_updatable.cli.rows.reading import training_rows
 from coreml_updatable.cli.variants import Chosen
-from coreml_updatable.errors import ModelError, UserError
+from coreml_updatable.errors import ModelError, UserError, located
 from coreml_updatable.runtime import FrozenRow, RunnableModel, load
 from coreml_updatable.updating import UpdateContext, UpdateTask
 
@@ -72,11 +72,12 @@ def learn(model: Path, data: Path, fit: Fit, parameters: Mapping[str, Any], vari
             tell(context)
 
         rows = _frozen(runnable, data, fit, names)
-        task = UpdateTask(runnable, rows, parameters, on_event, variants.learning, variants.voting)
-        try:
-            context = task.resume()
-        except UserError as error:
-            raise named(error, names) from error
+        with located("model", model):
+            task = UpdateTask(runnable, rows, parameters, on_event, variants.learning, variants.voting)
+            try:
+                context = task.resume()
+            except UserError as error:
+                raise named(error, names) from error
     return Learnt(context, len(names), losses, changes(runnable.message, context.model.message), variants)
 
 

@@ -66,6 +66,11 @@ def test_a_converter_for_other_sources(tmp_path: Path) -> None:
         expect_fitting("onnx", tmp_path / "a.keras")
     with pytest.raises(RecipeError, match=r"keras: timm:x is for the converter torch, .*; leave the option out$"):
         expect_fitting("keras", "timm:x")
+    (tmp_path / "config.json").touch()
+    with pytest.raises(
+        RecipeError, match=r"is for the converter transformers, by the config.json inside; leave the opt"
+    ):
+        expect_fitting("torch", tmp_path)
     with pytest.raises(SourceError, match=r"no.keras: no such file or folder; check the path"):
         expect_fitting("keras", tmp_path / "no.keras")
     for converter, name in (("keras", "a.keras"), ("torch", "a.pkl"), ("onnx", "a.bin"), ("another", "a.keras")):

@@ -192,6 +192,8 @@ def test_a_refusal_names_the_file(run: Run, estimator: Path) -> None:
     sentence = f"coreml-updatable: {path}: is an ML program, which no device can update; convert with "
     assert run("convert", path, "-o", out).err.startswith(sentence)
     assert run("predict", path, estimator).err.startswith(sentence)
+    assert run("knn", path, "-o", out, "--whole").err.startswith(sentence)
+    assert run("layout", path, "--to", "split", "-o", out).err.startswith(sentence)
 
 
 def test_a_converter_for_other_files_is_refused(run: Run, estimator: Path) -> None:

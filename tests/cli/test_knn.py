@@ -155,7 +155,7 @@ def test_a_file_for_the_result_must_be_named(run: Run, picture_model: Path) -> N
         (["--index", "kd-tree:0"], "leaf_size: found 0, expected 1 or more"),
         (["--label", "image"], "features: 'image' is a feature of the extractor already; name the output otherwise"),
         (["--label", "one", "--probabilities", "one"], "features: 'one' is a feature of the extractor already"),
-        (["--whole"], "extractor: is a classifier, expected a network that answers a vector; cut it before its head"),
+        (["--whole"], ".mlmodel: is a classifier, expected a network that answers a vector; cut it before its head"),
         (["--samples", "nowhere"], "nowhere: does not exist; check the path"),
         (["--labels-kind", "int64", "--samples", "PHOTOS"], "the folder's name is the label, and 'label' is a whole"),
     ],
@@ -213,10 +213,19 @@ def extractors_that_are_refused() -> dict[str, tuple[Model, str]]:
     layer.flattenTo2D.axis = 1
     open_ended.description.output[0].type.multiArrayType.ClearField("shape")
     return {
-        "regressor": (valid.regressor(), "extractor: is a neuralNetworkRegressor, expected a plain network or a"),
-        "k-NN": (valid.nearest_neighbors(), "extractor: is a kNearestNeighborsClassifier, expected a plain network"),
-        "pipeline": (valid.pipeline(), "extractor: is a pipelineClassifier, expected a plain network or a classifier"),
-        "several outputs": (several, "extractor: has 2 outputs ('y', 'conv'), expected one; keep only the features"),
+        "regressor": (valid.regressor(), "given.mlmodel: is a neuralNetworkRegressor, expected a plain network or a"),
+        "k-NN": (
+            valid.nearest_neighbors(),
+            "given.mlmodel: is a kNearestNeighborsClassifier, expected a plain network",
+        ),
+        "pipeline": (
+            valid.pipeline(),
+            "given.mlmodel: is a pipelineClassifier, expected a plain network or a classifier",
+        ),
+        "several outputs": (
+            several,
+            "given.mlmodel: has 2 outputs ('y', 'conv'), expected one; keep only the features",
+        ),
         "no layer": (nothing, "output 'nothing': no layer writes it, expected one; export the network again"),
         "a map": (ragged, "output 'y': has the shape [1, 4, 6, 6], expected a vector; let the network end in a global"),
         "another length": (lied, "output 'y': is declared as [1, 5], the layers give [1, 2]; export it again"),

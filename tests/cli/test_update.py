@@ -269,7 +269,7 @@ def test_a_model_that_is_not_updatable(run: Run, vector_model: Path, tmp_path: P
     write_model(model, vector_model)
     (tmp_path / "rows.json").write_text(json.dumps(ROW))
     ran = run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "new.mlmodel")
-    assert (ran.status, ran.err) == (1, "coreml-updatable: model: is not updatable; mark it first\n")
+    assert (ran.status, ran.err) == (1, f"coreml-updatable: {vector_model}: is not updatable; mark it first\n")
 
 
 def test_variants_are_taken_and_told(run: Run, vector_model: Path, tmp_path: Path) -> None:
