@@ -5,13 +5,13 @@ import os
 import sys
 import warnings
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from coreml_updatable.errors import SourceError
 
+from .keras_parts import refuse_code, unknown_part
 from .torch_wording import first_line
 
 MOST_BYTES = 2**31  # of a file once unpacked
@@ -45,13 +45,20 @@ def read_model(source: Any) -> Any:
         if not isinstance(source, keras.Model):
             raise SourceError(f"source: is a {type(source).__name__}, expected a keras.Model; build and train one")
         return source
-    _refuse_code(_config_of(source), source)
+    config = _config_of(source)
+    refuse_code(config, source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about optimizers that are not restored
             custom = {"DepthwiseConv2D": _depthwise(keras)} if source.suffix.lower() in HDF5 else {}
             return keras.saving.load_model(source, compile=False, safe_mode=True, custom_objects=custom)
     except Exception as error:  # a damaged file, or one of another version, may fail anywhere in the reader
+        unknown = unknown_part(config, keras)
+        if unknown:
+            raise SourceError(
+                f"{source}: {unknown}, which is none of Keras's own; build the model of Keras's own layers, give it "
+                "the weights, and save it anew"
+            ) from error
         raise SourceError(
             f"{source}: Keras can not read it ({type(error).__name__}: {first_line(error)}); "
             "save it anew with model.save, as .h5 if Keras 2 made it"
@@ -89,35 +96,6 @@ def _hdf5_config(path: Path) -> str | bytes:
                 f"{path}: holds weights without a model, expected both; save the whole model with model.save"
             )
         return config
-
-
-def _refuse_code(config: Any, path: Path) -> None:
-    for part in _parts(config):
-        module, name = part.get("module"), part.get("class_name")
-        if name == "Lambda":
-            inner = part.get("config")
-            called = inner.get("name") if isinstance(inner, dict) else None
-            raise SourceError(
-                f"{path}: layer {called!r} is a Lambda, which runs as code when it is read; "
-                "replace it by a layer of Keras, such as Rescaling, and save the model anew"
-            )
-        if isinstance(module, str) and module.partition(".")[0] not in ("keras", "tf_keras", "tensorflow"):
-            raise SourceError(
-                f"{path}: {name!r} comes from {module!r}, expected nothing but parts of Keras; "
-                "replace it by one and save the model anew"
-            )
-
-
-def _parts(config: Any) -> Iterator[dict[str, Any]]:
-    """Every dictionary in ``config``, however deep."""
-    waiting = [config]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, dict):
-            yield part
-            waiting.extend(part.values())
-        elif isinstance(part, list):
-            waiting.extend(part)
 
 
 def _depthwise(keras: ModuleType) -> type:

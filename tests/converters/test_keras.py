@@ -214,6 +214,83 @@ def test_a_part_from_elsewhere_is_refused(keras: Any, tmp_path: Path) -> None:
         converted(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("mine.keras", "layer 'mine' is of the class 'Mine', which is none of Keras's own; build the model"),
+        (
+            "mine.h5",
+            "layer 'mine' is of the class 'Mine', which is none of Keras's own; build the model",
+        ),
+        (
+            "known.keras",
+            "layer 'known' is of the class 'Known', which is none of Keras's own; build the model",
+        ),
+        ("known.h5", "layer 'known' is of the class 'Known', which is none of Keras's own; build the model"),
+        ("whole.keras", "the model is of the class 'Whole', which is none of Keras's own; build the model"),
+        ("ruled.keras", "a part is of the class 'Ruled', which is none of Keras's own; build the model"),
+        ("twice.keras", "the function 'twice' is none of Keras's own; replace it by one, such as relu, and save"),
+        ("twice.h5", "the function 'twice' is none of Keras's own; replace it by one, such as relu, and save"),
+    ],
+)
+def test_a_part_that_somebody_wrote_is_named(keras: Any, name: str, sentence: str, tmp_path: Path) -> None:
+    own_parts(keras)[name.partition(".")[0]]().save(tmp_path / name)
+    registered = keras.saving.get_custom_objects()
+    for known in [one for one in registered if one.startswith("here>")]:
+        del registered[known]  # as in a process that has not seen them
+    with pytest.raises(SourceError) as error:
+        converted(tmp_path / name)
+    assert str(error.value).startswith(f"{tmp_path / name}: {sentence}")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def own_parts(keras: Any) -> dict[str, Any]:
+    """Models with parts of a script's own, by name, as Keras writes them from such."""
+
+    class Mine(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return x
+
+    @keras.saving.register_keras_serializable("here")
+    class Known(Mine):
+        pass
+
+    @keras.saving.register_keras_serializable("here")
+    class Whole(keras.Model):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return x
+
+    @keras.saving.register_keras_serializable("here")
+    class Ruled(keras.regularizers.Regularizer):  # type: ignore[misc]
+        def __call__(self, x: Any) -> Any:
+            return keras.ops.sum(x)
+
+        def get_config(self) -> dict[str, Any]:
+            return {}
+
+    def twice(x: Any) -> Any:
+        return x * 2
+
+    for one in (Mine, Known, Whole, Ruled):
+        one.__module__ = "__main__"
+
+    def network(*front: Any, **options: Any) -> Any:
+        return keras.Sequential([keras.Input((6,)), *front, keras.layers.Dense(3, **options)])
+
+    def whole() -> Any:
+        model = Whole()
+        model(np.ones((1, 6), np.float32))
+        return model
+
+    return {
+        "mine": lambda: network(Mine(name="mine")),
+        "known": lambda: network(Known(name="known")),
+        "whole": whole,
+        "ruled": lambda: network(kernel_regularizer=Ruled()),
+        "twice": lambda: network(activation=twice),
+    }
+
+
 def rewrite(path: Path, change: Any) -> None:
     """The configuration inside a .keras file, changed."""
     with zipfile.ZipFile(path) as archive:
