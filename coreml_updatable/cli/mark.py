@@ -108,6 +108,7 @@ def mark(
     from coreml_updatable.building.marked_and_proved import marked_and_proved
     from coreml_updatable.cli import name_list
     from coreml_updatable.cli.marking_told import told
+    from coreml_updatable.errors import located
     from coreml_updatable.marking.settings import SGD, Adam, UpdateSettings
     from coreml_updatable.marking.spare import HIDDEN
     from coreml_updatable.spec.network import class_labels, is_network, last_member, network_of
@@ -131,20 +132,21 @@ def mark(
     learner = last_member(before)
     known = {str(layer.name) for layer in network_of(learner).layers} if is_network(learner) else set()
     given = name_list.labels(labels, class_labels(learner)) if labels is not None else None
-    made, difference = marked_and_proved(
-        before,
-        settings,
-        layers=name_list.names("--layers", layers, known) if layers else None,
-        last=1 if last is None else last,
-        labels=given,
-        label=label,
-        probabilities=probabilities,
-        input=input_name,
-        spare=spare,
-        spare_share=share,
-        head=head.value,
-        loss=None if loss is None else _FIELDS[loss],
-    )
+    with located("model", model):
+        made, difference = marked_and_proved(
+            before,
+            settings,
+            layers=name_list.names("--layers", layers, known) if layers else None,
+            last=1 if last is None else last,
+            labels=given,
+            label=label,
+            probabilities=probabilities,
+            input=input_name,
+            spare=spare,
+            spare_share=share,
+            head=head.value,
+            loss=None if loss is None else _FIELDS[loss],
+        )
     warnings = _judged(made.model)
     laid = layouts.made(made.model, wanted)
     written = [] if dry_run else paths
