@@ -35,7 +35,7 @@ def figures(onnxruntime_python: str | None) -> Iterator[Figure]:
     taken = pictures(PHOTOS)
     rows = [{"image": picture, "label": labels[at]} for at, picture in enumerate(taken)]
     network.requires_grad_(False)
-    network.classifier[-1].requires_grad_(True)  # type: ignore[index]
+    _head(network).requires_grad_(True)
     before = torch.get_num_threads()
     for threads in (1, 2):
         torch.set_num_threads(threads)
@@ -61,13 +61,17 @@ def figures(onnxruntime_python: str | None) -> Iterator[Figure]:
     torch.set_num_threads(before)
 
 
+def _head(network: nn.Module) -> nn.Module:
+    """The last layer of torchvision's classifier."""
+    return list(network.get_submodule("classifier").children())[-1]
+
+
 def _loop(network: nn.Module, batch: torch.Tensor) -> None:
-    head = network.classifier[-1]  # type: ignore[index]
-    optimizer = torch.optim.SGD(head.parameters(), lr=RATE)  # type: ignore[union-attr]
+    optimizer = torch.optim.SGD(_head(network).parameters(), lr=RATE)
     targets = torch.arange(PHOTOS)
     for _ in range(EPOCHS):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(network(batch), targets).backward()  # type: ignore[no-untyped-call]
+        nn.functional.cross_entropy(network(batch), targets).backward()
         optimizer.step()
 
 
@@ -76,7 +80,7 @@ def _onnxruntime(python: str, network: nn.Module, threads: int) -> subprocess.Po
     script = Path(__file__).with_name("onnxruntime_peer.py")
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "network.pt"
-        exported = torch.jit.trace(network, torch.rand(PHOTOS, 3, SIZE, SIZE))  # type: ignore[no-untyped-call]
+        exported = torch.jit.trace(network, torch.rand(PHOTOS, 3, SIZE, SIZE))
         exported.save(path)
         settings = [str(value) for value in (PHOTOS, EPOCHS, RATE, threads)]
         process = subprocess.Popen(

@@ -20,7 +20,7 @@ def main() -> None:
     path = sys.argv[1]
     photos, epochs, threads = (int(sys.argv[at]) for at in (2, 3, 5))
     rate = float(sys.argv[4])
-    network = torch.jit.load(path).eval()  # type: ignore[no-untyped-call]
+    network = torch.jit.load(path).eval()
     example = torch.rand(photos, 3, 224, 224)
     exported = path + ".onnx"
     # In evaluation mode the exporter folds the normalizations into the convolutions.

@@ -1,6 +1,6 @@
 """A small network on an array, written layer by layer: for sources that are formulas and need no tracing."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +66,8 @@ class NetworkText:
         return self.model
 
 
-def float_array(features: Sequence[Model], name: str, *shape: int) -> None:
-    array = features.add(name=name).type.multiArrayType  # type: ignore[attr-defined]
+def float_array(features: Any, name: str, *shape: int) -> None:
+    """``features``: those of a description, repeated FeatureDescription."""
+    array = features.add(name=name).type.multiArrayType
     array.shape.extend(shape)
     array.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32

@@ -35,7 +35,8 @@ def import_keras() -> ModuleType:
             f"keras: runs on {keras.backend.backend()} in this process, expected torch; "
             "set KERAS_BACKEND=torch before keras is imported"
         )
-    return keras  # type: ignore[no-any-return]
+    library: ModuleType = keras
+    return library
 
 
 def read_model(source: Any) -> Any:

@@ -61,9 +61,9 @@ def import_torchvision() -> ModuleType:
     except RuntimeError as error:
         if MISSING_OPERATOR not in str(error):
             raise
-    declared = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    declared = torch.library.Library("torchvision", "DEF")
     for schema in SCHEMAS:
-        declared.define(schema)  # type: ignore[no-untyped-call]
+        declared.define(schema)
     torchvision = importlib.import_module("torchvision")
     vars(torchvision)["declared_operators"] = declared  # the declarations last as long as this object does
     return torchvision

@@ -48,7 +48,7 @@ def fit(
             batch = batch if vary is None else vary(*batch, generator)
             loss = cross_entropy(module(batch[0]), batch[1])
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             schedule.step()
             total += float(loss.detach()) * len(chosen)

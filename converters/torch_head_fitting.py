@@ -35,13 +35,13 @@ def fit_head(
     def loss_and_gradient() -> torch.Tensor:
         optimizer.zero_grad()
         loss = cross_entropy(exact(inputs), labels) + decay / 2 * exact.weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
     history: list[Mapping[str, float]] = []
     for number in range(1, ITERATIONS // ROUND + 1):
         before = exact.weight.detach().clone()
-        optimizer.step(loss_and_gradient)  # type: ignore[no-untyped-call]
+        optimizer.step(loss_and_gradient)
         with torch.no_grad():
             train_loss = float(cross_entropy(exact(inputs), labels))
             head.weight.copy_(exact.weight)

@@ -38,7 +38,7 @@ def read_script(path: Path) -> Any:
         _inspect(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that TorchScript is to go; the files stay
-            return torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+            return torch.jit.load(str(path), map_location="cpu").eval()
     except SourceError:
         raise
     except Exception as error:  # a damaged file may fail anywhere in the readers

@@ -111,7 +111,7 @@ def _traced(module: nn.Module, inputs: Sequence[Input]) -> Any:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with quiet(), torch.no_grad():
-            return torch.jit.trace(module.eval(), examples, check_trace=False)  # type: ignore[no-untyped-call]
+            return torch.jit.trace(module.eval(), examples, check_trace=False)
     except Exception as error:  # the module's own code runs
         raise SourceError(
             f"the network can not be traced ({type(error).__name__}: {first_line(error)}); simplify its forward"
@@ -123,7 +123,8 @@ def _traced(module: nn.Module, inputs: Sequence[Input]) -> Any:
 def _import_coremltools() -> ModuleType:
     import coremltools
 
-    return coremltools  # type: ignore[no-any-return]
+    library: ModuleType = coremltools
+    return library
 
 
 @contextlib.contextmanager

@@ -29,10 +29,10 @@ def load_function(folder: Path, reference: str) -> Callable[..., Any]:
     if not path.is_file():
         raise RecipeError(f"{reference}: no file {file_name} in {folder}; check the name")
     module = _import_file(root, path)
-    function = getattr(module, name, None)
+    function: Callable[..., Any] | None = getattr(module, name, None)
     if not callable(function):
         raise RecipeError(f"{reference}: {file_name} has no function {name!r}; define it or correct the name")
-    return function  # type: ignore[no-any-return]
+    return function
 
 
 def _import_file(root: Path, path: Path) -> ModuleType:

@@ -18,6 +18,7 @@ from coreml_updatable.building.request import BuildRequest
 from coreml_updatable.building.source_stage import convert_source
 from coreml_updatable.building.write import model_files, write_all
 from coreml_updatable.conversion import Progress, silent
+from coreml_updatable.personalizing.wording import words_for
 from coreml_updatable.publishing.report_data import Report
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import Model
@@ -89,7 +90,8 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
 
         with clock.stage("comparison") as tell:
             slots = compare_slots(network, knn, slots_scenario_of(recipe, dataset, test_rows), tell)
-            tell(1.0, f"both models, after {_listed(slots.photos)} photos of each new kind, {len(slots.seeds)} orders")
+            shown = f"{_listed(slots.photos)} {words_for(recipe.noun).photo}s"
+            tell(1.0, f"both models, after {shown} of each new kind, {len(slots.seeds)} orders")
     with clock.stage("vectors") as tell:
         vectors = golden_vectors(recipe, dataset, {**model_files(recipe.name, twins), **layouts})
         tell(1.0, "golden answers of every model that takes whole rows, before and after an update")

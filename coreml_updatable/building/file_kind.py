@@ -46,20 +46,22 @@ def converter_for(source: Path | str) -> tuple[str, str]:
     )
 
 
-def expect_fitting(converter: str, source: Path | str) -> None:
-    """A RecipeError where ``source`` is plainly for another of our own converters than ``converter``.
+def doubt_about(converter: str, source: Path | str) -> str:
+    """What to say where ``converter``, which somebody named, can not read ``source``: whose its ending is; or "".
 
-    A converter from another package takes what it likes.
+    A RecipeError where a folder or a name is plainly for another of our own converters. A file may be called anything,
+    and a converter from another package takes what it likes.
     """
     told = _told(source)
     if told is not None and converter != told[0] and converter in OURS:
-        other = ", or rename the file if its ending is wrong" if "ending" in told[1] else ""
+        if "ending" in told[1]:
+            return f"by {told[1]} it is for the converter {told[0]}: leave --converter out"
         raise RecipeError(
-            f"--converter {converter}: {source} is for the converter {told[0]}, by {told[1]}; "
-            f"leave the option out{other}"
+            f"--converter {converter}: {source} is for the converter {told[0]}, by {told[1]}; leave the option out"
         )
     if converter == "torch":
         _expect_no_code(Path(source))
+    return ""
 
 
 def _told(source: Path | str) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ SUMMARY = "summary.txt"  # the report for a terminal, in the cache
 def kept_report(target: Path, key: str) -> Mapping[str, Any] | None:
     """The report of an earlier run in ``target`` under the same ``key``; None if a file is missing or was changed."""
     try:
-        report = json.loads((target / REPORT).read_text(encoding="utf-8"))
+        report: Mapping[str, Any] = json.loads((target / REPORT).read_text(encoding="utf-8"))
         if report["key"] != key:
             return None
         for name, file in report["files"].items():
@@ -21,4 +21,4 @@ def kept_report(target: Path, key: str) -> Mapping[str, Any] | None:
                 return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return report  # type: ignore[no-any-return]
+    return report

@@ -66,18 +66,18 @@ def convert(
 
     from coreml_updatable.building.converter import find_converter, load_source_converter
     from coreml_updatable.building.extras import needs_of
-    from coreml_updatable.building.file_kind import converter_for, expect_fitting, source_of
+    from coreml_updatable.building.file_kind import converter_for, doubt_about, source_of
     from coreml_updatable.building.finished import finish
     from coreml_updatable.conversion import SourceRequest
-    from coreml_updatable.errors import SourceError
+    from coreml_updatable.errors import SourceError, UserError
     from coreml_updatable.spec.writing import write_model
 
-    told, found = "", source_of(source)
+    told, doubt, found = "", "", source_of(source)
     if converter is None:
         converter, reason = converter_for(found)
         told = f"converter {converter}, by {reason}"
     else:
-        expect_fitting(converter, found)
+        doubt = doubt_about(converter, found)
     torch_only = {"--weights": weights, "--architecture": architecture, "--head new": head is Head.NEW, "--cut": cut}
     named = [option for option, value in torch_only.items() if value]
     if named and converter != "torch":
@@ -99,7 +99,12 @@ def convert(
         head="new" if cut or head is Head.NEW else "keep",
         cut=cut or "",
     )
-    made = finish(function, request)
+    try:
+        made = finish(function, request)
+    except UserError as error:
+        if not doubt:
+            raise
+        raise type(error)(f"{error}; {doubt}") from error
     write_model(made.model, out)
     _tell(out, made, converter, told, json=json)
 

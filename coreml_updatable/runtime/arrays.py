@@ -60,7 +60,7 @@ def in_type(given: NDArray[Any], feature: FeatureDescription, where: str) -> NDA
 
 def _as(dtype: Any, given: NDArray[Any]) -> NDArray[Any]:
     """A copy; what is too large becomes infinite."""
-    if given.dtype == dtype:  # to let overflow pass takes longer than to copy
+    if given.dtype == dtype:
         return given.copy()
     with np.errstate(over="ignore"):
         return given.astype(dtype)

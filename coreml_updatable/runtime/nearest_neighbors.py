@@ -112,7 +112,7 @@ class NearestNeighborsModel:
         return made
 
     def _vectors(self, rows: Sequence[Row]) -> NDArray[np.float32]:
-        """[rows, D]; whole rows that are alike are checked together, which takes a fifth of the time."""
+        """[rows, D]; whole rows that are alike are checked together."""
         together = self._alike(rows)
         if together is not None and np.isfinite(together).all():
             return together

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.building.file_kind import converter_for, expect_fitting, source_of
+from coreml_updatable.building.file_kind import converter_for, doubt_about, source_of
 from coreml_updatable.errors import RecipeError, SourceError
 
 
@@ -56,22 +56,22 @@ def test_code_whose_function_is_not_named(tmp_path: Path, converter: str | None)
     path = tmp_path / "arch.py"
     path.touch()
     with pytest.raises(RecipeError, match=r"arch.py: is code, expected the function in it .*/arch.py:FUNCTION$"):
-        expect_fitting(converter, path) if converter else converter_for(path)
+        doubt_about(converter, path) if converter else converter_for(path)
 
 
 def test_a_converter_for_other_sources(tmp_path: Path) -> None:
     for name in ("a.keras", "a.pkl", "a.bin"):
         (tmp_path / name).touch()
-    with pytest.raises(RecipeError, match=r"--converter onnx: .*a.keras is for the converter keras, by the ending"):
-        expect_fitting("onnx", tmp_path / "a.keras")
+    doubt = "by the ending .keras it is for the converter keras: leave --converter out"
+    assert doubt_about("onnx", tmp_path / "a.keras") == doubt
     with pytest.raises(RecipeError, match=r"keras: timm:x is for the converter torch, .*; leave the option out$"):
-        expect_fitting("keras", "timm:x")
+        doubt_about("keras", "timm:x")
     (tmp_path / "config.json").touch()
     with pytest.raises(
         RecipeError, match=r"is for the converter transformers, by the config.json inside; leave the opt"
     ):
-        expect_fitting("torch", tmp_path)
+        doubt_about("torch", tmp_path)
     with pytest.raises(SourceError, match=r"no.keras: no such file or folder; check the path"):
-        expect_fitting("keras", tmp_path / "no.keras")
+        doubt_about("keras", tmp_path / "no.keras")
     for converter, name in (("keras", "a.keras"), ("torch", "a.pkl"), ("onnx", "a.bin"), ("another", "a.keras")):
-        expect_fitting(converter, tmp_path / name)
+        assert doubt_about(converter, tmp_path / name) == ""

@@ -23,7 +23,7 @@ def unit(inputs: int, *, bias: bool) -> torch.Tensor:
 
 def curvature(loss: object, weights: torch.Tensor) -> float:
     assert callable(loss)
-    hessian = torch.autograd.functional.hessian(loss, weights)  # type: ignore[no-untyped-call]
+    hessian = torch.autograd.functional.hessian(loss, weights)
     hessian = hessian.reshape(weights.numel(), weights.numel())
     return float(torch.linalg.eigvalsh(hessian).max())
 
@@ -59,7 +59,7 @@ def test_beyond_the_bound_a_step_raises_the_loss(rate: float, rises: bool) -> No
     targets = torch.tensor([0, 1, 0])
     weights = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
     before = torch.nn.functional.cross_entropy(features @ weights.T, targets)
-    before.backward()  # type: ignore[no-untyped-call]
+    before.backward()
     assert weights.grad is not None
     after = torch.nn.functional.cross_entropy(features @ (weights - rate * weights.grad).T, targets)
     assert bool(after > before) == rises
@@ -72,6 +72,6 @@ def test_adam_saturates_a_softmax_at_the_bound(inputs: int) -> None:
     for factor, saturated in ((0.9, False), (1.1, True)):
         weights = torch.nn.Parameter(torch.zeros(2, inputs))
         optimizer = torch.optim.Adam([weights], lr=factor * rate)
-        torch.nn.functional.cross_entropy((weights @ feature)[None], torch.tensor([0])).backward()  # type: ignore[no-untyped-call]
+        torch.nn.functional.cross_entropy((weights @ feature)[None], torch.tensor([0])).backward()
         optimizer.step()
         assert bool(torch.softmax(weights @ feature, 0)[0] == 1) == saturated

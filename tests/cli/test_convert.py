@@ -1,6 +1,7 @@
 """`convert` and `converters` as a user calls them."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -196,10 +197,14 @@ def test_a_refusal_names_the_file(run: Run, estimator: Path) -> None:
     assert run("layout", path, "--to", "split", "-o", out).err.startswith(sentence)
 
 
-def test_a_converter_for_other_files_is_refused(run: Run, estimator: Path) -> None:
-    ran = run("convert", estimator, "-o", estimator.with_name("out.mlmodel"), "--converter", "onnx")
-    assert ran.status == 2
-    assert "is for the converter sklearn, by the ending .skops; leave the option out, or rename the file" in ran.err
+def test_a_file_is_read_as_one_says_whatever_it_is_called(run: Run, estimator: Path) -> None:
+    out, called = estimator.with_name("out.mlmodel"), estimator.with_name("model.keras")
+    shutil.copy(estimator, called)
+    ran = run("convert", called, "-o", out, "--converter", "sklearn")
+    assert ran.status == 0, ran.err
+    ran = run("convert", estimator, "-o", out, "--converter", "mlmodel")
+    assert ran.status == 1
+    assert ran.err.endswith("; by the ending .skops it is for the converter sklearn: leave --converter out\n")
 
 
 def test_inputs_labels_and_numbers_as_typed(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def converted(network: nn.Module, shape: tuple[int, ...]) -> bytes:
         with torch.no_grad():
             sample: Tensor = torch.rand(shape)
             network(sample)
-            traced = torch.jit.trace(network.eval(), sample, check_trace=False)  # type: ignore[no-untyped-call]
+            traced = torch.jit.trace(network.eval(), sample, check_trace=False)
         inputs = [coremltools.TensorType(name="x", shape=shape)]
         model = coremltools.convert(traced, inputs=inputs, convert_to="neuralnetwork")
         return bytes(model.get_spec().SerializeToString())

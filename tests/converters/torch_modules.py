@@ -142,7 +142,7 @@ def scripted(make: Callable[[], nn.Module]) -> Any:
 
 def saved(path: Path, network: nn.Module) -> Path:
     with tracing.quiet():  # about TorchScript itself
-        traced: Any = torch.jit.trace(network.eval(), torch.rand(1, 3, 12, 12))  # type: ignore[no-untyped-call]
+        traced: Any = torch.jit.trace(network.eval(), torch.rand(1, 3, 12, 12))
         traced.save(path)
     return path
 

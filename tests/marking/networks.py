@@ -126,7 +126,7 @@ def _converted(module: nn.Module, shape: tuple[int, ...], image: bool, labels: t
         warnings.simplefilter("ignore")
         import coremltools
 
-        traced = torch.jit.trace(module, torch.rand(shape))  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(module, torch.rand(shape))
         given = (
             coremltools.ImageType(name="image", shape=shape, scale=1 / 255)
             if image

@@ -169,7 +169,7 @@ def test_one_step_of_training_is_that_of_torch_on_the_original() -> None:
     assert (values == 0).any()
     assert (values == 6).any()
     loss = nn.functional.cross_entropy(module(rows), torch.tensor([0, 1, 2, 0]))
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.optim.SGD([*module.conv.parameters(), *module.head.parameters()], rate).step()
     kernel = valid.layer(learnt, "conv2").convolution
     np.testing.assert_allclose(

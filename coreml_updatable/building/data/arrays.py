@@ -12,7 +12,7 @@ from coreml_updatable.building.data.npy import mapped
 from coreml_updatable.building.data.sound import ENDINGS, Heard, read_sound
 from coreml_updatable.building.data.wanted import SampleFunction
 from coreml_updatable.conversion import ArrayInput, Float32Array, Progress, silent
-from coreml_updatable.errors import DataError
+from coreml_updatable.errors import DataError, a_kind
 from coreml_updatable.sample_code import called
 
 MAXIMUM_BYTES = 100_000_000
@@ -46,8 +46,8 @@ def to_array(value: Any, target: ArrayInput, where: str) -> Float32Array:
     except OverflowError as error:
         raise DataError(f"{where} holds an integer too large for 32-bit floats; correct it") from error
     except (TypeError, ValueError) as error:
-        kind = f"n array of {value.dtype}" if isinstance(value, np.ndarray) else f" {type(value).__name__}"
-        raise DataError(f"{where} is a{kind}, expected an array of numbers; correct it") from error
+        found = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else a_kind(value)
+        raise DataError(f"{where} is {found}, expected an array of numbers; correct it") from error
     if array.shape != target.shape:
         raise DataError(f"{where} has the shape {list(array.shape)}, expected {list(target.shape)}; correct it")
     if not np.isfinite(array).all():

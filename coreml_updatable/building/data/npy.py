@@ -22,7 +22,7 @@ def mapped(path: Path) -> npt.NDArray[Any]:
     try:
         with np.errstate(over="raise"), warnings.catch_warnings():  # the product of the shape
             warnings.simplefilter("ignore")  # headers of Python 2, types of old
-            array: npt.NDArray[Any] = open_memmap(path, mode="r")  # type: ignore[no-untyped-call]
+            array: npt.NDArray[Any] = open_memmap(path, mode="r")
     except DAMAGES as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path}: is no array of numbers ({reason:.200}); save it with numpy.save") from None
