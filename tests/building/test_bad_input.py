@@ -3,17 +3,27 @@
 import os
 import pickle
 import shutil
-import struct
 import subprocess
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from coreml_updatable.cli import main
+from tests.building.bad_photos import (
+    a_cut_picture,
+    a_file,
+    a_giant,
+    a_misspelt_class,
+    an_empty_class,
+    an_empty_folder,
+    no_folder,
+    no_owner,
+    one_class,
+    text_as_pictures,
+    too_few,
+)
 
 ROOT = Path(__file__).parents[2]
 SHAPES = Path(__file__).parent / "shapes"
@@ -52,14 +62,6 @@ def build(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
         return left.value.code, lines[0].removeprefix("coreml-updatable: ")
 
     return run
-
-
-def write_shapes(folder: Path, kinds: tuple[str, ...], count: int) -> None:
-    for kind in kinds:
-        (folder / kind).mkdir(parents=True)
-        for number in range(count):
-            picture = Image.new("RGB", (24, 24), (40 * number, sum(kind.encode()) % 256, 0))
-            picture.save(folder / kind / f"{number}.jpg")
 
 
 @pytest.mark.parametrize(
@@ -121,63 +123,6 @@ def test_code_of_the_recipe_that_fails(place: Path, build: Build, code: str, sen
     status, said = build()
     assert status == 2
     assert sentence in said
-
-
-def no_folder(_: Path) -> None:
-    """The folder of photos is not even there."""
-
-
-def a_file(folder: Path) -> None:
-    folder.write_text("no folder")
-
-
-def an_empty_folder(folder: Path) -> None:
-    folder.mkdir()
-
-
-def one_class(folder: Path) -> None:
-    write_shapes(folder, ("square",), 3)
-
-
-def an_empty_class(folder: Path) -> None:
-    write_shapes(folder, ("square", "star"), 3)
-    (folder / "disc").mkdir()
-
-
-def a_misspelt_class(folder: Path) -> None:
-    write_shapes(folder, ("sqare", "disc", "star"), 3)
-
-
-def no_owner(folder: Path) -> None:
-    write_shapes(folder, ("square", "disc"), 3)
-
-
-def too_few(folder: Path) -> None:
-    write_shapes(folder, ("square", "disc", "star"), 2)
-
-
-def text_as_pictures(folder: Path) -> None:
-    write_shapes(folder, ("square", "star"), 5)
-    (folder / "square" / "broken.jpg").write_text("another kind's file is not the reason")
-    (folder / "disc").mkdir()
-    (folder / "disc" / "a.jpg").write_text("text")
-
-
-def a_cut_picture(folder: Path) -> None:
-    write_shapes(folder, ("square", "star", "disc"), 1)
-    whole = (folder / "disc" / "0.jpg").read_bytes()
-    (folder / "disc" / "0.jpg").write_bytes(whole[: len(whole) // 2])
-
-
-def a_giant(folder: Path) -> None:
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    write_shapes(folder, ("square", "star"), 5)
-    (folder / "disc").mkdir()
-    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
-    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
-    (folder / "disc" / "giant.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """A recipe's folder with a tiny network, and pictures that a tiny network can tell apart."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +73,13 @@ def request_for(folder: Path) -> Callable[..., ConversionRequest]:
         return _request(folder, **options)
 
     return make
+
+
+@pytest.fixture
+def keras() -> Iterator[Any]:
+    """On torch and seeded; without its warnings that HDF5 is the older format, and NumPy's about Keras."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        keras = import_module("coreml_updatable.converters.keras_reading").import_keras()
+        keras.utils.set_random_seed(0)
+        yield keras

@@ -1,0 +1,92 @@
+"""Pixels reach a Keras model as its first layers, or its user, say."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from coreml_updatable.building.finished import probabilities
+from coreml_updatable.runtime import load
+from tests.converters.test_keras import converted
+
+UNTOLD = import_module("coreml_updatable.converters.picture_scaling").UNTOLD
+pytestmark = pytest.mark.vision
+
+
+def scaling(keras: Any, kind: str) -> Any:
+    """A small classifier behind the ``kind`` of scaling, with answers that hang on it."""
+    layers, given = keras.layers, keras.Input((8, 8, 3))
+    seen = {
+        "rescaling": lambda: layers.Rescaling(1 / 255)(given),
+        "normalization": lambda: layers.Normalization(mean=[120.0, 110, 100], variance=[3364.0, 3300, 3200])(given),
+        "unit": lambda: layers.Normalization(mean=[0.4, 0.5, 0.6], variance=[0.04, 0.09, 0.06])(given),
+        "up": lambda: keras.applications.mobilenet_v2.preprocess_input(layers.Rescaling(255)(given)),
+        "plain": lambda: given,
+        "both": lambda: layers.Concatenate()([layers.Rescaling(1 / 255)(given), layers.Dropout(0.1)(given)]),
+        "inner": lambda: keras.Sequential([layers.Dropout(0.1), layers.Rescaling(1 / 127.5, offset=-1)])(given),
+        "behind": lambda: layers.Rescaling(1 / 255, name="own")(keras.Sequential([layers.RandomFlip()])(given)),
+        "true_divide": lambda: keras.applications.mobilenet_v2.preprocess_input(given),
+        "add": lambda: keras.applications.resnet50.preprocess_input(given),
+    }[kind]()
+    front = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="tanh")(seen))
+    model = keras.Model(given, layers.Dense(3, activation="softmax")(front))
+    chance = np.random.default_rng(1)
+    weights = [one for one in model.weights if one.path.rpartition("/")[2] in ("kernel", "bias")]
+    for one in weights:
+        one.assign(chance.normal(0, 0.5, one.shape))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("rescaling", "layer 'rescaling"),
+        ("normalization", "layer 'normalization"),
+        ("inner", "layer 'rescaling"),
+        ("behind", "layer 'own' takes"),
+        ("true_divide", "layer 'true_divide"),
+        ("add", "layer 'add"),
+        ("unit", ""),
+        ("up", ""),
+        ("plain", ""),
+        ("both", ""),
+    ],
+)
+def test_pictures_reach_a_model_as_its_first_layer_scales_them(
+    keras: Any, kind: str, said: str, tmp_path: Path
+) -> None:
+    model = scaling(keras, kind)
+    model.save(tmp_path / "model.keras")
+    made = converted(tmp_path / "model.keras", labels=("a", "b", "c"))
+    (note,) = made.notes
+    if said:
+        assert note.startswith(said)
+        assert note.endswith(" pixels of 0..255, so they reach it as such; say --pixels if it expects them otherwise")
+    else:
+        assert note == UNTOLD
+    pixels = np.random.default_rng(2).integers(0, 256, (4, 8, 8, 3), np.uint8)
+    expected = keras.ops.convert_to_numpy(model(pixels / np.float32(1 if said else 255), training=False))
+    answers = probabilities(load(made.model), [{"image": one} for one in pixels], ("a", "b", "c"))
+    np.testing.assert_allclose(answers, expected, atol=1e-5)
+
+
+def test_what_is_said_of_pictures_comes_before_what_the_first_layer_scales(keras: Any) -> None:
+    model = scaling(keras, "rescaling")
+    made = converted(model, labels=("a", "b", "c"), mean=(0.0,), std=(1.0,))
+    assert made.notes == ()
+    pixels = np.random.default_rng(2).integers(0, 256, (4, 8, 8, 3), np.uint8)
+    expected = keras.ops.convert_to_numpy(model(pixels / np.float32(255), training=False))
+    answers = probabilities(load(made.model), [{"image": one} for one in pixels], ("a", "b", "c"))
+    np.testing.assert_allclose(answers, expected, atol=1e-6)
+
+
+def test_of_two_pictures_each_must_be_scaled(keras: Any) -> None:
+    layers, one, other = keras.layers, keras.Input((8, 8, 3), name="one"), keras.Input((8, 8, 3), name="other")
+    for scales, said in (((1 / 255, 1 / 127.5), "layers 'l0' and 'l1' take pixels of 0..255"), ((1 / 255, 1), UNTOLD)):
+        seen = [layers.Rescaling(scales[0], name="l0")(one), layers.Rescaling(scales[1], name="l1")(other)]
+        pooled = layers.Concatenate()([layers.GlobalAveragePooling2D()(x) for x in seen])
+        made = converted(keras.Model([one, other], layers.Dense(3)(pooled)), labels=("a", "b", "c"))
+        assert made.notes[0].startswith(said)
+        assert made.difference < 1e-5

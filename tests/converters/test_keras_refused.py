@@ -1,0 +1,179 @@
+"""Keras files and models that can not be converted: each refused in a sentence, and nothing in them runs."""
+
+import io
+import json
+import zipfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from coreml_updatable.conversion import ArrayInput, ImageInput
+from coreml_updatable.errors import SourceError
+from tests.converters.test_keras import converted, flat
+
+reading = import_module("coreml_updatable.converters.keras_reading")
+pytestmark = pytest.mark.vision
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_a_lambda_is_refused_before_anything_runs(keras: Any, ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"model{ending}"
+    twice = keras.layers.Lambda(lambda x: x * 2, name="twice")
+    keras.Sequential([keras.Input((6,)), twice, keras.layers.Dense(3)]).save(path)
+    with pytest.raises(SourceError, match=r"layer 'twice' is a Lambda, which runs as code when it is read; replace it"):
+        converted(path)
+
+
+def test_a_part_from_elsewhere_is_refused(keras: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    flat(keras, 3, None).save(path)
+    rewrite(path, lambda config: config["config"]["layers"][1].update(module="os", class_name="system"))
+    with pytest.raises(SourceError, match=r"'system' comes from 'os', expected nothing but parts of Keras; replace it"):
+        converted(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("mine.keras", "layer 'mine' is of the class 'Mine', which is none of Keras's own; build the model"),
+        (
+            "mine.h5",
+            "layer 'mine' is of the class 'Mine', which is none of Keras's own; build the model",
+        ),
+        (
+            "known.keras",
+            "layer 'known' is of the class 'Known', which is none of Keras's own; build the model",
+        ),
+        ("known.h5", "layer 'known' is of the class 'Known', which is none of Keras's own; build the model"),
+        ("whole.keras", "the model is of the class 'Whole', which is none of Keras's own; build the model"),
+        ("ruled.keras", "a part is of the class 'Ruled', which is none of Keras's own; build the model"),
+        ("twice.keras", "the function 'twice' is none of Keras's own; replace it by one, such as relu, and save"),
+        ("twice.h5", "the function 'twice' is none of Keras's own; replace it by one, such as relu, and save"),
+    ],
+)
+def test_a_part_that_somebody_wrote_is_named(keras: Any, name: str, sentence: str, tmp_path: Path) -> None:
+    own_parts(keras)[name.partition(".")[0]]().save(tmp_path / name)
+    registered = keras.saving.get_custom_objects()
+    for known in [one for one in registered if one.startswith("here>")]:
+        del registered[known]  # as in a process that has not seen them
+    with pytest.raises(SourceError) as error:
+        converted(tmp_path / name)
+    assert str(error.value).startswith(f"{tmp_path / name}: {sentence}")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def own_parts(keras: Any) -> dict[str, Any]:
+    """Models with parts of a script's own, by name, as Keras writes them from such."""
+
+    class Mine(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return x
+
+    @keras.saving.register_keras_serializable("here")
+    class Known(Mine):
+        pass
+
+    @keras.saving.register_keras_serializable("here")
+    class Whole(keras.Model):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return x
+
+    @keras.saving.register_keras_serializable("here")
+    class Ruled(keras.regularizers.Regularizer):  # type: ignore[misc]
+        def __call__(self, x: Any) -> Any:
+            return keras.ops.sum(x)
+
+        def get_config(self) -> dict[str, Any]:
+            return {}
+
+    def twice(x: Any) -> Any:
+        return x * 2
+
+    for one in (Mine, Known, Whole, Ruled):
+        one.__module__ = "__main__"
+
+    def network(*front: Any, **options: Any) -> Any:
+        return keras.Sequential([keras.Input((6,)), *front, keras.layers.Dense(3, **options)])
+
+    def whole() -> Any:
+        model = Whole()
+        model(np.ones((1, 6), np.float32))
+        return model
+
+    return {
+        "mine": lambda: network(Mine(name="mine")),
+        "known": lambda: network(Known(name="known")),
+        "whole": whole,
+        "ruled": lambda: network(kernel_regularizer=Ruled()),
+        "twice": lambda: network(activation=twice),
+    }
+
+
+def rewrite(path: Path, change: Any) -> None:
+    """The configuration inside a .keras file, changed."""
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(contents["config.json"])
+    change(config)
+    contents["config.json"] = json.dumps(config).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    path.write_bytes(buffer.getvalue())
+
+
+def test_files_that_hold_no_model(keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"nothing")
+    with pytest.raises(SourceError, match=r"no Keras model \(File is not a zip file\); save it with model.save"):
+        converted(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("other", "")
+    with pytest.raises(SourceError, match=r"an archive without a config.json, expected a .keras file"):
+        converted(path)
+    flat(keras, 3, None).save(path)
+    rewrite(path, lambda config: config["config"]["layers"][1]["config"].update(units=7))
+    with pytest.raises(SourceError, match=r"Keras can not read it \(\w+: .*; save it anew with model.save"):
+        converted(path)
+    monkeypatch.setattr(reading, "MOST_BYTES", 100)
+    with pytest.raises(SourceError, match="expected at most 100; use a smaller model"):
+        converted(path)
+    model = flat(keras, 3, None)
+    model.save_weights(tmp_path / "some.weights.h5")
+    with pytest.raises(SourceError, match="holds weights without a model, expected both; save the whole model"):
+        converted(tmp_path / "some.weights.h5")
+
+
+def test_sources_and_inputs_that_do_not_fit(keras: Any) -> None:
+    with pytest.raises(SourceError, match=r"source: is a str, expected a keras.Model"):
+        converted("text")
+    with pytest.raises(SourceError, match="has not been built, expected known inputs; call it once"):
+        converted(keras.Sequential([keras.layers.Dense(3)]))
+    model = flat(keras, 3, None)
+    with pytest.raises(SourceError, match=r"input 'x': has the shape \[5\], the model expects \[6\]; name it"):
+        converted(model, inputs=(ArrayInput("x", (5,)),))
+    with pytest.raises(SourceError, match=r"input: 2 given, the model has 1 \('.*'\); say --input once for each"):
+        converted(model, inputs=(ArrayInput("x", (6,)), ArrayInput("y", (6,))))
+    open_size = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D()]
+    )
+    with pytest.raises(SourceError, match=r"has no fixed shape \(\[None, None, 3\]\), expected one; say it"):
+        converted(open_size)
+    assert converted(open_size, inputs=(ImageInput("image", 12, 12, "rgb"),)).difference < 1e-5
+
+
+def test_answers_and_labels_that_do_not_fit(keras: Any) -> None:
+    with pytest.raises(SourceError, match="labels: 2 for a network with 3 outputs; name one for each"):
+        converted(flat(keras, 3, None), labels=("a", "b"))
+    with pytest.raises(SourceError, match=r"the source answers \[1, 1\] for one input of shape \[1, 6\], expected"):
+        converted(flat(keras, 1, None))
+
+
+def test_keras_on_another_backend(keras: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(SourceError, match="keras: runs on jax in this process, expected torch; set"):
+        reading.import_keras()
