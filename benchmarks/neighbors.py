@@ -7,12 +7,14 @@ import importlib
 import sys
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.figure import Figure
 from benchmarks.interleaved import interleaved, milliseconds, ratio
+from coreml_updatable.runtime import candidates_faiss
 from coreml_updatable.runtime.nearest_neighbors import NearestNeighborsModel
 from coreml_updatable.spec.messages import Model_pb2
 
@@ -44,6 +46,7 @@ def figures() -> Iterator[Figure]:
             "ours": lambda: model.predict(rows),  # noqa: B023
             "faiss": lambda: index.search(queries, 5),  # noqa: B023
             "scikit-learn": lambda: brute.kneighbors(queries),  # noqa: B023
+            "ours without faiss": lambda: _without_faiss(model, rows),  # noqa: B023
         }
         for threads in (1, 2):
             faiss.omp_set_num_threads(threads)
@@ -56,6 +59,18 @@ def figures() -> Iterator[Figure]:
                     f"{ratio(times['ours'], times[peer]):.2f} times; {bound}",
                     f"{milliseconds(times[peer])} {peer}",
                 )
+            alone = times["ours without faiss"]
+            yield Figure(
+                f"the same where faiss is not installed, {threads} thread(s)",
+                milliseconds(alone),
+                f"{ratio(alone, times['faiss']):.2f} times; 1.25",
+                f"{milliseconds(times['faiss'])} faiss",
+            )
+
+
+def _without_faiss(model: NearestNeighborsModel, rows: list[dict[str, Any]]) -> None:
+    with mock.patch.object(candidates_faiss, "_search", return_value=None):
+        model.predict(rows)
 
 
 def _empty(dimensions: int) -> NearestNeighborsModel:
