@@ -17,8 +17,6 @@ import numpy as np
 from coreml_updatable.conversion import Float64Array
 from coreml_updatable.errors import SourceError
 
-from .turicreate_lz4 import decompressed
-
 COMPRESSED = 1
 BLOCK = struct.Struct("<6Q")
 WORD = 8
@@ -58,6 +56,19 @@ def _parts(segment: bytes) -> Iterator[Float64Array]:
         if len(content) != stored or flags > COMPRESSED or not stored <= size <= longest:
             raise ValueError(f"block {number} is of another kind")
         yield from _doubles(decompressed(content, size) if flags else content, parts)
+
+
+def decompressed(content: bytes, size: int) -> bytes:
+    """Return an LZ4 block unpacked to exactly ``size`` bytes; a ValueError for anything else."""
+    from lz4.block import LZ4BlockError, decompress
+
+    try:
+        unpacked: bytes = decompress(content, uncompressed_size=size)
+    except LZ4BlockError as error:
+        raise ValueError(f"is not an LZ4 block ({error})") from None
+    if len(unpacked) != size:
+        raise ValueError("a block unpacks to another length")
+    return unpacked
 
 
 def _doubles(content: bytes, parts: int) -> Iterator[Float64Array]:

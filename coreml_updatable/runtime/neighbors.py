@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from coreml_updatable.runtime import candidates_faiss
 from coreml_updatable.runtime.candidates import Floats, block_height, candidates, parts
 
 FLOATS = np.finfo(np.float32)
@@ -31,8 +30,8 @@ def nearest(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """For each query [D] the ``count`` nearest of ``samples`` [n, D], or all: indices and squared distances.
 
-    Matrix products in single precision find the candidates, those of faiss where it is installed and quicker. Whatever
-    their rounding could have put among the nearest is then measured by ||q - s||^2 itself in double precision.
+    Matrix products in single precision find the candidates. Whatever their rounding could have put among the nearest is
+    then measured by ||q - s||^2 itself in double precision.
     """
     norms = squared_norms(samples) if norms is None else norms
     largest = float(norms.max())
@@ -48,16 +47,10 @@ def _found(
 ) -> Iterator[NDArray[np.int64] | None]:
     """For each query the samples that could be among its nearest; None: any could."""
     measurable = np.isfinite(slacks) & (count < len(samples))
-    by_faiss = candidates_faiss.candidates(samples, queries, count, slacks) if measurable.all() else {}
-    left = [at for at in np.flatnonzero(measurable).tolist() if at not in by_faiss]
-    rest = candidates(samples, queries if len(left) == len(queries) else queries[left], norms, count, slacks[left])
-    for at in range(len(queries)):
-        if not measurable[at]:
-            yield None
-        elif at in by_faiss:
-            yield by_faiss[at]
-        else:
-            yield next(rest)
+    asked = queries if measurable.all() else queries[measurable]
+    found = candidates(samples, asked, norms, count, slacks[measurable])
+    for one in measurable.tolist():
+        yield next(found) if one else None
 
 
 def _slacks(queries: Floats, largest: float) -> NDArray[np.float64]:
