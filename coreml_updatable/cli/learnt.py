@@ -19,6 +19,11 @@ from coreml_updatable.runtime import FrozenRow, RunnableModel, load
 from coreml_updatable.updating import UpdateContext, UpdateTask
 
 AT_A_TIME = 64
+EPOCH_LOSS = {
+    "last batch": "of the epoch's last mini-batch",
+    "mean over batches": "mean over the epoch's mini-batches",
+    "mean over rows": "mean over the epoch's rows",
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,10 @@ class Learnt:
     def __str__(self) -> str:
         what = f"learnt {_counted(self.rows, 'row')}"
         if self.losses:
-            what += f" in {_counted(len(self.losses), 'epoch')}, loss {self.losses[0]:.4g} -> {self.losses[-1]:.4g}"
+            ends = f"loss {self.losses[0]:.4g} -> {self.losses[-1]:.4g}"
+            what += (
+                f" in {_counted(len(self.losses), 'epoch')}, {ends} ({EPOCH_LOSS[self.variants.learning.epoch_loss]})"
+            )
             what += f"\nlayers changed: {', '.join(self.changes.layers) or 'none'}"
         if self.changes.samples is not None:
             listed = ", ".join(f"{count} {label}" for label, count in self.changes.added)

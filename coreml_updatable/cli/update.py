@@ -46,7 +46,9 @@ def update(
 ) -> None:
     """Train MODEL on the rows of DATA and write the personalized model.
 
-    Parameters that are not given are the model's own defaults; values that it does not allow are refused.
+    Parameters that are not given are the model's own defaults; values that it does not allow are refused. The loss told
+    at the end of an epoch is that of its last mini-batch, as devices seem to tell it; `--variant epoch_loss="mean over
+    rows"` tells the mean.
     """
     given = locals()
     target = _target(model, out, in_place=in_place)

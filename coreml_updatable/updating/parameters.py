@@ -4,7 +4,7 @@ Keys are those of MLParameterKey. In a pipeline a key may be scoped to the updat
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,14 +24,18 @@ REFUSED = {
 
 
 class Parameters:
-    """The model's parameter messages by key, and the values in force."""
+    """The model's parameter messages by key, and the values in force.
 
-    def __init__(self, messages: Mapping[str, Any], scope: str | None) -> None:
+    ``unset``: keys that the model leaves open; they have no value until an app sets one.
+    """
+
+    def __init__(self, messages: Mapping[str, Any], scope: str | None, unset: Collection[str] = ()) -> None:
         self._messages = dict(messages)
         self._scope = scope
         self.values: dict[str, Value] = {}
         for key, message in messages.items():
-            self.values[key] = _checked(key, message.defaultValue, message, "the model's default")
+            if key not in unset:
+                self.values[key] = _checked(key, message.defaultValue, message, "the model's default")
 
     def set(self, given: Mapping[str, Value]) -> None:
         """Put the app's values in force; ModelError for a key or a value that the model does not allow."""
@@ -61,6 +65,11 @@ def of_network(update: Any) -> dict[str, Any]:
     names += ["momentum"] if kind == "sgdOptimizer" else ["beta1", "beta2", "eps"]
     messages = {name: getattr(optimizer, name) for name in names}
     return {**messages, "epochs": update.epochs, "shuffle": update.shuffle, "seed": update.seed}
+
+
+def unset_of_network(update: Any) -> set[str]:
+    """The keys that ``NetworkUpdateParameters`` may leave open, and does: no seed is not the seed 0."""
+    return set() if update.HasField("seed") else {"seed"}
 
 
 def _checked(key: str, given: Any, message: Any, where: str) -> Value:

@@ -16,7 +16,7 @@ from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.writing import write_model
 from coreml_updatable.updating.kept import MEMORY, KeptFeatures
 from coreml_updatable.updating.neighbors import with_rows
-from coreml_updatable.updating.parameters import Parameters, Value, of_network
+from coreml_updatable.updating.parameters import Parameters, Value, of_network, unset_of_network
 from coreml_updatable.updating.variants import Variants
 
 AT_A_TIME = 64  # rows held before the frozen part has run on them
@@ -76,7 +76,7 @@ class UpdateTask:
         self._memory = memory
         self._variants = variants or Variants()
         self._last, scope = _updatable_member(self._model)
-        self._parameters = Parameters(_messages(self._last), scope)
+        self._parameters = Parameters(_messages(self._last), scope, _unset(self._last))
         self._parameters.set(parameters or {})
         self._current: Callable[[], RunnableModel] = lambda: self._model
         self.state = "suspended"  # running, cancelling, completed, failed
@@ -169,6 +169,12 @@ def _messages(model: RunnableModel) -> dict[str, Any]:
     if isinstance(model, NearestNeighborsModel):
         return {"numberOfNeighbors": message.kNearestNeighborsClassifier.numberOfNeighbors}
     return of_network(network_of(message).updateParams)
+
+
+def _unset(model: RunnableModel) -> set[str]:
+    if isinstance(model, NearestNeighborsModel):
+        return set()
+    return unset_of_network(network_of(getattr(model, "base", None) or model.message).updateParams)
 
 
 def _names(model: RunnableModel) -> list[str]:

@@ -27,12 +27,14 @@ def train(
     variants: Variants,
     tell: Callable[[str, dict[str, float]], bool],
 ) -> None:
-    """Train in place. ``parameters`` is read anew at every step, for a handler may change it.
+    """Train in place. ``parameters`` is read again at every step, because a handler may change it; no "seed": none is
+    set.
 
     ``tell(event, metrics)`` is called at miniBatchEnd and epochEnd; training stops when it says False.
     """
     steps = optimizer(learner.optimizer, learner.weights, variants)
-    order = Order(rows, int(parameters["seed"]), bool(parameters["shuffle"]), variants)
+    seed = int(parameters["seed"]) if "seed" in parameters else None
+    order = Order(rows, seed, bool(parameters["shuffle"]), variants)
     epoch = 0
     while epoch < int(parameters["epochs"]):
         losses, sizes = [], []

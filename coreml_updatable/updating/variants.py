@@ -1,4 +1,7 @@
-"""What Apple leaves open about learning: named choices, each with a default and its reason."""
+"""What Apple leaves open about learning: named choices, each with a default and its reason.
+
+What is known of each, and how a device is asked, is in docs/probes.md.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,10 +14,15 @@ class Variants:
     last_mini_batch: fewer rows than a mini-batch holds, at the end of an epoch. Default "keep": with few rows, as on a
         phone, dropping them would drop most of what there is to learn. "drop" keeps them where they are the only ones.
     gradient: default "mean" over a mini-batch, the convention for which learning rates are published; or "sum".
-    epoch_loss: lossValue at epochEnd. Default "mean over rows", which counts a short last mini-batch for what it is;
-        or "mean over batches", or "last batch".
-    first_epoch: default "shuffled", as all others are, for rows often come sorted by label; "in order" takes "shuffle
-        the data between epochs" to the letter.
+    epoch_loss: lossValue at epochEnd. Default "last batch", the loss of the epoch's last mini-batch: the losses that
+        public apps show are too uneven for a mean (docs/probes.md). Or "mean over batches", or "mean over rows", which
+        counts a short last mini-batch for what it is.
+    first_epoch: default "shuffled", as all others are: a model that a Mac updated is far from what rows in order give
+        (docs/probes.md). "in order" takes "shuffle the data between epochs" to the letter.
+    shuffled: what changes places. Default "rows", so that every epoch has other mini-batches; or "mini-batches": they
+        stay as they are, and come in another order.
+    no_seed: the order where neither the model nor the app sets a seed. Default "one order", the same in every update,
+        that of the seed 0; or "new order", another one each time.
     generator: what shuffles. Default "PCG64", NumPy's own; or "MT19937". Apple's is unknown: no order agrees by seed.
     momentum: default "accumulate", v = mu v + g, w = w - lr v, which is PyTorch's; or "velocity", v = mu v - lr g,
         w = w + v. They differ only where the learning rate changes on the way.
@@ -22,13 +30,15 @@ class Variants:
     adam_eps: default "outside" the root of the corrected second moment, as in algorithm 1; "inside" has it under the
         root; "scaled" adds it to the uncorrected root (end of their section 2).
     squared_error: of a row. Default "mean" over the output's elements, as the loss is called, and as PyTorch's is;
-        "half" of the sum, or "sum".
+        "half" of the sum, which two models that a Mac updated rule out (docs/probes.md); or "sum".
     """
 
     last_mini_batch: Literal["keep", "drop"] = "keep"
     gradient: Literal["mean", "sum"] = "mean"
-    epoch_loss: Literal["mean over rows", "mean over batches", "last batch"] = "mean over rows"
+    epoch_loss: Literal["mean over rows", "mean over batches", "last batch"] = "last batch"
     first_epoch: Literal["shuffled", "in order"] = "shuffled"
+    shuffled: Literal["rows", "mini-batches"] = "rows"
+    no_seed: Literal["one order", "new order"] = "one order"
     generator: Literal["PCG64", "MT19937"] = "PCG64"
     momentum: Literal["accumulate", "velocity"] = "accumulate"
     adam_bias: Literal["corrected", "uncorrected"] = "corrected"

@@ -1,6 +1,7 @@
 """`probes`: from the folder that an app runs to the defaults of `update`."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ def _as_an_app_does(folder: Path, entry: dict[str, Any], variants: Variants) -> 
 
     model = load(folder / entry["model"])
     if entry["rows"]:
-        model = UpdateTask(model, entry["rows"], on_event=on_event, variants=variants).resume().model
+        before = model
+        for _ in range(entry["updates"]):
+            model = UpdateTask(before, entry["rows"], on_event=on_event, variants=variants).resume().model
     read = entry["read"]
     if read["what"] in losses:
         return losses[read["what"]]
@@ -60,12 +63,19 @@ def _results(folder: Path, variants: Variants) -> Path:
 
 
 def test_a_device_is_recognized_from_the_files_alone(run: Run, probed: Path) -> None:
-    device = Variants(gradient="sum", momentum="velocity", adam_eps="inside", generator="MT19937")
+    device = Variants(
+        gradient="sum",
+        epoch_loss="mean over rows",
+        shuffled="mini-batches",
+        no_seed="new order",
+        momentum="velocity",
+        adam_eps="inside",
+        generator="MT19937",
+    )
     ran = run("probes", "--read", _results(probed, device), "--json")
     assert ran.status == 0
     found = {verdict["option"]: verdict["variant"] for verdict in json.loads(ran.out)["verdicts"]}
-    for option in ("gradient", "momentum", "adam_eps", "generator", "epoch_loss", "squared_error"):
-        assert found[option] == getattr(device, option)
+    assert {option: found[option] for option in asdict(device)} == asdict(device)
 
 
 def test_what_was_found_becomes_the_default_of_update(

@@ -11,6 +11,7 @@ from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import Model_pb2
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.updating import UpdateContext, UpdateTask, Variants
+from coreml_updatable.updating.batches import Order
 
 
 def copied(spec: Any) -> Any:
@@ -30,13 +31,16 @@ def test_events_and_their_metrics(make_updatable: Any, rows: Any) -> None:
     epoch = [("miniBatchEnd", 0), ("miniBatchEnd", 1), ("miniBatchEnd", 2), ("epochEnd", None)]
     assert events == [("trainingBegin", None, None), *((name, at, number) for at in range(3) for name, number in epoch)]
     losses = [context.metrics["lossValue"] for context in contexts[1:4]]
-    assert contexts[4].metrics["lossValue"] == pytest.approx(np.average(losses, weights=[4, 4, 2]))
+    assert contexts[4].metrics["lossValue"] == losses[-1]
     assert contexts[-1].metrics["lossValue"] < contexts[1].metrics["lossValue"]
     with pytest.raises(ModelError, match="task: is completed"):
         task.resume()
 
 
-@pytest.mark.parametrize(("variant", "weights"), [("mean over batches", [1, 1, 1]), ("last batch", [0, 0, 1])])
+@pytest.mark.parametrize(
+    ("variant", "weights"),
+    [("mean over rows", [4, 4, 2]), ("mean over batches", [1, 1, 1]), ("last batch", [0, 0, 1])],
+)
 def test_epoch_loss_variants(make_updatable: Any, rows: Any, variant: Any, weights: list[int]) -> None:
     losses: list[float] = []
     UpdateTask(
@@ -124,6 +128,46 @@ def test_seeds_and_variants_of_the_order(make_updatable: Any, rows: Any) -> None
     assert bias(1) != bias(1, generator="MT19937")
     assert bias(1) != bias(1, first_epoch="in order")
     assert bias(1) != bias(1, last_mini_batch="drop")
+
+
+def _mini_batches(rows: int, size: int, *, epoch: int = 0, seed: int | None = 3, **variants: Any) -> list[list[int]]:
+    order = Order(rows, seed, True, Variants(**variants))
+    made = [[batch.tolist() for batch in order.epoch(number, size)] for number in range(epoch + 1)]
+    return made[-1]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 6, 7])
+def test_mini_batches_may_change_places_as_they_are(rows: int) -> None:
+    whole = [list(range(start, min(start + 3, rows))) for start in range(0, rows, 3)]
+    seen = [_mini_batches(rows, 3, seed=seed, shuffled="mini-batches") for seed in range(30)]
+    assert all(sorted(found) == whole for found in seen)
+    assert len({str(found) for found in seen}) == {1: 1, 2: 1, 6: 2, 7: 6}[rows]
+    full = [batch for batch in whole if len(batch) == 3] or whole
+    dropping = _mini_batches(rows, 3, shuffled="mini-batches", last_mini_batch="drop")
+    assert sorted(dropping) == full
+    in_order: dict[str, Any] = {"shuffled": "mini-batches", "first_epoch": "in order"}
+    assert _mini_batches(rows, 3, **in_order) == whole
+    assert sorted(_mini_batches(rows, 3, epoch=1, **in_order)) == whole
+
+
+def test_without_a_seed_updates_agree_or_do_not(make_updatable: Any, rows: Any) -> None:
+    def bias(variant: Any, **parameters: Any) -> list[float]:
+        context = UpdateTask(make_updatable(), rows, parameters, variants=Variants(no_seed=variant)).resume()
+        assert ("seed" in context.parameters) == ("seed" in parameters)
+        return list(network_of(context.model.message).layers[0].innerProduct.bias.floatValue)
+
+    assert not network_of(make_updatable()).updateParams.HasField("seed")
+    assert len({tuple(bias("one order")) for _ in range(3)}) == 1
+    assert bias("one order") == bias("one order", seed=0)
+    assert len({tuple(bias("new order")) for _ in range(8)}) > 1
+    assert bias("new order", seed=5) == bias("new order", seed=5) == bias("one order", seed=5)
+
+
+def test_a_seed_in_the_model_is_one_that_is_set(make_updatable: Any, rows: Any) -> None:
+    spec = make_updatable()
+    network_of(spec).updateParams.seed.defaultValue = 0
+    found = [UpdateTask(spec, rows, variants=Variants(no_seed="new order")).resume().model.message for _ in range(2)]
+    assert found[0] == found[1]
 
 
 def test_parameters_are_held_to_the_model(make_updatable: Any, rows: Any) -> None:

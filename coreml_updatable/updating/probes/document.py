@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from coreml_updatable.spec.network import is_network, network_of
-from coreml_updatable.updating.parameters import of_network
+from coreml_updatable.updating.parameters import of_network, unset_of_network
 from coreml_updatable.updating.probes.outcomes import outcomes, tolerance
 from coreml_updatable.updating.probes.probe import Probe
+
+VERSION = 2  # 2: "updates" says how many updates to run
 
 
 def document(probes: Sequence[Probe]) -> dict[str, Any]:
     """Plain values that turn into JSON; the keys are those that docs/probes.md explains."""
-    return {"version": 1, "probes": [_entry(probe) for probe in probes]}
+    return {"version": VERSION, "probes": [_entry(probe) for probe in probes]}
 
 
 def file_name(probe: Probe) -> str:
@@ -25,6 +27,7 @@ def _entry(probe: Probe) -> dict[str, Any]:
         "says": probe.says,
         "model": file_name(probe),
         "rows": list(probe.rows),
+        "updates": probe.updates,
         "parameters": _parameters(probe),
         "atEpochEnd": [{"epoch": epoch, "parameters": dict(values)} for epoch, values in probe.then.items()],
         "query": probe.query,
@@ -39,5 +42,6 @@ def _parameters(probe: Probe) -> dict[str, Any]:
     """The model's own defaults, which the probe runs with."""
     if not is_network(probe.model):
         return {"numberOfNeighbors": probe.model.kNearestNeighborsClassifier.numberOfNeighbors.defaultValue}
-    messages = of_network(network_of(probe.model).updateParams)
-    return {key: message.defaultValue for key, message in messages.items()}
+    update = network_of(probe.model).updateParams
+    unset = unset_of_network(update)
+    return {key: message.defaultValue for key, message in of_network(update).items() if key not in unset}

@@ -8,6 +8,8 @@ from coreml_updatable.updating.probes.probe import Probe, Read, Row
 
 STILL = 1e-8  # a learning rate at which no loss moves in single precision
 SCORES = Read("output", "scores")
+# Losses so uneven that no two ways to make four mini-batches of three give the same four means, to EQUAL.
+UNEVEN = (5.0, 4.0, 3.0, 2.2, 1.5, 0.9, 0.2, -0.6, -1.5, -2.5, -3.6, -4.8)
 EASY_TO_HARD = tuple(float(value) for value in range(3, -5, -1))  # as x with weights (1, 0), each has a higher loss
 
 
@@ -18,6 +20,8 @@ def learning_probes() -> list[Probe]:
         _last_mini_batch(),
         _epoch_loss(),
         _first_epoch(),
+        _shuffled(),
+        _no_seed(),
         _generator(),
         _momentum(),
         _adam_bias(),
@@ -64,18 +68,41 @@ def _epoch_loss() -> Probe:
     )
 
 
-def _shuffled(epochs: int) -> Training:
-    return Training(rate=STILL, epochs=epochs, shuffle=True, seed=7)
+def _shuffling(epochs: int, batch: int = 1, seed: int | None = 7) -> Training:
+    return Training(rate=STILL, epochs=epochs, batch=batch, shuffle=True, seed=seed)
 
 
 def _first_epoch() -> Probe:
     return Probe(
         option="first_epoch",
         says="Eight rows, one a mini-batch, each with a higher loss than the one before: in order, the losses rise.",
-        model=classifier([[1.0], [0.0]], _shuffled(1)),
+        model=classifier([[1.0], [0.0]], _shuffling(1)),
         rows=_rows(*EASY_TO_HARD),
         read=Read("mini-batch losses"),
         digest="rising",
+    )
+
+
+def _shuffled() -> Probe:
+    return Probe(
+        option="shuffled",
+        says="Twelve rows in mini-batches of three: shuffled whole, the second epoch has the losses of the first.",
+        model=classifier([[1.0], [0.0]], _shuffling(2, batch=3)),
+        rows=_rows(*UNEVEN),
+        read=Read("mini-batch losses"),
+        digest="halves alike in any order",
+    )
+
+
+def _no_seed() -> Probe:
+    return Probe(
+        option="no_seed",
+        says="Two updates of the same model, without a seed: do they take the rows in the same order?",
+        model=classifier([[1.0], [0.0]], _shuffling(2, seed=None)),
+        rows=_rows(*EASY_TO_HARD),
+        updates=2,
+        read=Read("mini-batch losses"),
+        digest="halves alike",
     )
 
 
@@ -83,7 +110,7 @@ def _generator() -> Probe:
     return Probe(
         option="generator",
         says="The same rows for two epochs: the losses show the order, which a generator draws from the seed.",
-        model=classifier([[1.0], [0.0]], _shuffled(2)),
+        model=classifier([[1.0], [0.0]], _shuffling(2)),
         rows=_rows(*EASY_TO_HARD),
         read=Read("mini-batch losses"),
         given=("first_epoch",),

@@ -12,13 +12,13 @@ Weights = Sequence[Sequence[float]]
 
 @dataclass(frozen=True)
 class Training:
-    """The defaults of a network's update parameters. Adam where ``eps`` is set, else SGD."""
+    """The defaults of a network's update parameters. Adam where ``eps`` is set, else SGD. ``seed`` None sets none."""
 
     rate: float = 1.0
     batch: int = 1
     epochs: int = 1
     shuffle: bool = False
-    seed: int = 0
+    seed: int | None = 0
     momentum: float = 0.0
     beta1: float = 0.9
     beta2: float = 0.75
@@ -84,7 +84,8 @@ def _write(network: NeuralNetwork, training: Training) -> None:
     _whole(optimizer.miniBatchSize, training.batch)
     _whole(update.epochs, training.epochs)
     update.shuffle.defaultValue = training.shuffle
-    update.seed.defaultValue = training.seed
+    if training.seed is not None:
+        update.seed.defaultValue = training.seed
 
 
 def _double(message: Model, value: float, most: float) -> None:

@@ -7,8 +7,10 @@ from math import isfinite
 from typing import Literal, TypeAlias
 
 from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import network_of
 
 Row: TypeAlias = dict[str, list[float]]  # multi-arrays by feature name
+EQUAL = 1e-3  # losses nearer than this are of the same rows
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,11 @@ class Read:
 class Probe:
     """Settles ``option``; ``given``: options whose variants change the numbers too, settled before.
 
-    rows: what to learn in one update, empty where the model only predicts. The model's own defaults are the parameters;
-    ``then``: those to put in force at the end of an epoch. query: the row to predict afterwards, by the new model.
-    digest: what is compared: the numbers themselves, the second divided by the first, or 1 if they rise, else 0.
+    rows: what to learn in an update, empty where the model only predicts. The model's own defaults are the parameters;
+    ``then``: those to put in force at the end of an epoch. ``updates``: how many updates to run, each from the model as
+    it was; losses are those of all. query: the row to predict afterwards, by the new model.
+    digest: what is compared: the numbers themselves; the second divided by the first; or 1 and 0 for yes and no: do
+    they rise, is their second half the first one again, is it so in any order?
     """
 
     option: str
@@ -39,11 +43,19 @@ class Probe:
     model: Model
     read: Read
     rows: tuple[Row, ...] = ()
+    updates: int = 1
     then: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     query: Row | None = None
     given: tuple[str, ...] = ()
-    digest: Literal["numbers", "second / first", "rising"] = "numbers"
+    digest: Literal["numbers", "second / first", "rising", "halves alike", "halves alike in any order"] = "numbers"
     decisive: bool = True  # every possible device has one of the variants
+
+
+def _mini_batches(probe: Probe) -> int:
+    """Of all updates of a network's probe together, where every mini-batch is full."""
+    update = network_of(probe.model).updateParams
+    size = int(update.optimizer.sgdOptimizer.miniBatchSize.defaultValue)
+    return probe.updates * int(update.epochs.defaultValue) * (len(probe.rows) // size)
 
 
 def digested(probe: Probe, numbers: list[float]) -> list[float]:
@@ -51,6 +63,11 @@ def digested(probe: Probe, numbers: list[float]) -> list[float]:
     finite = all(isfinite(number) for number in numbers)
     if probe.digest == "rising" and finite and len(numbers) == len(probe.rows):
         return [float(all(early < late for early, late in pairwise(numbers)))]
+    if probe.digest.startswith("halves alike") and finite and len(numbers) == _mini_batches(probe):
+        halves = [numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]]
+        if probe.digest == "halves alike in any order":
+            halves = [sorted(half) for half in halves]
+        return [float(all(abs(one - other) <= EQUAL for one, other in zip(*halves, strict=True)))]
     if probe.digest == "second / first" and len(numbers) == 2:
         return [numbers[1] / numbers[0] if numbers[0] else float("inf")]
     return numbers

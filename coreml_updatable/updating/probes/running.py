@@ -27,7 +27,9 @@ def run(probe: Probe, variants: Variants, neighbors: NeighborVariants) -> list[f
 
     if probe.rows:
         rows = [{name: np.array(values, np.float32) for name, values in row.items()} for row in probe.rows]
-        model = UpdateTask(model, rows, on_event=on_event, variants=variants).resume().model
+        before = model
+        for _ in range(probe.updates):
+            model = UpdateTask(before, rows, on_event=on_event, variants=variants).resume().model
     if probe.read.what in losses:
         return losses[probe.read.what]
     assert probe.query is not None

@@ -1,15 +1,18 @@
 """The numbers that probes expect, against PyTorch's optimizers and losses and scikit-learn's neighbours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
+from scipy.spatial import cKDTree
 from sklearn.neighbors import KNeighborsClassifier
 from torch.nn import functional
 
 from coreml_updatable.updating.probes import Probe, all_probes, document
 from coreml_updatable.updating.probes.outcomes import outcomes
+from coreml_updatable.updating.probes.probe import EQUAL
 
 PROBES = {probe.option: probe for probe in all_probes()}
 
@@ -85,6 +88,27 @@ def test_losses_are_those_of_torch() -> None:
     assert _expected("epoch_loss", **keep, epoch_loss="last batch") == pytest.approx(batches[-1:])
 
 
+def test_no_two_ways_to_make_mini_batches_have_the_same_losses() -> None:
+    probe = PROBES["shuffled"]
+    scores = torch.tensor([[row["x"][0], 0.0] for row in probe.rows], dtype=torch.double)
+    losses = functional.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.long), reduction="none").numpy()
+    ways = np.array(list(_ways(tuple(range(len(losses))), 3)))
+    assert len(ways) == 15400  # 12! / (3!^4 4!)
+    means = np.sort(losses[ways].mean(2), axis=1)
+    distances, _ = cKDTree(means).query(means, k=2, p=np.inf)
+    assert distances[:, 1].min() > 2 * EQUAL
+
+
+def _ways(rows: tuple[int, ...], size: int) -> Iterator[list[tuple[int, ...]]]:
+    if not rows:
+        yield []
+        return
+    for others in combinations(rows[1:], size - 1):
+        left = tuple(row for row in rows[1:] if row not in others)
+        for way in _ways(left, size):
+            yield [(rows[0], *others), *way]
+
+
 @pytest.mark.parametrize(("variant", "power"), [("distance", 1), ("squared distance", 2)])
 def test_inverse_distances_vote_as_in_scikit_learn(variant: str, power: int) -> None:
     classifier = PROBES["inverse_of"].model.kNearestNeighborsClassifier
@@ -102,5 +126,10 @@ def test_the_document_holds_every_probe() -> None:
         assert entry["model"] == f"{probe.option}.mlmodel"
         assert entry["tolerance"] > 0
         assert entry["rows"] == list(probe.rows)
-    assert made["probes"][5]["atEpochEnd"] == [{"epoch": 0, "parameters": {"learningRate": 0.1}}]
+    entries = {entry["option"]: entry for entry in made["probes"]}
+    assert entries["momentum"]["atEpochEnd"] == [{"epoch": 0, "parameters": {"learningRate": 0.1}}]
+    assert {option for option, entry in entries.items() if "seed" not in entry["parameters"] and entry["rows"]} == {
+        "no_seed"
+    }
+    assert {option for option, entry in entries.items() if entry["updates"] != 1} == {"no_seed"}
     assert made["probes"][-1]["parameters"] == {"numberOfNeighbors": 1}

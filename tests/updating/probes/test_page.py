@@ -14,6 +14,12 @@ def test_the_table_lists_every_option_with_its_variants() -> None:
     assert {option: tuple(variants.strip().split(", ")) for option, variants in rows} == choices()
 
 
+def test_every_option_says_how_sure_it_is() -> None:
+    known = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", PAGE, re.MULTILINE))
+    assert known.keys() == choices().keys()
+    assert all(re.match(r"(settled by source|likely|open)", words) for words in known.values())
+
+
 def test_the_page_explains_all_that_is_read() -> None:
     for what in {probe.read.what for probe in all_probes()}:
         assert f'"{what}"' in PAGE or f"`{what}`" in PAGE
