@@ -101,7 +101,10 @@ class Batched:
 
 
 def _channels_last(blobs: Tensor) -> Tensor:
-    """The same blobs [n, ..., C, H, W] with the channels of a pixel side by side, which convolutions read faster."""
-    if blobs.dim() < 4 or blobs.shape[-1] == 1:
+    """The same blobs [n, ..., C, H, W] with the channels of a pixel side by side, which convolutions read faster.
+
+    Not where gradients are taken (see ``Convolution.flat``).
+    """
+    if torch.is_grad_enabled() or blobs.dim() < 4 or blobs.shape[-1] == 1:
         return blobs
     return blobs.movedim(-3, -1).contiguous().movedim(-1, -3)

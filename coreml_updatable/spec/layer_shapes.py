@@ -8,7 +8,7 @@ from math import prod
 from typing import TypeAlias
 
 from coreml_updatable.spec.messages import NeuralNetworkLayer
-from coreml_updatable.spec.old_shapes import recurrent, reshaped, sliced
+from coreml_updatable.spec.old_shapes import inferred, recurrent, reshaped, sliced
 
 Shape: TypeAlias = tuple[int | None, ...]
 Inputs: TypeAlias = Sequence[Shape | None]
@@ -140,13 +140,8 @@ def _flatten_to_2d(layer: NeuralNetworkLayer, shape: Shape) -> Shape:
 
 def _stated(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
     """``reshapeStatic``: the target shape, its one -1 worked out."""
-    target: Shape = tuple(int(length) for length in layer.reshapeStatic.targetShape)
-    if -1 not in target:
-        return target or None
-    total = _product(shape) if shape else None
-    rest = prod(length for length in target if length is not None and length != -1)
-    missing = total // rest if total is not None and rest > 0 else None
-    return tuple(missing if length == -1 else length for length in target) or None
+    target = [int(length) for length in layer.reshapeStatic.targetShape]
+    return inferred(target, shape or None) or None
 
 
 def _squeeze(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
@@ -229,11 +224,13 @@ def _embedding_nd(layer: NeuralNetworkLayer, shape: Shape) -> Shape:
 
 
 def _split_nd(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
+    """Where the parts are not alike, their length along the axis is left open."""
     params = layer.splitND
     axis = int(params.axis) % len(shape)
-    length = shape[axis]
-    equal = not params.splitSizes and length is not None and params.numSplits
-    return (*shape[:axis], length // int(params.numSplits), *shape[axis + 1 :]) if equal and length else None
+    length, sizes = shape[axis], {int(size) for size in params.splitSizes}
+    count = int(params.numSplits) if not sizes else 0
+    part = length // count if length and count and length % count == 0 else None
+    return (*shape[:axis], sizes.pop() if len(sizes) == 1 else part, *shape[axis + 1 :])
 
 
 def _concatenate(layer: NeuralNetworkLayer, inputs: Inputs) -> Shape | None:

@@ -113,8 +113,11 @@ def _shapes(model: Model) -> Iterator[str]:
         if given is not None and expected is not None and given != expected:
             yield f"{place(number, layer)}: is given {given} channels, it expects {expected}"
         for blob in layer.output:
-            count = element_count(shapes.get(str(blob), (None,)))
-            if count is not None and not 0 < count < _ABSURD:
+            shape = shapes.get(str(blob), (None,))
+            count = element_count(shape)
+            if any(length is not None and length < 1 for length in shape):
+                yield f"{place(number, layer)}: would write a blob of the shape {list(shape)}, which no device can"
+            elif count is not None and count >= _ABSURD:
                 yield f"{place(number, layer)}: would write {count} numbers, which no device can"
 
 

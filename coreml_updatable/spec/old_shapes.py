@@ -1,5 +1,8 @@
 """What layers of the first versions do to the shape [Seq, B, C, H, W] of their input; see ``layer_shapes``."""
 
+from collections.abc import Sequence
+from math import prod
+
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 _Shape = tuple[int | None, ...]
@@ -11,7 +14,19 @@ def reshaped(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
     target = [int(size) for size in layer.reshape.targetShape]
     if len(shape) != _RANK or len(target) not in (3, 4):
         return None
-    return (*shape[:2], *target) if len(target) == 3 else (target[0], shape[1], *target[1:])
+    if len(target) == 3:
+        return (*shape[:2], *inferred(target, shape[2:]))
+    steps, *picture = inferred(target, (shape[0], *shape[2:]))
+    return (steps, shape[1], *picture)
+
+
+def inferred(target: Sequence[int], shape: _Shape | None) -> _Shape:
+    """``target`` for a blob of ``shape``: its -1 worked out, or None where it cannot be known."""
+    rest = prod(size for size in target if size != -1)
+    known = [length for length in shape or (None,) if length is not None]
+    fits = list(target).count(-1) == 1 and rest > 0 and len(known) == len(shape or (None,))
+    missing = prod(known) // rest if fits and prod(known) % rest == 0 else None
+    return tuple(missing if size == -1 else size for size in target)
 
 
 def sliced(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:

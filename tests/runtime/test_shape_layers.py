@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.shapes import blob_shapes
 
 X = np.random.default_rng(2).normal(size=(2, 3, 4, 5)).astype(np.float32)
 
@@ -101,6 +102,26 @@ def test_split(make_model: Any) -> None:
     np.testing.assert_array_equal(found["y"], X[..., 2:])
 
 
+@settings(max_examples=30, deadline=None)
+@given(data=st.data(), shape=st.lists(st.integers(1, 6), min_size=1, max_size=5), count=st.integers(2, 4))
+def test_split_into_parts_that_are_not_alike(make_model: Any, data: Any, shape: list[int], count: int) -> None:
+    """The format supports unequal splits; coremltools' own test of the layer compares with numpy.array_split."""
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    names = [*(f"a{number}" for number in range(count - 1)), "y"]
+    spec = make_model(lambda b: b.add_split_nd("s", "x", names, axis, count), {"x": tuple(shape)}, False)
+    if shape[axis] < count:
+        message = f"has the size {shape[axis]}, expected at least {count}, one for each part"
+        with pytest.raises(ModelError, match=message):
+            load(spec).predict({"x": x})
+        return
+    found = load(spec).predict({"x": x}, intermediate=True)
+    for name, expected in zip(names, np.array_split(x, count, axis), strict=True):
+        np.testing.assert_array_equal(found[name].astype(np.float32), expected, strict=True)
+        for length, size in zip(blob_shapes(spec)[name], expected.shape, strict=True):
+            assert length in (None, size)
+
+
 @pytest.mark.parametrize(
     ("kind", "mode"), [("constant", "constant"), ("reflection", "reflect"), ("replication", "edge")]
 )
@@ -178,7 +199,7 @@ def test_a_constant(run_layer: Any, random: Any) -> None:
     ("add", "message"),
     [
         (lambda b: b.add_split_nd("it", "x", ["y", "z"], 9), "axis is 9, expected -3 to 2"),
-        (lambda b: b.add_split_nd("it", "x", ["y", "z"], 0), "axis 0 of the input has the size 1, which 2 does not"),
+        (lambda b: b.add_split_nd("it", "x", ["y", "z"], 0), "axis 0 of the input has the size 1, expected at least 2"),
         (lambda b: b.add_expand_dims("it", "x", "y", [9]), "axis is 9, expected -4 to 3"),
         (lambda b: b.add_squeeze("it", "x", "y", axes=[9]), "axis is 9, expected -3 to 2"),
         (lambda b: b.add_concat_nd("it", ["x", "x"], "y", 9), "axis is 9, expected -3 to 2"),
@@ -196,6 +217,14 @@ def test_a_split_into_other_than_its_outputs(make_model: Any, count: int) -> Non
     spec.neuralNetwork.layers[0].splitND.numSplits = count
     with pytest.raises(ModelError, match=f"layer 'it': splits into {count} parts, expected 2, as many as its outputs"):
         load(spec)
+
+
+def test_a_split_whose_sizes_do_not_add_up(run_layer: Any) -> None:
+    message = r"axis 1 of the input has the size 4, expected 5 to be split into \[2, 3\]"
+    with pytest.raises(ModelError, match=message):
+        run_layer(
+            lambda b: b.add_split_nd("it", "x", ["y", "z"], 1, split_sizes=[2, 3]), x=np.ones((1, 4, 5), np.float32)
+        )
 
 
 @pytest.mark.parametrize("kind", ["scale", "bias"])

@@ -90,7 +90,7 @@ def test_a_flexible_length_stays_open() -> None:
 
 
 @pytest.mark.parametrize("mode", [0, 1], ids=["channels first", "channels last"])
-@pytest.mark.parametrize("target", [[2, 3, 4], [1, 4, 3, 2], [2, 3, 2, 2]])
+@pytest.mark.parametrize("target", [[2, 3, 4], [1, 4, 3, 2], [2, 3, 2, 2], [2, -1, 4], [-1, 3, 2, 2], [2, 3, 2, -1]])
 def test_layers_of_the_first_versions_as_they_run(mode: int, target: list[int]) -> None:
     builder = NeuralNetworkBuilder([("x", datatypes.Array(6, 2, 2))], [("y", None)])
     builder.add_reshape("reshape", "x", "reshaped", target, mode)
@@ -99,6 +99,32 @@ def test_layers_of_the_first_versions_as_they_run(mode: int, target: list[int]) 
     shapes = blob_shapes(builder.spec)
     assert shapes["reshaped"] == np.shape(blobs["reshaped"])
     assert np.size(blobs["y"]) == element_count(shapes["y"])
+
+
+@pytest.mark.parametrize("kind", ["reshape", "reshapeStatic"])
+def test_a_length_that_cannot_be_inferred_stays_open(kind: str) -> None:
+    """It was carried on as the number -1: "would write -64000000 numbers", of a network that onnx-coreml exported."""
+    layer = NeuralNetwork_pb2.NeuralNetworkLayer(name="reshape", input=["x"], output=["y"])
+    params = getattr(layer, kind)
+    for given_shape, target, expected in (
+        ((None, 1, 3, 8, 8), [64, -1, 1], (64, None, 1)),
+        ((1, 1, 3, 8, 8), [-1, -1, 8], (None, None, 8)),
+        ((1, 1, 3, 8, 8), [5, -1, 1], (5, None, 1)),
+        ((1, 1, 3, 8, 8), [64, -1, 1], (64, 3, 1)),
+    ):
+        params.targetShape[:] = target
+        wanted = (*given_shape[:2], *expected) if kind == "reshape" else expected
+        if kind == "reshape" and given_shape[0] is None:
+            wanted = (None, 1, 64, 3, 1)
+        assert layer_shape(layer, [given_shape]) == wanted
+
+
+def test_a_reshape_before_a_flatten_has_no_fault() -> None:
+    builder = NeuralNetworkBuilder([("x", datatypes.Array(6, 2, 2))], [("y", None)])
+    builder.add_reshape("reshape", "x", "reshaped", [-1, 6, 2, 2], 0)
+    builder.add_flatten("flat", 0, "reshaped", "y")
+    builder.spec.description.input[0].type.multiArrayType.shapeRange.sizeRanges.add(lowerBound=1, upperBound=-1)
+    assert not any("numbers" in fault or "shape" in fault for fault in faults(builder.spec))
 
 
 @settings(deadline=None)

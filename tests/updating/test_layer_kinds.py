@@ -26,12 +26,24 @@ EPOCHS, BATCH = 4, 3
 GATES = ("inputGate", "forgetGate", "blockInput", "outputGate")  # torch: input, forget, cell, output
 
 
-def updatable(add: Callable[[Any], None], shape: tuple[int, ...], layers: list[str], optimizer: str, loss: str) -> Any:
-    """A network x -> z; with cross entropy, a classifier by the softmax of z."""
+def updatable(
+    add: Callable[[Any], None],
+    shape: tuple[int, ...],
+    layers: list[str],
+    optimizer: str,
+    loss: str,
+    *,
+    exact: bool = False,
+    epochs: int = EPOCHS,
+) -> Any:
+    """A network x -> z; with cross entropy, a classifier by the softmax of z. ``exact``: the input keeps its rank."""
     classifies = loss == "cross entropy"
     output = "probs" if classifies else "z"
     builder = NeuralNetworkBuilder(
-        [("x", datatypes.Array(*shape))], [(output, datatypes.Array(3))], mode="classifier" if classifies else None
+        [("x", datatypes.Array(*shape))],
+        [(output, datatypes.Array(3))],
+        mode="classifier" if classifies else None,
+        disable_rank5_shape_mapping=exact,
     )
     add(builder)
     if classifies:
@@ -46,7 +58,7 @@ def updatable(add: Callable[[Any], None], shape: tuple[int, ...], layers: list[s
         builder.set_sgd_optimizer(SgdParams(lr=0.05, batch=BATCH, momentum=0.8))
     else:
         builder.set_adam_optimizer(AdamParams(lr=0.01, batch=BATCH, beta1=0.8, beta2=0.95, eps=1e-4))
-    builder.set_epochs(EPOCHS)
+    builder.set_epochs(epochs)
     if "lstm" in layers:  # coremltools' make_updatable knows no recurrent layer
         layer = next(layer for layer in network_of(builder.spec).layers if layer.name == "lstm")
         builder.spec.isUpdatable = layer.isUpdatable = True

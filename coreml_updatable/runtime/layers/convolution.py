@@ -7,6 +7,7 @@ it is a deconvolution.
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -41,9 +42,15 @@ class Convolution(nn.Module):
         self.bias = context.parameter(params.bias, (out,), "bias") if params.hasBias else None
 
     def flat(self, x: Tensor) -> Tensor:
+        """[n, C, H, W]; where gradients are taken, never channels-last (transposes give that too).
+
+        On one thread, without AVX-512, torch 2.13 computes the weight gradient of a 1x1 convolution with unequal
+        strides wrongly for such an input, and writes beyond its memory.
+        """
         self.context.expect_rank(x, 3)
         self.context.expect_channels(x.shape[-3], self.in_channels)
-        return x.reshape(-1, *x.shape[-3:])
+        flat = x.reshape(-1, *x.shape[-3:])
+        return flat.contiguous() if torch.is_grad_enabled() else flat
 
 
 class ForwardConvolution(Convolution):

@@ -1,6 +1,7 @@
-"""splitND: ``numSplits`` equal parts along ``axis``, or parts of the ``splitSizes``. ``SplitNDLayerParams``.
+"""splitND: ``numSplits`` parts along ``axis``, or parts of the ``splitSizes``. ``SplitNDLayerParams``.
 
-x [A, D, B] -> an output [A, d, B] each, the sizes d adding up to D.
+x [A, D, B] -> an output [A, d, B] each, the sizes d adding up to D. ``numSplits`` that does not divide D gives unequal
+parts, as numpy.array_split does: the first D mod ``numSplits`` are longer by one.
 """
 
 import torch
@@ -22,10 +23,9 @@ def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
     def split(x: Tensor) -> tuple[Tensor, ...]:
         axis = axis_of(int(params.axis), x.dim(), context)
         length = x.shape[axis]
-        if sum(sizes) != length if sizes else length % count:
-            raise context.error(
-                f"axis {axis} of the input has the size {length}, which {sizes or count} does not split"
-            )
-        return tuple(torch.split(x, sizes or length // count, axis))
+        if sum(sizes) != length if sizes else length < count:
+            expected = f"{sum(sizes)} to be split into {sizes}" if sizes else f"at least {count}, one for each part"
+            raise context.error(f"axis {axis} of the input has the size {length}, expected {expected}")
+        return tuple(torch.split(x, sizes, axis) if sizes else torch.tensor_split(x, count, axis))
 
     return Function(split)

@@ -144,10 +144,32 @@ def test_reshape(answers: Any, shape: Any, last: bool, whole: bool, order: Any) 
     np.testing.assert_array_equal(flat(found["y"], last), flat(x, last))
 
 
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("at", range(4))
+def test_reshape_infers_one_size(answers: Any, at: int, last: bool) -> None:
+    """-1, which onnx-coreml wrote, stands for what the other sizes leave."""
+    x = counting(2, 3, 4, 5, 6)
+    for target in ([2, 4, 15, 2], [20, 3, 2])[: 2 if at else 1]:
+        sizes = [-1 if place == at % len(target) else size for place, size in enumerate(target)]
+        wanted, found = (
+            answers(lambda b, to=to: b.add_reshape("reshape", "x", "y", to, int(last)), [{"x": x}])[0]["y"]
+            for to in (target, sizes)
+        )
+        np.testing.assert_array_equal(found, wanted, strict=True)
+
+
 def test_reshape_that_does_not_fit(answers: Any) -> None:
     x = counting(1, 1, 2, 3, 4)
     with pytest.raises(ModelError, match=r"layer 'reshape': input has the shape .* can not become \[2, 3, 5\]"):
         answers(lambda b: b.add_reshape("reshape", "x", "y", [2, 3, 5], 0), [{"x": x}])
+    for target, fault in (
+        ([-1, 5, 1], "can not become"),
+        ([-1, -1, 4], r"targetShape is \[-1, -1, 4\], expected sizes of at least 1"),
+        ([0, 3, 4], r"targetShape is \[0, 3, 4\]"),
+        ([-2, 3, -4], r"targetShape is \[-2, 3, -4\]"),
+    ):
+        with pytest.raises(ModelError, match=f"layer 'reshape': .*{fault}"):
+            answers(lambda b, to=target: b.add_reshape("reshape", "x", "y", to, 0), [{"x": x}])
     with pytest.raises(ModelError, match="layer 'reshape': targetShape has 2 sizes, expected 3 or 4"):
         answers(
             lambda b: b.add_reshape("reshape", "x", "y", [2, 3, 4], 0), [{"x": x}],
