@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 PYTEST := $(BIN)/python -m pytest --hypothesis-profile=ci
 
 help: ## list the targets
-	@echo 'make updatable MODEL=healthy_luncher [DATA=photos/] [BACKBONE=torchvision:mobilenet_v3_small] [WEIGHTS=file]'
+	@echo 'make updatable MODEL=healthy_luncher [DATA=photos/] [BACKBONE=torchvision:mobilenet_v3_small] [WEIGHTS=file] [TRUST_CODE=1]'
 	@echo
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 24
 
@@ -46,7 +46,7 @@ export MODEL DATA BACKBONE WEIGHTS SIGN
 # A backbone by name needs the libraries that know it, sounds the one that reads them.
 updatable: .venv/installed $(if $(BACKBONE),.venv/installed-vision) $(if $(filter speaker_id sound_id,$(MODEL)),.venv/installed-sound) ## build both models of MODEL and the report, under build/MODEL/
 	@$(BIN)/coreml-updatable build $(if $(DATA),--data "$$DATA") $(if $(BACKBONE),--backbone "$$BACKBONE") \
-		$(if $(WEIGHTS),--weights "$$WEIGHTS") -- "$$MODEL"
+		$(if $(WEIGHTS),--weights "$$WEIGHTS") $(if $(TRUST_CODE),--trust-code) -- "$$MODEL"
 
 models: .venv/installed .venv/installed-sound ## build every sample that needs no download, one after the other
 	@$(BIN)/coreml-updatable models

@@ -9,8 +9,8 @@ def convert(request: SourceRequest) -> ConvertedSource:
     The result answers ``model(inputs, training=False)`` within 1e-4 in probability, behind a softmax where these are
     logits; one sigmoid becomes two classes, its no and its yes. Pictures have the size of the model's own input and
     arrive as ``request.mean`` and ``std`` say; where these are empty, as 0..255 if a layer in front scales such, else
-    as 0..1. Nothing of the file runs as code: Lambda layers and classes from outside
-    Keras are refused. Raises SourceError with one sentence.
+    as 0..1. Nothing of the file runs as code unless ``request.trust_code``: Lambda layers
+    and classes from outside Keras are refused. Raises SourceError with one sentence.
     """
     from .keras_inputs import inputs_of
     from .keras_module import module_of
@@ -20,7 +20,7 @@ def convert(request: SourceRequest) -> ConvertedSource:
     from .torch_reproducible import reproducible
 
     with reproducible(request.seed):
-        model = read_model(request.source)
+        model = read_model(request.source, request.trust_code)
         inputs = inputs_of(model, request.inputs)
         facts = {"model": model.name, "layers": len(model.layers)}
         said, notes = as_it_takes_them(model, inputs, request)

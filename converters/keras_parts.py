@@ -1,34 +1,64 @@
 """What a Keras file says of the model's parts: none may run as code, and which of them Keras does not have."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from coreml_updatable.errors import SourceError
+from coreml_updatable.trust import expect_trust
 
+from .torch_wording import first_line
+
+CODE = ("Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer")  # Keras's layers around code of any kind
 MODELS = ("Sequential", "Functional", "Model")
 
 
-def refuse_code(config: Any, path: Path) -> None:
-    """A SourceError where a part of ``config`` would run as code, or comes from outside Keras by what it says."""
+def refuse_code(config: Any, path: Path, trusted: bool) -> None:
+    """A SourceError where a part of ``config`` is code, or comes from outside Keras, and the file is not ``trusted``.
+
+    A function that is written by its name only can not be had from the file either way.
+    """
     for part in _parts(config):
         module, name, inner = part.get("module"), part.get("class_name"), part.get("config")
-        if name == "Lambda":
-            raise SourceError(
-                f"{path}: layer {_name(part)!r} is a Lambda, which runs as code when it is read; "
-                "replace it by a layer of Keras, such as Rescaling, and save the model anew"
-            )
+        if name in CODE:
+            safe = "replace it by another layer of Keras, such as Rescaling, and save the model anew"
+            expect_trust(trusted, f"{path}: layer {_name(part)!r} is a {name}", safe)
         if module == "builtins" and name == "function" and isinstance(inner, str):
             raise SourceError(
                 f"{path}: the function {inner.rpartition('>')[2]!r} is none of Keras's own; "
                 "replace it by one, such as relu, and save the model anew"
             )
-        if isinstance(module, str) and module.partition(".")[0] not in ("keras", "tf_keras", "tensorflow"):
+        if is_foreign(part):
+            safe = "replace it by a part of Keras and save the model anew"
+            expect_trust(trusted, f"{path}: {name!r} comes from {module!r}", safe)
+
+
+def is_foreign(part: dict[str, Any]) -> bool:
+    """Whether the part comes from a module outside Keras, by what it says."""
+    module = part.get("module")
+    if not isinstance(module, str) or module == "builtins":
+        return False
+    return module.partition(".")[0] not in ("keras", "tf_keras", "tensorflow")
+
+
+def imported_parts(config: Any, path: Path) -> dict[str, Any]:
+    """What ``config`` names of modules outside Keras, imported, by the names under which Keras asks for them."""
+    found: dict[str, Any] = {}
+    for part in _parts(config):
+        if not is_foreign(part):
+            continue
+        module, name = str(part["module"]), str(part.get("class_name"))
+        try:
+            known = getattr(import_module(module), name)
+        except Exception as error:  # the module's own code runs
             raise SourceError(
-                f"{path}: {name!r} comes from {module!r}, expected nothing but parts of Keras; "
-                "replace it by one and save the model anew"
-            )
+                f"{path}: {name!r} can not be imported from {module!r} ({type(error).__name__}: {first_line(error)}); "
+                "name the folder of that module in PYTHONPATH"
+            ) from error
+        found |= {name: known, str(part.get("registered_name") or name): known}
+    return found
 
 
 def unknown_part(config: Any, keras: ModuleType) -> str:

@@ -1,4 +1,4 @@
-"""Reading a Keras file: what it says is looked through before Keras sees it, and nothing in it may run."""
+"""Reading a Keras file: what it says is looked through before Keras sees it; nothing runs unless it is trusted."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 from coreml_updatable.errors import SourceError
 
-from .keras_parts import refuse_code, unknown_part
+from .keras_parts import imported_parts, refuse_code, unknown_part
 from .torch_wording import first_line
 
 MOST_BYTES = 2**31  # of a file once unpacked
@@ -39,7 +39,7 @@ def import_keras() -> ModuleType:
     return library
 
 
-def read_model(source: Any) -> Any:
+def read_model(source: Any, trusted: bool) -> Any:
     """The ``keras.Model`` in the file at the Path ``source``; anything but a Path is taken for the model itself."""
     keras = import_keras()
     if not isinstance(source, Path):
@@ -47,12 +47,13 @@ def read_model(source: Any) -> Any:
             raise SourceError(f"source: is a {type(source).__name__}, expected a keras.Model; build and train one")
         return source
     config = _config_of(source)
-    refuse_code(config, source)
+    refuse_code(config, source, trusted)
+    own = imported_parts(config, source) if trusted else {}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about optimizers that are not restored
-            custom = {"DepthwiseConv2D": _depthwise(keras)} if source.suffix.lower() in HDF5 else {}
-            return keras.saving.load_model(source, compile=False, safe_mode=True, custom_objects=custom)
+            custom = {**({"DepthwiseConv2D": _depthwise(keras)} if source.suffix.lower() in HDF5 else {}), **own}
+            return keras.saving.load_model(source, compile=False, safe_mode=not trusted, custom_objects=custom)
     except Exception as error:  # a damaged file, or one of another version, may fail anywhere in the reader
         unknown = unknown_part(config, keras)
         if unknown:

@@ -11,6 +11,7 @@ def convert(request: SourceRequest) -> ConvertedSource:
     KNeighborsClassifier an updatable nearest-neighbours classifier with its samples; a Pipeline may hold
     StandardScalers before one of them. A scaler stays a step of its own in front of the layers that learn, as in
     scikit-learn: folded into their weights, it would leave them raw features, which no one learning rate suits.
+    Pickles, and skops files with types of one's own, run as code and are refused unless ``request.trust_code``.
     Raises SourceError with one sentence for whatever else the file holds.
     """
     from coreml_updatable.errors import SourceError
@@ -30,7 +31,7 @@ def _converted(request: SourceRequest) -> ConvertedSource:
     from .sklearn_reading import read_estimator
     from .sklearn_steps import input_name, labels_of, steps_of
 
-    estimator = read_estimator(request.source)
+    estimator = read_estimator(request.source, request.trust_code)
     scalers, classifier = steps_of(estimator)
     name = input_name(request.inputs, classifier)
     labels = labels_of(classifier, request.labels)

@@ -1,4 +1,4 @@
-"""Reading an estimator from a skops file, which holds named types and arrays and runs nothing."""
+"""Reading an estimator from a skops file, which runs nothing; from a pickle, or with other types, where trusted."""
 
 import warnings
 import zipfile
@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from coreml_updatable.errors import SourceError
+from coreml_updatable.trust import expect_trust
 
-from .sklearn_untrusted import refusal_of
+from .sklearn_untrusted import refuse
 
 MOST_BYTES = 2**31  # what the file may grow to in memory
 PICKLES = (".pkl", ".pickle", ".joblib")
@@ -23,15 +24,14 @@ TRUSTED = (
 )
 
 
-def read_estimator(source: Any) -> Any:
-    """The estimator in the skops file at the Path ``source``; anything but a Path is taken for the estimator itself."""
+def read_estimator(source: Any, trusted: bool) -> Any:
+    """The estimator in the file at the Path ``source``; anything but a Path is taken for the estimator itself."""
     if not isinstance(source, Path):
         return source
     if source.suffix.lower() in PICKLES:
-        raise SourceError(
-            f"{source}: a pickle, which runs as code when it is read; save the estimator where it was trained with "
-            f"skops.io.dump(estimator, '{source.stem}.skops')"
-        )
+        save = f"save the estimator where it was trained with skops.io.dump(estimator, '{source.stem}.skops')"
+        expect_trust(trusted, f"{source}: is a pickle", save)
+        return _without_tree(_unpickled(source))
     _refuse_other_files(source)
     from skops.io import get_untrusted_types, load
     from skops.io.exceptions import UnsupportedTypeException
@@ -40,15 +40,29 @@ def read_estimator(source: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about other versions: the proof compares answers
             unknown = sorted(set(get_untrusted_types(file=source)) - set(TRUSTED))
-            if unknown:
-                raise SourceError(f"{source}: {refusal_of(unknown, source)}")
-            return _without_tree(load(source, trusted=list(TRUSTED)))
+            if unknown and not trusted:
+                refuse(unknown, source)
+            return _without_tree(load(source, trusted=[*TRUSTED, *unknown]))
     except SourceError:
         raise
     except (Exception, RecursionError) as error:  # a damaged file may fail anywhere in the reader
         reason = "holds a type that skops can not read" if isinstance(error, UnsupportedTypeException) else "is damaged"
         raise SourceError(
             f"{source}: {reason} ({type(error).__name__}); save the estimator anew with skops.io.dump"
+        ) from error
+
+
+def _unpickled(path: Path) -> Any:
+    from joblib import load
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about other versions: the proof compares answers
+            return load(path)
+    except Exception as error:  # whatever runs may raise anything
+        raise SourceError(
+            f"{path}: can not be unpickled ({type(error).__name__}: {error}); unpickle it where it was made, and save "
+            "it with skops.io.dump"
         ) from error
 
 

@@ -4,12 +4,14 @@ import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from coreml_updatable.errors import with_article
+from coreml_updatable.errors import SourceError, with_article
+from coreml_updatable.trust import expect_trust
 
 from .sklearn_steps import KNOWN, NO_OTHER_METRIC
 
+LIBRARIES = ("numpy", "scipy", "sklearn")  # whose types are parts of scikit-learn's own estimators
 METRICS = "sklearn.metrics._dist_metrics."
 PIPELINE, NEIGHBORS = "sklearn.pipeline.Pipeline", "sklearn.neighbors._classification.KNeighborsClassifier"
 CONVERTED = (
@@ -17,27 +19,38 @@ CONVERTED = (
 )  # fmt: skip
 
 
-def refusal_of(unknown: Sequence[str], path: Path) -> str:
-    """What is wrong with the file at ``path``, which holds the types ``unknown``, sorted; one at least.
+def refuse(unknown: Sequence[str], path: Path) -> NoReturn:
+    """A SourceError for the file at ``path``, which holds the types ``unknown``, sorted; one at least.
 
-    scikit-learn's own are parts of estimators that are not converted, or of a metric that Core ML does not know; it is
-    the estimator, or the metric, that a user knows by name.
+    Those of scikit-learn and what it stands on are parts of estimators that are not converted, or of a metric that Core
+    ML does not know; it is the estimator, or the metric, that a user knows by name. All others may be code.
     """
-    foreign = [name for name in unknown if not name.startswith("sklearn.")]
+    foreign = [name for name in unknown if name.partition(".")[0] not in LIBRARIES]
     if foreign:
-        return (
-            f"holds {foreign[0]}, which is no type of scikit-learn or NumPy that skops trusts; "
-            "save an estimator without parts of your own"
-        )
-    part = unknown[0]
+        safe = "save an estimator without parts of your own"
+        expect_trust(False, f"{path}: holds {foreign[0]}, no type of scikit-learn or NumPy", safe)
     with zipfile.ZipFile(path) as archive:
-        owner = _owner(json.loads(archive.read("schema.json")), part, "")
+        schema = json.loads(archive.read("schema.json"))
+    raise SourceError(f"{path}: {_refusal(schema, unknown[0])}")
+
+
+def _refusal(schema: Any, part: str) -> str:
+    owner = _owner(schema, part, "")
     if owner == NEIGHBORS and part.startswith(METRICS):
         return f"KNeighborsClassifier with the metric {_metric(part)!r}, {NO_OTHER_METRIC}"
     name = owner.rpartition(".")[2]
+    if name and name not in CONVERTED and not name.endswith("Classifier") and _is_pipeline(schema):
+        return (
+            f"its Pipeline has {with_article(name)}, expected nothing but StandardScaler before the classifier; do "
+            "that step in the app, and fit a Pipeline of StandardScaler and the classifier"
+        )
     if name and name not in CONVERTED:
         return f"is {with_article(name)}, expected a fitted {KNOWN}"
     return f"holds {part}, expected nothing but the parts of a fitted {KNOWN}; fit one of these and save it"
+
+
+def _is_pipeline(schema: Any) -> bool:
+    return isinstance(schema, dict) and f"{schema.get('__module__')}.{schema.get('__class__')}" == PIPELINE
 
 
 def _owner(node: Any, part: str, owner: str) -> str:

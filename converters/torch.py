@@ -15,8 +15,9 @@ def convert(request: ConversionRequest | SourceRequest) -> Converted | Converted
     The model computes ``torch.softmax(network((pixels / 255 - mean) / std), dim=1)``, of a multi-array
     ``torch.softmax(network(values), dim=1)``, the network in evaluation mode, within 1e-4 in probability. It ends, as
     coremltools writes it, in ``innerProduct`` at rank 2 and ``softmaxND``; its features are the recipe's input and
-    ``probabilities``, in the order of the labels. The same request gives the same bytes. Nothing of a TorchScript file
-    or of a file of weights is unpickled as code; a ``file.py:function`` is run.
+    ``probabilities``, in the order of the labels. The same request gives the same bytes. Of a file of weights nothing
+    runs as code. TorchScript, a ``file.py:function`` (of a recipe: from outside its folder) and files that hold other
+    objects than tensors do, and are refused unless ``request.trust_code``.
     Raises SourceError (RecipeError for the factory's own file) with one sentence for whatever a user can mend.
     """
     from .torch_reproducible import reproducible

@@ -16,7 +16,7 @@ from .torch_wording import first_line
 
 
 def load_backbone(
-    architecture: str, weights: str | None, path: Path | None, image: ImageInput, classes: int
+    architecture: str, weights: str | None, path: Path | None, image: ImageInput, classes: int, trusted: bool = False
 ) -> nn.Module:
     """The architecture from ``weights``: None (all is new), "pretrained" (downloaded) or a file at ``path``.
 
@@ -28,7 +28,7 @@ def load_backbone(
     if path is None:
         state, where = downloaded_state(architecture), f"{architecture}'s own weights"
     else:
-        state, where = read_state(path), path.name
+        state, where = read_state(path, trusted), path.name
     example = torch.zeros(1, image.channels, image.height, image.width)
     network = filled(architecture, state, where, example)
     known = _classes_of(network, _head_of(network, architecture, example))

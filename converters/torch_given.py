@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
 from coreml_updatable.errors import SourceError, located
+from coreml_updatable.trust import NETWORK_ROADS, expect_trust
 
 from .torch_loading import made_by
 from .torch_script import is_script, read_script
 from .torch_unrolling import unrolled
-from .torch_weights import load_state, read_state
+from .torch_weights import load_state, read_objects, read_state, state_in
 
 Input = ImageInput | ArrayInput
 LIBRARIES = ("torchvision:", "timm:")
@@ -48,10 +49,14 @@ def given_network(request: SourceRequest) -> Given:
         return _plain(source, request, "the torch module")
     if isinstance(source, Path) and is_script(source):
         _refuse(request, f"{source.name}, a TorchScript file,")
+        expect_trust(request.trust_code, f"{source}: is TorchScript", NETWORK_ROADS)
         return _compiled(read_script(source), request)
     if isinstance(source, Path):
         if not request.architecture:
-            read_state(source)  # other files are refused for what they are
+            found = read_objects(source, request.trust_code)  # other files are refused for what they are
+            if isinstance(found, nn.Module):
+                return _plain(found, request, "the torch module")
+            state_in(found, source.name)
             raise SourceError(f"{source}: holds weights and no network; {_whose(source)}")
         if request.weights:
             raise SourceError(
@@ -89,11 +94,14 @@ def _named(name: str, request: SourceRequest) -> Given:
     file, _, function = name.rpartition(":")
     if not request.labels:
         raise SourceError(f"{name}: is called with the number of classes, which is not known; say --labels a,b,...")
+    expect_trust(
+        request.trust_code, f"{name}: is a function in a file", "take torchvision:NAME or timm:NAME, or the ONNX export"
+    )
     made = made_by(f"{Path(file).name}:{function}", Path(file).parent, len(request.labels))
     notes: tuple[str, ...] = ()
     if request.weights and request.weights != "random":
         path = weights_file(request.weights)
-        load_state(made, read_state(path), path.name)
+        load_state(made, read_state(path, request.trust_code), path.name)
     else:
         notes = (f"the weights are those that {function} made: unless it loads some, the answers are chance",)
     given = _plain(made, request, "the torch module")

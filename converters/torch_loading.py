@@ -24,9 +24,10 @@ def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
     classes = len(request.labels)
     mean, std = None, None
     if source.factory is not None:
-        network = made_by(source.factory, request.folder, classes)
+        network = made_by(source.factory, request.folder, classes, request.trust_code)
         if source.weights is not None:
-            load_state(network, read_state(weights_path(request.folder, source.weights)), source.weights)
+            path = weights_path(request.folder, source.weights)
+            load_state(network, read_state(path, request.trust_code), source.weights)
             network.requires_grad_(False)
     else:
         from .torch_architectures import own_normalisation
@@ -42,7 +43,9 @@ def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
         if source.weights not in (None, "pretrained"):
             path = weights_path(request.folder, str(source.weights))
         with located(source.architecture, f"source.architecture {source.architecture!r}"):
-            network = load_backbone(source.architecture, source.weights, path, request.input, classes)
+            network = load_backbone(
+                source.architecture, source.weights, path, request.input, classes, request.trust_code
+            )
         mean, std = own_normalisation(source.architecture)
     if isinstance(request.input, ImageInput):
         network = normalised(network, source.mean or mean, source.std or std, request.input.channels)
@@ -89,9 +92,9 @@ def check_answer(network: nn.Module, given: Input, classes: int) -> None:
         )
 
 
-def made_by(reference: str, folder: Path, classes: int) -> nn.Module:
+def made_by(reference: str, folder: Path, classes: int, trusted: bool = False) -> nn.Module:
     """What the function ``reference``, "file.py:name" in ``folder``, makes for that many classes."""
-    factory = load_function(folder, reference)
+    factory = load_function(folder, reference, trusted)
     try:
         network = factory(classes)
     except Exception as error:  # a user's function may raise anything

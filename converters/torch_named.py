@@ -43,7 +43,7 @@ def named_network(name: str, request: SourceRequest) -> Given:
         labels, told = _categories(name, tag, network), tag or request.weights
     else:
         path = weights_file(request.weights)
-        network, told = filled(name, read_state(path), path.name, example), path.name
+        network, told = filled(name, read_state(path, request.trust_code), path.name, example), path.name
     if not (request.mean or request.std):
         mean, std = own_normalisation(name, tag)
         request = replace(request, mean=tuple(mean or ()), std=tuple(std or ()))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from coreml_updatable.errors import SourceError, a_kind
+from coreml_updatable.trust import expect_trust
 
 from .torch_wording import first_line
 
@@ -17,19 +18,26 @@ State = dict[str, Tensor]
 WRAPPERS = ("state_dict", "model_state_dict", "model", "model_ema")  # where training scripts keep the state
 
 
-def read_state(path: Path) -> State:
-    """The named tensors in a ``.safetensors`` file, or in a ``.pt`` or ``.pth`` file that holds nothing but tensors."""
+def read_state(path: Path, trusted: bool = False) -> State:
+    """The named tensors in a ``.safetensors`` file, or in a ``.pt`` or ``.pth`` file that holds nothing but tensors.
+
+    Of a ``trusted`` file also those of a whole module, and those beside other objects.
+    """
+    return state_in(read_objects(path, trusted), path.name)
+
+
+def read_objects(path: Path, trusted: bool = False) -> object:
+    """What the file holds: tensors, numbers, text, lists and dictionaries of them; of a ``trusted`` one anything."""
     match path.suffix.lower():
         case ".safetensors":
-            found: object = _read_safetensors(path)
+            return _read_safetensors(path)
         case ".pt" | ".pth" | ".bin":
-            found = _read_pickle(path)
+            return _read_pickle(path, trusted)
         case suffix:
             raise SourceError(
                 f"{path.name}: weights of kind {suffix or 'unknown'!r}, expected .pt, .pth or .safetensors; "
                 "save them as one of these"
             )
-    return _state_in(found, path.name)
 
 
 def _read_safetensors(path: Path) -> object:
@@ -42,7 +50,7 @@ def _read_safetensors(path: Path) -> object:
         raise SourceError(f"{path.name}: no safetensors file ({error}); check the file") from error
 
 
-def _read_pickle(path: Path) -> object:
+def _read_pickle(path: Path, trusted: bool) -> object:
     try:
         if zipfile.is_zipfile(path):
             _refuse_other_archives(path)
@@ -52,11 +60,22 @@ def _read_pickle(path: Path) -> object:
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickles of an unusual protocol
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=not trusted)
     except pickle.UnpicklingError as error:
+        if not trusted:
+            try:
+                expect_trust(
+                    False,
+                    f"{path.name}: holds Python objects beside tensors",
+                    "save the network's state_dict() instead, and convert that with --architecture, or the ONNX export",
+                )
+            except SourceError as refusal:
+                raise refusal from error
+        raise SourceError(f"{path.name}: can not be unpickled ({first_line(error)}); save a state_dict()") from error
+    except (ImportError, AttributeError) as error:  # the class of a pickled module
         raise SourceError(
-            f"{path.name}: holds Python objects that loading would run as code, expected nothing but tensors; "
-            "save the network's state_dict() instead"
+            f"{path.name}: needs code that can not be imported ({first_line(error)}); name its folder in PYTHONPATH, "
+            "or save a state_dict()"
         ) from error
     except SourceError:
         raise
@@ -81,7 +100,10 @@ def _refuse_other_archives(path: Path) -> None:
             raise SourceError(f"{path.name}: a compressed archive, expected one written by torch.save; save it anew")
 
 
-def _state_in(found: object, name: str) -> State:
+def state_in(found: object, name: str) -> State:
+    """The state_dict in what a file ``name`` holds; a SourceError where it holds none."""
+    if isinstance(found, nn.Module):
+        return dict(found.state_dict())
     if isinstance(found, Mapping):
         for wrapper in WRAPPERS:
             if isinstance(found.get(wrapper), Mapping):

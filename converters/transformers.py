@@ -8,8 +8,9 @@ def convert(request: SourceRequest) -> ConvertedSource:
 
     The result answers ``softmax(model(...).logits)`` within 1e-4 in probability. Labels are those of id2label. What the
     folder's preprocessor does to values is written into the model: the scaling of pictures, that of AST's spectrograms,
-    Wav2Vec2's zero mean and unit variance; resizing, spectrograms and tokens stay with the app. No code from the folder
-    runs, and nothing is downloaded unless the source is a name, "hub:OWNER/NAME". Raises SourceError with one sentence.
+    Wav2Vec2's zero mean and unit variance; resizing, spectrograms and tokens stay with the app. Nothing is downloaded
+    unless the source is a name, "hub:OWNER/NAME". Code in the folder (``auto_map``) runs only with
+    ``request.trust_code``: of pictures and text. Raises SourceError with one sentence.
     """
     from .torch_finished import finished
     from .torch_reproducible import reproducible
@@ -20,7 +21,9 @@ def convert(request: SourceRequest) -> ConvertedSource:
 
     source = request.source
     by_name = isinstance(source, str) and source.startswith(PREFIX)
-    folder = read_folder(downloaded_folder(source.removeprefix(PREFIX)) if by_name else source)
+    folder = read_folder(
+        downloaded_folder(source.removeprefix(PREFIX), request.trust_code) if by_name else source, request.trust_code
+    )
     given = given_to(folder, request)
     reference = "the Hugging Face model"
     with reproducible(request.seed), quiet():

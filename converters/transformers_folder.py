@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from coreml_updatable.errors import SourceError
+from coreml_updatable.trust import expect_trust
 
 MOST_BYTES = 2**24  # of a file of settings
 KINDS = {  # model_type -> what it is given
@@ -15,6 +16,11 @@ KINDS = {  # model_type -> what it is given
     "audio-spectrogram-transformer": "spectrogram",
     "wav2vec2": "waveform",
     "distilbert": "text",
+}
+
+TASKS = {  # of code that a folder brings along -> what it is given
+    "AutoModelForImageClassification": "picture",
+    "AutoModelForSequenceClassification": "text",
 }
 
 
@@ -27,6 +33,7 @@ class Folder:
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any] | None
     labels: tuple[str, ...]
+    own_code: bool = False  # it brings the code of its model along
 
     def number(self, name: str, default: int) -> int:
         """A whole number of ``config``, 1 or more."""
@@ -36,8 +43,8 @@ class Folder:
         return value
 
 
-def read_folder(source: Any) -> Folder:
-    """The settings in the folder at the Path ``source``; a SourceError for an unknown kind, or one that needs code."""
+def read_folder(source: Any, trusted: bool) -> Folder:
+    """The settings in the folder at the Path ``source``; a SourceError for an unknown kind, or code not ``trusted``."""
     if not isinstance(source, Path) or not source.is_dir():
         found = source if isinstance(source, Path) else type(source).__name__
         raise SourceError(
@@ -47,21 +54,34 @@ def read_folder(source: Any) -> Folder:
     config = _read_json(source / "config.json")
     if config is None:
         raise SourceError(f"{source}: has no config.json, expected a saved model; save it with save_pretrained")
-    if "auto_map" in config:
-        raise SourceError(f"{source}: needs code of its own (auto_map), which is not run; use a model of transformers")
-    model_type = config.get("model_type")
-    if model_type not in KINDS:
-        raise SourceError(
-            f"{source}: is of the type {model_type!r}, expected one of {', '.join(KINDS)}; "
-            "trace it yourself and convert the TorchScript file"
-        )
+    own_code = "auto_map" in config
+    if own_code:
+        safe = "use a model that transformers itself has, or the ONNX export"
+        expect_trust(trusted, f"{source}: needs the Python files beside it (auto_map)", safe)
+    kind = _kind(source, config)
     if not any(source.glob("*.safetensors")):
         raise SourceError(
             f"{source}: has no .safetensors file, and pickled weights are not read; save it anew with save_pretrained"
         )
     return Folder(
-        source, KINDS[model_type], config, _read_json(source / "preprocessor_config.json"), _labels(source, config)
+        source, kind, config, _read_json(source / "preprocessor_config.json"), _labels(source, config), own_code
     )
+
+
+def _kind(source: Path, config: Mapping[str, Any]) -> str:
+    own = config.get("auto_map", {})
+    if own:
+        kinds = [kind for task, kind in TASKS.items() if isinstance(own, dict) and task in own]
+        if not kinds:
+            raise SourceError(f"{source}: its code is for none of {', '.join(TASKS)}; convert its ONNX export")
+        return kinds[0]
+    model_type = config.get("model_type")
+    if model_type not in KINDS:
+        raise SourceError(
+            f"{source}: is of the type {model_type!r}, expected one of {', '.join(KINDS)}; export it to ONNX with "
+            "one output, the logits, and convert that"
+        )
+    return KINDS[model_type]
 
 
 def _read_json(path: Path) -> Mapping[str, Any] | None:

@@ -41,16 +41,21 @@ def module_of(folder: Folder) -> tuple[nn.Module, Mapping[str, Any]]:
                 values = centred / torch.sqrt((centred * centred).mean(dim=1, keepdim=True) + VARIANCE)
             elif normalise:
                 values = (values - mean) / (2 * std)
-            answer: Tensor = self.classifier(values).logits if mask is None else _masked(self.classifier, values, mask)
+            if mask is not None:
+                return _masked(self.classifier, values, mask, folder.own_code)
+            answer: Tensor = self.classifier(values).logits
             return answer
 
     return Module(), {"model_type": folder.config["model_type"], "layers": folder.config.get("num_hidden_layers")}
 
 
-def _masked(classifier: Any, ids: Tensor, mask: Tensor) -> Tensor:
-    """With the mask as what is added to the attention's scores, which is what transformers makes of it first."""
+def _masked(classifier: Any, ids: Tensor, mask: Tensor, own_code: bool) -> Tensor:
+    """With the mask as what is added to the attention's scores, which is what transformers makes of it first.
+
+    Code of a folder's own gets the mask as it is.
+    """
     hidden = (1.0 - mask[:, None, None, :].float()) * torch.finfo(torch.float32).min
-    answer: Tensor = classifier(input_ids=ids, attention_mask=hidden).logits
+    answer: Tensor = classifier(input_ids=ids, attention_mask=mask if own_code else hidden).logits
     return answer
 
 
@@ -89,7 +94,7 @@ def _load(folder: Folder) -> Any:
             folder.path,
             local_files_only=True,
             use_safetensors=True,
-            trust_remote_code=False,
+            trust_remote_code=folder.own_code,
             attn_implementation="eager",
             output_loading_info=True,
         )

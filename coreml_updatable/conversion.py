@@ -102,6 +102,7 @@ class ConversionRequest:
     test: Examples  # never seen in training
     seed: int
     on_progress: Progress = silent
+    trust_code: bool = False  # whether code from outside the recipe's folder may run (see trust.py)
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ class SourceRequest:
     weights: str = ""  # of an architecture: a file, "pretrained" or the name of such weights, or "random"
     head: Literal["keep", "new"] = "keep"  # new: one layer for the labels behind the extractor
     cut: str = ""  # the module in front of which the extractor ends, if the head is new
+    trust_code: bool = False  # whether code that the source holds or names may run (see trust.py)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Loading a function from a Python file beside a recipe: ``"drawing.py:draw"``.
 
-A recipe's own code runs with the rights of whoever builds it, as a Makefile's does; what is refused is a path that
-leads out of the recipe's folder, so that a recipe never runs code it did not bring along.
+A recipe's own code runs with the rights of whoever builds it, as a Makefile's does. Code from outside the recipe's
+folder, which it did not bring along, runs only where it is trusted (see trust.py).
 """
 
 import importlib.machinery
@@ -14,18 +14,22 @@ from types import ModuleType
 from typing import Any
 
 from coreml_updatable.errors import DataError, RecipeError, UserError
+from coreml_updatable.trust import expect_trust
 
 
-def load_function(folder: Path, reference: str) -> Callable[..., Any]:
-    """The function that ``"file.py:name"`` names, the file lying inside ``folder``.
+def load_function(folder: Path, reference: str, trusted: bool = False) -> Callable[..., Any]:
+    """The function that ``"file.py:name"`` names, the file lying inside ``folder`` unless code is ``trusted``.
 
-    The folder is imported as a package of its own, so its files may import each other relatively.
+    The file's folder is imported as a package of its own, so its files may import each other relatively.
     """
     file_name, _, name = reference.partition(":")
     root = folder.resolve()
     path = (root / file_name).resolve()
     if not path.is_relative_to(root):
-        raise RecipeError(f"{reference}: leads out of {folder}; keep the file beside the recipe")
+        expect_trust(
+            trusted, f"{reference}: leads out of {folder}", "keep the file beside the recipe", error=RecipeError
+        )
+        root = path.parent
     if not path.is_file():
         raise RecipeError(f"{reference}: no file {file_name} in {folder}; check the name")
     module = _import_file(root, path)

@@ -24,13 +24,16 @@ def collect(request: BuildRequest, tell: Callable[[float, str], None]) -> Datase
 
     def make() -> Mapping[str, npt.NDArray[Any]]:
         data = request.recipe.data
-        adapt = SampleFunction(request.folder, data.adapt) if data.adapt else None
+
+        def own(reference: str | None) -> SampleFunction | None:
+            return SampleFunction(request.folder, reference, request.recipe.trust_code) if reference else None
+
         return _packed(
             load_dataset(
-                replace(wanted(request.recipe), adapt=adapt),
+                replace(wanted(request.recipe), adapt=own(data.adapt)),
                 folder=request.data,
-                draw=SampleFunction(request.folder, data.draw) if data.draw else None,
-                load=SampleFunction(request.folder, data.load) if data.load else None,
+                draw=own(data.draw),
+                load=own(data.load),
                 on_progress=lambda _stage, fraction, detail: tell(fraction, detail),
             )
         )

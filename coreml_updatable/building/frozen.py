@@ -88,7 +88,7 @@ def _made(recipe: FrozenRecipe, folder: Path, weights: Path | None) -> FrozenSou
         weights = folder / recipe.source.weights
     if weights is not None and not weights.is_file():
         raise SourceError(f"{weights}: no such file of weights; check the path")
-    make = load_function(folder, recipe.source.make)
+    make = load_function(folder, recipe.source.make, recipe.trust_code)
     request = FrozenRequest(recipe.input.converted(), recipe.output.name, len(recipe.labels), weights, recipe.seed)
     made = called(f"{recipe.source.make}: making the model", make, request, error=SourceError)
     if not isinstance(made, FrozenSource):

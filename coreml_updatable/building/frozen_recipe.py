@@ -37,6 +37,7 @@ class FrozenRecipe(Section):
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
     labels: tuple[Name, ...] = Field(min_length=2)
     seed: int = Field(default=0, ge=0, lt=2**31)
+    trust_code: bool = False  # code from outside the recipe's folder may run
     why: str = Field(min_length=1)  # it can not learn on the device, in one sentence
     input: ImageSection
     output: FrozenOutput

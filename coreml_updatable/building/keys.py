@@ -47,6 +47,11 @@ def sample_code_digest(folder: Path, left_out: Collection[Path] = ()) -> str:
     return files_digest(folder, _may_be_read(folder, {path.resolve() for path in left_out}))
 
 
+def code_in(folder: Path) -> str:
+    """A sha256 over the Python files in ``folder`` itself."""
+    return files_digest(folder, folder.glob("*.py"))
+
+
 def _may_be_read(folder: Path, left_out: Collection[Path]) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         below = Path(place).resolve()

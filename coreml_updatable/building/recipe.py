@@ -191,6 +191,7 @@ class Recipe(Section):
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
     labels: tuple[Name, ...] = Field(min_length=2)
     seed: int = Field(default=0, ge=0, lt=2**31)
+    trust_code: bool = False  # code from outside the recipe's folder may run
     input: Annotated[ImageSection | ArraySection, Field(discriminator="type")]
     outputs: OutputsSection = OutputsSection()
     source: SourceSection

@@ -6,11 +6,13 @@ from pathlib import Path
 from coreml_updatable.building.converter import find_converter, version_of
 from coreml_updatable.building.data.digest import digest
 from coreml_updatable.building.find import FROZEN, RECIPE
-from coreml_updatable.building.keys import code_digest, files_digest, key_of, sample_code_digest
+from coreml_updatable.building.keys import code_digest, code_in, files_digest, key_of, sample_code_digest
 from coreml_updatable.building.overrides import with_backbone
 from coreml_updatable.building.recipe import Recipe
 from coreml_updatable.building.recipe_file import read_recipe
 from coreml_updatable.errors import DataError, RecipeError, SourceError
+
+CODE_FIELDS = ("draw", "load", "show", "adapt")  # of [data]
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,16 @@ class BuildRequest:
 
 
 def prepare(
-    recipe_path: Path, data: Path | None, backbone: str | None, weights: Path | None, out: Path
+    recipe_path: Path,
+    data: Path | None,
+    backbone: str | None,
+    weights: Path | None,
+    out: Path,
+    trust_code: bool = False,
 ) -> BuildRequest:
     """Read the recipe, apply the command line, and make the keys; nothing is built yet."""
     recipe = with_backbone(read_recipe(recipe_path), backbone, weights)
+    recipe = recipe.model_copy(update={"trust_code": recipe.trust_code or trust_code})
     folder = recipe_path.resolve().parent
     sample = _sample(folder, recipe_path.name)
     if (out / sample).resolve() == folder:
@@ -57,6 +65,7 @@ def prepare(
     data_key = key_of(
         code_digest(),
         sample_code_digest(folder, _no_code(folder, data, out)),
+        _outside_digests(recipe, folder),
         recipe.data.model_dump(mode="json"),
         recipe.input.model_dump(mode="json"),
         recipe.labels,
@@ -84,6 +93,13 @@ def _no_code(folder: Path, data: Path | None, out: Path) -> list[Path]:
     have a digest of their own."""
     results = [out / _sample(folder, path.name) for path in folder.glob("*.toml")]
     return results if data is None else [*results, data]
+
+
+def _outside_digests(recipe: Recipe, folder: Path) -> list[str]:
+    """Of the trusted code that the recipe names in other folders."""
+    named = (*(getattr(recipe.data, field) for field in CODE_FIELDS), recipe.source.options().get("factory"))
+    paths = [(folder / str(one).partition(":")[0]).resolve() for one in named if one] if recipe.trust_code else []
+    return [code_in(path.parent) for path in paths if path.is_file() and not path.is_relative_to(folder)]
 
 
 def _classes(recipe: Recipe) -> set[str]:

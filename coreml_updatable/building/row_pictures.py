@@ -22,7 +22,7 @@ def as_pictures(request: BuildRequest, examples: Examples) -> Examples:
     if reference is None:
         drawn = [plotted(values) for values in examples.values]
     else:
-        show = load_function(request.folder, reference)
+        show = load_function(request.folder, reference, request.recipe.trust_code)
         drawn = [
             _shown(called(f"{reference}: showing a row", show, values.copy()), reference) for values in examples.values
         ]

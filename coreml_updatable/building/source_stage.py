@@ -50,6 +50,7 @@ def _conversion_request(request: BuildRequest, dataset: Dataset, on_progress: Pr
         test=dataset.test,
         seed=recipe.seed,
         on_progress=on_progress,
+        trust_code=recipe.trust_code,
     )
 
 

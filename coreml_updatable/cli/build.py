@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from coreml_updatable.trust import HELP as TRUST_HELP
+
 if TYPE_CHECKING:
     from coreml_updatable.building.request import BuildRequest
 
@@ -23,6 +25,7 @@ def build(
     weights: Annotated[Path | None, typer.Option(help="The network's weights: .pt, .pth or .safetensors.")] = None,
     out: Annotated[Path, typer.Option(help="Where builds go; each has its own folder inside.")] = Path("build"),
     samples: Annotated[Path, typer.Option(help="Where the sample models are.")] = Path("sample_models"),
+    trust_code: Annotated[bool, typer.Option(help=TRUST_HELP)] = False,
     json: Annotated[bool, typer.Option("--json", help="Print report.json instead of a table.")] = False,
 ) -> None:
     """Build both updatable models of MODEL and the report that compares them."""
@@ -33,9 +36,9 @@ def build(
 
     path = find_recipe(model, samples)
     if path.name == FROZEN:
-        build_frozen_model(path, data, backbone, weights, out, json=json)
+        build_frozen_model(path, data, backbone, weights, out, trust_code=trust_code, json=json)
         return
-    request = prepare(path, data, backbone, weights, out)
+    request = prepare(path, data, backbone, weights, out, trust_code)
     if kept_report(request.target, request.key) is not None:
         sys.stderr.write(f"{request.target} is up to date\n")
     else:

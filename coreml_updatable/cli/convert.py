@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from coreml_updatable.cli.input_text import input_of, labels_of, numbers_of
+from coreml_updatable.trust import HELP as TRUST_HELP
 
 if TYPE_CHECKING:
     from coreml_updatable.building.finished import Finished
@@ -50,6 +51,7 @@ def convert(
     ] = None,
     head: Annotated[Head, typer.Option(help="new: one fresh layer for --labels behind the extractor.")] = Head.KEEP,
     cut: Annotated[str | None, typer.Option(help="The module in front of which the extractor ends.")] = None,
+    trust_code: Annotated[bool, typer.Option(help=TRUST_HELP)] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
     """Convert SOURCE, mark its last layer updatable, and prove that it answers as its source does.
@@ -98,6 +100,7 @@ def convert(
         weights=weights or "",
         head="new" if cut or head is Head.NEW else "keep",
         cut=cut or "",
+        trust_code=trust_code,
     )
     try:
         made = finish(function, request)

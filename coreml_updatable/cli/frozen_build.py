@@ -7,7 +7,14 @@ from coreml_updatable.errors import RecipeError
 
 
 def build_frozen_model(
-    path: Path, data: Path | None, backbone: str | None, weights: Path | None, out: Path, *, json: bool
+    path: Path,
+    data: Path | None,
+    backbone: str | None,
+    weights: Path | None,
+    out: Path,
+    *,
+    trust_code: bool,
+    json: bool,
 ) -> None:
     """Build it and say what it is, and loudly what it is not."""
     from coreml_updatable.building.frozen import build_frozen
@@ -17,6 +24,7 @@ def build_frozen_model(
         if given is not None:
             raise RecipeError(f"{option}: is of no use for {path.parent.name}, which never learns; leave it out")
     recipe = read_frozen(path)
+    recipe = recipe.model_copy(update={"trust_code": recipe.trust_code or trust_code})
     target = out / path.resolve().parent.name
     report = build_frozen(recipe, path.resolve().parent, weights, target)
     if json:

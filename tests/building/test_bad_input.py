@@ -182,8 +182,8 @@ def other_weights(path: Path) -> None:
     [
         (no_folder, "weights.pt: no such file of weights; check the path"),
         (Path.mkdir, "weights.pt: no such file of weights; check the path"),
-        (a_pickle, "weights.pt: holds Python objects that loading would run as code, expected nothing but tensors"),
-        (a_torch_file_with_a_pickle, "weights.pt: holds Python objects that loading would run as code"),
+        (a_pickle, "weights.pt: holds Python objects beside tensors; loading it would run code, which can read"),
+        (a_torch_file_with_a_pickle, "weights.pt: holds Python objects beside tensors; loading it would run code"),
         (other_weights, "weights.pt: has no tensor '0.weight' of shape [12, 3, 3, 3], which the network needs"),
     ],
 )

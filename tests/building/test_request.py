@@ -1,5 +1,6 @@
 """The keys of a build do not change by what the build itself writes, wherever that is, nor twice by its data."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -46,6 +47,17 @@ def test_code_beside_the_results_counts(folder: Path) -> None:
     (folder / "code").mkdir()
     (folder / "code" / "more.py").write_text("x = 1")
     assert asked(folder, folder / "code").key != before
+
+
+def test_trusted_code_in_another_folder_counts(folder: Path) -> None:
+    (folder.parent / "outside.py").write_text("x = 1")
+    recipe = (folder / "recipe.toml").read_text()
+    (folder / "recipe.toml").write_text(re.sub(r'draw = "[^"]*"', 'draw = "../outside.py:draw"', recipe, count=1))
+    before = prepare(folder / "recipe.toml", None, None, None, folder / "build", trust_code=True)
+    assert before.recipe.trust_code
+    (folder.parent / "outside.py").write_text("x = 2")
+    after = prepare(folder / "recipe.toml", None, None, None, folder / "build", trust_code=True)
+    assert after.data_key != before.data_key
 
 
 def test_results_among_the_recipes_own_files_are_refused(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import zipfile
 from importlib import import_module
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from coreml_updatable.building.finished import probabilities
 from coreml_updatable.conversion import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError
+from coreml_updatable.runtime import load
 from tests.converters.test_keras import converted, flat
 
 reading = import_module("coreml_updatable.converters.keras_reading")
@@ -23,15 +27,66 @@ def test_a_lambda_is_refused_before_anything_runs(keras: Any, ending: str, tmp_p
     path = tmp_path / f"model{ending}"
     twice = keras.layers.Lambda(lambda x: x * 2, name="twice")
     keras.Sequential([keras.Input((6,)), twice, keras.layers.Dense(3)]).save(path)
-    with pytest.raises(SourceError, match=r"layer 'twice' is a Lambda, which runs as code when it is read; replace it"):
+    with pytest.raises(SourceError, match=r"layer 'twice' is a Lambda; loading it would run code.*; replace it"):
         converted(path)
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_a_lambda_that_is_trusted(keras: Any, ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"model{ending}"
+    twice = keras.layers.Lambda(lambda x: x * 2, name="twice")
+    model = keras.Sequential([keras.Input((6,)), twice, keras.layers.Dense(3)])
+    model.save(path)
+    answers_alike(converted(path, trust_code=True), model)
+
+
+def test_a_layer_of_somebodys_module_that_is_trusted(
+    keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "somebodys.py").write_text(
+        "import keras\n\nclass Mine(keras.layers.Layer):\n    def call(self, x):\n        return x * 3\n"
+    )
+    path = tmp_path / "model.keras"
+    with monkeypatch.context() as here:
+        here.syspath_prepend(tmp_path)
+        module = import_module("somebodys")
+        model = keras.Sequential([keras.Input((6,)), module.Mine(name="mine"), keras.layers.Dense(3)])
+        model.save(path)
+        monkeypatch.delitem(sys.modules, "somebodys")
+        with pytest.raises(
+            SourceError, match=r"'Mine' comes from 'somebodys'; loading it would run code.*--trust-code"
+        ):
+            converted(path)
+        assert "somebodys" not in sys.modules
+        answers_alike(converted(path, trust_code=True), model)
+    monkeypatch.delitem(sys.modules, "somebodys")
+    with pytest.raises(SourceError, match=r"'Mine' can not be imported from 'somebodys' .*PYTHONPATH"):
+        converted(path, trust_code=True)
+
+
+@pytest.mark.parametrize("name", ["TorchModuleWrapper", "TFSMLayer", "JaxLayer"])
+def test_layers_of_keras_around_code_ask_for_trust(keras: Any, name: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    flat(keras, 3, None).save(path)
+    rewrite(path, lambda config: config["config"]["layers"][1].update(class_name=name))
+    with pytest.raises(SourceError, match=rf"is a {name}; loading it would run code.*--trust-code"):
+        converted(path)
+
+
+def answers_alike(made: Any, model: Any) -> None:
+    rows = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    with torch.no_grad():
+        expected = torch.softmax(model(torch.from_numpy(rows)), 1).numpy()
+    name = str(made.model.description.input[0].name)
+    said = probabilities(load(made.model), [{name: row} for row in rows], (0, 1, 2))
+    np.testing.assert_allclose(said, expected, atol=1e-5)
 
 
 def test_a_part_from_elsewhere_is_refused(keras: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     flat(keras, 3, None).save(path)
     rewrite(path, lambda config: config["config"]["layers"][1].update(module="os", class_name="system"))
-    with pytest.raises(SourceError, match=r"'system' comes from 'os', expected nothing but parts of Keras; replace it"):
+    with pytest.raises(SourceError, match=r"'system' comes from 'os'; loading it would run code.*; replace it"):
         converted(path)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,13 @@ def test_a_factory_outside_the_folder_is_refused(folder: Path, request_for: Requ
     (folder.parent / "outside.py").write_text("raise SystemExit('ran')\n")
     with pytest.raises(RecipeError, match="leads out of"):
         convert(request_for(factory=reference))
+
+
+def test_a_factory_outside_the_folder_that_is_trusted(folder: Path, request_for: Request) -> None:
+    (folder.parent / "outside.py").write_text((folder / "model.py").read_text().replace("from .parts", "from .more"))
+    (folder.parent / "more.py").write_text((folder / "parts.py").read_text())
+    request = replace(request_for(factory="../outside.py:tiny"), trust_code=True)
+    assert model_bytes(convert(request).model) == model_bytes(convert(request_for(factory="model.py:tiny")).model)
 
 
 def test_no_pictures_to_train_on(request_for: Request) -> None:

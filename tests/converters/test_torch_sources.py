@@ -41,7 +41,12 @@ def agrees(made: Finished, network: nn.Module, scale: Callable[[Tensor], Tensor]
 def test_a_traced_torchscript_file_answers_as_its_module_does(tmp_path: Path) -> None:
     network = drawn(Net)
     made = converted(
-        saved(tmp_path / "net.pt", network), PICTURE, labels=LABELS, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4)
+        saved(tmp_path / "net.pt", network),
+        PICTURE,
+        labels=LABELS,
+        mean=(0.5, 0.4, 0.3),
+        std=(0.2, 0.3, 0.4),
+        trust_code=True,
     )
     mean, std = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.3, 0.4])
     agrees(made, network, lambda pixels: (pixels / 255 - mean) / std)
@@ -57,7 +62,7 @@ def test_a_scripted_module_with_branches_and_loops(tmp_path: Path) -> None:
         script.save(tmp_path / "net.torchscript")
         answers = [script(torch.zeros(1, 3, 12, 12)), network(torch.zeros(1, 3, 12, 12))]
     assert torch.equal(*answers)
-    made = converted(tmp_path / "net.torchscript", PICTURE, labels=LABELS)
+    made = converted(tmp_path / "net.torchscript", PICTURE, labels=LABELS, trust_code=True)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), np.uint8)
     with torch.no_grad():
         seen = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255)[:, None]
@@ -98,11 +103,11 @@ def test_weights_beside_a_function(tmp_path: Path) -> None:
     save_file(network.state_dict(), tmp_path / "w.safetensors")
     torch.save(network.state_dict(), tmp_path / "w.pt")
     for made in (
-        converted(reference, PICTURE, labels=LABELS, weights=str(tmp_path / "w.safetensors")),
-        converted(tmp_path / "w.pt", PICTURE, labels=LABELS, architecture=reference),
+        converted(reference, PICTURE, labels=LABELS, weights=str(tmp_path / "w.safetensors"), trust_code=True),
+        converted(tmp_path / "w.pt", PICTURE, labels=LABELS, architecture=reference, trust_code=True),
     ):
         agrees(made, network)
-    made = converted(reference, PICTURE, labels=LABELS)
+    made = converted(reference, PICTURE, labels=LABELS, trust_code=True)
     assert made.notes[0] == "the weights are those that make made: unless it loads some, the answers are chance"
 
 

@@ -53,7 +53,7 @@ def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path: Path, monkeypatch:
         path.write_bytes(pickle.dumps({"a": Bomb()}))
     else:
         torch.save({"a": Bomb()}, path)
-    with pytest.raises(SourceError, match=r"bomb.pt: holds Python objects that loading would run as code"):
+    with pytest.raises(SourceError, match=r"bomb.pt: holds Python objects beside tensors; loading it would run code"):
         weights.read_state(path)
     assert not (tmp_path / "exploded").exists()
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from benchmarks.architecture import learn
 from coreml_updatable.building.converter import find_converter, load_source_converter
@@ -139,6 +140,51 @@ def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return saved(made("vit"), tmp_path_factory.mktemp("vit"), PICTURES)
 
 
+CODE = """
+import torch
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import ImageClassifierOutput
+
+
+class EyesConfig(PretrainedConfig):
+    model_type = "eyes"
+
+
+class Eyes(PreTrainedModel):
+    config_class = EyesConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.layer = torch.nn.Linear(3, config.num_labels)
+        self.post_init()
+
+    def forward(self, pixel_values):
+        return ImageClassifierOutput(logits=self.layer(pixel_values.mean(dim=(2, 3))))
+"""
+
+
+def test_code_in_the_folder_runs_where_it_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modules = tmp_path / "modules"
+    monkeypatch.setattr(import_module("transformers.dynamic_module_utils"), "HF_MODULES_CACHE", str(modules))
+    folder, ran = tmp_path / "eyes", tmp_path / "ran"
+    folder.mkdir()
+    (folder / "eyes.py").write_text(f"from pathlib import Path\n\nPath({str(ran)!r}).touch()\n{CODE}")
+    own = {"AutoConfig": "eyes.EyesConfig", "AutoModelForImageClassification": "eyes.Eyes"}
+    config = {"model_type": "eyes", "auto_map": own, "id2label": dict(enumerate(LABELS)), "image_size": 16}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "preprocessor_config.json").write_text(json.dumps(PICTURES))
+    weights, bias = torch.randn(3, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0.1, 0.2, 0.3])
+    save_file({"layer.weight": weights, "layer.bias": bias}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(SourceError, match=r"needs the Python files beside it .*ONNX export.*--trust-code"):
+        converted(folder)
+    assert not ran.exists()
+    done = converted(folder, trust_code=True)
+    assert ran.exists()
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
+    seen = (torch.from_numpy(pixels) / 200 - torch.tensor([0.4, 0.5, 0.6])) / torch.tensor([0.2, 0.3, 0.25])
+    agrees(done, [{"image": one} for one in pixels], seen.mean(dim=(1, 2)) @ weights.T + bias)
+
+
 @pytest.fixture
 def copy(vit: Path, tmp_path: Path) -> Path:
     for file in vit.iterdir():
@@ -154,7 +200,7 @@ def copy(vit: Path, tmp_path: Path) -> Path:
         (lambda f: (f / "config.json").write_text("[]"), "config.json: holds a list, expected named settings"),
         (
             lambda f: rewrite(f, auto_map={"AutoModel": "code.Mine"}),
-            "needs code of its own (auto_map), which is not run",
+            "needs the Python files beside it (auto_map); loading it would run code",
         ),
         (lambda f: rewrite(f, model_type="gpt2"), "is of the type 'gpt2', expected one of vit, mobilenet_v2, audio-"),
         (lambda f: (f / "model.safetensors").unlink(), "has no .safetensors file, and pickled weights are not read"),

@@ -18,7 +18,7 @@ def main() -> int:
         order = json.load(sys.stdin)
         target = ImageInput("image", order["width"], order["height"], order["color"])
         try:
-            function = load_function(Path(order["folder"]), order["reference"])
+            function = load_function(Path(order["folder"]), order["reference"], order["trusted"])
             for kind, start, stop in order["chunks"]:
                 pixels.write(draw_chunk(function, order["reference"], (kind, start, stop), target).tobytes())
                 pixels.flush()

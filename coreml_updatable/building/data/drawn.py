@@ -102,6 +102,7 @@ def _order(draw: SampleFunction, chunks: Sequence[Chunk], target: ImageInput) ->
     order = {
         "folder": str(draw.folder.resolve()),
         "reference": draw.reference,
+        "trusted": draw.trusted,
         "chunks": chunks,
         "width": target.width,
         "height": target.height,

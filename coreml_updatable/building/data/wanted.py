@@ -68,6 +68,7 @@ class SampleFunction:
 
     folder: Path
     reference: str
+    trusted: bool = False  # whether the file may lie outside the folder
 
     def load(self) -> Callable[..., Any]:
-        return load_function(self.folder, self.reference)
+        return load_function(self.folder, self.reference, self.trusted)
