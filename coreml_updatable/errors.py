@@ -3,11 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from coreml_updatable.text import sentence
+
 
 class UserError(Exception):
     """Something outside the program is wrong. The message says where, what was found, what was expected, what to do."""
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        """The message as one visible line: it quotes files from outside, and tracebacks are printed as they are."""
+        return sentence(super().__str__())
 
 
 class ModelError(UserError):
@@ -51,7 +57,7 @@ def located(word: str, place: object) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        sentence = str(error)
-        if not sentence.startswith(f"{word}: "):
+        text = str(error)
+        if not text.startswith(f"{word}: "):
             raise
-        raise type(error)(f"{place}{sentence.removeprefix(word)}") from error
+        raise type(error)(f"{place}{text.removeprefix(word)}") from error

@@ -1,7 +1,6 @@
 """A model that never learns on the device: made by its recipe's function, described, checked, proved and written."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +23,7 @@ from coreml_updatable.publishing.frozen_page import Seen, frozen_page
 from coreml_updatable.sample_code import called, load_function
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.writing import model_bytes
+from coreml_updatable.text import json_text
 
 SCHEMA = 1
 
@@ -67,7 +67,7 @@ def build_frozen(recipe: FrozenRecipe, folder: Path, weights: Path | None, targe
             "problems": [str(problem) for problem in problems],
             "files": {f"{recipe.name}.mlmodel": {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}},
         }
-        text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json_text(report, indent=2) + "\n"
         page = frozen_page(report, folder.name, recipe.preview.colors, recipe.preview.type, _seen(agreement))
         made = {f"{recipe.name}.mlmodel": content, "report.json": text.encode(), "report.html": page.encode()}
         write_all_atomically({target / name: written for name, written in made.items()})

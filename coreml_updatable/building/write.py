@@ -1,7 +1,6 @@
 """Writing the results: renamed into place when all are whole, the report that vouches for the models last."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from io import StringIO
 
@@ -17,6 +16,7 @@ from coreml_updatable.publishing.report_json import report_object
 from coreml_updatable.publishing.terminal import summary
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.writing import model_bytes
+from coreml_updatable.text import json_text
 
 PAGE = "report.html"
 
@@ -36,7 +36,7 @@ def write_all(request: BuildRequest, models: Mapping[str, Model], report: Report
     contents[PAGE] = render(report).encode()
     files = {name: {"sha256": hashlib.sha256(content).hexdigest()} for name, content in contents.items()}
     table = {**report_object(report), "key": request.key, "files": files}
-    contents[REPORT] = (json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    contents[REPORT] = (json_text(table, indent=2) + "\n").encode()
     summary_path = request.cache / SUMMARY
     results = {request.target / name: content for name, content in contents.items()}
     write_all_atomically({summary_path: _terminal_text(report).encode(), **results})
@@ -44,5 +44,5 @@ def write_all(request: BuildRequest, models: Mapping[str, Model], report: Report
 
 def _terminal_text(report: Report) -> str:
     console = Console(file=StringIO(), record=True, width=100, force_terminal=True)
-    console.print(summary(report))
+    console.print(summary(report), soft_wrap=True)  # whole sentences: no part of a name begins a line
     return console.export_text(styles=True)

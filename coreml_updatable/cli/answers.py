@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from coreml_updatable.spec.messages import Model
+from coreml_updatable.text import MAX_QUOTED, shortened, visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,17 +36,21 @@ def _plain(value: Any, top: int | None) -> Any:
     return value
 
 
-def table(model: Model, answers: Sequence[tuple[str, Mapping[str, Any]]], top: int | None) -> "Table":
-    """Input, then every output; for a classifier its label and the greatest probabilities."""
+def table(model: Model, answers: Sequence[tuple[str, Mapping[str, Any]]], top: int | None, room: int) -> "Table":
+    """Input in ``room`` columns, then every output; for a classifier its label and the greatest probabilities."""
     from rich.table import Column, Table
     from rich.text import Text
 
     outputs = [str(feature.name) for feature in model.description.output]
     label = str(model.description.predictedFeatureName)
     outputs.sort(key=lambda name: name != label)
-    made = Table("input", *(Column(Text(_printable(name))) for name in outputs), box=None, pad_edge=False)
+    # The first column is never folded, so that no part of a name begins a line.
+    first = Column("input", no_wrap=True, overflow="ellipsis")
+    made = Table(first, *(Column(Text(_named(name))) for name in outputs), box=None, pad_edge=False)
     for name, answer in answers:
-        made.add_row(Text(_printable(name)), *(Text(_printable(_short(answer.get(output), top))) for output in outputs))
+        made.add_row(
+            Text(visible(shortened(name, room))), *(Text(_short(answer.get(output), top)) for output in outputs)
+        )
     return made
 
 
@@ -54,13 +59,13 @@ def _short(value: Any, top: int | None) -> str:
     from PIL import Image
 
     if isinstance(value, Mapping):
-        return ", ".join(f"{label} {share:.3f}" for label, share in _greatest(value, top or SHOWN))
+        return ", ".join(f"{_named(label)} {share:.3f}" for label, share in _greatest(value, top or SHOWN))
     if isinstance(value, Image.Image):
         return f"picture {value.width}x{value.height}"
     if isinstance(value, np.ndarray):
         shown = ", ".join(f"{number:.4g}" for number in value.ravel()[:VALUES_SHOWN])
         return f"{list(value.shape)} {shown}" + (", ..." if value.size > VALUES_SHOWN else "")
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else _named(value)
 
 
 def _greatest(shares: Mapping[Any, Any], count: int) -> list[tuple[Any, Any]]:
@@ -68,5 +73,5 @@ def _greatest(shares: Mapping[Any, Any], count: int) -> list[tuple[Any, Any]]:
     return sorted(shares.items(), key=lambda share: -share[1])[:count]
 
 
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "�" for character in text)
+def _named(value: Any) -> str:
+    return visible(shortened(str(value), MAX_QUOTED))

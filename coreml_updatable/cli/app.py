@@ -8,9 +8,9 @@ from importlib import import_module
 
 import typer
 
-from coreml_updatable.cli.command import Command
+from coreml_updatable.cli.command import Command, Group
 from coreml_updatable.cli.looking import look
-from coreml_updatable.cli.plain import plain
+from coreml_updatable.cli.output import complain, guard
 from coreml_updatable.errors import UserError
 
 STOPPED = 128 + signal.SIGINT  # as shells have it
@@ -40,6 +40,7 @@ def app(names: Sequence[str] = COMMANDS) -> typer.Typer:
     """The command line with the commands ``names``; only their modules are imported."""
     made = typer.Typer(
         name="coreml-updatable",
+        cls=Group,
         help="Core ML models that an iPhone can go on training, proved on any machine.",
         no_args_is_help=True,
         add_completion=False,
@@ -58,6 +59,7 @@ def _group() -> None:
 
 def main() -> None:
     """Run a command; exit status 0 good, 1 problems found, 2 wrong usage, 130 stopped by Ctrl-C."""
+    guard()
     chosen = sys.argv[1:2]
     try:
         status = look(sys.argv[1:])
@@ -87,6 +89,5 @@ def sentence_of(error: OSError) -> str:
 
 
 def _leave(sentence: str, status: int) -> None:
-    shown = "\n".join(plain(line) for line in sentence.split("\n"))  # it may quote a hostile file or path
-    sys.stderr.write(f"coreml-updatable: {shown}\n")
+    complain(sentence)
     raise SystemExit(status)

@@ -1,11 +1,11 @@
 """`coreml-updatable build MODEL`: from a recipe to two personalizable models and a report."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from coreml_updatable.cli.output import console, note, say, say_json
 from coreml_updatable.trust import HELP as TRUST_HELP
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def build(
         return
     request = prepare(path, data, backbone, weights, out, trust_code)
     if kept_report(request.target, request.key) is not None:
-        sys.stderr.write(f"{request.target} is up to date\n")
+        note(f"{request.target} is up to date")
     else:
         _run(request, quiet=json)
     _show(request, json=json)
@@ -53,10 +53,9 @@ def _run(request: "BuildRequest", *, quiet: bool) -> None:
     with watched(quiet=quiet) as on_progress:
         report = run(request, on_progress)
     left_out = report.data.unreadable
-    for sentence in left_out[:MOST_NAMED]:
-        sys.stderr.write(f"left out: {sentence}\n")
+    note(*(f"left out: {sentence}" for sentence in left_out[:MOST_NAMED]))
     if len(left_out) > MOST_NAMED:
-        sys.stderr.write(f"left out: {len(left_out) - MOST_NAMED} files more, all named in report.json\n")
+        note(f"left out: {len(left_out) - MOST_NAMED} files more, all named in report.json")
 
 
 def _show(request: "BuildRequest", *, json: bool) -> None:
@@ -64,11 +63,12 @@ def _show(request: "BuildRequest", *, json: bool) -> None:
     from coreml_updatable.building.up_to_date import REPORT, SUMMARY
 
     if json:
-        sys.stdout.write((request.target / REPORT).read_text(encoding="utf-8"))
+        from json import loads
+
+        say_json(loads((request.target / REPORT).read_text(encoding="utf-8")), indent=2)
         return
-    from rich.console import Console
     from rich.text import Text
 
     text = (request.cache / SUMMARY).read_text(encoding="utf-8")
-    Console(soft_wrap=True).print(Text.from_ansi(text), highlight=False)
-    sys.stdout.write(f"report: {request.target / 'report.html'}\n")
+    console().print(Text.from_ansi(text), soft_wrap=True)
+    say(f"report: {request.target / 'report.html'}")

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from coreml_updatable.cli.output import complain, say_json, say_styled
+
 if TYPE_CHECKING:
     from coreml_updatable.checking import Problem
 
@@ -31,27 +33,19 @@ def check(
         except ModelError as error:  # the other files are judged all the same
             unread.append(str(error))
     if json:
-        from json import dumps
-
         report = {file: [asdict(problem) for problem in problems] for file, problems in found.items()}
-        typer.echo(dumps(report, indent=2, ensure_ascii=False))
+        say_json(report, indent=2)
     else:
         for file, problems in found.items():
             _show(file, problems)
     for sentence in unread:
-        typer.echo(f"coreml-updatable: {sentence}", err=True)
+        complain(sentence)
     broken = [problem for problems in found.values() for problem in problems if problem.severity == "error" or strict]
     raise typer.Exit(1 if broken or unread else 0)
 
 
 def _show(file: str, problems: list["Problem"]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-
-    console = Console(highlight=False, soft_wrap=True)
     if not problems:
-        console.print(f"{escape(file)}: [green]no problems[/green]")
+        say_styled((f"{file}: ", ""), ("no problems", "green"))
     for problem in problems:
-        color = "red" if problem.severity == "error" else "yellow"
-        text = "".join(character if character.isprintable() else "�" for character in str(problem))
-        console.print(f"{escape(file)}: [{color}]{escape(text)}[/{color}]")
+        say_styled((f"{file}: ", ""), (str(problem), "red" if problem.severity == "error" else "yellow"))

@@ -1,4 +1,4 @@
-"""A command that explains what stands on the line and belongs to nothing."""
+"""Commands that explain wrong usage: what stands on the line and belongs to nothing, and whatever else is refused."""
 
 from collections.abc import Sequence
 from itertools import takewhile
@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
+
+from coreml_updatable.cli.output import note
 
 _MODELS = (".mlmodel", ".mlpackage")
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of the click inside typer, which it does not export
 _LISTS = ("--layers", "--labels")  # options that take names with commas between them
 
 
@@ -21,6 +24,32 @@ class Command(TyperCommand):
         if surplus and not ctx.resilient_parsing:
             raise typer.BadParameter(_sentence(surplus, given), ctx=ctx)
         return surplus
+
+
+class Group(TyperGroup):
+    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
+        """As click's, but a message of wrong usage is one line: it may quote a hostile path."""
+        try:
+            status = super().main(args, standalone_mode=False, **extra)
+        except _UsageError as error:
+            if not standalone_mode:
+                raise
+            raise SystemExit(_explained(error)) from None
+        if standalone_mode:
+            raise SystemExit(status)
+        return status
+
+
+def _explained(error: Any) -> int:
+    """Print what click prints; its exit status."""
+    message, context = str(error.format_message()), error.ctx
+    if context is not None and message == context.get_help():  # the program's name alone was given
+        note(*message.split("\n"))
+    else:
+        if context is not None:
+            note(*context.get_usage().split("\n"), f"Try '{context.command_path} --help' for help.", "")
+        note(f"Error: {message}")
+    return int(error.exit_code)
 
 
 def _sentence(surplus: Sequence[str], given: Sequence[str]) -> str:

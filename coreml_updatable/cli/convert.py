@@ -1,6 +1,5 @@
 """`coreml-updatable convert SOURCE -o OUT`: a finished classifier from a framework's file as an updatable model."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from coreml_updatable.cli.input_text import input_of, labels_of, numbers_of
+from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.trust import HELP as TRUST_HELP
 
 if TYPE_CHECKING:
@@ -114,8 +114,6 @@ def convert(
 
 def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool) -> None:
     if json:
-        from json import dumps
-
         report = {
             "model": str(out),
             "converter": converter,
@@ -127,12 +125,11 @@ def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool)
             "warnings": [str(problem) for problem in made.warnings],
             "facts": dict(made.facts),
         }
-        sys.stdout.write(dumps(report, indent=1, ensure_ascii=False) + "\n")
+        say_json(report, indent=1)
         return
     lines = [*([told] if told else []), *made.notes]
     lines += [f"warning: {warning}" for warning in made.warnings]
     learns = f"{', '.join(made.updatable)} is updatable" if made.updatable else "it learns by remembering"
     compared = f"within {made.difference:.1g} of {made.reference}, on {made.rows} rows"
     lines.append(f"{out}: {learns}; its answers are {compared if made.rows else 'untouched'}")
-    text = "\n".join("".join(one if one.isprintable() else "�" for one in line) for line in lines)
-    sys.stdout.write(text + "\n")
+    say(*lines)

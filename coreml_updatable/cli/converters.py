@@ -1,9 +1,10 @@
 """`coreml-updatable converters`: which there are, which are installed, and what installs the rest."""
 
-import sys
 from typing import Annotated
 
 import typer
+
+from coreml_updatable.cli.output import say, say_json
 
 
 def converters(json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False) -> None:
@@ -16,11 +17,10 @@ def converters(json: Annotated[bool, typer.Option("--json", help="Print them as 
     listed = [told(entry) for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)]
     if json:
         from dataclasses import asdict
-        from json import dumps
 
-        sys.stdout.write(dumps([asdict(one) for one in listed], indent=1, ensure_ascii=False) + "\n")
+        say_json([asdict(one) for one in listed], indent=1)
         return
     width = max(len(one.name) for one in listed) if listed else 0
     for one in listed:
         state = f"needs {', '.join(one.missing)}: {one.command}" if one.missing else "installed"
-        sys.stdout.write(f"{one.name:{width}}  {one.summary}\n{'':{width}}  {state}\n")
+        say(f"{one.name:{width}}  {one.summary}", f"{'':{width}}  {state}")

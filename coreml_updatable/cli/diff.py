@@ -1,13 +1,12 @@
 """`coreml-updatable diff A B`: what changed in meaning between two models."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from coreml_updatable.cli.plain import plain
+from coreml_updatable.cli.output import say, say_json
 
 if TYPE_CHECKING:
     from coreml_updatable.spec.difference import Difference
@@ -34,13 +33,10 @@ def diff(
 
     found = difference(read_model(before), read_model(after))
     if json:
-        from json import dumps
-
         report = {"same": found.same, "sentence": sentence(found), **found.to_json()}
-        sys.stdout.write(dumps(report, indent=2, allow_nan=False) + "\n")
+        say_json(report, indent=2)
     else:
-        lines = [f"{before} → {after}: {sentence(found)}", *_lines(found)]
-        sys.stdout.write("".join(f"{plain(line)}\n" for line in lines))
+        say(f"{before} → {after}: {sentence(found)}", *_lines(found))
     raise typer.Exit(0 if found.same else 1)
 
 

@@ -1,8 +1,8 @@
 """`coreml-updatable build` of a model that never learns on the device (``frozen.toml``)."""
 
-import sys
 from pathlib import Path
 
+from coreml_updatable.cli.output import note, say, say_json
 from coreml_updatable.errors import RecipeError
 
 
@@ -28,15 +28,15 @@ def build_frozen_model(
     target = out / path.resolve().parent.name
     report = build_frozen(recipe, path.resolve().parent, weights, target)
     if json:
-        sys.stdout.write((target / "report.json").read_text(encoding="utf-8"))
+        say_json(report, indent=2)
         return
-    for note in report["notes"]:
-        sys.stderr.write(f"NOTE: {note}\n")
-    sys.stdout.write(
+    note(*(f"NOTE: {remark}" for remark in report["notes"]))
+    say(
         f"{target / f'{recipe.name}.mlmodel'}: answers as its source within {report['relative_difference']:.2g} of the "
         f"range of its answers, the same label in {report['same_label']:.1%} of the places, where "
         f"{report['labels_seen']} of the {len(report['labels'])} labels win; {len(report['problems'])} warnings of the "
-        f"rules\n{target / 'report.html'}: shows it\n"
-        f"It does not learn on the device: {recipe.why}\n"
-        f"What marking says of it: {report['marking_says']}\n"
+        "rules",
+        f"{target / 'report.html'}: shows it",
+        f"It does not learn on the device: {recipe.why}",
+        f"What marking says of it: {report['marking_says']}",
     )

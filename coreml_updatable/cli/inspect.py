@@ -1,10 +1,11 @@
 """`coreml-updatable inspect FILE`: what Xcode's page of a model shows, in the terminal or as JSON."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from coreml_updatable.cli.output import say_json, say_styled
 
 
 def inspect(
@@ -20,11 +21,10 @@ def inspect(
 
     summary = summarize(read_model(file))
     if json:
-        from json import dumps
-
-        sys.stdout.write(dumps(summary.to_json(), indent=2) + "\n")
+        say_json(summary.to_json(), indent=2)
     else:
-        from coreml_updatable.cli.inspect_page import page
+        from coreml_updatable.cli.inspect_page import Title, page
 
-        sys.stdout.write("".join(f"{line}\n" for line in page(file.name, summary)))
+        for line in page(file.name, summary):
+            say_styled((line, "bold" if isinstance(line, Title) else ""))
     raise typer.Exit(0 if summary.sound else 1)

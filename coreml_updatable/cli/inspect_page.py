@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from coreml_updatable.cli.columns import columns, title
-from coreml_updatable.cli.plain import plain
+from coreml_updatable.cli.columns import columns
+from coreml_updatable.text import visible
 
 if TYPE_CHECKING:
     from coreml_updatable.spec.head_memory import HeadMemory
@@ -15,9 +15,15 @@ _SHOWN_LAYERS = 60  # a longer network shows its first and last ones
 _SHOWN_LABELS = 20
 
 
+class Title(str):
+    """A line that stands out on a terminal."""
+
+    __slots__ = ()
+
+
 def page(name: str, summary: "Summary") -> Iterator[str]:
     """General, Predictions, Update, Parameters, neighbours, layers; then the members of a pipeline in the same way."""
-    yield title(name)
+    yield Title(visible(name))
     for heading, sentences in (("Faults", summary.faults), ("Remarks", summary.remarks)):
         if sentences:
             yield from _section(heading, [(sentence,) for sentence in sentences])
@@ -32,7 +38,7 @@ def page(name: str, summary: "Summary") -> Iterator[str]:
         yield from _section("Nearest neighbors", _neighbors(summary.nearest_neighbors))
     if summary.network is not None:
         yield from _section("Layers", list(_layers(summary.network)))
-        yield f"  {plain(_totals(summary.network))}"
+        yield f"  {visible(_totals(summary.network))}"
     for number, (member, inner) in enumerate(summary.members):
         yield ""
         yield from page(f"model{number} {member}".rstrip(), inner)
@@ -40,7 +46,7 @@ def page(name: str, summary: "Summary") -> Iterator[str]:
 
 def _section(name: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield ""
-    yield title(name)
+    yield Title(visible(name))
     yield from columns(rows)
 
 

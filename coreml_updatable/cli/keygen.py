@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from coreml_updatable.cli.output import say
+
 
 def keygen(
     key: Annotated[Path, typer.Argument(help="Where the private key goes; KEY.pub is the public one.")],
@@ -13,4 +15,4 @@ def keygen(
     from coreml_updatable.publishing.catalogue.keys import PUBLIC_SUFFIX, make_keys
 
     public = make_keys(key)
-    typer.echo(f"{key}: the private key, readable by you alone\n{key}{PUBLIC_SUFFIX}: the public key, {public}")
+    say(f"{key}: the private key, readable by you alone", f"{key}{PUBLIC_SUFFIX}: the public key, {public}")

@@ -1,12 +1,12 @@
 """`coreml-updatable knn EXTRACTOR -o OUT`: a model that learns by remembering, on any extractor."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.parameter_text import whole
 from coreml_updatable.cli.rows.fit import Fit
 
@@ -91,7 +91,10 @@ def knn(
     if target is not None:
         write_model(made, target)
     report = Report(target, made, cutting, len(content), proof, warnings)
-    sys.stdout.write(report.as_json() if json else report.as_text())
+    if json:
+        say_json(report.as_json(), indent=1)
+    else:
+        say(*report.as_lines())
 
 
 def _index(text: str) -> tuple[str, int]:

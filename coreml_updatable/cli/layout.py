@@ -1,13 +1,14 @@
 """`coreml-updatable layout IN... --to LAYOUT -o OUT`: one network, a pipeline, or an extractor and its head."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from coreml_updatable.cli.output import say, say_json
 
 if TYPE_CHECKING:
     from coreml_updatable.building.layouts import Laid
@@ -61,7 +62,10 @@ def layout(
         laid = laid_out([read_model(path) for path in files], to.value, None if bits is None else int(bits.value))
     written = [] if dry_run else paths
     write(laid.models, written)
-    sys.stdout.write(as_json(laid, written) if json else as_text(laid, written))
+    if json:
+        say_json(as_json(laid, written), indent=1)
+    else:
+        say(*as_lines(laid, written))
 
 
 def targets(out: Path, to: Layout, name: str) -> list[Path]:
@@ -111,19 +115,8 @@ def made(model: "Model", wanted: Wanted | None) -> "Laid | None":
     return laid_out([model], wanted.to.value, wanted.bits)
 
 
-def added(text: str, laid: "Laid", paths: list[Path], *, json: bool) -> str:
-    """What ``mark`` tells, and behind it what is told of the layout."""
-    if not json:
-        return f"{text}\n{as_text(laid, paths)}".rstrip("\n")
-    from json import dumps, loads
-
-    return dumps({**loads(text), "layout": loads(as_json(laid, paths))}, indent=1, ensure_ascii=False)
-
-
-def as_json(laid: "Laid", paths: list[Path]) -> str:
-    from json import dumps
-
-    report = {
+def as_json(laid: "Laid", paths: list[Path]) -> dict[str, Any]:
+    return {
         "models": [str(path) for path in paths],
         "bits": laid.bits,
         "bytes": {name: list(sizes) for name, sizes in laid.sizes.items()},
@@ -134,10 +127,9 @@ def as_json(laid: "Laid", paths: list[Path]) -> str:
         },
         "warnings": [str(warning) for warning in laid.warnings],
     }
-    return dumps(report, indent=1, ensure_ascii=False) + "\n"
 
 
-def as_text(laid: "Laid", paths: list[Path]) -> str:
+def as_lines(laid: "Laid", paths: list[Path]) -> list[str]:
     lines = [f"warning: {warning}" for warning in laid.warnings]
     lines += [f"{name:<9} {' + '.join(f'{size:,}' for size in sizes)} bytes" for name, sizes in laid.sizes.items()]
     lines.append(
@@ -145,7 +137,7 @@ def as_text(laid: "Laid", paths: list[Path]) -> str:
         f"features within {laid.proof.features:.1g}; the extractor has {laid.bits} bits"
     )
     lines.append(f"{' and '.join(map(str, paths))} written" if paths else "nothing written")
-    return "\n".join("".join(one if one.isprintable() else "�" for one in line) for line in lines) + "\n"
+    return lines
 
 
 def _stem(files: list[Path]) -> str:

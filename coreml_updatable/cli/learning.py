@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.status import Status
+
+from coreml_updatable.cli.output import console, note
 
 if TYPE_CHECKING:
     from coreml_updatable.updating.task import UpdateContext
@@ -16,14 +17,14 @@ Handler = Callable[["UpdateContext"], None]
 @contextmanager
 def told(*, quiet: bool) -> Iterator[Handler]:
     """A handler of the task's events, for the time of the ``with`` block; it writes to standard error."""
-    console = Console(stderr=True)
+    log = console(stderr=True)
     if quiet:
         yield _silent
-    elif console.is_terminal:
-        with console.status("reading rows") as status:
+    elif log.is_terminal:
+        with log.status("reading rows") as status:
             yield _live(status)
     else:
-        yield _lines(console)
+        yield _line
 
 
 def _silent(_context: "UpdateContext") -> None:
@@ -40,12 +41,9 @@ def _live(status: Status) -> Handler:
     return on_event
 
 
-def _lines(console: Console) -> Handler:
-    def on_event(context: "UpdateContext") -> None:
-        if context.event == "epochEnd":
-            console.print(f"{_epoch(context)}  loss {context.metrics['lossValue']:.6g}", highlight=False)
-
-    return on_event
+def _line(context: "UpdateContext") -> None:
+    if context.event == "epochEnd":
+        note(f"{_epoch(context)}  loss {context.metrics['lossValue']:.6g}")
 
 
 def _epoch(context: "UpdateContext") -> str:

@@ -48,18 +48,20 @@ class Learnt:
             "probedOn": self.variants.source or None,
         }
 
-    def __str__(self) -> str:
+    def as_lines(self) -> list[str]:
         what = f"learnt {_counted(self.rows, 'row')}"
         if self.losses:
             ends = f"loss {self.losses[0]:.4g} -> {self.losses[-1]:.4g}"
             what += (
                 f" in {_counted(len(self.losses), 'epoch')}, {ends} ({EPOCH_LOSS[self.variants.learning.epoch_loss]})"
             )
-            what += f"\nlayers changed: {', '.join(self.changes.layers) or 'none'}"
+        lines = [what]
+        if self.losses:
+            lines.append(f"layers changed: {', '.join(self.changes.layers) or 'none'}")
         if self.changes.samples is not None:
             listed = ", ".join(f"{count} {label}" for label, count in self.changes.added)
-            what += f"\nsamples added: {listed}; the model has {self.changes.samples}"
-        return f"{what}\nvariants: {self.variants}"
+            lines.append(f"samples added: {listed}; the model has {self.changes.samples}")
+        return [*lines, f"variants: {self.variants}"]
 
 
 def _counted(count: int, noun: str) -> str:

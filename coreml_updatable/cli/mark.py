@@ -1,6 +1,5 @@
 """`coreml-updatable mark IN -o OUT`: make a model's last layers updatable."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from coreml_updatable.cli import layout as layouts
+from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.parameter_text import real, whole
 
 if TYPE_CHECKING:
@@ -156,8 +156,10 @@ def mark(
     done = told(
         made.model, target, made.repairs, difference, warnings, new_head=new, spare_before=have, spare_share=spare_share
     )
-    text = done.as_json() if json else str(done)
-    sys.stdout.write((layouts.added(text, laid, written, json=json) if laid else text) + "\n")
+    if json:
+        say_json({**done.as_json(), **({"layout": layouts.as_json(laid, written)} if laid else {})}, indent=1)
+    else:
+        say(*done.as_lines(), *(layouts.as_lines(laid, written) if laid else []))
 
 
 def _judged(made: "Model") -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from coreml_updatable.spec.messages import Model
@@ -27,12 +27,10 @@ class Told:
     warnings: tuple[str, ...]
     advice: tuple[str, ...] = ()
 
-    def as_json(self) -> str:
-        from json import dumps
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
 
-        return dumps(asdict(self), indent=1, ensure_ascii=False)
-
-    def __str__(self) -> str:
+    def as_lines(self) -> list[str]:
         lines = [*self.repairs, *(f"warning: {warning}" for warning in self.warnings)]
         are = "is" if len(self.updatable) == 1 else "are"
         begin, verb = (self.model, are) if self.model is not None else ("nothing written", "would be")
@@ -45,7 +43,7 @@ class Told:
             lines.append(f"{begin}: {names} {verb} updatable and new; with the old weights, answers within {within}")
         else:
             lines.append(f"{begin}: {names} {verb} updatable; answers within {within} of those before")
-        return "\n".join("".join(one if one.isprintable() else "�" for one in line) for line in lines)
+        return lines
 
     def _share(self) -> str:
         if not self.spare_share:

@@ -1,11 +1,11 @@
 """`coreml-updatable models`: every sample that needs no download, one after the other."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from coreml_updatable.cli.output import note
 from coreml_updatable.errors import BuildError, UserError
 
 
@@ -27,9 +27,9 @@ def models(
     names = [name for name, reason in found if reason is None]
     for number, (name, reason) in enumerate(found, start=1):
         if reason is not None:
-            sys.stderr.write(f"[{number}/{len(found)}] {name}: left out, {reason}\n")
+            note(f"[{number}/{len(found)}] {name}: left out, {reason}")
             continue
-        sys.stderr.write(f"[{number}/{len(found)}] {name}\n")
+        note(f"[{number}/{len(found)}] {name}")
         try:
             build(name, out=out, samples=samples)
         except UserError as error:
@@ -48,4 +48,4 @@ def _write(table: Path, names: list[str], out: Path) -> None:
     made = with_table(text, models_table([read_report(out / name) for name in names]), str(table))
     if made != text:
         write_atomically(table, made.encode())
-    sys.stderr.write(f"{table}: the table of {len(names)} samples is {'as it was' if made == text else 'new'}\n")
+    note(f"{table}: the table of {len(names)} samples is {'as it was' if made == text else 'new'}")

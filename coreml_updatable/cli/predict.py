@@ -1,6 +1,5 @@
 """`coreml-updatable predict MODEL INPUT...`: what the model answers, as Core ML would."""
 
-import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -8,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from coreml_updatable.cli.output import complain, console, note, say_json
 from coreml_updatable.cli.rows.fit import Fit
 from coreml_updatable.errors import DataError
+from coreml_updatable.text import MAX_WORD
 
 if TYPE_CHECKING:
     from coreml_updatable.cli.rows.features import Features
@@ -52,11 +53,11 @@ def predict(
     answers = _answers(runnable, _read(inputs, features, faults), faults)
     answered = _print_lines(answers, top) if json else _print_table(runnable, list(answers), top)
     if answered and features.has_pictures and any(path.suffix.lower() != ".npy" for path in inputs):
-        sys.stderr.write(f"pictures of another size: {fit.value}\n")
+        note(f"pictures of another size: {fit.value}")
     if variants.named and runnable.message.WhichOneof("Type") in VOTERS:
-        sys.stderr.write(f"variants: {variants}\n")
+        note(f"variants: {variants}")
     for sentence in faults:
-        sys.stderr.write(f"coreml-updatable: {sentence}\n")
+        complain(sentence)
     raise typer.Exit(1 if faults else 0)
 
 
@@ -97,24 +98,20 @@ def _answers(model: "RunnableModel", rows: Iterator[Named], faults: list[str]) -
 
 def _print_lines(answers: Iterator[Named], top: int | None) -> int:
     """How many lines were printed."""
-    from json import dumps
-
     from coreml_updatable.cli.answers import plain
 
     count = 0
     for name, answer in answers:
-        sys.stdout.write(dumps({"input": name, **plain(answer, top)}, ensure_ascii=False) + "\n")
+        say_json({"input": name, **plain(answer, top)})
         count += 1
     return count
 
 
 def _print_table(model: "RunnableModel", answers: list[Named], top: int | None) -> int:
-    from rich.console import Console
-
     from coreml_updatable.cli.answers import table
 
     if answers:
-        console = Console()
-        wide = None if console.is_terminal else 10_000  # a file has no edge to fold at
-        console.print(table(model.message, answers, top), width=wide)
+        terminal = console()
+        room = terminal.width // 2 if terminal.is_terminal else MAX_WORD
+        terminal.print(table(model.message, answers, top, room))
     return len(answers)

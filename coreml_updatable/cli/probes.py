@@ -1,12 +1,13 @@
 """`coreml-updatable probes OUT` and `probes --read RESULTS.json`: ask a device what no documentation says."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.errors import DataError
+from coreml_updatable.text import json_text
 
 if TYPE_CHECKING:
     from coreml_updatable.updating.probes import Verdict
@@ -32,8 +33,6 @@ def probes(
 
 
 def _write(out: Path) -> None:
-    import json
-
     from coreml_updatable.files import write_atomically
     from coreml_updatable.spec.writing import write_model
     from coreml_updatable.updating.probes import all_probes, document
@@ -42,8 +41,8 @@ def _write(out: Path) -> None:
     content = document(made)
     for probe, entry in zip(made, content["probes"], strict=True):
         write_model(probe.model, out / entry["model"])
-    write_atomically(out / "probes.json", (json.dumps(content, indent=1) + "\n").encode())
-    sys.stdout.write(f"{out}: {len(made)} probes and probes.json; docs/probes.md says how to run them on a device\n")
+    write_atomically(out / "probes.json", (json_text(content, indent=1) + "\n").encode())
+    say(f"{out}: {len(made)} probes and probes.json; docs/probes.md says how to run them on a device")
 
 
 def _read(path: Path, *, json: bool) -> int:
@@ -57,17 +56,14 @@ def _read(path: Path, *, json: bool) -> int:
     if json:
         _print_json(found, device)
     else:
-        for verdict in found:
-            sys.stdout.write(f"{verdict.sentence}\n")
-        sys.stdout.write(f"kept as your default in {kept}\n" if kept else "nothing to keep\n")
+        say(*(verdict.sentence for verdict in found), f"kept as your default in {kept}" if kept else "nothing to keep")
     return int(any(verdict.variant is None and verdict.decisive for verdict in found))
 
 
 def _print_json(found: list["Verdict"], device: str) -> None:
     from dataclasses import asdict
-    from json import dumps
 
-    sys.stdout.write(dumps({"device": device, "verdicts": [asdict(verdict) for verdict in found]}, indent=1) + "\n")
+    say_json({"device": device, "verdicts": [asdict(verdict) for verdict in found]}, indent=1)
 
 
 def _results(path: Path) -> tuple[str, dict[str, list[float]]]:
@@ -84,8 +80,7 @@ def _results(path: Path) -> tuple[str, dict[str, list[float]]]:
             f"{path}: is not the app's output ({type(error).__name__}); expected "
             '{"device": "...", "results": {"gradient": [0.5, -0.5], ...}}'
         ) from None
-    device = "".join(character for character in str(content.get("device", "a device")) if character.isprintable())
-    return device[:200], results
+    return str(content.get("device", "a device"))[:200], results
 
 
 def _number(value: Any) -> float:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from coreml_updatable.cli.output import note, say, say_json
 from coreml_updatable.errors import CatalogueError
 
 
@@ -61,28 +62,26 @@ def _publish(
         )
     for build in builds:
         if build not in learning:
-            typer.echo(f"note: {build}: its model never learns on the device; it is left out", err=True)
+            note(f"note: {build}: its model never learns on the device; it is left out")
     done = publish_builds(learning, site, base_url=address, keep=keep, key=key)
     outcomes = {"published": done.new, "unchanged": done.unchanged, "removed": done.removed}
     kept = {"kept_reports": done.kept_reports}
     if json:
-        from json import dumps
-
         told = {
             word: [{"name": name, "version": version} for name, version in of]
             for word, of in {**outcomes, **kept}.items()
         }
-        typer.echo(dumps({"site": str(site), "serial": done.index.serial, **told}, indent=2))
+        say_json({"site": str(site), "serial": done.index.serial, **told}, indent=2)
         return
     for word, releases in outcomes.items():
         for name, version in releases:
-            typer.echo(f"{name} {version}: {word}")
+            say(f"{name} {version}: {word}")
     for name, version in done.kept_reports:
-        typer.echo(
+        say(
             f"note: {name} {version}: the build reports something else by now, and what is published stays; to publish "
             "it, raise metadata.version in the recipe and build again"
         )
-    typer.echo(f"{site}: {len(done.index.models)} models, serial {done.index.serial}")
+    say(f"{site}: {len(done.index.models)} models, serial {done.index.serial}")
 
 
 def _check(site: Path, public_key: Path | None, json: bool) -> int:
@@ -93,14 +92,12 @@ def _check(site: Path, public_key: Path | None, json: bool) -> int:
 
     checked = check_site(site, None if public_key is None else read_public_key(public_key))
     if json:
-        from json import dumps
-
-        typer.echo(dumps({"site": str(site), **asdict(checked)}, indent=2, ensure_ascii=False))
+        say_json({"site": str(site), **asdict(checked)}, indent=2)
         return int(bool(checked.faults))
     for sentence in checked.faults:
-        typer.echo(sentence)
+        say(sentence)
     for sentence in checked.notes:
-        typer.echo(f"note: {sentence}")
+        say(f"note: {sentence}")
     if not checked.faults:
-        typer.echo(f"{site}: {checked.files} files, {checked.bytes:,} bytes, every sum and link right")
+        say(f"{site}: {checked.files} files, {checked.bytes:,} bytes, every sum and link right")
     return int(bool(checked.faults))

@@ -1,6 +1,5 @@
 """A k-NN filled with samples from files, and what is told of it."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,9 +75,9 @@ class Report:
     proof: Proof
     warnings: list[str]
 
-    def as_json(self) -> str:
+    def as_json(self) -> dict[str, Any]:
         embedding = pipeline_of(self.made).models[0].description.output[0]
-        report = {
+        return {
             "model": None if self.path is None else str(self.path),
             "bytes": self.size,
             "extractor": "cut before the head" if self.cut else "as it is",
@@ -88,13 +87,12 @@ class Report:
             "largest_difference": self.proof.difference,
             "warnings": self.warnings,
         }
-        return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
 
-    def as_text(self) -> str:
+    def as_lines(self) -> list[str]:
         counts = sample_counts(self.made)
         listed = ", ".join(f"{count} {label}" for label, count in counts.items())
         what = "cut before its head" if self.cut else "as it is"
-        lines = [
+        return [
             *(f"warning: {warning}" for warning in self.warnings),
             f"extractor: {what}; its {self._length()} features are the same within {self.proof.difference:.1g}",
             f"samples: {listed}; the first finds itself"
@@ -103,8 +101,6 @@ class Report:
             f"update: one row more makes {self.proof.samples}",
             f"{'nothing written' if self.path is None else self.path}: {self.size:,} bytes",
         ]
-        text = "\n".join("".join(one if one.isprintable() else "�" for one in line) for line in lines)
-        return text + "\n"
 
     def _length(self) -> int:
         return int(nearest_neighbors_of(self.made).nearestNeighborsIndex.numberOfDimensions)

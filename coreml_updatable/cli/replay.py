@@ -1,10 +1,11 @@
 """`coreml-updatable replay VECTORS MODEL`: whether a model still answers, and still learns, as its vectors say."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from coreml_updatable.cli.output import say, say_json
 
 
 def replay(
@@ -28,16 +29,12 @@ def replay(
     stages = replay_vectors(given, vectors.parent, message)
     same = is_of(given, model.read_bytes())
     if json:
-        from json import dumps
-
         told = {"model": str(model), "is_the_recorded_file": same, "stages": [asdict(stage) for stage in stages]}
-        sys.stdout.write(dumps(told, indent=2, ensure_ascii=False) + "\n")
+        say_json(told, indent=2)
     else:
         if not same:
-            sys.stdout.write(f"note: {model} is another file than the vectors were made with ({given.model})\n")
+            say(f"note: {model} is another file than the vectors were made with ({given.model})")
         for stage in stages:
-            for sentence in stage.faults:
-                sys.stdout.write(f"{sentence}\n")
             found = f"largest difference {stage.largest:.2g} ({stage.allowed:g} allowed)"
-            sys.stdout.write(f"{stage.name}: {stage.rows} answers, {found}\n")
+            say(*stage.faults, f"{stage.name}: {stage.rows} answers, {found}")
     raise typer.Exit(int(any(stage.faults for stage in stages)))

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from coreml_updatable.cli.output import say
+
 
 def serve(
     site: Annotated[Path, typer.Argument(help="A catalogue that `publish` wrote.", show_default=False)],
@@ -19,7 +21,7 @@ def serve(
     server = server_for(site)
     with listen(host, port) as listening:
         address = address_of(host, int(listening.getsockname()[1]))
-        sys.stdout.write(f"{address}\n")
+        say(address)
         if sys.stdout.isatty():
             import segno
 

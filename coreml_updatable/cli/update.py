@@ -1,12 +1,12 @@
 """`coreml-updatable update MODEL DATA -o NEW`: learn from rows as MLUpdateTask does."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.rows.fit import Fit
 
 FLAGS = {
@@ -61,11 +61,10 @@ def update(
     learnt = learn(model, data, fit, parameters, variants, quiet=json)
     learnt.context.write(target)
     if json:
-        from json import dumps
-
-        sys.stdout.write(dumps({"model": str(target), **learnt.as_json()}, indent=1, ensure_ascii=False) + "\n")
+        say_json({"model": str(target), **learnt.as_json()}, indent=1)
     else:
-        sys.stdout.write(f"{target}: {learnt}\n")
+        first, *more = learnt.as_lines()
+        say(f"{target}: {first}", *more)
 
 
 def _target(model: Path, out: Path | None, *, in_place: bool) -> Path:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from coreml_updatable.errors import DataError
+from coreml_updatable.text import json_text
 
 if TYPE_CHECKING:
     from coreml_updatable.runtime.variants import NeighborVariants
@@ -39,7 +40,7 @@ def store(variants: dict[str, str], device: str) -> Path:
     """Keep the variants as the user's default."""
     from coreml_updatable.files import write_atomically
 
-    content = json.dumps({"device": device, "variants": variants}, indent=2, ensure_ascii=False) + "\n"
+    content = json_text({"device": device, "variants": variants}, indent=2) + "\n"
     write_atomically(place(), content.encode())
     return place()
 

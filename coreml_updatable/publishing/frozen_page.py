@@ -10,6 +10,7 @@ import numpy as np
 from coreml_updatable.conversion import Int64Array, UInt8Array
 from coreml_updatable.publishing import wording
 from coreml_updatable.publishing.pictures import data_uri, mask_uri
+from coreml_updatable.text import on_page
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ def frozen_page(report: Mapping[str, Any], sample: str, colors: Sequence[str], p
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, finalize=on_page, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters |= {
         "bytes": lambda size: wording.byte_count(size).replace(" ", "\u00a0"),
         "tiny": wording.tiny,

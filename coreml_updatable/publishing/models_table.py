@@ -11,6 +11,7 @@ from coreml_updatable.personalizing.summary import LEARNT
 from coreml_updatable.personalizing.wording import percent
 from coreml_updatable.publishing.catalogue.build_report import BuildReport, InputPart, ModelPart, read_report_as
 from coreml_updatable.publishing.wording import byte_count
+from coreml_updatable.text import markdown, markdown_code, visible
 
 BEGIN, END = "<!-- samples: written by `make models-table` -->", "<!-- /samples -->"
 HEAD = "| sample | input | network / k-NN | trainable | base right | taught: right | kept | photos needed | build |"
@@ -58,7 +59,7 @@ def models_table(reports: Sequence[TableReport]) -> str:
     """A row a report, in Markdown, and what the columns mean."""
     machines = dict.fromkeys(report.machine for report in reports)
     rows = [HEAD, "| " + " | ".join(["---"] * (HEAD.count("|") - 1)) + " |", *map(_row, reports)]
-    return "\n".join([*rows, "", f"{NOTE}{'; '.join(machines)}.", ""])
+    return "\n".join([*rows, "", f"{NOTE}{'; '.join(map(visible, machines))}.", ""])
 
 
 def with_table(text: str, table: str, where: str) -> str:
@@ -73,7 +74,7 @@ def with_table(text: str, table: str, where: str) -> str:
 def _row(report: TableReport) -> str:
     network, knn = report.models[:2]
     cells = [
-        f"`{report.sample}`",
+        markdown_code(report.sample),
         _input(report.input),
         f"{byte_count(network.bytes)} / {byte_count(knn.bytes)}",
         percent(network.trainable / network.weights) if network.weights else "none",
@@ -85,8 +86,8 @@ def _row(report: TableReport) -> str:
 
 def _input(given: _Image | _Array) -> str:
     if isinstance(given, _Image):
-        return f"`{given.name}`, {given.width} x {given.height} {given.color}"
-    return f"`{given.name}`, {' x '.join(map(str, given.shape))} numbers"
+        return f"{markdown_code(given.name)}, {given.width} x {given.height} {markdown(given.color)}"
+    return f"{markdown_code(given.name)}, {' x '.join(map(str, given.shape))} numbers"
 
 
 def _learnt(report: TableReport) -> list[str]:
@@ -110,7 +111,7 @@ def _cells(
     """``right``: of each model the shares of others and of the base's own, after rising numbers of photos."""
     return [
         _pair(points[0][1] for points in right),
-        f"{_pair(points[-1][0] for points in right)} of {what} after {most}",
+        f"{_pair(points[-1][0] for points in right)} of {markdown(what)} after {most}",
         _pair(points[-1][1] for points in right),
         " / ".join(f"over {most}" if photos is None else f"{photos:g}" for photos in needed),
     ]

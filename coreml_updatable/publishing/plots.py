@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from coreml_updatable.personalizing.results import Comparison, Spread, SummaryPoint
 from coreml_updatable.personalizing.slots_results import SlotsComparison, SlotsPoint
 from coreml_updatable.personalizing.wording import OF_PHOTOS, Words
+from coreml_updatable.text import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +57,7 @@ def share_plot(lines: Sequence[Line], name: str, title: str, across: str, ticks:
         axes.set_ylim(-4, 104)
         axes.set_yticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100%"])
         axes.set_xticks(list(ticks), [f"{tick:g}" for tick in ticks])
-        axes.set_xlabel(across)
+        axes.set_xlabel(visible(across))
 
     description = "; ".join(
         f"{series}: {', '.join(f'{x:g}: {100 * y.mean:.0f}%' for x, y in zip(line.x, line.y, strict=True))}"
@@ -84,7 +85,7 @@ def _history_plot(history: Sequence[Mapping[str, float]], names: Sequence[str], 
     def draw(axes: "Axes") -> None:
         for number, name in enumerate(names):
             values = tuple(Spread(entry[name], entry[name], entry[name]) for entry in history)
-            _draw_line(axes, Line(epochs, values), number, 1.0, name.replace("_", " "))
+            _draw_line(axes, Line(epochs, values), number, 1.0, visible(name.replace("_", " ")))
         axes.set_xlabel("epoch")
         axes.margins(y=0.08)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
@@ -125,6 +126,7 @@ def _svg(draw: Any, name: str, description: str) -> str:
         "svg.fonttype": "none",
         "font.size": 10,
         "font.family": "DejaVu Sans",
+        "text.parse_math": False,  # a name may hold dollar signs
     }
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=SIZE, layout="constrained")
@@ -157,5 +159,5 @@ def _inline(svg: str, name: str, description: str) -> str:
     view = re.search(r'viewBox="[^"]*"', svg)
     assert opening is not None  # matplotlib writes both
     assert view is not None
-    text = description.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+    text = visible(description).replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
     return f'<svg {view.group()} role="img" aria-label="{text}">{svg[opening.end() :]}'.strip()

@@ -16,6 +16,7 @@ from coreml_updatable.publishing.report_data import Personalization, Report
 from coreml_updatable.publishing.slots_page import slots_page
 from coreml_updatable.publishing.story import headline, new_label_sentence, outcomes, story
 from coreml_updatable.publishing.swift import update_snippet
+from coreml_updatable.text import on_page
 
 CURVES: tuple[tuple[str, Way, str], ...] = (
     ("held_out_accuracy", "at_once", "Other {picture}s of {kind} called {label}, all {photo}s at once"),
@@ -30,7 +31,9 @@ def render(report: Report) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, finalize=on_page, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters |= {
         "percent": percent,
         "percent_spread": wording.percent_spread,

@@ -1,11 +1,11 @@
 """report.json: everything of the report that a program may read."""
 
 import dataclasses
-import json
 from typing import Any
 
 from coreml_updatable.personalizing.comparison_json import to_json
 from coreml_updatable.publishing.report_data import Report
+from coreml_updatable.text import json_text
 
 SCHEMA = 1  # raised when a field changes its meaning or goes
 
@@ -45,4 +45,4 @@ def report_object(report: Report) -> dict[str, Any]:
 
 def report_json(report: Report) -> str:
     """The object as JSON text, UTF-8, two spaces, ending in a newline. No NaN: they are not JSON."""
-    return json.dumps(report_object(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(report_object(report), indent=2) + "\n"

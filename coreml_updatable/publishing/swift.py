@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from coreml_updatable.text import visible
+
 # Words of the language that can not be the name of a case, and what every enum of strings has.
 RESERVED = frozenset(
     (
@@ -85,4 +87,7 @@ def case_names(labels: Sequence[str]) -> list[str]:
 def _escaped(character: str) -> str:
     if character in ('"', "\\"):
         return f"\\{character}"
-    return character if character.isprintable() else f"\\u{{{ord(character):x}}}"
+    if visible(character) == character:
+        return character
+    code = 0xFFFD if 0xD800 <= ord(character) < 0xE000 else ord(character)  # Swift has no half of a pair
+    return f"\\u{{{code:x}}}"

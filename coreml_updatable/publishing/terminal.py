@@ -1,7 +1,7 @@
 """The report's short form for a terminal."""
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from coreml_updatable.personalizing.results import Comparison
@@ -10,31 +10,34 @@ from coreml_updatable.personalizing.wording import Words, counted, percent, word
 from coreml_updatable.publishing.report_data import Report
 from coreml_updatable.publishing.story import outcomes, reset_sentence
 from coreml_updatable.publishing.wording import byte_count, milliseconds, percent_spread, tiny
+from coreml_updatable.text import sentence, visible
 
 
 def summary(report: Report) -> RenderableType:
     """Files, proof, comparison and advice; print it with a rich console."""
     words = words_for(report.noun)
-    parts: list[RenderableType] = [_files(report), Text(_proof(report, words))]
+    parts: list[RenderableType] = [_files(report), Text(sentence(_proof(report, words)))]
     if report.personalization:
         comparison = report.personalization.comparison
-        parts += [_learning(comparison, words), Text(reset_sentence(comparison, words))]
-        parts.append(Text(comparison.advice, style="bold"))
+        parts += [_learning(comparison, words), Text(sentence(reset_sentence(comparison, words)))]
+        parts.append(Text(sentence(comparison.advice), style="bold"))
     if report.slots:
         parts += [_slots(report.slots.comparison, words)]
     if report.data.origin == "drawn":
         said = "The pictures were drawn by a program; no photo was used."
-        parts.append(Text(f"The {report.noun}s were made by a program." if report.noun else said, style="italic"))
+        said = f"The {report.noun}s were made by a program." if report.noun else said
+        parts.append(Text(sentence(said), style="italic"))
     if "warning" in report.source:
-        parts.append(Text(report.source["warning"], style="bold red"))
+        parts.append(Text(sentence(str(report.source["warning"])), style="bold red"))
     return Group(*parts)
 
 
 def _files(report: Report) -> Table:
-    table = Table("Model", "Size", "Learns", title=report.name, title_justify="left")
+    table = Table("Model", "Size", "Learns", title=Text(visible(report.name)), title_justify="left")
     table.columns[1].justify = "right"
     for model in report.models:
-        table.add_row(Text(model.file), byte_count(model.bytes), Text(model.summary or ", ".join(model.updatable)))
+        learns = model.summary or ", ".join(model.updatable)
+        table.add_row(Text(visible(model.file)), byte_count(model.bytes), Text(sentence(learns)))
     return table
 
 
@@ -50,8 +53,8 @@ def _proof(report: Report, words: Words) -> str:
 def _learning(comparison: Comparison, words: Words) -> Table:
     """A row for each number of photos at once; the share of other pictures of the kind with the owner's label."""
     table = Table(
-        f"{words.photo.capitalize()}s",
-        title=Text(f"{comparison.kind} called {comparison.label}, and what was kept"),
+        Column(Text(visible(f"{words.photo.capitalize()}s"))),
+        title=Text(sentence(f"{comparison.kind} called {comparison.label}, and what was kept")),
         title_justify="left",
     )
     for name, _ in outcomes(comparison):
@@ -70,7 +73,9 @@ def _learning(comparison: Comparison, words: Words) -> Table:
 def _slots(slots: SlotsComparison, words: Words) -> Table:
     """A row for each number of photos of each new kind."""
     title = f"{', '.join(slots.kinds)} in open slots, by {words.photo}s of each, and what was kept"
-    table = Table(f"{words.photo.capitalize()}s", title=Text(title), title_justify="left")
+    table = Table(
+        Column(Text(visible(f"{words.photo.capitalize()}s"))), title=Text(sentence(title)), title_justify="left"
+    )
     both = (("network", slots.network), ("k-NN twin", slots.knn))
     for name, _ in both:
         for column in (name, "base kept", "update"):

@@ -79,7 +79,7 @@ def test_every_command_explains_itself(name: str) -> None:
 def test_only_the_command_that_runs_is_imported() -> None:
     result = run("diff", "--help", program="import atexit, sys; atexit.register(lambda: print(*sys.modules))\n" + RUN)
     loaded = {name for name in result.stdout.split() if name.startswith("coreml_updatable.cli.")}
-    assert loaded == {f"coreml_updatable.cli.{name}" for name in ("app", "command", "diff", "looking", "plain")}
+    assert loaded == {f"coreml_updatable.cli.{name}" for name in ("app", "command", "diff", "looking", "output")}
     assert not {"rich.console", "numpy", "torch"} & set(result.stdout.split())
 
 

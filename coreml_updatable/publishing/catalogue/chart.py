@@ -11,6 +11,7 @@ from coreml_updatable.personalizing.results import Comparison
 from coreml_updatable.personalizing.slots_results import SlotsComparison
 from coreml_updatable.personalizing.wording import OF_PHOTOS, Words
 from coreml_updatable.publishing.plots import Line, curve
+from coreml_updatable.text import visible
 
 WIDTH, HEIGHT = 400, 260
 LEFT, RIGHT, TOP, BOTTOM = 46, 388, 12, 214  # of the plot inside
@@ -41,7 +42,7 @@ def chart(lines: Sequence[Line], title: str, axis: str) -> Markup:
     for name, line in zip(SERIES, lines, strict=True):
         parts += _series(name, line, most)
     opening = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}. {}">').format(
-        WIDTH, HEIGHT, title, told
+        WIDTH, HEIGHT, visible(title), told
     )
     return opening + Markup("").join(parts) + Markup("</svg>")
 
@@ -64,7 +65,7 @@ def _ticks(places: Sequence[float], most: float, axis: str) -> list[Markup]:
         if x - last >= 20:
             made.append(_centred(x, BOTTOM + 20, f"{place:g}"))
             last = x
-    return [*made, _centred((LEFT + RIGHT) / 2, BOTTOM + 40, axis)]
+    return [*made, _centred((LEFT + RIGHT) / 2, BOTTOM + 40, visible(axis))]
 
 
 def _centred(x: float, y: float, text: str) -> Markup:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.publishing.catalogue.index import SCHEMA, Index, Latest, json_schema
+from coreml_updatable.text import json_text
 
 INDEX, INDEX_SCHEMA, LATEST = "index.json", "index.schema.json", "latest.json"
 MAXIMUM_BYTES = 100_000_000  # of an index; one of ten thousand models is smaller
@@ -46,11 +47,11 @@ def parse(content: bytes, where: str, kind: type[Kind]) -> Kind:
 
 def to_bytes(value: BaseModel) -> bytes:
     """Indented JSON, UTF-8, ending in a newline."""
-    return (json.dumps(value.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (json_text(value.model_dump(mode="json"), indent=1) + "\n").encode()
 
 
 def schema_bytes() -> bytes:
-    return (json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n").encode()
+    return (json_text(json_schema(), indent=1) + "\n").encode()
 
 
 def _read(path: Path, kind: type[Kind]) -> Kind:

@@ -8,6 +8,7 @@ from coreml_updatable.personalizing.wording import percent
 from coreml_updatable.publishing import wording
 from coreml_updatable.publishing.catalogue.index import Parameter
 from coreml_updatable.publishing.swift import literal
+from coreml_updatable.text import on_page
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -28,6 +29,7 @@ def template(name: str, *, escape: bool = True) -> "Template":
     environment = Environment(
         loader=FunctionLoader(text_of),
         autoescape=escape,
+        finalize=on_page,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

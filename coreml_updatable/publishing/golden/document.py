@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from coreml_updatable.errors import DataError
+from coreml_updatable.text import json_text
 
 SCHEMA: Literal[1] = 1
 SUFFIX = ".vectors.json"
@@ -93,5 +94,5 @@ def read_vectors(path: Path) -> Vectors:
 
 
 def to_bytes(vectors: Vectors) -> bytes:
-    text = json.dumps(vectors.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json_text(vectors.model_dump(mode="json"), indent=1)
     return (text + "\n").encode()
