@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from coreml_updatable.checking.inference import inferred_contradiction
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.checking.ranks import is_rank_5
 from coreml_updatable.spec.channels import given_and_expected
@@ -17,21 +18,16 @@ UNSEEN = "Apple's compiler does not look at this while the shapes contradict eac
 def shapes_agree(model: Model) -> Iterator[Finding]:
     """The shapes of the layers do not contradict each other; Apple's compiler then skips the rules of updating."""
     shapes = blob_shapes(model)
-    yield from _layers(model, shapes)
-    yield from _outputs(model, shapes)
+    ours = [*_layers(model, shapes), *_outputs(model, shapes)]
+    yield from ours
+    apples = inferred_contradiction(model)
+    if apples is not None and (not ours or apples.where not in {finding.where for finding in ours}):
+        yield apples
 
 
 def hides_updates(model: Model) -> bool:
-    """Whether Apple's compiler, for a contradiction of shapes, skips all rules of updating.
-
-    It infers shapes in rank-5 mode only, and does not compare them with what a regressor is said to answer.
-    """
-    if not is_rank_5(network_of(model)):
-        return False
-    shapes = blob_shapes(model)
-    regressor = model.WhichOneof("Type") == "neuralNetworkRegressor"
-    found = _layers(model, shapes) if regressor else shapes_agree(model)
-    return next(found, None) is not None
+    """Whether Apple's compiler, for a contradiction of shapes, skips all rules of updating."""
+    return inferred_contradiction(model) is not None
 
 
 def softmax_rank(model: Model) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ _ARRAY_SINCE = {_ARRAY.DOUBLE: 1, _ARRAY.FLOAT32: 1, _ARRAY.INT32: 1, _ARRAY.FLO
 _DEFAULTS = {  # the optional value of an array -> the data types it may have
     "doubleDefaultValue": (_ARRAY.DOUBLE,),
     "floatDefaultValue": (_ARRAY.FLOAT32, _ARRAY.FLOAT16),
-    "intDefaultValue": (_ARRAY.INT32,),
+    "intDefaultValue": (_ARRAY.INT32, _ARRAY.INT8),
 }
 _GREY_16 = FeatureTypes_pb2.ImageFeatureType.GRAYSCALE_FLOAT16
 _FLEXIBLE = 3  # the version since which shapes may vary, and sequences exist
@@ -21,7 +21,8 @@ _STATES = 9
 def features_described(model: Model) -> Iterator[Finding]:
     """Inputs and outputs have names and types; arrays shape and data type, images size and colours, all consistent."""
     version = int(model.specificationVersion)
-    for side, features in (("input", model.description.input), ("output", model.description.output)):
+    described = model.description
+    for side, features in (("input", described.input), ("output", described.output), ("state", described.state)):
         for number, feature in enumerate(features):
             where = f"{side}[{number}] {str(feature.name)!r}"
             if not feature.name:
@@ -29,6 +30,10 @@ def features_described(model: Model) -> Iterator[Finding]:
             match feature.type.WhichOneof("Type"):
                 case None:
                     yield Finding(where, "has no type", "one")
+                case "stateType":
+                    yield from _state(where, feature, version, side)
+                case _ if side == "state":
+                    yield Finding(where, "is no state", "states only")
                 case "multiArrayType":
                     yield from _array(where, feature.type.multiArrayType, version, given=side == "input")
                 case "imageType":
@@ -37,8 +42,18 @@ def features_described(model: Model) -> Iterator[Finding]:
                     yield Finding(where, "is a dictionary of no kind of keys", "strings or whole numbers")
                 case "sequenceType":
                     yield from _sequence(where, feature.type.sequenceType, version)
-                case "stateType" if version < _STATES or side == "output":
-                    yield Finding(where, "is a state", f"states among inputs, from version {_STATES} on")
+
+
+def _state(where: str, feature: FeatureDescription, version: int, side: str) -> Iterator[Finding]:
+    array = feature.type.stateType.arrayType
+    if version < _STATES or side == "output":
+        yield Finding(where, "is a state", f"states among inputs and states, from version {_STATES} on")
+    if feature.type.isOptional or array.WhichOneof("defaultOptionalValue") is not None:
+        yield Finding(where, "is a state that may be missing", "one that may not", "clear isOptional")
+    if not array.shape or any(length < 0 for length in array.shape) or array.WhichOneof("ShapeFlexibility"):
+        yield Finding(where, f"is a state of shape {list(array.shape)[:9]}", "a fixed shape")
+    if array.dataType not in (_ARRAY.FLOAT16, _ARRAY.INT8):
+        yield Finding(where, "is a state of another data type", "Float16 or Int8", "set its data type")
 
 
 def _array(where: str, array: FeatureDescription, version: int, *, given: bool) -> Iterator[Finding]:
@@ -60,6 +75,8 @@ def _array(where: str, array: FeatureDescription, version: int, *, given: bool) 
     value = array.WhichOneof("defaultOptionalValue")
     if value is not None and array.dataType not in _DEFAULTS[value]:
         yield Finding(where, f"has a {value}", "one of its data type", "clear it")
+    elif value == "intDefaultValue" and array.dataType == _ARRAY.INT8 and not -128 <= array.intDefaultValue <= 127:
+        yield Finding(where, f"has the default {array.intDefaultValue}", "-128 to 127 for Int8", "clear it")
 
 
 def _enumerated(where: str, array: FeatureDescription) -> Iterator[Finding]:

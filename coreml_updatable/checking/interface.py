@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from coreml_updatable.checking.problem import Finding
+from coreml_updatable.checking.wires import written_blobs
 from coreml_updatable.spec.features import feature_named
-from coreml_updatable.spec.graph import producers
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels, network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count
@@ -31,9 +31,8 @@ def probabilities_output(model: Model) -> Iterator[Finding]:
 
 def probabilities_blob(model: Model) -> Iterator[Finding]:
     """labelProbabilityLayerName is empty or a blob that a layer writes."""
-    network = network_of(model)
-    name = str(network.labelProbabilityLayerName)
-    if name and name not in producers(network.layers):
+    name = str(network_of(model).labelProbabilityLayerName)
+    if name and name not in written_blobs(model):
         yield Finding("labelProbabilityLayerName", f"is {name!r}, which no layer writes", "a blob")
 
 
@@ -41,7 +40,7 @@ def other_outputs(model: Model) -> Iterator[Finding]:
     """Every other output of a classifier is a blob that a layer writes."""
     description = model.description
     named = {str(description.predictedFeatureName), str(description.predictedProbabilitiesName)}
-    written = producers(network_of(model).layers)
+    written = written_blobs(model)
     for feature in description.output:
         if feature.name and feature.name not in named and feature.name not in written:
             yield Finding(f"output {str(feature.name)!r}", "is written by no layer", "a blob")

@@ -19,7 +19,8 @@ _RANKS: dict[str, tuple[int, int]] = {
     "reshape": (5, 5), "flatten": (3, _MANY), "permute": (5, 5), "concat": (3, _MANY), "split": (3, _MANY),
     "sequenceRepeat": (5, _MANY), "reorganizeData": (3, _MANY), "simpleRecurrent": (5, 5), "gru": (5, 5),
     "uniDirectionalLSTM": (5, 5), "biDirectionalLSTM": (5, 5), "embeddingND": (2, 5), "constantPad": (0, _MANY),
-    "argSort": (0, _MANY), "pooling3d": (5, _MANY), "globalPooling3d": (5, _MANY), "convolution3d": (5, _MANY),
+    "argSort": (0, _MANY), "topK": (0, _MANY), "pooling3d": (5, _MANY),
+    "globalPooling3d": (5, _MANY), "convolution3d": (5, _MANY),
 }
 # fmt: on
 _BY_CHANNEL = ("PReLU", "parametricSoftplus")  # activations that have a parameter a channel
@@ -37,6 +38,10 @@ def ranks_of(layer: NeuralNetworkLayer) -> tuple[int, int] | None:
     kind = layer_kind(layer)
     if kind == "activation" and layer.activation.WhichOneof("NonlinearityType") in _BY_CHANNEL:
         return 3, _MANY
+    if kind == "concat" and layer.concat.sequenceConcat:
+        return 5, _MANY
+    if kind in ("argMax", "argMin") and not getattr(layer, kind).removeDim:
+        return 0, _MANY
     return _RANKS.get(kind)
 
 

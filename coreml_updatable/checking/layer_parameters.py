@@ -1,89 +1,272 @@
 """Parameters without which a layer means nothing."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeAlias
 
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.inner_layers import every_layer
-from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
+from coreml_updatable.spec.messages import Model, NeuralNetworkLayer, WeightParams
+from coreml_updatable.spec.storage import filled_fields
 from coreml_updatable.spec.weights import storage
 
 _Fits: TypeAlias = Callable[[NeuralNetworkLayer], bool]
 _RECURRENT = ("linear", "sigmoid", "tanh", "scaledTanh", "sigmoidHard", "ReLU")
 _TARGET: tuple[str, _Fits] = ("a target shape", lambda params: bool(params.targetShape))
+_OUTPUT: tuple[str, _Fits] = ("an output shape", lambda params: bool(params.outputShape))
+_BOUNDS: tuple[str, _Fits] = ("a minVal of at most its maxVal", lambda params: not params.minVal > params.maxVal)
+_CHANCE: tuple[str, _Fits] = ("a prob of 0 to 1", lambda params: not (params.prob < 0 or params.prob > 1))
+_SIZE: tuple[str, _Fits] = ("a targetSize of 2 lengths or none", lambda params: len(params.targetSize) in (0, 2))
+_SIDES = ("Front", "Back", "Top", "Bottom", "Left", "Right")
 
 
 def _shape_of(field: str) -> tuple[str, _Fits]:
     return f"a {field} of 1 or 3 lengths", lambda params: len(getattr(params, field)) in (1, 3)
 
 
+def _positive(*fields: str) -> list[tuple[str, _Fits]]:
+    return [(f"a {field} of 1 or more", partial(_above_zero, field)) for field in fields]
+
+
+def _above_zero(field: str, params: NeuralNetworkLayer) -> bool:
+    return bool(getattr(params, field) > 0)
+
+
+def _given(field: str, params: NeuralNetworkLayer) -> bool:
+    return bool(getattr(params, field))
+
+
 def _recurrent(activation: NeuralNetworkLayer) -> bool:
     return activation.WhichOneof("NonlinearityType") in _RECURRENT
+
+
+def _activations(field: str) -> list[tuple[str, _Fits]]:
+    return [
+        (f"three {field}", lambda params: len(getattr(params, field)) == 3),
+        (
+            f"{field} among {', '.join(_RECURRENT)}",
+            lambda params: all(_recurrent(each) for each in getattr(params, field)),
+        ),
+    ]
 
 
 def _known_activation(params: NeuralNetworkLayer) -> bool:
     return params.WhichOneof("NonlinearityType") is not None
 
 
+def _one_storage(weights: WeightParams) -> bool:
+    return len(filled_fields(weights)) < 2
+
+
+def _held_once(params: NeuralNetworkLayer) -> bool:
+    softplus = params.parametricSoftplus
+    return all(map(_one_storage, (params.PReLU.alpha, softplus.alpha, softplus.beta)))
+
+
 def _softplus_alike(params: NeuralNetworkLayer) -> bool:
     softplus = params.parametricSoftplus
-    alike = storage(softplus.alpha) == storage(softplus.beta)
+    alike = _stored(softplus.alpha) == _stored(softplus.beta)
     return params.WhichOneof("NonlinearityType") != "parametricSoftplus" or alike
+
+
+def _stored(weights: WeightParams) -> str:
+    """As ``storage``; packed numbers without a quantization are none."""
+    kind = storage(weights)
+    return kind if kind not in ("raw", "int8") or weights.HasField("quantization") else "empty"
 
 
 def _parts(layer: NeuralNetworkLayer) -> bool:
     """``splitND``: as many outputs as parts are asked for."""
-    asked = int(layer.splitND.numSplits) or len(layer.splitND.splitSizes)
-    return layer_kind(layer) != "splitND" or asked in (0, len(layer.output))
+    params = layer.splitND
+    asked = len(params.splitSizes) or int(params.numSplits)
+    return asked in (0, len(layer.output))
 
 
 def _padding_amounts(layer: NeuralNetworkLayer) -> bool:
-    """``constantPad``: two amounts an axis; they may be missing where a second input brings them."""
+    """``constantPad``: two amounts an axis, unless a second input brings them."""
     amounts = len(layer.constantPad.padAmounts)
-    return layer_kind(layer) != "constantPad" or (amounts % 2 == 0 and (amounts > 0 or len(layer.input) > 1))
+    return len(layer.input) > 1 or (amounts % 2 == 0 and amounts > 0)
 
 
-_OF_LAYERS = (("as many outputs as parts", _parts), ("two amounts an axis", _padding_amounts))
+def _padded_on_one_side(layer: NeuralNetworkLayer) -> bool:
+    """``constantPad`` to a given size: on one side of an axis."""
+    params = layer.constantPad
+    pairs = zip(params.padAmounts[::2], params.padAmounts[1::2], strict=False)
+    return len(layer.input) > 1 or not params.padToGivenOutputSizeMode or not any(a > 0 and b > 0 for a, b in pairs)
+
+
+def _cropped(layer: NeuralNetworkLayer) -> bool:
+    return len(layer.input) > 1 or len(layer.crop.cropAmounts.borderAmounts) == 2
+
+
+def _cropped_at(layer: NeuralNetworkLayer) -> bool:
+    return len(layer.input) < 2 or len(layer.crop.offset) == 2
+
+
+def _given_plainly(layer: NeuralNetworkLayer) -> bool:
+    """``convolution`` that is given its weights: neither dilated nor a deconvolution."""
+    params = layer.convolution
+    return len(layer.input) < 2 or not (params.isDeconvolution or any(each > 1 for each in params.dilationFactor[:2]))
+
+
+def _bias_of_one(layer: NeuralNetworkLayer) -> bool:
+    return len(layer.input) < 2 or not (layer.batchedMatmul.hasBias or layer.batchedMatmul.int8DynamicQuantize)
+
+
+def _dynamically_quantized(params: NeuralNetworkLayer) -> bool:
+    """8-bit numbers with one scale, where the layer quantizes its input too."""
+    weights = params.weights
+    linear = weights.quantization.linearQuantization
+    return not params.int8DynamicQuantize or (
+        filled_fields(weights) == ["int8RawValue"]
+        and weights.quantization.numberOfBits == 8
+        and weights.quantization.HasField("linearQuantization")
+        and len(linear.scale) == 1
+        and not linear.bias
+    )
+
+
+def _scaled(params: NeuralNetworkLayer) -> bool:
+    whole, fraction = len(params.scalingFactor), len(params.fractionalScalingFactor)
+    return (whole, fraction) in ((0, 0), (0, 2), (2, 0))
+
+
+def _scaled_in_its_mode(params: NeuralNetworkLayer) -> bool:
+    """Fractions need a linear mode with its corners settled, and only a linear mode settles them."""
+    nearest, plain = params.mode == params.NN, params.linearUpsampleMode == params.DEFAULT
+    return not (nearest and not plain) and not (len(params.fractionalScalingFactor) == 2 and (nearest or plain))
+
+
+def _forward_slice(params: NeuralNetworkLayer) -> bool:
+    start, end = params.startIndex, params.endIndex
+    return not (0 < end < start or end < start < 0)
+
+
+def _pads(params: NeuralNetworkLayer) -> list[int]:
+    return [int(getattr(params, f"customPadding{side}")) for side in _SIDES]
+
+
+def _pads_of_pooling(params: NeuralNetworkLayer) -> bool:
+    return min(_pads(params)) >= 0 if params.paddingType == params.CUSTOM else not any(_pads(params))
+
+
+def _shape_of_deconvolution(params: NeuralNetworkLayer) -> bool:
+    return not params.outputShape or (params.isDeconvolution and len(params.outputShape) == 3)
+
+
+def _not_packed(params: NeuralNetworkLayer) -> bool:
+    used = [params.weights, params.bias] if params.hasBias else [params.weights]
+    return all(_stored(weights) not in ("raw", "int8") for weights in used)
+
+
+def _ends(layer: NeuralNetworkLayer) -> bool:
+    params = layer.loop
+    return bool(params.conditionNetwork.layers or params.maxLoopIterations or len(layer.input))
+
+
+def _pooling_3d() -> list[tuple[str, _Fits]]:
+    axes = ("Depth", "Height", "Width")
+    return _positive(*(f"kernel{axis}" for axis in axes), *(f"stride{axis}" for axis in axes))
+
+
+_OF_LAYERS: dict[str, list[tuple[str, _Fits]]] = {
+    "splitND": [("as many outputs as parts", _parts)],
+    "constantPad": [("two amounts an axis", _padding_amounts), ("amounts on one side", _padded_on_one_side)],
+    "crop": [("two cropAmounts", _cropped), ("two offsets for its second input", _cropped_at)],
+    "convolution": [("neither dilation nor isDeconvolution beside weights that it is given", _given_plainly)],
+    "batchedMatmul": [("neither bias nor int8DynamicQuantize with two inputs", _bias_of_one)],
+    "loop": [("an end: a condition, iterations or an input", _ends)],
+    "copy": [("another output than its input", lambda layer: list(layer.input) != list(layer.output))],
+}
 _NEEDS: dict[str, list[tuple[str, _Fits]]] = {
     "convolution": [("a kind of padding", lambda p: p.WhichOneof("ConvolutionPaddingType") is not None)],
+    "convolution3d": [
+        *_positive("inputChannels", "outputChannels", "nGroups", "dilationDepth", "dilationHeight", "dilationWidth"),
+        *_pooling_3d(),
+        ("paddings of 0 or more", lambda p: min(_pads(p)) >= 0),
+        ("an outputShape of 3 lengths, and only as a deconvolution", _shape_of_deconvolution),
+        ("weights that are not quantized", _not_packed),
+    ],
+    "innerProduct": [("8-bit weights with one scale, as int8DynamicQuantize asks for", _dynamically_quantized)],
+    "batchedMatmul": [("8-bit weights with one scale, as int8DynamicQuantize asks for", _dynamically_quantized)],
     "pooling": [("a kind of padding", lambda p: p.WhichOneof("PoolingPaddingType") is not None)],
+    "pooling3d": [*_pooling_3d(), ("paddings of 0 or more, and only with CUSTOM padding", _pads_of_pooling)],
     "padding": [
         ("a kind of padding", lambda p: p.WhichOneof("PaddingType") is not None),
         ("none or two amounts", lambda p: len(p.paddingAmounts.borderAmounts) in (0, 2)),
     ],
-    "activation": [("a function", _known_activation), ("alpha and beta stored alike", _softplus_alike)],
-    "lrn": [("a k of 0 or more", lambda p: p.k >= 0)],
+    "activation": [
+        ("a function", _known_activation),
+        ("alpha and beta stored alike", _softplus_alike),
+        ("one storage field of its weights", _held_once),
+    ],
+    "lrn": [("a k of 0 or more", lambda p: not p.k < 0)],
     "scale": [
         _shape_of("shapeScale"),
         ("a shapeBias of 1 or 3 lengths", lambda p: not p.hasBias or len(p.shapeBias) in (1, 3)),
     ],
     "bias": [_shape_of("shape")],
     "loadConstant": [("a shape of 3 lengths", lambda p: len(p.shape) == 3)],
-    "loadConstantND": [("a shape", lambda p: bool(p.shape))],
+    "loadConstantND": [("a shape of 1 to 5 lengths", lambda p: 1 <= len(p.shape) <= 5)],
     "reshape": [("a target shape of 3 or 4 lengths", lambda p: len(p.targetShape) in (3, 4))],
     "permute": [("4 axes", lambda p: len(p.axis) == 4)],
-    "reorganizeData": [("blocks of 2 or more", lambda p: p.blockSize >= 2)],
-    "slice": [("a stride of 1 or more", lambda p: p.stride >= 1)],
+    "reorganizeData": [("blocks of 2 or more", lambda p: 2 <= p.blockSize < 2**31)],
+    "upsample": [
+        ("two whole or two fractional scaling factors, or none", _scaled),
+        ("a mode that fits its factors", _scaled_in_its_mode),
+    ],
+    "resizeBilinear": [_SIZE],
+    "cropResize": [_SIZE],
+    "slice": [
+        ("a stride of 1 or more", lambda p: 1 <= p.stride < 2**31),
+        ("an end behind its start", _forward_slice),
+    ],
     "simpleRecurrent": [("a recurrent activation", lambda p: _recurrent(p.activation))],
     "gru": [("recurrent activations", lambda p: all(map(_recurrent, p.activations)))],
-    "uniDirectionalLSTM": [("three activations", lambda p: len(p.activations) == 3)],
+    "uniDirectionalLSTM": _activations("activations"),
     "biDirectionalLSTM": [
-        ("three activations forward", lambda p: len(p.activationsForwardLSTM) == 3),
-        ("three activations backward", lambda p: len(p.activationsBackwardLSTM) == 3),
+        *_activations("activationsForwardLSTM"),
+        *_activations("activationsBackwardLSTM"),
         ("weights of both directions", lambda p: len(p.weightParams) == 2),
     ],
     "argSort": [("an axis from 0 on", lambda p: p.axis >= 0)],
-    "custom": [("a class name", lambda p: bool(p.className))],
+    "custom": [
+        ("a class name", lambda p: bool(p.className)),
+        ("weights that fill one storage field each", lambda p: all(len(filled_fields(w)) == 1 for w in p.weights)),
+    ],
     "transpose": [("axes", lambda p: bool(p.axes))],
     "squeeze": [("axes, each once", lambda p: p.squeezeAll or 0 < len(p.axes) == len(set(p.axes)))],
     "expandDims": [("axes, each once", lambda p: 0 < len(p.axes) == len(set(p.axes)))],
     "reshapeStatic": [_TARGET],
+    "rankPreservingReshape": [_TARGET],
     "fillStatic": [_TARGET],
     "broadcastToStatic": [_TARGET],
-    "layerNormalization": [("a normalized shape", lambda p: bool(p.normalizedShape))],
+    "randomNormalStatic": [_OUTPUT],
+    "randomUniformStatic": [_OUTPUT, _BOUNDS],
+    "randomUniformLike": [_BOUNDS],
+    "randomUniformDynamic": [_BOUNDS],
+    "randomBernoulliStatic": [_OUTPUT, _CHANCE],
+    "randomBernoulliLike": [_CHANCE],
+    "randomBernoulliDynamic": [_CHANCE],
+    "clip": [_BOUNDS],
+    "layerNormalization": [
+        ("a normalized shape", lambda p: bool(p.normalizedShape)),
+        ("a gamma that is not quantized", lambda p: not p.gamma.HasField("quantization")),
+    ],
     "splitND": [("a number or the sizes of its parts", lambda p: bool(p.numSplits or p.splitSizes))],
-    "sliceStatic": [("where it begins and ends", lambda p: bool(p.beginIds) and bool(p.endIds))],
+    "sliceStatic": [
+        (f"its {field}", partial(_given, field))
+        for field in ("beginIds", "endIds", "strides", "beginMasks", "endMasks")
+    ],
+    "branch": [("layers in its ifBranch", lambda p: bool(p.ifBranch.layers))],
+    "loop": [
+        ("layers in its bodyNetwork", lambda p: bool(p.bodyNetwork.layers)),
+        (
+            "a conditionVar with its conditionNetwork, and neither alone",
+            lambda p: bool(p.conditionVar) == bool(p.conditionNetwork.layers),
+        ),
+    ],
 }
 
 
@@ -95,6 +278,6 @@ def parameters_given(model: Model) -> Iterator[Finding]:
             yield Finding(where, "is a layer of no kind", "one")
             continue
         wanted = [expected for expected, fits in _NEEDS.get(kind, ()) if not fits(getattr(layer, kind))]
-        wanted += [expected for expected, fits in _OF_LAYERS if not fits(layer)]
+        wanted += [expected for expected, fits in _OF_LAYERS.get(kind, ()) if not fits(layer)]
         for expected in wanted:
             yield Finding(where, f"is a {kind} that lacks something it needs", expected)

@@ -7,6 +7,10 @@ from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import NETWORK_KINDS, PIPELINE_KINDS, is_network, is_pipeline
 
 NEWEST_VERSION = 10
+_OPTIONAL = (  # kinds, networks aside, that may have optional inputs
+    "imputer", "serializedModel", "mlProgram", "treeEnsembleRegressor", "treeEnsembleClassifier", *PIPELINE_KINDS,
+    "itemSimilarityRecommender", "identity",
+)  # fmt: skip
 UPDATABLE_KINDS = (*NETWORK_KINDS, "kNearestNeighborsClassifier", *PIPELINE_KINDS)
 
 
@@ -37,6 +41,20 @@ def updatable_kind(model: Model) -> Iterator[Finding]:
         )
 
 
+def some_kind(model: Model) -> Iterator[Finding]:
+    """A model is of a kind."""
+    if model.WhichOneof("Type") is None:
+        yield Finding("model", "is of no kind", "a network, a classifier, a pipeline or another kind")
+
+
+def one_function(model: Model) -> Iterator[Finding]:
+    """Only an ML program has several functions, or names a default one."""
+    if model.WhichOneof("Type") == "mlProgram":
+        return
+    if model.description.functions or model.description.defaultFunctionName:
+        yield Finding("description", "describes functions of an ML program", "the features of one model")
+
+
 def inputs_and_outputs(model: Model) -> Iterator[Finding]:
     """A model has at least one output and one input."""
     description = model.description
@@ -50,13 +68,24 @@ def inputs_and_outputs(model: Model) -> Iterator[Finding]:
 
 
 def optional_inputs(model: Model) -> Iterator[Finding]:
-    """No output is optional; a network has an input that is not, a k-nearest-neighbours classifier no optional one."""
-    inputs = model.description.input
+    """No output is optional; a network has an input that is not, and only trees, pipelines and a few more have some."""
+    inputs, kind = model.description.input, model.WhichOneof("Type")
+    for feature in inputs:
+        array = feature.type.multiArrayType
+        if not feature.type.isOptional or array.WhichOneof("defaultOptionalValue") is None:
+            continue
+        where, expected = f"input {str(feature.name)!r}", "that of a network, from version 5 on"
+        if not is_network(model) and kind not in ("mlProgram", "serializedModel"):
+            yield Finding(where, "has a default for a missing value", expected, "clear it")
+        elif model.specificationVersion < 5:
+            found = f"has a default for a missing value at version {model.specificationVersion}"
+            yield Finding(where, found, expected, "set the version to 5")
     for feature in model.description.output:
         if feature.type.isOptional:
             yield Finding(f"output {str(feature.name)!r}", "is optional", "no optional outputs")
     optional = [str(feature.name) for feature in inputs if feature.type.isOptional]
-    if is_network(model) and inputs and len(optional) == len(inputs):
+    asked = [feature for feature in inputs if not feature.type.isOptional or feature.type.HasField("stateType")]
+    if is_network(model) and inputs and not asked:
         yield Finding("description", "has only optional inputs", "one that is not", "clear isOptional of an input")
-    if model.WhichOneof("Type") == "kNearestNeighborsClassifier" and optional:
-        yield Finding(f"input {optional[0]!r}", "is optional", "no optional input of a k-NN", "clear isOptional")
+    if not is_network(model) and kind not in _OPTIONAL and kind is not None and optional:
+        yield Finding(f"input {optional[0]!r}", "is optional", f"no optional input of a {kind}", "clear isOptional")

@@ -34,6 +34,8 @@ MODEL = (
     fact("1.7", "passes", "Training inputs are fully described.", "L1.7"),
     fact("1.8", "rejects", "There are an input and an output.", "M1.8"),
     fact("1.9", "rejects", "Optional inputs: not all of a network, none of a k-NN.", "M1.9"),
+    fact("1.10", "rejects", "A model is of a kind.", "M1.10"),
+    fact("1.11", "rejects", "Functions are those of an ML program.", "M1.11"),
 )
 GRAPH = (
     fact("2.1", "rejects", "A network has layers, in an order in which each can run.", "N2.1"),
@@ -54,6 +56,7 @@ GRAPH = (
     fact("2.16", "rejects", "A layer reads and writes as many blobs as its kind does.", "N2.16"),
     fact("2.17", "rejects", "It has a kind, and the parameters that this needs.", "N2.17"),
     fact("2.18", "rejects", "What a plain network answers is written by a layer, once.", "N2.18"),
+    fact("2.19", "rejects", "Loops write their conditions; what breaks or continues stands in one.", "N2.19"),
 )
 LAYERS = (
     fact("3.1", "rejects", "Some layer is updatable.", "N3.1"),

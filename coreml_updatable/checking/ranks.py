@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from coreml_updatable.checking.layer_kinds import in_words, ranks_of
 from coreml_updatable.checking.problem import Finding
+from coreml_updatable.checking.stated_axes import stated_axes
 from coreml_updatable.spec.graph import layer_kind, place
+from coreml_updatable.spec.inner_layers import inner_networks
 from coreml_updatable.spec.messages import (
     FeatureDescription,
     Model,
@@ -16,6 +18,7 @@ from coreml_updatable.spec.network import network_of
 
 _LAST_OLD_FIELD = 500  # layer kinds up to ``custom`` existed in specification 3
 _FIELDS = NeuralNetwork_pb2.NeuralNetworkLayer.DESCRIPTOR.fields_by_name
+_ALIKE = ("concat", "crop", "cropResize", "dot", "split", "topK")  # all their inputs, or outputs, have one rank
 _OLD_IMAGES = NeuralNetwork_pb2.RANK5_IMAGE_MAPPING
 
 
@@ -72,11 +75,14 @@ def rank_5_inputs(model: Model) -> Iterator[Finding]:
 def known_ranks(model: Model) -> Iterator[Finding]:
     """Ranks that the file states are those at which the layers work, are kept, and agree with each other."""
     network = network_of(model)
-    if is_rank_5(network):
-        return
-    known = described_ranks(model)
+    if not is_rank_5(network):
+        yield from _ranks_of(network, "", described_ranks(model))
+
+
+def _ranks_of(network: NeuralNetwork, inside: str, known: dict[str, int]) -> Iterator[Finding]:
+    """``known`` grows; what an inner network states is known in it alone."""
     for number, layer in enumerate(network.layers):
-        where = place(number, layer)
+        where = inside + place(number, layer)
         for word, blobs, tensors in (
             ("input", layer.input, layer.inputTensor),
             ("output", layer.output, layer.outputTensor),
@@ -93,6 +99,9 @@ def known_ranks(model: Model) -> Iterator[Finding]:
                     found = f"states rank {tensor.rank} for {str(blob)!r}"
                     yield Finding(where, found, f"{known[str(blob)]}, as elsewhere")
         yield from _at_work(where, layer, known)
+        yield from stated_axes(where, layer)
+        for name, inner in inner_networks(layer):
+            yield from _ranks_of(inner, f"{where}: {name}: ", dict(known))
 
 
 def described_ranks(model: Model) -> dict[str, int]:
@@ -128,6 +137,13 @@ def _at_work(where: str, layer: NeuralNetworkLayer, known: dict[str, int]) -> It
             )
     if rank is not None and result is not None and rank != result:
         yield Finding(where, f"turns rank {rank} into {result}", "the same rank", "mend the stated ranks")
+    kind = layer_kind(layer)
+    alike = layer.output if kind in ("split", "topK") else layer.input[1:]
+    for blob in alike if kind in _ALIKE else ():
+        other = known.get(str(blob))
+        if None not in (rank, other) and other != rank:
+            ranks = f"has {str(layer.input[0])!r} of rank {rank} beside {str(blob)!r} of rank {other}"
+            yield Finding(where, ranks, "equal ranks", "mend the stated ranks")
 
 
 def _arrays(model: Model) -> list[FeatureDescription]:

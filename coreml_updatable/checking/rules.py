@@ -36,6 +36,8 @@ MODEL = (
     Rule("M1.6", "error", descriptions.features_described, "describe the feature completely"),
     Rule("M1.8", "error", model.inputs_and_outputs, "describe what the model is given and what it answers"),
     Rule("M1.9", "error", model.optional_inputs, "clear isOptional"),
+    Rule("M1.10", "error", model.some_kind, "export the model again"),
+    Rule("M1.11", "error", model.one_function, "clear functions and defaultFunctionName"),
 )
 NETWORK = (
     Rule("N2.1", "error", graph.layers_in_order, "convert the model again"),
@@ -55,6 +57,7 @@ NETWORK = (
     Rule("N2.16", "error", layer_kinds.blobs_counted, "convert the model again"),
     Rule("N2.17", "error", layer_parameters.parameters_given, "convert the model again"),
     Rule("N2.18", "error", graph.outputs_written, "name the blob that the network answers"),
+    Rule("N2.19", "error", graph.loops_closed, "convert the model again"),
     Rule("L2.6", "warning", stored_weights.products_hold_weights, "convert the model again"),
     Rule("L2.10", "warning", contradictions.shapes_agree, "look at the layer before the one that is named"),
     Rule(

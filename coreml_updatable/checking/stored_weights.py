@@ -6,10 +6,11 @@ from coreml_updatable.checking.problem import Finding
 from coreml_updatable.spec.declared_weights import Declared, declared_weights
 from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.inner_layers import every_layer
-from coreml_updatable.spec.messages import Model, WeightParams
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.storage import filled_fields
 from coreml_updatable.spec.weights import storage
 
-_STORAGES = ("floatValue", "float16Value", "rawValue", "int8RawValue")
+_FLOATS_ONLY = "layerNormalization"  # of its weights only the 32-bit floats are looked at
 _UNMIXED = ("embedding", "embeddingND", "bias", "biDirectionalLSTM")  # of these the precisions are not compared
 
 
@@ -17,7 +18,11 @@ def weight_counts(model: Model) -> Iterator[Finding]:
     """A layer stores as many weights as it declares, of whatever kind it is; packed ones have room for as many."""
     for where, layer in every_layer(model):
         for declared in declared_weights(layer):
-            if len(_filled(declared.weights)) < 2:  # of more another rule speaks
+            if layer_kind(layer) == _FLOATS_ONLY:
+                if len(declared.weights.floatValue) != declared.count:
+                    found = f"holds {len(declared.weights.floatValue)} 32-bit floats"
+                    yield Finding(f"{where}: {declared.name}", found, str(declared.count))
+            elif len(filled_fields(declared.weights)) < 2:  # of more another rule speaks
                 at = f"{where}: {declared.name}"
                 main = layer_kind(layer) == "convolution" and declared.name == "weights"
                 yield from _counted(at, declared, of_convolution=main)
@@ -28,8 +33,8 @@ def one_precision(model: Model) -> Iterator[Finding]:
     for where, layer in every_layer(model):
         declared = list(declared_weights(layer))
         for each in declared:
-            filled = _filled(each.weights)
-            if len(filled) > 1:
+            filled = filled_fields(each.weights)
+            if len(filled) > 1 and layer_kind(layer) != _FLOATS_ONLY:
                 found = f"fills {' and '.join(filled)}"
                 yield Finding(f"{where}: {each.name}", found, "one storage field", "clear the other")
         floats = {storage(each.weights) for each in declared} & {"float32", "float16"}
@@ -103,7 +108,3 @@ def _packed(where: str, declared: Declared) -> Iterator[Finding]:
                 yield Finding(where, f"has a table of {length} values for {bits} bits", "2^bits", "quantize again")
         case _ if not declared.empty:
             yield Finding(where, "holds packed numbers without a quantization", "a scale or a table", "quantize again")
-
-
-def _filled(weights: WeightParams) -> list[str]:
-    return [field for field in _STORAGES if len(getattr(weights, field))]

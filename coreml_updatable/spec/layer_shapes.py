@@ -211,7 +211,7 @@ def _slice_static(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
     for length, begin, end, stride, from_start, to_end, squeezed in zip(shape, *columns, strict=True):
         if squeezed:
             continue
-        if length is None or not stride:
+        if length is None or length < 0 or not stride:
             left.append(None)
             continue
         piece = slice(None if from_start else int(begin), None if to_end else int(end), int(stride))

@@ -36,7 +36,7 @@ def sliced(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
         return None
     axis = int(params.axis) - 3
     length = shape[axis]
-    if length is None:
+    if length is None or length < 0:
         return None
     left = len(range(*slice(int(params.startIndex), int(params.endIndex), int(params.stride)).indices(length)))
     return tuple(left if at == axis % len(shape) else size for at, size in enumerate(shape))

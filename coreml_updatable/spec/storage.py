@@ -2,6 +2,7 @@
 
 from coreml_updatable.spec.messages import FloatVector, WeightParams
 
+_FIELDS = ("floatValue", "float16Value", "rawValue", "int8RawValue")
 FLOATS_TAG = 0x0A  # the wire tag of ``WeightParams.floatValue`` and ``FloatVector.vector``: field 1, packed
 
 
@@ -14,6 +15,11 @@ def storage(weights: WeightParams) -> str:
     if weights.int8RawValue:
         return "int8"
     return "raw" if weights.rawValue else "empty"
+
+
+def filled_fields(weights: WeightParams) -> list[str]:
+    """The storage fields of ``weights`` that hold something; the format allows one."""
+    return [field for field in _FIELDS if len(getattr(weights, field))]
 
 
 def float_bytes(message: WeightParams | FloatVector) -> memoryview:

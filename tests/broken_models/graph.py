@@ -134,6 +134,20 @@ def stated_lengths_too_few() -> Model:
     return model
 
 
+def break_outside_of_a_loop() -> Model:
+    model = looping()
+    model.neuralNetwork.layers.add(name="stop").loopBreak.SetInParent()
+    return model
+
+
+def loop_of_another_condition() -> Model:
+    model = looping()
+    loop = layer(model, "loop").loop
+    loop.conditionVar = "one"
+    loop.conditionNetwork.layers.add(name="look", input=["one"], output=["looked"]).erf.SetInParent()
+    return model
+
+
 def string_input() -> Model:
     model = exact()
     model.description.input.add(name="word").type.stringType.SetInParent()
@@ -277,6 +291,7 @@ BREAKERS = {
         split_of_other_parts,
         pads_one_side_only,
     ],
+    "N2.19": [break_outside_of_a_loop, loop_of_another_condition],
     "N2.18": [answer_of_no_layer, answer_described_twice],
     "N8b.1": [no_labels],
     "N8b.2": [label_is_no_output, labels_of_another_type],

@@ -209,6 +209,32 @@ def optional_output() -> Model:
     return model
 
 
+def of_no_kind() -> Model:
+    model = exact()
+    model.ClearField("neuralNetwork")
+    return model
+
+
+def default_function() -> Model:
+    model = exact()
+    model.description.defaultFunctionName = "main"
+    return model
+
+
+def default_of_a_missing_value() -> Model:
+    model = nearest_neighbors()
+    model.description.input[0].type.isOptional = True
+    model.description.input[0].type.multiArrayType.floatDefaultValue = 1
+    model.description.trainingInput[0].CopyFrom(model.description.input[0])
+    return model
+
+
+def described_state_that_is_none() -> Model:
+    model = exact()
+    model.description.state.add(name="memory").type.doubleType.SetInParent()
+    return model
+
+
 BREAKERS = {
     "M1.1": [unknown_version],
     "M1.2": [old_version],
@@ -236,7 +262,10 @@ BREAKERS = {
         empty_range_of_a_sequence,
         early_sequence,
         state_as_output,
+        described_state_that_is_none,
     ],
     "M1.8": [no_output],
-    "M1.9": [only_optional_inputs, optional_neighbors_input, optional_output],
+    "M1.9": [only_optional_inputs, optional_neighbors_input, optional_output, default_of_a_missing_value],
+    "M1.10": [of_no_kind],
+    "M1.11": [default_function],
 }

@@ -1,0 +1,130 @@
+"""Ranges of lengths, with the arithmetic of Apple's shape inference: unsigned, cut off at zero below.
+
+A range says how long an axis of a blob may be; ``high`` None is no bound. What cannot be narrowed any further is a
+``ContradictionError``.
+"""
+
+from typing import NamedTuple
+
+AXES = ("sequence", "batch", "channel", "height", "width")
+_WORD = 2**64
+
+
+class ContradictionError(Exception):
+    """Two ranges of one axis that have no length in common."""
+
+
+class Range(NamedTuple):
+    """Lengths from ``low`` to ``high``, both included."""
+
+    low: int = 0
+    high: int | None = None
+
+    def plus(self, number: int) -> "Range":
+        return _ordered(_added(self.low, number), None if self.high is None else _added(self.high, number))
+
+    def times(self, number: int) -> "Range":
+        return _ordered(self.low * number % _WORD, None if self.high is None else self.high * number % _WORD)
+
+    def over(self, number: int) -> "Range":
+        """Divided and rounded down."""
+        if number <= 0:
+            raise ContradictionError(f"a length is divided by {number}")
+        return Range(self.low // number, None if self.high is None else self.high // number)
+
+    def over_up(self, number: int) -> "Range":
+        """Divided and rounded up."""
+        if number <= 0:
+            raise ContradictionError(f"a length is divided by {number}")
+        return Range(-(-self.low // number), None if self.high is None else -(-self.high // number))
+
+    def together(self, other: "Range") -> "Range":
+        """The range of the sum."""
+        high = None if None in (self.high, other.high) else (self.high or 0) + (other.high or 0)
+        return _ordered((self.low + other.low) % _WORD, None if high is None else high % _WORD)
+
+    def product(self, other: "Range") -> "Range":
+        high = None if None in (self.high, other.high) else (self.high or 0) * (other.high or 0)
+        return _ordered(self.low * other.low % _WORD, None if high is None else high % _WORD)
+
+    def both(self, other: "Range") -> "Range":
+        """The lengths that are in both ranges."""
+        low = max(self.low, other.low)
+        highs = [high for high in (self.high, other.high) if high is not None]
+        if highs and min(highs) < low:
+            raise ContradictionError(f"{self} and {other}")
+        return Range(low, min(highs) if highs else None)
+
+    def either(self, other: "Range") -> "Range":
+        """The smallest range that holds both."""
+        highs = (self.high, other.high)
+        high = None if None in highs else max(high for high in highs if high is not None)
+        return Range(min(self.low, other.low), high)
+
+    @property
+    def is_fixed(self) -> bool:
+        return self.low == self.high
+
+    def __str__(self) -> str:
+        if self.is_fixed:
+            return str(self.low)
+        return f"{self.low} or more" if self.high is None else f"{self.low} to {self.high}"
+
+
+class Blob:
+    """What is known of a blob's five lengths; it only ever narrows."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.ranges = dict.fromkeys(AXES, Range())
+
+    def __getitem__(self, axis: str) -> Range:
+        return self.ranges[axis]
+
+    def narrow(self, axis: str, wanted: Range) -> None:
+        """Keep the lengths of ``axis`` that are ``wanted`` too."""
+        try:
+            self.ranges[axis] = self.ranges[axis].both(wanted)
+        except ContradictionError:
+            raise ContradictionError(f"{axis} of {self.name!r}: {self.ranges[axis]} here, {wanted} there") from None
+
+    def fix(self, **lengths: int) -> None:
+        for axis, length in lengths.items():
+            self.narrow(axis, Range(unsigned(length), unsigned(length)))
+
+    def at_least(self, axis: str, length: int) -> None:
+        self.narrow(axis, Range(unsigned(length)))
+
+    def at_most(self, axis: str, length: int | None) -> None:
+        if length is not None:
+            self.narrow(axis, Range(0, unsigned(length)))
+
+    def like(self, other: "Blob", *axes: str) -> None:
+        for axis in axes:
+            self.narrow(axis, other[axis])
+
+
+def unsigned(number: int) -> int:
+    """As 64 unsigned bits hold it."""
+    return number % _WORD
+
+
+def signed(number: int) -> int:
+    """As 32 signed bits hold it."""
+    return (int(number) + 2**31) % 2**32 - 2**31
+
+
+def quotient(number: int, divisor: int) -> int:
+    """Integer division that rounds toward zero."""
+    size = abs(number) // abs(divisor)
+    return size if (number < 0) == (divisor < 0) else -size
+
+
+def _added(length: int, number: int) -> int:
+    return max(0, length + number) if number < 0 else (length + number) % _WORD
+
+
+def _ordered(low: int, high: int | None) -> Range:
+    if high is not None and high < low:
+        raise ContradictionError(f"a length of {low} or more and at most {high}")
+    return Range(low, high)

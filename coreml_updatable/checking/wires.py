@@ -1,0 +1,97 @@
+"""Who may read and write which blob, the networks inside branches and loops included.
+
+A branch with two sides leaves what both of them write, one with a single side nothing. A loop leaves what its condition
+writes, and without a condition what its body writes. Only a copy may write a blob again.
+"""
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+from coreml_updatable.checking.problem import Finding
+from coreml_updatable.spec.graph import layer_kind, place
+from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer
+from coreml_updatable.spec.network import network_of
+
+_Blobs: TypeAlias = dict[str, frozenset[str]]  # name -> names of the layers that write it
+_Tangle: TypeAlias = tuple[Literal["read", "written", "loop"], Finding]
+_INPUT = frozenset({"__input"})
+
+
+def tangles(model: Model) -> Iterator[_Tangle]:
+    """What is wrong with the wires of the network."""
+    yield from _walk(network_of(model), "", _inputs(model), _first_writers(model), 0)
+
+
+def written_blobs(model: Model) -> set[str]:
+    """The blobs that the network can answer: those that layers write and that are there at its end."""
+    blobs = _inputs(model)
+    for _ in _walk(network_of(model), "", blobs, _first_writers(model), 0):
+        pass
+    return {name for name, writers in blobs.items() if writers != _INPUT}
+
+
+def _inputs(model: Model) -> _Blobs:
+    return {str(feature.name): _INPUT for feature in model.description.input}
+
+
+def _first_writers(model: Model) -> dict[str, str]:
+    return {str(feature.name): "the model's input" for feature in model.description.input}
+
+
+def _walk(network: NeuralNetwork, inside: str, blobs: _Blobs, places: dict[str, str], loops: int) -> Iterator[_Tangle]:
+    """``blobs`` and ``places`` (blob -> who wrote it first) grow; ``loops``: in how many loops this network lies."""
+    for number, layer in enumerate(network.layers):
+        where, kind = inside + place(number, layer), layer_kind(layer)
+        if kind == "branch":
+            yield from _branch(layer, where, blobs, places, loops)
+        elif kind == "loop":
+            yield from _loop(layer, where, blobs, places, loops)
+        elif kind in ("loopBreak", "loopContinue") and loops == 0:
+            yield "loop", Finding(where, f"is a {kind} outside of a loop", "one inside its bodyNetwork", "remove it")
+        for blob in map(str, layer.input):
+            if blob not in blobs:
+                inner = "only the inside of a branch or loop" if blob in places else "nothing before it"
+                found = f"reads {blob!r}, which {inner} writes"
+                yield (
+                    "read",
+                    Finding(where, found, "a model input or the output of an earlier layer", "put the layers in order"),
+                )
+        for blob in map(str, layer.output):
+            if blob in blobs and kind != "copy":
+                found = f"writes {blob!r}, as does {places.get(blob, 'another layer')}"
+                yield "written", Finding(where, found, "a name of its own")
+            blobs[blob] = blobs.get(blob, frozenset()) | {str(layer.name)}
+            places.setdefault(blob, where)
+
+
+def _branch(
+    layer: NeuralNetworkLayer, where: str, blobs: _Blobs, places: dict[str, str], loops: int
+) -> Iterator[_Tangle]:
+    sides = []
+    for name in ("ifBranch", "elseBranch"):
+        side = getattr(layer.branch, name)
+        if side.layers:
+            sides.append(dict(blobs))
+            yield from _walk(side, f"{where}: {name}: ", sides[-1], places, loops)
+    if len(sides) == 2:
+        for blob in sides[0].keys() & sides[1].keys():
+            blobs[blob] = sides[0][blob] | sides[1][blob]
+
+
+def _loop(
+    layer: NeuralNetworkLayer, where: str, blobs: _Blobs, places: dict[str, str], loops: int
+) -> Iterator[_Tangle]:
+    params = layer.loop
+    condition, variable = dict(blobs), str(params.conditionVar)
+    if params.conditionNetwork.layers:
+        yield from _walk(params.conditionNetwork, f"{where}: conditionNetwork: ", condition, places, loops)
+        if variable and condition.get(variable) == blobs.get(variable):
+            found = f"has the conditionVar {variable!r}, which its conditionNetwork does not write"
+            yield "loop", Finding(where, found, "a blob of that network", "write it there")
+        blobs.update(condition)
+    body = dict(blobs)
+    yield from _walk(params.bodyNetwork, f"{where}: bodyNetwork: ", body, places, loops + 1)
+    kept = condition if params.conditionNetwork.layers else body
+    for blob in kept:
+        if blob in body:
+            blobs[blob] = blobs.get(blob, frozenset()) | body[blob]
