@@ -3,9 +3,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-browser turi fuzz lint types check benchmarks clean
 
-# The first Python that is new enough; PYTHON=... chooses another.
-PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# What a user says reaches the recipes through the environment, as it was typed: a name with a space or a quote stays one
+# word, and make expands nothing in it. Without this, MODEL='$(shell ...)' would run that.
+GIVEN := MODEL DATA BACKBONE WEIGHTS TRUST_CODE SIGN PYTHON PYTHON38
+$(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))))
+export $(GIVEN)
+
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # The tests draw the same cases every time; `make fuzz` draws new ones.
@@ -16,10 +19,13 @@ help: ## list the targets
 	@echo
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 24
 
+# The first Python that is new enough; PYTHON=... chooses another.
 .venv/bin/python:
-	@test -n '$(PYTHON)' || { echo 'no Python 3.11 or newer found; install one, or say PYTHON=/path/to/python' >&2; exit 2; }
-	@echo 'setting up .venv'
-	@$(PYTHON) -m venv .venv
+	@if test -n "$$PYTHON"; then set -- "$$PYTHON"; else set -- python3.11 python3.12 python3.13 python3; fi; found=; \
+	for python; do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { found=$$python; break; }; done; \
+	test -n "$$found" || { echo "$${PYTHON:-python3}: no Python 3.11 or newer; install one, or say PYTHON=/path/to/python" >&2; exit 2; }; \
+	echo 'setting up .venv'; "$$found" -m venv .venv
 
 .venv/installed: .venv/bin/python setup.cfg pyproject.toml constraints.txt
 	@echo 'installing the libraries (once)'
@@ -36,26 +42,25 @@ help: ## list the targets
 
 setup: .venv/installed ## set up .venv
 
-.venv/installed-sound: .venv/installed
-	@$(PIP) --editable '.[sound]'
-	@touch $@
+# What models need beside the libraries, told by their recipes; nothing where it is there.
+EXTRAS = extras=$$($(BIN)/coreml-updatable extras $(1)) || exit $$?; \
+	test -z "$$extras" || { echo "installing what it needs (once): $$extras"; $(PIP) --editable ".[$$extras]"; }
 
-# Through the environment, so that a name with a space or a quote stays one word.
-export MODEL DATA BACKBONE WEIGHTS SIGN
+updatable: .venv/installed ## build both models of MODEL and the report, under build/MODEL/
+	@$(call EXTRAS,$${BACKBONE:+--backbone "$$BACKBONE"} -- "$$MODEL")
+	@$(BIN)/coreml-updatable build $${DATA:+--data "$$DATA"} $${BACKBONE:+--backbone "$$BACKBONE"} \
+		$${WEIGHTS:+--weights "$$WEIGHTS"} $${TRUST_CODE:+--trust-code} -- "$$MODEL"
 
-# A backbone by name needs the libraries that know it, sounds the one that reads them.
-updatable: .venv/installed $(if $(BACKBONE),.venv/installed-vision) $(if $(filter speaker_id sound_id,$(MODEL)),.venv/installed-sound) ## build both models of MODEL and the report, under build/MODEL/
-	@$(BIN)/coreml-updatable build $(if $(DATA),--data "$$DATA") $(if $(BACKBONE),--backbone "$$BACKBONE") \
-		$(if $(WEIGHTS),--weights "$$WEIGHTS") $(if $(TRUST_CODE),--trust-code) -- "$$MODEL"
-
-models: .venv/installed .venv/installed-sound ## build every sample that needs no download, one after the other
+models: .venv/installed ## build every sample that needs no download, one after the other
+	@$(call EXTRAS)
 	@$(BIN)/coreml-updatable models
 
-models-table: .venv/installed .venv/installed-sound ## the same, and write the table of the samples into README.md
+models-table: .venv/installed ## the same, and write the table of the samples into README.md
+	@$(call EXTRAS)
 	@$(BIN)/coreml-updatable models --table README.md
 
 catalogue: .venv/installed ## a catalogue of all that is built, under site/; SIGN=key signs it
-	@$(BIN)/coreml-updatable publish build/*/ --to site $(if $(SIGN),--sign "$$SIGN")
+	@$(BIN)/coreml-updatable publish build/*/ --to site $${SIGN:+--sign "$$SIGN"}
 
 test: .venv/installed-dev ## the tests (some minutes)
 	@$(PYTEST) -m 'not slow and not vision and not onnx_route and not turi and not browser'
@@ -70,21 +75,21 @@ test-vision-slow: .venv/installed-dev .venv/installed-vision ## the same for net
 	@$(PYTEST) -m 'vision and slow'
 
 # Core ML to ONNX runs on Python 3.8 only; PYTHON38=... names one that is not on the path.
-PYTHON38 ?= $(shell for p in python3.8 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.8*/bin/python3.8; do \
-	$$p -c '' 2>/dev/null && { echo $$p; break; }; done)
+FIND_PYTHON38 = python=$${PYTHON38:-$$(for p in python3.8 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.8*/bin/python3.8; do \
+	"$$p" -c '' 2>/dev/null && { echo "$$p"; break; }; done)}; \
+	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 8))' 2>/dev/null || \
+	{ echo "$${PYTHON38:-python3.8}: no Python 3.8 found, which $(1) needs; install one, or say PYTHON38=/path/to/python3.8" >&2; exit 2; }
 
 .onnx/installed: tests/onnx_route/requirements.txt
-	@test -n '$(PYTHON38)' || { echo 'no Python 3.8 found, which the ONNX route needs; install one, or say PYTHON38=/path/to/python3.8' >&2; exit 2; }
-	@echo 'installing the ONNX route of 2020 (once)'
-	@$(PYTHON38) -m venv .onnx
+	@$(call FIND_PYTHON38,the ONNX route); echo 'installing the ONNX route of 2020 (once)'; "$$python" -m venv .onnx
 	@.onnx/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
 # The stamp lies in the folder, so that a folder that is half installed is installed anew.
 .venv-turi/installed: constraints-turi.txt
-	@test -n '$(PYTHON38)' || { echo 'no Python 3.8 found, which Turi Create needs; install one, or say PYTHON38=/path/to/python3.8' >&2; exit 2; }
-	@echo 'installing Turi Create 6.4.1 with TensorFlow for Python 3.8 in .venv-turi (once, 1.3 GB)'
-	@$(PYTHON38) -m venv --clear .venv-turi
+	@$(call FIND_PYTHON38,Turi Create); \
+	echo 'installing Turi Create 6.4.1 with TensorFlow for Python 3.8 in .venv-turi (once, 1.3 GB)'; \
+	"$$python" -m venv --clear .venv-turi
 	@.venv-turi/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@.venv-turi/bin/python -c 'import turicreate, tensorflow' 2>/dev/null || { echo 'Turi Create is installed in .venv-turi, but does not load; run: .venv-turi/bin/python -c "import turicreate, tensorflow"' >&2; exit 1; }
 	@touch $@

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from coreml_updatable.errors import SourceError
+from coreml_updatable.installing import install_command
 
 MISSING_OPERATOR = "operator torchvision::nms does not exist"
 SCHEMAS = (
@@ -45,8 +46,7 @@ def import_library(library: str) -> ModuleType:
         return torchvision if library == "torchvision" else importlib.import_module(library)
     except ModuleNotFoundError as error:
         raise SourceError(
-            f"{error.name} is not installed, which {library}'s architectures need; "
-            "run: pip install 'coreml-updatable[vision]'"
+            f"{error.name} is not installed, which {library}'s architectures need; run: {install_command('vision')}"
         ) from error
 
 

@@ -4,10 +4,10 @@
 a device would refuse. Each is imported when it is first used, so that ``import coreml_updatable`` is instant.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # type checkers take it for true; its import from typing would cost more than all the rest here
 if TYPE_CHECKING:
+    from typing import Any
+
     from coreml_updatable.checking import Problem, check
     from coreml_updatable.errors import ModelError
     from coreml_updatable.marking import mark
@@ -28,13 +28,15 @@ _HOMES = {
 __all__ = ["ModelError", "Problem", "UpdateTask", "__version__", "check", "load", "mark"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name == "__version__":
         from importlib.metadata import version
 
         return version("coreml-updatable")
     if name not in _HOMES:
         raise AttributeError(f"module 'coreml_updatable' has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FLOOR = {"errors", "files", "conversion", "sample_code", "text"}
+FLOOR = {"errors", "files", "conversion", "installing", "sample_code", "text"}
 MAY_IMPORT = {
     "spec": set(),
     "marking": {"spec"},

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from coreml_updatable.building.converter import find_converter
-from coreml_updatable.building.extras import needs_of
+from coreml_updatable.building.extras import needs_of, told_lacking
 from coreml_updatable.building.find import FROZEN, RECIPE, frozen_samples, known_samples
 from coreml_updatable.building.frozen import missing
 from coreml_updatable.building.frozen_recipe import read_frozen
@@ -28,4 +28,4 @@ def left_out(recipe: Recipe) -> str | None:
     needs = needs_of(find_converter(recipe.source.converter))
     if needs.missing:
         return f"{', '.join(needs.missing)} is not installed; run: {needs.command}"
-    return None
+    return told_lacking(recipe.extras)

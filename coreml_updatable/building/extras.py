@@ -1,13 +1,14 @@
-"""What a converter needs beyond the package that registers it, read from the metadata of what is installed.
+"""What a converter needs beyond the package itself, read from the metadata of what is installed.
 
 What is no package of this Python is told by a function () -> (names of what is missing, the command that brings it),
 registered under the converter's own name in the group ``coreml_updatable.needs``. It must be quick to import.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, distribution, entry_points
 
-from packaging.requirements import Requirement
+from coreml_updatable.installing import OURS, install_command, missing, requirements
 
 GROUP = "coreml_updatable.needs"
 
@@ -24,33 +25,30 @@ def needs_of(entry: EntryPoint) -> Needs:
     """What is missing for the converter registered as ``entry``; nothing is imported to find out."""
     if entry.dist is None or not entry.extras:
         return Needs((), "")
-    asked = [
-        requirement
-        for requirement in map(Requirement, entry.dist.requires or ())
-        for extra in entry.extras
-        if requirement.marker is not None and _only_with(requirement, extra)
-    ]
-    missing = tuple(f"{one.name}{one.specifier}" for one in asked if not _installed(one))
-    extras = ",".join(entry.extras)
-    return Needs(missing, f"pip install '{entry.dist.name}[{extras}]'" if missing else "")
+    absent = [one for one in requirements(entry.dist, entry.extras) if missing(one)]
+    told = tuple(f"{one.name}{one.specifier}" for one in absent)
+    return Needs(told, install_command(*entry.extras, package=entry.dist) if told else "")
 
 
 def other_needs_of(entry: EntryPoint) -> Needs:
     """What is missing that no package of this Python brings."""
     for one in entry_points(group=GROUP, name=entry.name):
-        missing, command = one.load()()
-        if missing:
-            return Needs(tuple(missing), command)
+        names, command = one.load()()
+        if names:
+            return Needs(tuple(names), command)
     return Needs((), "")
 
 
-def _only_with(requirement: Requirement, extra: str) -> bool:
-    marker = requirement.marker
-    return marker is not None and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
+def lacking(extras: Sequence[str]) -> tuple[str, ...]:
+    """Those of this package's ``extras`` that are not installed as a whole."""
+    package = distribution(OURS)
+    return tuple(extra for extra in extras if any(missing(one) for one in requirements(package, [extra])))
 
 
-def _installed(requirement: Requirement) -> bool:
-    try:
-        return requirement.specifier.contains(version(requirement.name), prereleases=True)
-    except PackageNotFoundError:
-        return False
+def told_lacking(extras: Sequence[str]) -> str | None:
+    """What of ``extras`` is not installed, and the command that brings it, as a sentence; None where all is there."""
+    absent = lacking(extras)
+    if not absent:
+        return None
+    names = dict.fromkeys(one.name for one in requirements(distribution(OURS), absent) if missing(one))
+    return f"{', '.join(names)} is not installed; run: {install_command(*absent)}"

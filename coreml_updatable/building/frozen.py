@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from coreml_updatable import __version__
+from coreml_updatable.building.extras import told_lacking
 from coreml_updatable.building.finished import SETTINGS
 from coreml_updatable.building.frozen_agreement import ALLOWED_DIFFERENCE, Agreement, agree
 from coreml_updatable.building.frozen_recipe import FrozenRecipe
@@ -31,7 +32,10 @@ SCHEMA = 1
 def missing(recipe: FrozenRecipe) -> str | None:
     """What the recipe's function can not import, as one sentence."""
     absent = [name for name in recipe.source.needs if find_spec(name) is None]
-    return f"{', '.join(absent)} is not installed; run: {recipe.source.install}" if absent else None
+    if not absent:
+        return told_lacking(recipe.extras)
+    advice = f"run: {recipe.source.install}" if recipe.source.install else "install it"
+    return f"{', '.join(absent)} is not installed; {advice}"
 
 
 def build_frozen(recipe: FrozenRecipe, folder: Path, weights: Path | None, target: Path) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ class FrozenOutput(Section):
 class FrozenSourceSection(Section):
     make: FunctionReference  # make(FrozenRequest) -> FrozenSource
     weights: Annotated[str, Field(min_length=1)] | None = None  # a file beside the recipe
-    needs: tuple[ModuleName, ...] = ()  # modules that the function imports
+    needs: tuple[ModuleName, ...] = ()  # other modules that the function imports
     install: str = ""  # the command that brings them
 
 
@@ -38,6 +38,7 @@ class FrozenRecipe(Section):
     labels: tuple[Name, ...] = Field(min_length=2)
     seed: int = Field(default=0, ge=0, lt=2**31)
     trust_code: bool = False  # code from outside the recipe's folder may run
+    extras: tuple[Name, ...] = ()  # of this package, that the recipe's own code imports
     why: str = Field(min_length=1)  # it can not learn on the device, in one sentence
     input: ImageSection
     output: FrozenOutput

@@ -199,6 +199,7 @@ class Recipe(Section):
     update: Annotated[SGDSection | AdamSection, Field(discriminator="optimizer")]
     knn: KNNSection
     layouts: tuple[Layout, ...] = ()  # of the network, beside its single file
+    extras: tuple[Name, ...] = ()  # of this package, that the recipe's own code imports
     personalization: PersonalizationSection | None = None
     slots: SlotsSection | None = None
     metadata: MetadataSection

@@ -9,6 +9,7 @@ from coreml_updatable.building.find import FROZEN, RECIPE
 from coreml_updatable.building.keys import code_digest, code_in, files_digest, key_of, sample_code_digest
 from coreml_updatable.building.overrides import with_backbone
 from coreml_updatable.building.recipe import Recipe
+from coreml_updatable.building.recipe_extras import refuse_lacking
 from coreml_updatable.building.recipe_file import read_recipe
 from coreml_updatable.errors import DataError, RecipeError, SourceError
 
@@ -58,6 +59,7 @@ def prepare(
         )
     if data is not None and not data.is_dir():
         raise DataError(f"{data}: no such folder, expected one folder a class inside it; check the path")
+    refuse_lacking(recipe, recipe_path)
     owner = recipe.personalization
     kept_for_owner: object = (owner.kind, owner.label, owner.held_out, owner.photos[-1]) if owner else None
     if recipe.slots is not None:

@@ -1,7 +1,6 @@
 """The commands put together, and every error a user can cause turned into one sentence and an exit status."""
 
 import errno
-import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,13 +12,13 @@ from coreml_updatable.cli.looking import look
 from coreml_updatable.cli.output import complain, guard
 from coreml_updatable.errors import UserError
 
-STOPPED = 128 + signal.SIGINT  # as shells have it
 # To add a command, add its name: the module and the function in it bear it too. --help shows them in this order.
 COMMANDS = (
     "build",
     "models",
     "convert",
     "converters",
+    "extras",
     "mark",
     "knn",
     "layout",
@@ -58,24 +57,25 @@ def _group() -> None:
 
 
 def main() -> None:
-    """Run a command; exit status 0 good, 1 problems found, 2 wrong usage, 130 stopped by Ctrl-C."""
+    """Run a command; exit status 0 good, 1 problems found, 2 wrong usage. Signals are ``cli.main``'s."""
     guard()
     chosen = sys.argv[1:2]
     try:
-        status = look(sys.argv[1:])
-        if status is not None:
-            raise SystemExit(status)
-        app(chosen if chosen and chosen[0] in COMMANDS else COMMANDS)()
+        try:
+            status = look(sys.argv[1:])
+            if status is not None:
+                raise SystemExit(status)
+            app(chosen if chosen and chosen[0] in COMMANDS else COMMANDS)()
+        finally:
+            sys.stdout.flush()  # here, where a full disk and a reader that has gone are still told apart
     except UserError as error:
         _leave(str(error), error.exit_status)
+    except BrokenPipeError:  # no fault of a file
+        raise
     except OSError as error:
         _leave(sentence_of(error), 1)
     except MemoryError as error:
         _leave(f"not enough memory ({error or 'none left'}); take fewer or smaller pictures", 1)
-    except (KeyboardInterrupt, SystemExit) as left:  # typer makes a SystemExit of an interrupt
-        if isinstance(left, SystemExit) and left.code != STOPPED:
-            raise
-        _leave("stopped; older results are untouched", STOPPED)
 
 
 def sentence_of(error: OSError) -> str:

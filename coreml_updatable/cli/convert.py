@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from coreml_updatable.cli.input_text import input_of, labels_of, numbers_of
+from coreml_updatable.cli.out import Out, option
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.trust import HELP as TRUST_HELP
 
@@ -32,7 +33,7 @@ _MEAN_AND_STD = {Pixels.UNIT: ((0.0,), (1.0,)), Pixels.BYTES: ((0.0,), (1 / 255,
 
 def convert(
     source: Annotated[Path, typer.Argument(help="A file or folder of a framework, timm:NAME, ...", show_default=False)],
-    out: Annotated[Path, typer.Option("-o", "--output", help="The updatable model.", show_default=False)],
+    out: Annotated[Out, option("The updatable model.")],
     converter: Annotated[str | None, typer.Option(help="By default told from the file's ending.")] = None,
     inputs: Annotated[
         list[str] | None, typer.Option("--input", help="image:224x224, x:64, ids:128:tokens; again for more.")
@@ -59,8 +60,7 @@ def convert(
     Nothing is written unless the answers agree and no rule of Apple's is broken. `mark` on the result changes what is
     trained, and how.
     """
-    if out.is_dir():
-        raise typer.BadParameter(f"-o {out} is a folder; name a file in it")
+    target = out.file()
     if (mean or std) and pixels is not None:
         raise typer.BadParameter("--pixels and --mean or --std both say what the source expects; name one of them")
     given = tuple(input_of(text) for text in inputs or ())
@@ -108,8 +108,8 @@ def convert(
         if not doubt:
             raise
         raise type(error)(f"{error}; {doubt}") from error
-    write_model(made.model, out)
-    _tell(out, made, converter, told, json=json)
+    write_model(made.model, target)
+    _tell(target, made, converter, told, json=json)
 
 
 def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool) -> None:

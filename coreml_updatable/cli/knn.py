@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from coreml_updatable.cli.out import Out, option
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.parameter_text import whole
 from coreml_updatable.cli.rows.fit import Fit
@@ -28,7 +29,7 @@ def knn(
         Path,
         typer.Argument(help="An .mlmodel file: a network that answers a vector, or a classifier.", show_default=False),
     ],
-    out: Annotated[Path | None, typer.Option("-o", "--output", help="The k-NN model.", show_default=False)] = None,
+    out: Annotated[Out | None, option("The k-NN model.")] = None,
     samples: Annotated[
         Path | None,
         typer.Option(help="A folder of class folders (pictures, or .npy arrays), or .json or .csv rows."),
@@ -61,8 +62,7 @@ def knn(
     """
     if out is None and not dry_run:
         raise typer.BadParameter("name the new model with -o OUT, or say --dry-run to see what would be done")
-    if out is not None and out.is_dir():
-        raise typer.BadParameter(f"-o {out} is a folder; name a file in it")
+    named = None if out is None else out.file()
     from coreml_updatable.marking.settings import KNNSettings
 
     kind, leaf = _index(index)
@@ -87,7 +87,7 @@ def knn(
     proof = prove_twin(source, made, cut=cutting, first=first)
     warnings = judged(made, "k-NN model")
     content = model_bytes(made)
-    target = None if dry_run else out
+    target = None if dry_run else named
     if target is not None:
         write_model(made, target)
     report = Report(target, made, cutting, len(content), proof, warnings)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from coreml_updatable.cli.out import Out, option
 from coreml_updatable.cli.output import say, say_json
 
 if TYPE_CHECKING:
@@ -35,10 +36,7 @@ def layout(
         typer.Argument(help="An updatable model, or the extractor and the head of a split.", show_default=False),
     ],
     to: Annotated[Layout, typer.Option(help="One network, two in one file, or two files.", show_default=False)],
-    out: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="The new model; of a split, its stem or a folder.", show_default=False),
-    ] = None,
+    out: Annotated[Out | None, option("The new model; of a split, its stem or a folder, such as app/.")] = None,
     bits: Annotated[
         Bits | None, typer.Option(help="Of the frozen extractor's weights.", show_default="as they are")
     ] = None,
@@ -68,16 +66,9 @@ def layout(
         say(*as_lines(laid, written))
 
 
-def targets(out: Path, to: Layout, name: str) -> list[Path]:
-    """The files to write; BadParameter for a folder where one file is meant."""
-    paths = [out]
-    if to is Layout.SPLIT:
-        folder, stem = (out, name) if out.is_dir() else (out.parent, out.name.removesuffix(".mlmodel"))
-        paths = [folder / f"{stem}.mlmodel", folder / f"{stem}{HEAD}.mlmodel"]
-    for path in paths:
-        if path.is_dir():
-            raise typer.BadParameter(f"-o {path} is a folder; name a file in it")
-    return paths
+def targets(out: Out, to: Layout, name: str) -> list[Path]:
+    """The files to write; BadParameter for a folder where one file is meant. ``name``: in a folder, that of a split."""
+    return out.files(name, ("", HEAD)) if to is Layout.SPLIT else [out.file()]
 
 
 def write(models: Sequence["Model"], paths: list[Path]) -> None:

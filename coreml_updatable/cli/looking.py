@@ -4,9 +4,7 @@ Typer checks values with pydantic, and its import alone takes longer than the lo
 else stands on the command line (help, mistakes) goes through the parser as in every other command.
 """
 
-import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -24,17 +22,7 @@ def look(arguments: Sequence[str]) -> int | None:
         return None
     command = getattr(import_module(f"coreml_updatable.cli.{name}"), name)
     try:
-        status = _status(command, paths, json=_JSON in rest)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough, as `head` has; Python would complain when it leaves
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return status
-
-
-def _status(command: Callable[..., None], paths: Sequence[Path], *, json: bool) -> int:
-    try:
-        command(*paths, json=json)
+        command(*paths, json=_JSON in rest)
     except typer.Exit as left:
         return left.exit_code
     return 0

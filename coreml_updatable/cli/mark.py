@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from coreml_updatable.cli import layout as layouts
+from coreml_updatable.cli.out import Out
+from coreml_updatable.cli.out import option as out_option
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.parameter_text import real, whole
 
@@ -51,7 +53,7 @@ def mark(
             show_default=False,
         ),
     ],
-    out: Annotated[Path | None, typer.Option("-o", "--output", help="The updatable model.", show_default=False)] = None,
+    out: Annotated[Out | None, out_option("The updatable model; of --layout split, its stem or a folder.")] = None,
     layers: Annotated[list[str] | None, typer.Option(help="The layers to train: a,b or again for more.")] = None,
     last: Annotated[int | None, typer.Option(help="How many layers before the softmax to train; 1 by default.")] = None,
     optimizer: Annotated[Optimizer, typer.Option()] = Optimizer.SGD,

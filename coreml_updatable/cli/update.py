@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from coreml_updatable.cli.out import Out, option
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.rows.fit import Fit
 
@@ -26,7 +27,7 @@ def update(
         Path,
         typer.Argument(help="A folder of class folders (pictures or .npy), or .json or .csv rows.", show_default=False),
     ],
-    out: Annotated[Path | None, typer.Option("-o", "--output", help="The new model.", show_default=False)] = None,
+    out: Annotated[Out | None, option("The new model.")] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace MODEL by the new model.")] = False,
     epochs: Annotated[int | None, typer.Option(show_default=False)] = None,
     learning_rate: Annotated[float | None, typer.Option(show_default=False)] = None,
@@ -67,7 +68,7 @@ def update(
         say(f"{target}: {first}", *more)
 
 
-def _target(model: Path, out: Path | None, *, in_place: bool) -> Path:
+def _target(model: Path, out: Out | None, *, in_place: bool) -> Path:
     if (out is None) == (not in_place):
         raise typer.BadParameter("name the new model with -o NEW, or replace MODEL with --in-place")
     if out is None and model.is_dir():
@@ -76,13 +77,9 @@ def _target(model: Path, out: Path | None, *, in_place: bool) -> Path:
         )
     if out is None:
         return model
-    if out.suffix == ".mlpackage":
-        raise typer.BadParameter(f"-o {out}: packages are read, not written; name an .mlmodel file")
-    if out.resolve() == model.resolve():
-        raise typer.BadParameter(f"-o {out} is MODEL itself; name another file, or say --in-place")
-    if out.is_dir():
-        raise typer.BadParameter(f"-o {out} is a folder; name a file in it")
-    return out
+    if out.path.resolve() == model.resolve():
+        raise typer.BadParameter(f"-o {out.path} is MODEL itself; name another file, or say --in-place")
+    return out.file()
 
 
 def _parameter(text: str) -> tuple[str, Any]:

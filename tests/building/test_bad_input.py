@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.cli import main
+from coreml_updatable.cli.app import main
 from tests.building.bad_photos import (
     a_cut_picture,
     a_file,
@@ -250,7 +250,7 @@ def test_an_interrupt_is_one_sentence(place: Path) -> None:
         (["MODEL="], "no model is named; the known ones are "),
         (["MODEL=it's"], "it's: no such model; the known ones are"),
         (["MODEL=healthy_lunch"], "healthy_lunch: no such model; did you mean healthy_luncher?"),
-        (["MODEL=healthy_luncher", "DATA=no such $$(folder)"], "no such $(folder): no such folder, expected one"),
+        (["MODEL=healthy_luncher", "DATA=no such $(folder)"], "no such $(folder): no such folder, expected one"),
     ],
 )
 def test_the_same_through_make(tmp_path: Path, settings: list[str], sentence: str) -> None:

@@ -6,6 +6,7 @@ from importlib import import_module
 import pytest
 
 from coreml_updatable.errors import SourceError
+from coreml_updatable.installing import install_command
 
 architectures = import_module("coreml_updatable.converters.torch_architectures")
 
@@ -16,6 +17,5 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, libr
     with pytest.raises(SourceError) as caught:
         architectures.create(f"{library}:resnet18", 2)
     assert str(caught.value) == (
-        f"torchvision is not installed, which {library}'s architectures need; "
-        "run: pip install 'coreml-updatable[vision]'"
+        f"torchvision is not installed, which {library}'s architectures need; run: {install_command('vision')}"
     )

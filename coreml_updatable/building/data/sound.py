@@ -9,6 +9,7 @@ import numpy as np
 
 from coreml_updatable.conversion import ArrayInput, Float32Array
 from coreml_updatable.errors import DataError
+from coreml_updatable.installing import install_command
 
 ENDINGS = (".flac", ".wav", ".ogg", ".aiff", ".aif")
 MOST_SECONDS = 3600
@@ -69,7 +70,7 @@ def _decoded(path: Path) -> tuple[Any, int]:
         import soundfile
     except ImportError as error:
         raise DataError(
-            f"{path}: reading sound needs soundfile, which is not installed; run: pip install 'coreml-updatable[sound]'"
+            f"{path}: reading sound needs soundfile, which is not installed; run: {install_command('sound')}"
         ) from error
     try:
         with soundfile.SoundFile(path) as file:

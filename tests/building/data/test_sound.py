@@ -64,7 +64,7 @@ def test_what_is_no_sound(tmp_path: Path) -> None:
 
 def test_without_soundfile_the_command_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "soundfile", None)
-    with pytest.raises(DataError, match=r"needs soundfile.*; run: pip install 'coreml-updatable\[sound\]'"):
+    with pytest.raises(DataError, match=r"needs soundfile.*; run: .*pip install -e .*\[sound\]"):
         read_sound(tmp_path / "a.flac", TARGET)
 
 

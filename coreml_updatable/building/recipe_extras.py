@@ -1,0 +1,55 @@
+"""The extras of this package that a recipe needs: what it names itself, its converter's, and those of its network."""
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from importlib.metadata import distribution
+from pathlib import Path
+
+from coreml_updatable.building.converter import find_converter
+from coreml_updatable.building.extras import told_lacking
+from coreml_updatable.building.find import FROZEN
+from coreml_updatable.building.frozen_recipe import FrozenRecipe, read_frozen
+from coreml_updatable.building.overrides import with_backbone
+from coreml_updatable.building.recipe import ArraySection, Recipe
+from coreml_updatable.building.recipe_file import read_recipe
+from coreml_updatable.errors import RecipeError, SourceError
+from coreml_updatable.installing import OURS
+
+LIBRARIES = re.compile(r"(torchvision|timm):.")  # in front of a network's name
+
+
+def extras_of(path: Path, backbone: str | None = None) -> tuple[str, ...]:
+    """The extras of this package that a build of the recipe in ``path`` may need, sorted."""
+    if path.name == FROZEN:
+        return tuple(sorted(set(_known(read_frozen(path), path))))
+    recipe = with_backbone(read_recipe(path), backbone, None)
+    sound = isinstance(recipe.input, ArraySection) and recipe.input.sample_rate > 0
+    return tuple(sorted({*_needed(recipe), *_known(recipe, path), *(["sound"] if sound else [])}))
+
+
+def refuse_lacking(recipe: Recipe, path: Path) -> None:
+    """A SourceError, before anything is built, where the recipe needs what is not installed."""
+    absent = told_lacking(sorted({*_needed(recipe), *_known(recipe, path)}))
+    if absent is not None:
+        raise SourceError(f"{recipe.name}: {absent}")
+
+
+def _known(recipe: Recipe | FrozenRecipe, path: Path) -> tuple[str, ...]:
+    """What the recipe itself says it needs; a RecipeError for an extra that there is none of."""
+    known = distribution(OURS).metadata.get_all("Provides-Extra") or []
+    for extra in recipe.extras:
+        if extra not in known:
+            near = get_close_matches(extra, known, n=1)
+            question = f"did you mean {near[0]!r}? " if near else ""
+            raise RecipeError(f"{path}: extras names {extra!r:.100}; {question}there are: {', '.join(known)}")
+    return recipe.extras
+
+
+def _needed(recipe: Recipe) -> Iterator[str]:
+    """What the converter needs, and the library of the network that the recipe names."""
+    entry = find_converter(recipe.source.converter)
+    if entry.dist is not None and entry.dist.name == OURS:
+        yield from entry.extras
+    if any(isinstance(value, str) and LIBRARIES.match(value) for value in recipe.source.options().values()):
+        yield "vision"

@@ -1,0 +1,33 @@
+"""`coreml-updatable extras [MODEL...]`: what must be installed beside the package before a model can be built."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def extras(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names of samples, or paths of recipes; none: every sample.", show_default=False),
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Another network: torchvision:NAME or timm:NAME, as `build` takes it.")
+    ] = None,
+    samples: Annotated[Path, typer.Option(help="Where the sample models are.")] = Path("sample_models"),
+    all_of_them: Annotated[bool, typer.Option("--all", help="Name those too that are installed.")] = False,
+) -> None:
+    """Print the extras that are missing for MODEL, with commas between: what `pip install -e '.[EXTRAS]'` takes.
+
+    Nothing is printed where nothing is missing. `make updatable` asks this before it builds.
+    """
+    from coreml_updatable.building.extras import lacking
+    from coreml_updatable.building.find import find_recipe, frozen_samples, known_samples
+    from coreml_updatable.building.recipe_extras import extras_of
+
+    names = models or [*known_samples(samples), *frozen_samples(samples)]
+    needed = sorted({extra for name in names for extra in extras_of(find_recipe(name, samples), backbone)})
+    shown = needed if all_of_them else lacking(needed)
+    if shown:
+        sys.stdout.write(f"{','.join(shown)}\n")

@@ -1,0 +1,79 @@
+"""The command that installs what is missing, as it works where the package is: in a checkout, or from a wheel.
+
+The package is on no index, so ``pip install 'coreml-updatable[vision]'`` finds nothing. In a checkout its folder is
+installed again with the extra; beside a wheel, what the extra stands for is installed by its own names.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from packaging.requirements import Requirement
+
+OURS = "coreml-updatable"
+CONSTRAINTS = "constraints.txt"
+PROJECT_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
+
+
+def install_command(*extras: str, package: Distribution | None = None) -> str:
+    """The command that brings ``extras`` of ``package``, by default this one, into the Python that runs."""
+    package = package or distribution(OURS)
+    folder = checkout(package)
+    if folder is not None:
+        listed = shlex.quote(f"{folder}[{','.join(extras)}]")
+        constraints = folder / CONSTRAINTS  # without them, a newer torchvision would bring another torch
+        told = f" -c {shlex.quote(str(constraints))}" if constraints.is_file() else ""
+        return f"{_pip()} install -e {listed}{told}"
+    wanted = dict.fromkeys(f"{one.name}{one.specifier}" for one in requirements(package, extras))
+    return f"{_pip()} install {' '.join(shlex.quote(one) for one in wanted)}"
+
+
+def checkout(package: Distribution) -> Path | None:
+    """The folder that ``package`` is installed from and runs in, relative where it lies below; None of a wheel."""
+    text = package.read_text("direct_url.json")  # PEP 610
+    told = json.loads(text) if text else {}
+    if told.get("dir_info", {}).get("editable"):
+        return _shown(Path(unquote(urlsplit(told["url"]).path)))
+    folder = Path(
+        str(package.locate_file(""))
+    )  # of an .egg-info beside the code, which Python finds when it runs there
+    return _shown(folder.resolve()) if any((folder / name).is_file() for name in PROJECT_FILES) else None
+
+
+def requirements(package: Distribution, extras: Sequence[str]) -> list[Requirement]:
+    """What ``extras`` bring beyond ``package`` itself."""
+    return [
+        requirement
+        for requirement in map(Requirement, package.requires or ())
+        if any(_only_with(requirement, extra) for extra in extras)
+    ]
+
+
+def missing(requirement: Requirement) -> bool:
+    """Whether the package that ``requirement`` asks for is not installed, or in another version."""
+    try:
+        return not requirement.specifier.contains(version(requirement.name), prereleases=True)
+    except PackageNotFoundError:
+        return True
+
+
+def _only_with(requirement: Requirement, extra: str) -> bool:
+    marker = requirement.marker
+    return marker is not None and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
+
+
+def _pip() -> str:
+    python = Path(sys.executable)
+    beside = python.with_name("pip")
+    if beside.is_file():
+        return shlex.quote(str(_shown(beside)))
+    return f"{shlex.quote(str(_shown(python)))} -m pip"
+
+
+def _shown(path: Path) -> Path:
+    """Relative to the working folder, where it lies in it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
