@@ -36,6 +36,8 @@ def page(name: str, summary: "Summary") -> Iterator[str]:
         yield from _section("Parameters", [_parameter(parameter) for parameter in summary.update.parameters])
     if summary.nearest_neighbors is not None:
         yield from _section("Nearest neighbors", _neighbors(summary.nearest_neighbors))
+    if summary.facts:
+        yield from _section(summary.kind, summary.facts)
     if summary.network is not None:
         yield from _section("Layers", list(_layers(summary.network)))
         yield f"  {visible(_totals(summary.network))}"

@@ -6,6 +6,7 @@ python -m coreml_updatable.runtime.layers_page > docs/layers.md
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from types import ModuleType
 
 from coreml_updatable.runtime.layers import KINDS
 from coreml_updatable.spec.messages import NeuralNetwork_pb2
@@ -36,7 +37,7 @@ def _rows() -> Iterator[str]:
         kind, message = field.name, field.message_type.name
         if kind in KINDS:
             name, state = KINDS[kind], "runs"
-            words = _first_words(name)
+            words = first_words(import_module(f"coreml_updatable.runtime.layers.{name}"))
         else:
             name, state = "", "refused"
             words = REFUSED.get(kind, "It can not be run yet.")
@@ -44,10 +45,9 @@ def _rows() -> Iterator[str]:
         yield f"| {kind} | `{message}` | {file} | {state} | {words} |"
 
 
-def _first_words(name: str) -> str:
-    """The first paragraph of a layer file's docstring, as one line of a Markdown table."""
-    docstring = import_module(f"coreml_updatable.runtime.layers.{name}").__doc__ or ""
-    first = " ".join(docstring.split("\n\n")[0].split())
+def first_words(module: ModuleType) -> str:
+    """The first paragraph of a module's docstring, as one line of a Markdown table."""
+    first = " ".join((module.__doc__ or "").split("\n\n")[0].split())
     return first.replace("``", "`").replace("|", "\\|")
 
 

@@ -4,7 +4,6 @@ from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.messages import Model, NeuralNetwork, Pipeline
 
 NETWORK_KINDS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
-_LABELLED = ("neuralNetworkClassifier", "glmClassifier")
 PIPELINE_KINDS = ("pipeline", "pipelineClassifier", "pipelineRegressor")
 WAY_OUT = "convert with convert_to='neuralnetwork'"  # coremltools' option, for a source that became an ML program
 NO_PROGRAMS = f"is an ML program, which no device can update; {WAY_OUT}"
@@ -52,11 +51,16 @@ def last_member(model: Model) -> Model:
 
 
 def class_labels(model: Model) -> tuple[str, ...] | tuple[int, ...]:
-    """Class labels of a network or linear classifier, in the order of its outputs; empty for any other model."""
+    """Class labels of a classifier or nonMaximumSuppression, in the order of its outputs; empty for any other model.
+
+    A k-nearest-neighbours classifier has none of its own: its labels are those of its samples.
+    """
     kind = model.WhichOneof("Type")
-    if kind not in _LABELLED:
+    if kind is None or kind == "kNearestNeighborsClassifier":
         return ()
     classifier = getattr(model, kind)
+    if "ClassLabels" not in classifier.DESCRIPTOR.oneofs_by_name:
+        return ()
     match classifier.WhichOneof("ClassLabels"):
         case "stringClassLabels":
             return tuple(str(label) for label in classifier.stringClassLabels.vector)

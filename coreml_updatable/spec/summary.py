@@ -10,6 +10,7 @@ from coreml_updatable.spec.availability import availability
 from coreml_updatable.spec.features import describe_type
 from coreml_updatable.spec.graph import layer_kind, loss_blobs
 from coreml_updatable.spec.head_memory import HeadMemory, head_memory
+from coreml_updatable.spec.kind_facts import kind_facts
 from coreml_updatable.spec.layer_shapes import Shape
 from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import class_labels, is_network, is_pipeline, network_of, pipeline_of
@@ -29,6 +30,13 @@ KINDS = {
     "pipelineClassifier": "Pipeline Classifier",
     "pipelineRegressor": "Pipeline Regressor",
     "mlProgram": "ML Program",
+    "glmClassifier": "Linear Classifier",
+    "glmRegressor": "Linear Regressor",
+    "nonMaximumSuppression": "Non-Maximum Suppression",
+    "supportVectorClassifier": "Support Vector Classifier",
+    "supportVectorRegressor": "Support Vector Regressor",
+    "treeEnsembleClassifier": "Tree Ensemble Classifier",
+    "treeEnsembleRegressor": "Tree Ensemble Regressor",
 }
 
 
@@ -103,6 +111,7 @@ class Summary:
     labels: tuple[str | int, ...]
     network: Network | None
     nearest_neighbors: NearestNeighbors | None
+    facts: tuple[tuple[str, str], ...]  # of a support vector machine or a non-maximum suppression
     update: Update | None
     members: tuple[tuple[str, "Summary"], ...]  # name and summary of each model of a pipeline
 
@@ -147,6 +156,7 @@ def summarize(model: Model) -> Summary:
         labels=tuple(class_labels(model)),
         network=network,
         nearest_neighbors=neighbors,
+        facts=kind_facts(model),
         update=_update(model, neighbors, members),
         members=members,
     )

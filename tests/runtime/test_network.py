@@ -254,8 +254,8 @@ def test_labels_and_probabilities_must_agree(classifier: Any, pictures: Any) -> 
 
 def test_other_kinds_are_refused() -> None:
     spec = Model_pb2.Model(specificationVersion=4)
-    spec.supportVectorRegressor.SetInParent()
-    with pytest.raises(ModelError, match="is a supportVectorRegressor, a kind that can not be run here"):
+    spec.bayesianProbitRegressor.SetInParent()
+    with pytest.raises(ModelError, match="is a bayesianProbitRegressor, a kind that can not be run here"):
         load(spec)
     spec.mlProgram.SetInParent()
     with pytest.raises(ModelError, match="ML program"):

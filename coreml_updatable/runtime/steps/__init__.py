@@ -21,9 +21,12 @@ KINDS = {
     "glmRegressor": "glm_regressor",
     "identity": "identity",
     "imputer": "imputer",
+    "nonMaximumSuppression": "suppression",
     "normalizer": "normalizer",
     "oneHotEncoder": "one_hot_encoder",
     "scaler": "scaler",
+    "supportVectorClassifier": "support_vector_classifier",
+    "supportVectorRegressor": "support_vector_regressor",
     "treeEnsembleClassifier": "tree_ensemble_classifier",
     "treeEnsembleRegressor": "tree_ensemble_regressor",
 }

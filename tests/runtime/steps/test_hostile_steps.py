@@ -20,6 +20,7 @@ from tests.runtime.steps.conftest import described
 
 INPUTS: dict[str, Any] = {
     "words": {"a": 1.0}, "places": {1: 2.0}, "string": "a", "int64": 1, "double": 1.5, "array": np.ones(3),
+    "boxes": np.ones((3, 4)),
 }  # fmt: skip
 
 
@@ -29,6 +30,20 @@ def stump(spec: Model) -> None:
     trees.nodes.add(nodeId=0, branchFeatureIndex=1, branchFeatureValue=0.5, trueChildNodeId=1, falseChildNodeId=2)
     for number in (1, 2):
         trees.nodes.add(nodeId=number, nodeBehavior=6).evaluationInfo.add(evaluationValue=number)
+
+
+def machine(message: Any) -> None:
+    """Two support vectors, one a class."""
+    message.kernel.rbfKernel.gamma = 0.5
+    for number in range(2):
+        message.denseSupportVectors.vectors.add().values.extend([number, 1.0, 2.0])
+    if message.DESCRIPTOR.name == "SupportVectorRegressor":
+        message.coefficients.alpha.extend([1.0, -1.0])
+        return
+    message.coefficients.add().alpha.extend([1.0, -1.0])
+    message.numberOfSupportVectorsPerClass.extend([1, 1])
+    for field in (message.rho, message.probA, message.probB):
+        field.append(0.5)
 
 
 def sound() -> Iterator[tuple[Model, str]]:
@@ -47,6 +62,15 @@ def sound() -> Iterator[tuple[Model, str]]:
             message.weights.add().value.extend([1.0, 2.0, 3.0])
         elif kind.startswith("tree"):
             stump(spec)
+        elif kind.startswith("support"):
+            machine(message)
+        elif kind == "nonMaximumSuppression":
+            for name in ("confidence", "coordinates"):
+                setattr(message, f"{name}InputFeatureName", "x")
+                setattr(message, f"{name}OutputFeatureName", "y")
+            message.pickTop.perClass = True
+            spec.description.input[0].type.multiArrayType.shape[:] = [3, 4]
+            spec.description.output[0].type.multiArrayType.shape.extend([3, 4])
         yield spec, source
 
 
@@ -60,6 +84,13 @@ def use(content: bytes, source: str) -> None:
         for given_as in (source, *INPUTS):
             with contextlib.suppress(UserError):
                 model.predict({"x": INPUTS[given_as]})
+
+
+def test_what_is_damaged_was_sound() -> None:
+    for spec, _ in SOUND:
+        if str(spec.WhichOneof("Type")).startswith(("support", "nonMaximum")):
+            shape = list(spec.description.input[0].type.multiArrayType.shape)
+            assert load(spec).predict({"x": np.ones(shape)})
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
