@@ -9,6 +9,7 @@ import typer
 
 from coreml_updatable.cli.command import Command, Group
 from coreml_updatable.cli.looking import look
+from coreml_updatable.cli.max_memory import with_max_memory
 from coreml_updatable.cli.output import complain, guard
 from coreml_updatable.errors import UserError
 
@@ -48,7 +49,8 @@ def app(names: Sequence[str] = COMMANDS) -> typer.Typer:
     )
     made.callback()(_group)
     for name in names:
-        made.command(name, cls=Command)(getattr(import_module(f"coreml_updatable.cli.{name}"), name))
+        command = getattr(import_module(f"coreml_updatable.cli.{name}"), name)
+        made.command(name, cls=Command)(with_max_memory(name, command))
     return made
 
 

@@ -4,10 +4,13 @@ A layer is written for one row, with the shapes of the format. ``torch.vmap`` pu
 what its rows give alone, whatever the graph does with its axes (reshapes to fixed sizes, transposes of the first axis,
 normalization over "the batch"). What cannot be put in a batch (loops that depend on values, random layers) runs a row
 at a time. Once enough rows have come, the program is traced, frozen and optimized for blocks of that size.
+
+The first run on blobs of some shape is weighed (see ``bounds``); in a batch no size depends on values, so later runs
+need not be.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,11 +18,12 @@ import torch
 from torch import Tensor
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime import work
+from coreml_updatable.runtime import bounds, work
+from coreml_updatable.runtime.blocks import Blobs, stacked, unstacked
 from coreml_updatable.runtime.optimizing import optimized
 from coreml_updatable.runtime.program import Program
+from coreml_updatable.runtime.weighing import weighed
 
-Blobs: TypeAlias = dict[str, Tensor]
 Function: TypeAlias = Callable[..., tuple[Tensor, ...]]
 KEPT = 8  # optimized functions; a model that meets more shapes runs the others as they are
 
@@ -32,6 +36,7 @@ class _Shape:
     seconds: float = 0.0  # that they took
     looped: int = 0  # layers that one run of them met in loops
     one_by_one: bool = False
+    refused: tuple[str, int] = ("", 0)  # why, and the bytes that so many rows need
     tried: bool = False
     fast: Function | None = None
 
@@ -52,28 +57,41 @@ class Batched:
         names = sorted(blobs)
         inputs = [blobs[name] for name in names]
         shape = self._shapes.setdefault(tuple((name, tuple(blobs[name].shape)) for name in names), _Shape())
-        if shape.one_by_one or not names:
-            return self._rows(blobs, count)
-        if self._worth_it(shape, coming):
-            shape.tried = True
-            shape.fast = optimized(self._function(names), inputs)
-        started = time.perf_counter()
-        try:
-            made = (
-                shape.fast(*inputs)
-                if shape.fast
-                else self._function(names, in_place=True)(*map(_channels_last, inputs))
-            )
-        except work.EndlessError:
-            raise
-        except (ModelError, RuntimeError):
-            rows = self._rows(blobs, count)  # a fault of the model is raised here, with one row's shapes
-            shape.one_by_one = True
-            return rows
+        with bounds.bounded("model", count) as run:
+            if shape.one_by_one or not names:
+                return self._rows(blobs, count)
+            if shape.refused[1] > run.memory:
+                raise bounds.TooMuchError(*shape.refused)
+            if self._worth_it(shape, coming):
+                shape.tried = True
+                shape.fast = optimized(self._function(names), inputs)
+            started = time.perf_counter()
+            try:
+                made = self._made(names, inputs, shape)
+            except work.EndlessError:
+                raise
+            except bounds.TooMuchError as error:
+                shape.refused = (str(error), error.needed)  # not the error, whose traceback holds tensors
+                raise
+            except (ModelError, RuntimeError):
+                rows = self._rows(blobs, count)  # a fault of the model is raised here, with one row's shapes
+                shape.one_by_one = True
+                return rows
         shape.looped = max(shape.looped, work.done())
         shape.rows += count
         shape.seconds += time.perf_counter() - started
         return dict(zip(self.program.outputs, made, strict=True))
+
+    def _made(self, names: list[str], inputs: list[Tensor], shape: _Shape) -> tuple[Tensor, ...]:
+        if shape.fast:
+            made = shape.fast(*inputs)
+        elif shape.rows:
+            made = self._function(names, in_place=True)(*map(_channels_last, inputs))
+        else:
+            with weighed():
+                made = self._function(names, in_place=True)(*map(_channels_last, inputs))
+        bounds.hold(made)
+        return made
 
     def _worth_it(self, shape: _Shape, coming: int) -> bool:
         """Would the rows so far and those to come take much longer than optimizing?"""
@@ -97,7 +115,29 @@ class Batched:
         return lambda *inputs: batched(*inputs) if self.program.outputs else ()
 
     def _rows(self, blobs: Mapping[str, Tensor], count: int) -> list[Blobs]:
-        return [self.program({name: blob[at] for name, blob in blobs.items()}) for at in range(count)]
+        with weighed():
+            return [self.program({name: blob[at] for name, blob in blobs.items()}) for at in range(count)]
+
+
+def in_parts(program: Batched, rows: Sequence[Mapping[str, Tensor]], coming: int = 0) -> Iterator[Blobs]:
+    """What ``program`` makes of each row. Rows that need too much memory together run in two halves; what the first
+    gave may be let go of before the second runs."""
+    count, run = len(rows), bounds.current()
+    before = run.work if run is not None else 0
+    try:
+        made = unstacked(program(stacked(rows), count, coming), count)
+    except bounds.TooMuchError as error:
+        if not error.needed or count == 1:
+            raise
+        if run is not None:
+            run.work = before
+        single = error.needed // count > bounds.allowed()  # one row says what it needs
+    else:
+        yield from made
+        return
+    middle = 1 if single else count // 2
+    yield from in_parts(program, rows[:middle], coming + count - middle)
+    yield from in_parts(program, rows[middle:], coming)
 
 
 def _channels_last(blobs: Tensor) -> Tensor:

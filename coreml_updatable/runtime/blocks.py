@@ -1,6 +1,6 @@
 """Rows of equal shapes, stacked in blocks of bounded memory and taken apart again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import torch
@@ -31,9 +31,9 @@ def most_rows(row: Mapping[str, Tensor]) -> int:
     return 1 << (max(1, min(MOST_ROWS, MOST_VALUES // max(1, size))).bit_length() - 1)
 
 
-def alike(rows: Sequence[Mapping[str, Tensor]]) -> Iterator[list[Mapping[str, Tensor]]]:
+def alike(rows: Iterable[Blobs]) -> Iterator[list[Blobs]]:
     """Neighbouring rows of equal shapes, a block at a time."""
-    block: list[Mapping[str, Tensor]] = []
+    block: list[Blobs] = []
     for row in rows:
         if block and (len(block) == most_rows(block[0]) or not same_shapes(row, block[0])):
             yield block

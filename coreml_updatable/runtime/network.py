@@ -4,7 +4,8 @@ It stands in two parts: the frozen layers, which run once a row, and the trainab
 Models that come from an update share the first part.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, overload
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from coreml_updatable.runtime.batched import Batched
-from coreml_updatable.runtime.blocks import Blobs, alike, most_rows, same_shapes, stacked, unstacked
+from coreml_updatable.runtime import bounds
+from coreml_updatable.runtime.batched import Batched, in_parts
+from coreml_updatable.runtime.blocks import Blobs, alike, most_rows, same_shapes
 from coreml_updatable.runtime.graph import check_graph, split
 from coreml_updatable.runtime.inputs import Inputs
 from coreml_updatable.runtime.model import Prediction, as_rows, numbered
@@ -21,6 +23,7 @@ from coreml_updatable.runtime.outputs import Outputs
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.program import Program, Step, build_steps
 from coreml_updatable.runtime.row import FrozenRow, Row, expect_part
+from coreml_updatable.runtime.weighing import weighed
 from coreml_updatable.runtime.weights import NewWeights, with_weights, written_back
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
@@ -37,7 +40,10 @@ class NetworkModel:
         self._outputs = Outputs(message)
         self._inputs = Inputs(message, network)
         check_graph(network.layers, self._inputs.names, self._outputs.blobs)
-        steps, parts = build_steps(network.layers), split(network.layers)
+        with bounds.bounded("model") as run, weighed():
+            steps, parts = build_steps(network.layers), split(network.layers)
+        self._constants = run.held  # bytes that layers made of what the file only states
+        self._weights = sum(parameter.numel() for step in steps for parameter in step.module.parameters())
         self._frozen_steps = [steps[number] for number in parts.frozen]
         self.trainable_steps = [steps[number] for number in parts.trainable]
         wanted = {*self._outputs.blobs, *_read(self.trainable_steps)}
@@ -104,16 +110,19 @@ class NetworkModel:
             frozen = Batched(Program(self._frozen_steps, early), optimize=False)
             tail = self._after(everything=True)
         answers = []
-        with torch.no_grad():
-            halfway = [blobs for blobs, _ in self._halfway(numbered(many, None), frozen)]
-            for early_blobs, late_blobs in zip(halfway, self._late(halfway, tail), strict=True):
+        with torch.no_grad(), self._bounded(len(many)):
+            halfway = (blobs for blobs, _ in self._halfway(numbered(many, None), frozen))
+            for early_blobs, late_blobs in self._late(halfway, tail):
                 blobs = {name: _array(blob) for name, blob in {**early_blobs, **late_blobs}.items()}
                 answers.append({**(blobs if intermediate else {}), **self._outputs.answer(blobs)})
         return answers[0] if single else answers
 
+    def _bounded(self, rows: int) -> AbstractContextManager[bounds.Run]:
+        return bounds.bounded("model", rows, self._weights, self._constants)
+
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
         """The rows after the frozen layers, in batches."""
-        with torch.no_grad():
+        with torch.no_grad(), self._bounded(len(rows)):
             return [
                 row
                 if isinstance(row, FrozenRow)
@@ -123,13 +132,14 @@ class NetworkModel:
                 )
             ]
 
-    def _late(self, rows: Sequence[Blobs], tail: Batched) -> Iterator[Blobs]:
-        """What the trainable part makes of each row."""
-        if not tail.program.outputs:
-            yield from ({} for _ in rows)
-            return
-        for block in alike([{name: row[name] for name in self.crossing if name in row} for row in rows]):
-            yield from unstacked(tail(stacked(block), len(block)), len(block))
+    def _late(self, rows: Iterable[Blobs], tail: Batched) -> Iterator[tuple[Blobs, Blobs]]:
+        """Each row, and what the trainable part makes of it. No more rows are held than run together."""
+        for block in alike(rows):
+            if tail.program.outputs:
+                read = [{name: row[name] for name in self.crossing if name in row} for row in block]
+                yield from zip(block, in_parts(tail, read), strict=True)
+            else:
+                yield from ((row, {}) for row in block)
 
     def _halfway(self, rows: Sequence[tuple[int, Row]], frozen: Batched) -> Iterator[tuple[Blobs, Mapping[str, Any]]]:
         """Each row's blobs after the frozen part, and its other features."""
@@ -143,8 +153,7 @@ class NetworkModel:
                 continue
             block, features = self._block(rows, at)
             at += len(block)
-            made = frozen(stacked(block), len(block), len(rows) - at)
-            yield from zip(unstacked(made, len(block)), features, strict=True)
+            yield from zip(in_parts(frozen, block, len(rows) - at), features, strict=True)
 
     def _block(self, rows: Sequence[tuple[int, Row]], start: int) -> tuple[list[Blobs], list[dict[str, Any]]]:
         """The input blobs of plain rows from ``start`` on, as many of one shape as a block holds."""

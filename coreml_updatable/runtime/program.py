@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime import work
+from coreml_updatable.runtime import bounds, work
 from coreml_updatable.runtime.context import Context
 from coreml_updatable.runtime.graph import reads, writes
 from coreml_updatable.runtime.layers import build_layer
@@ -73,11 +73,12 @@ def run_step(step: Step, blobs: dict[str, Tensor], *, in_place: bool = False) ->
                 "check the branches before it"
             )
     try:
-        if getattr(step.module, "scoped", False):
-            step.module(blobs)
-            return
-        function = getattr(step.module, "in_place", None) if in_place else None
-        made = (function or step.module)(*(blobs[blob] for blob in layer.input))
+        with bounds.located(f"layer '{layer.name}'"):
+            if getattr(step.module, "scoped", False):
+                step.module(blobs)
+                return
+            function = getattr(step.module, "in_place", None) if in_place else None
+            made = (function or step.module)(*(blobs[blob] for blob in layer.input))
     except (RuntimeError, IndexError, ValueError, TypeError) as error:
         shapes = ", ".join(f"'{blob}' {list(blobs[blob].shape)}" for blob in layer.input)
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
@@ -98,7 +99,8 @@ def build_steps(layers: Sequence[NeuralNetworkLayer]) -> list[Step]:
 
 
 def _step(layer: NeuralNetworkLayer) -> Step:
-    module = build_layer(layer, Context(layer, _network)).eval()
+    with bounds.located(f"layer '{layer.name}'"):
+        module = build_layer(layer, Context(layer, _network)).eval()
     return Step(layer, module, frozenset(reads(layer)), frozenset(writes(layer)))
 
 

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime import bounds
 from coreml_updatable.runtime.batched import Batched
 from coreml_updatable.runtime.program import Program, Step
+from coreml_updatable.runtime.weighing import weighed
 
 
 class GraphHead:
@@ -39,15 +41,30 @@ class GraphHead:
         self._parameters = list(parameters)
         self._blob, self._axis, self._squared_error = blob, axis, squared_error
         self._runner = Batched(Program(steps, [blob]), optimize=False)
+        self._weights = sum(parameter.numel() for step in steps for parameter in step.module.parameters())
+        self._batched = False
+        self._work: dict[int, int | None] = {}  # of a batch of so many rows; None where values decide on it
 
     def gradients(self, batch: NDArray[np.int64]) -> tuple[float, list[NDArray[Any]]]:
         """The mean loss of these rows, and its gradients by each parameter."""
+        with bounds.bounded("update", len(batch), self._weights) as run:
+            if self._work.get(len(batch)) is None:  # later batches of this size do the same
+                with weighed():
+                    before = run.work
+                    found = self._gradients(batch)
+                self._work[len(batch)] = run.work - before if self._batched else None
+                return found
+            run.count(self._work[len(batch)] or 0)
+            return self._gradients(batch)
+
+    def _gradients(self, batch: NDArray[np.int64]) -> tuple[float, list[NDArray[Any]]]:
         numbers = torch.from_numpy(batch)
         for parameter in self._parameters:
             parameter.requires_grad_(True)
         with torch.enable_grad():
             features = {name: torch.from_numpy(blob[batch]) for name, blob in self._features.items()}
             made = self._runner(features, len(batch))
+            self._batched = not isinstance(made, list)
             rows = [row[self._blob] for row in made] if isinstance(made, list) else made[self._blob]
             output = torch.stack(rows) if isinstance(rows, list) else rows
             loss = self._loss(output, self._targets[numbers])

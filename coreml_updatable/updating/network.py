@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime import bounds
 from coreml_updatable.runtime.batched import Batched
 from coreml_updatable.runtime.network import NetworkModel
 from coreml_updatable.runtime.program import Program, Step
@@ -50,6 +51,11 @@ class NetworkLearner:
         """The model with the weights as they are now."""
         return self._model.updated({key: array.copy() for key, array in zip(self._keys, self.weights, strict=True)})
 
+    @property
+    def size(self) -> int:
+        """The weights of the trainable part."""
+        return sum(parameter.numel() for step in self._steps for parameter in step.module.parameters())
+
     def close(self) -> None:
         """Let go of the features; the weights stay."""
         self._features = {}
@@ -85,7 +91,7 @@ class NetworkLearner:
         if blob not in self._features and _writer(self._steps, blob) is None:
             raise ModelError(f"model: the loss reads '{blob}', which no trainable layer writes; mark the model again")
         runner = Batched(Program(_towards(self._steps, blob), [blob]), optimize=False)
-        with torch.no_grad():
+        with torch.no_grad(), bounds.bounded("update"):
             first = {name: torch.from_numpy(values[:1].copy()) for name, values in self._features.items()}
             made = runner(first, 1)
         return list(made[0][blob].shape if isinstance(made, list) else made[blob].shape[1:])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from coreml_updatable.errors import DataError, ModelError
-from coreml_updatable.runtime import FrozenRow, Row, RunnableModel, load
+from coreml_updatable.runtime import FrozenRow, Row, RunnableModel, bounds, load
 from coreml_updatable.runtime.nearest_neighbors import NearestNeighborsModel
 from coreml_updatable.runtime.pipeline import LAST, PipelineModel
 from coreml_updatable.runtime.variants import NeighborVariants
@@ -134,7 +134,9 @@ class UpdateTask:
 
         try:
             if self._tell("trainingBegin", {}):
-                train(learner, len(kept.others), self._parameters.values, self._variants, tell)
+                rows = len(kept.others) * int(self._parameters.values["epochs"])
+                with bounds.bounded("update", rows, learner.size):
+                    train(learner, len(kept.others), self._parameters.values, self._variants, tell)
         finally:
             learner.close()  # contexts may outlive the task, and with them the learner
         final = _whole(self._model, learner.model())

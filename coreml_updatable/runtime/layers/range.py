@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from coreml_updatable.runtime.context import Context
 from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.layers.sizes import MAXIMUM, expect_single
+from coreml_updatable.runtime.layers.sizes import expect_room, expect_single
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 
@@ -41,6 +41,5 @@ def _range(end: float, start: float, step: float, context: Context) -> Tensor:
     if step == 0 or not all(map(math.isfinite, (end, start, step))):
         raise context.error(f"the range from {start} to {end} by {step} never ends; expected a step that is not 0")
     count = max(0, math.ceil((end - start) / step))
-    if count > MAXIMUM:
-        raise context.error(f"makes a blob of {count} values, expected at most {MAXIMUM}")
+    expect_room(count, context)
     return (start + step * torch.arange(count, dtype=torch.float64)).to(torch.float32)

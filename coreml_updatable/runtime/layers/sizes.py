@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from coreml_updatable.runtime import bounds
 from coreml_updatable.runtime.context import Context
 
-MAXIMUM = 2**28  # values in a blob that a layer makes: a gigabyte; more is an absurd size, not a feature
+BYTES = 4  # of a value
 
 
 def integers(blob: Tensor, context: Context) -> list[int]:
@@ -47,9 +48,13 @@ def axis_of(axis: int, rank: int, context: Context) -> int:
 
 
 def expect_shape(shape: Sequence[int], context: Context) -> list[int]:
-    """``shape`` if a blob can have it: no size below 1, and not more than ``MAXIMUM`` values."""
+    """``shape`` if a blob can have it: no size below 1, and no more than a run may hold (see ``bounds``)."""
     if not len(shape) or min(shape) < 1:
         raise context.error(f"makes a blob of the shape {list(shape)}, expected sizes of at least 1")
-    if math.prod(shape) > MAXIMUM:
-        raise context.error(f"makes a blob of {math.prod(shape)} values, expected at most {MAXIMUM}")
+    expect_room(math.prod(shape), context)
     return [int(size) for size in shape]
+
+
+def expect_room(values: int, context: Context) -> None:
+    """TooMuchError unless a run can hold a blob of so many values."""
+    bounds.expect(BYTES * values, context.where)

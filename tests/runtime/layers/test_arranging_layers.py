@@ -186,7 +186,7 @@ def test_sequence_repeat(answers: Any, shape: Any, count: int) -> None:
 
 
 def test_sequence_repeat_of_absurd_length(answers: Any) -> None:
-    with pytest.raises(ModelError, match=r"layer 'repeat': makes a blob of 1099511627776 values, expected at most"):
+    with pytest.raises(ModelError, match=r"layer 'repeat': needs .* of memory"):
         answers(lambda b: b.add_sequence_repeat("repeat", 2**40, "x", "y"), [{"x": counting(1, 1, 1, 1, 1)}])
 
 

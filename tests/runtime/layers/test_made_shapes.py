@@ -53,9 +53,7 @@ def test_range_of_another_length_each_row(answers: Any) -> None:
 def test_range_errors(answers: Any) -> None:
     with pytest.raises(ModelError, match=r"layer 'r': the range from 0.0 to 4.0 by 0.0 never ends; expected a step"):
         answers(lambda b: b.add_range_dynamic("r", ["end"], "y", step=0), [{"end": blob(4)}])
-    with pytest.raises(
-        ModelError, match=r"layer 'r': makes a blob of 1099511627776 values, expected at most 268435456; export"
-    ):
+    with pytest.raises(ModelError, match=r"layer 'r': needs .* of memory"):
         answers(lambda b: b.add_range_static("r", "y", [], 2**40), [{"x": blob(4)}])
     with pytest.raises(ModelError, match=r"layer 'r': reads a blob of the shape \[2\] where it needs a single number"):
         answers(lambda b: b.add_range_dynamic("r", ["end"], "y"), [{"end": blob(4, 5)}])
@@ -87,7 +85,7 @@ def test_tile_and_stack_errors(answers: Any) -> None:
         answers(lambda b: b.add_tile("t", "x", "y", [1, 1, 2]), [{"x": x}])
     with pytest.raises(ModelError, match=r"layer 't': repeats \[0\] times, expected"):
         answers(lambda b: b.add_tile("t", ["x", "reps"], "y"), [{"x": x, "reps": blob(0)}])
-    with pytest.raises(ModelError, match=r"layer 't': makes a blob of \d+ values, expected at most 268435456"):
+    with pytest.raises(ModelError, match=r"layer 't': needs .* of memory"):
         answers(lambda b: b.add_tile("t", "x", "y", [2**30, 2**30]), [{"x": x}])
     with pytest.raises(
         ModelError, match=r"layer 's': inputs have the shapes \[\[2, 3\], \[3\]\], the layer expects equal"
@@ -130,9 +128,9 @@ def test_shapes_no_blob_can_have(answers: Any) -> None:
         ModelError, match=r"layer 'f': makes a blob of the shape \[2, -1\], expected sizes of at least 1"
     ):
         answers(lambda b: b.add_fill_dynamic("f", "n", "y"), [{"n": blob(2, -1)}] * 2)
-    with pytest.raises(ModelError, match=r"layer 'f': makes a blob of 10+ values, expected at most 268435456"):
+    with pytest.raises(ModelError, match=r"layer 'f': needs .* of memory"):
         answers(lambda b: b.add_fill_static("f", "y", (10**6, 10**6)), [{"x": blob(1)}])
-    with pytest.raises(ModelError, match=r"layer 'b': makes a blob of 10+ values, expected at most 268435456"):
+    with pytest.raises(ModelError, match=r"layer 'b': needs .* of memory"):
         answers(lambda b: b.add_broadcast_to_dynamic("b", ["x", "n"], "y"), [{"x": blob(1), "n": blob(1e6, 1e6)}])
     with pytest.raises(ModelError, match=r"layer 'b': can not take 'x' \[2\]"):
         answers(lambda b: b.add_broadcast_to_static("b", "x", "y", (3,)), [{"x": blob(1, 2)}])
@@ -221,5 +219,5 @@ def test_constant_pad_errors(answers: Any) -> None:
         answers(add(1, 1), [{"x": x}])
     with pytest.raises(ModelError, match=r"layer 'p': pads an axis to 4 and to 5, expected one of them to be 0"):
         answers(add(4, 5, 0, 0, to_size=True), [{"x": x}])
-    with pytest.raises(ModelError, match=r"layer 'p': makes a blob of \d+ values, expected at most"):
+    with pytest.raises(ModelError, match=r"layer 'p': needs .* of memory"):
         answers(add(2**40, 0, 0, 0), [{"x": x}])

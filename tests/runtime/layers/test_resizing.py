@@ -71,7 +71,7 @@ def test_resize_faults(answers: Any) -> None:
 
     with pytest.raises(ModelError, match=r"layer 'resize': targetSize \[1048576, 1\] in mode 1, expected up to 32768"):
         answers(add, [{"x": drawn(0, 1, 2, 2)}])
-    with pytest.raises(ModelError, match=r"layer 'resize': makes a blob of 1073741824 values, expected at most"):
+    with pytest.raises(ModelError, match=r"layer 'resize': needs .* of memory"):
         answers(lambda b: b.add_resize_bilinear("resize", "x", "y", 2**15, 2**15), [{"x": drawn(0, 1, 2, 2)}])
     with pytest.raises(ModelError, match="layer 'resize': targetSize has 1 values, expected 2"):
         answers(add, [{"x": drawn(0, 1, 2, 2)}], edit=lambda layer: layer.resizeBilinear.targetSize.pop())
@@ -145,7 +145,7 @@ def test_crop_resize_faults(answers: Any) -> None:
 
     (found,) = answers(add, [box_row(1, 1, 4, 1, 1)], edit=add_all)  # an unset scale is 1
     assert found["y"].shape == (1, 2, 1, 2, 2)
-    with pytest.raises(ModelError, match=r"layer 'crop': makes a blob of 2147483648 values, expected at most"):
+    with pytest.raises(ModelError, match=r"layer 'crop': needs .* of memory"):
         answers(lambda b: b.add_crop_resize("crop", ["x", "boxes"], "y", 2**15, 2**15), [box_row(1, 1, 4, 1, 1)])
     with pytest.raises(ModelError, match=r"layer 'crop': boxes have the shape \[1, 1, 3, 1, 1\], the layer expects"):
         answers(add, [box_row(1, 1, 3, 1, 1)])

@@ -100,9 +100,7 @@ def test_errors(answers: Any) -> None:
         answers(lambda b: b.add_topk("t", ["x", "k"], ["y", "i"]), [counts], outputs=("y", "i"))
     with pytest.raises(ModelError, match="layer 'a': axis is -3, expected -2 to 1 for an input of rank 2"):
         answers(lambda b: b.add_argmax("a", "x", "y", -3), [row])
-    with pytest.raises(
-        ModelError, match=r"layer 'o': makes a blob of 6000000000000 values, expected at most 268435456"
-    ):
+    with pytest.raises(ModelError, match=r"layer 'o': needs .* of memory"):
         answers(lambda b: b.add_one_hot("o", ["x"], "y", 10**12), [row])
     with pytest.raises(
         ModelError, match=r"layer 'o': makes a blob of the shape \[2, 3, 0\], expected sizes of at least 1"

@@ -1,0 +1,146 @@
+"""How much memory and work one run of a model may take.
+
+A file of a hundred bytes can ask for terabytes, and no single layer need look absurd: the sizes arise from one to the
+next. So a run has bounds, whatever it runs: ``weighing`` holds every operation of torch to them before it allocates.
+``max_memory`` raises them. Work is counted in operations, about ten to a nanosecond of one processor core.
+"""
+
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from coreml_updatable.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MEMORY = 2**29  # bytes that a run may hold at once, besides the model itself
+WORK_PER_BYTE = 200  # operations of a run for each byte it may hold: about ten seconds of one core in all
+WORK_PER_ROW = 10**9  # operations more for each row
+WORK_PER_WEIGHT = 4096  # and for each row and weight: a large model is expected to do more
+_memory: ContextVar[int] = ContextVar("bytes that a run may hold", default=MEMORY)
+_run: ContextVar["Run | None"] = ContextVar("the run that is being weighed", default=None)
+
+
+class TooMuchError(ModelError):
+    """A run would hold more memory, or do more work, than it may. ``needed``: bytes, 0 where it is the work."""
+
+    def __init__(self, sentence: str, needed: int = 0) -> None:
+        super().__init__(sentence)
+        self.needed = needed
+
+
+class _Excess(Exception):  # noqa: N818  # never leaves this file but through ``located``
+    """The same inside torch, where the layer's name is not known."""
+
+    def __init__(self, fault: str, needed: int = 0) -> None:
+        super().__init__(fault)
+        self.needed = needed
+
+
+@contextmanager
+def max_memory(size: int) -> Iterator[None]:
+    """Let the runs inside hold ``size`` bytes at once, and work as much more."""
+    token = _memory.set(size)
+    try:
+        yield
+    finally:
+        _memory.reset(token)
+
+
+def allow(size: int) -> None:
+    """As ``max_memory``, for the rest of the program."""
+    _memory.set(size)
+
+
+def current() -> "Run | None":
+    """The run around."""
+    return _run.get()
+
+
+def allowed() -> int:
+    """The bytes that a run may hold."""
+    return _memory.get()
+
+
+class Run:
+    """What one run holds and has done so far."""
+
+    def __init__(self, rows: int, weights: int, held: int) -> None:
+        self.memory = allowed()
+        self.most_work = allowed() * WORK_PER_BYTE + rows * (WORK_PER_ROW + weights * WORK_PER_WEIGHT)
+        self.held = held
+        self.work = 0
+        self.weighs = False  # is every operation weighed just now?
+
+    def expect(self, size: int) -> None:
+        """``size`` more bytes are about to be held; _Excess where that is too much."""
+        needed = self.held + size
+        if needed > self.memory:
+            raise _Excess(
+                f"needs {in_words(needed)} of memory, more than the {in_words(self.memory)} that a run may hold; raise "
+                "--max-memory if the machine has more, or use a smaller model or input",
+                needed,
+            )
+
+    def count(self, work: int) -> None:
+        self.work += work
+        if self.work > self.most_work:
+            raise _Excess(
+                f"takes more than {self.most_work / 1e9:.0f} billion operations, the most for a run that may hold "
+                f"{in_words(self.memory)}; raise --max-memory, which raises both, or use a smaller model or input"
+            )
+
+    def hold(self, tensors: Sequence["Tensor"]) -> None:
+        """These tensors are held until they are freed."""
+        for tensor in tensors:
+            storage = tensor.untyped_storage()
+            size = storage.nbytes()
+            self.held += size
+            weakref.finalize(storage, self._free, size)
+
+    def _free(self, size: int) -> None:
+        self.held -= size
+
+
+@contextmanager
+def bounded(where: str, rows: int = 1, weights: int = 0, held: int = 0) -> Iterator[Run]:
+    """A run on ``rows`` rows of a model with so many weights, which holds ``held`` bytes; inside a run, a part of it.
+
+    What exceeds the bounds in no layer in particular is a TooMuchError that names ``where``.
+    """
+    run = _run.get() or Run(rows, weights, held)
+    token = _run.set(run)
+    try:
+        with located(where):
+            yield run
+    finally:
+        _run.reset(token)
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """What exceeds the bounds inside becomes a TooMuchError that names ``where``."""
+    try:
+        yield
+    except _Excess as error:
+        raise TooMuchError(f"{where}: {error}", error.needed) from None
+
+
+def expect(size: int, where: str) -> None:
+    """TooMuchError, which names ``where``, if the run can not hold ``size`` bytes more. For what is not a tensor."""
+    with located(where):
+        (_run.get() or Run(1, 0, 0)).expect(size)
+
+
+def hold(tensors: Sequence["Tensor"]) -> None:
+    """What was made by operations that were not weighed is held too, until it is freed."""
+    run = _run.get()
+    if run is not None and not run.weighs:
+        run.hold(tensors)
+
+
+def in_words(size: int) -> str:
+    return f"{size / 2**30:.1f} GB" if size >= 2**30 else f"{size / 2**20:.0f} MB"
