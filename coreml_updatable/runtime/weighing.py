@@ -57,7 +57,7 @@ def weighed() -> Iterator[None]:
 
 class _Weighing(TorchDispatchMode):
     def __init__(self, run: Run) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._run = run
 
     @classmethod
@@ -135,7 +135,7 @@ def _values(func: Any, args: Any, inputs: list[Tensor]) -> int | None:
     """The most values in the first of an operation's outputs, by a rule of our own; None where there is none."""
     name = _name(func)
     if torch.Tag.pointwise in func.tags:
-        return prod(torch.broadcast_shapes(*(tensor.shape for tensor in inputs)))
+        return int(prod(torch.broadcast_shapes(*(tensor.shape for tensor in inputs))))
     if name in NO_LARGER:
         return max((tensor.numel() for tensor in inputs), default=1)
     if name in TOGETHER:
@@ -146,9 +146,9 @@ def _values(func: Any, args: Any, inputs: list[Tensor]) -> int | None:
     if name in ("mm", "bmm", "addmm", "baddbmm"):
         return prod(inputs[-2].shape[:-1]) * inputs[-1].shape[-1]
     if name in FULL:
-        return prod(args[0])
+        return int(prod(args[0]))
     if name == "repeat":
-        return inputs[0].numel() * prod(args[1])
+        return int(inputs[0].numel() * prod(args[1]))
     if name == "index":
         return _indexed(inputs[0], args[1])
     if name == "gather":
@@ -173,7 +173,7 @@ def _indexed(x: Tensor, indices: Any) -> int:
     if any(index.dtype == torch.bool for index in given):
         return x.numel()
     left = prod(length for axis, length in enumerate(x.shape) if axis >= len(indices) or indices[axis] is None)
-    return left * prod(torch.broadcast_shapes(*(index.shape for index in given)))
+    return int(left * prod(torch.broadcast_shapes(*(index.shape for index in given))))
 
 
 def _convolved(
@@ -188,7 +188,7 @@ def _convolved(
     else:
         channels = weight.shape[0]
         lengths = [(n + 2 * pad - far - 1) // step + 1 for n, far, step, pad, _ in sizes]
-    return x.shape[0] * channels * prod(max(0, length) for length in lengths)
+    return int(x.shape[0] * channels * prod(max(0, length) for length in lengths))
 
 
 def _meta(value: Any) -> Any:

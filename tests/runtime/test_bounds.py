@@ -167,7 +167,7 @@ class Compared(TorchDispatchMode):
     """Holds every rule of ``weighing`` to what torch really makes."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.ruled = set[str]()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -196,7 +196,7 @@ def convolutions(x: Tensor) -> None:
         function: Callable[..., Tensor] = functional.conv_transpose2d if transposed else functional.conv2d
         function(x, torch.ones(shape), stride=stride, padding=padding, dilation=dilation, groups=groups)
     weights = torch.ones(4, 6, 3, 3, requires_grad=True)
-    functional.conv2d(x, weights).relu().sum().backward()  # type: ignore[no-untyped-call]
+    functional.conv2d(x, weights).relu().sum().backward()
     functional.conv3d(x[:, None], torch.ones(2, 1, 2, 2, 2))
 
 
