@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from coreml_updatable.errors import SourceError
+from coreml_updatable.text import shortened, visible
 
 from .turicreate_interpreter import COMMAND, VARIABLE, interpreter
 from .turicreate_pretrained import link_pretrained, missing_pretrained
@@ -48,7 +49,7 @@ def ask(
     if "pretrained" in said:
         raise missing_pretrained(str(said["pretrained"]), what)
     if "failed" in said:
-        raise SourceError(f"{what}: Turi Create says {_shortened(str(said['failed']))}; {remedy}")
+        raise SourceError(f"{what}: Turi Create says {shortened(visible(str(said['failed'])), MOST_SHOWN)}; {remedy}")
     answer: Mapping[str, Any] = said["answer"]
     return answer
 
@@ -118,13 +119,8 @@ def _ended(status: int) -> str:
 def _last_line(said: Path) -> str:
     lines = said.read_bytes()[-4096:].decode("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f", saying last: {_shortened(last)}" if last else ", saying nothing"
+    return f", saying last: {shortened(visible(last), MOST_SHOWN)}" if last else ", saying nothing"
 
 
 def _looking(python: Path) -> str:
     return f"try {python} -c 'import turicreate', and where that fails run: {COMMAND}"
-
-
-def _shortened(text: str) -> str:
-    text = "".join(one if one.isprintable() else " " for one in text)
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."

@@ -68,7 +68,7 @@ def _outputs(model: Model, shapes: dict[str, Shape]) -> Iterator[Finding]:
             continue
         if any(None not in pair and pair[0] != pair[1] for pair in zip(shape[-3:], stated, strict=True)):
             yield Finding(
-                f"output {str(feature.name)!r}",
+                f"output '{feature.name}'",
                 f"is described as {list(feature.type.multiArrayType.shape)}",
                 f"{list(shape[-3:])}, as its layer writes it",
                 "mend its description",

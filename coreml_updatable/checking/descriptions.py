@@ -24,7 +24,7 @@ def features_described(model: Model) -> Iterator[Finding]:
     described = model.description
     for side, features in (("input", described.input), ("output", described.output), ("state", described.state)):
         for number, feature in enumerate(features):
-            where = f"{side}[{number}] {str(feature.name)!r}"
+            where = f"{side}[{number}] '{feature.name}'"
             if not feature.name:
                 yield Finding(where, "has no name", "one", "name it")
             match feature.type.WhichOneof("Type"):

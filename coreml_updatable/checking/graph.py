@@ -34,7 +34,7 @@ def network_features(model: Model) -> Iterator[Finding]:
     for side, feature in features:
         kind = feature.type.WhichOneof("Type")
         if kind not in ("imageType", "multiArrayType", "stateType", None):
-            yield Finding(f"{side} {str(feature.name)!r}", f"is a {kind}", "an image or a multi-array")
+            yield Finding(f"{side} '{feature.name}'", f"is a {kind}", "an image or a multi-array")
 
 
 def outputs_written(model: Model) -> Iterator[Finding]:
@@ -45,9 +45,9 @@ def outputs_written(model: Model) -> Iterator[Finding]:
     names = [str(feature.name) for feature in model.description.output]
     for name in dict.fromkeys(names):
         if name and name not in written:
-            yield Finding(f"output {name!r}", "is written by no layer", "a layer's output", "name the last blob")
+            yield Finding(f"output '{name}'", "is written by no layer", "a layer's output", "name the last blob")
         if names.count(name) > 1:
-            yield Finding(f"output {name!r}", f"is described {names.count(name)} times", "once", "remove one")
+            yield Finding(f"output '{name}'", f"is described {names.count(name)} times", "once", "remove one")
 
 
 def duplicates(names: list[str]) -> list[str]:

@@ -31,7 +31,7 @@ def inferred_contradiction(model: Model) -> Finding | None:
         try:
             _describe(blob, feature)
         except ContradictionError as clash:
-            return Finding(f"input {blob.name!r}", f"has lengths that contradict each other: {clash}", "one shape")
+            return Finding(f"input '{blob.name}'", f"has lengths that contradict each other: {clash}", "one shape")
     return _layers(model, blobs) or _outputs(model, blobs)
 
 
@@ -77,7 +77,7 @@ def _describe(blob: Blob, feature: FeatureDescription) -> None:
         _describe_image(blob, feature)
         return
     if kind != "multiArrayType":
-        raise ContradictionError(f"{blob.name!r} is neither an image nor an array")
+        raise ContradictionError(f"'{blob.name}' is neither an image nor an array")
     array = feature.type.multiArrayType
     ranges: list[Range] = []
     match array.WhichOneof("ShapeFlexibility"):
@@ -88,7 +88,7 @@ def _describe(blob: Blob, feature: FeatureDescription) -> None:
         case "shapeRange":
             ranges = [_stated(each) for each in array.shapeRange.sizeRanges]
     if len(ranges) not in (0, 1, 3):
-        raise ContradictionError(f"{len(ranges)} ranges of lengths for {blob.name!r}")
+        raise ContradictionError(f"{len(ranges)} ranges of lengths for '{blob.name}'")
     for axis, lengths in zip(("channel", "height", "width"), ranges, strict=False):
         blob.narrow(axis, lengths)
     if not ranges and array.shape:
@@ -145,7 +145,7 @@ def _outputs(model: Model, blobs: dict[str, Blob]) -> Finding | None:
                 blob.fix(**dict(zip(("channel", "height", "width"), [*shape, 1, 1], strict=False)))
         except ContradictionError as clash:
             found = f"is described as {_described(feature)}, which contradicts its layer: {clash}"
-            return Finding(f"output {name!r}", found, "the shape that its layer writes", "correct its description")
+            return Finding(f"output '{name}'", found, "the shape that its layer writes", "correct its description")
     return None
 
 

@@ -33,7 +33,7 @@ def probabilities_blob(model: Model) -> Iterator[Finding]:
     """labelProbabilityLayerName is empty or a blob that a layer writes."""
     name = str(network_of(model).labelProbabilityLayerName)
     if name and name not in written_blobs(model):
-        yield Finding("labelProbabilityLayerName", f"is {name!r}, which no layer writes", "a blob")
+        yield Finding("labelProbabilityLayerName", f"is '{name}', which no layer writes", "a blob")
 
 
 def other_outputs(model: Model) -> Iterator[Finding]:
@@ -43,7 +43,7 @@ def other_outputs(model: Model) -> Iterator[Finding]:
     written = written_blobs(model)
     for feature in description.output:
         if feature.name and feature.name not in named and feature.name not in written:
-            yield Finding(f"output {str(feature.name)!r}", "is written by no layer", "a blob")
+            yield Finding(f"output '{feature.name}'", "is written by no layer", "a blob")
 
 
 def labels_fit_outputs(model: Model) -> Iterator[Finding]:
@@ -63,10 +63,10 @@ def regressor_output(model: Model) -> Iterator[Finding]:
     name = str(model.description.predictedFeatureName)
     feature = feature_named(model.description.output, name) if name else None
     if feature is None:
-        yield Finding("predictedFeatureName", f"is {name!r}, which is no output", "an output", "name the output")
+        yield Finding("predictedFeatureName", f"is '{name}', which is no output", "an output", "name the output")
     elif feature.type.WhichOneof("Type") not in ("doubleType", "multiArrayType", None):
         found = feature.type.WhichOneof("Type")
-        yield Finding(f"output {name!r}", f"is a {found}", "a double or an array", "change its type")
+        yield Finding(f"output '{name}'", f"is a {found}", "a double or an array", "change its type")
 
 
 def predicted_feature(model: Model, expected: str | None) -> Iterator[Finding]:
@@ -75,12 +75,12 @@ def predicted_feature(model: Model, expected: str | None) -> Iterator[Finding]:
     feature = feature_named(model.description.output, name) if name else None
     if feature is None:
         yield Finding(
-            "predictedFeatureName", f"is {name!r}, which is no output", "the label's output", "name the output"
+            "predictedFeatureName", f"is '{name}', which is no output", "the label's output", "name the output"
         )
         return
     found = feature.type.WhichOneof("Type")
     if expected is not None and found is not None and found != expected:
-        yield Finding(f"output {name!r}", f"is a {found}", f"a {expected}, as the labels", "change its type")
+        yield Finding(f"output '{name}'", f"is a {found}", f"a {expected}, as the labels", "change its type")
 
 
 def probabilities_feature(model: Model) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def probabilities_feature(model: Model) -> Iterator[Finding]:
         return
     feature = feature_named(model.description.output, name)
     if feature is None:
-        yield Finding("predictedProbabilitiesName", f"is {name!r}, which is no output", "an output", "name the output")
+        yield Finding("predictedProbabilitiesName", f"is '{name}', which is no output", "an output", "name the output")
     elif feature.type.WhichOneof("Type") not in ("dictionaryType", "multiArrayType", None):
         found = feature.type.WhichOneof("Type")
-        yield Finding(f"output {name!r}", f"is a {found}", "a dictionary", "change its type")
+        yield Finding(f"output '{name}'", f"is a {found}", "a dictionary", "change its type")

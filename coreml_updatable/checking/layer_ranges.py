@@ -81,7 +81,7 @@ def _deconvolved(axis: str, given: Blob, made: Blob, reach: int | None, step: in
         made.narrow(axis, given[axis].times(unsigned(step)))
         return
     if step == 0:
-        raise ContradictionError(f"{axis} of {given.name!r}: a stride of 0")
+        raise ContradictionError(f"{axis} of '{given.name}': a stride of 0")
     low = quotient(signed(made[axis].low) - reach, step) + 1
     if low > 0:
         given.at_least(axis, low)

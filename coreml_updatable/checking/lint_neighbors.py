@@ -18,7 +18,7 @@ def one_vector_input(model: Model) -> Iterator[Finding]:
     if len(inputs) != 1:
         yield Finding("description", f"has {len(inputs)} inputs", "one", "keep the embedding only")
         return
-    where = f"input {str(inputs[0].name)!r}"
+    where = f"input '{inputs[0].name}'"
     if inputs[0].type.WhichOneof("Type") != "multiArrayType":
         yield Finding(where, f"is a {inputs[0].type.WhichOneof('Type')}", "a multi-array", "put an extractor before it")
     elif len(inputs[0].type.multiArrayType.shape) != 1:
@@ -58,7 +58,7 @@ def last_member_fed(model: Model) -> Iterator[Finding]:
     known.add(str(model.description.predictedFeatureName))
     for feature in members[-1].description.trainingInput:
         if feature.name not in known:
-            yield Finding("trainingInput", f"lacks {str(feature.name)!r}, with which the last member is trained", "it")
+            yield Finding("trainingInput", f"lacks '{feature.name}', with which the last member is trained", "it")
 
 
 def neighbors_training_inputs(model: Model) -> Iterator[Finding]:
@@ -70,9 +70,9 @@ def neighbors_training_inputs(model: Model) -> Iterator[Finding]:
     for feature in (*description.input, *([label] if label is not None else [])):
         given = feature_named(description.trainingInput, str(feature.name))
         if given is None:
-            yield Finding("trainingInput", f"lacks {str(feature.name)!r}", "it")
+            yield Finding("trainingInput", f"lacks '{feature.name}'", "it")
         elif not equal_types(given, feature):
-            yield Finding(f"trainingInput {str(feature.name)!r}", "is of another type", "the same type")
+            yield Finding(f"trainingInput '{feature.name}'", "is of another type", "the same type")
 
 
 def default_label_given(model: Model) -> Iterator[Finding]:
@@ -88,4 +88,4 @@ def pipeline_names_output(model: Model) -> Iterator[Finding]:
     name = str(model.description.predictedFeatureName)
     named = model.WhichOneof("Type") == "pipeline" or feature_named(model.description.output, name) is not None
     if pipeline_of(model).models and not named:
-        yield Finding("predictedFeatureName", f"is {name!r}, which is no output", "an output")
+        yield Finding("predictedFeatureName", f"is '{name}', which is no output", "an output")

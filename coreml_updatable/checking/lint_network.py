@@ -63,7 +63,7 @@ def states_not_answered(model: Model) -> Iterator[Finding]:
         states = {str(blob) for blob in layer.output[1:]} if layer_kind(layer) in _RECURRENT else set[str]()
         for name in outputs if states else ():
             if _copied(layers, name) & states:
-                found = f"gives its state to the output {name!r} of an updatable model"
+                found = f"gives its state to the output '{name}' of an updatable model"
                 yield Finding(place(number, layer), found, "no state among the outputs")
                 break
 

@@ -65,7 +65,7 @@ def label_is_target(model: Model) -> Iterator[Finding]:
     given, loss = model.description.trainingInput, loss_blobs(network_of(model))
     by_array = loss is not None and feature_named(given, loss[1]) is not None
     if model.WhichOneof("Type") == "neuralNetworkClassifier" and by_array and feature_named(given, name) is None:
-        yield Finding("trainingInput", f"lacks the label {name!r}", "it")
+        yield Finding("trainingInput", f"lacks the label '{name}'", "it")
 
 
 def inputs_listed(model: Model) -> Iterator[Finding]:
@@ -78,7 +78,7 @@ def inputs_listed(model: Model) -> Iterator[Finding]:
     given = {str(feature.name) for feature in model.description.trainingInput}
     for feature in model.description.input:
         if feature.name in read and feature.name not in given:
-            yield Finding("trainingInput", f"lacks the input {str(feature.name)!r}", "it")
+            yield Finding("trainingInput", f"lacks the input '{feature.name}'", "it")
 
 
 def training_inputs_typed(model: Model) -> Iterator[Finding]:
@@ -86,4 +86,4 @@ def training_inputs_typed(model: Model) -> Iterator[Finding]:
     for number, feature in enumerate(model.description.trainingInput):
         if not feature.name or feature.type.WhichOneof("Type") is None:
             missing = "type" if feature.name else "name"
-            yield Finding(f"trainingInput[{number}] {str(feature.name)!r}", f"has no {missing}", "one")
+            yield Finding(f"trainingInput[{number}] '{feature.name}'", f"has no {missing}", "one")

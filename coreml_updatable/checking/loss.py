@@ -30,7 +30,7 @@ def loss_kind(model: Model) -> Iterator[Finding]:
     """The loss is a categorical cross entropy or a mean squared error."""
     for loss in network_of(model).updateParams.lossLayers:
         if loss.WhichOneof("LossLayerType") is None:
-            yield Finding(f"loss {str(loss.name)!r}", "is of no kind", "cross entropy or squared error")
+            yield Finding(f"loss '{loss.name}'", "is of no kind", "cross entropy or squared error")
 
 
 def cross_entropy_reads_softmax(model: Model) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def cross_entropy_reads_softmax(model: Model) -> Iterator[Finding]:
         layer = network.layers[number] if number is not None else None
         if layer is None or layer_kind(layer) != "softmax" or layer.output[0] != blob:
             by = "which no layer writes" if layer is None else f"the output of a {layer_kind(layer)}"
-            yield Finding(f"loss {name!r}", f"reads {blob!r}, {by}", "the output of a softmax")
+            yield Finding(f"loss '{name}'", f"reads '{blob}', {by}", "the output of a softmax")
 
 
 def target_is_no_blob(model: Model) -> Iterator[Finding]:
@@ -52,7 +52,7 @@ def target_is_no_blob(model: Model) -> Iterator[Finding]:
     for name, _, target in (*_losses(network, _CROSS_ENTROPY), *_losses(network, _SQUARED_ERROR)):
         if target in written:
             where = place(written[target], network.layers[written[target]])
-            yield Finding(f"loss {name!r}", f"its target {target!r} is written by {where}", "a training input")
+            yield Finding(f"loss '{name}'", f"its target '{target}' is written by {where}", "a training input")
 
 
 def squared_error_reads_layer(model: Model) -> Iterator[Finding]:
@@ -61,7 +61,7 @@ def squared_error_reads_layer(model: Model) -> Iterator[Finding]:
     written = producers(network.layers)
     for name, blob, _ in _losses(network, _SQUARED_ERROR):
         if blob not in written:
-            yield Finding(f"loss {name!r}", f"reads {blob!r}, which no layer writes", "a layer's output")
+            yield Finding(f"loss '{name}'", f"reads '{blob}', which no layer writes", "a layer's output")
 
 
 def gradient_reaches_layers(model: Model) -> Iterator[Finding]:

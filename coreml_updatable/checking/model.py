@@ -74,7 +74,7 @@ def optional_inputs(model: Model) -> Iterator[Finding]:
         array = feature.type.multiArrayType
         if not feature.type.isOptional or array.WhichOneof("defaultOptionalValue") is None:
             continue
-        where, expected = f"input {str(feature.name)!r}", "that of a network, from version 5 on"
+        where, expected = f"input '{feature.name}'", "that of a network, from version 5 on"
         if not is_network(model) and kind not in ("mlProgram", "serializedModel"):
             yield Finding(where, "has a default for a missing value", expected, "clear it")
         elif model.specificationVersion < 5:
@@ -82,10 +82,10 @@ def optional_inputs(model: Model) -> Iterator[Finding]:
             yield Finding(where, found, expected, "set the version to 5")
     for feature in model.description.output:
         if feature.type.isOptional:
-            yield Finding(f"output {str(feature.name)!r}", "is optional", "no optional outputs")
+            yield Finding(f"output '{feature.name}'", "is optional", "no optional outputs")
     optional = [str(feature.name) for feature in inputs if feature.type.isOptional]
     asked = [feature for feature in inputs if not feature.type.isOptional or feature.type.HasField("stateType")]
     if is_network(model) and inputs and not asked:
         yield Finding("description", "has only optional inputs", "one that is not", "clear isOptional of an input")
     if not is_network(model) and kind not in _OPTIONAL and kind is not None and optional:
-        yield Finding(f"input {optional[0]!r}", "is optional", f"no optional input of a {kind}", "clear isOptional")
+        yield Finding(f"input '{optional[0]}'", "is optional", f"no optional input of a {kind}", "clear isOptional")

@@ -11,7 +11,7 @@ from coreml_updatable.spec.network import pipeline_of
 
 def member_place(model: Model, number: int) -> str:
     names = pipeline_of(model).names
-    return f"models[{number}] {str(names[number])!r}" if number < len(names) else f"models[{number}]"
+    return f"models[{number}] '{names[number]}'" if number < len(names) else f"models[{number}]"
 
 
 def some_member(model: Model) -> Iterator[Finding]:
@@ -25,7 +25,7 @@ def members_fed(model: Model) -> Iterator[Finding]:
     known = {str(feature.name): feature for feature in model.description.input}
     for number, member in enumerate(pipeline_of(model).models):
         for feature in member.description.input:
-            yield from _same(f"{member_place(model, number)}: input {str(feature.name)!r}", feature, known)
+            yield from _same(f"{member_place(model, number)}: input '{feature.name}'", feature, known)
         known.update({str(feature.name): feature for feature in member.description.output})
 
 
@@ -38,7 +38,7 @@ def outputs_made(model: Model) -> Iterator[Finding]:
     for member in members:
         known.update({str(feature.name): feature for feature in member.description.output})
     for feature in model.description.output:
-        yield from _same(f"output {str(feature.name)!r}", feature, known)
+        yield from _same(f"output '{feature.name}'", feature, known)
 
 
 def last_updatable(model: Model) -> Iterator[Finding]:
@@ -74,7 +74,7 @@ def member_names(model: Model) -> Iterator[Finding]:
             "names", f"{len(names)} for {len(pipeline.models)} models", "one each", "name every member or none"
         )
     for name in duplicates(names):
-        yield Finding("names", f"{names.count(name)} members are called {name!r}", "each name once", "rename them")
+        yield Finding("names", f"{names.count(name)} members are called '{name}'", "each name once", "rename them")
 
 
 def _same(where: str, feature: FeatureDescription, known: dict[str, FeatureDescription]) -> Iterator[Finding]:

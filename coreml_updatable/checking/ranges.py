@@ -86,7 +86,7 @@ class Blob:
         try:
             self.ranges[axis] = self.ranges[axis].both(wanted)
         except ContradictionError:
-            raise ContradictionError(f"{axis} of {self.name!r}: {self.ranges[axis]} here, {wanted} there") from None
+            raise ContradictionError(f"{axis} of '{self.name}': {self.ranges[axis]} here, {wanted} there") from None
 
     def fix(self, **lengths: int) -> None:
         for axis, length in lengths.items():

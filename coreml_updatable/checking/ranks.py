@@ -56,7 +56,7 @@ def rank_5_inputs(model: Model) -> Iterator[Finding]:
     """In rank-5 mode an array input has rank 1 or 3, else any; ranges of its lengths are as many as its rank."""
     old = is_rank_5(network_of(model))
     for feature in _arrays(model):
-        array, where = feature.type.multiArrayType, f"input {str(feature.name)!r}"
+        array, where = feature.type.multiArrayType, f"input '{feature.name}'"
         rank, ranges = len(array.shape), len(array.shapeRange.sizeRanges)
         flexible = array.WhichOneof("ShapeFlexibility")
         if old:
@@ -93,10 +93,10 @@ def _ranks_of(network: NeuralNetwork, inside: str, known: dict[str, int]) -> Ite
                 )
             for blob, tensor in zip(blobs, tensors, strict=False):
                 if tensor.dimValue and len(tensor.dimValue) != tensor.rank:
-                    found = f"states rank {tensor.rank} and {len(tensor.dimValue)} lengths of {str(blob)!r}"
+                    found = f"states rank {tensor.rank} and {len(tensor.dimValue)} lengths of '{blob}'"
                     yield Finding(where, found, "as many lengths as the rank")
                 elif known.setdefault(str(blob), int(tensor.rank)) != tensor.rank:
-                    found = f"states rank {tensor.rank} for {str(blob)!r}"
+                    found = f"states rank {tensor.rank} for '{blob}'"
                     yield Finding(where, found, f"{known[str(blob)]}, as elsewhere")
         yield from _at_work(where, layer, known)
         yield from stated_axes(where, layer)
@@ -142,7 +142,7 @@ def _at_work(where: str, layer: NeuralNetworkLayer, known: dict[str, int]) -> It
     for blob in alike if kind in _ALIKE else ():
         other = known.get(str(blob))
         if None not in (rank, other) and other != rank:
-            ranks = f"has {str(layer.input[0])!r} of rank {rank} beside {str(blob)!r} of rank {other}"
+            ranks = f"has '{layer.input[0]}' of rank {rank} beside '{blob}' of rank {other}"
             yield Finding(where, ranks, "equal ranks", "mend the stated ranks")
 
 

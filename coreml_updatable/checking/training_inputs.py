@@ -27,7 +27,7 @@ def one_is_an_input(model: Model) -> Iterator[Finding]:
         empty = array.WhichOneof("ShapeFlexibility") == "enumeratedShapes" and not array.enumeratedShapes.shapes
         if compared and empty:
             yield Finding(
-                f"{_WHERE} {str(feature.name)!r}",
+                f"{_WHERE} '{feature.name}'",
                 "lists no shapes, on which Apple's compiler breaks down",
                 "one at least",
             )
@@ -52,7 +52,7 @@ def plain_target(model: Model) -> Iterator[Finding]:
         return
     target = _loss_target(model)
     if target not in {str(feature.name) for feature in targets(model)}:
-        yield Finding(_WHERE, f"lacks the loss target {target!r}", "it")
+        yield Finding(_WHERE, f"lacks the loss target '{target}'", "it")
 
 
 def classifier_target(model: Model) -> Iterator[Finding]:
@@ -72,7 +72,7 @@ def label_type(model: Model) -> Iterator[Finding]:
     given, answer = feature_named(targets(model), name), feature_named(model.description.output, name)
     if given is not None and answer is not None and not equal_types(given, answer):
         found, expected = given.type.WhichOneof("Type"), answer.type.WhichOneof("Type")
-        yield Finding(f"{_WHERE} {name!r}", f"is a {found}", f"{expected}, as the output")
+        yield Finding(f"{_WHERE} '{name}'", f"is a {found}", f"{expected}, as the output")
 
 
 def targets(model: Model) -> list[FeatureDescription]:

@@ -66,4 +66,4 @@ def names_distinct(model: Model) -> Iterator[Finding]:
     network = network_of(model)
     names = [str(layer.name) for layer in network.layers] + [str(loss.name) for loss in network.updateParams.lossLayers]
     for name in duplicates(names):
-        yield Finding("network", f"{names.count(name)} layers or losses are called {name!r}", "each name once")
+        yield Finding("network", f"{names.count(name)} layers or losses are called '{name}'", "each name once")

@@ -51,14 +51,14 @@ def _walk(network: NeuralNetwork, inside: str, blobs: _Blobs, places: dict[str, 
         for blob in map(str, layer.input):
             if blob not in blobs:
                 inner = "only the inside of a branch or loop" if blob in places else "nothing before it"
-                found = f"reads {blob!r}, which {inner} writes"
+                found = f"reads '{blob}', which {inner} writes"
                 yield (
                     "read",
                     Finding(where, found, "a model input or the output of an earlier layer", "put the layers in order"),
                 )
         for blob in map(str, layer.output):
             if blob in blobs and kind != "copy":
-                found = f"writes {blob!r}, as does {places.get(blob, 'another layer')}"
+                found = f"writes '{blob}', as does {places.get(blob, 'another layer')}"
                 yield "written", Finding(where, found, "a name of its own")
             blobs[blob] = blobs.get(blob, frozenset()) | {str(layer.name)}
             places.setdefault(blob, where)
@@ -86,7 +86,7 @@ def _loop(
     if params.conditionNetwork.layers:
         yield from _walk(params.conditionNetwork, f"{where}: conditionNetwork: ", condition, places, loops)
         if variable and condition.get(variable) == blobs.get(variable):
-            found = f"has the conditionVar {variable!r}, which its conditionNetwork does not write"
+            found = f"has the conditionVar '{variable}', which its conditionNetwork does not write"
             yield "loop", Finding(where, found, "a blob of that network", "write it there")
         blobs.update(condition)
     body = dict(blobs)

@@ -1,10 +1,11 @@
 """`coreml-updatable extras [MODEL...]`: what must be installed beside the package before a model can be built."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from coreml_updatable.cli.output import say
 
 
 def extras(
@@ -30,4 +31,4 @@ def extras(
     needed = sorted({extra for name in names for extra in extras_of(find_recipe(name, samples), backbone)})
     shown = needed if all_of_them else lacking(needed)
     if shown:
-        sys.stdout.write(f"{','.join(shown)}\n")
+        say(",".join(shown))

@@ -79,9 +79,9 @@ def _needs(model: Model) -> Iterator[tuple[str, int]]:
     for feature in (*model.description.input, *model.description.output):
         kind = feature.type.WhichOneof("Type")
         if kind == "multiArrayType" and feature.type.multiArrayType.dataType in _ARRAYS:
-            yield f"the element type of {str(feature.name)!r}", _ARRAYS[feature.type.multiArrayType.dataType]
+            yield f"the element type of '{feature.name}'", _ARRAYS[feature.type.multiArrayType.dataType]
         if kind == "imageType" and feature.type.imageType.colorSpace == _IMAGE.GRAYSCALE_FLOAT16:
-            yield f"the 16-bit grayscale of {str(feature.name)!r}", 7
+            yield f"the 16-bit grayscale of '{feature.name}'", 7
     if is_network(model):
         for name, layer in all_layers(network_of(model)):
-            yield f"layer {name!r} ({layer_kind(layer)})", layer_version(layer)
+            yield f"layer '{name}' ({layer_kind(layer)})", layer_version(layer)

@@ -22,7 +22,7 @@ def read_bounded(path: Path, maximum: int, what: str) -> bytes:
     except OSError as error:
         raise ModelError(f"{path}: can not be read ({error.strerror}); check the path and its permissions") from error
     except ValueError:
-        raise ModelError(f"{str(path)!r}: is no path; check it") from None
+        raise ModelError(f"'{path}': is no path; check it") from None
     if len(content) > maximum or (stat.S_ISREG(status.st_mode) and len(content) > status.st_size):
         raise ModelError(f"{path}: grows while it is read; wait until it is complete")
     return content

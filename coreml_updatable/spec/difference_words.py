@@ -34,7 +34,7 @@ def _parts(difference: Difference, where: str) -> Iterator[str]:
     if difference.samples is not None:
         yield f"the samples of the nearest neighbours{where}"
     for name, member in difference.members:
-        yield from _parts(member, f" of {name!r}")
+        yield from _parts(member, f" of '{name}'")
 
 
 def _layers(difference: Difference, where: str) -> Iterator[str]:

@@ -59,7 +59,7 @@ def layer_kind(layer: NeuralNetworkLayer) -> str:
 
 def place(number: int, layer: NeuralNetworkLayer) -> str:
     """Where a layer stands, for error messages: ``layers[12] 'fc'``."""
-    return f"layers[{number}] {str(layer.name)!r}"
+    return f"layers[{number}] '{layer.name}'"
 
 
 def loss_blobs(network: NeuralNetwork) -> tuple[str, str] | None:

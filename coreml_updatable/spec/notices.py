@@ -66,7 +66,7 @@ def _sizes(model: Model) -> Iterator[str]:
         for feature in features:
             count = _declared(feature)
             if count is not None and count >= _ABSURD:
-                yield f"{side} {str(feature.name)!r}: is declared to hold {count} numbers, more than any device can"
+                yield f"{side} '{feature.name}': is declared to hold {count} numbers, more than any device can"
 
 
 def _declared(feature: FeatureDescription) -> int | None:
@@ -93,9 +93,9 @@ def _wires(model: Model) -> Iterator[str]:
     known = inputs | {str(blob) for _, layer in all_layers(network_of(model)) for blob in layer.output}
     for blob, readers in consumers(layers).items():
         if blob not in known:
-            yield f"{place(readers[0], layers[readers[0]])}: reads {blob!r}, which nothing writes"
+            yield f"{place(readers[0], layers[readers[0]])}: reads '{blob}', which nothing writes"
         elif not found and blob in writers and blob not in inputs and readers[0] <= writers[blob]:
-            yield f"{place(readers[0], layers[readers[0]])}: reads {blob!r}, which only a later layer writes"
+            yield f"{place(readers[0], layers[readers[0]])}: reads '{blob}', which only a later layer writes"
 
 
 def _weight_counts(model: Model) -> Iterator[str]:
@@ -103,7 +103,7 @@ def _weight_counts(model: Model) -> Iterator[str]:
         for field, weights, declared in expected_weights(layer):
             held, needed = held_and_needed(weights, declared)
             if held != needed:
-                yield f"layer {name!r}: {field}: holds {held} values, its settings ask for {needed}"
+                yield f"layer '{name}': {field}: holds {held} values, its settings ask for {needed}"
 
 
 def _shapes(model: Model) -> Iterator[str]:
@@ -126,7 +126,7 @@ def _weights_finite(model: Model) -> Iterator[str]:
         for field, weights in weight_fields(layer):
             count = not_finite_weights(weights)
             if count:
-                yield f"layer {name!r} ({layer_kind(layer)}): {field}: {_counted(count)}"
+                yield f"layer '{name}' ({layer_kind(layer)}): {field}: {_counted(count)}"
 
 
 def _sample_lengths(model: Model) -> Iterator[str]:
