@@ -8,12 +8,9 @@ from coreml_updatable.checking import rules
 from coreml_updatable.checking.contradictions import UNSEEN, hides_updates
 from coreml_updatable.checking.pipeline import member_place
 from coreml_updatable.checking.problem import Problem, Rule
-from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.network import NO_PROGRAMS, is_network, is_pipeline, pipeline_of
-from coreml_updatable.spec.reading import read_model
-
-_DEEPEST = 16  # pipelines in pipelines; protobuf itself refuses to read much deeper
+from coreml_updatable.spec.network import is_network, is_pipeline, pipeline_of
+from coreml_updatable.spec.reading import read_any_model
 
 
 def check(path_or_model: str | PathLike[str] | Model) -> list[Problem]:
@@ -21,18 +18,25 @@ def check(path_or_model: str | PathLike[str] | Model) -> list[Problem]:
 
     An error is what Apple's compiler rejects. Where it warns of shapes and then skips the rules of updating, so that it
     accepts the model, what they find is a warning with a note.
-    Raises ModelError for a file that is no Core ML model, for an ML program (its operations are not judged here), and
-    for pipelines nested more than 16 deep.
+    Whatever a model states is answered with problems; raises ModelError only for a file that holds no Core ML model.
     """
     if isinstance(path_or_model, str | PathLike):
-        model = read_model(Path(path_or_model))
-        if model.WhichOneof("Type") == "mlProgram" and not model.isUpdatable:
-            raise ModelError(f"{path_or_model}: {NO_PROGRAMS}")
-        return check(model)
-    return list(_problems(path_or_model, "", 0))
+        return check(read_any_model(Path(path_or_model)))
+    problems: list[Problem] = []
+    waiting = [("", path_or_model)]
+    while waiting:  # members after the pipeline that holds them, and each before the next
+        inside, model = waiting.pop()
+        problems += _problems(model, inside)
+        members = pipeline_of(model).models if is_pipeline(model) else []
+        waiting += [
+            (f"{inside}{member_place(model, number)}: ", member)
+            for number, member in reversed(list(enumerate(members)))
+        ]
+    return problems
 
 
-def _problems(model: Model, inside: str, depth: int) -> Iterator[Problem]:
+def _problems(model: Model, inside: str) -> Iterator[Problem]:
+    """What is wrong with ``model`` itself; ``inside`` says in which pipelines it stands."""
     unseen = is_network(model) and model.isUpdatable and hides_updates(model)
     for rule in applying(model):
         skipped = unseen and rule.severity == "error" and rule in rules.UPDATABLE_NETWORK
@@ -47,14 +51,6 @@ def _problems(model: Model, inside: str, depth: int) -> Iterator[Problem]:
                 rule.thread,
                 UNSEEN if skipped else None,
             )
-    if is_pipeline(model) and pipeline_of(model).models and depth == _DEEPEST:
-        raise ModelError(
-            f"model: holds pipelines nested more than {_DEEPEST} deep, expected fewer; what lies deeper can not be "
-            "judged, take the inner pipelines out"
-        )
-    if is_pipeline(model):
-        for number, member in enumerate(pipeline_of(model).models):
-            yield from _problems(member, f"{inside}{member_place(model, number)}: ", depth + 1)
 
 
 def applying(model: Model) -> Iterator[Rule]:
@@ -73,3 +69,5 @@ def applying(model: Model) -> Iterator[Rule]:
         yield from rules.NEAREST_NEIGHBORS
     elif is_pipeline(model):
         yield from rules.PIPELINE
+    else:
+        yield from rules.OTHER

@@ -252,6 +252,7 @@ _NEEDS: dict[str, list[tuple[str, _Fits]]] = {
     "clip": [_BOUNDS],
     "layerNormalization": [
         ("a normalized shape", lambda p: bool(p.normalizedShape)),
+        ("gamma and beta", lambda p: p.HasField("gamma") and p.HasField("beta")),
         ("a gamma that is not quantized", lambda p: not p.gamma.HasField("quantization")),
     ],
     "splitND": [("a number or the sizes of its parts", lambda p: bool(p.numSplits or p.splitSizes))],

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.network import NETWORK_KINDS, PIPELINE_KINDS, is_network, is_pipeline
+from coreml_updatable.spec.network import NETWORK_KINDS, PIPELINE_KINDS, WAY_OUT, is_network, is_pipeline
 
 NEWEST_VERSION = 10
 _OPTIONAL = (  # kinds, networks aside, that may have optional inputs
@@ -45,6 +45,14 @@ def some_kind(model: Model) -> Iterator[Finding]:
     """A model is of a kind."""
     if model.WhichOneof("Type") is None:
         yield Finding("model", "is of no kind", "a network, a classifier, a pipeline or another kind")
+
+
+def no_program(model: Model) -> Iterator[Finding]:
+    """An ML program is not updated by any device, and its operations are not judged here."""
+    if model.WhichOneof("Type") == "mlProgram":
+        yield Finding(
+            "model", "is an ML program, which no device can update", "a network, a k-NN or a pipeline", WAY_OUT
+        )
 
 
 def one_function(model: Model) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ MODEL = (
     fact("1.1", "rejects", "The version is one of those that exist.", "M1.1"),
     fact("1.2", "rejects", "Updatable means version 4 or later.", "M1.2"),
     fact("1.3", "rejects", "Networks, k-NN and pipelines can be updatable.", "M1.3"),
-    fact("1.4", "rejects", "An ML program can not.", "M1.3"),
+    fact("1.4", "rejects", "An ML program can not.", "M1.3", "L1.4"),
     fact("1.5", "-", "All else about updates is ignored in a model that is not updatable.", why="held to by `check`"),
     fact("1.6", "rejects", "Features are fully described.", "M1.6"),
     fact("1.7", "passes", "Training inputs are fully described.", "L1.7"),
@@ -169,4 +169,8 @@ STRICTER = (
     fact("11.9", "-", "k-NN: one vector, its length, training inputs, default.", "L9.13", "L9.11", "L9.14", "L9.8"),
     fact("11.10", "-", "No batchnorm on the way.", "L11.10"),
 )
-FACTS = (*MODEL, *GRAPH, *LAYERS, *LOSS, *PARAMETERS, *ANSWERS, *NEIGHBORS, *PIPELINES, *STRICTER)
+OTHERS = (
+    fact("12.1", "rejects", "Models of other kinds are given and answer what their kind does.", "M12.1"),
+    fact("12.2", "rejects", "They have the parameters that their kind needs.", "M12.2"),
+)
+FACTS = (*MODEL, *GRAPH, *LAYERS, *LOSS, *PARAMETERS, *ANSWERS, *NEIGHBORS, *PIPELINES, *STRICTER, *OTHERS)

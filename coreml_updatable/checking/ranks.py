@@ -23,10 +23,15 @@ _OLD_IMAGES = NeuralNetwork_pb2.RANK5_IMAGE_MAPPING
 
 
 def is_old_kind(layer: NeuralNetworkLayer) -> bool:
-    """Whether specification 3 had such a layer: not one of no kind, nor a convolution that is given its weights."""
+    """Whether specification 3 had such a layer; some old kinds have modes that came later."""
     kind = layer_kind(layer)
-    given_weights = kind == "convolution" and len(layer.input) > 1
-    return bool(kind) and not given_weights and bool(_FIELDS[kind].number <= _LAST_OLD_FIELD)
+    newer = {
+        "convolution": len(layer.input) != 1,  # given its weights
+        "innerProduct": layer.innerProduct.int8DynamicQuantize,
+        "upsample": layer.upsample.linearUpsampleMode != 0 or len(layer.upsample.fractionalScalingFactor) > 0,
+        "reorganizeData": layer.reorganizeData.mode == layer.reorganizeData.PIXEL_SHUFFLE,
+    }
+    return bool(kind) and not newer.get(kind) and bool(_FIELDS[kind].number <= _LAST_OLD_FIELD)
 
 
 def is_rank_5(network: NeuralNetwork) -> bool:

@@ -20,6 +20,8 @@ from coreml_updatable.checking import (
     loss,
     model,
     nearest_neighbors,
+    other_features,
+    other_parameters,
     parameters,
     pipeline,
     ranks,
@@ -36,6 +38,7 @@ MODEL = (
     Rule("M1.6", "error", descriptions.features_described, "describe the feature completely"),
     Rule("M1.8", "error", model.inputs_and_outputs, "describe what the model is given and what it answers"),
     Rule("M1.9", "error", model.optional_inputs, "clear isOptional"),
+    Rule("L1.4", "warning", model.no_program, "convert with convert_to='neuralnetwork'", "apple/coremltools#1417"),
     Rule("M1.10", "error", model.some_kind, "export the model again"),
     Rule("M1.11", "error", model.one_function, "clear functions and defaultFunctionName"),
 )
@@ -211,4 +214,8 @@ PIPELINE = (
     Rule("L10.13", "warning", lint_neighbors.last_member_fed, "copy its description", "apple/coremltools#2205"),
     Rule("L10.12", "warning", lint_neighbors.pipeline_names_output, "name the label"),
 )
-RULES = (*MODEL, *NETWORK, *CLASSIFIER, *REGRESSOR, *UPDATABLE_NETWORK, *NEAREST_NEIGHBORS, *PIPELINE)
+OTHER = (
+    Rule("M12.1", "error", other_features.other_features, "copy the descriptions from a model of that kind"),
+    Rule("M12.2", "error", other_parameters.other_parameters, "export the model again"),
+)
+RULES = (*MODEL, *NETWORK, *CLASSIFIER, *REGRESSOR, *UPDATABLE_NETWORK, *NEAREST_NEIGHBORS, *PIPELINE, *OTHER)

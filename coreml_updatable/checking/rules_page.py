@@ -28,6 +28,7 @@ GROUPS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("Updatable networks", rules.UPDATABLE_NETWORK),
     ("Nearest neighbours", rules.NEAREST_NEIGHBORS),
     ("Pipelines", rules.PIPELINE),
+    ("Models of other kinds", rules.OTHER),
 )
 
 

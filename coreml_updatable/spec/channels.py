@@ -9,7 +9,7 @@ from coreml_updatable.spec.shapes import element_count
 def given_and_expected(layer: NeuralNetworkLayer, shape: Shape | None) -> tuple[int | None, int | None]:
     """Channels of an input of ``shape``, and those that the layer expects; None where it is not known."""
     kind = layer_kind(layer)
-    if shape is None or kind not in ("convolution", "innerProduct", "batchnorm"):
+    if not shape or kind not in ("convolution", "innerProduct", "batchnorm"):
         return None, None
     if kind == "innerProduct" and len(shape) < 4:
         return shape[-1], int(layer.innerProduct.inputChannels)

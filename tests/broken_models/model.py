@@ -1,6 +1,7 @@
 """Models that break the rules of every model."""
 
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, NeuralNetwork_pb2
+from tests.broken_models.other_models import other_model
 from tests.broken_models.valid import classifier, exact, nearest_neighbors, plain
 
 
@@ -215,6 +216,37 @@ def of_no_kind() -> Model:
     return model
 
 
+def ml_program() -> Model:
+    model = exact()
+    model.mlProgram.version = 1
+    return model
+
+
+def extractor_of_a_print_from_numbers() -> Model:
+    model = other_model("visionFeaturePrint")
+    model.description.input[0].type.doubleType.SetInParent()
+    return model
+
+
+def recommender_without_outputs() -> Model:
+    model = other_model("itemSimilarityRecommender")
+    model.itemSimilarityRecommender.ClearField("recommendedItemListOutputFeatureName")
+    model.itemSimilarityRecommender.ClearField("recommendedItemScoreOutputFeatureName")
+    return model
+
+
+def mapping_of_nothing() -> Model:
+    model = other_model("categoricalMapping")
+    model.categoricalMapping.ClearField("stringToInt64Map")
+    return model
+
+
+def tree_of_two_roots() -> Model:
+    model = other_model("treeEnsembleRegressor")
+    del model.treeEnsembleRegressor.treeEnsemble.nodes[0]
+    return model
+
+
 def default_function() -> Model:
     model = exact()
     model.description.defaultFunctionName = "main"
@@ -266,6 +298,9 @@ BREAKERS = {
     ],
     "M1.8": [no_output],
     "M1.9": [only_optional_inputs, optional_neighbors_input, optional_output, default_of_a_missing_value],
+    "M12.1": [extractor_of_a_print_from_numbers, recommender_without_outputs],
+    "M12.2": [mapping_of_nothing, tree_of_two_roots],
+    "L1.4": [ml_program],
     "M1.10": [of_no_kind],
     "M1.11": [default_function],
 }

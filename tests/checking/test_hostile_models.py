@@ -15,11 +15,14 @@ from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.reading import parse_model
 from tests.broken_models import valid
+from tests.broken_models.other_models import KINDS as OTHER_KINDS
+from tests.broken_models.other_models import other_model
+from tests.checking.old_networks import old_network
 from tests.runtime.mutations import any_layer, damaged_bytes, damaged_fields, layer_kinds
 from tests.runtime.sound_models import sound_models
 
 SECONDS = 5  # a case takes milliseconds
-SOUND = [*sound_models(), *(build() for build in valid.ALL)]
+SOUND = [*sound_models(), *(build() for build in valid.ALL), *map(other_model, OTHER_KINDS)]
 KINDS = layer_kinds()
 
 
@@ -61,7 +64,14 @@ def layer_of_any_kind(seed: int) -> Model:
     return any_layer(KINDS[seed % len(KINDS)], Random(seed))
 
 
-@pytest.mark.parametrize("make", [damaged_message, damaged_file, layer_of_any_kind], ids=lambda make: make.__name__)
+def damaged_old_network(seed: int) -> Model:
+    return damaged_fields(old_network(seed), Random(seed))
+
+
+MAKERS = [damaged_message, damaged_file, layer_of_any_kind, damaged_old_network]
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
 def test_only_problems_or_our_own_errors_come_out(make: Callable[[int], Model]) -> None:
     @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.integers(0, 2**32))
@@ -73,6 +83,25 @@ def test_only_problems_or_our_own_errors_come_out(make: Callable[[int], Model]) 
         judged(model)
 
     run()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 13), st.integers(0, 2**32), st.booleans())
+def test_a_file_of_any_version_is_answered_with_problems(
+    tmp_path_factory: pytest.TempPathFactory, version: int, seed: int, damaged: bool
+) -> None:
+    """Never an exception: the version is a broken rule like others."""
+    model = (
+        damaged_message(seed) if damaged else Model_pb2.Model.FromString(SOUND[seed % len(SOUND)].SerializeToString())
+    )
+    model.specificationVersion = version
+    path = tmp_path_factory.getbasetemp() / "any.mlmodel"
+    path.write_bytes(model.SerializeToString())
+    if version == 0 and model.WhichOneof("Type") is None:
+        return  # such a file holds no model
+    signal.alarm(SECONDS)
+    rules = {problem.rule for problem in check(path) if problem.severity == "error" and ": " not in problem.where}
+    assert ("M1.1" in rules) == (not 1 <= version <= 10)
 
 
 @pytest.mark.parametrize("number", range(len(SOUND)))

@@ -5,7 +5,21 @@ import re
 from coreml_updatable.checking.numbered import FACTS
 from coreml_updatable.checking.rules import RULES
 
-SECTIONS = {"1": 11, "2": 19, "3": 11, "4": 3, "5": 10, "6": 6, "7": 15, "8": 9, "8b": 6, "9": 16, "10": 11, "11": 10}
+SECTIONS = {
+    "1": 11,
+    "2": 19,
+    "3": 11,
+    "4": 3,
+    "5": 10,
+    "6": 6,
+    "7": 15,
+    "8": 9,
+    "8b": 6,
+    "9": 16,
+    "10": 11,
+    "11": 10,
+    "12": 2,
+}
 SEVERITY = {rule.id: rule.severity for rule in RULES}
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from coreml_updatable.checking import check
 from coreml_updatable.checking.rules import RULES
-from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.messages import Model, Model_pb2
 from tests.broken_models import parameters, valid
 from tests.broken_models.breakers import BREAKERS, UPDATE
@@ -80,12 +79,14 @@ def test_an_empty_model_of_any_kind_is_judged_without_breaking_down(kind: str) -
     assert "M1.8" in {problem.rule for problem in check(empty)}
 
 
-def test_pipelines_too_deep_to_be_judged_are_refused_not_passed() -> None:
+def test_pipelines_are_judged_however_deep_they_are_nested() -> None:
     model = valid.pipeline()
-    for _ in range(17):
+    model.pipelineClassifier.pipeline.models[1].kNearestNeighborsClassifier.ClearField("numberOfNeighbors")
+    model.isUpdatable = model.pipelineClassifier.pipeline.models[1].isUpdatable = False
+    for _ in range(40):
         outer = Model_pb2.Model(specificationVersion=4)
         outer.description.CopyFrom(model.description)
         outer.pipeline.models.add().CopyFrom(model)
         model = outer
-    with pytest.raises(ModelError, match="model: holds pipelines nested more than 16 deep"):
-        check(model)
+    (problem,) = [each for each in check(model) if each.severity == "error"]
+    assert (problem.rule, problem.where) == ("K9.1", "models[0]: " * 40 + "models[1]: numberOfNeighbors")

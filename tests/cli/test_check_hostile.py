@@ -40,7 +40,6 @@ def name_with_control_characters() -> Model:
         (empty, "not a Core ML model"),
         (another_message, "not a Core ML model"),
         (picture, "not a Core ML model"),
-        (program, "ML program, which no device can update; convert with convert_to='neuralnetwork'"),
     ],
 )
 @pytest.mark.parametrize("options", [(), ("--json",), ("--strict",)])
@@ -55,6 +54,16 @@ def test_files_that_are_no_networks(
     assert sentence.startswith(f"coreml-updatable: {path}: ")
     assert said in sentence
     assert ran.out.strip() in ("", "{}")
+
+
+def test_an_ml_program_is_a_warning_that_says_what_to_do(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "file.mlmodel"
+    path.write_bytes(program())
+    ran = run("check", path)
+    assert ran.err == ""
+    assert "ML program" in ran.out
+    assert "convert_to='neuralnetwork'" in ran.out
+    assert run("check", path, "--strict").status == 1
 
 
 @pytest.mark.parametrize(
