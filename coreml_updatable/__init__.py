@@ -1,31 +1,75 @@
-"""Core ML models that an iPhone can go on training, proved on any machine.
+"""Core ML models that keep learning on an iPhone, verified on any machine.
 
 ``load`` runs a model, ``UpdateTask`` trains it as MLUpdateTask does, ``mark`` makes one updatable, ``check`` finds what
-a device would refuse. Each is imported when it is first used, so that ``import coreml_updatable`` is instant.
+a device would refuse. Each name is imported when it is first used, so that ``import coreml_updatable`` is instant.
 """
 
 TYPE_CHECKING = False  # type checkers take it for true; its import from typing would cost more than all the rest here
 if TYPE_CHECKING:
     from typing import Any
 
-    from coreml_updatable.checking import Problem, check
-    from coreml_updatable.errors import ModelError
-    from coreml_updatable.marking import mark
-    from coreml_updatable.runtime import load
+    from coreml_updatable.api import check, convert, diff, inspect, knn, layout, mark, save
+    from coreml_updatable.checking import Problem
+    from coreml_updatable.conversion import ArrayInput, ImageInput
+    from coreml_updatable.errors import BuildError, DataError, ModelError, SourceError, UserError
+    from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter
+    from coreml_updatable.runtime import RunnableModel, load
     from coreml_updatable.updating import UpdateTask
 
     __version__: str
 
 _HOMES = {
+    "Adam": "coreml_updatable.marking.settings",
+    "ArrayInput": "coreml_updatable.conversion",
+    "BuildError": "coreml_updatable.errors",
+    "DataError": "coreml_updatable.errors",
+    "DoubleParameter": "coreml_updatable.marking.settings",
+    "ImageInput": "coreml_updatable.conversion",
+    "Int64Parameter": "coreml_updatable.marking.settings",
     "ModelError": "coreml_updatable.errors",
     "Problem": "coreml_updatable.checking",
+    "RunnableModel": "coreml_updatable.runtime",
+    "SGD": "coreml_updatable.marking.settings",
+    "SourceError": "coreml_updatable.errors",
     "UpdateTask": "coreml_updatable.updating",
-    "check": "coreml_updatable.checking",
+    "UserError": "coreml_updatable.errors",
+    "check": "coreml_updatable.api",
+    "convert": "coreml_updatable.api",
+    "diff": "coreml_updatable.api",
+    "inspect": "coreml_updatable.api",
+    "knn": "coreml_updatable.api",
+    "layout": "coreml_updatable.api",
     "load": "coreml_updatable.runtime",
-    "mark": "coreml_updatable.marking",
+    "mark": "coreml_updatable.api",
+    "save": "coreml_updatable.api",
 }
 
-__all__ = ["ModelError", "Problem", "UpdateTask", "__version__", "check", "load", "mark"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "ArrayInput",
+    "BuildError",
+    "DataError",
+    "DoubleParameter",
+    "ImageInput",
+    "Int64Parameter",
+    "ModelError",
+    "Problem",
+    "RunnableModel",
+    "SourceError",
+    "UpdateTask",
+    "UserError",
+    "__version__",
+    "check",
+    "convert",
+    "diff",
+    "inspect",
+    "knn",
+    "layout",
+    "load",
+    "mark",
+    "save",
+]
 
 
 def __getattr__(name: str) -> "Any":

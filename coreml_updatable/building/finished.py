@@ -12,16 +12,10 @@ from coreml_updatable.checking import Problem, check
 from coreml_updatable.conversion import ConvertedSource, Float64Array, Row, SourceRequest
 from coreml_updatable.errors import BuildError, ModelError, SourceError, located
 from coreml_updatable.marking import mark
-from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
+from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
-
-# As `mark` has them; marking the result again changes them.
-SETTINGS = UpdateSettings(
-    SGD(DoubleParameter(0.01, (0.0001, 1)), Int64Parameter(8, allowed=(1, 2, 4, 8, 16)), DoubleParameter(0, (0, 1))),
-    Int64Parameter(10, (1, 100)),
-)
 
 
 @dataclass(frozen=True)
@@ -39,7 +33,7 @@ class Finished:
 
 
 def finish(
-    convert: Callable[[SourceRequest], ConvertedSource], request: SourceRequest, settings: UpdateSettings = SETTINGS
+    convert: Callable[[SourceRequest], ConvertedSource], request: SourceRequest, settings: UpdateSettings | None = None
 ) -> Finished:
     """What ``convert`` makes of ``request``, updatable.
 
@@ -54,7 +48,7 @@ def finish(
 
 
 def _finished(
-    convert: Callable[[SourceRequest], ConvertedSource], request: SourceRequest, settings: UpdateSettings
+    convert: Callable[[SourceRequest], ConvertedSource], request: SourceRequest, settings: UpdateSettings | None
 ) -> Finished:
     converted = convert(request)
     model = converted.model
@@ -66,7 +60,7 @@ def _finished(
             "leave them out, or put the scaling into the source"
         )
     if not model.isUpdatable:
-        model = mark(model, settings, labels=request.labels or converted.labels or None)
+        model = mark(model, settings or UpdateSettings(), labels=request.labels or converted.labels or None)
     problems = check(model)
     for problem in problems:
         if problem.severity == "error":

@@ -10,7 +10,6 @@ import numpy as np
 
 from coreml_updatable import __version__
 from coreml_updatable.building.extras import told_lacking
-from coreml_updatable.building.finished import SETTINGS
 from coreml_updatable.building.frozen_agreement import ALLOWED_DIFFERENCE, Agreement, agree
 from coreml_updatable.building.frozen_recipe import FrozenRecipe
 from coreml_updatable.building.lock import building_alone
@@ -20,6 +19,7 @@ from coreml_updatable.errors import BuildError, ModelError, SourceError, a_kind
 from coreml_updatable.files import write_all_atomically
 from coreml_updatable.marking import describe, mark
 from coreml_updatable.marking.preview import with_preview
+from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.publishing.frozen_page import Seen, frozen_page
 from coreml_updatable.sample_code import called, load_function
 from coreml_updatable.spec.messages import Model
@@ -117,7 +117,7 @@ def _described(recipe: FrozenRecipe, model: Model) -> Model:
 def _refusal(model: Model) -> str:
     """Why the model can not be marked, in the marking's own words; a BuildError if it can."""
     try:
-        mark(model, SETTINGS)
+        mark(model, UpdateSettings())
     except ModelError as refused:
         return str(refused)
     raise BuildError("the recipe says that its model can not learn, but it can be marked; write a recipe.toml instead")

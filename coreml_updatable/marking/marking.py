@@ -79,6 +79,8 @@ def _places(network: NeuralNetwork) -> dict[str, str]:
 
 def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Marked:
     """``mark``, and what it mended."""
+    if unknown := sorted(wishes.keys() - Wishes.__annotations__.keys()):
+        raise TypeError(f"mark() got an unexpected keyword argument {unknown[0]!r}")
     if is_pipeline(model):
         return _marked_pipeline(model, settings, wishes)
     labels, layers = wishes.get("labels"), wishes.get("layers")

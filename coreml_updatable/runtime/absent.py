@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.model import RunnableModel
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.row import FrozenRow, Row
 from coreml_updatable.spec.messages import Model
@@ -14,13 +15,21 @@ APPLES_OWN = (
 )  # fmt: skip
 
 
-class AbsentModel:
+class AbsentModel(RunnableModel):
     """Knows its description and nothing else. ``error`` says what a row has to hold instead."""
 
     def __init__(self, message: Model) -> None:
-        self.message = self.base = message
+        self._message = message
         self.description = message.description
         self.part = Part(lambda: [message])
+
+    @property
+    def message(self) -> Model:
+        return self._message
+
+    @property
+    def base(self) -> Model:
+        return self._message
 
     def error(self, number: int) -> ModelError:
         """Why member ``number`` of a pipeline does not run, and what to do."""

@@ -15,11 +15,14 @@ DEEPEST = 8  # pipelines inside pipelines
 RUNS = (*NETWORK_KINDS, *PIPELINE_KINDS, *STEP_KINDS, "kNearestNeighborsClassifier", "mlProgram")  # or says why not
 
 
-def load(model: Path | str | Model, *, variants: NeighborVariants | None = None) -> RunnableModel:
-    """A runnable model from a file or a message; ModelError if it is no model, or one that can not be run here.
+def load(model: Path | str | Model | RunnableModel, *, variants: NeighborVariants | None = None) -> RunnableModel:
+    """Return a runnable model from a file or a message; one that is loaded is returned as it is.
 
-    ``variants``: how k-nearest neighbours vote, where the format leaves it open. Do not change the message afterwards.
+    ``variants``: how k-nearest neighbors vote, where the format leaves it open; of a model that is not loaded yet. Do
+    not change the message afterwards. Raises ModelError for anything that is not a model or cannot run here.
     """
+    if isinstance(model, RunnableModel):
+        return model
     if not isinstance(model, str | Path):
         return _runnable(model, variants, DEEPEST)
     with located("model", model):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime.arrays import DTYPES, numbers
-from coreml_updatable.runtime.model import Prediction, as_rows, numbered
+from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
 from coreml_updatable.runtime.neighbors import nearest, squared_norms
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
@@ -20,7 +20,7 @@ from coreml_updatable.spec.weights import packed, packed_floats
 Label: TypeAlias = str | int
 
 
-class NearestNeighborsModel:
+class NearestNeighborsModel(RunnableModel):
     """``load`` makes it; see RunnableModel for what it can do. Models that come from an update share its samples."""
 
     def __init__(self, message: Model, variants: NeighborVariants | None = None) -> None:
@@ -36,11 +36,11 @@ class NearestNeighborsModel:
         self.dimensions = int(classifier.nearestNeighborsIndex.numberOfDimensions)
         self.samples = _samples(classifier.nearestNeighborsIndex, self.dimensions)
         self._norms = squared_norms(self.samples)
-        self.labels: list[Label] = _labels(classifier)
-        if len(self.labels) != len(self.samples):
+        self.sample_labels: list[Label] = _labels(classifier)
+        if len(self.sample_labels) != len(self.samples):
             raise ModelError(
-                f"model: {len(self.samples)} samples and {len(self.labels)} labels, expected one label a sample; "
-                "export the model again"
+                f"model: {len(self.samples)} samples and {len(self.sample_labels)} labels, "
+                "expected one label a sample; export the model again"
             )
         self.neighbors = int(classifier.numberOfNeighbors.defaultValue)
         if self.neighbors < 1:
@@ -81,7 +81,7 @@ class NearestNeighborsModel:
         model.__dict__.update(self.__dict__)
         model.samples = np.concatenate([self.samples, samples])
         model._norms = np.concatenate([self._norms, squared_norms(samples)])
-        model.labels = [*self.labels, *labels]
+        model.sample_labels = [*self.sample_labels, *labels]
         model.neighbors = neighbors or self.neighbors
         model._message = None
         model._number_labels()
@@ -185,9 +185,9 @@ class NearestNeighborsModel:
 
     def _number_labels(self) -> None:
         """Distinct labels in the order of their first sample, and each sample's number among them."""
-        order = {label: number for number, label in enumerate(dict.fromkeys(self.labels))}
+        order = {label: number for number, label in enumerate(dict.fromkeys(self.sample_labels))}
         self._distinct = list(order)
-        self._numbers = [order[label] for label in self.labels]
+        self._numbers = [order[label] for label in self.sample_labels]
 
     def _written_back(self) -> Model:
         """A copy of the message with the new samples and labels appended, and nothing else changed."""
@@ -197,7 +197,7 @@ class NearestNeighborsModel:
         for sample in self.samples[self._kept :]:
             classifier.nearestNeighborsIndex.floatSamples.add().MergeFromString(packed(sample))
         field = classifier.stringClassLabels if self.string_labels else classifier.int64ClassLabels
-        field.vector.extend(self.labels[self._kept :])
+        field.vector.extend(self.sample_labels[self._kept :])
         return message
 
 

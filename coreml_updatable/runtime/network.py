@@ -18,7 +18,7 @@ from coreml_updatable.runtime.batched import Batched, in_parts
 from coreml_updatable.runtime.blocks import Blobs, alike, most_rows, same_shapes
 from coreml_updatable.runtime.graph import check_graph, split
 from coreml_updatable.runtime.inputs import Inputs
-from coreml_updatable.runtime.model import Prediction, as_rows, numbered
+from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
 from coreml_updatable.runtime.outputs import Outputs
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.program import Program, Step, build_steps
@@ -29,7 +29,7 @@ from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
 
 
-class NetworkModel:
+class NetworkModel(RunnableModel):
     """``load`` makes it; see RunnableModel for what it can do."""
 
     def __init__(self, message: Model) -> None:

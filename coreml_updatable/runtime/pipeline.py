@@ -19,7 +19,7 @@ from coreml_updatable.spec.network import pipeline_of
 LAST, MADE = "last", "made"  # what a pipeline's FrozenRow holds: the last member's, and features made before it
 
 
-class PipelineModel:
+class PipelineModel(RunnableModel):
     """``load`` makes it; see RunnableModel for what it can do. All members but the last are frozen."""
 
     def __init__(self, message: Model, members: Sequence[RunnableModel]) -> None:

@@ -7,14 +7,14 @@ import numpy as np
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.features import absent, answered, checked
-from coreml_updatable.runtime.model import Prediction, as_rows, numbered
+from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
 from coreml_updatable.runtime.steps import build_step
 from coreml_updatable.spec.messages import Model
 
 
-class StepModel:
+class StepModel(RunnableModel):
     """``load`` makes it; see RunnableModel for what it can do. No update changes it."""
 
     def __init__(self, message: Model) -> None:

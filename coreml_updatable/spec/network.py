@@ -30,8 +30,7 @@ def network_of(model: Model) -> NeuralNetwork:
     if kind == "mlProgram":
         raise ModelError(f"model: {NO_PROGRAMS}")
     if kind not in NETWORK_KINDS:
-        advice = "convert with convert_to='neuralnetwork'" if kind == "mlProgram" else "give a model that is one"
-        raise ModelError(f"model: is a {kind}, expected a neural network; {advice}")
+        raise ModelError(f"model: is a {kind}, expected a neural network; give a model that is one")
     return getattr(model, kind)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from coreml_updatable.spec.messages import Model, NeuralNetwork
+from coreml_updatable.spec.network import is_network, last_member, network_of
 
 _ORDER = ("learningRate", "momentum", "miniBatchSize", "beta1", "beta2", "eps")
 
@@ -21,6 +22,18 @@ class Parameter:
 def network_parameters(network: NeuralNetwork) -> tuple[Parameter, ...]:
     """The parameters set in a network's ``updateParams``."""
     return tuple(_parameters(network))
+
+
+def update_parameters(model: Model) -> tuple[Parameter, ...]:
+    """Return the parameters that an app may set for an update of ``model``; none where it is not updatable."""
+    learner = last_member(model)
+    if not model.isUpdatable:
+        return ()
+    if is_network(learner):
+        return network_parameters(network_of(learner))
+    if learner.WhichOneof("Type") == "kNearestNeighborsClassifier":
+        return (parameter("numberOfNeighbors", learner.kNearestNeighborsClassifier.numberOfNeighbors),)
+    return ()
 
 
 def parameter(name: str, message: Model) -> Parameter:

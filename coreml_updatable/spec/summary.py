@@ -13,7 +13,7 @@ from coreml_updatable.spec.head_memory import HeadMemory, head_memory
 from coreml_updatable.spec.kind_facts import kind_facts
 from coreml_updatable.spec.layer_shapes import Shape
 from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetworkLayer
-from coreml_updatable.spec.network import class_labels, is_network, is_pipeline, network_of, pipeline_of
+from coreml_updatable.spec.network import class_labels, is_network, is_pipeline, last_member, network_of, pipeline_of
 from coreml_updatable.spec.notices import faults, remarks
 from coreml_updatable.spec.parameters import Parameter, network_parameters, parameter
 from coreml_updatable.spec.samples import nearest_neighbors_of, sample_counts
@@ -150,9 +150,9 @@ def summarize(model: Model) -> Summary:
         license=str(metadata.license),
         version=str(metadata.versionString),
         user_defined=tuple(sorted((str(key), str(text)) for key, text in metadata.userDefined.items())),
-        inputs=_features(description.input),
-        outputs=_features(description.output),
-        training_inputs=_features(description.trainingInput),
+        inputs=described(description.input),
+        outputs=described(description.output),
+        training_inputs=described(description.trainingInput),
         labels=tuple(class_labels(model)),
         network=network,
         nearest_neighbors=neighbors,
@@ -160,6 +160,19 @@ def summarize(model: Model) -> Summary:
         update=_update(model, neighbors, members),
         members=members,
     )
+
+
+def one_line(model: Model) -> str:
+    """Return kind, features, labels and what is updatable, as a ``repr`` shows them."""
+    kind = str(model.WhichOneof("Type") or "")
+    given, answered = (
+        ", ".join(str(feature.name) for feature in side) or "nothing"
+        for side in (model.description.input, model.description.output)
+    )
+    labels = class_labels(last_member(model))
+    counted = f"; {len(labels)} labels" if labels else ""
+    updatable = "updatable" if model.isUpdatable else "not updatable"
+    return f"{KINDS.get(kind, kind)}: {given} -> {answered}{counted}; {updatable}"
 
 
 def _plain(value: Any) -> Any:
@@ -170,7 +183,8 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
-def _features(features: Sequence[FeatureDescription]) -> tuple[Feature, ...]:
+def described(features: Sequence[FeatureDescription]) -> tuple[Feature, ...]:
+    """Return name, type in words and description of each feature."""
     return tuple(Feature(str(f.name), describe_type(f), str(f.shortDescription)) for f in features)
 
 

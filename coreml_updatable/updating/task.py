@@ -66,10 +66,8 @@ class UpdateTask:
         neighbors: NeighborVariants | None = None,
         memory: int = MEMORY,
     ) -> None:
-        runnable = hasattr(model, "predict")
-        self._model = cast(RunnableModel, model) if runnable else load(cast(Model, model), variants=neighbors)
-        base: Model = getattr(self._model, "base", None) or self._model.message
-        if not base.isUpdatable:
+        self._model = load(model, variants=neighbors)
+        if not self._model.is_updatable:
             raise ModelError("model: is not updatable; mark it first")
         self._rows = rows
         self._on_event = on_event

@@ -12,7 +12,7 @@ from converters.torch import convert
 from coreml_updatable.building.embedding import embedded
 from coreml_updatable.conversion import ArrayInput, ConversionRequest, Converted, Examples
 from coreml_updatable.errors import SourceError
-from coreml_updatable.marking import extractor, twin, with_samples
+from coreml_updatable.marking import extractor, mark, twin, with_samples
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
 from coreml_updatable.publishing.golden.document import Array, read_vectors, to_bytes
 from coreml_updatable.publishing.golden.record import record
@@ -60,7 +60,7 @@ def marked(converted: Converted) -> Any:
         True,
         1,
     )
-    return cu.mark(converted.model, settings, labels=("down", "up"))
+    return mark(converted.model, settings, labels=("down", "up"))
 
 
 def test_the_model_agrees_with_its_source_and_has_learnt(converted: Converted) -> None:

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 import coreml_updatable as cu
 from coreml_updatable.conversion import ImageInput
+from coreml_updatable.marking import mark
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
 from coreml_updatable.runtime import RunnableModel
 from coreml_updatable.spec.messages import Model
@@ -90,7 +91,7 @@ def test_a_converted_network_answers_as_its_source(converted: Converted) -> None
 
 
 def test_a_marked_network_answers_as_before_and_learns(converted: Converted) -> None:
-    marked = cu.mark(converted.message, SETTINGS, last=1, labels=LABELS)
+    marked = mark(converted.message, SETTINGS, last=1, labels=LABELS)
     assert [problem for problem in cu.check(marked) if problem.severity == "error"] == []
     model = cu.load(marked)
     rows = model.frozen(converted.rows)

@@ -9,11 +9,12 @@ import numpy.typing as npt
 import pytest
 
 from coreml_updatable.building.converter import find_converter, load_converter
-from coreml_updatable.building.finished import SETTINGS, probabilities
+from coreml_updatable.building.finished import probabilities
 from coreml_updatable.checking import check
 from coreml_updatable.conversion import ArrayInput, ConversionRequest, Converted, Examples, ImageInput, Input
 from coreml_updatable.errors import SourceError
 from coreml_updatable.marking import mark
+from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.writing import model_bytes
 from tests.cli.conftest import Run
@@ -89,7 +90,7 @@ def trained(source: dict[str, Any], given: Input, labels: tuple[str, ...], *part
 
 
 def agrees(made: Converted, name: str, labels: tuple[str, ...], rows: npt.NDArray[Any]) -> None:
-    marked = mark(made.model, SETTINGS, labels=labels)
+    marked = mark(made.model, UpdateSettings(), labels=labels)
     assert not check(marked)
     said = probabilities(load(marked), [{name: row} for row in rows], labels)
     np.testing.assert_allclose(said, made.test_probabilities, atol=1e-4)

@@ -1,0 +1,242 @@
+"""The public functions. Each takes a path, a ``Model`` message or a loaded model, and does what the command does."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from coreml_updatable.building.converter import find_converter, load_source_converter
+from coreml_updatable.building.embedding import embedded
+from coreml_updatable.building.extras import needs_of
+from coreml_updatable.building.file_kind import converter_for, source_of
+from coreml_updatable.building.finished import finish
+from coreml_updatable.building.layouts import laid_out
+from coreml_updatable.building.marked_and_proved import marked_and_proved
+from coreml_updatable.building.twin_proof import prove_twin
+from coreml_updatable.checking import Problem
+from coreml_updatable.checking import check as check_message
+from coreml_updatable.conversion import Input, SourceRequest
+from coreml_updatable.errors import DataError, ModelError, SourceError, located
+from coreml_updatable.marking import has_head, twin, with_samples
+from coreml_updatable.marking.losses import Loss
+from coreml_updatable.marking.settings import SGD, Adam, Int64Parameter, KNNSettings, UpdateSettings
+from coreml_updatable.marking.spare import HIDDEN
+from coreml_updatable.runtime import RunnableModel, load
+from coreml_updatable.spec.difference import Difference, difference
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import pipeline_of
+from coreml_updatable.spec.reading import read_model
+from coreml_updatable.spec.summary import Summary, summarize
+from coreml_updatable.spec.writing import write_model
+
+AnyModel: TypeAlias = str | PathLike[str] | Model | RunnableModel
+
+
+def save(model: AnyModel, path: str | PathLike[str]) -> None:
+    """Write an .mlmodel file. A reader never sees half of it, and the same model gives the same bytes."""
+    write_model(_message(model), Path(path))
+
+
+def check(model: AnyModel) -> list[Problem]:
+    """Return every broken rule; empty when the model is fit for a device.
+
+    A problem of severity "error" is what Apple's compiler rejects, a "warning" what it accepts and devices or apps
+    suffer from. Raises ModelError for a file that is not a Core ML model.
+    """
+    return check_message(_path_or_message(model))
+
+
+def inspect(model: AnyModel) -> Summary:
+    """Return what Xcode shows of a model: features, labels, layers, update parameters, metadata."""
+    return summarize(_message(model))
+
+
+def diff(before: AnyModel, after: AnyModel) -> Difference:
+    """Return what changed in meaning; ``same`` is true where nothing did, however the bytes differ."""
+    return difference(_message(before), _message(after))
+
+
+def mark(
+    model: AnyModel,
+    *,
+    optimizer: SGD | Adam | None = None,
+    epochs: int | Int64Parameter = 10,
+    shuffle: bool = True,
+    seed: int | None = None,
+    layers: Sequence[str] | None = None,
+    last: int = 1,
+    labels: Sequence[str] | Sequence[int] | None = None,
+    label: str | None = None,
+    probabilities: str | None = None,
+    input: str | None = None,
+    reserved: int = 0,
+    reserved_share: float = HIDDEN,
+    head: Literal["keep", "new"] = "keep",
+    loss: Loss | None = None,
+) -> RunnableModel:
+    """Return an updatable model: its tail repaired, its layers marked, its answers proved to be the same.
+
+    Args:
+        optimizer: ``SGD(...)`` or ``Adam(...)``; SGD with its defaults if not given.
+        epochs: the default number of epochs, or a default with the range that an app may choose from.
+        shuffle: whether an update shuffles the rows between epochs.
+        seed: of shuffling, and of a new head.
+        layers: names of the layers to train; else the ``last`` ones before the loss.
+        labels: make a plain network a classifier, or rename the labels of one.
+        label, probabilities, input: names of the features.
+        reserved: outputs in all to keep free for labels that the owner adds later.
+        reserved_share: the most that reserved labels take of an answer before they are trained, 0 to 1.
+        head: "new" forgets what the trained layers knew.
+        loss: by default that of the model's kind.
+
+    Raises ModelError for a model that cannot be marked or would break a rule, BuildError if its answers changed.
+    """
+    settings = UpdateSettings(optimizer, epochs, shuffle, seed)
+    with _located(model):
+        marked, _ = marked_and_proved(
+            _message(model),
+            settings,
+            layers=layers,
+            last=last,
+            labels=labels,
+            label=label,
+            probabilities=probabilities,
+            input=input,
+            spare=reserved,
+            spare_share=reserved_share,
+            head=head,
+            loss=loss,
+        )
+        _expect_valid(marked.model, "marked model")
+    return load(marked.model)
+
+
+def knn(
+    model: AnyModel,
+    samples: Iterable[Mapping[str, Any]] = (),
+    *,
+    k: int | Int64Parameter = 3,
+    weighting: Literal["inverse-distance", "uniform"] = "inverse-distance",
+    index: Literal["linear", "kd-tree"] = "linear",
+    leaf_size: int = 30,
+    default_label: str | int = "unknown",
+    label: str | None = None,
+    probabilities: str | None = None,
+    cut: bool | None = None,
+) -> RunnableModel:
+    """Return a k-nearest-neighbors classifier behind the feature extractor of ``model``.
+
+    Args:
+        samples: rows with the extractor's features and the label, by the name of the label's output.
+        k: the default number of neighbors, or a default with its range (1 to 15 for a bare number).
+        default_label: the answer while there are no samples; its type is the labels' type.
+        cut: True cuts the head off, False takes the network as it is; by default it is cut where there is a softmax.
+
+    Raises ModelError, DataError for a sample that does not fit, BuildError if the proof of the result fails.
+    """
+    source = _message(model)
+    cutting = has_head(source) if cut is None else cut
+    neighbors = k if isinstance(k, Int64Parameter) else Int64Parameter(k, (1, max(15, k)))
+    settings = KNNSettings(neighbors, weighting, index, leaf_size, default_label)
+    with _located(model):
+        made = twin(source, settings, label=label, probabilities=probabilities, cut=cutting)
+    target = str(made.description.predictedFeatureName)
+    rows = list(samples)
+    for number, row in enumerate(rows):
+        if target not in row:
+            raise DataError(f"row {number}: lacks '{target}', the label; add it to the row")
+    bare = [{name: value for name, value in row.items() if name != target} for row in rows]
+    if rows:
+        vectors = embedded(pipeline_of(made).models[0], bare)
+        made = with_samples(made, vectors, [row[target] for row in rows])
+    prove_twin(source, made, cut=cutting, first=bare[0] if bare else None)
+    _expect_valid(made, "k-NN model")
+    return load(made)
+
+
+def layout(
+    model: AnyModel | Sequence[AnyModel], to: Literal["single", "pipeline", "split"], *, bits: int | None = None
+) -> tuple[RunnableModel, ...]:
+    """Return the model in another layout: one model, or the extractor and the head of a split.
+
+    ``model``: an updatable model, or the two of a split. ``bits``: of the fixed extractor's weights, 32, 16 or 8.
+    Raises ModelError where that layout cannot be made, BuildError if the result answers or learns differently.
+    """
+    models = list(model) if isinstance(model, Sequence) and not isinstance(model, str) else [model]
+    return tuple(load(message) for message in laid_out([_message(one) for one in models], to, bits).models)
+
+
+def convert(
+    source: Any,
+    *,
+    converter: str | None = None,
+    inputs: Sequence[Input] = (),
+    labels: Sequence[str] = (),
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+    architecture: str = "",
+    weights: str = "",
+    head: Literal["keep", "new"] = "keep",
+    cut: str = "",
+    seed: int = 0,
+    trust_code: bool = False,
+) -> RunnableModel:
+    """Return a finished classifier of another framework as an updatable model, proved to answer as its source.
+
+    Args:
+        source: a file or folder, the name of an architecture such as ``timm:NAME``, or an object of the framework.
+        converter: by default told from the file's extension.
+        inputs: ``ImageInput`` or ``ArrayInput`` where the source does not say it itself.
+        labels: in the order of the source's answers, where the source does not hold them.
+        mean, std: of each channel of a picture in 0..1, as the source expects it; one value counts for all.
+        architecture, weights: of a source that holds weights only, and of one that has none.
+        head: "new" puts one fresh layer for ``labels`` behind the extractor; ``cut`` names where it ends.
+        trust_code: run code that the source brings along (TorchScript, factories, custom objects).
+
+    Raises SourceError, ModelError or BuildError with one sentence.
+    """
+    given = source_of(Path(source)) if isinstance(source, str | PathLike) else source
+    if converter is None:
+        if not isinstance(given, str | Path):
+            raise SourceError("convert: an object does not say what reads it; name the converter, such as 'torch'")
+        converter, _ = converter_for(given)
+    entry = find_converter(converter, asked_by="converter")
+    function = load_source_converter(entry)
+    if needs := needs_of(entry).missing:
+        raise SourceError(f"converter {converter}: {', '.join(needs)} is not installed; run: {needs_of(entry).command}")
+    request = SourceRequest(
+        given,
+        tuple(inputs),
+        tuple(labels),
+        tuple(mean),
+        tuple(std),
+        seed=seed,
+        architecture=architecture,
+        weights=weights,
+        head="new" if cut else head,
+        cut=cut,
+        trust_code=trust_code,
+    )
+    return load(finish(function, request).model)
+
+
+def _message(model: AnyModel) -> Model:
+    if isinstance(model, RunnableModel):
+        return model.message
+    if isinstance(model, str | PathLike):
+        return read_model(Path(model))
+    return model
+
+
+def _path_or_message(model: AnyModel) -> str | PathLike[str] | Model:
+    return model.message if isinstance(model, RunnableModel) else model
+
+
+def _located(model: AnyModel) -> Any:
+    return located("model", Path(model) if isinstance(model, str | PathLike) else "model")
+
+
+def _expect_valid(message: Model, where: str) -> None:
+    for problem in check_message(message):
+        if problem.severity == "error":
+            raise ModelError(f"{where}: {problem}")
