@@ -34,7 +34,8 @@ def torch_source(name: str, side: int = 224) -> Callable[[Path], Source]:
     def saved(folder: Path) -> Source:
         architectures = import_module("coreml_updatable.converters.torch_architectures")
         network = architectures.create(name, len(LABELS))
-        mean, std = (torch.tensor(one).view(3, 1, 1) for one in architectures.own_normalisation(name))
+        known = import_module("coreml_updatable.converters.torch_declared").declared_by(name)
+        mean, std = (torch.tensor(one).view(3, 1, 1) for one in (known.mean, known.std))
         settle(network, [(torch.rand(BATCH, 3, side, side) - mean) / std])
         path = folder / "weights.pt"
         torch.save(network.state_dict(), path)

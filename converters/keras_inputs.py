@@ -6,6 +6,8 @@ from typing import Any
 from coreml_updatable.conversion import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError
 
+from .picture_layout import as_typed, channels_last, picture_in
+
 Input = ImageInput | ArrayInput
 
 
@@ -21,12 +23,25 @@ def inputs_of(model: Any, given: Sequence[Input]) -> tuple[Input, ...]:
         raise SourceError(f"input: {len(given)} given, the model has {len(own)} ({names}); say --input once for each")
     for one, tensor in zip(given, own, strict=True):
         found, wanted = _channels_last(one), tuple(tensor.shape[1:])
-        if len(found) != len(wanted) or any(w not in (None, f) for f, w in zip(found, wanted, strict=True)):
+        fits = len(found) == len(wanted) and all(w in (None, f) for f, w in zip(found, wanted, strict=True))
+        if not fits and not has_channels_first(one, tensor):
             raise SourceError(
-                f"input {one.name!r}: has the shape {list(found)}, the model expects {list(wanted)}; "
-                "name it as the model has it, pictures as NAME:WIDTHxHEIGHT"
+                f"input {one.name!r}: has the shape {list(found)}, the model expects "
+                f"{[length or 'any' for length in wanted]}; say {_typed(one.name, tensor)}"
             )
     return tuple(given)
+
+
+def has_channels_first(given: Input, tensor: Any) -> bool:
+    """Whether the picture ``given`` fits the input with the channels first only: a model of that data format."""
+    shape = tuple(length or 0 for length in tensor.shape[1:])
+    if not isinstance(given, ImageInput) or len(shape) != 3 or shape[2] in (0, given.channels):
+        return False
+    return channels_last(given, shape) is False
+
+
+def _typed(name: str, tensor: Any) -> str:
+    return as_typed(name, [length or 0 for length in tensor.shape[1:]], whole=str(tensor.dtype).startswith("int"))
 
 
 def _channels_last(given: Input) -> tuple[int, ...]:
@@ -37,8 +52,12 @@ def _own(tensor: Any, picture: str) -> Input:
     shape = tuple(tensor.shape[1:])
     if None in shape or not shape:
         raise SourceError(
-            f"input {str(tensor.name)!r}: has no fixed shape ({list(shape)}), expected one; say it with --input"
+            f"input {str(tensor.name)!r}: has no fixed shape ({[length or 'any' for length in shape]}), expected one; "
+            f"say {_typed(picture if len(shape) == 3 else str(tensor.name), tensor)}"
         )
     if len(shape) == 3 and shape[2] in (1, 3):
         return ImageInput(picture, shape[1], shape[0], "rgb" if shape[2] == 3 else "grayscale")
+    found = picture_in(shape, picture)
+    if found is not None:
+        return found
     return ArrayInput(str(tensor.name), shape, whole=str(tensor.dtype).startswith("int"))

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from coreml_updatable.conversion import ImageInput
 
-from .keras_inputs import Input
+from .keras_inputs import Input, has_channels_first
 from .keras_reading import import_keras
 
 
@@ -22,7 +22,10 @@ def module_of(model: Any, inputs: Sequence[Input]) -> nn.Module:
     last = model.layers[-1]
     single = isinstance(last, keras.layers.Dense) and last.units == 1 and last.activation is keras.activations.sigmoid
     front = keras.Model(model.inputs, last.input) if single else model
-    pictures = [isinstance(given, ImageInput) for given in inputs]
+    pictures = [
+        isinstance(given, ImageInput) and not has_channels_first(given, tensor)
+        for given, tensor in zip(inputs, model.inputs, strict=True)
+    ]
 
     class Module(nn.Module):
         def __init__(self) -> None:

@@ -7,8 +7,10 @@ def convert(request: SourceRequest) -> ConvertedSource:
     """The graph in the file, or an ``onnx.ModelProto`` itself, as a torch module, traced.
 
     The result answers the one output of the graph within 1e-4 in probability, behind a softmax where this is logits, as
-    onnx2torch computes it. Weights in other files are read from the file's own folder only. Raises SourceError with one
-    sentence, which names the operator that can not be carried over and where it stands.
+    onnx2torch computes it. Pictures reach it with the channels where its input has them, in the range that the graph's
+    metadata, the type of its input or its first operators ask for. Weights in other files are read from the file's own
+    folder only. Raises SourceError with one sentence, which names the operator that can not be carried over and where
+    it stands.
     """
     from .onnx_inputs import inputs_of
     from .onnx_module import module_of
@@ -19,7 +21,9 @@ def convert(request: SourceRequest) -> ConvertedSource:
 
     with reproducible(request.seed):
         model = read_graph(request.source)
-        inputs = inputs_of(model, request.inputs)
-        module = module_of(brought_to_opset(model), inputs)
+        taken = inputs_of(model, request)
+        module = module_of(brought_to_opset(model), taken.inputs, taken.last)
         facts = {"producer": str(model.producer_name), "nodes": len(model.graph.node)}
-        return finished(module, inputs, request, "the ONNX graph in onnx2torch", facts=facts)
+        return finished(
+            module, taken.inputs, taken.request, "the ONNX graph in onnx2torch", notes=taken.notes, facts=facts
+        )

@@ -13,8 +13,11 @@ from .onnx_inputs import Input
 from .torch_wording import first_line
 
 
-def module_of(model: Any, inputs: Sequence[Input]) -> nn.Module:
-    """What onnx2torch makes of the graph; whole numbers reach it in 64 bits, as ONNX has them."""
+def module_of(model: Any, inputs: Sequence[Input], last: Sequence[bool]) -> nn.Module:
+    """What onnx2torch makes of the graph; whole numbers reach it in 64 bits, as ONNX has them.
+
+    ``last`` says which inputs are pictures [n, height, width, channels] to the graph; here all have the channels first.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from onnx2torch import convert
@@ -34,7 +37,8 @@ def module_of(model: Any, inputs: Sequence[Input]) -> nn.Module:
             self.carried = graph
 
         def forward(self, *batches: Tensor) -> Tensor:
-            pairs = zip(batches, whole, strict=True)
+            ordered = [batch.permute(0, 2, 3, 1) if one else batch for batch, one in zip(batches, last, strict=True)]
+            pairs = zip(ordered, whole, strict=True)
             answer: Tensor = self.carried(*(batch.long() if long else batch for batch, long in pairs))
             return answer
 

@@ -1,8 +1,15 @@
 """PyTorch: TorchScript files, torchvision's and timm's architectures, weights for one, and any ``nn.Module``."""
 
-from typing import overload
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
-from coreml_updatable.conversion import ConversionRequest, Converted, ConvertedSource, SourceRequest
+from coreml_updatable.conversion import ConversionRequest, Converted, ConvertedSource, DeclaredPicture, SourceRequest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .torch_given import Given
 
 
 @overload
@@ -28,6 +35,18 @@ def convert(request: ConversionRequest | SourceRequest) -> Converted | Converted
         return _built(request)
 
 
+def declared(source: Mapping[str, Any]) -> DeclaredPicture | None:
+    """What the architecture of a recipe's [source] says of its pictures; None of a factory, which says nothing."""
+    from .torch_declared import declared_by
+    from .torch_source import read_source
+
+    fields = read_source(source)
+    if fields.architecture is None:
+        return None
+    weights = Path(fields.weights) if fields.weights not in (None, "pretrained") else None
+    return declared_by(fields.architecture, weights)
+
+
 def _built(request: ConversionRequest) -> Converted:
     from .torch_facts import facts
     from .torch_loading import load_network
@@ -41,22 +60,29 @@ def _built(request: ConversionRequest) -> Converted:
     history = train(network, request, source.training)
     model = to_core_ml(network, request.input)
     answers = probabilities(network, request.test.values)
-    return Converted(model, answers, history, facts(network, source, history))
+    return Converted(model, answers, history, facts(network, source, history, request))
 
 
 def _finished(request: SourceRequest) -> ConvertedSource:
     from .torch_cutting import with_head
     from .torch_finished import finished
-    from .torch_given import given_network, with_long
+    from .torch_given import given_network
 
     given = with_head(given_network(request), request)
     return finished(
-        with_long(given.network, given.inputs),
+        _as_run(given.network, given),
         given.inputs,
         given.request,
         given.reference,
         labels=given.labels,
         notes=given.notes,
         facts=given.facts,
-        original=with_long(given.original, given.inputs) if given.original is not None else None,
+        original=_as_run(given.original, given) if given.original is not None else None,
     )
+
+
+def _as_run(network: "nn.Module", given: "Given") -> "nn.Module":
+    """``network`` for pictures with the channels first, and for token ids in 32 bits."""
+    from .torch_given import channels_first, with_long
+
+    return with_long(channels_first(network, given.inputs) if given.channels_last else network, given.inputs)

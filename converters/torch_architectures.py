@@ -88,30 +88,6 @@ def _given(**options: int | None) -> dict[str, int]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def own_normalisation(architecture: str, tag: str = "") -> tuple[list[float] | None, list[float] | None]:
-    """Mean and standard deviation with which the architecture's own weights were trained, if it says so."""
-    library, name = split_architecture(architecture)
-    if library == "timm":
-        config = import_library("timm").get_pretrained_cfg(name)
-        return (list(config.mean), list(config.std)) if config is not None else (None, None)
-    weights = published_weights(name, tag)
-    if weights is None:
-        return None, None
-    transform = weights.transforms()
-    return list(transform.mean), list(transform.std)
-
-
-def own_size(architecture: str, tag: str = "") -> tuple[int, int]:
-    """Height and width of the pictures that its own weights were made for; 224 where it does not say."""
-    library, name = split_architecture(architecture)
-    if library == "timm":
-        config = import_library("timm").get_pretrained_cfg(name)
-        return (int(config.input_size[1]), int(config.input_size[2])) if config is not None else (224, 224)
-    weights = published_weights(name, tag)
-    side = int(weights.transforms().crop_size[0]) if weights is not None else 224
-    return side, side
-
-
 def published_names(architecture: str) -> list[str]:
     """What sets of weights are published for it: names of torchvision, or tags of timm."""
     library, name = split_architecture(architecture)

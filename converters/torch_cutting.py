@@ -41,7 +41,7 @@ def with_head(given: Given, request: SourceRequest) -> Given:
             "MODEL --head new --labels ..."
         )
     network = given.network.eval()
-    batches = [_batch(one) for one in given.inputs]
+    batches = [_batch(one, given.channels_last) for one in given.inputs]
     name = request.cut or _head(network, batches)
     made = _cut(network, name, batches, len(request.labels))
     width = made.head.in_features
@@ -52,10 +52,10 @@ def with_head(given: Given, request: SourceRequest) -> Given:
     return replace(given, network=made, original=None, reference=reference, labels=(), notes=notes, facts=facts)
 
 
-def _batch(given: Any) -> Tensor:
+def _batch(given: Any, channels_last: bool) -> Tensor:
     row = example(given)
     if isinstance(given, ImageInput):
-        return row
+        return row.permute(0, 2, 3, 1) if channels_last else row
     return row.unsqueeze(0).long() if given.whole else row.unsqueeze(0)
 
 

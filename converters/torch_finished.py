@@ -12,6 +12,7 @@ from coreml_updatable.errors import SourceError
 
 from .picture_scaling import mean_and_std, notes_on_scaling
 from .torch_normalising import scale_and_shift
+from .torch_pixels import as_it_takes_them
 from .torch_tracing import core_ml_of, example
 from .torch_wording import first_line
 
@@ -34,16 +35,18 @@ def finished(
 ) -> ConvertedSource:
     """``network`` takes a batch of each input: pictures float32 [n, channels, height, width], arrays [n, ...].
 
-    Pictures come as ``request.mean`` and ``std`` say of values in 0..1, with a note where they say nothing. It answers
+    Pictures come as ``request.mean`` and ``std`` say of values in 0..1; where they say nothing, as 0..255 if the
+    network scales such itself, else as 0..1, with a note either way. It answers
     logits, probabilities or their logarithms, [n, classes]; logits get a softmax. Labels are the request's, else
     ``labels``, else 0, 1, 2 ... Where ``network`` is a simpler form of ``original``, the answers that count are those
     of the latter.
     """
-    given = _Given(network.eval(), inputs, request)
+    request, scaling = as_it_takes_them(network.eval(), inputs, request)
+    given = _Given(network, inputs, request)
     answer = _answer(given, inputs)
     classes = answer.shape[1]
     given.kind = _kind_of(given, inputs)
-    notes = (*notes, *notes_on_scaling(inputs, request))
+    notes = (*notes, *scaling, *notes_on_scaling(inputs, request))
     known = request.labels or labels
     if known and len(known) != classes:
         raise SourceError(
@@ -105,6 +108,8 @@ def _batches(inputs: Sequence[Input], rows: Sequence[Row]) -> list[Tensor]:
             batches.append(torch.from_numpy(values.astype(np.int32 if given.whole else np.float32)))
         else:
             pixels = values if values.ndim == 4 else values[..., None]
+            if given.color == "bgr":  # a row's own order is red, green, blue
+                pixels = np.ascontiguousarray(pixels[..., ::-1])
             batches.append(torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(255))
     return batches
 

@@ -14,11 +14,13 @@ from coreml_updatable.trust import NETWORK_ROADS, expect_trust
 
 from .torch_loading import made_by
 from .torch_script import is_script, read_script
+from .torch_tracing import example
 from .torch_unrolling import unrolled
 from .torch_weights import load_state, read_objects, read_state, state_in
 
 Input = ImageInput | ArrayInput
 LIBRARIES = ("torchvision:", "timm:")
+LAST = "its pictures have the channels last: [n, height, width, channels]"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Given:
     notes: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     original: nn.Module | None = None
+    channels_last: bool = False  # whether its pictures are [n, height, width, channels]
 
 
 def given_network(request: SourceRequest) -> Given:
@@ -128,7 +131,42 @@ def _plain(network: nn.Module, request: SourceRequest, reference: str) -> Given:
             "input: none is named, and a torch module does not say what it takes; "
             "say --input image:224x224, or NAME:LENGTH for an array, once for each input in order"
         )
-    return Given(network, request.inputs, request, reference)
+    last = _takes_channels_last(network, request.inputs)
+    return Given(network, request.inputs, request, reference, notes=(LAST,) if last else (), channels_last=last)
+
+
+def _takes_channels_last(network: nn.Module, inputs: Sequence[Input]) -> bool:
+    """Whether it runs on pictures with the channels last, and does not with the channels first, as torch has them."""
+    if not any(isinstance(one, ImageInput) for one in inputs):
+        return False
+    return not _runs(network, inputs) and _runs(channels_first(network, inputs), inputs)
+
+
+def _runs(network: nn.Module, inputs: Sequence[Input]) -> bool:
+    batches = [example(one) if isinstance(one, ImageInput) else example(one)[None] for one in inputs]
+    try:
+        with torch.no_grad():
+            with_long(network.eval(), inputs)(*batches)
+    except Exception:  # noqa: BLE001 - a module from outside may raise anything; who runs it next says so
+        return False
+    return True
+
+
+def channels_first(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
+    """``network``, whose pictures have the channels last, for pictures that have them first."""
+    pictures = [isinstance(one, ImageInput) for one in inputs]
+
+    class Module(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, *batches: Tensor) -> Tensor:
+            pairs = zip(batches, pictures, strict=True)
+            answer: Tensor = self.network(*(one.permute(0, 2, 3, 1) if picture else one for one, picture in pairs))
+            return answer
+
+    return Module()
 
 
 def with_long(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:

@@ -22,7 +22,8 @@ def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
     nothing where a file of weights holds the head too.
     """
     classes = len(request.labels)
-    mean, std = None, None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
     if source.factory is not None:
         network = made_by(source.factory, request.folder, classes, request.trust_code)
         if source.weights is not None:
@@ -30,8 +31,8 @@ def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
             load_state(network, read_state(path, request.trust_code), source.weights)
             network.requires_grad_(False)
     else:
-        from .torch_architectures import own_normalisation
         from .torch_backbones import load_backbone
+        from .torch_declared import declared_by
 
         assert source.architecture is not None
         if not isinstance(request.input, ImageInput):
@@ -46,7 +47,8 @@ def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
             network = load_backbone(
                 source.architecture, source.weights, path, request.input, classes, request.trust_code
             )
-        mean, std = own_normalisation(source.architecture)
+        known = declared_by(source.architecture, path)
+        mean, std = known.mean, known.std
     if isinstance(request.input, ImageInput):
         network = normalised(network, source.mean or mean, source.std or std, request.input.channels)
     elif source.mean or source.std:

@@ -11,8 +11,9 @@ from torch import nn
 from coreml_updatable.conversion import ImageInput, SourceRequest
 from coreml_updatable.errors import SourceError
 
-from .torch_architectures import create, import_library, own_normalisation, own_size, published_names, published_weights
+from .torch_architectures import create, import_library, published_names, published_weights
 from .torch_backbones import filled, reparameterised
+from .torch_declared import declared_by, pixels_in_words
 from .torch_downloading import downloaded_state
 from .torch_given import Given, weights_file
 from .torch_weights import read_state
@@ -30,8 +31,8 @@ def named_network(name: str, request: SourceRequest) -> Given:
     the network as it was.
     """
     name, tag = _with_tag(name, request.weights)
-    height, width = own_size(name, tag)
-    inputs = request.inputs or (ImageInput("image", width, height, "rgb"),)
+    known = declared_by(name, _file(request.weights), tag)
+    inputs = request.inputs or (ImageInput("image", known.width, known.height, "rgb"),)
     example = _example(name, inputs)
     notes: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
@@ -44,9 +45,9 @@ def named_network(name: str, request: SourceRequest) -> Given:
     else:
         path = weights_file(request.weights)
         network, told = filled(name, read_state(path, request.trust_code), path.name, example), path.name
-    if not (request.mean or request.std):
-        mean, std = own_normalisation(name, tag)
-        request = replace(request, mean=tuple(mean or ()), std=tuple(std or ()))
+    if not (request.mean or request.std) and known.mean is not None:
+        request = replace(request, mean=known.mean, std=known.std or ())
+        notes = (*notes, f"pictures reach it as {pixels_in_words(known.mean, known.std)}, by {known.by}")
     folded = reparameterised(network, name)
     facts = {"architecture": name, "weights": told}
     return Given(
@@ -59,6 +60,10 @@ def named_network(name: str, request: SourceRequest) -> Given:
         facts,
         original=None if folded is network else network,
     )
+
+
+def _file(weights: str) -> Path | None:
+    return Path(weights) if Path(weights).is_file() else None
 
 
 def _with_tag(name: str, weights: str) -> tuple[str, str]:

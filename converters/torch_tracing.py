@@ -80,8 +80,8 @@ def core_ml_of(module: nn.Module, inputs: Sequence[Input]) -> Model:
 def _described(ct: ModuleType, given: Input) -> Any:
     if isinstance(given, ArrayInput):
         return ct.TensorType(name=given.name, shape=given.shape, dtype=np.int32 if given.whole else np.float32)
-    layout = ct.colorlayout.RGB if given.channels == 3 else ct.colorlayout.GRAYSCALE
-    return ct.ImageType(name=given.name, shape=shape_of(given), scale=1 / 255, color_layout=layout)
+    layouts = {"rgb": ct.colorlayout.RGB, "bgr": ct.colorlayout.BGR, "grayscale": ct.colorlayout.GRAYSCALE}
+    return ct.ImageType(name=given.name, shape=shape_of(given), scale=1 / 255, color_layout=layouts[given.color])
 
 
 def shape_of(given: Input) -> tuple[int, ...]:

@@ -6,9 +6,11 @@ which may train, or for finished classifiers in files, or for both; the annotati
     def convert(request: ConversionRequest) -> Converted
     def convert(request: SourceRequest) -> ConvertedSource
 
-It imports its framework inside the function. It knows nothing of update parameters: marking comes after it. What it
-needs beyond the package that registers it is an extra of that package, named behind the entry point in brackets; what
-no package of this Python brings is told by a function in the group ``coreml_updatable.needs`` (building/extras.py).
+Beside it, the module may have ``declared(source: Mapping) -> DeclaredPicture | None``: what the network that a recipe's
+[source] names says of its pictures. Both import the framework inside the function. A converter knows nothing of update
+parameters: marking comes after it. What it needs beyond the package that registers it is an extra of that package,
+named behind the entry point in brackets; what no package of this Python brings is told by a function in the group
+``coreml_updatable.needs`` (building/extras.py).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,12 +44,12 @@ class ImageInput:
     name: str
     width: int
     height: int
-    color: Literal["rgb", "grayscale"]
+    color: Literal["rgb", "bgr", "grayscale"]  # the order in which the source has the colours
     description: str = ""
 
     @property
     def channels(self) -> int:
-        return 3 if self.color == "rgb" else 1
+        return 1 if self.color == "grayscale" else 3
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,19 @@ class Examples:
         if self.values.dtype != np.uint8:
             raise TypeError(f"values of type {self.values.dtype}, expected pictures of type uint8")
         return self.values.view(np.uint8)
+
+
+@dataclass(frozen=True)
+class DeclaredPicture:
+    """What a source says of the pictures that it was trained on; a field is None where it says nothing."""
+
+    width: int
+    height: int
+    mean: tuple[float, ...] | None  # of each channel, of pixels in 0..1
+    std: tuple[float, ...] | None
+    interpolation: str | None  # "bicubic", with which photos were made smaller
+    crop: float | None  # share of the shorter side that was kept, in the middle
+    by: str  # who says it: "timm's settings of resnet18.a1_in1k"
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """Finding a converter by name through its entry point; the library imports none of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, get_args, get_type_hints
 
-from coreml_updatable.conversion import ConversionRequest, Converted, ConvertedSource, SourceRequest
+from coreml_updatable.conversion import ConversionRequest, Converted, ConvertedSource, DeclaredPicture, SourceRequest
 from coreml_updatable.errors import RecipeError
 
 GROUP = "coreml_updatable.converters"
@@ -36,6 +37,13 @@ def load_converter(entry: EntryPoint) -> Callable[[ConversionRequest], Converted
             f"run: coreml-updatable convert SOURCE --converter {entry.name} -o OUT.mlmodel"
         )
     return function
+
+
+def declared_by(entry: EntryPoint, source: Mapping[str, Any]) -> DeclaredPicture | None:
+    """What the network of a recipe's [source] says of its pictures; None where the converter, or it, says nothing."""
+    function: Callable[[Mapping[str, Any]], DeclaredPicture | None] | None
+    function = getattr(import_module(entry.module), "declared", None)
+    return function(source) if function is not None else None
 
 
 def load_source_converter(entry: EntryPoint) -> Callable[[SourceRequest], ConvertedSource]:

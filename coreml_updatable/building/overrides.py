@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
+from coreml_updatable.building.converter import declared_by, find_converter
 from coreml_updatable.building.recipe import ArraySection, Recipe
 from coreml_updatable.errors import RecipeError
 
-PRETRAINED_SIZE = 224  # pixels; what nearly every ImageNet network was trained on
-IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+OF_THE_NETWORK = ("factory", "mean", "std")  # fields that say something of the recipe's own network only
 
 
 def with_backbone(recipe: Recipe, backbone: str | None, weights: Path | None) -> Recipe:
     """``recipe`` with its own network replaced by ``backbone``, its weights from the file ``weights`` or downloaded.
 
-    ``backbone`` is "torchvision:NAME" or "timm:NAME"; the input becomes 224 x 224 RGB pixels.
+    ``backbone`` is "torchvision:NAME" or "timm:NAME". The input becomes RGB pixels of the size that its weights
+    declare, and their own mean and deviation apply; none of what the recipe says of its own network does.
     """
     if backbone is None and weights is None:
         return recipe
@@ -24,10 +25,16 @@ def with_backbone(recipe: Recipe, backbone: str | None, weights: Path | None) ->
             f"--backbone {backbone}: takes pictures, the recipe's input {image.name!r} is an array; leave it out"
         )
     if backbone is not None:
-        fields.pop("factory", None)
-        fields = {**IMAGENET, **fields, "architecture": backbone, "weights": "pretrained"}
-        image = image.model_copy(update={"width": PRETRAINED_SIZE, "height": PRETRAINED_SIZE, "color": "rgb"})
+        fields = {name: value for name, value in fields.items() if name not in OF_THE_NETWORK}
+        fields |= {"architecture": backbone, "weights": "pretrained"}
     if weights is not None:
         fields["weights"] = str(weights.resolve())
+    if backbone is not None:
+        declared = declared_by(find_converter(source.converter), fields)
+        if declared is None:
+            raise RecipeError(
+                f"--backbone {backbone}: the recipe's converter {source.converter!r} knows no architectures"
+            )
+        image = image.model_copy(update={"width": declared.width, "height": declared.height, "color": "rgb"})
     changed = type(source).model_validate({"converter": source.converter, **fields})
     return recipe.model_copy(update={"source": changed, "input": image})

@@ -7,7 +7,7 @@ import typer
 if TYPE_CHECKING:
     from coreml_updatable.conversion import ArrayInput, ImageInput
 
-KINDS = ("rgb", "grayscale", "array", "tokens")
+KINDS = ("rgb", "bgr", "grayscale", "array", "tokens")
 MOST_VALUES = 2**26  # of one row: a picture of 4,700 by 4,700 pixels
 
 
@@ -25,7 +25,7 @@ def input_of(text: str) -> "ImageInput | ArrayInput":
         return ArrayInput(name, lengths, whole=kind == "tokens")
     if len(lengths) != 2:
         raise _wrong(text, f"a picture has two lengths, not {len(lengths)}")
-    return ImageInput(name, *lengths, "rgb" if kind == "rgb" else "grayscale")
+    return ImageInput(name, *lengths, "bgr" if kind == "bgr" else "grayscale" if kind == "grayscale" else "rgb")
 
 
 def numbers_of(option: str, text: str | None) -> tuple[float, ...]:
@@ -65,6 +65,6 @@ def _lengths(text: str, size: str) -> tuple[int, ...]:
 
 def _wrong(text: str, why: str) -> typer.BadParameter:
     return typer.BadParameter(
-        f"--input {text}: {why}, expected NAME:WIDTHxHEIGHT for a picture (:grayscale behind it), NAME:LENGTH for an "
-        "array, NAME:LENGTH:tokens for token ids"
+        f"--input {text}: {why}, expected NAME:WIDTHxHEIGHT for a picture (:grayscale or :bgr behind it), NAME:LENGTH "
+        "for an array, NAME:LENGTH:tokens for token ids"
     )

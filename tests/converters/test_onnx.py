@@ -223,7 +223,7 @@ def huge() -> Any:
             "the node that writes 'y' reshapes to a length of 0; export it without empty parts",
         ),
         (lambda: dense(shape=(8, 4)), "input 'x': has the shape [8, 4], expected a batch of 1 or of any size first"),
-        (lambda: dense(shape=(1, "n")), "input 'x': has no fixed shape (['any']), expected one; say it with --input"),
+        (lambda: dense(shape=(1, "n")), "input 'x': has no fixed shape (['any']), expected one; say --input x:LENGTH"),
         (lambda: dense(shape=(1, 5)), "the source can not take an input of shape [1, 5] (RuntimeError: "),
     ],
 )
@@ -235,7 +235,7 @@ def test_graphs_that_are_refused(make: Callable[[], Any], sentence: str) -> None
 
 
 def test_inputs_that_do_not_fit() -> None:
-    with pytest.raises(SourceError, match=r"input 'a': has the shape \[5\], the graph expects \[4\]; name it as the"):
+    with pytest.raises(SourceError, match=r"input 'a': has the shape \[5\], the graph expects \[4\]; say --input a:4$"):
         converted(dense(), inputs=(ArrayInput("a", (5,)),))
     with pytest.raises(SourceError, match=r"input: 2 given, the graph has 1 \('x'\); say --input once for each"):
         converted(dense(), inputs=(ArrayInput("a", (4,)), ArrayInput("b", (4,))))

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.vision
 Request = Callable[..., ConversionRequest]
 convert = import_module("coreml_updatable.converters.torch").convert
 architectures = import_module("coreml_updatable.converters.torch_architectures")
+declared = import_module("coreml_updatable.converters.torch_declared")
 downloading = import_module("coreml_updatable.converters.torch_downloading")
 heads = import_module("coreml_updatable.converters.torch_heads")
 SIZE = 64
@@ -72,7 +73,8 @@ def test_a_head_for_the_same_number_of_classes_is_kept(folder: Path, request_for
     network = saved("torchvision:resnet18", folder / "mine.pth", classes=2)
     request = request_for(architecture="torchvision:resnet18", weights="mine.pth", size=SIZE)
     converted = convert(request)
-    mean, std = architectures.own_normalisation("torchvision:resnet18")
+    known = declared.declared_by("torchvision:resnet18")
+    mean, std = known.mean, known.std
     inputs = (torch.from_numpy(request.test.pixels / 255.0) - torch.tensor(mean)) / torch.tensor(std)
     with torch.no_grad():
         expected = network(inputs.permute(0, 3, 1, 2).float()).double().softmax(1).numpy()
@@ -85,10 +87,13 @@ def test_the_normalisation_is_that_of_the_weights() -> None:
     from torchvision.models import MobileNet_V2_Weights
 
     transform = MobileNet_V2_Weights.DEFAULT.transforms()
-    assert architectures.own_normalisation("torchvision:mobilenet_v2") == (transform.mean, transform.std)
+    known = declared.declared_by("torchvision:mobilenet_v2")
+    assert (known.mean, known.std) == (tuple(transform.mean), tuple(transform.std))
+    assert (known.width, known.crop) == (224, 224 / 232)
     config: Any = timm.create_model("mobilenetv4_conv_small").pretrained_cfg  # typed only where timm is installed
-    expected = (list(config["mean"]), list(config["std"]))
-    assert architectures.own_normalisation("timm:mobilenetv4_conv_small") == expected
+    known = declared.declared_by("timm:mobilenetv4_conv_small")
+    assert (known.mean, known.std) == (config["mean"], config["std"])
+    assert (known.height, known.width, known.crop) == (*config["input_size"][1:], config["crop_pct"])
 
 
 def test_the_head_is_the_last_layer_that_runs() -> None:

@@ -18,6 +18,7 @@ from coreml_updatable.runtime import load
 
 pytestmark = pytest.mark.vision
 architectures = import_module("coreml_updatable.converters.torch_architectures")
+declared = import_module("coreml_updatable.converters.torch_declared")
 named = import_module("coreml_updatable.converters.torch_named")
 SMALL = ImageInput("image", 64, 64, "rgb")
 
@@ -39,7 +40,8 @@ def test_a_file_of_weights_beside_a_name_keeps_its_head(architecture: str, tmp_p
     path = tmp_path / "mine.safetensors"
     save_file({key: value.contiguous() for key, value in network.state_dict().items()}, path)
     made = converted(path, architecture=architecture, labels=("a", "b", "c"))
-    mean, std = (torch.tensor(one).view(3, 1, 1) for one in architectures.own_normalisation(architecture))
+    known = declared.declared_by(architecture)
+    mean, std = (torch.tensor(one).view(3, 1, 1) for one in (known.mean, known.std))
     pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     with torch.no_grad():
         seen = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std
@@ -83,7 +85,8 @@ def test_published_weights_by_their_name(monkeypatch: pytest.MonkeyPatch, tmp_pa
     made = converted("torchvision:squeezenet1_1", weights="IMAGENET1K_V1")
     labels = list(made.model.neuralNetworkClassifier.stringClassLabels.vector)
     assert (labels[0], len(set(labels))) == ("tench", 1000)
-    assert made.notes == ()
+    (note,) = made.notes
+    assert "less 0.485 0.456 0.406, divided by 0.229 0.224 0.225, by torchvision's settings of SqueezeNet1_1" in note
 
 
 def test_what_timms_weights_call_their_classes() -> None:
