@@ -17,6 +17,7 @@ from coreml_updatable.conversion import ArrayInput, ImageInput, Input
 from coreml_updatable.errors import SourceError
 from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model
+from coreml_updatable.spec.shapes import blob_shapes
 
 from .torch_aliases import register_aliases
 from .torch_wording import first_line
@@ -65,6 +66,7 @@ def core_ml_of(module: nn.Module, inputs: Sequence[Input]) -> Model:
         except Exception as error:  # coremltools raises many kinds for what it can not translate
             raise SourceError(_sentence(error)) from error
     model = converted.get_spec()
+    _make_softmax_exact(model)
     if DATED in model.description.metadata.userDefined:
         del model.description.metadata.userDefined[DATED]
     for given in inputs:
@@ -93,6 +95,15 @@ def example(given: Input) -> Tensor:
     if isinstance(given, ArrayInput) and given.whole:
         return torch.ones(given.shape, dtype=torch.int32)
     return torch.rand(shape_of(given))
+
+
+def _make_softmax_exact(model: Model) -> None:
+    """coremltools writes a softmax along axis -3 as ``softmax``, which at rank 3 works along the last axis, as is
+    reported in its issue 1714; ``softmaxND`` has an axis of its own."""
+    shapes = blob_shapes(model)
+    for layer in model.neuralNetwork.layers:
+        if layer.WhichOneof("layer") == "softmax" and len(shapes.get(str(layer.input[0]), ())) < 4:
+            layer.softmaxND.axis = -3
 
 
 def _make_normalisation_exact(layers: Any, image: str) -> None:

@@ -20,7 +20,7 @@ from coreml_updatable.personalizing.results import Comparison
 from coreml_updatable.personalizing.slots_results import SlotsComparison
 from coreml_updatable.publishing import report_data
 from coreml_updatable.publishing.model_facts import model_facts
-from coreml_updatable.runtime.variants import NeighborVariants
+from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_pipeline, pipeline_of
 from coreml_updatable.updating import Variants
@@ -61,7 +61,7 @@ def assemble(
         proof=_proof_facts(proof, twins),
         source={name.replace("_", " "): _in_words(value) for name, value in source.converted.facts.items()},
         history=source.converted.history,
-        variants={**_texts(asdict(Variants())), **_texts(asdict(NeighborVariants()))},
+        variants={**_texts(asdict(Variants())), **_texts(asdict(PredictionVariants()))},
         versions=_versions(),
         machine=f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         seconds=dict(seconds),

@@ -8,7 +8,7 @@ from coreml_updatable.checking.ranks import is_rank_5
 from coreml_updatable.spec.channels import given_and_expected
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.layer_shapes import Shape
-from coreml_updatable.spec.messages import FeatureDescription, Model
+from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes
 
@@ -41,6 +41,30 @@ def softmax_rank(model: Model) -> Iterator[Finding]:
                 f"is a softmax at rank {len(shape)}",
                 "at least 3",
             )
+
+
+def softmax_axis(model: Model) -> Iterator[Finding]:
+    """No softmax stands at rank 3: the format says it works along axis -3, reports say the last (coremltools #1714)."""
+    shapes = blob_shapes(model)
+    for number, layer in enumerate(network_of(model).layers):
+        if layer_kind(layer) != "softmax" or not layer.input:
+            continue
+        shape = shapes.get(str(layer.input[0])) or _stated_by(layer)
+        if shape is not None and len(shape) == 3 and (shape[0], shape[-1]) != (1, 1):  # of one number both make 1
+            lengths = [length if length is not None else "?" for length in shape]
+            yield Finding(
+                place(number, layer),
+                f"is a softmax at rank 3, {lengths}, whose axis is -3 by the format and -1 by measurements",
+                "rank 4 or 5, where both are -3",
+            )
+
+
+def _stated_by(layer: NeuralNetworkLayer) -> Shape | None:
+    """The shape of the first input as the layer itself states it."""
+    for tensor in layer.inputTensor[:1]:
+        if len(tensor.dimValue) in (0, tensor.rank) and tensor.rank <= 5:
+            return tuple(int(n) if n > 0 else None for n in tensor.dimValue) or (None,) * int(tensor.rank)
+    return None
 
 
 def _layers(model: Model, shapes: dict[str, Shape]) -> Iterator[Finding]:

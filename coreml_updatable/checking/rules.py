@@ -70,6 +70,13 @@ NETWORK = (
         "export it again with softmaxND, which mark repairs",
         "apple/coremltools#1714",
     ),
+    Rule(
+        "L1714",
+        "warning",
+        contradictions.softmax_axis,
+        "reshape to [1, C, 1, 1] before it, as mark does, or write softmaxND with the axis",
+        "apple/coremltools#1714",
+    ),
     Rule("L11.6", "warning", lint_weights.weights_finite, "train again"),
 )
 CLASSIFIER = (

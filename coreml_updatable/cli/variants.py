@@ -14,7 +14,7 @@ from coreml_updatable.errors import DataError
 from coreml_updatable.text import json_text
 
 if TYPE_CHECKING:
-    from coreml_updatable.runtime.variants import NeighborVariants
+    from coreml_updatable.runtime.variants import PredictionVariants
     from coreml_updatable.updating.variants import Variants
 
 
@@ -23,7 +23,7 @@ class Chosen:
     """``named``: only what differs from the library's defaults. ``source``: the device, or "" where none was probed."""
 
     learning: "Variants"
-    voting: "NeighborVariants"
+    voting: "PredictionVariants"
     named: dict[str, str]
     source: str
 

@@ -15,7 +15,7 @@ from coreml_updatable.marking.building_blocks import (
 )
 from coreml_updatable.marking.folding import fold_tail
 from coreml_updatable.marking.soundness import expect_sound
-from coreml_updatable.marking.tail import SOFTMAXES, SPATIAL_RANKS, Tail, channels_of, find_tail
+from coreml_updatable.marking.tail import SOFTMAXES, SPATIAL_RANKS, Tail, channels_of, find_tail, is_vector
 from coreml_updatable.marking.transposes import absorb_transposes
 from coreml_updatable.spec.backpropagation import passes_gradients
 from coreml_updatable.spec.graph import RESHAPES, layer_kind, place
@@ -160,11 +160,15 @@ class _Repair:
                 f"{where}: is a {layer_kind(layer)}, behind which no squared error trains, expected values; "
                 "train it with categorical_cross_entropy"
             )
-        if layer_kind(layer) == "softmax":
-            return [self._follow(layer)]
         before = self.shapes.get(str(layer.input[0]))
+        if layer_kind(layer) == "softmax":
+            if before is not None and len(before) == 3:
+                self._expect_classes_alone(where, before)
+            return [self._follow(layer)]
         axis = int(layer.softmaxND.axis)
         from_behind = 3 if before is not None and len(before) in SPATIAL_RANKS else 1
+        if before is not None and len(before) not in SPATIAL_RANKS:
+            self._expect_classes_alone(where, before)
         class_axis = (-from_behind, 1 if before is None else len(before) - from_behind)
         if axis not in class_axis:
             raise ModelError(
@@ -173,6 +177,20 @@ class _Repair:
             )
         self.notes.append(f"{where}: softmaxND became softmax, the only one a loss accepts")
         return [self._follow(softmax(str(layer.name), self.blob, str(layer.output[0])))]
+
+    def _expect_classes_alone(self, where: str, shape: Shape) -> None:
+        """Where other lengths than that of the classes are not 1, one vector a row would be another softmax."""
+        if not is_vector(shape):
+            lengths = [length if length is not None else "?" for length in shape]
+            raise ModelError(
+                f"{where}: is a softmax of {lengths}, expected one length other than 1, that of the classes; "
+                "export a classifier of one answer a row"
+            )
+        if len(shape) == 3 and shape[0] not in (1, None):
+            self.notes.append(
+                f"{where}: its classes stood on axis -3 at rank 3, where devices are reported to take the last axis "
+                "(coremltools #1714)"
+            )
 
     def _behind_softmax(self, kind: str, where: str, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
         if not self._classifies():

@@ -2,22 +2,24 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer, WeightParams
 from coreml_updatable.spec.weights import decode
 
 
 @dataclass(frozen=True)
 class Context:
-    """``build_network`` builds the nested networks of branches and loops."""
+    """``build_network`` builds the nested networks of branches and loops. ``variants``: see there."""
 
     layer: NeuralNetworkLayer
     build_network: Callable[[NeuralNetwork], nn.Module]
+    variants: PredictionVariants = field(default_factory=PredictionVariants)
 
     @property
     def where(self) -> str:

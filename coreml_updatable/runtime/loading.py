@@ -6,7 +6,7 @@ from coreml_updatable.errors import ModelError, located
 from coreml_updatable.runtime.absent import AbsentModel, why
 from coreml_updatable.runtime.model import RunnableModel
 from coreml_updatable.runtime.steps import KINDS as STEP_KINDS
-from coreml_updatable.runtime.variants import NeighborVariants
+from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import NETWORK_KINDS, NO_PROGRAMS, PIPELINE_KINDS, pipeline_of
 from coreml_updatable.spec.reading import read_model
@@ -15,11 +15,11 @@ DEEPEST = 8  # pipelines inside pipelines
 RUNS = (*NETWORK_KINDS, *PIPELINE_KINDS, *STEP_KINDS, "kNearestNeighborsClassifier", "mlProgram")  # or says why not
 
 
-def load(model: Path | str | Model | RunnableModel, *, variants: NeighborVariants | None = None) -> RunnableModel:
+def load(model: Path | str | Model | RunnableModel, *, variants: PredictionVariants | None = None) -> RunnableModel:
     """Return a runnable model from a file or a message; one that is loaded is returned as it is.
 
-    ``variants``: how k-nearest neighbors vote, where the format leaves it open; of a model that is not loaded yet. Do
-    not change the message afterwards. Raises ModelError for anything that is not a model or cannot run here.
+    ``variants``: what is open about predicting; of a model that is not loaded yet. Do not
+    change the message afterwards. Raises ModelError for anything that is not a model or cannot run here.
     """
     if isinstance(model, RunnableModel):
         return model
@@ -29,12 +29,12 @@ def load(model: Path | str | Model | RunnableModel, *, variants: NeighborVariant
         return _runnable(read_model(Path(model)), variants, DEEPEST)
 
 
-def _runnable(message: Model, variants: NeighborVariants | None, depth: int) -> RunnableModel:
+def _runnable(message: Model, variants: PredictionVariants | None, depth: int) -> RunnableModel:
     kind = message.WhichOneof("Type")
     if kind in NETWORK_KINDS:
         from coreml_updatable.runtime.network import NetworkModel
 
-        return NetworkModel(message)
+        return NetworkModel(message, variants)
     if kind == "kNearestNeighborsClassifier":
         from coreml_updatable.runtime.nearest_neighbors import NearestNeighborsModel
 
@@ -55,7 +55,7 @@ def _runnable(message: Model, variants: NeighborVariants | None, depth: int) -> 
     raise ModelError(f"model: {why(message)}; as a member of a pipeline its outputs can be given in its place")
 
 
-def _member(message: Model, variants: NeighborVariants | None, depth: int) -> RunnableModel:
+def _member(message: Model, variants: PredictionVariants | None, depth: int) -> RunnableModel:
     if message.WhichOneof("Type") in RUNS:
         return _runnable(message, variants, depth)
     if message.WhichOneof("Type") is None:

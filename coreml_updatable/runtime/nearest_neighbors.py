@@ -12,7 +12,7 @@ from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, n
 from coreml_updatable.runtime.neighbors import nearest, squared_norms
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
-from coreml_updatable.runtime.variants import NeighborVariants
+from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.runtime.voting import vote, weights
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.weights import packed, packed_floats
@@ -23,10 +23,10 @@ Label: TypeAlias = str | int
 class NearestNeighborsModel(RunnableModel):
     """``load`` makes it; see RunnableModel for what it can do. Models that come from an update share its samples."""
 
-    def __init__(self, message: Model, variants: NeighborVariants | None = None) -> None:
+    def __init__(self, message: Model, variants: PredictionVariants | None = None) -> None:
         classifier = message.kNearestNeighborsClassifier
         self._base = message
-        self._variants = variants or NeighborVariants()
+        self._variants = variants or PredictionVariants()
         inputs = message.description.input
         if len(inputs) != 1:
             raise ModelError(f"model: a k-NN classifier with {len(inputs)} inputs, expected 1; export the model again")

@@ -23,6 +23,7 @@ from coreml_updatable.runtime.outputs import Outputs
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.program import Program, Step, build_steps
 from coreml_updatable.runtime.row import FrozenRow, Row, expect_part
+from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.runtime.weighing import weighed
 from coreml_updatable.runtime.weights import NewWeights, with_weights, written_back
 from coreml_updatable.spec.messages import Model
@@ -32,8 +33,9 @@ from coreml_updatable.spec.network import network_of
 class NetworkModel(RunnableModel):
     """``load`` makes it; see RunnableModel for what it can do."""
 
-    def __init__(self, message: Model) -> None:
+    def __init__(self, message: Model, variants: PredictionVariants | None = None) -> None:
         network = network_of(message)
+        self._variants = variants or PredictionVariants()
         self._base = message
         self._message: Model | None = message
         self._new: NewWeights = {}
@@ -41,7 +43,7 @@ class NetworkModel(RunnableModel):
         self._inputs = Inputs(message, network)
         check_graph(network.layers, self._inputs.names, self._outputs.blobs)
         with bounds.bounded("model") as run, weighed():
-            steps, parts = build_steps(network.layers), split(network.layers)
+            steps, parts = build_steps(network.layers, self._variants), split(network.layers)
         self._constants = run.held  # bytes that layers made of what the file only states
         self._weights = sum(parameter.numel() for step in steps for parameter in step.module.parameters())
         self._frozen_steps = [steps[number] for number in parts.frozen]
@@ -91,6 +93,7 @@ class NetworkModel(RunnableModel):
         yield from self._base.description.input
         yield from network.preprocessing
         yield f"{network.arrayInputShapeMapping} {network.imageInputShapeMapping} {self.crossing}"
+        yield self._variants.softmax_at_rank_3
         yield from (step.layer for step in self._frozen_steps)
 
     @overload

@@ -11,6 +11,7 @@ from coreml_updatable.runtime import bounds, work
 from coreml_updatable.runtime.context import Context
 from coreml_updatable.runtime.graph import reads, writes
 from coreml_updatable.runtime.layers import build_layer
+from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer
 
 
@@ -93,19 +94,18 @@ def run_step(step: Step, blobs: dict[str, Tensor], *, in_place: bool = False) ->
     blobs.update(zip(layer.output, values, strict=True))
 
 
-def build_steps(layers: Sequence[NeuralNetworkLayer]) -> list[Step]:
+def build_steps(layers: Sequence[NeuralNetworkLayer], variants: PredictionVariants | None = None) -> list[Step]:
     """Every layer built, its weights decoded."""
-    return [_step(layer) for layer in layers]
+    return [_step(layer, variants or PredictionVariants()) for layer in layers]
 
 
-def _step(layer: NeuralNetworkLayer) -> Step:
+def _step(layer: NeuralNetworkLayer, variants: PredictionVariants) -> Step:
+    def network(message: NeuralNetwork) -> nn.Module:
+        return Network(build_steps(message.layers, variants))
+
     with bounds.located(f"layer '{layer.name}'"):
-        module = build_layer(layer, Context(layer, _network)).eval()
+        module = build_layer(layer, Context(layer, network, variants)).eval()
     return Step(layer, module, frozenset(reads(layer)), frozenset(writes(layer)))
-
-
-def _network(message: NeuralNetwork) -> nn.Module:
-    return Network(build_steps(message.layers))
 
 
 def _last_uses(steps: Sequence[Step], outputs: Sequence[str]) -> list[set[str]]:

@@ -1,12 +1,12 @@
-"""What the format leaves open about k-nearest neighbours: named choices, each with a default and its reason."""
+"""What is open about predicting: named choices, each with a default and its reason."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 
 @dataclass(frozen=True)
-class NeighborVariants:
-    """How neighbours vote. Apple documents none of this.
+class PredictionVariants:
+    """How neighbors vote, and how a softmax works at rank 3. Apple documents the first nowhere.
 
     inverse_of: what inverse-distance voting divides by. Default "squared distance": the format knows only the squared
         Euclidean distance and calls it the distance.
@@ -19,7 +19,10 @@ class NeighborVariants:
     probabilities: default "share", each label's votes divided by all, for probabilities sum to 1; "votes" gives the
         votes themselves.
     listed: default "all", every label among the samples, as a network lists all; "neighbors", only those that got
-    votes.
+        votes.
+    softmax_at_rank_3: the axis of a ``softmax`` layer whose input has rank 3. Default "last axis", which two reports
+        say Apple's systems take (coremltools #1714 and pull request #2856); "axis -3" is what the format says. Both
+        agree on axis -3 for other ranks.
     """
 
     inverse_of: Literal["squared distance", "distance"] = "squared distance"
@@ -28,3 +31,4 @@ class NeighborVariants:
     tied_samples: Literal["earliest", "latest"] = "earliest"
     probabilities: Literal["share", "votes"] = "share"
     listed: Literal["all", "neighbors"] = "all"
+    softmax_at_rank_3: Literal["last axis", "axis -3"] = "last axis"

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from coreml_updatable.runtime.variants import NeighborVariants
+from coreml_updatable.runtime.variants import PredictionVariants
 
 EPSILON = 1e-7
 
 
-def weights(distances: NDArray[np.float64], uniform: bool, variants: NeighborVariants) -> NDArray[np.float64]:
+def weights(distances: NDArray[np.float64], uniform: bool, variants: PredictionVariants) -> NDArray[np.float64]:
     """A vote for each neighbour, from its squared distance."""
     if uniform:
         return np.ones(len(distances))
@@ -26,7 +26,7 @@ def weights(distances: NDArray[np.float64], uniform: bool, variants: NeighborVar
 
 
 def vote(
-    labels: Sequence[int], votes: Sequence[float], known: int, variants: NeighborVariants
+    labels: Sequence[int], votes: Sequence[float], known: int, variants: PredictionVariants
 ) -> tuple[int, dict[int, float]]:
     """The winner and each label's probability. ``labels``: numbers below ``known``, the neighbours', nearest first."""
     totals: dict[int, float] = {}

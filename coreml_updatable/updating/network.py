@@ -73,8 +73,9 @@ class NetworkLearner:
                 "one: mark the model again"
             )
         logits = str(softmax.layer.input[0])
-        axis = -3 if kind == "softmax" else int(softmax.layer.softmaxND.axis)
         shape = self._shape(logits)
+        module: Any = softmax.module
+        axis = module.axis(len(shape)) if kind == "softmax" else int(softmax.layer.softmaxND.axis)
         if not -len(shape) <= axis < len(shape) or shape[axis] != int(np.prod(shape)):
             raise ModelError(
                 f"layer '{softmax.layer.name}': '{logits}' has the shape {shape}, the loss needs all of it along axis "

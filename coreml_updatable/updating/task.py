@@ -10,7 +10,7 @@ from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import FrozenRow, Row, RunnableModel, bounds, load
 from coreml_updatable.runtime.nearest_neighbors import NearestNeighborsModel
 from coreml_updatable.runtime.pipeline import LAST, PipelineModel
-from coreml_updatable.runtime.variants import NeighborVariants
+from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.writing import write_model
@@ -51,8 +51,9 @@ class UpdateTask:
 
     rows: any iterable of rows with the features of the training inputs; FrozenRows skip the frozen part. ``parameters``
     by MLParameterKey. ``on_event(context)`` is called at trainingBegin, miniBatchEnd, epochEnd; it may call ``cancel``,
-    or ``resume`` with other parameters. ``variants``: what Apple leaves open; ``neighbors``, the same for a k-NN's
-    votes. ``memory``: most bytes of features from the frozen part to hold in memory; more go to a temporary file.
+    or ``resume`` with other parameters. ``variants``: what Apple leaves open; ``prediction``, the same for
+    predicting (a loaded model has its own). ``memory``: most bytes of features from the frozen part to hold in memory;
+    more go to a temporary file.
     ModelError or DataError where a device would refuse, and where it could not say why.
     """
 
@@ -63,10 +64,10 @@ class UpdateTask:
         parameters: Mapping[str, Value] | None = None,
         on_event: Handler | None = None,
         variants: Variants | None = None,
-        neighbors: NeighborVariants | None = None,
+        prediction: PredictionVariants | None = None,
         memory: int = MEMORY,
     ) -> None:
-        self._model = load(model, variants=neighbors)
+        self._model = load(model, variants=prediction)
         if not self._model.is_updatable:
             raise ModelError("model: is not updatable; mark it first")
         self._rows = rows

@@ -258,6 +258,16 @@ def softmax_at_rank_2() -> Model:
     return model
 
 
+def softmax_at_rank_3() -> Model:
+    """The classes on axis -3 of [2, 1, 1]: by the format a softmax of two, by measurements of one."""
+    model = softmax_at_rank_2()
+    shaped = NeuralNetwork_pb2.NeuralNetworkLayer(name="shaped", input=["fc"], output=["shaped"])
+    shaped.reshapeStatic.targetShape.extend([2, 1, 1])
+    insert_layer(model.neuralNetwork, 4, shaped)
+    layer(model, "softmax").input[0] = "shaped"
+    return model
+
+
 def output_described_otherwise() -> Model:
     model = plain()
     model.description.output[0].type.multiArrayType.shape[0] = 3
@@ -301,5 +311,6 @@ BREAKERS = {
     "N8b.6": [regressor_without_output, regressor_answers_string],
     "L2.10": [contradicting_channels, output_described_otherwise],
     "L2.14": [softmax_at_rank_2],
+    "L1714": [softmax_at_rank_3],
     "L5.9": [two_labels],
 }

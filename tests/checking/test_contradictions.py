@@ -65,3 +65,32 @@ def test_convolutions_on_different_branches_are_not_stacked() -> None:
 def test_the_optimizer_is_missed_without_a_contradiction() -> None:
     (problem,) = check(parameters.no_optimizer())
     assert (problem.rule, problem.severity, problem.note) == ("N7.1", "error", None)
+
+
+@pytest.mark.field_case("apple/coremltools#1714", "softmax at rank 3, where format and measurements differ", "warned")
+@pytest.mark.parametrize(
+    ("lengths", "stated", "warned"),
+    [
+        ([2, 1, 1], [], True),
+        ([1, 1, 2], [], True),
+        ([1, 2, 1], [], False),  # both are softmaxes of one number
+        ([1, 2, 1, 1], [], False),
+        ([1, 1, 2, 1, 1], [], False),
+        ([], [2, 1, 1], True),  # only the layer itself states it
+        ([], [1, 2, 1], False),
+        ([], [1, 2, 1, 1], False),
+        ([], [], False),
+    ],
+)
+def test_a_softmax_whose_axis_is_open(lengths: list[int], stated: list[int], warned: bool) -> None:
+    model = graph.softmax_at_rank_3()
+    shaped = layer(model, "shaped")
+    if lengths:
+        shaped.reshapeStatic.targetShape[:] = lengths
+    else:
+        shaped.reshapeDynamic.SetInParent()  # its shape is only known when it runs
+        shaped.input.append("fc")
+    if stated:
+        layer(model, "softmax").inputTensor.add(rank=len(stated), dimValue=stated)
+        layer(model, "softmax").outputTensor.add(rank=len(stated), dimValue=stated)
+    assert {problem.rule for problem in check(model)} == ({"L1714"} if warned else set())

@@ -16,11 +16,12 @@ import torch
 from torch import nn
 
 import coreml_updatable as cu
-from coreml_updatable.conversion import ConversionRequest
+from coreml_updatable.conversion import ArrayInput, ConversionRequest
 from coreml_updatable.errors import DataError, RecipeError, SourceError
 from coreml_updatable.spec.writing import model_bytes
 
 convert = import_module("coreml_updatable.converters.torch").convert
+core_ml_of = import_module("coreml_updatable.converters.torch_tracing").core_ml_of
 Request = Callable[..., ConversionRequest]
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
@@ -180,3 +181,20 @@ def test_wrong_number_of_channels(request_for: Request) -> None:
     fields: dict[str, Any] = {"mean": [0.5], "std": [0.5]}
     with pytest.raises(SourceError, match=r"source.mean has 1 values, expected 3"):
         convert(request_for(factory="model.py:tiny", **fields))
+
+
+@pytest.mark.field_case("apple/coremltools#1714", "a softmax along axis -3 of rank 3, converted from torch", "works")
+@pytest.mark.parametrize("shape", [(2, 1, 1), (2, 3, 4)])
+def test_a_softmax_along_the_first_of_three_axes(shape: tuple[int, ...]) -> None:
+    """coremltools writes the layer that devices run along the last axis."""
+
+    class Softened(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.softmax(x * 2, 0) + torch.softmax(x[None], 1)[0]
+
+    model = core_ml_of(Softened(), (ArrayInput("x", shape),))
+    assert not [problem for problem in cu.check(model) if problem.rule == "L1714"]
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    (found,) = cu.load(model).predict({"x": x}).values()
+    expected = torch.softmax(torch.from_numpy(x) * 2, 0) + torch.softmax(torch.from_numpy(x), 0)
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)

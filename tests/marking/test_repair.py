@@ -3,11 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from coremltools.models import datatypes
+from coremltools.models.neural_network import NeuralNetworkBuilder
 
+from coreml_updatable.checking import check
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking import as_classifier, repair_tail
+from coreml_updatable.marking.building_blocks import copied
 from coreml_updatable.marking.tail import find_tail
 from coreml_updatable.runtime import load
+from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
@@ -148,3 +153,54 @@ def test_what_changes_probabilities_behind_the_softmax_is_refused() -> None:
     behind = torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Softmax(1), torch.nn.ReLU())
     with pytest.raises(ModelError, match="activation behind the softmax, expected the softmax to be the answer"):
         repair_tail(as_classifier(convert(behind, (1, 5)), LABELS))
+
+
+def dense(shape: tuple[int, ...], nd: int | None = None, *, product: bool = True) -> Model:
+    """x of ``shape`` -> innerProduct along its last axis, or x + x -> a softmax, or softmaxND along ``nd``."""
+    random = np.random.default_rng(0)
+    builder = NeuralNetworkBuilder([("x", datatypes.Array(*shape))], [("y", None)], disable_rank5_shape_mapping=True)
+    if product:
+        builder.add_inner_product("fc", random.normal(size=(3, shape[-1])), None, shape[-1], 3, False, "x", "z")
+    else:
+        builder.add_add_broadcastable("twice", ["x", "x"], "z")
+    if nd is None:
+        builder.add_softmax("softmax", "z", "y")
+    else:
+        builder.add_softmax_nd("softmax", "z", "y", nd)
+    return builder.spec
+
+
+@pytest.mark.field_case(
+    "apple/coremltools#1714", "a head whose softmax stands at rank 3 is repaired to rank 4", "works"
+)
+def test_a_softmax_at_rank_3_of_one_vector_becomes_one_at_rank_4() -> None:
+    before = dense((1, 1, 4))
+    after, _ = repair_tail(before)
+    assert "L1714" in {problem.rule for problem in check(before)}
+    assert "L1714" not in {problem.rule for problem in check(after)}
+    x = np.random.default_rng(1).normal(size=(1, 1, 4)).astype(np.float32)
+    np.testing.assert_allclose(load(after).predict({"x": x})["y"], load(before).predict({"x": x})["y"], rtol=1e-5)
+
+
+def test_classes_on_axis_minus_3_of_rank_3_are_told() -> None:
+    before = dense((1, 1, 4))
+    network_of(before).layers[-1].input[0] = "turned"
+    turned = network_of(before).layers.add(name="turned", input=["z"], output=["turned"])
+    turned.reshapeStatic.targetShape.extend([3, 1, 1])
+    layers = [network_of(before).layers[number] for number in (0, 2, 1)]
+    kept = [copied(layer) for layer in layers]
+    del network_of(before).layers[:]
+    network_of(before).layers.extend(kept)
+    after, notes = repair_tail(before)
+    assert any("coremltools #1714" in note for note in notes)
+    x = np.random.default_rng(1).normal(size=(1, 1, 4)).astype(np.float32)
+    as_the_format_says = load(before, variants=PredictionVariants(softmax_at_rank_3="axis -3"))
+    expected = as_the_format_says.predict({"x": x})["y"]
+    np.testing.assert_allclose(load(after).predict({"x": x})["y"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "nd"), [((5, 4), -1), ((2, 5, 4), 2), ((2, 5, 4), None), ((1, 5, 4), None)])
+def test_several_softmaxes_in_one_are_not_made_one(shape: tuple[int, ...], nd: int | None) -> None:
+    """[5, 4] holds five answers: a softmax of all twenty numbers is another one."""
+    with pytest.raises(ModelError, match=r"'softmax': is a softmax of .*4], expected one length other than 1"):
+        repair_tail(dense(shape, nd, product=False))

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime import load
 from coreml_updatable.runtime.program import build_steps
+from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.updating import UpdateTask
 from coreml_updatable.updating.graph_head import GraphHead
@@ -233,3 +236,35 @@ def test_numeric_gradients_of_a_convolution_in_the_middle() -> None:
         {"x": random.normal(size=(4, 1, 1, 2, 7, 7))}, random.integers(0, 3, 4), steps, parameters, "z", -3, ""
     )
     assert_gradients(head, [parameter.data.numpy() for parameter in parameters], np.array([0, 2, 3]))
+
+
+@pytest.mark.field_case("apple/coremltools#1714", "an update through a softmax at rank 3", "works")
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_softmax_at_rank_3_learns_along_its_axis(hidden: bool) -> None:
+    """One innerProduct, whose gradient is in closed form; or two, through torch."""
+    torch.manual_seed(0)
+    last = nn.Linear(4, 3)
+    module = nn.Sequential(*([nn.Linear(4, 4), nn.Tanh()] if hidden else []), last)
+
+    def add(builder: Any) -> None:
+        names = ["first", "last"] if hidden else ["last"]
+        for name, linear in zip(names, (part for part in module if isinstance(part, nn.Linear)), strict=True):
+            weights, bias = linear.weight.detach().numpy(), linear.bias.detach().numpy()
+            source, target = ("h" if hidden else "x", "z") if name == "last" else ("x", "g")
+            builder.add_inner_product(name, weights, bias, *weights.shape[::-1], True, source, target)
+            if name == "first":
+                builder.add_activation("tanh", "TANH", "g", "h")
+
+    layers = ["first", "last"] if hidden else ["last"]
+    spec = updatable(add, (1, 1, 4), layers, "sgd", "cross entropy", exact=True)
+    x, wanted = np.random.default_rng(1).normal(size=(8, 4)).astype(np.float32), targets("cross entropy", 8)
+    found = learnt(spec, x[:, None, None], wanted)
+    train(module, x, wanted, "sgd")
+    assert_weights(found["last"].innerProduct.weights, last.weight)
+    rows = [{"x": one[None, None], "label": LABELS[number]} for one, number in zip(x, wanted, strict=True)]
+    as_the_format_says = PredictionVariants(softmax_at_rank_3="axis -3")
+    message = r"'z' has the shape \[1, 1, 3\], the loss needs all of it along axis -3"
+    with pytest.raises(ModelError, match=message):
+        UpdateTask(spec, rows, prediction=as_the_format_says).resume()
+    with pytest.raises(ModelError, match=message):
+        UpdateTask(load(spec, variants=as_the_format_says), rows).resume()

@@ -12,7 +12,7 @@ from coreml_updatable.publishing.golden.differences import difference
 from coreml_updatable.publishing.golden.document import Array, Picture, Row, Tolerances, Update, Vectors
 from coreml_updatable.publishing.golden.values import answer, png, short
 from coreml_updatable.runtime import RunnableModel, load
-from coreml_updatable.runtime.variants import NeighborVariants
+from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.summary import summarize
 from coreml_updatable.spec.writing import model_bytes
@@ -48,7 +48,7 @@ def record(
     vectors = Vectors(
         model=file,
         sha256=hashlib.sha256(model_bytes(model)).hexdigest(),
-        variants={name: str(value) for name, value in {**asdict(Variants()), **asdict(NeighborVariants())}.items()},
+        variants={name: str(value) for name, value in {**asdict(Variants()), **asdict(PredictionVariants())}.items()},
         tolerances=TOLERANCES,
         rows=tuple({feature: one} for one in named),
         before=tuple(answer(one) for one in runnable.predict(rows)),

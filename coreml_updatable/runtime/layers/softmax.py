@@ -1,16 +1,28 @@
-"""softmax: y_i = exp(x_i) / sum_j exp(x_j) along axis -3. ``SoftmaxLayerParams``. x [..., C, H, W], rank 3 or more."""
+"""softmax: y_i = exp(x_i) / sum_j exp(x_j). ``SoftmaxLayerParams``. x [..., C, H, W], rank 3 or more.
+
+Along axis -3, but at rank 3 along the axis that ``PredictionVariants.softmax_at_rank_3`` names.
+"""
 
 import torch
 from torch import Tensor, nn
 
 from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 
-def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:  # noqa: ARG001
-    def softmax(x: Tensor) -> Tensor:
-        context.expect_rank(x, 3)
-        return torch.softmax(x, -3)
+class Softmax(nn.Module):
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.context = context
 
-    return Function(softmax)
+    def axis(self, rank: int) -> int:
+        """The axis for an input of ``rank``, counted from its end."""
+        return -1 if rank == 3 and self.context.variants.softmax_at_rank_3 == "last axis" else -3
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.context.expect_rank(x, 3)
+        return torch.softmax(x, self.axis(x.dim()))
+
+
+def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:  # noqa: ARG001
+    return Softmax(context)

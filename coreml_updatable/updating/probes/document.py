@@ -39,7 +39,9 @@ def _entry(probe: Probe) -> dict[str, Any]:
 
 
 def _parameters(probe: Probe) -> dict[str, Any]:
-    """The model's own defaults, which the probe runs with."""
+    """The model's own defaults, which the probe runs with; none where it only predicts."""
+    if not probe.model.isUpdatable:
+        return {}
     if not is_network(probe.model):
         return {"numberOfNeighbors": probe.model.kNearestNeighborsClassifier.numberOfNeighbors.defaultValue}
     update = network_of(probe.model).updateParams

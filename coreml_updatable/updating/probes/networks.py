@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
-from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2, NeuralNetwork
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2, NeuralNetwork, NeuralNetwork_pb2
 
 FLOAT32, INT32 = FeatureTypes_pb2.ArrayFeatureType.FLOAT32, FeatureTypes_pb2.ArrayFeatureType.INT32
 SPECIFICATION = 4  # the first with updatable models
@@ -50,6 +51,20 @@ def regressor(weights: Weights, training: Training) -> Model:
     return model
 
 
+def softmax_alone(shape: Sequence[int]) -> Model:
+    """x [n] -> the same values in ``shape`` -> probabilities = softmax, in that shape. It only predicts."""
+    model = Model_pb2.Model(specificationVersion=SPECIFICATION)
+    _array(model.description.input.add(name="x"), prod(shape), FLOAT32)
+    _array(model.description.output.add(name="probabilities"), shape, FLOAT32)
+    network = model.neuralNetwork
+    network.arrayInputShapeMapping = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
+    shaped = network.layers.add(name="shaped", input=["x"], output=["scores"])
+    shaped.reshapeStatic.targetShape.extend(shape)
+    softmax = network.layers.add(name="softmax", input=["scores"], output=["probabilities"])
+    softmax.softmax.SetInParent()
+    return model
+
+
 def _model(weights: Weights, training: Training) -> Model:
     model = Model_pb2.Model(specificationVersion=SPECIFICATION, isUpdatable=True)
     size = len(weights[0])
@@ -65,8 +80,8 @@ def _model(weights: Weights, training: Training) -> Model:
     return model
 
 
-def _array(feature: Model, size: int, dtype: int) -> None:
-    feature.type.multiArrayType.shape.append(size)
+def _array(feature: Model, shape: int | Sequence[int], dtype: int) -> None:
+    feature.type.multiArrayType.shape.extend([shape] if isinstance(shape, int) else shape)
     feature.type.multiArrayType.dataType = dtype
 
 

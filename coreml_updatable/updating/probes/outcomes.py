@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any, get_args, get_type_hints
 
-from coreml_updatable.runtime.variants import NeighborVariants
+from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.updating.probes.probe import Probe, digested
 from coreml_updatable.updating.probes.running import run
 from coreml_updatable.updating.variants import Variants
@@ -25,7 +25,7 @@ class Outcome:
 def choices() -> dict[str, tuple[str, ...]]:
     """Every option of learning and voting, with its variants; the default comes first."""
     found: dict[str, tuple[str, ...]] = {}
-    for kind in (Variants, NeighborVariants):
+    for kind in (Variants, PredictionVariants):
         hints = get_type_hints(kind)
         for option in fields(kind):
             others = [variant for variant in get_args(hints[option.name]) if variant != option.default]
@@ -33,11 +33,11 @@ def choices() -> dict[str, tuple[str, ...]]:
     return found
 
 
-def variants_from(chosen: dict[str, str]) -> tuple[Variants, NeighborVariants]:
+def variants_from(chosen: dict[str, str]) -> tuple[Variants, PredictionVariants]:
     """The chosen variants, and the defaults of what is left out."""
     learning: Any = {option.name: chosen[option.name] for option in fields(Variants) if option.name in chosen}
-    voting: Any = {option.name: chosen[option.name] for option in fields(NeighborVariants) if option.name in chosen}
-    return Variants(**learning), NeighborVariants(**voting)
+    voting: Any = {option.name: chosen[option.name] for option in fields(PredictionVariants) if option.name in chosen}
+    return Variants(**learning), PredictionVariants(**voting)
 
 
 def outcomes(probe: Probe) -> list[Outcome]:

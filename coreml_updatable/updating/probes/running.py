@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.variants import NeighborVariants
+from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.updating.probes.probe import Probe
 from coreml_updatable.updating.task import UpdateContext, UpdateTask
 from coreml_updatable.updating.variants import Variants
 
 
-def run(probe: Probe, variants: Variants, neighbors: NeighborVariants) -> list[float]:
+def run(probe: Probe, variants: Variants, prediction: PredictionVariants) -> list[float]:
     """The numbers that the probe has one read, under these variants."""
-    model = load(probe.model, variants=neighbors)
+    model = load(probe.model, variants=prediction)
     losses: dict[str, list[float]] = {"mini-batch losses": [], "epoch losses": []}
 
     def on_event(context: UpdateContext) -> None:

@@ -1,4 +1,4 @@
-"""The probes of how neighbours vote: one for each option of ``NeighborVariants``. They predict; nothing is learnt.
+"""The probes of how neighbours vote. They predict; nothing is learnt.
 
 The query is 0 throughout, so a sample's distance is its own value.
 """

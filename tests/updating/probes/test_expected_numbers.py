@@ -133,3 +133,11 @@ def test_the_document_holds_every_probe() -> None:
     }
     assert {option for option, entry in entries.items() if entry["updates"] != 1} == {"no_seed"}
     assert made["probes"][-1]["parameters"] == {"numberOfNeighbors": 1}
+
+
+@pytest.mark.parametrize(("variant", "axis"), [("last axis", -1), ("axis -3", -3)])
+def test_a_softmax_at_rank_3_is_that_of_torch(variant: str, axis: int) -> None:
+    query = PROBES["softmax_at_rank_3"].query
+    assert query is not None
+    found = torch.softmax(torch.tensor(query["x"]).reshape(2, 1, 2), axis).ravel().tolist()
+    assert _expected("softmax_at_rank_3", softmax_at_rank_3=variant) == pytest.approx(found, abs=1e-6)

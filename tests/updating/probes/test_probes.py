@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coreml_updatable.runtime.variants import NeighborVariants
+from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.updating.probes import Probe, all_probes, verdicts
 from coreml_updatable.updating.probes.outcomes import choices, distance, outcomes, tolerance, variants_from
 from coreml_updatable.updating.probes.probe import digested
@@ -18,7 +18,7 @@ from coreml_updatable.updating.variants import Variants
 PROBES = {probe.option: probe for probe in all_probes()}
 OPTIONS = {
     option.name: get_args(get_type_hints(kind)[option.name])
-    for kind in (Variants, NeighborVariants)
+    for kind in (Variants, PredictionVariants)
     for option in fields(kind)
 }
 # Where these hold, the variants named are one formula: no model can tell them apart.
@@ -53,7 +53,7 @@ def test_every_pair_of_variants_is_far_apart(option: str) -> None:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_no_other_option_disturbs_the_reading(option: str) -> None:
     probe = PROBES[option]
-    undisturbed = digested(probe, run(probe, Variants(), NeighborVariants()))
+    undisturbed = digested(probe, run(probe, Variants(), PredictionVariants()))
     for other, variants in OPTIONS.items():
         for variant in variants if other not in (option, *probe.given) else ():
             values = digested(probe, run(probe, *variants_from({other: variant})))
@@ -78,7 +78,7 @@ def test_any_device_is_recognized(device: dict[str, str]) -> None:
 
 def test_choices_start_with_the_default() -> None:
     assert {option: variants[0] for option, variants in choices().items()} == {
-        option.name: option.default for kind in (Variants, NeighborVariants) for option in fields(kind)
+        option.name: option.default for kind in (Variants, PredictionVariants) for option in fields(kind)
     }
 
 
