@@ -18,7 +18,7 @@ import torch
 from benchmarks.architecture_sources import SOURCES, Source
 from coreml_updatable.building.converter import find_converter, load_source_converter
 from coreml_updatable.building.finished import Finished, finish
-from coreml_updatable.building.unchanged import chance_rows
+from coreml_updatable.building.trial_rows import trial_rows
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.updating import UpdateTask
@@ -78,7 +78,7 @@ def went(name: str, make: Callable[[Path], Source] | None = None) -> Went:
 def learn(made: Finished) -> tuple[float, ...]:
     """The mean loss of each epoch of an update on rows by chance, half of them called one label, half another."""
     labels = made.model.neuralNetworkClassifier.stringClassLabels.vector
-    rows: list[dict[str, Any]] = [dict(row) for row in chance_rows(made.model, PHOTOS)]
+    rows: list[dict[str, Any]] = [dict(row) for row in trial_rows(made.model, PHOTOS)]
     output = str(made.model.description.predictedFeatureName)
     for number, row in enumerate(rows):
         row[output] = labels[number % 2]

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from coreml_updatable.building.unchanged import ROWS, chance_rows, unchanged
+from coreml_updatable.building.trial_rows import trial_rows
+from coreml_updatable.building.unchanged import ROWS, unchanged
 from coreml_updatable.checking import Problem, check
 from coreml_updatable.conversion import ConvertedSource, Float64Array, Row, SourceRequest
 from coreml_updatable.errors import BuildError, ModelError, SourceError, located
@@ -66,7 +67,7 @@ def _finished(
         if problem.severity == "error":
             raise ModelError(f"converted model: {problem}; nothing was written")
     untouched = converted.answers is None and model is converted.model
-    rows = () if untouched else converted.rows or tuple(chance_rows(model, ROWS))
+    rows = () if untouched else converted.rows or tuple(trial_rows(model, ROWS))
     difference = 0.0 if untouched else _difference(model, replace(converted, rows=rows))
     return Finished(
         model,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coreml_updatable.building.unchanged import chance_rows
+from coreml_updatable.building.trial_rows import trial_rows
 from coreml_updatable.conversion import Float32Array, FrozenSource, Int64Array, UInt8Array
 from coreml_updatable.errors import BuildError
 from coreml_updatable.runtime import load
@@ -33,7 +33,7 @@ class Agreement:
 def agree(model: Model, source: FrozenSource, output: str) -> Agreement:
     """Compare both on noise and on squares; a BuildError where they differ by more than 1e-4 of the answers' range."""
     name = str(model.description.input[0].name)
-    fine, coarse = (np.asarray(row[name]) for row in chance_rows(model, ROWS))
+    fine, coarse = (np.asarray(row[name]) for row in trial_rows(model, ROWS))
     pixels = np.stack([fine, _in_squares(coarse)])
     expected = source.answers(pixels)
     said = np.stack(

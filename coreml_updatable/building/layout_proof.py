@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from coreml_updatable.building.unchanged import MOST_VALUES, chance_rows
+from coreml_updatable.building.trial_rows import MOST_VALUES, trial_rows
 from coreml_updatable.building.whose_fault import remedy
 from coreml_updatable.conversion import Float64Array
 from coreml_updatable.errors import BuildError
@@ -40,7 +40,7 @@ def agreement(before: Laid, after: Laid, extractors: tuple[Model, Model], bits: 
 
     ``extractors``: those of both. ``bits``: of the second, where it has fewer than the first; else 32.
     """
-    rows = chance_rows(before[0], ROWS)
+    rows = trial_rows(before[0], ROWS)
     features = _of_features(*extractors, rows)
     if bits == 32 and not features <= ALLOWED[32]:
         raise BuildError(

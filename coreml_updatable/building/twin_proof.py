@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from coreml_updatable.building.embedding import embedded
-from coreml_updatable.building.unchanged import chance_rows, unchanged, unrounded
+from coreml_updatable.building.trial_rows import trial_rows
+from coreml_updatable.building.unchanged import unchanged, unrounded
 from coreml_updatable.building.whose_fault import remedy
 from coreml_updatable.conversion import Float32Array
 from coreml_updatable.errors import BuildError
@@ -39,7 +40,7 @@ def prove_twin(source: Model, made: Model, *, cut: bool, first: PlainRow | None 
     nearest neighbour is another one, or an update with one row does not add just that; ModelError where an
     embedding is not finite.
     """
-    rows = chance_rows(source, ROWS)
+    rows = trial_rows(source, ROWS)
     front = pipeline_of(made).models[0]
     found = embedded(front, rows)
     expected = _before_the_head(source, rows, found.shape[1]) if cut else _answers(source, rows)

@@ -1,11 +1,10 @@
 """The proof that marking a model has not changed what it answers: both are run on the same inputs made by chance."""
 
 from collections.abc import Mapping
-from math import prod
-from typing import Any
 
 import numpy as np
 
+from coreml_updatable.building.trial_rows import trial_rows
 from coreml_updatable.building.whose_fault import remedy
 from coreml_updatable.conversion import Float64Array
 from coreml_updatable.errors import BuildError
@@ -15,7 +14,7 @@ from coreml_updatable.marking.pipelines import freeze
 from coreml_updatable.marking.spare import HIDDEN
 from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.runtime import load
-from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model, Model_pb2
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
 from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
 from coreml_updatable.spec.spare_labels import spare_labels
 from coreml_updatable.spec.writing import model_bytes
@@ -23,9 +22,6 @@ from coreml_updatable.spec.writing import model_bytes
 ALLOWED_DIFFERENCE = 1e-5  # in probability: 32-bit sums in another order differ by less
 ROUNDING = 1e-3  # of logits near 100 in 32 bits, as a part of their exponentials
 ROWS = 8
-MOST_VALUES = 2**26  # of one input in one row: a picture of 4,700 by 4,700 pixels
-_GRAYSCALE = FeatureTypes_pb2.ImageFeatureType.GRAYSCALE
-_WHOLE = FeatureTypes_pb2.ArrayFeatureType.INT32
 
 
 def unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> float:
@@ -95,40 +91,6 @@ def _expect_same_front(before: Model, after: Model) -> None:
         )
 
 
-def chance_rows(model: Model, count: int) -> list[Mapping[str, Any]]:
-    """``count`` rows that fit the inputs: pictures of uniform noise, arrays from a standard normal, integers 0 or 1."""
-    chance = np.random.default_rng(0)
-    return [{str(feature.name): _value(feature, chance) for feature in model.description.input} for _ in range(count)]
-
-
-def _value(feature: FeatureDescription, chance: np.random.Generator) -> Any:
-    kind = feature.type.WhichOneof("Type")
-    if kind == "imageType":
-        image = feature.type.imageType
-        colors = () if image.colorSpace == _GRAYSCALE else (3,)
-        shape = _sensible(feature, (int(image.height), int(image.width), *colors))
-        return chance.integers(0, 256, shape, np.uint8)
-    if kind == "multiArrayType" and feature.type.multiArrayType.shape:
-        array = feature.type.multiArrayType
-        shape = _sensible(feature, tuple(int(length) for length in array.shape))
-        whole = array.dataType == _WHOLE
-        return chance.integers(0, 2, shape, np.int32) if whole else chance.standard_normal(shape, np.float32)
-    raise BuildError(
-        f"input '{feature.name}': is a {kind}, expected an image or an array of known shape; its answers can not be "
-        "compared before and after marking"
-    )
-
-
-def _sensible(feature: FeatureDescription, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """``shape``, before anything of that size is made; a BuildError for a declared size that can not be meant."""
-    if min(shape) < 1 or prod(shape) > MOST_VALUES:
-        raise BuildError(
-            f"input '{feature.name}': declares the size {list(shape)}, expected lengths from 1 up and at most "
-            f"{MOST_VALUES} values; export the model with its real input size"
-        )
-    return shape
-
-
 def _finite(model: Model) -> Float64Array:
     """The answers before the change; a BuildError where they are no numbers to compare with."""
     answers = _answers(model)
@@ -151,7 +113,7 @@ def _distributions(answers: Float64Array) -> Float64Array:
 
 def _answers(model: Model) -> Float64Array:
     """float64 [rows, outputs], over rows that are the same for models whose inputs differ in name only."""
-    rows = chance_rows(model, ROWS)
+    rows = trial_rows(model, ROWS)
     if not is_network(model) and not model.description.predictedProbabilitiesName:
         model = _with_probabilities(model)
     model = unrounded(model)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from coreml_updatable.building.unchanged import chance_rows
+from coreml_updatable.building.trial_rows import trial_rows
 from coreml_updatable.checking import check
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import Model_pb2
@@ -43,7 +43,7 @@ def test_a_marked_model_breaks_no_rule_answers_as_torch_and_learns(marked: Path)
     model = read_model(marked)
     assert check(model) == []
     runnable = load(model)
-    rows = chance_rows(model, 6)
+    rows = trial_rows(model, 6)
     pixels = torch.tensor(np.stack([row["image"] for row in rows])).permute(0, 3, 1, 2) / 255
     with torch.no_grad():
         expected = network("pooled linear, logits")(pixels).softmax(1).numpy()

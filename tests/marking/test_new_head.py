@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coreml_updatable.building.unchanged import chance_rows
+from coreml_updatable.building.trial_rows import trial_rows
 from coreml_updatable.checking import check
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking import extractor, mark
@@ -38,7 +38,7 @@ def test_other_labels_on_the_same_extractor(name: str) -> None:
 
 def test_a_new_head_answers_its_labels() -> None:
     made = mark(converted("two layers"), SETTINGS, labels=MEALS, head="new")
-    answer = load(made).predict(chance_rows(made, 1)[0])
+    answer = load(made).predict(trial_rows(made, 1)[0])
     assert set(answer["labelProbability"]) == set(MEALS)
 
 
@@ -90,7 +90,7 @@ def test_labels_and_slots_of_a_new_head() -> None:
     again = mark(seven, SETTINGS, head="new")
     assert class_labels(again) == class_labels(seven)
     assert spare_labels(again) == spare_labels(seven)
-    shares = load(again).predict(chance_rows(again, 1)[0])["labelProbability"]
+    shares = load(again).predict(trial_rows(again, 1)[0])["labelProbability"]
     assert sum(shares[label] for label in spare_labels(again)) < 1e-7
     fewer = mark(seven, SETTINGS, head="new", labels=("x", "y"), spare=1)
     assert class_labels(fewer) == ("x", "y", "user0")

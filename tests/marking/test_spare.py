@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coreml_updatable.building.unchanged import chance_rows, unchanged
+from coreml_updatable.building.trial_rows import trial_rows
+from coreml_updatable.building.unchanged import unchanged
 from coreml_updatable.checking import check
 from coreml_updatable.errors import BuildError, ModelError
 from coreml_updatable.marking import mark
@@ -37,7 +38,7 @@ def test_no_answer_changes_and_no_rule_breaks(name: str) -> None:
     assert check(made) == []
     assert class_labels(made) == LABELS + SPARE
     assert model_bytes(made) == model_bytes(mark(without, SETTINGS, spare=7))
-    rows = chance_rows(made, 3)
+    rows = trial_rows(made, 3)
     for old, new in zip(load(without).predict(rows), load(made).predict(rows), strict=True):
         assert new["label"] == old["label"]
         for label in LABELS:
@@ -99,7 +100,7 @@ def test_a_larger_share_changes_no_label_and_learns_from_less(share: float, spar
     plain = linear(chance.normal(size=(3, 5)), chance.normal(size=3).astype(np.float32))
     made = mark(plain, SETTINGS, labels=LABELS, spare=spare, spare_share=share)
     assert unchanged(plain, made, share) < 1e-6
-    rows = chance_rows(made, 30)
+    rows = trial_rows(made, 30)
     without = load(mark(plain, SETTINGS, labels=LABELS)).predict(rows)
     assert [answer["label"] for answer in load(made).predict(rows)] == [answer["label"] for answer in without]
     with pytest.raises(BuildError, match=f"spare labels take .* of an answer, expected at most {share / 1000:.2g}"):
@@ -152,7 +153,7 @@ def test_more_can_be_added_and_none_taken_out() -> None:
     assert model_bytes(mark(three, SETTINGS, labels=LABELS)) == model_bytes(three)
     five = mark(three, SETTINGS, spare=5)
     assert spare_labels(five) == SPARE[:5]
-    rows = chance_rows(five, 10)
+    rows = trial_rows(five, 10)
     for answer in load(five).predict(rows):
         assert sum(answer["labelProbability"][label] for label in SPARE[:5]) <= 2 * HIDDEN
     with pytest.raises(ModelError, match="spare: found 2, expected 3 to 1000, the model has that many already"):
