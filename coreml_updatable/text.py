@@ -87,6 +87,8 @@ def markdown(text: str) -> str:
 
 def markdown_code(text: str) -> str:
     """``text`` as code in a cell of a table in Markdown; marks around it that are longer than any inside."""
+    if not text:
+        return ""
     shown = visible(text).replace("|", "\\|")  # GitHub's tables ask for it in code too
     fence = "`" * (1 + max((len(ticks) for ticks in re.findall("`+", shown)), default=0))
     return f"{fence} {shown} {fence}" if "`" in shown else f"`{shown}`"

@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from coreml_updatable.personalizing.results import Comparison, Spread, SummaryPoint
 from coreml_updatable.personalizing.slots_results import SlotsComparison, SlotsPoint
 from coreml_updatable.personalizing.wording import OF_PHOTOS, Words
-from coreml_updatable.text import visible
+from coreml_updatable.text import shortened, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 INK, GRID, SERIES = "#010203", "#040506", ("#070809", "#0a0b0c")
 THEME = {INK: "var(--ink-2)", GRID: "var(--line)", SERIES[0]: "var(--network)", SERIES[1]: "var(--knn)"}
 MARKERS, DASHES = ("o", "s"), ("-", (0, (4, 2)))
+MAX_LABEL = 60  # characters of a name in a drawing
 SIZE = (4.0, 2.75)  # inches; about the width of a phone at 100 units an inch
 
 
@@ -57,7 +59,7 @@ def share_plot(lines: Sequence[Line], name: str, title: str, across: str, ticks:
         axes.set_ylim(-4, 104)
         axes.set_yticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100%"])
         axes.set_xticks(list(ticks), [f"{tick:g}" for tick in ticks])
-        axes.set_xlabel(visible(across))
+        axes.set_xlabel(shortened(visible(across), MAX_LABEL))
 
     description = "; ".join(
         f"{series}: {', '.join(f'{x:g}: {100 * y.mean:.0f}%' for x, y in zip(line.x, line.y, strict=True))}"
@@ -85,7 +87,7 @@ def _history_plot(history: Sequence[Mapping[str, float]], names: Sequence[str], 
     def draw(axes: "Axes") -> None:
         for number, name in enumerate(names):
             values = tuple(Spread(entry[name], entry[name], entry[name]) for entry in history)
-            _draw_line(axes, Line(epochs, values), number, 1.0, visible(name.replace("_", " ")))
+            _draw_line(axes, Line(epochs, values), number, 1.0, shortened(visible(name.replace("_", " ")), MAX_LABEL))
         axes.set_xlabel("epoch")
         axes.margins(y=0.08)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
@@ -128,7 +130,10 @@ def _svg(draw: Any, name: str, description: str) -> str:
         "font.family": "DejaVu Sans",
         "text.parse_math": False,  # a name may hold dollar signs
     }
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "Glyph .* missing", UserWarning
+        )  # the page's font draws the text, not this one
         figure = Figure(figsize=SIZE, layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
