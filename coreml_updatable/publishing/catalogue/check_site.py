@@ -1,27 +1,31 @@
 """Whether a catalogue is whole: every file that its index names, every sum, every link."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from coreml_updatable.errors import CatalogueError
-from coreml_updatable.publishing.catalogue.index import File, Index, path_of
+from coreml_updatable.publishing.catalogue.index import File, Index, Release, latest_of, path_of
+from coreml_updatable.publishing.catalogue.keys import public_text, read_public_keys
 from coreml_updatable.publishing.catalogue.links import broken_links
 from coreml_updatable.publishing.catalogue.places import unnamed
-from coreml_updatable.publishing.catalogue.signing import signature_faults
+from coreml_updatable.publishing.catalogue.signing import PUBLIC_KEY, keys_of, moment, signature_faults, signed_by
 from coreml_updatable.publishing.catalogue.site_files import (
     INDEX,
     INDEX_SCHEMA,
     LATEST,
+    parse_file,
     read_index,
     read_latest,
     schema_bytes,
 )
 
 CHUNK = 1 << 20
+SOON = timedelta(days=14)
 NOT_OURS = frozenset({"report.html"})  # a report holds all it shows
 
 
@@ -35,11 +39,19 @@ class Checked:
     notes: tuple[str, ...]
 
 
-def check_site(site: Path, trusted: Ed25519PublicKey | None = None) -> Checked:
+def check_site(
+    site: Path,
+    trusted: Ed25519PublicKey | Sequence[Ed25519PublicKey] | None = None,
+    previous: Path | None = None,
+    now: datetime | None = None,
+) -> Checked:
     """Compare everything with the index; a CatalogueError if there is none that can be read.
 
-    ``trusted``: who must have signed the index; None takes the catalogue's own word for it, if it is signed.
+    ``trusted``: of whom one must have signed; None takes the catalogue's own word for it, if it is signed.
+    ``previous``: the catalogue as readers have it, a folder or its index.json, which this one is to follow.
     """
+    named = (trusted,) if isinstance(trusted, Ed25519PublicKey) else tuple(trusted or ())
+    texts = [public_text(key) for key in named]
     index = read_index(site)
     if index is None:
         raise CatalogueError(f"{site}: has no {INDEX}, expected a catalogue; name the folder that was published to")
@@ -51,15 +63,26 @@ def check_site(site: Path, trusted: Ed25519PublicKey | None = None) -> Checked:
     ]
     faults = [
         *_file_faults(site, files),
-        *signature_faults(site, trusted),
+        *_signature_faults(site, index, texts),
+        *_expiry_faults(site, index, now or datetime.now(UTC)),
+        *(_previous_faults(site, index, previous) if previous is not None else ()),
         *_url_faults(site, index),
         *_latest_faults(site, index),
         *_schema_faults(site),
         *_link_faults(site),
         *_stranger_faults(site),
     ]
-    notes = tuple(f"{path}: is named by no index; the next publish removes it" for path in unnamed(site, index))
-    return Checked(len(files), sum(file.bytes for _, file in files), tuple(faults), notes)
+    notes = [f"{path}: is named by no index; the next publish removes it" for path in unnamed(site, index)]
+    notes += _expiry_notes(site, index, now or datetime.now(UTC))
+    return Checked(len(files), sum(file.bytes for _, file in files), tuple(faults), tuple(notes))
+
+
+def previous_index(previous: Path) -> Index:
+    """The index of the catalogue as readers have it: a folder, or the file."""
+    index = read_index(previous) if previous.is_dir() else parse_file(previous, Index)
+    if index is None:
+        raise CatalogueError(f"{previous}: has no {INDEX}, expected an earlier copy of the catalogue; check the path")
+    return index
 
 
 def sha256_of(path: Path) -> str:
@@ -95,10 +118,63 @@ def _latest_faults(site: Path, index: Index) -> Iterator[str]:
     except CatalogueError as error:
         yield str(error)
         return
+    if latest.serial > index.serial:
+        yield f"{site / LATEST}: is of serial {latest.serial}, the index of {index.serial} only; publish again"
+    if latest.serial == index.serial and latest != latest_of(index):
+        yield f"{site / LATEST}: says something else than the index of the same serial; publish again"
     versions = {entry.name: {release.version for release in entry.versions} for entry in index.models}
     for name, version in latest.models.items():
         if version not in versions.get(name, ()):
             yield f"{site / LATEST}: names {name} {version}, which the index does not have; publish again"
+
+
+def _signature_faults(site: Path, index: Index, trusted: Sequence[str]) -> Iterator[str]:
+    own = keys_of(site, index)
+    if index.keys and (not (site / PUBLIC_KEY).is_file() or read_public_keys(site / PUBLIC_KEY) != index.keys):
+        yield f"{site / PUBLIC_KEY}: holds other keys than the index names; publish again"
+    for file in (INDEX, LATEST):
+        if (site / file).is_file():
+            yield from signature_faults(site, file, own, trusted)
+
+
+def _expiry_faults(site: Path, index: Index, now: datetime) -> Iterator[str]:
+    if index.expires is not None and moment(index.expires) <= now:
+        yield f"{site / INDEX}: expired at {index.expires}, and readers refuse it; publish again with --sign KEY"
+
+
+def _expiry_notes(site: Path, index: Index, now: datetime) -> Iterator[str]:
+    if index.expires is not None and timedelta(0) < moment(index.expires) - now < SOON:
+        yield f"{site / INDEX}: expires at {index.expires}; publish again with --sign KEY before that"
+
+
+def _previous_faults(site: Path, index: Index, previous: Path) -> Iterator[str]:
+    """What a reader who knows ``previous`` would refuse."""
+    before = previous_index(previous)
+    content = (site / INDEX).read_bytes()
+    if index.serial < before.serial:
+        yield (
+            f"{site / INDEX}: is of serial {index.serial}, readers have seen {before.serial}; publish again with "
+            f"--previous {previous}"
+        )
+    if index.serial == before.serial and index != before:
+        yield f"{site / INDEX}: is another index of the serial {index.serial} that readers have seen; publish again"
+    for entry in index.models:
+        old = before.entry(entry.name)
+        for release in entry.versions:
+            known = next((one for one in old.versions if one.version == release.version), None) if old else None
+            if known is not None and _sums(known) != _sums(release):
+                yield f"{site / INDEX}: {entry.name} {release.version} has other files than before; raise its version"
+
+    def read(place: str) -> bytes | None:
+        return (site / place).read_bytes()[:10_000] if (site / place).is_file() else None
+
+    keys = keys_of(previous if previous.is_dir() else previous.parent, before)
+    if keys and not any(signed_by(key, content, read) for key in keys):
+        yield f"{site / INDEX}: no key signed it that readers accept; sign with the old one and the new one for a while"
+
+
+def _sums(release: Release) -> dict[str, str]:
+    return {file.file: file.sha256 for file in release.every_file()}
 
 
 def _schema_faults(site: Path) -> Iterator[str]:

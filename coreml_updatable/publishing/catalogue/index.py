@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from coreml_updatable.publishing.catalogue.names import FILE, NAME, SUM, VERSION, release_folder, version_key
 
 SCHEMA: Literal[1] = 1  # raised when a field changes its meaning or goes
+MOST_KEYS = 8
+MOMENT = r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]Z$"
+KEY = r"^[A-Za-z0-9+/]{43}=$"  # 32 bytes
 
 Sum = Annotated[str, Field(pattern=SUM, description="SHA-256, hexadecimal")]
 Name = Annotated[str, Field(pattern=NAME)]
@@ -118,13 +121,30 @@ class Entry(Part):
         return self
 
 
-class Index(Part):
-    """``serial`` grows with every change, so that a client can refuse an older index than it has seen."""
+class Signed(Part):
+    """What every signed text of a catalogue says of itself.
+
+    ``serial`` grows with every change: a client refuses one that is lower than it has seen. ``expires``: from then on a
+    client refuses this text, in UTC; null where nobody signs.
+    """
 
     format: Annotated[Literal[1], Field(alias="schema")] = SCHEMA
-    serial: Annotated[int, Field(ge=0)] = 0
+    serial: Annotated[int, Field(ge=0, lt=2**53)]
+    expires: Annotated[str, Field(pattern=MOMENT)] | None = None
+
+
+class Index(Signed):
+    """``keys``: who may sign this index and the next, in base64; a client that trusts one of them learns the others."""
+
+    keys: Annotated[tuple[Annotated[str, Field(pattern=KEY)], ...], Field(max_length=MOST_KEYS)] = ()
     base_url: str = ""  # what every url begins with; empty: they are relative to index.json
     models: tuple[Entry, ...] = ()
+
+    @model_validator(mode="after")
+    def signed_as_a_whole(self) -> Self:
+        if bool(self.keys) != (self.expires is not None) or len(set(self.keys)) != len(self.keys):
+            raise ValueError("expected keys, each once, and a moment at which it expires, or neither of them")
+        return self
 
     @model_validator(mode="after")
     def one_of_a_name(self) -> Self:
@@ -137,16 +157,16 @@ class Index(Part):
         return next((entry for entry in self.models if entry.name.casefold() == name.casefold()), None)
 
 
-class Latest(Part):
-    """latest.json: small enough to be asked for often. Name -> newest version."""
+class Latest(Signed):
+    """latest.json: small enough to be asked for often. Name -> newest version. Signed as the index is."""
 
-    format: Annotated[Literal[1], Field(alias="schema")] = SCHEMA
-    serial: Annotated[int, Field(ge=0)]
     models: dict[Name, Annotated[str, Field(pattern=VERSION)]]
 
 
 def latest_of(index: Index) -> Latest:
-    return Latest(serial=index.serial, models={entry.name: entry.latest for entry in index.models})
+    return Latest(
+        serial=index.serial, expires=index.expires, models={entry.name: entry.latest for entry in index.models}
+    )
 
 
 def path_of(entry: str, release: str, file: File) -> str:

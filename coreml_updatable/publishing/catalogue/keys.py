@@ -63,13 +63,27 @@ def read_private_key(path: Path, site: Path) -> Ed25519PrivateKey:
 
 def read_public_key(path: Path) -> Ed25519PublicKey:
     """The public key in ``path``: 32 bytes in base64, as ``keygen`` writes them."""
-    content = _read(path, "a public key as `coreml-updatable keygen` writes it")
+    return _public_key(_read(path, "a public key as `coreml-updatable keygen` writes it").strip(), path)
+
+
+def _public_key(content: bytes, path: Path) -> Ed25519PublicKey:
     try:
-        return Ed25519PublicKey.from_public_bytes(base64.b64decode(content.strip(), validate=True))
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(content, validate=True))
     except (ValueError, binascii.Error):
         raise CatalogueError(
             f"{path}: is no public key (32 bytes in base64); take the {PUBLIC_SUFFIX} file that keygen wrote"
         ) from None
+
+
+def read_public_keys(path: Path) -> tuple[str, ...]:
+    """The public keys in ``path``, one a line, in base64."""
+    lines = _read(path, "public keys, one a line").split()
+    return tuple(public_text(_public_key(line, path)) for line in lines)
+
+
+def public_key_of(text: str) -> Ed25519PublicKey:
+    """The key of a base64 text that ``public_text`` gave."""
+    return Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))
 
 
 def public_text(key: Ed25519PublicKey) -> str:

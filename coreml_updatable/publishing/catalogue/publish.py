@@ -6,6 +6,7 @@ the old catalogue or the new one, at most with files that no index names yet.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
@@ -29,7 +30,14 @@ from coreml_updatable.publishing.catalogue.places import (
 )
 from coreml_updatable.publishing.catalogue.release import read_release, verify_build
 from coreml_updatable.publishing.catalogue.same_report import says_the_same
-from coreml_updatable.publishing.catalogue.signing import public_key_of, refuse_other_key, signed_files
+from coreml_updatable.publishing.catalogue.signing import (
+    PUBLIC_KEY,
+    accepted,
+    expiring,
+    keys_of,
+    refuse_unsigned,
+    signatures,
+)
 from coreml_updatable.publishing.catalogue.site_files import (
     INDEX,
     INDEX_SCHEMA,
@@ -40,6 +48,8 @@ from coreml_updatable.publishing.catalogue.site_files import (
 )
 
 STAGING = ".staging"
+DAYS = 90  # that a signature counts
+Signers: TypeAlias = Sequence[Ed25519PrivateKey]
 Staged: TypeAlias = dict[tuple[str, str], Release]  # (name, version) -> what was copied aside
 
 
@@ -63,32 +73,44 @@ def publish(
     *,
     base_url: str | None = None,
     keep: int | None = None,
-    key: Ed25519PrivateKey | None = None,
+    key: Ed25519PrivateKey | Signers | None = None,
+    revoked: Sequence[str] = (),
+    days: int = DAYS,
+    above: int = 0,
+    now: datetime | None = None,
 ) -> Published:
     """Publish the builds into ``site``; on any error the catalogue stays as it was.
 
     ``base_url``: what urls begin with; None leaves it as it is. ``keep``: how many versions of each model stay.
-    ``key`` signs the index; a catalogue that is signed stays so, with the same key.
+    ``key`` signs the index and latest.json, or several do, whom readers then accept; a catalogue that is signed stays
+    so. A key that signs no more must be among ``revoked`` (in base64). What is signed counts for ``days`` from ``now``.
+    The serial is always more than ``above``, that of a catalogue which readers have seen.
     """
+    signers = (key,) if isinstance(key, Ed25519PrivateKey) else tuple(key or ())
     with publishing_alone(site):
-        old = read_index(site) or Index()
+        old = read_index(site) or Index(serial=0)
+        keys = accepted(site, keys_of(site, old), signers, revoked)
         staging = site / STAGING
         remove(staging)
         if unnamed(site, old):  # to which the pages that a killed publisher leaves may still link
-            _write_pages(site, old, None)
+            _write_pages(site, old, keys_of(site, old))
         remove_unnamed(site, old)
         try:
             staged, unchanged = _staged(builds, old, site)
-            grown = _numbered(old, _grown(old, staged, base_url))
-            kept = grown if keep is None else _numbered(grown, pruned(grown, keep))
+            grown = _grown(old, staged, base_url)
+            if signers:
+                grown = grown.model_copy(update={"keys": keys})
+                grown = expiring(grown, old, days, now or datetime.now(UTC))
+            grown = _numbered(old, grown, above)
+            kept = grown if keep is None else _numbered(grown, pruned(grown, keep), above)
             for index in (grown, kept):
-                refuse_other_key(site, to_bytes(index), key)
+                refuse_unsigned(site, to_bytes(index), keys, signers)
             for name, version in staged:
                 put_in_place(staging / name / version, site, release_folder(name, version))
         finally:
             remove(staging)
-        _write(site, grown, key)
-        _write(site, kept, key)
+        _write(site, grown, signers, keys)
+        _write(site, kept, signers, keys)
         kept_reports = tuple(known for known, same in unchanged.items() if not same)
         return Published(tuple(staged), tuple(unchanged), kept_reports, remove_dropped(site, grown, kept), kept)
 
@@ -100,9 +122,11 @@ def _grown(old: Index, staged: Staged, base_url: str | None) -> Index:
     return with_urls(index, old.base_url if base_url is None else base_url)
 
 
-def _numbered(old: Index, new: Index) -> Index:
-    """``new`` with the next serial, if it is another index than ``old``."""
-    return old if new == old else new.model_copy(update={"serial": old.serial + 1})
+def _numbered(old: Index, new: Index, above: int) -> Index:
+    """``new`` with the next serial, if it is another index than ``old`` or that one's is no more than ``above``."""
+    if new == old and old.serial > above:
+        return old
+    return new.model_copy(update={"serial": max(old.serial, above) + 1})
 
 
 def _staged(builds: Sequence[Path], old: Index, site: Path) -> tuple[Staged, dict[tuple[str, str], bool]]:
@@ -132,17 +156,18 @@ def _staged(builds: Sequence[Path], old: Index, site: Path) -> tuple[Staged, dic
     return new, unchanged
 
 
-def _write(site: Path, index: Index, key: Ed25519PrivateKey | None) -> None:
-    """Write what changed: the signature before the index it belongs to, latest.json last."""
-    content = to_bytes(index)
-    before, after = signed_files(content, key)
-    _write_files(site, {INDEX_SCHEMA: schema_bytes(), **before, INDEX: content, **after})
-    _write_pages(site, index, key)
-    _write_files(site, {LATEST: to_bytes(latest_of(index))})
+def _write(site: Path, index: Index, signers: Signers, keys: Sequence[str]) -> None:
+    """Write what changed: a signature before the text that it is over, latest.json last."""
+    content, latest = to_bytes(index), to_bytes(latest_of(index))
+    _write_files(site, {INDEX_SCHEMA: schema_bytes(), **signatures(content, signers, keys), INDEX: content})
+    if signers:
+        _write_files(site, {PUBLIC_KEY: "".join(f"{key}\n" for key in keys).encode()})
+    _write_pages(site, index, keys)
+    _write_files(site, {**signatures(latest, signers, keys), LATEST: latest})
 
 
-def _write_pages(site: Path, index: Index, key: Ed25519PrivateKey | None) -> None:
-    _write_files(site, pages(site, index, public_key_of(site, key)))
+def _write_pages(site: Path, index: Index, keys: Sequence[str]) -> None:
+    _write_files(site, pages(site, index, keys[0] if keys else None))
 
 
 def _write_files(site: Path, contents: Mapping[str, bytes]) -> None:

@@ -1,62 +1,121 @@
-"""A detached signature for every index: its name is the index's sum, so that no reader meets one of another index."""
+"""Detached signatures of index.json and latest.json, named by the sum of what they are over.
 
+So no reader meets a signature of another text. ``signatures/SUM.sig`` is that of the first accepted key, for readers
+who know one key; there is a ``signatures/SUM.KEY.sig`` for each, KEY being 16 digits of the SHA-256 of its 32 bytes.
+"""
+
+import base64
 import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coreml_updatable.errors import CatalogueError
-from coreml_updatable.publishing.catalogue.keys import is_signed_by, public_text, read_public_key
-from coreml_updatable.publishing.catalogue.site_files import INDEX
+from coreml_updatable.publishing.catalogue.index import MOST_KEYS, Index
+from coreml_updatable.publishing.catalogue.keys import is_signed_by, public_key_of, public_text, read_public_keys
 
 SIGNATURES, PUBLIC_KEY = "signatures", "public-key.txt"
+SIGNATURE_BYTES = 64
+Read: TypeAlias = Callable[[str], bytes | None]
 
 
-def signature_place(index: bytes) -> str:
-    """Where the 64 bytes of the signature over ``index`` lie, relative to the catalogue."""
-    return f"{SIGNATURES}/{hashlib.sha256(index).hexdigest()}.sig"
+def signature_place(content: bytes, key: str = "") -> str:
+    """Where the 64 bytes of a signature over ``content`` lie, relative to the catalogue; "": of the first key."""
+    behind = f".{hashlib.sha256(base64.b64decode(key)).hexdigest()[:16]}" if key else ""
+    return f"{SIGNATURES}/{hashlib.sha256(content).hexdigest()}{behind}.sig"
 
 
-def signed_files(index: bytes, key: Ed25519PrivateKey | None) -> tuple[dict[str, bytes], dict[str, bytes]]:
-    """The files to write before and after the index: its signature, and the public key that makes it a signed one."""
-    if key is None:
-        return {}, {}
-    return {signature_place(index): key.sign(index)}, {PUBLIC_KEY: f"{public_text(key.public_key())}\n".encode()}
+def signatures(content: bytes, signers: Sequence[Ed25519PrivateKey], keys: Sequence[str]) -> dict[str, bytes]:
+    """The files of the signatures over ``content``; ``keys``: those of ``signers``, in the order of the index."""
+    made = {public_text(signer.public_key()): signer.sign(content) for signer in signers}
+    files = {signature_place(content, key): made[key] for key in keys if key in made}
+    return {**files, **({signature_place(content): made[keys[0]]} if made else {})}
 
 
-def public_key_of(site: Path, key: Ed25519PrivateKey | None) -> str | None:
-    """The public key that readers are told: of ``key``, or of a catalogue that is signed already; None of neither."""
-    if key is not None:
-        return public_text(key.public_key())
-    return public_text(read_public_key(site / PUBLIC_KEY)) if (site / PUBLIC_KEY).is_file() else None
+def keys_of(site: Path, index: Index) -> tuple[str, ...]:
+    """Who may sign ``site``: what its index says, or the file of keys of a catalogue that was signed before it did."""
+    if index.keys or not (site / PUBLIC_KEY).is_file():
+        return index.keys
+    return read_public_keys(site / PUBLIC_KEY)
 
 
-def refuse_other_key(site: Path, index: bytes, key: Ed25519PrivateKey | None) -> None:
-    """A CatalogueError if ``site`` is signed and ``index``, which is to be written, would not be, or by another key."""
-    if not (site / PUBLIC_KEY).is_file():
-        return
-    public = read_public_key(site / PUBLIC_KEY)
-    if key is None:
-        if (site / signature_place(index)).is_file():
-            return
-        raise CatalogueError(f"{site}: is signed, and would no longer be; give its key with --sign KEY")
-    if public_text(key.public_key()) != public_text(public):
+def accepted(
+    site: Path, old: Sequence[str], signers: Sequence[Ed25519PrivateKey], revoked: Sequence[str]
+) -> tuple[str, ...]:
+    """The keys of the next index: those of ``signers``. A CatalogueError if that locks out who trusts an old one."""
+    new = [public_text(signer.public_key()) for signer in signers]
+    surplus = [key for key in revoked if key not in old or key in new]
+    if surplus:
         raise CatalogueError(
-            f"{site}: is signed with another key; sign with that one, "
-            f"or remove {PUBLIC_KEY} if apps are to trust this one"
+            f"{site}: --revoke {surplus[0]}: expected a key that apps accept now and that signs no more"
         )
+    if not new:
+        if revoked:
+            raise CatalogueError(f"{site}: nobody signs that a key is revoked; give another key with --sign KEY")
+        return tuple(old)
+    left_out = [key for key in old if key not in new and key not in revoked]
+    if left_out and not set(new) & set(old):
+        raise CatalogueError(
+            f"{site}: is signed with another key; sign with that one, or with both while apps learn the new one"
+        )
+    if left_out:
+        raise CatalogueError(
+            f"{site}: apps accept the key {left_out[0]} too; sign with it as well, or give --revoke KEY.pub"
+        )
+    if len(new) > MOST_KEYS:
+        raise CatalogueError(f"{site}: {len(new)} keys, expected at most {MOST_KEYS}; sign with fewer")
+    return (*(key for key in old if key in new), *(key for key in dict.fromkeys(new) if key not in old))
 
 
-def signature_faults(site: Path, trusted: Ed25519PublicKey | None) -> list[str]:
-    """What is wrong with the signature of the index; ``trusted`` None: judged by the catalogue's own public key."""
-    if trusted is None:
-        if not (site / PUBLIC_KEY).is_file():
-            return []
-        trusted = read_public_key(site / PUBLIC_KEY)
-    index = (site / INDEX).read_bytes()
-    path = site / signature_place(index)
-    if not path.is_file():
-        return [f"{site / INDEX}: has no signature, expected {path.name}; do not trust it, or publish with --sign KEY"]
-    if not is_signed_by(trusted, path.read_bytes(), index):
-        return [f"{site / INDEX}: its signature is not of this key; do not trust it"]
-    return []
+def expiring(index: Index, old: Index, days: int, now: datetime) -> Index:
+    """``index``, which expires ``days`` after ``now``; as it is, if it is ``old`` and half of that is left."""
+    left = moment(old.expires) - now if old.expires is not None else timedelta(0)
+    whole = timedelta(days=days)
+    if index == old and whole / 2 <= left <= whole:
+        return index
+    return index.model_copy(update={"expires": f"{(now + whole).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"})
+
+
+def moment(text: str) -> datetime:
+    """The moment in ``expires``; the distant past for one that no calendar has, so that it has passed."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def refuse_unsigned(site: Path, index: bytes, keys: Sequence[str], signers: Sequence[Ed25519PrivateKey]) -> None:
+    """A CatalogueError if ``site`` is signed and ``index``, which is to be written, would not be."""
+    if keys and not signers and not (site / signature_place(index)).is_file():
+        raise CatalogueError(f"{site}: is signed, and would no longer be; give its key with --sign KEY")
+
+
+def signature_faults(site: Path, file: str, own: Sequence[str], trusted: Sequence[str]) -> Iterator[str]:
+    """What is wrong with the signatures of ``file``: each of ``own`` signed it, and one of ``trusted`` at least."""
+
+    def read(place: str) -> bytes | None:
+        path = site / place
+        return path.read_bytes() if path.is_file() and path.stat().st_size == SIGNATURE_BYTES else None
+
+    content = (site / file).read_bytes()
+    for key in own:
+        if not signed_by(key, content, read):
+            yield f"{site / file}: {_fault(content, (key,), read)}"
+    if trusted and not any(signed_by(key, content, read) for key in trusted):
+        yield f"{site / file}: {_fault(content, trusted, read)}"
+
+
+def signed_by(key: str, content: bytes, read: Read) -> bool:
+    """Whether ``key`` signed ``content``; ``read`` gives what lies at a place of the catalogue, None for nothing."""
+    found = (read(place) for place in (signature_place(content, key), signature_place(content)))
+    return any(one is not None and is_signed_by(public_key_of(key), one, content) for one in found)
+
+
+def _fault(content: bytes, keys: Sequence[str], read: Read) -> str:
+    places = [signature_place(content), *(signature_place(content, key) for key in keys)]
+    if all(read(place) is None for place in places):
+        return f"has no signature, expected {places[-1]}; do not trust it, or publish with --sign KEY"
+    return "its signature is not of this key; do not trust it"

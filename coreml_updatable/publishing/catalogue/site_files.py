@@ -19,11 +19,11 @@ Kind = TypeVar("Kind", bound=BaseModel)
 def read_index(site: Path) -> Index | None:
     """The catalogue's index; None where there is none yet."""
     path = site / INDEX
-    return _read(path, Index) if path.exists() or path.is_symlink() else None
+    return parse_file(path, Index) if path.exists() or path.is_symlink() else None
 
 
 def read_latest(site: Path) -> Latest:
-    return _read(site / LATEST, Latest)
+    return parse_file(site / LATEST, Latest)
 
 
 def parse(content: bytes, where: str, kind: type[Kind]) -> Kind:
@@ -38,7 +38,7 @@ def parse(content: bytes, where: str, kind: type[Kind]) -> Kind:
         remedy = "use a newer coreml_updatable" if newer else "restore it from a copy"
         raise CatalogueError(f"{where}: is of schema {found!r:.40}, expected {SCHEMA}; {remedy}")
     try:
-        return kind.model_validate_json(content)
+        return kind.model_validate_json(content, strict=True)  # "9" is no serial
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "as a whole"
@@ -54,7 +54,8 @@ def schema_bytes() -> bytes:
     return (json_text(json_schema(), indent=1) + "\n").encode()
 
 
-def _read(path: Path, kind: type[Kind]) -> Kind:
+def parse_file(path: Path, kind: type[Kind]) -> Kind:
+    """The ``kind`` in the JSON file ``path``; a CatalogueError for anything else there."""
     if path.is_symlink() or not path.is_file():
         raise CatalogueError(f"{path}: is no regular file, expected JSON of a catalogue; restore it from a copy")
     if path.stat().st_size > MAXIMUM_BYTES:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,7 @@ def test_one_killed_after_another_that_was(make_build: MakeBuild, site: Path, mo
     """The first leaves pages that link to a release of which the index says nothing any more; the second clears up."""
     publish([make_build("Luncher", "1.0")], site)
 
-    def killed_before_the_pages(folder: Path, index: Index, key: None) -> None:
+    def killed_before_the_pages(folder: Path, index: Index, key: Sequence[str]) -> None:
         if len(index.models[0].versions) == 1:
             raise KeyboardInterrupt
         _write_pages(folder, index, key)

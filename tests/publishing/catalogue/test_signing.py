@@ -80,7 +80,7 @@ def test_a_signed_catalogue_stays_signed(make_build: MakeBuild, site: Path, key:
     before = {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
     with pytest.raises(CatalogueError, match=r"is signed, and would no longer be; give its key with --sign KEY"):
         publish([make_build("Digits")], site)
-    with pytest.raises(CatalogueError, match=r"is signed with another key; sign with that one, or remove public-key"):
+    with pytest.raises(CatalogueError, match=r"is signed with another key; sign with that one, or with both"):
         publish([make_build("Digits")], site, key=read_private_key(tmp_path / "other.pem", site))
     assert {path: path.read_bytes() for path in site.rglob("*") if path.is_file()} == before
     publish([make_build("Digits")], site, key=read_private_key(key, site))

@@ -1,10 +1,12 @@
 """The reference client against the real server."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from coreml_updatable.errors import CatalogueError
 from tests.publishing.serving.client import Client, UntrustedError
 from tests.publishing.serving.conftest import Served
 
@@ -43,10 +45,56 @@ def test_a_tampered_model_is_refused(served: Served) -> None:
 def test_a_tampered_index_is_refused(served: Served) -> None:
     index = served.site / "index.json"
     index.write_text(index.read_text().replace('"serial": 1', '"serial": 9'))
-    with pytest.raises(UntrustedError, match=r"signatures/.* is missing"):
+    with pytest.raises(UntrustedError, match="no key signed it that is trusted here"):
         Client(served.address, served.key).fetch("Luncher", FILE)
 
 
 def test_another_publisher_is_refused(served: Served) -> None:
     with pytest.raises(UntrustedError, match=r"index\.json"):
         Client(served.address, Ed25519PrivateKey.generate().public_key()).index()
+
+
+def test_it_remembers_from_one_run_to_the_next(served: Served, tmp_path: Path) -> None:
+    old = {path: path.read_bytes() for path in served.site.rglob("*.json")}
+    served.publish("1.1")
+    state = tmp_path / "state.json"
+    assert Client(served.address, served.key, state=state).newest("Luncher") == "1.1"
+    for path, content in old.items():  # the signatures are there still
+        path.write_bytes(content)
+    with pytest.raises(UntrustedError, match="somebody holds back what is new"):
+        Client(served.address, served.key, state=state).newest("Luncher")
+    with pytest.raises(UntrustedError, match="somebody holds back what is new"):
+        Client(served.address, served.key, state=state).index()
+    assert Client(served.address, served.key).newest("Luncher") == "1.0"  # who never saw the newer one
+    state.write_text("{}")
+    with pytest.raises(CatalogueError, match="is not what a reader of a catalogue remembers"):
+        Client(served.address, served.key, state=state)
+
+
+def test_an_expired_index_is_refused(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(served.address, served.key)
+    later = client.now() + timedelta(days=91)
+    monkeypatch.setattr(Client, "now", lambda _: later)
+    for call in (client.index, lambda: client.newest("Luncher"), lambda: client.fetch("Luncher", FILE)):
+        with pytest.raises(UntrustedError, match="expired at"):
+            call()
+
+
+def test_nothing_huge_is_read(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coreml_updatable.publishing.catalogue.client.MAXIMUM_BYTES", 1000)
+    with pytest.raises(UntrustedError, match=r"index\.json.*is larger than 1000 bytes"):
+        Client(served.address, served.key).index()
+    with path_of(served).open("ab") as file:
+        file.truncate(2**30)
+    monkeypatch.undo()
+    with pytest.raises(UntrustedError, match="is larger than"):
+        Client(served.address, served.key).fetch("Luncher", FILE)
+
+
+def test_a_server_that_is_not_there(served: Served) -> None:
+    with pytest.raises(UntrustedError, match="can not be had"):
+        Client("http://127.0.0.1:9/", served.key).index()
+    with pytest.raises(CatalogueError, match="has no model 'Nobody'"):
+        Client(served.address, served.key).newest("Nobody")
+    with pytest.raises(CatalogueError, match="has no file 'none'"):
+        Client(served.address, served.key).fetch("Luncher", "none")
