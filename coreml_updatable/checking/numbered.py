@@ -172,5 +172,10 @@ STRICTER = (
 OTHERS = (
     fact("12.1", "rejects", "Models of other kinds are given and answer what their kind does.", "M12.1"),
     fact("12.2", "rejects", "They have the parameters that their kind needs.", "M12.2"),
+    fact("12.3", "passes", "Support vectors are alike, counted from 1, none below 0.", "L12.3"),
+    fact("12.4", "passes", "rho of a support vector classifier: one a pair of classes.", "L12.4"),
+    fact("12.5", "passes", "Probabilities that it names can be made.", "L12.5"),
+    fact("12.6", "passes", "A suppression has a method.", "L12.6"),
+    fact("12.7", "passes", "Its two outputs allow the same numbers of boxes.", "L12.7"),
 )
 FACTS = (*MODEL, *GRAPH, *LAYERS, *LOSS, *PARAMETERS, *ANSWERS, *NEIGHBORS, *PIPELINES, *STRICTER, *OTHERS)

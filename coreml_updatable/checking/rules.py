@@ -13,6 +13,7 @@ from coreml_updatable.checking import (
     interface,
     layer_kinds,
     layer_parameters,
+    lint_machines,
     lint_neighbors,
     lint_network,
     lint_update,
@@ -224,5 +225,10 @@ PIPELINE = (
 OTHER = (
     Rule("M12.1", "error", other_features.other_features, "copy the descriptions from a model of that kind"),
     Rule("M12.2", "error", other_parameters.other_parameters, "export the model again"),
+    Rule("L12.3", "warning", lint_machines.vectors_alike, "export the model again"),
+    Rule("L12.4", "warning", lint_machines.offsets_fit, "export the model again"),
+    Rule("L12.5", "warning", lint_machines.probabilities_made, "train it with probabilities, and export it again"),
+    Rule("L12.6", "warning", lint_machines.method_set, "set pickTop"),
+    Rule("L12.7", "warning", lint_machines.ranges_agree, "give both the same range"),
 )
 RULES = (*MODEL, *NETWORK, *CLASSIFIER, *REGRESSOR, *UPDATABLE_NETWORK, *NEAREST_NEIGHBORS, *PIPELINE, *OTHER)

@@ -13,6 +13,7 @@ from coreml_updatable.runtime.absent import AbsentModel
 from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
+from coreml_updatable.runtime.steps.suppression import threshold_names
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import pipeline_of
 
@@ -30,7 +31,8 @@ class PipelineModel(RunnableModel):
         self.names = [str(name) for name in pipeline_of(message).names]
         self._inputs = {str(feature.name) for feature in message.description.input}
         self._outputs = [str(feature.name) for feature in message.description.output]
-        self._reads = [{str(feature.name) for feature in member.message.description.input} for member in members]
+        self._reads = [set(_read_by(member)) for member in members]
+        self._free = {name for member in members for name in threshold_names(member.message)}
         self._gives = [{str(feature.name) for feature in member.message.description.output} for member in members]
         self._check()
         self._starts = set[str]().union(*self._gives[:-1]) - self._inputs
@@ -121,7 +123,8 @@ class PipelineModel(RunnableModel):
     def _known(self, rows: Sequence[tuple[int, Any]]) -> list[dict[str, Any]]:
         """Each row's features, checked against what the members that have to run for it read."""
         description = self._base.description
-        required = [str(feature.name) for feature in description.input if not feature.type.isOptional]
+        inputs = [feature for feature in description.input if not feature.type.isOptional]
+        required = [str(feature.name) for feature in inputs if feature.name not in self._free]
         allowed = [
             *(feature.name for feature in description.input),
             *(feature.name for feature in description.trainingInput),
@@ -184,9 +187,13 @@ class PipelineModel(RunnableModel):
 
 
 def _for(member: RunnableModel, features: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        feature.name: features[feature.name] for feature in member.message.description.input if feature.name in features
-    }
+    return {name: features[name] for name in _read_by(member) if name in features}
+
+
+def _read_by(member: RunnableModel) -> list[str]:
+    """The features that a member reads: what it describes as inputs, and thresholds that it only names."""
+    described = [str(feature.name) for feature in member.message.description.input]
+    return list(dict.fromkeys([*described, *threshold_names(member.message)]))
 
 
 def _run(member: RunnableModel, known: Sequence[dict[str, Any]], numbers: Sequence[int] | None) -> list[Prediction]:

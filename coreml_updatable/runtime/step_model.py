@@ -1,5 +1,6 @@
 """A feature step, tree ensemble or generalized linear model that runs, alone or in a pipeline. NumPy only."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
@@ -7,10 +8,12 @@ import numpy as np
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.features import absent, answered, checked
+from coreml_updatable.runtime.features import number as one_number
 from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
 from coreml_updatable.runtime.steps import build_step
+from coreml_updatable.runtime.steps.suppression import threshold_names
 from coreml_updatable.spec.messages import Model
 
 
@@ -20,6 +23,7 @@ class StepModel(RunnableModel):
     def __init__(self, message: Model) -> None:
         self._message = message
         self._run = build_step(message)
+        self._free = threshold_names(message)
         self.part = Part(lambda: [message.description])
 
     @property
@@ -65,11 +69,12 @@ class StepModel(RunnableModel):
             expect_part(row, self.part, number)
             return dict(row.values)
         expect_mapping(row, number)
-        inputs = self.description.input
-        needed = [feature.name for feature in inputs if not feature.type.isOptional]
-        known = [*(feature.name for feature in inputs), self.description.predictedFeatureName]
+        inputs, free = self.description.input, self._free
+        needed = [feature.name for feature in inputs if not feature.type.isOptional and feature.name not in free]
+        known = [*(feature.name for feature in inputs), *free, self.description.predictedFeatureName]
         expect_features(row, needed, [name for name in known if name], number)
-        return {feature.name: _value(feature, row, number) for feature in inputs}
+        made = {name: _number(row, name, number) for name in free}
+        return {**made, **{one.name: _value(one, row, number) for one in inputs if one.name not in free}}
 
     def _answer(self, made: Mapping[str, Any]) -> Prediction:
         described = {feature.name: feature for feature in self.description.output}
@@ -78,6 +83,11 @@ class StepModel(RunnableModel):
                 kind = self._message.WhichOneof("Type")
                 raise ModelError(f"model: describes the output '{name}', which a {kind} does not give; check the names")
         return {name: answered(described[name], value) if name in described else value for name, value in made.items()}
+
+
+def _number(row: Mapping[str, Any], name: str, index: int) -> float:
+    """NaN, which stands for a missing number, where the row has none."""
+    return one_number(row[name], f"row {index}: feature '{name}'") if name in row else math.nan
 
 
 def _value(feature: Any, row: Mapping[str, Any], number: int) -> Any:

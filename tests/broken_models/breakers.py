@@ -3,7 +3,17 @@
 from collections.abc import Callable
 
 from coreml_updatable.spec.messages import Model
-from tests.broken_models import graph, loss, model, neighbors, parameters, training_inputs, updatable_layers, weights
+from tests.broken_models import (
+    graph,
+    loss,
+    machines,
+    model,
+    neighbors,
+    parameters,
+    training_inputs,
+    updatable_layers,
+    weights,
+)
 
 UPDATE: dict[str, list[Callable[[], Model]]] = {
     **updatable_layers.BREAKERS,
@@ -17,4 +27,7 @@ BREAKERS: dict[str, list[Callable[[], Model]]] = {
     **weights.BREAKERS,
     **UPDATE,
     **neighbors.BREAKERS,
+    **machines.BREAKERS,
+    "M12.1": [*model.BREAKERS["M12.1"], *machines.FEATURES],
+    "M12.2": [*model.BREAKERS["M12.2"], *machines.PARAMETERS],
 }

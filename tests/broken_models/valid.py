@@ -91,6 +91,67 @@ def pipeline() -> Model:
     return _parse(_pipeline())
 
 
+def support_vector_classifier() -> Model:
+    """Three classes a, b, c with two, one and one sparse support vectors; rbf; inputs ``x`` [2] and ``y``."""
+    model = Model_pb2.Model(specificationVersion=1)
+    description = model.description
+    _doubles(description.input.add(name="x"), [2])
+    description.input.add(name="y").type.doubleType.SetInParent()
+    description.output.add(name="label").type.stringType.SetInParent()
+    description.output.add(name="probabilities").type.dictionaryType.stringKeyType.SetInParent()
+    description.predictedFeatureName, description.predictedProbabilitiesName = "label", "probabilities"
+    machine = model.supportVectorClassifier
+    machine.kernel.rbfKernel.gamma = 0.5
+    machine.numberOfSupportVectorsPerClass.extend([2, 1, 1])
+    for number in range(4):
+        machine.sparseSupportVectors.vectors.add().nodes.add(index=number % 3 + 1, value=1.0)
+    for _ in range(2):
+        machine.coefficients.add().alpha.extend([1.0, 0.5, -1.0, -0.5])
+    for field in (machine.rho, machine.probA, machine.probB):
+        field.extend([0.1, -0.1, 0.2])
+    machine.stringClassLabels.vector.extend(LABELS)
+    return model
+
+
+def support_vector_regressor() -> Model:
+    """Two dense support vectors, linear; input ``x`` [2], output ``y``."""
+    model = Model_pb2.Model(specificationVersion=1)
+    _doubles(model.description.input.add(name="x"), [2])
+    model.description.output.add(name="y").type.doubleType.SetInParent()
+    model.description.predictedFeatureName = "y"
+    machine = model.supportVectorRegressor
+    machine.kernel.linearKernel.SetInParent()
+    for _ in range(2):
+        machine.denseSupportVectors.vectors.add().values.extend([1.0, 2.0])
+    machine.coefficients.alpha.extend([1.0, -0.5])
+    return model
+
+
+def suppression() -> Model:
+    """Per class, two labels; inputs ``raw_confidence`` and ``raw_coordinates``, ``iou``; no output shapes."""
+    model = Model_pb2.Model(specificationVersion=5)
+    description, nms = model.description, model.nonMaximumSuppression
+    for name, columns in (("confidence", 2), ("coordinates", 4)):
+        array = description.input.add(name=f"raw_{name}").type.multiArrayType
+        array.dataType = FeatureTypes_pb2.ArrayFeatureType.DOUBLE
+        for lower, upper in ((0, -1), (columns, columns)):
+            array.shapeRange.sizeRanges.add(lowerBound=lower, upperBound=upper)
+        _doubles(description.output.add(name=name), [])
+        setattr(nms, f"{name}InputFeatureName", f"raw_{name}")
+        setattr(nms, f"{name}OutputFeatureName", name)
+    description.input.add(name="iou").type.doubleType.SetInParent()
+    nms.iouThresholdInputFeatureName = "iou"
+    nms.iouThreshold, nms.confidenceThreshold = 0.5, 0.2
+    nms.pickTop.perClass = True
+    nms.stringClassLabels.vector.extend(["cat", "dog"])
+    return model
+
+
+def _doubles(feature: Model, shape: list[int]) -> None:
+    feature.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.DOUBLE
+    feature.type.multiArrayType.shape.extend(shape)
+
+
 ALL = (
     classifier,
     adam_classifier,
@@ -101,6 +162,9 @@ ALL = (
     nearest_neighbors,
     filled_nearest_neighbors,
     pipeline,
+    support_vector_classifier,
+    support_vector_regressor,
+    suppression,
 )
 
 

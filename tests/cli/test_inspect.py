@@ -54,6 +54,26 @@ def test_nearest_neighbors(tmp_path: Path) -> None:
         assert text in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("build", "texts"),
+    [
+        (valid.support_vector_classifier, ("Support Vector Classifier", "radial basis function, gamma 0.5", "4, sparse",
+                                           "2, 1, 1", "Probabilities", "a, b, c")),
+        (valid.support_vector_regressor, ("Support Vector Regressor", "linear", "2, dense")),
+        (valid.suppression, ("Non-Maximum Suppression", "boxes of the same class", "0.5, or the input 'iou'",
+                             "0.2", "cat, dog")),
+    ],
+)  # fmt: skip
+def test_machines_and_suppression(tmp_path: Path, build: Any, texts: tuple[str, ...]) -> None:
+    write_model(build(), tmp_path / "one.mlmodel")
+    result = CliRunner().invoke(app, [str(tmp_path / "one.mlmodel")])
+    assert result.exit_code == 0
+    for text in texts:
+        assert text in result.stdout
+    told = json.loads(CliRunner().invoke(app, [str(tmp_path / "one.mlmodel"), "--json"]).stdout)
+    assert dict(told["facts"])
+
+
 def test_a_file_can_not_speak_to_the_terminal(tmp_path: Path) -> None:
     hostile = "\x1b[2Jgone \u202egnp.exe\u2066\u200b\x9b\r\n"
     model = describe(valid.classifier(), author=hostile, user_defined={hostile: hostile})

@@ -23,6 +23,7 @@ from coreml_updatable.runtime.steps import Run
 from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.messages import FeatureDescription, Model
 
+FIELDS = ("iouThresholdInputFeatureName", "confidenceThresholdInputFeatureName")
 MOST_ROWS = 2**20  # of an output; more is an absurd size
 Numbers = NDArray[np.float64]
 
@@ -62,6 +63,16 @@ def build(model: Model) -> Run:
         return answers
 
     return run
+
+
+def threshold_names(model: Model) -> list[str]:
+    """The features that may stand for thresholds. None has to be given, whatever a description says of it.
+
+    Exporters name them in the message and describe them as inputs of the pipeline alone.
+    """
+    if model.WhichOneof("Type") != "nonMaximumSuppression":
+        return []
+    return [str(name) for field in FIELDS if (name := getattr(model.nonMaximumSuppression, field))]
 
 
 def kept_boxes(confidence: Numbers, boxes: Numbers, overlap: float, floor: float, per_class: bool) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from coreml_updatable.checking import check
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model_pb2
@@ -171,20 +172,33 @@ def detector(boxes: int, classes: int) -> Any:
     return spec
 
 
-def pipeline(boxes: int, classes: int, **settings: Any) -> Any:
+def pipeline(boxes: int, classes: int, thresholds: str = "optional", **settings: Any) -> Any:
+    """``thresholds``: "required", as Apple's validator wants a suppression's to be; "by the pipeline", where alone
+    exporters describe them; or "optional"."""
     model = Model_pb2.Model(specificationVersion=5)
     members = [detector(boxes, classes), suppression(classes, **settings)]
     model.pipeline.models.extend(members)
     model.description.input.append(members[0].description.input[0])
     model.description.input.extend(members[1].description.input[2:])
     model.description.output.extend(members[1].description.output)
+    for features in (model.description.input, model.pipeline.models[1].description.input):
+        for feature in features:
+            if feature.name in ("iou", "least") and thresholds != "optional":
+                feature.type.isOptional = False
+    if thresholds == "by the pipeline":
+        del model.pipeline.models[1].description.input[2:]
     return model
 
 
 @pytest.mark.parametrize("per_class", [False, True])
-@pytest.mark.parametrize("labels", [["dog", "cat", "bird"], [10, 20, 30], None])
-def test_behind_a_detector(per_class: bool, labels: Any) -> None:
-    model = load(pipeline(30, 3, iou=0.4, confidence=0.5, per_class=per_class, labels=labels))
+@pytest.mark.parametrize(
+    ("labels", "thresholds"),
+    [(["dog", "cat", "bird"], "optional"), ([10, 20, 30], "required"), (None, "by the pipeline")],
+)
+def test_behind_a_detector(per_class: bool, labels: Any, thresholds: str) -> None:
+    message = pipeline(30, 3, thresholds, iou=0.4, confidence=0.5, per_class=per_class, labels=labels)
+    assert {problem.rule for problem in check(message)} == ({"M1.9"} if thresholds == "optional" else set())
+    model = load(message)
     row = {"x": np.linspace(-1, 1, 6)}
     raw = load(detector(30, 3)).predict(row)
     for given_thresholds, iou, least in (({}, 0.4, 0.5), ({"iou": 0.9}, 0.9, 0.5), ({"least": 0.8}, 0.4, 0.8)):
