@@ -53,6 +53,22 @@ def test_another_source_is_found_out(model: RunnableModel, rows: Rows) -> None:
         agree(model, rows, -source, LABELS)
 
 
+@pytest.mark.parametrize("rows_changed", [1, 3, 6])
+def test_a_label_that_turns_within_the_allowed_difference(
+    model: RunnableModel, rows: Rows, rows_changed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two labels nearly equal: the probabilities agree within 1e-4, the label is another one all the same."""
+    said = np.tile([0.49998, 0.50002, 0.0], (len(rows), 1))
+    monkeypatch.setattr("coreml_updatable.building.prove._probabilities", lambda *_: said)
+    source = said.copy()
+    source[:rows_changed] = [0.50001, 0.49999, 0.0]
+    with pytest.raises(BuildError, match=f"in {rows_changed} of 6 labels"):
+        agree(model, rows, source, LABELS)
+    assert agree(model, rows, said + 9e-5, LABELS).labels_equal == 6
+    with pytest.raises(BuildError, match="in 0 of 6 labels"):
+        agree(model, rows, said + 1.1e-4, LABELS)
+
+
 def test_the_loss_is_torchs(model: RunnableModel, rows: Rows) -> None:
     import torch
 

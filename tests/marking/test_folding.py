@@ -8,6 +8,7 @@ from coremltools.models.neural_network import NeuralNetworkBuilder
 from coreml_updatable.building.unchanged import ALLOWED_DIFFERENCE, unchanged
 from coreml_updatable.checking import check
 from coreml_updatable.marking import marked, repair_tail
+from coreml_updatable.runtime import load
 from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
@@ -88,6 +89,24 @@ def test_what_others_read_is_left() -> None:
     before = layered.classifier(layered.bias, layered.relu)
     before.description.output.add(name="blob0").type.multiArrayType.shape.extend([1, 6, 1, 1])
     assert repair_tail(before)[1] == []
+
+
+def test_a_layer_with_two_readers_takes_nothing_up() -> None:
+    """The layer before the bias is read by a second one, which would see what was folded in."""
+    before = layered.classifier(layered.bias, layered.relu)
+    second = network_of(before).layers.add(name="second", input=["blob0"], output=["side"])
+    second.activation.ReLU.SetInParent()
+    side = before.description.output.add(name="side").type.multiArrayType
+    side.shape.extend([1, 6, 1, 1])
+    side.dataType = before.description.input[0].type.multiArrayType.dataType
+    after, _ = repair_tail(before)
+    assert "bias" in kinds(after)
+    rows = [{"x": np.full((1, 5, 1, 1), value, np.float32)} for value in (-1, 0.5, 2)]
+    for old, new in zip(load(before).predict(rows), load(after).predict(rows), strict=True):
+        np.testing.assert_allclose(new["side"], old["side"], atol=1e-6)
+    del network_of(before).layers[-1]
+    before.description.output.pop()
+    assert "bias" not in kinds(repair_tail(before)[0])
 
 
 def test_a_bias_for_each_pixel_is_left() -> None:
