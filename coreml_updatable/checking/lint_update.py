@@ -9,10 +9,11 @@ from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.graph import loss_blobs, needed_layers
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.parameters import MANY_EPOCHS
 
 
 def values_sensible(model: Model) -> Iterator[Finding]:
-    """Real parameters and their bounds are finite; learning rate and eps are above 0, the rest in 0 to 1."""
+    """Real parameters and their bounds are finite; learning rate, eps above 0, others 0 to 1; epochs few."""
     for name, parameter in real_parameters(model):
         limits = parameter.range
         if not (isfinite(limits.minValue) and isfinite(limits.maxValue)):
@@ -27,6 +28,9 @@ def values_sensible(model: Model) -> Iterator[Finding]:
                 yield Finding(name, f"the default is {value:g}", "a number above 0")
         elif not 0 <= value <= 1:
             yield Finding(name, f"the default is {value:g}", "a number from 0 to 1")
+    for name, whole in whole_parameters(model):
+        if name == "epochs" and whole.defaultValue > MANY_EPOCHS:
+            yield Finding(name, f"the default is {whole.defaultValue}", f"at most {MANY_EPOCHS}")
 
 
 def momentum_in_range(model: Model) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from math import inf, isfinite
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
 from coreml_updatable.spec.messages import Model, NeuralNetwork_pb2
+from coreml_updatable.spec.parameters import MANY_EPOCHS
 
 
 def update_parameters(settings: UpdateSettings) -> Model:
@@ -24,6 +25,11 @@ def update_parameters(settings: UpdateSettings) -> Model:
         write_double(adam.beta2, optimizer.beta2, "beta2", most=1.0, below=True)
         write_double(adam.eps, optimizer.eps, "eps")
     write_int64(made.epochs, settings.epochs, "epochs", lowest=1)
+    if settings.epochs.default > MANY_EPOCHS:
+        raise ModelError(
+            f"epochs: the default is {settings.epochs.default}, expected at most {MANY_EPOCHS}, or a phone trains for "
+            "hours; choose fewer, the range may hold more"
+        )
     made.shuffle.defaultValue = settings.shuffle
     if settings.seed is not None:
         _check_size(settings.seed, "seed")

@@ -66,6 +66,15 @@ def _as(dtype: Any, given: NDArray[Any]) -> NDArray[Any]:
         return given.astype(dtype)
 
 
+def expect_label(shares: NDArray[Any], where: str) -> None:
+    """DataError where probabilities are NaN: no class is the greatest, whatever ``argmax`` says."""
+    if np.isnan(shares).any():
+        raise DataError(
+            f"{where}: the model answers NaN as a probability, so no label; leave out infinite and very large numbers, "
+            "and check the model's weights"
+        )
+
+
 def default(feature: FeatureDescription) -> NDArray[Any]:
     """What an optional input that is not given holds: the value its description names, or zeros."""
     described = feature.type.multiArrayType

@@ -135,6 +135,13 @@ def expect(size: int, where: str) -> None:
         (_run.get() or Run(1, 0, 0)).expect(size)
 
 
+def count(work: int) -> None:
+    """So many operations are about to be done by what is not torch; within ``bounded``."""
+    run = _run.get()
+    if run is not None:
+        run.count(work)
+
+
 def hold(tensors: Sequence["Tensor"]) -> None:
     """What was made by operations that were not weighed is held too, until it is freed."""
     run = _run.get()

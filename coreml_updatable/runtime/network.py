@@ -115,9 +115,9 @@ class NetworkModel(RunnableModel):
         answers = []
         with torch.no_grad(), self._bounded(len(many)):
             halfway = (blobs for blobs, _ in self._halfway(numbered(many, None), frozen))
-            for early_blobs, late_blobs in self._late(halfway, tail):
+            for number, (early_blobs, late_blobs) in enumerate(self._late(halfway, tail)):
                 blobs = {name: _array(blob) for name, blob in {**early_blobs, **late_blobs}.items()}
-                answers.append({**(blobs if intermediate else {}), **self._outputs.answer(blobs)})
+                answers.append({**(blobs if intermediate else {}), **self._outputs.answer(blobs, number)})
         return answers[0] if single else answers
 
     def _bounded(self, rows: int) -> AbstractContextManager[bounds.Run]:

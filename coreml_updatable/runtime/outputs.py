@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.arrays import DTYPES
+from coreml_updatable.runtime.arrays import DTYPES, expect_label
 from coreml_updatable.runtime.inputs import EXACT_ARRAY
 from coreml_updatable.runtime.pictures import BGR, GRAYSCALE_FLOAT16, RGB
 from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetwork
@@ -31,8 +31,8 @@ class Outputs:
         named = [feature.name for feature in self.features]
         self.blobs = tuple(dict.fromkeys([*named, *([self.probabilities] if self.probabilities else [])]))
 
-    def answer(self, blobs: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
-        """One row's answers: label and probabilities first, then the other outputs."""
+    def answer(self, blobs: Mapping[str, NDArray[np.float32]], number: int) -> dict[str, Any]:
+        """The answers of row ``number`` (for errors): label and probabilities first, then the other outputs."""
         for blob in self.blobs:
             if blob not in blobs:
                 raise ModelError(f"model: no branch that ran wrote the output '{blob}'; write it in both branches")
@@ -44,6 +44,7 @@ class Outputs:
                     f"blob '{self.probabilities}': has {len(shares)} values, the model has {len(self.labels)} labels; "
                     "name the blob of the probabilities in labelProbabilityLayerName"
                 )
+            expect_label(shares, f"row {number}")
             answers[self.description.predictedFeatureName] = self.labels[int(shares.argmax())]
             if self.description.predictedProbabilitiesName:
                 listed = dict(zip(self.labels, shares.tolist(), strict=True))

@@ -10,11 +10,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.spec.parameters import MANY_EPOCHS
 
 Value: TypeAlias = float | int | bool
 WHOLE = {"epochs", "miniBatchSize", "seed", "numberOfNeighbors"}
 AT_LEAST_ONE = {"epochs", "miniBatchSize", "numberOfNeighbors"}
 BELOW_ONE = {"beta1", "beta2"}
+AT_MOST_ONE = {"momentum"}
+NOT_NEGATIVE = {"learningRate", "momentum", "eps"}
 REFUSED = {
     "weights": "an update does not apply weights given as parameters; write them into the model",
     "biases": "an update does not apply biases given as parameters; write them into the model",
@@ -33,13 +36,31 @@ class Parameters:
         self._messages = dict(messages)
         self._scope = scope
         self.values: dict[str, Value] = {}
+        self._given: set[str] = set()  # by the app
         for key, message in messages.items():
             if key not in unset:
                 self.values[key] = _checked(key, message.defaultValue, message, "the model's default")
 
+    def expect_sensible(self) -> None:
+        """ModelError where the values in force can train nothing: a step against the gradient, steps that grow without
+        end, or a model's own default of more epochs than anybody waits for. An app may ask for as many itself."""
+        for key, value in self.values.items():
+            where = f"parameter '{key}'" if key in self._given else "the model's default"
+            if key in NOT_NEGATIVE and value < 0:
+                raise ModelError(f"{where}: {key} is {value:g}, expected 0 or more; set another value")
+            if key in AT_MOST_ONE and value > 1:
+                raise ModelError(f"{where}: {key} is {value:g}, expected at most 1; set another value")
+            if key == "epochs" and key not in self._given and value > MANY_EPOCHS:
+                raise ModelError(
+                    f"{where}: epochs is {value}, expected at most {MANY_EPOCHS}; if so many are meant, set them (as "
+                    "the parameter epochs, or with --epochs)"
+                )
+
     def set(self, given: Mapping[str, Value]) -> None:
         """Put the app's values in force; ModelError for a key or a value that the model does not allow."""
-        self.values.update(dict(self._checked(*item) for item in given.items()))
+        checked = dict(self._checked(*item) for item in given.items())
+        self.values.update(checked)
+        self._given |= checked.keys()
 
     def _checked(self, scoped: str, value: Any) -> tuple[str, Value]:
         scope, _, key = scoped.rpartition(".")

@@ -19,6 +19,7 @@ from coreml_updatable.updating.neighbors import with_rows
 from coreml_updatable.updating.parameters import Parameters, Value, of_network, unset_of_network
 from coreml_updatable.updating.variants import Variants
 
+EPOCHS_WEIGHED = 100  # the work of more is not allowed without --max-memory
 AT_A_TIME = 64  # rows held before the frozen part has run on them
 Handler: TypeAlias = Callable[["UpdateContext"], None]
 
@@ -86,6 +87,7 @@ class UpdateTask:
         A cancelled task stays "cancelling": its context has the model as far as it got, which a device would not give.
         """
         self._parameters.set(parameters or {})
+        self._parameters.expect_sensible()
         if self.state == "running":
             return self._context("resumed", {})
         if self.state != "suspended":
@@ -133,7 +135,8 @@ class UpdateTask:
 
         try:
             if self._tell("trainingBegin", {}):
-                rows = len(kept.others) * int(self._parameters.values["epochs"])
+                epochs = min(int(self._parameters.values["epochs"]), EPOCHS_WEIGHED)
+                rows = max(1, len(kept.others) * epochs // 10)  # a head does less than a tenth of a whole model
                 with bounds.bounded("update", rows, learner.size):
                     train(learner, len(kept.others), self._parameters.values, self._variants, tell)
         finally:

@@ -6,9 +6,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from coreml_updatable.runtime import bounds
 from coreml_updatable.updating.batches import Order
 from coreml_updatable.updating.optimizers import optimizer
 from coreml_updatable.updating.variants import Variants
+
+STEP, PER_WEIGHT = 10**6, 100  # operations, as ``bounds`` counts them, of one step of an optimizer
 
 
 class Learner(Protocol):
@@ -35,10 +38,12 @@ def train(
     steps = optimizer(learner.optimizer, learner.weights, variants)
     seed = int(parameters["seed"]) if "seed" in parameters else None
     order = Order(rows, seed, bool(parameters["shuffle"]), variants)
+    work = STEP + PER_WEIGHT * sum(weight.size for weight in learner.weights)
     epoch = 0
     while epoch < int(parameters["epochs"]):
         losses, sizes = [], []
         for number, batch in enumerate(order.epoch(epoch, int(parameters["miniBatchSize"]))):
+            bounds.count(work)
             with np.errstate(all="ignore"):  # what diverges says so by its loss
                 loss, gradients = learner.head.gradients(batch)
                 if variants.gradient == "sum":

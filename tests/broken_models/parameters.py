@@ -89,6 +89,14 @@ def seed_not_in_set() -> Model:
     return model
 
 
+def endless_epochs() -> Model:
+    model = classifier()
+    epochs = model.neuralNetworkClassifier.updateParams.epochs
+    epochs.Clear()
+    epochs.defaultValue = 10**9
+    return model
+
+
 def negative_learning_rate() -> Model:
     model = classifier()
     sgd(model).learningRate.Clear()
@@ -176,7 +184,7 @@ BREAKERS = {
     "N7.11": [zero_before_the_default],
     "N7.12": [range_of_epochs_from_zero, epochs_outside_range],
     "N7.14": [seed_not_in_set],
-    "L7.7": [negative_learning_rate, learning_rate_not_a_number, momentum_above_one, infinite_range],
+    "L7.7": [endless_epochs, negative_learning_rate, learning_rate_not_a_number, momentum_above_one, infinite_range],
     "L7.8": [momentum_outside],
     "L7.11": [zero_behind_the_default],
     "L486": [rate_that_overshoots, adam_rate_that_saturates, rate_that_overshoots_under_squared_error],

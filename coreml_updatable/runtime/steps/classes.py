@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.arrays import expect_label
 from coreml_updatable.spec.messages import Model
 
 Label: TypeAlias = str | int
@@ -27,7 +28,8 @@ def classified(model: Model, labels: list[Label], probabilities: NDArray[np.floa
     """The answers for probabilities [n, C]; of equal ones the first class wins."""
     description = model.description
     answers = []
-    for shares in probabilities:
+    for number, shares in enumerate(probabilities):
+        expect_label(shares, f"row {number}")
         answer: dict[str, Any] = {description.predictedFeatureName: labels[int(shares.argmax())]}
         if description.predictedProbabilitiesName:
             answer[description.predictedProbabilitiesName] = dict(zip(labels, shares.tolist(), strict=True))
