@@ -7,10 +7,10 @@ def convert(request: SourceRequest) -> ConvertedSource:
     """The model in the file, or a ``keras.Model`` itself, traced by torch.
 
     The result answers ``model(inputs, training=False)`` within 1e-4 in probability, behind a softmax where these are
-    logits; one sigmoid becomes two classes, its no and its yes. Pictures have the size of the model's own input and
-    arrive as ``request.mean`` and ``std`` say; where these are empty, as 0..255 if a layer in front scales such, else
-    as 0..1. Nothing of the file runs as code unless ``request.trust_code``: Lambda layers
-    and classes from outside Keras are refused. Raises SourceError with one sentence.
+    logits; one sigmoid or logit becomes two classes, its no and its yes. Pictures have the size of the
+    model's own input and arrive as ``request.mean`` and ``std`` say; where these are empty, as 0..255 if a layer in
+    front scales such, else as 0..1. Nothing of the file runs as code unless ``request.trust_code``: Lambda layers and
+    classes from outside Keras are refused. Raises SourceError with one sentence.
     """
     from .keras_inputs import inputs_of
     from .keras_module import module_of
@@ -24,5 +24,6 @@ def convert(request: SourceRequest) -> ConvertedSource:
         inputs = inputs_of(model, request.inputs)
         facts = {"model": model.name, "layers": len(model.layers)}
         said, notes = as_it_takes_them(model, inputs, request)
-        module = module_of(model, inputs)
-        return finished(module, inputs, said, "the Keras model", notes=tuple(notes), facts=facts)
+        module = module_of(model, inputs, request.cut, features=request.head == "new")
+        name = "the Keras model"
+        return finished(module, inputs, said, name, notes=tuple(notes), facts=facts, in_front_of=request.cut)

@@ -1,27 +1,32 @@
 """A Keras model as a torch module that takes pictures with the channels first."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import partial
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from coreml_updatable.conversion import ImageInput
+from coreml_updatable.errors import SourceError
 
 from .keras_inputs import Input, has_channels_first
 from .keras_reading import import_keras
 
+LISTED = 6
 
-def module_of(model: Any, inputs: Sequence[Input]) -> nn.Module:
-    """The model in evaluation mode; one sigmoid at its end is taken apart into two logits, for no and yes."""
+
+def module_of(model: Any, inputs: Sequence[Input], cut: str = "", *, features: bool = False) -> nn.Module:
+    """The model in evaluation mode, up to the layer ``cut`` where one is named; several outputs by their names.
+
+    As ``features``, a map or a sequence that it answers gets its channels first.
+    """
     keras = import_keras()
     _pool_as_torch_does(keras, model)
-    last = model.layers[-1]
-    single = isinstance(last, keras.layers.Dense) and last.units == 1 and last.activation is keras.activations.sigmoid
-    front = keras.Model(model.inputs, last.input) if single else model
+    front = _in_front_of(keras, model, cut) if cut else model
+    names = [str(one) for one in getattr(front, "output_names", None) or ()]
     pictures = [
         isinstance(given, ImageInput) and not has_channels_first(given, tensor)
         for given, tensor in zip(inputs, model.inputs, strict=True)
@@ -31,25 +36,29 @@ def module_of(model: Any, inputs: Sequence[Input]) -> nn.Module:
         def __init__(self) -> None:
             super().__init__()
             self.front = front
-            self.two = _two_logits(last) if single else None
 
-        def forward(self, *batches: Tensor) -> Tensor:
+        def forward(self, *batches: Tensor) -> Any:
             pairs = zip(batches, pictures, strict=True)
             seen = [batch.permute(0, 2, 3, 1) if picture else batch for batch, picture in pairs]
-            answer: Tensor = self.front(seen if len(seen) > 1 else seen[0], training=False)
-            return answer if self.two is None else self.two(answer)
+            answer = self.front(seen if len(seen) > 1 else seen[0], training=False)
+            several = isinstance(answer, list | tuple) and len(answer) == len(names)
+            if features and isinstance(answer, Tensor) and answer.ndim in (3, 4):
+                return answer.permute(0, answer.ndim - 1, *range(1, answer.ndim - 1))
+            return dict(zip(names, answer, strict=True)) if several else answer
 
     return Module()
 
 
-def _two_logits(dense: Any) -> nn.Linear:
-    """sigmoid(z) is softmax((-z / 2, z / 2)): halving loses nothing."""
-    with torch.no_grad():
-        weights, bias = dense.kernel.value.T / 2, dense.bias.value / 2 if dense.use_bias else torch.zeros(1)
-        two = nn.Linear(weights.shape[1], 2)
-        two.weight.copy_(torch.cat([-weights, weights]))
-        two.bias.copy_(torch.cat([-bias, bias]))
-    return two
+def _in_front_of(keras: ModuleType, model: Any, cut: str) -> Any:
+    """The part of ``model`` that gives what its layer ``cut`` reads."""
+    names = [str(layer.name) for layer in model.layers]
+    if cut not in names:
+        near = get_close_matches(cut, names, n=LISTED, cutoff=0.4) or names[-LISTED:]
+        raise SourceError(f"--cut {cut}: the model has no layer of that name; there are: {', '.join(near)}")
+    read = model.get_layer(cut).input
+    if isinstance(read, list | dict):
+        raise SourceError(f"--cut {cut}: this layer reads several tensors, expected one; name a layer behind it")
+    return keras.Model(model.inputs, read)
 
 
 def _pool_as_torch_does(keras: ModuleType, model: Any) -> None:

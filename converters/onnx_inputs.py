@@ -35,12 +35,6 @@ def inputs_of(model: Any, request: SourceRequest) -> Taken:
     given = request.inputs
     constants = {one.name for one in model.graph.initializer}
     own = [one for one in model.graph.input if one.name not in constants]
-    if len(model.graph.output) != 1:
-        names = ", ".join(repr(one.name) for one in model.graph.output) or "none"
-        raise SourceError(
-            f"source: has {len(model.graph.output)} outputs ({names}), expected one, with logits or probabilities; "
-            "export the classifier alone"
-        )
     if given and len(given) != len(own):
         names = ", ".join(repr(one.name) for one in own)
         raise SourceError(f"input: {len(given)} given, the graph has {len(own)} ({names}); say --input once for each")

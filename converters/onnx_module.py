@@ -17,6 +17,7 @@ def module_of(model: Any, inputs: Sequence[Input], last: Sequence[bool]) -> nn.M
     """What onnx2torch makes of the graph; whole numbers reach it in 64 bits, as ONNX has them.
 
     ``last`` says which inputs are pictures [n, height, width, channels] to the graph; here all have the channels first.
+    It answers a tensor, or several by their names in the graph.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -29,6 +30,7 @@ def module_of(model: Any, inputs: Sequence[Input], last: Sequence[bool]) -> nn.M
                 f"source: onnx2torch can not carry it over ({type(error).__name__}: {first_line(error)}); "
                 "export a simpler network"
             ) from error
+    names = [str(one.name) for one in model.graph.output]
     whole = [isinstance(given, ArrayInput) and given.whole for given in inputs]
 
     class Module(nn.Module):
@@ -36,10 +38,10 @@ def module_of(model: Any, inputs: Sequence[Input], last: Sequence[bool]) -> nn.M
             super().__init__()
             self.carried = graph
 
-        def forward(self, *batches: Tensor) -> Tensor:
+        def forward(self, *batches: Tensor) -> Any:
             ordered = [batch.permute(0, 2, 3, 1) if one else batch for batch, one in zip(batches, last, strict=True)]
             pairs = zip(ordered, whole, strict=True)
-            answer: Tensor = self.carried(*(batch.long() if long else batch for batch, long in pairs))
-            return answer
+            answer = self.carried(*(batch.long() if long else batch for batch, long in pairs))
+            return answer if isinstance(answer, Tensor) else dict(zip(names, answer, strict=True))
 
     return Module()

@@ -64,11 +64,12 @@ def _built(request: ConversionRequest) -> Converted:
 
 
 def _finished(request: SourceRequest) -> ConvertedSource:
-    from .torch_cutting import with_head
+    from torch.jit import ScriptModule
+
     from .torch_finished import finished
     from .torch_given import given_network
 
-    given = with_head(given_network(request), request)
+    given = given_network(request)
     return finished(
         _as_run(given.network, given),
         given.inputs,
@@ -78,6 +79,7 @@ def _finished(request: SourceRequest) -> ConvertedSource:
         notes=given.notes,
         facts=given.facts,
         original=_as_run(given.original, given) if given.original is not None else None,
+        inside=given.original if isinstance(given.original, ScriptModule) else given.network,
     )
 
 

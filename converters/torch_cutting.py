@@ -1,22 +1,24 @@
 """A fresh head for other labels: the extractor ends where the old head begins, and one linear layer follows."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
-from coreml_updatable.conversion import ImageInput, SourceRequest
+from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
 from coreml_updatable.errors import SourceError
 
-from .torch_given import Given
-from .torch_heads import layers_that_run
+from .torch_graph import Graph, all_through, batch_of, graph_of, layer_name, value_of
+from .torch_head_layer import CONVOLUTIONS, HeadLayer, averaged, head_layer_at, head_layer_of, layers_of
+from .torch_meaning import LAYERS, RESHAPING, meaning_of
 from .torch_tracing import example
-from .torch_wording import first_line
 
+Input = ImageInput | ArrayInput
 LISTED = 6
+ANSWER = "the answer"
 
 
 class _Reached(Exception):  # noqa: N818 - it is no error: the extractor ends here
@@ -25,95 +27,134 @@ class _Reached(Exception):  # noqa: N818 - it is no error: the extractor ends he
         self.features = features
 
 
-def with_head(given: Given, request: SourceRequest) -> Given:
-    """``given`` as it is, or with one new layer for the labels where the request wants that.
+def with_new_head(
+    network: nn.Module, inputs: Sequence[Input], request: SourceRequest, inside: nn.Module, in_front_of: str = ""
+) -> tuple[nn.Module, str, Mapping[str, Any]]:
+    """``network`` with one new layer for the labels in place of its head, a note on it, and facts.
 
-    The extractor ends in front of the module ``request.cut``, or of the last layer through which every answer goes;
-    features that are pictures are averaged over height and width first, as SqueezeNet's are.
+    ``network`` takes a batch of each input and answers one tensor. ``in_front_of`` names the part in front of which it
+    ends already. The extractor ends in front of ``request.cut``, a
+    module of ``inside`` or a layer of the graph; else of the last layer through which every answer goes; where there is
+    none, and the answer is an embedding, behind that. Features that are pictures are averaged over height and width.
     """
-    if request.head == "keep":
-        return given
     if len(request.labels) < 2:
         raise SourceError(f"labels: {len(request.labels)} for a new head, expected two or more; say --labels a,b,...")
-    if any(isinstance(module, torch.jit.ScriptModule) for module in given.network.modules()):
-        raise SourceError(
-            "the source is compiled and can not be cut; convert it as it is, and then: coreml-updatable mark "
-            "MODEL --head new --labels ..."
-        )
-    network = given.network.eval()
-    batches = [_batch(one, given.channels_last) for one in given.inputs]
-    name = request.cut or _head(network, batches)
-    made = _cut(network, name, batches, len(request.labels))
+    batches = [batch_of(given, example(given)) for given in inputs]
+    modules = {} if isinstance(inside, torch.jit.ScriptModule) else dict(inside.named_modules())
+    if in_front_of:
+        name = in_front_of
+        graph = graph_of(network, inputs)
+        made: Any = _behind(graph, graph.answer, None, batches, name, len(request.labels))
+    elif request.cut and request.cut in modules:
+        name, made = request.cut, _cut(network, request.cut, modules[request.cut], batches, len(request.labels))
+    else:
+        graph = graph_of(network, inputs)
+        name, made = _cut_graph(graph, network, inside, request, batches)
     width = made.head.in_features
     note = f"the head is new, behind the {width} features in front of {name!r}: it knows nothing until it is trained"
-    facts = {**given.facts, "features": width, "cut": name}
-    reference = f"{given.reference} with a new head"
-    notes = (*given.notes, note)
-    return replace(given, network=made, original=None, reference=reference, labels=(), notes=notes, facts=facts)
+    if name == ANSWER:
+        note = f"the head is new, behind the {width} numbers that are the answer: it knows nothing until it is trained"
+    return made, note, {"features": width, "cut": name}
 
 
-def _batch(given: Any, channels_last: bool) -> Tensor:
-    row = example(given)
-    if isinstance(given, ImageInput):
-        return row.permute(0, 2, 3, 1) if channels_last else row
-    return row.unsqueeze(0).long() if given.whole else row.unsqueeze(0)
-
-
-def _head(network: nn.Module, batches: Sequence[Tensor]) -> str:
-    """The name of the last layer that is as wide as the answer, and without which the answer is always the same."""
-    with layers_that_run(network) as ran:
-        answer = _run(network, batches)
-    for name in reversed(ran):
-        layer: Any = network.get_submodule(name)
-        wide = layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
-        if wide == answer.shape[-1] and _all_goes_through(network, layer, batches):
-            return name
-    listed = ", ".join(repr(name) for name in ran[-LISTED:]) or "none"
-    raise SourceError(
-        f"the network's head is not found: no linear layer or convolution gives its {answer.shape[-1]} answers alone; "
-        f"name a module in front of which to cut with --cut, such as: {listed}"
-    )
-
-
-def _all_goes_through(network: nn.Module, layer: nn.Module, batches: Sequence[Tensor]) -> bool:
-    """Whether the answer no longer depends on the input once ``layer`` gives nothing but zeros."""
-    hook = layer.register_forward_hook(lambda _module, _inputs, output: torch.zeros_like(output))
-    try:
-        others = [batch.flip(-1) * 0.5 if batch.is_floating_point() else torch.zeros_like(batch) for batch in batches]
-        return torch.equal(_run(network, batches), _run(network, others))
-    finally:
-        hook.remove()
-
-
-def _run(network: nn.Module, batches: Sequence[Tensor]) -> Tensor:
-    try:
-        with torch.no_grad():
-            answer: Tensor = network(*batches)
-    except Exception as error:  # a module from outside may raise anything
-        shapes = ", ".join(str(list(batch.shape)) for batch in batches)
+def _cut_graph(
+    graph: Graph, network: nn.Module, inside: nn.Module, request: SourceRequest, batches: Sequence[Tensor]
+) -> tuple[str, Any]:
+    names = {value: layer_name(graph, value, network, inside) for value in layers_of(graph)}
+    wanted = [value for value, name in names.items() if _is_in(name, request.cut)]
+    if request.cut and not wanted:
+        known = list(dict.fromkeys([*(one for one, _ in inside.named_modules() if one), *names.values()]))
+        near = get_close_matches(request.cut, known, n=LISTED, cutoff=0.4) or known[-LISTED:]
+        raise SourceError(f"--cut {request.cut}: the network has no module of that name; there are: {', '.join(near)}")
+    meaning = meaning_of(graph)
+    answer: Tensor = value_of(graph, batches, graph.answer)
+    if not wanted and (meaning.kind in ("features", "unit") or _is_feature_map(graph, answer)):
+        return ANSWER, _behind(graph, graph.answer, None, batches, ANSWER, len(request.labels))
+    value = wanted[0] if wanted else _head(graph, names, answer.numel())
+    if value is None:
+        listed = ", ".join(repr(name) for name in list(names.values())[-LISTED:]) or "none"
         raise SourceError(
-            f"the source can not take an input of shape {shapes} ({type(error).__name__}: {first_line(error)}); "
-            "name its inputs as it has them with --input"
-        ) from error
-    if not isinstance(answer, Tensor):
-        raise SourceError(f"the source answers a {type(answer).__name__}, expected one tensor; name where to --cut it")
-    return answer
+            f"the network's head is not found: no linear layer or convolution gives its {answer.numel()} answers "
+            f"alone; name a module in front of which to cut with --cut, such as: {listed}"
+        )
+    head = head_layer_of(graph, meaning.scores) if meaning.scores else None
+    head = head if head is not None and head.layer == value else head_layer_at(graph, value)
+    assert head is not None  # it is one of layers_of
+    where = request.cut or names[value]
+    return where, _behind(graph, head.features, head, batches, where, len(request.labels))
 
 
-def _cut(network: nn.Module, name: str, batches: Sequence[Tensor], classes: int) -> Any:
-    modules = dict(network.named_modules())
-    if name not in modules or not name:
-        near = get_close_matches(name, modules, n=LISTED, cutoff=0.4) or [one for one in list(modules)[-LISTED:] if one]
-        raise SourceError(f"--cut {name}: the network has no module of that name; there are: {', '.join(near)}")
+def _is_feature_map(graph: Graph, answer: Tensor) -> bool:
+    """Whether the answer is a map, or a sequence, that no layer gives directly: of a network without its top."""
+    name = graph.answer
+    while graph.kind(name) in RESHAPING:
+        name = graph.data(name)[0]
+    return answer.numel() != max(answer.shape, default=1) and graph.kind(name) not in LAYERS
+
+
+def _is_in(name: str, part: str) -> bool:
+    return bool(part) and (name == part or name.startswith(f"{part}."))
+
+
+def _head(graph: Graph, names: Mapping[str, str], count: int) -> str | None:
+    """The last layer that gives as many numbers as there are answers, and by way of which alone they come.
+
+    Else the last of all, if all answers come by way of it: some of its numbers are left out then, or more made of them.
+    """
+    for value in reversed(list(names)):
+        sizes, kind = graph.sizes(value) or [], graph.kind(value)
+        wide = sizes[1 if kind in CONVOLUTIONS else -1] if len(sizes) > 1 else 0
+        if wide == count and all_through(graph, value):
+            return value
+    last = next(reversed(list(names)), None)
+    return last if last is not None and all_through(graph, last) else None
+
+
+def _behind(
+    graph: Graph, value: str, old: HeadLayer | None, batches: Sequence[Tensor], where: str, classes: int
+) -> nn.Module:
+    """The part of ``graph`` up to ``value``, as one vector, and a new layer behind it."""
+
+    def vector(batches: Sequence[Tensor]) -> Tensor:
+        seen: Tensor = value_of(graph, batches, value)
+        if old is not None and seen.ndim == 3 and graph.kind(old.layer) not in CONVOLUTIONS:
+            seen = averaged(graph, old, seen)  # a layer on each step of a sequence, and the mean or a step of it
+        elif seen.ndim == 3:
+            seen = seen.mean(2)
+        elif seen.ndim in (4, 5):
+            seen = adaptive_avg_pool2d(seen, 1).flatten(1) if seen.ndim == 4 else seen.flatten(2).mean(2)
+        return seen.flatten(1) if value == graph.answer else seen
+
     with torch.no_grad():
-        features = _until(network, modules[name], batches)
-    if features is None:
-        raise SourceError(f"--cut {name}: this module does not run; name another")
+        features = vector(batches)
+    _expect_vector(features, where)
+
+    class WithHead(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(features.shape[1], classes)
+
+        def forward(self, *batches: Tensor) -> Tensor:
+            answer: Tensor = self.head(vector(batches))
+            return answer
+
+    return WithHead().eval()
+
+
+def _expect_vector(features: Any, where: str) -> None:
     if not isinstance(features, Tensor) or features.ndim not in (2, 4):
         raise SourceError(
-            f"--cut {name}: what is in front of it has the shape {_shape(features)}, expected [1, features] "
+            f"--cut {where}: what is in front of it has the shape {_shape(features)}, expected [1, features] "
             "or [1, channels, height, width]; name a module further back"
         )
+
+
+def _cut(network: nn.Module, name: str, module: nn.Module, batches: Sequence[Tensor], classes: int) -> Any:
+    with torch.no_grad():
+        features = _until(network, module, batches)
+    if features is None:
+        raise SourceError(f"--cut {name}: this module does not run; name another")
+    _expect_vector(features, name)
 
     class WithHead(nn.Module):
         def __init__(self) -> None:
@@ -122,9 +163,9 @@ def _cut(network: nn.Module, name: str, batches: Sequence[Tensor], classes: int)
             self.head = nn.Linear(features.shape[1], classes)
 
         def forward(self, *batches: Tensor) -> Tensor:
-            seen = _until(network, modules[name], batches)
+            seen = _until(network, module, batches)
             if seen.ndim == 4:
-                seen = torch.nn.functional.adaptive_avg_pool2d(seen, 1).flatten(1)
+                seen = adaptive_avg_pool2d(seen, 1).flatten(1)
             answer: Tensor = self.head(seen)
             return answer
 

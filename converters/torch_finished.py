@@ -1,6 +1,6 @@
 """A finished torch module, from whichever framework it came, as a converted source with its own answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,15 +10,18 @@ from torch import Tensor, nn
 from coreml_updatable.conversion import ArrayInput, ConvertedSource, Float64Array, ImageInput, Row, SourceRequest
 from coreml_updatable.errors import SourceError
 
+from .picture_rows import picture_rows
 from .picture_scaling import mean_and_std, notes_on_scaling
+from .torch_answers import one_answer
+from .torch_cutting import with_new_head
+from .torch_graph import batch_of
 from .torch_normalising import scale_and_shift
+from .torch_outcome import Outcome, logits_of, outcome
 from .torch_pixels import as_it_takes_them
 from .torch_tracing import core_ml_of, example
-from .torch_wording import first_line
 
 Input = ImageInput | ArrayInput
 TOLERANCE = 1e-4
-SUM_TOLERANCE = 1e-3
 
 
 def finished(
@@ -32,50 +35,83 @@ def finished(
     notes: tuple[str, ...] = (),
     facts: Mapping[str, Any] | None = None,
     original: nn.Module | None = None,
+    inside: nn.Module | None = None,
+    in_front_of: str = "",
 ) -> ConvertedSource:
     """``network`` takes a batch of each input: pictures float32 [n, channels, height, width], arrays [n, ...].
 
     Pictures come as ``request.mean`` and ``std`` say of values in 0..1; where they say nothing, as 0..255 if the
-    network scales such itself, else as 0..1, with a note either way. It answers
-    logits, probabilities or their logarithms, [n, classes]; logits get a softmax. Labels are the request's, else
-    ``labels``, else 0, 1, 2 ... Where ``network`` is a simpler form of ``original``, the answers that count are those
-    of the latter.
+    network scales such itself, else as 0..1, with a note either way. What it answers is told from its graph
+    (``torch_outcome``): logits get a softmax, one sigmoid or logit becomes two classes. Labels are the request's,
+    else ``labels``, else 0, 1, 2 ... Where ``network`` is a simpler form of ``original``, the answers that count
+    are those of the latter. ``inside`` is the module whose parts users know by name, and ``in_front_of`` the part
+    in front of which ``network`` ends already.
     """
     request, scaling = as_it_takes_them(network.eval(), inputs, request)
-    given = _Given(network, inputs, request)
-    answer = _answer(given, inputs)
-    classes = answer.shape[1]
-    given.kind = _kind_of(given, inputs)
+    single = one_answer(network, _given_first(inputs, request), request)
     notes = (*notes, *scaling, *notes_on_scaling(inputs, request))
+    facts = dict(facts or {})
+    if request.head == "new":
+        single, note, more = with_new_head(single, inputs, request, network if inside is None else inside, in_front_of)
+        found = logits_of(single, len(request.labels), (note,))
+        labels, original, reference = (), None, f"{reference} with a new head"
+        facts |= more
+    else:
+        found = outcome(single, inputs, request.labels or labels)
     known = request.labels or labels
-    if known and len(known) != classes:
+    if known and len(known) != found.classes:
         raise SourceError(
-            f"labels: {len(known)} for a network with {classes} outputs; name one for each, or convert it without "
-            "and give it a new head: coreml-updatable mark --head new --labels ..."
+            f"labels: {len(known)} for a network with {found.classes} outputs; name one for each, or give it a new "
+            "head for yours: --head new --labels ..."
         )
+    notes = (*notes, *found.notes)
     if not known:
-        notes = (*notes, f"the source names no labels: they are the numbers 0 to {classes - 1}")
-    asked = given if original is None else _Given(original.eval(), inputs, request)
-    asked.kind = given.kind
+        notes = (*notes, f"the source names no labels: they are the numbers 0 to {found.classes - 1}")
+    given = _Given(found.network.eval(), inputs, request, softmax=found.softmax)
+    asked = _Given(single if original is None else _like(original.eval(), inputs, request), inputs, request)
     return ConvertedSource(
         model=core_ml_of(given, inputs),
-        labels=known or tuple(range(classes)),
-        answers=lambda rows: _answers(asked, inputs, rows),
+        labels=known or tuple(range(found.classes)),
+        answers=lambda rows: _numpy(found.probabilities(_said(asked, inputs, rows))),
+        scores=_scores(found, asked, inputs, request),
         reference=reference,
         tolerance=TOLERANCE,
-        rows=rows,
+        rows=rows or picture_rows(inputs),
         notes=notes,
-        facts={"parameters": sum(one.numel() for one in network.parameters()), **(facts or {})},
+        facts={"parameters": sum(one.numel() for one in network.parameters()), **facts},
     )
 
 
-class _Given(nn.Module):
-    """The network behind the normalisation of its pictures and the batch of its arrays, in front of a softmax."""
+def _given_first(inputs: Sequence[Input], request: SourceRequest) -> list[Tensor]:
+    """A batch of one row of each input, as the network sees it."""
+    return _Given(nn.Identity(), inputs, request).scaled([batch_of(one, example(one)) for one in inputs])
 
-    def __init__(self, network: nn.Module, inputs: Sequence[Input], request: SourceRequest) -> None:
+
+def _like(original: nn.Module, inputs: Sequence[Input], request: SourceRequest) -> nn.Module:
+    return one_answer(original, _given_first(inputs, request), request)
+
+
+def _scores(
+    found: Outcome, asked: "_Given", inputs: Sequence[Input], request: SourceRequest
+) -> Callable[[Sequence[Row]], Float64Array] | None:
+    scores = found.scores
+    if scores is not None:
+        return lambda rows: _numpy(scores(_said(asked, inputs, rows)))
+    if found.inner is None:
+        return None
+    inner = _Given(found.inner.eval(), inputs, request)
+    return lambda rows: _numpy(_said(inner, inputs, rows))
+
+
+class _Given(nn.Module):
+    """The network behind the normalisation of its pictures and the batch of its arrays, a softmax behind it or none."""
+
+    def __init__(
+        self, network: nn.Module, inputs: Sequence[Input], request: SourceRequest, *, softmax: bool = False
+    ) -> None:
         super().__init__()
         self.network = network
-        self.kind = "logits"
+        self.softmax = softmax
         self.pictures = [isinstance(given, ImageInput) for given in inputs]
         for number, given in enumerate(inputs):
             if isinstance(given, ImageInput) and (request.mean or request.std):
@@ -89,15 +125,18 @@ class _Given(nn.Module):
         """One row: pictures [1, channels, height, width], arrays of their own shape."""
         batches = [row if picture else row.unsqueeze(0) for row, picture in zip(rows, self.pictures, strict=True)]
         answer = self.on(batches)
-        return torch.softmax(answer, dim=1) if self.kind == "logits" else answer
+        return torch.softmax(answer, dim=1) if self.softmax else answer
 
     def on(self, batches: Sequence[Tensor]) -> Tensor:
+        answer: Tensor = self.network(*self.scaled(batches))
+        return answer
+
+    def scaled(self, batches: Sequence[Tensor]) -> list[Tensor]:
         seen = []
         for number, batch in enumerate(batches):
             scale = getattr(self, f"scale{number}", None)
             seen.append(batch if scale is None else batch * scale + getattr(self, f"shift{number}"))
-        answer: Tensor = self.network(*seen)
-        return answer
+        return seen
 
 
 def _batches(inputs: Sequence[Input], rows: Sequence[Row]) -> list[Tensor]:
@@ -114,59 +153,12 @@ def _batches(inputs: Sequence[Input], rows: Sequence[Row]) -> list[Tensor]:
     return batches
 
 
-def _answers(given: _Given, inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array:
-    """float64 [n, classes], a row at a time: what a batch does to a row's answer is no part of the source."""
+def _said(given: _Given, inputs: Sequence[Input], rows: Sequence[Row]) -> Tensor:
+    """float64 [n, numbers], a row at a time: what a batch does to a row's answer is no part of the source."""
     with torch.no_grad():
-        said = torch.cat([given.on(_batches(inputs, [row])) for row in rows]).double()
-    match given.kind:
-        case "logits":
-            said = said.softmax(1)
-        case "logarithms":
-            said = said.exp()
-    answers: Float64Array = said.numpy()
+        return torch.cat([given.on(_batches(inputs, [row])) for row in rows]).double()
+
+
+def _numpy(values: Tensor) -> Float64Array:
+    answers: Float64Array = values.numpy()
     return answers
-
-
-def _answer(given: _Given, inputs: Sequence[Input]) -> Tensor:
-    examples = [example(one) for one in inputs]
-    batches = [one if isinstance(kind, ImageInput) else one[None] for one, kind in zip(examples, inputs, strict=True)]
-    shapes = ", ".join(str(list(batch.shape)) for batch in batches)
-    try:
-        with torch.no_grad():
-            answer = given.on(batches)
-    except SourceError:
-        raise
-    except Exception as error:  # a module from outside may raise anything
-        raise SourceError(
-            f"the source can not take an input of shape {shapes} ({type(error).__name__}: {first_line(error)}); "
-            "name its inputs as it has them with --input"
-        ) from error
-    found = list(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-    if not isinstance(answer, Tensor) or answer.ndim != 2 or answer.shape[0] != 1 or answer.shape[1] < 2:
-        raise SourceError(
-            f"the source answers {found} for one input of shape {shapes}, expected [1, classes], two or more; "
-            "save the classifier without anything behind its logits or probabilities"
-        )
-    return answer
-
-
-def _kind_of(given: _Given, inputs: Sequence[Input]) -> str:
-    """Whether the answers are "probabilities", "logarithms" of them or "logits", as a few inputs show."""
-    chance = torch.Generator().manual_seed(0)
-    answers = []
-    with torch.no_grad():
-        for _ in range(4):
-            drawn = [
-                torch.randint(0, 2, one.shape, generator=chance, dtype=torch.int32)
-                if isinstance(one, ArrayInput) and one.whole
-                else torch.rand(example(one).shape, generator=chance)
-                for one in inputs
-            ]
-            pairs = zip(drawn, inputs, strict=True)
-            answers.append(given.on([row if isinstance(one, ImageInput) else row[None] for row, one in pairs]))
-    said = torch.cat(answers).double()
-    if bool((said >= 0).all()) and bool(((said.sum(1) - 1).abs() < SUM_TOLERANCE).all()):
-        return "probabilities"
-    if bool((said <= 0).all()) and bool(((said.exp().sum(1) - 1).abs() < SUM_TOLERANCE).all()):
-        return "logarithms"
-    return "logits"

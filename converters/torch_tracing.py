@@ -51,7 +51,7 @@ def core_ml_of(module: nn.Module, inputs: Sequence[Input]) -> Model:
 
     ``module`` takes pictures float32 [1, channels, height, width] in 0..1 and arrays of the shape of one row.
     """
-    traced = _traced(module, inputs)
+    traced = traced_on(module, tuple(example(given) for given in inputs))
     with quiet():
         ct = _import_coremltools()
         register_aliases()
@@ -115,8 +115,8 @@ def _make_normalisation_exact(layers: Any, image: str) -> None:
             variance[:] = [1.0 - params.epsilon] * len(variance)
 
 
-def _traced(module: nn.Module, inputs: Sequence[Input]) -> Any:
-    examples = tuple(example(given) for given in inputs)
+def traced_on(module: nn.Module, examples: tuple[Tensor, ...]) -> Any:
+    """The ``torch.jit.ScriptModule`` of what ``module``, in evaluation mode, runs for ``examples``."""
     # The fused attention of torch's fast path is one operator that nothing can translate.
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

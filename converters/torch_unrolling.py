@@ -88,10 +88,14 @@ def unrolled(script: Any) -> nn.Module:
 
 def _run(block: Any, values: Values) -> list[Any]:
     for node in block.nodes():
-        results = _results(node, values)
-        for output, result in zip(node.outputs(), results, strict=True):
-            values[str(output.debugName())] = result
+        run_node(node, values)
     return [values[str(one.debugName())] for one in block.outputs()]
+
+
+def run_node(node: Any, values: Values) -> None:
+    """Run one operator of a graph on ``values``, by name, and put down what it writes."""
+    for output, result in zip(node.outputs(), _results(node, values), strict=True):
+        values[str(output.debugName())] = result
 
 
 def _results(node: Any, values: Values) -> Sequence[Any]:
@@ -101,6 +105,9 @@ def _results(node: Any, values: Values) -> Sequence[Any]:
         return [node.output().toIValue()]
     given = [values[str(one.debugName())] for one in node.inputs()]
     match kind:
+        case "prim::GetAttr":
+            value = getattr(given[0], node.s("name"))
+            return [value.data if isinstance(value, Tensor) else value]  # a weight is a constant to a tracer
         case "prim::If":
             yes, no = node.blocks()
             return _run(yes if bool(given[0]) else no, values)

@@ -15,6 +15,7 @@ def convert(request: SourceRequest) -> ConvertedSource:
     from .torch_finished import finished
     from .torch_reproducible import reproducible
     from .transformers_folder import read_folder
+    from .transformers_head import labels_for
     from .transformers_hub import PREFIX, downloaded_folder
     from .transformers_inputs import given_to
     from .transformers_module import module_of, quiet
@@ -29,5 +30,12 @@ def convert(request: SourceRequest) -> ConvertedSource:
     with reproducible(request.seed), quiet():
         module, facts = module_of(folder)
         return finished(
-            module, given.inputs, given.request, reference, labels=folder.labels, rows=given.rows, facts=facts
+            module,
+            given.inputs,
+            given.request,
+            reference,
+            labels=labels_for(folder, request),
+            rows=given.rows,
+            facts=facts,
+            inside=module.get_submodule("classifier"),
         )

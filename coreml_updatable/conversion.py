@@ -150,6 +150,8 @@ class SourceRequest:
     head: Literal["keep", "new"] = "keep"  # new: one layer for the labels behind the extractor
     cut: str = ""  # the module in front of which the extractor ends, if the head is new
     trust_code: bool = False  # whether code that the source holds or names may run (see trust.py)
+    answer: str = ""  # which of several tensors that the source answers holds the classes: its name or number
+    column: int | None = None  # of a source that answers several labels at once: the one that two classes are for
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,9 @@ class ConvertedSource:
     rows: tuple[Row, ...] = ()  # on which they are compared; empty: rows by chance that fit the model's inputs
     notes: tuple[str, ...] = ()  # what a user should know of the conversion, a line each
     facts: Mapping[str, Any] = field(default_factory=dict)
+    # The source's logits [n, labels], up to a number that a row has in common: they tell rows apart where probabilities
+    # are all 0 or 1. None where the source does not give them.
+    scores: Callable[[Sequence[Row]], Float64Array] | None = None
 
 
 @dataclass(frozen=True)

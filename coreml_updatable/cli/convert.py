@@ -1,5 +1,6 @@
 """`coreml-updatable convert SOURCE -o OUT`: a finished classifier from a framework's file as an updatable model."""
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,8 @@ from coreml_updatable.cli.input_text import input_of, labels_of, numbers_of
 from coreml_updatable.cli.out import Out, option
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.trust import HELP as TRUST_HELP
+
+GRAPHS = ("torch", "transformers", "keras", "onnx")  # the converters whose sources become a graph of torch's
 
 if TYPE_CHECKING:
     from coreml_updatable.building.finished import Finished
@@ -53,6 +56,12 @@ def convert(
     head: Annotated[Head, typer.Option(help="new: one fresh layer for --labels behind the extractor.")] = Head.KEEP,
     cut: Annotated[str | None, typer.Option(help="The module in front of which the extractor ends.")] = None,
     trust_code: Annotated[bool, typer.Option(help=TRUST_HELP)] = False,
+    answer: Annotated[
+        str | None, typer.Option(help="Of a source with several outputs: the one with the classes, by name or number.")
+    ] = None,
+    column: Annotated[
+        int | None, typer.Option(min=0, help="Of a multi-label source: the label, from 0, to make two classes for.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
     """Convert SOURCE, mark its last layer updatable, and prove that it answers as its source does.
@@ -80,10 +89,9 @@ def convert(
         told = f"converter {converter}, by {reason}"
     else:
         doubt = doubt_about(converter, found)
-    torch_only = {"--weights": weights, "--architecture": architecture, "--head new": head is Head.NEW, "--cut": cut}
-    named = [option for option, value in torch_only.items() if value]
-    if named and converter != "torch":
-        raise typer.BadParameter(f"{named[0]} is for the converter torch only, not for {converter}; leave it out")
+    _expect_suited(converter, {"--weights": weights, "--architecture": architecture}, ("torch",))
+    graph_only = {"--head new": head is Head.NEW, "--cut": cut, "--answer": answer, "--column": column is not None}
+    _expect_suited(converter, graph_only, GRAPHS)
     entry = find_converter(converter, asked_by="--converter")
     function = load_source_converter(entry)
     needs = needs_of(entry)
@@ -101,6 +109,8 @@ def convert(
         head="new" if cut or head is Head.NEW else "keep",
         cut=cut or "",
         trust_code=trust_code,
+        answer=answer or "",
+        column=column,
     )
     try:
         made = finish(function, request)
@@ -112,6 +122,20 @@ def convert(
     _tell(target, made, converter, told, json=json)
 
 
+def _expect_suited(converter: str, options: Mapping[str, object], suited: Sequence[str]) -> None:
+    """A BadParameter for an option that ``converter``, one of ours, has no use for."""
+    from coreml_updatable.building.file_kind import OURS
+
+    named = [option for option, value in options.items() if value]
+    if named and converter in OURS and converter not in suited:
+        which = f"{suited[0]} only" if len(suited) == 1 else ", ".join(suited)
+        later = "; convert it, and then: coreml-updatable mark MODEL --head new --labels ..."
+        raise typer.BadParameter(
+            f"{named[0]} is for the converter {which}, not for {converter}; leave it out"
+            + (later if named[0] in ("--head new", "--cut") else "")
+        )
+
+
 def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool) -> None:
     if json:
         report = {
@@ -121,6 +145,8 @@ def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool)
             "reference": made.reference,
             "rows": made.rows,
             "largest_difference": made.difference,
+            "logits_difference": made.logits_difference,
+            "proved": made.proved,
             "notes": made.notes,
             "warnings": [str(problem) for problem in made.warnings],
             "facts": dict(made.facts),
@@ -131,5 +157,7 @@ def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool)
     lines += [f"warning: {warning}" for warning in made.warnings]
     learns = f"{', '.join(made.updatable)} is updatable" if made.updatable else "it learns by remembering"
     compared = f"within {made.difference:.1g} of {made.reference}, on {made.rows} rows"
+    if made.logits_difference is not None and made.proved:
+        compared += f", its logits within {made.logits_difference:.1g} of their spread"
     lines.append(f"{out}: {learns}; its answers are {compared if made.rows else 'untouched'}")
     say(*lines)

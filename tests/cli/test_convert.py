@@ -90,7 +90,11 @@ def test_a_refusal_is_one_sentence_and_leaves_the_old_file(
         (["--input", "x:0"], "the size is not between 1 and 67108864 values, expected"),
         (["--mean", "0.5,half"], "--mean 0.5,half: not all are numbers, expected one a channel, such as 0.5"),
         (["--weights", "w.pt"], "--weights is for the converter torch only, not for sklearn; leave it out"),
-        (["--head", "new"], "--head new is for the converter torch only, not for sklearn; leave it out"),
+        (["--head", "new"], "not for sklearn; leave it out; convert it, and then: coreml-updatable mark MODEL --head"),
+        (
+            ["--column", "0"],
+            "--column is for the converter torch, transformers, keras, onnx, not for sklearn; leave",
+        ),
         (["--mean", "0.5", "--pixels", "0..255"], "--pixels and --mean or --std both say what the source expects"),
     ],
 )
@@ -169,7 +173,7 @@ def test_a_function_as_source_with_weights_in_a_file(run: Run, tmp_path: Path) -
     assert ran.err == ""
     assert ran.out.startswith("converter torch, by the function it names\n")
     assert "the head is new, behind the 6 features in front of '2': it knows nothing until it is trained" in ran.out
-    assert " of the torch module with a new head, on 8 rows\n" in ran.out
+    assert " of the torch module with a new head, on 8 rows, its logits within " in ran.out
     assert not check(read_model(out))
 
 

@@ -215,8 +215,8 @@ def huge() -> Any:
         (lambda: graph(helper.make_node("Nothing", ["x"], ["y"])), "source: breaks a rule of ONNX ("),
         (huge, "'z' has 1000000000000 values, expected at most 268435456; use a smaller network"),
         (
-            lambda: graph(helper.make_node("Split", ["x"], ["y", "y1"], axis=1, num_outputs=2), outputs=2),
-            "source: has 2 outputs ('y', 'y1'), expected one, with logits or probabilities; export",
+            lambda: graph(helper.make_node("Split", ["x"], ["y", "y1"], axis=1), outputs=2, version=17),
+            "the source answers 2 tensors (y [1, 2], y1 [1, 2]), expected one; say which holds the classes, like --a",
         ),
         (
             lambda: graph(helper.make_node("Reshape", ["x", "size"], ["y"], allowzero=1), size=np.array([0, 4])),

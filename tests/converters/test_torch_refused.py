@@ -113,11 +113,6 @@ REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (lambda f: saved(f / "n.pt", Net()), {"weights": "w.pt"}, "--weights w.pt: n.pt, a TorchScript file, has its own;"),
     (lambda f: saved(f / "n.pt", Net()), {"inputs": ()}, "input: none is named, and a torch module does not say what"),
     (
-        lambda f: saved(f / "n.pt", Net()),
-        {"head": "new"},
-        "the source is compiled and can not be cut; convert it as it is, and then: coreml-updatable mark MODEL --head",
-    ),
-    (
         lambda _: scripted(Branching),
         {"inputs": (ImageInput("image", 8, 12, "rgb"),)},
         "the source can not take an input of shape [1, 3, 12, 8] (ValueError: ",
@@ -139,7 +134,7 @@ REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     ),
     (lambda _: Net(), {"architecture": "timm:x"}, "--architecture timm:x: a module has its own; leave the option out"),
     (lambda _: 7, {}, "source: is a int, expected a torch.nn.Module, a file or a name; give one of these"),
-    (lambda _: Net(), {"labels": ("a", "b")}, "labels: 2 for a network with 3 outputs; name one for each, or convert"),
+    (lambda _: Net(), {"labels": ("a", "b")}, "labels: 2 for a network with 3 outputs; name one for each, or give it"),
     (
         lambda _: Net(),
         {"labels": ("a",), "head": "new"},

@@ -1,0 +1,336 @@
+"""What a torch network's numbers mean, in every spelling: its own answers, run by torch, are the judge."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from coreml_updatable.building.finished import Finished, probabilities
+from coreml_updatable.conversion import ArrayInput
+from coreml_updatable.errors import SourceError
+from coreml_updatable.runtime import load
+from coreml_updatable.updating import UpdateTask
+from tests.converters.torch_modules import PICTURE, Convolutional, converted, scripted, tracing
+
+VALUES = ArrayInput("x", (6,))
+Behind = Callable[[Tensor], Any]
+
+
+class Head(nn.Module):
+    """Two layers, and ``behind`` what the second gives."""
+
+    def __init__(self, outputs: int, behind: Behind) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.body, self.fc, self.behind = nn.Sequential(nn.Linear(6, 8), nn.ReLU()), nn.Linear(8, outputs), behind
+        with torch.no_grad():
+            for weights in self.parameters():
+                weights.normal_(0, 0.7)
+
+    def forward(self, values: Tensor) -> Any:
+        return self.behind(self.fc(self.body(values)))
+
+
+def rows() -> Any:
+    return np.random.default_rng(0).normal(size=(6, 6)).astype(np.float32)
+
+
+def answered(network: nn.Module, given: Any) -> Any:
+    """What torch itself answers, a row at a time, in float64."""
+    with torch.no_grad():
+        return torch.stack([network(torch.from_numpy(row[None])).reshape(-1) for row in given]).double().numpy()
+
+
+def said(made: Finished, labels: Any) -> Any:
+    return probabilities(load(made.model), [{"x": row} for row in rows()], labels)
+
+
+def learns(made: Finished) -> None:
+    """One update towards the second class raises it on every row, and changes the marked layer alone."""
+    classifier = made.model.neuralNetworkClassifier
+    labels: Any = list(classifier.stringClassLabels.vector) or list(classifier.int64ClassLabels.vector)
+    training = [{"x": row, "label": labels[1]} for row in rows()]
+    context = UpdateTask(made.model, training, parameters={"epochs": 30, "learningRate": 0.5}).resume()
+    after = probabilities(context.model, [{"x": row} for row in rows()], labels)
+    assert after[:, 1].mean() > said(made, labels)[:, 1].mean()
+
+
+def exp_by_sum(z: Tensor) -> Tensor:
+    powers = torch.exp(z - z.max(1, keepdim=True)[0])
+    return powers / powers.sum(1, keepdim=True)
+
+
+SOFTMAXES: dict[str, Behind] = {
+    "functional": lambda z: functional.softmax(z, 1),
+    "last axis, dropout behind": lambda z: functional.dropout(z.softmax(-1), 0.5, training=False),
+    "temperature": lambda z: functional.softmax(z / 2.5, 1),
+    "clamped": lambda z: z.softmax(1).clamp(1e-7, 1 - 1e-7),
+    "written out": lambda z: torch.exp(z) / torch.exp(z).sum(1, keepdim=True),
+    "written out, stable": exp_by_sum,
+    "of logarithms": lambda z: functional.log_softmax(z, 1).softmax(1),
+    "map": lambda z: z.softmax(1)[:, :, None, None],
+    "a tuple of one": lambda z: (z.softmax(1),),
+}
+LOGARITHMS: dict[str, Behind] = {
+    "log_softmax": lambda z: functional.log_softmax(z, -1),
+    "log of softmax": lambda z: torch.log(z.softmax(1)),
+    "log of softmax and a little": lambda z: torch.log(z.softmax(1) + 1e-7),
+    "minus logsumexp": lambda z: z - torch.logsumexp(z, 1, keepdim=True),
+}
+LOGITS: dict[str, Behind] = {
+    "plain": lambda z: z,
+    "scaled": lambda z: 3 * z,
+    "kept small": lambda z: 5 * torch.tanh(z / 5),
+    "rectified": torch.relu,
+    "squeezed batch": lambda z: z.squeeze(0),
+    "logits of several": lambda z: {"hidden": z * 2, "logits": z},
+}
+
+
+def only(answer: Any) -> Tensor:
+    answer = answer[0] if isinstance(answer, tuple) else answer["logits"] if isinstance(answer, dict) else answer
+    assert isinstance(answer, Tensor)
+    return answer
+
+
+@pytest.mark.parametrize("name", [*SOFTMAXES, *LOGARITHMS, *LOGITS])
+def test_several_classes(name: str) -> None:
+    behind = {**SOFTMAXES, **LOGARITHMS, **LOGITS}[name]
+    made = converted(Head(3, behind), VALUES)
+    own = answered(Head(3, lambda z: only(behind(z))), rows())
+    expected = own if name in SOFTMAXES else np.exp(own)
+    if name in LOGITS:
+        expected = torch.from_numpy(own).softmax(1).numpy()
+    np.testing.assert_allclose(expected.sum(1), 1, atol=1e-5)
+    assert np.ptp(expected, axis=0).max() > 0.1
+    np.testing.assert_allclose(said(made, (0, 1, 2)), expected, atol=2e-6)
+    assert made.proved
+    assert made.logits_difference is not None
+    assert made.logits_difference < 1e-5
+    learns(made)
+
+
+SIGMOIDS: dict[str, tuple[int, Behind]] = {
+    "sigmoid": (1, torch.sigmoid),
+    "squeezed": (1, lambda z: torch.sigmoid(z).squeeze()),
+    "squeezed before": (1, lambda z: torch.sigmoid(z.squeeze(1))),
+    "flat, dropout behind": (1, lambda z: functional.dropout(torch.sigmoid(z.flatten()), 0.1, training=False)),
+    "special": (1, torch.special.expit),
+    "written out": (1, lambda z: 1 / (1 + torch.exp(-z))),
+    "written out the other way": (1, lambda z: torch.exp(z) / (1 + torch.exp(z))),
+    "one minus": (1, lambda z: 1 - torch.sigmoid(z)),
+    "clamped": (1, lambda z: torch.sigmoid(z).clamp(1e-6, 1 - 1e-6)),
+    "scaled before": (1, lambda z: torch.sigmoid(z.view(-1) * 3 + 1)),
+    "one label of four": (4, lambda z: torch.sigmoid(z)[:, 2]),
+    "one label of four, kept in a column": (4, lambda z: torch.sigmoid(z)[:, -1:]),
+    "of the logit of one of four": (4, lambda z: torch.sigmoid(z[:, 1])),
+}
+
+
+@pytest.mark.parametrize("name", SIGMOIDS)
+def test_one_sigmoid_is_two_classes(name: str) -> None:
+    outputs, behind = SIGMOIDS[name]
+    network = Head(outputs, behind)
+    made = converted(network, VALUES, labels=("no", "yes"))
+    yes = answered(network, rows())[:, 0]
+    assert np.ptp(yes) > 0.01
+    np.testing.assert_allclose(said(made, ("no", "yes")), np.stack([1 - yes, yes], 1), atol=1e-6)
+    (head,) = (one.innerProduct for one in made.model.neuralNetworkClassifier.layers if one.name == made.updatable[0])
+    assert (head.inputChannels, head.outputChannels) == (8, 2)
+    learns(made)
+
+
+@pytest.mark.parametrize("behind", [lambda z: z, lambda z: z[:, 0], lambda z: z.view(-1) / 2])
+def test_one_logit_is_two_classes_where_labels_say_so(behind: Behind) -> None:
+    network = Head(1, behind)
+    made = converted(network, VALUES, labels=("no", "yes"))
+    yes = torch.from_numpy(answered(network, rows())[:, 0]).sigmoid().numpy()
+    np.testing.assert_allclose(said(made, ("no", "yes"))[:, 1], yes, atol=1e-6)
+    learns(made)
+    with pytest.raises(SourceError, match=r"one number without a sigmoid.*--labels no,yes.*--head new --labels a,b"):
+        converted(network, VALUES)
+    with pytest.raises(SourceError, match="labels: 3 for one number, which tells two classes apart; name both"):
+        converted(network, VALUES, labels=("a", "b", "c"))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_both_shares_of_one_sigmoid(first: bool) -> None:
+    def shares(z: Tensor) -> Tensor:
+        yes = torch.sigmoid(z)
+        return torch.cat([yes, 1 - yes] if first else [1 - yes, yes], 1)
+
+    network = Head(1, shares)
+    made = converted(network, VALUES)
+    np.testing.assert_allclose(said(made, (0, 1)), answered(network, rows()), atol=1e-6)
+    learns(made)
+
+
+class Pooled(nn.Module):
+    """A convolution with one output, averaged: the binary head of a network without dense layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.body, self.last, self.pool = nn.Conv2d(3, 8, 3, 2), nn.Conv2d(8, 1, 1), nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return torch.sigmoid(self.pool(self.last(torch.relu(self.body(pictures)) * 4)).flatten(1))
+
+
+def test_a_convolution_with_one_output_is_two_classes() -> None:
+    network = Pooled().eval()
+    made = converted(network, PICTURE, labels=("no", "yes"))
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), np.uint8)
+    pixels[1] //= 3
+    with torch.no_grad():
+        yes = network(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255)[:, 0].double().numpy()
+    assert np.ptp(yes) > 1e-3
+    answers = probabilities(load(made.model), [{"image": one} for one in pixels], ("no", "yes"))
+    np.testing.assert_allclose(answers[:, 1], yes, atol=1e-6)
+
+
+REFUSED: dict[str, tuple[int, Behind, str]] = {
+    "sigmoid": (3, torch.sigmoid, "3 labels at once (multi-label)"),
+    "two sigmoids": (2, torch.sigmoid, "2 labels at once (multi-label)"),
+    "log sigmoid": (3, functional.logsigmoid, "3 labels at once (multi-label)"),
+    "sigmoids side by side": (
+        3,
+        lambda z: torch.cat([torch.sigmoid(z[:, :1]), torch.sigmoid(z[:, 1:])], 1),
+        "multi-label",
+    ),
+    "clamped sigmoid": (3, lambda z: torch.sigmoid(z).clamp(1e-6, 1 - 1e-6), "multi-label"),
+    "tanh": (3, torch.tanh, "numbers that tanh keeps within bounds"),
+    "hard sigmoid": (3, functional.hardsigmoid, "numbers that hardsigmoid keeps within bounds"),
+    "one hard sigmoid": (1, functional.hardsigmoid, "numbers that hardsigmoid keeps within bounds"),
+    "clamped to 0..1": (3, lambda z: (z / 6 + 0.5).clamp(0, 1), "keeps within bounds"),
+    "softplus": (3, functional.softplus, "numbers that come from softplus"),
+    "softmax twice": (3, lambda z: z.softmax(1).softmax(1), "a softmax of a softmax"),
+    "other axis": (3, lambda z: z.softmax(0), "do not add up to 1 over the classes"),
+    "percent": (3, lambda z: z.softmax(1) * 100, "whose numbers are scaled or shifted"),
+    "divided by the sum": (
+        3,
+        lambda z: functional.softplus(z) / functional.softplus(z).sum(1, keepdim=True),
+        "divided by their sum",
+    ),
+    "embedding": (3, lambda z: functional.normalize(z, dim=1), "an embedding, divided by its length"),
+    "mean of two": (3, lambda z: (z.softmax(1) + (2 * z).softmax(1)) / 2, "several softmaxes"),
+    "softmax of one": (1, lambda z: z.softmax(1), "1 for every input"),
+    "label": (3, lambda z: z.argmax(1), "torch.int64, expected logits or probabilities"),
+    "part": (3, lambda z: z.softmax(1)[:, :2], "do not add up to 1"),
+    "two tensors": (3, lambda z: (z, z + 1), "2 tensors (0 [1, 3], 1 [1, 3]), expected one; say which"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_neither_is_refused_and_a_new_head_helps(name: str) -> None:
+    outputs, behind, sentence = REFUSED[name]
+    with pytest.raises(SourceError) as error:
+        converted(Head(outputs, behind), VALUES)
+    assert sentence in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    if name in ("two tensors", "label"):
+        return
+    assert "--head new --labels a,b" in str(error.value)
+    made = converted(Head(outputs, behind), VALUES, labels=("a", "b", "c"), head="new")
+    assert made.difference < 1e-6
+    assert made.facts["features"] == (3 if name == "embedding" else 8)
+    learns(made)
+
+
+def test_each_label_of_several_becomes_a_model_of_its_own() -> None:
+    network = Head(3, torch.sigmoid)
+    for column in range(3):
+        made = converted(network, VALUES, labels=("no", "yes"), column=column)
+        np.testing.assert_allclose(said(made, ("no", "yes"))[:, 1], answered(network, rows())[:, column], atol=1e-6)
+        learns(made)
+    with pytest.raises(SourceError, match="--column 3: the source answers 3 numbers, expected 0 to 2"):
+        converted(network, VALUES, column=3)
+
+
+def test_the_answer_that_counts_is_named() -> None:
+    network = Head(3, lambda z: (z * 2, z.softmax(1)))
+    expected = answered(Head(3, lambda z: z.softmax(1)), rows())
+    np.testing.assert_allclose(said(converted(network, VALUES, answer="1"), (0, 1, 2)), expected, atol=1e-6)
+    with pytest.raises(
+        SourceError, match=r"--answer 2: the source answers no tensor of that name; there are: 0 \[1, 3"
+    ):
+        converted(network, VALUES, answer="2")
+    with pytest.raises(SourceError, match="--answer logits: the source answers one tensor alone; leave the option out"):
+        converted(Head(3, torch.relu), VALUES, answer="logits")
+
+
+class Features(nn.Module):
+    """A backbone without its head: what comes from the pooling is no classification."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 7, 3), nn.BatchNorm2d(7), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        answer: Tensor = self.body(pictures)
+        return answer
+
+
+def test_features_without_a_head_are_no_classes() -> None:
+    torch.manual_seed(0)
+    network = Features().eval()
+    with pytest.raises(SourceError, match=r"7 numbers that no layer with weights gives, but 'relu'.*--head new"):
+        converted(network, PICTURE)
+    made = converted(network, PICTURE, labels=("a", "b"), head="new")
+    assert made.facts["features"] == 7
+    assert made.difference < 1e-6
+    made = converted(network, PICTURE, labels=tuple("abcdefg"))  # somebody who names them knows what they are
+    assert any("with labels, they count as logits" in note for note in made.notes)
+
+
+def multi_label() -> nn.Module:
+    torch.manual_seed(2)
+    front = [nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*front, nn.Linear(8, 4), nn.Sigmoid()).eval()
+
+
+@pytest.mark.parametrize("compile_it", [True, False])
+def test_torchscript_with_several_labels(compile_it: bool) -> None:
+    """The case of the issue: .92 .96 .03 .03 became .35 .37 .14 .14, and was proved."""
+    with tracing.quiet():
+        script = scripted(multi_label) if compile_it else torch.jit.trace(multi_label(), torch.rand(1, 3, 12, 12))
+    with pytest.raises(SourceError, match=r"4 labels at once \(multi-label\)"):
+        converted(script, PICTURE, labels=tuple("abcd"))
+    made = converted(script, PICTURE, labels=("x", "y", "z"), head="new")
+    assert made.facts["features"] == 8
+    assert made.difference < 1e-6
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), np.uint8)
+    (layer,) = (one for one in made.model.neuralNetworkClassifier.layers if one.name == made.updatable[0])
+    front: Any = multi_label()
+    with torch.no_grad():
+        expected = front[:4](torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255)
+    answers = load(made.model).predict([{"image": one} for one in pixels], intermediate=True)
+    np.testing.assert_allclose(np.stack([np.ravel(one[layer.input[0]]) for one in answers]), expected, atol=1e-5)
+    cut = converted(script, PICTURE, labels=("x", "y"), head="new", cut="4")
+    assert cut.facts["features"] == 8
+    one = converted(script, PICTURE, labels=("no", "yes"), column=2)
+    with torch.no_grad():
+        yes = front(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255)[:, 2].double().numpy()
+    told = probabilities(load(one.model), [{"image": row} for row in pixels], ("no", "yes"))
+    np.testing.assert_allclose(told[:, 1], yes, atol=1e-6)
+
+
+def test_a_head_that_gives_maps_is_refused() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 5, 1)).eval()
+    with pytest.raises(SourceError, match=r"the source answers \[1, 5, 10, 10\] .*a map or a sequence is no classif"):
+        converted(network, PICTURE)
+    made = converted(network, PICTURE, labels=("a", "b"), head="new", cut="2")
+    assert made.facts["features"] == 8
+
+
+def test_squeezenets_head_stays_one_of_logits() -> None:
+    torch.manual_seed(0)
+    made = converted(Convolutional().eval(), PICTURE)
+    assert made.proved
+    assert made.notes[-1] == "the source names no labels: they are the numbers 0 to 2"
