@@ -1,5 +1,6 @@
 """What an ONNX graph is given: pictures where its input looks like one, arrays else; and what it says of pictures."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,7 +40,7 @@ def inputs_of(model: Any, request: SourceRequest) -> Taken:
         names = ", ".join(repr(one.name) for one in own)
         raise SourceError(f"input: {len(given)} given, the graph has {len(own)} ({names}); say --input once for each")
     if not given:
-        given = tuple(_own(one, "image" if len(own) == 1 else one.name) for one in own)
+        given = tuple(_own(one, "image" if len(own) == 1 else identifier(one.name)) for one in own)
         if _declared(model).get("Image.BitmapPixelFormat", "").startswith("Bgr"):
             given = tuple(_blue_first(one) for one in given)
     last = tuple(_fits(one, value) for one, value in zip(given, own, strict=True))
@@ -125,6 +126,12 @@ def _own(value: Any, picture: str) -> Input:
         lengths = [length or "any" for length in shape]
         raise SourceError(
             f"input {value.name!r}: has no fixed shape ({lengths}), expected one; "
-            f"say {as_typed(picture if len(shape) == 3 else value.name, shape, whole=is_whole(value))}"
+            f"say {as_typed(picture if len(shape) == 3 else identifier(value.name), shape, whole=is_whole(value))}"
         )
-    return ArrayInput(value.name, shape, whole=is_whole(value))
+    return ArrayInput(identifier(value.name), shape, whole=is_whole(value))
+
+
+def identifier(name: str) -> str:
+    """``name`` as an app's code can have it: exporters write such as "onnx::Gemm_0"."""
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return plain if plain.isidentifier() else f"_{plain}"

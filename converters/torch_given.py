@@ -52,7 +52,7 @@ def given_network(request: SourceRequest) -> Given:
         return _plain(source, request, "the torch module")
     if isinstance(source, Path) and is_script(source):
         _refuse(request, f"{source.name}, a TorchScript file,")
-        expect_trust(request.trust_code, f"{source}: is TorchScript", NETWORK_ROADS)
+        expect_trust(request.trust_code, f"{source}: is TorchScript", NETWORK_ROADS, also=_also(request))
         return _compiled(read_script(source), request)
     if isinstance(source, Path):
         if not request.architecture:
@@ -78,11 +78,18 @@ def given_network(request: SourceRequest) -> Given:
 
 def _whose(weights: Path) -> str:
     """How to say which network's weights they are, or where that is said already."""
-    advice = "say whose they are with --architecture torchvision:NAME, timm:NAME or file.py:function"
+    advice = "say whose they are with --architecture torchvision:NAME, timm:NAME, or file.py:function and --trust-code"
     folder = weights.parent
     if weights.suffix.lower() == ".safetensors" and (folder / "config.json").is_file():
         return f"convert the folder, whose config.json says whose they are: convert {folder} -o OUT; or {advice}"
     return advice
+
+
+def _also(request: SourceRequest, *, labels: bool = False) -> str:
+    """The options that a network needs which says nothing of its inputs, where they are not named."""
+    missing = [] if request.inputs else ["--input image:WIDTHxHEIGHT (or NAME:LENGTH)"]
+    missing += ["--labels a,b,..."] if labels and not request.labels else []
+    return "".join(f" and {one}" for one in missing)
 
 
 def _named(name: str, request: SourceRequest) -> Given:
@@ -95,10 +102,13 @@ def _named(name: str, request: SourceRequest) -> Given:
             f"{name}: names no network, expected torchvision:NAME, timm:NAME or file.py:function; correct it"
         )
     file, _, function = name.rpartition(":")
-    if not request.labels:
+    if not request.labels and request.trust_code:
         raise SourceError(f"{name}: is called with the number of classes, which is not known; say --labels a,b,...")
     expect_trust(
-        request.trust_code, f"{name}: is a function in a file", "take torchvision:NAME or timm:NAME, or the ONNX export"
+        request.trust_code,
+        f"{name}: is a function in a file",
+        "take torchvision:NAME or timm:NAME, or the ONNX export",
+        also=_also(request, labels=True),
     )
     made = made_by(f"{Path(file).name}:{function}", Path(file).parent, len(request.labels))
     notes: tuple[str, ...] = ()

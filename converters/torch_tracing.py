@@ -69,6 +69,9 @@ def core_ml_of(module: nn.Module, inputs: Sequence[Input]) -> Model:
     _make_softmax_exact(model)
     if DATED in model.description.metadata.userDefined:
         del model.description.metadata.userDefined[DATED]
+    for feature, given in zip(list(model.description.input), inputs, strict=True):
+        if feature.name != given.name:  # coremltools makes identifiers of names
+            ct.utils.rename_feature(model, str(feature.name), given.name)
     for given in inputs:
         if isinstance(given, ImageInput):
             _make_normalisation_exact(model.neuralNetwork.layers, given.name)

@@ -18,6 +18,7 @@ KINDS = {  # model_type -> what it is given
     "distilbert": "text",
 }
 
+TIMM_WEIGHTS = "model.safetensors"
 TASKS = {  # of code that a folder brings along -> what it is given
     "AutoModelForImageClassification": "picture",
     "AutoModelForSequenceClassification": "text",
@@ -76,6 +77,11 @@ def _kind(source: Path, config: Mapping[str, Any]) -> str:
             raise SourceError(f"{source}: its code is for none of {', '.join(TASKS)}; convert its ONNX export")
         return kinds[0]
     model_type = config.get("model_type")
+    if model_type is None and isinstance(config.get("architecture"), str):  # as timm saves its own
+        raise SourceError(
+            f"{source}: is a folder of timm, expected one of transformers; convert the weights in it: "
+            f"{source / TIMM_WEIGHTS} --architecture timm:{config['architecture']}"
+        )
     if model_type not in KINDS:
         raise SourceError(
             f"{source}: is of the type {model_type!r}, expected one of {', '.join(KINDS)}; export it to ONNX with "

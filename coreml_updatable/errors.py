@@ -42,6 +42,13 @@ class CatalogueError(UserError):
     """A catalogue can not be written, read or trusted."""
 
 
+def quoted(value: object) -> str:
+    """``repr(value)``, of NumPy's numbers and text as of Python's own: 7.0, and not np.float64(7.0)."""
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        value = value.tolist()  # of an array, a list
+    return repr(value)
+
+
 def a_kind(value: object) -> str:
     """ "an int", "a list", "None": the kind of a value, in a sentence."""
     return "None" if value is None else with_article(type(value).__name__)

@@ -11,13 +11,14 @@ HELP = "Run code that comes with a source, or from outside a recipe's folder."
 NETWORK_ROADS = "convert the network's state_dict() (.safetensors or .pt) with --architecture, or its ONNX export"
 
 
-def expect_trust(trusted: bool, what: str, safe: str, *, error: type[UserError] = SourceError) -> None:
+def expect_trust(trusted: bool, what: str, safe: str, *, also: str = "", error: type[UserError] = SourceError) -> None:
     """An ``error`` unless ``trusted``.
 
-    ``what`` names the source and says why it is code ("net.pt: is TorchScript"); ``safe`` what to do without trust.
+    ``what`` names the source and says why it is code ("net.pt: is TorchScript"); ``safe`` what to do without trust;
+    ``also`` the options without which trust alone leads to the next refusal.
     """
     if not trusted:
         raise error(
-            f"{what}; loading it would run code, which can read and write all your files; {safe}, or say {OPTION} "
-            "if you trust whoever wrote it"
+            f"{what}; loading it would run code, which can read and write all your files; {safe}, or say {OPTION}"
+            f"{also} if you trust whoever wrote it"
         )

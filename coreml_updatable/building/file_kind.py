@@ -85,5 +85,6 @@ def _told(source: Path | str) -> tuple[str, str] | None:
 def _expect_no_code(path: Path) -> None:
     if path.suffix.lower() == ".py" and path.is_file():
         raise RecipeError(
-            f"{path}: is code, expected the function in it that makes the network; name that: {path}:FUNCTION"
+            f"{path}: is code, expected the function in it that makes the network; name that, and --trust-code if you "
+            f"trust it: {path}:FUNCTION"
         )

@@ -52,7 +52,7 @@ def predict(
     faults: list[str] = []
     answers = _answers(runnable, _read(inputs, features, faults), faults)
     answered = _print_lines(answers, top) if json else _print_table(runnable, list(answers), top)
-    if answered and features.has_pictures and any(path.suffix.lower() != ".npy" for path in inputs):
+    if answered and features.resized:
         note(f"pictures of another size: {fit.value}")
     if variants.named and runnable.message.WhichOneof("Type") in VOTERS:
         note(f"variants: {variants}")

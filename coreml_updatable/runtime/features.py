@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from coreml_updatable.errors import DataError, ModelError, a_kind
+from coreml_updatable.errors import DataError, ModelError, a_kind, quoted
 from coreml_updatable.runtime.arrays import array, default, in_type
 from coreml_updatable.spec.messages import FeatureDescription
 
@@ -69,7 +69,7 @@ def answered(feature: FeatureDescription, value: Any) -> Any:
 def whole(value: Any, where: str) -> int:
     found = number(value, where)
     if not math.isfinite(found) or found != int(found):
-        raise DataError(f"{where}: is {value!r}, expected a whole number")
+        raise DataError(f"{where}: is {quoted(value)}, expected a whole number")
     return int(np.asarray(value).ravel()[0]) if not isinstance(value, int) else value
 
 
@@ -92,7 +92,10 @@ def _dictionary(described: Any, value: Any, where: str) -> dict[Any, float]:
     if not isinstance(value, Mapping):
         raise DataError(f"{where}: is {a_kind(value)}, expected a dictionary; write {{'key': 1.0}}")
     key = whole if described.WhichOneof("KeyType") == "int64KeyType" else text
-    return {key(name, f"{where}: key {name!r}"): number(held, f"{where}: {name!r}") for name, held in value.items()}
+    return {
+        key(name, f"{where}: key {quoted(name)}"): number(held, f"{where}: {quoted(name)}")
+        for name, held in value.items()
+    }
 
 
 def _sequence(described: Any, value: Any, where: str) -> list[Any]:

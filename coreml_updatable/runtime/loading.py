@@ -52,7 +52,7 @@ def _runnable(message: Model, variants: PredictionVariants | None, depth: int) -
         raise ModelError(f"model: {NO_PROGRAMS}")
     if kind in PIPELINE_KINDS:
         raise ModelError(f"model: more than {DEEPEST} pipelines, one inside the other; build it flatter")
-    raise ModelError(f"model: {why(message)}; as a member of a pipeline its outputs can be given in its place")
+    raise ModelError(f"model: {why(message)}; run it on a device")
 
 
 def _member(message: Model, variants: PredictionVariants | None, depth: int) -> RunnableModel:

@@ -4,11 +4,13 @@ A row may start in the middle: where it holds what a member would give, that mem
 run. So features that were made elsewhere (a phone's visionFeaturePrint, say) are predicted from and learnt from.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, overload
 
-from coreml_updatable.errors import ModelError
+from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime.absent import AbsentModel
 from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
 from coreml_updatable.runtime.part import Part
@@ -17,6 +19,7 @@ from coreml_updatable.runtime.steps.suppression import threshold_names
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import pipeline_of
 
+FEATURE = re.compile(r"feature '([^']*)'")
 LAST, MADE = "last", "made"  # what a pipeline's FrozenRow holds: the last member's, and features made before it
 
 
@@ -88,11 +91,14 @@ class PipelineModel(RunnableModel):
 
     def _freeze(self, rows: Sequence[tuple[int, Any]]) -> list[FrozenRow]:
         known = self._known(rows)
+        given = {name for _, row in rows for name in row}
         numbers = [number for number, _ in rows]
         for members, group in self._routes(known):
             for member in members:
-                _run(self.members[member], [known[at] for at in group], [numbers[at] for at in group])
-        last = self.members[-1].frozen([_for(self.members[-1], features) for features in known], numbers)
+                with self._in_terms_of_inputs(given):
+                    _run(self.members[member], [known[at] for at in group], [numbers[at] for at in group])
+        with self._in_terms_of_inputs(given):
+            last = self.members[-1].frozen([_for(self.members[-1], features) for features in known], numbers)
         read = self._inputs | self._starts
         return [
             FrozenRow(
@@ -112,10 +118,12 @@ class PipelineModel(RunnableModel):
             if isinstance(row, FrozenRow):
                 raise ModelError(f"row {number}: is frozen, its blobs are gone; give the whole row to see them")
         known = self._known(list(enumerate(rows)))
+        given = {name for row in rows if not isinstance(row, FrozenRow) for name in row}
         traces: list[Prediction] = [{} for _ in known]
         for members, group in self._routes(known):
             for member in (*members, len(self.members) - 1):
-                found = _run(self.members[member], [known[at] for at in group], None)
+                with self._in_terms_of_inputs(given):
+                    found = _run(self.members[member], [known[at] for at in group], None)
                 for at, blobs in zip(group, found, strict=True):
                     traces[at].update({f"model{member}.{name}": value for name, value in blobs.items()})
         return [{**trace, **self._chosen(features)} for trace, features in zip(traces, known, strict=True)]
@@ -159,6 +167,35 @@ class PipelineModel(RunnableModel):
                 members.append(number)
                 wanted = (wanted - self._gives[number]) | self._reads[number]
         return tuple(reversed(members)), frozenset(wanted)
+
+    @contextmanager
+    def _in_terms_of_inputs(self, given: Collection[str]) -> Iterator[None]:
+        """A DataError about a feature that a member made, where no row has ``given`` it, names what it is made of."""
+        try:
+            yield
+        except DataError as error:
+            found = FEATURE.search(str(error))
+            if found is None or found[1] in given:
+                raise
+            origin = self._origin(found[1])
+            if origin == found[1]:
+                raise
+            raise DataError(str(error).replace(found[0], f"feature {origin}", 1)) from error
+
+    def _origin(self, name: str) -> str:
+        """Like "'x'", "'x'[2]" or "'x', 'y'": the inputs of which the feature ``name`` is made."""
+        if name in self._inputs:
+            return f"'{name}'"
+        makers = [
+            number for number, given in enumerate(self._gives) if name in given and name not in self._reads[number]
+        ]
+        if not makers:
+            return name
+        message = self.members[makers[-1]].message
+        origins = dict.fromkeys(self._origin(str(feature.name)) for feature in message.description.input)
+        extracted = message.arrayFeatureExtractor.extractIndex
+        index = f"[{extracted[0]}]" if len(extracted) == 1 else ""
+        return ", ".join(f"{origin}{index}" for origin in origins)
 
     def _content(self) -> Iterator[Any]:
         """What decides on the features before the last member's own layers."""

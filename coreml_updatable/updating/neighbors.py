@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coreml_updatable.errors import DataError
+from coreml_updatable.errors import DataError, quoted
 from coreml_updatable.runtime.nearest_neighbors import Label, NearestNeighborsModel
 from coreml_updatable.updating.targets import target
 
@@ -34,4 +34,6 @@ def _label(value: Any, string: bool, name: str, number: int) -> Label:
     if not string and isinstance(value, int | np.integer) and not isinstance(value, bool) and -LIMIT <= value < LIMIT:
         return int(value)
     expected = "text" if string else "whole numbers of 64 bits"
-    raise DataError(f"row {number}: '{name}' is {value!r}, the model's labels are {expected}; give one of that kind")
+    raise DataError(
+        f"row {number}: '{name}' is {quoted(value)}, the model's labels are {expected}; give one of that kind"
+    )

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from coreml_updatable.errors import ModelError
+from coreml_updatable.errors import ModelError, quoted
 from coreml_updatable.spec.parameters import MANY_EPOCHS
 
 Value: TypeAlias = float | int | bool
@@ -97,12 +97,12 @@ def _checked(key: str, given: Any, message: Any, where: str) -> Value:
     value = given.item() if isinstance(given, np.generic) else given
     if key == "shuffle":
         if value not in (True, False):
-            raise ModelError(f"{where}: {key} is {value!r}, expected true or false")
+            raise ModelError(f"{where}: {key} is {quoted(value)}, expected true or false")
         return bool(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ModelError(f"{where}: {key} is {value!r}, expected a number")
+        raise ModelError(f"{where}: {key} is {quoted(value)}, expected a number")
     if key in WHOLE and value != int(value):
-        raise ModelError(f"{where}: {key} is {value!r}, expected a whole number")
+        raise ModelError(f"{where}: {key} is {quoted(value)}, expected a whole number")
     allowed = message.WhichOneof("AllowedValues")
     if allowed == "set" and int(value) not in message.set.values:
         choices = ", ".join(str(choice) for choice in message.set.values)

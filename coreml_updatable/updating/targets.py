@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coreml_updatable.errors import DataError, ModelError, a_kind
+from coreml_updatable.errors import DataError, ModelError, a_kind, quoted
 
 
 def target(row: Mapping[str, Any], name: str, number: int) -> Any:
@@ -21,10 +21,10 @@ def class_number(value: Any, labels: Sequence[str] | Sequence[int], name: str, n
     try:
         return list(labels).index(value)
     except ValueError:
-        known = ", ".join(repr(label) for label in labels[:8]) + (", ..." if len(labels) > 8 else "")
+        known = ", ".join(quoted(label) for label in labels[:8]) + (", ..." if len(labels) > 8 else "")
         raise ModelError(
-            f"row {number}: '{name}' is {value!r}, the network knows {known}; it can not learn another label, a k-NN "
-            "classifier can"
+            f"row {number}: '{name}' is {quoted(value)}, the network knows {known}; it can not learn another label, "
+            "a k-NN classifier can"
         ) from None
 
 
@@ -35,7 +35,7 @@ def class_index(value: Any, classes: int, name: str, number: int) -> int:
     except (TypeError, ValueError, OverflowError):
         given = math.nan
     if isinstance(value, str) or not given.is_integer():
-        raise DataError(f"row {number}: '{name}' is {value!r}, expected one whole number, the class")
+        raise DataError(f"row {number}: '{name}' is {quoted(value)}, expected one whole number, the class")
     index = int(given)
     if not 0 <= index < classes:
         raise ModelError(f"row {number}: '{name}' is {index}, the network has the classes 0 to {classes - 1}")

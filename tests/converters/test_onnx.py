@@ -264,3 +264,20 @@ def test_an_opset_from_the_future() -> None:
     model.opset_import[0].version = 9999
     with pytest.raises(SourceError, match=r"breaks a rule of ONNX|its opset 9999 can not be brought to 17"):
         converted(model)
+
+
+@pytest.mark.parametrize("name", ["onnx::Gemm_0", "input:0", "my input"])
+def test_a_name_that_is_no_identifier(name: str, tmp_path: Path) -> None:
+    """Exporters write such; an app's code cannot. What somebody types stays as it was typed."""
+    network = nn.Linear(4, 3)
+    path = tmp_path / "model.onnx"
+    torch.onnx.export(network, (torch.rand(1, 4),), path, dynamo=False, input_names=[name])
+    rows = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(rows)).softmax(1).numpy()
+    for inputs in ((), (ArrayInput(name, (4,)),)):
+        made = converted(path, inputs=inputs)
+        (feature,) = made.model.description.input
+        assert str(feature.name) == name if inputs else str(feature.name).isidentifier()
+        said = probabilities(load(made.model), [{str(feature.name): row} for row in rows], (0, 1, 2))
+        np.testing.assert_allclose(said, expected, atol=1e-6)

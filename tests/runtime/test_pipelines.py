@@ -125,7 +125,7 @@ def test_models_that_run_nowhere_here() -> None:
         ModelError, match=r"model0: is a custom model \('Mine'\), whose code is in an app; give 'print'"
     ):
         model.predict({"image": None})
-    with pytest.raises(ModelError, match=r"model: is a custom model .* as a member of a pipeline its outputs can be"):
+    with pytest.raises(ModelError, match=r"model: is a custom model .*; run it on a device"):
         load(custom)
     with pytest.raises(ModelError, match="a member of the pipeline holds no model"):
         load(with_front(none))

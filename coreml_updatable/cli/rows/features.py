@@ -1,10 +1,11 @@
 """Which features a model reads, as the command line needs to know them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from coreml_updatable.cli.rows.fit import Fit
-from coreml_updatable.errors import DataError
+from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.spec.messages import FeatureDescription, Model
 
 
@@ -15,6 +16,7 @@ class Features:
     inputs: dict[str, FeatureDescription]
     known: dict[str, FeatureDescription]
     fit: Fit
+    resized: set[Path] = field(default_factory=set)  # pictures of another size, which were made to fit
 
     @property
     def has_pictures(self) -> bool:
@@ -51,6 +53,8 @@ def target_of(model: Model) -> FeatureDescription:
     """The training input that says what to learn: the one that is no input."""
     names = {feature.name for feature in model.description.input}
     targets = [feature for feature in model.description.trainingInput if feature.name not in names]
+    if not model.isUpdatable:
+        raise ModelError("model: is not updatable; mark it first")
     if len(targets) != 1:
         listed = ", ".join(f"'{feature.name}'" for feature in targets) or "none"
         raise DataError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from coreml_updatable.building.data.photos import MAXIMUM_PIXELS, read_photo, to_pixels
+from coreml_updatable.cli.rows.features import Features
 from coreml_updatable.cli.rows.fit import Fit
 from coreml_updatable.conversion import ImageInput, UInt8Array
 from coreml_updatable.errors import ModelError
@@ -16,14 +17,23 @@ from coreml_updatable.spec.messages import FeatureDescription
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}
 
 
-def picture_of(path: Path, feature: FeatureDescription, fit: Fit) -> Image.Image:
-    """The picture at the size that the feature names first, on white; DataError if it can not be read."""
+def picture_of(path: Path, feature: FeatureDescription, features: Features) -> Image.Image:
+    """The picture at the size that the feature names first, on white; DataError if it can not be read.
+
+    One of another size is made to fit as ``features`` say, and is noted there.
+    """
     image = feature.type.imageType
     width, height = int(image.width), int(image.height)
     if not (width > 0 and height > 0 and width * height <= MAXIMUM_PIXELS):
         raise ModelError(f"model: input '{feature.name}' is a picture of {width}x{height}; export the model again")
     target = ImageInput(feature.name, width, height, "rgb" if image.colorSpace in (RGB, BGR) else "grayscale")
-    pixels = read_photo(path, target, FITS[fit])
+
+    def fitted(picture: Image.Image, target: ImageInput) -> UInt8Array:
+        if picture.size != (target.width, target.height):
+            features.resized.add(path)
+        return FITS[features.fit](picture, target)
+
+    pixels = read_photo(path, target, fitted)
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 

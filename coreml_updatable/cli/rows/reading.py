@@ -34,7 +34,7 @@ def rows_of(path: Path, features: Features) -> Iterator[tuple[str, dict[str, Any
         yield from TABLES[suffix](path, features)
     elif suffix in SUFFIXES:
         feature = features.the_picture(str(path))
-        yield str(path), {feature.name: picture_of(path, feature, features.fit)}
+        yield str(path), {feature.name: picture_of(path, feature, features)}
     else:
         kinds = ", ".join(sorted({*SUFFIXES, *TABLES}))
         raise DataError(f"{path}: is of no kind that is read here ({kinds}); convert it")

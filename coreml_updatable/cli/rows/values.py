@@ -16,7 +16,7 @@ def row_of(values: dict[str, Any], features: Features, folder: Path, where: str)
     for name, value in values.items():
         feature = features.known.get(name)
         if feature is not None and kind(feature) == "imageType":
-            row[name] = picture_of(_inside(folder, value, f"{where}: '{name}'"), feature, features.fit)
+            row[name] = picture_of(_inside(folder, value, f"{where}: '{name}'"), feature, features)
     return row
 
 

@@ -5,7 +5,7 @@ Without such a value, what is not in the map is refused.
 
 from typing import Any
 
-from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.errors import DataError, ModelError, quoted
 from coreml_updatable.runtime.steps import Run
 from coreml_updatable.runtime.steps.interface import CATEGORIES, each
 from coreml_updatable.spec.messages import Model
@@ -22,7 +22,9 @@ def build(model: Model) -> Run:
     def mapped(value: Any, where: str) -> Any:
         found = known.get(value, default)
         if found is None:
-            raise DataError(f"{where}: is {value!r}, which the model's map does not have; give one of its categories")
+            raise DataError(
+                f"{where}: is {quoted(value)}, which the model's map does not have; give one of its categories"
+            )
         return found
 
     return each(model, mapped, CATEGORIES)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.errors import DataError, ModelError, quoted
 from coreml_updatable.runtime.steps import Run
 from coreml_updatable.runtime.steps.interface import CATEGORIES, each
 from coreml_updatable.spec.messages import Model
@@ -26,7 +26,7 @@ def build(model: Model) -> Run:
     def encoded(value: Any, where: str) -> Any:
         place = places.get(value)
         if place is None and encoder.handleUnknown != IGNORE_UNKNOWN:
-            raise DataError(f"{where}: is {value!r}, which is none of the model's categories; give one of them")
+            raise DataError(f"{where}: is {quoted(value)}, which is none of the model's categories; give one of them")
         if encoder.outputSparse:
             return {} if place is None else {place: 1.0}
         vector = np.zeros(size)
