@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from coreml_updatable.errors import BuildError, DataError, ModelError, SourceError, UserError
     from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter
     from coreml_updatable.runtime import RunnableModel, load
-    from coreml_updatable.updating import UpdateTask
+    from coreml_updatable.runtime.variants import PredictionVariants
+    from coreml_updatable.updating import UpdateTask, Variants
 
     __version__: str
 
@@ -27,12 +28,14 @@ _HOMES = {
     "ImageInput": "coreml_updatable.conversion",
     "Int64Parameter": "coreml_updatable.marking.settings",
     "ModelError": "coreml_updatable.errors",
+    "PredictionVariants": "coreml_updatable.runtime.variants",
     "Problem": "coreml_updatable.checking",
     "RunnableModel": "coreml_updatable.runtime",
     "SGD": "coreml_updatable.marking.settings",
     "SourceError": "coreml_updatable.errors",
     "UpdateTask": "coreml_updatable.updating",
     "UserError": "coreml_updatable.errors",
+    "Variants": "coreml_updatable.updating",
     "check": "coreml_updatable.api",
     "convert": "coreml_updatable.api",
     "diff": "coreml_updatable.api",
@@ -54,11 +57,13 @@ __all__ = [
     "ImageInput",
     "Int64Parameter",
     "ModelError",
+    "PredictionVariants",
     "Problem",
     "RunnableModel",
     "SourceError",
     "UpdateTask",
     "UserError",
+    "Variants",
     "__version__",
     "check",
     "convert",

@@ -1,22 +1,26 @@
 """`coreml-updatable probes OUT` and `probes --read RESULTS.json`: ask a device what no documentation says."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from coreml_updatable.cli.output import say, say_json
-from coreml_updatable.errors import DataError
 from coreml_updatable.text import json_text
 
 if TYPE_CHECKING:
     from coreml_updatable.updating.probes import Verdict
+    from coreml_updatable.updating.probes.results import DeviceResults
 
 
 def probes(
     out: Annotated[Path | None, typer.Argument(help="Folder for the probes.", show_default=False)] = None,
     read: Annotated[
         Path | None, typer.Option(help="Results from a device: say and keep what they show.", show_default=False)
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="With --read: a file of device, OS, results and verdicts, to send in."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
 ) -> None:
@@ -26,10 +30,14 @@ def probes(
     """
     if (out is None) == (read is None):
         raise typer.BadParameter("give a folder to write the probes to, or --read RESULTS.json")
+    if save is not None and (read is None or save.is_dir() or save.resolve() == read.resolve()):
+        raise typer.BadParameter(
+            f"-o {save}: goes with --read RESULTS.json, and names another file; say -o DEVICE.json"
+        )
     if out is not None:
         _write(out)
     elif read is not None:
-        raise typer.Exit(_read(read, json=json))
+        raise typer.Exit(_read(read, save, json=json))
 
 
 def _write(out: Path) -> None:
@@ -45,43 +53,28 @@ def _write(out: Path) -> None:
     say(f"{out}: {len(made)} probes and probes.json; docs/probes.md says how to run them on a device")
 
 
-def _read(path: Path, *, json: bool) -> int:
+def _read(path: Path, out: Path | None, *, json: bool) -> int:
     from coreml_updatable.cli.variants import store
+    from coreml_updatable.files import write_atomically
     from coreml_updatable.updating.probes import all_probes, verdicts
+    from coreml_updatable.updating.probes.results import read_results, results_bytes
 
-    device, results = _results(path)
-    found = verdicts(all_probes(), results)
+    given = read_results(path)
+    found = verdicts(all_probes(), given.results)
     variants = {verdict.option: verdict.variant for verdict in found if verdict.variant is not None}
-    kept = store(variants, device) if variants else None
+    kept = store(variants, given.source) if variants else None
+    if out is not None:
+        write_atomically(out, results_bytes(given, found))
     if json:
-        _print_json(found, device)
+        _print_json(found, given)
     else:
         say(*(verdict.sentence for verdict in found), f"kept as your default in {kept}" if kept else "nothing to keep")
+        if out is not None:
+            say(f"{out}: the results of {given.source}, to send in or to read again")
     return int(any(verdict.variant is None and verdict.decisive for verdict in found))
 
 
-def _print_json(found: list["Verdict"], device: str) -> None:
+def _print_json(found: list["Verdict"], given: "DeviceResults") -> None:
     from dataclasses import asdict
 
-    say_json({"device": device, "verdicts": [asdict(verdict) for verdict in found]}, indent=1)
-
-
-def _results(path: Path) -> tuple[str, dict[str, list[float]]]:
-    """The device and each probe's numbers; null, or text such as "nan", stands for a number that JSON does not have."""
-    import json
-
-    if path.stat().st_size > 10_000_000:
-        raise DataError(f"{path}: is far larger than any results; name the file that the app printed")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-        results = {str(option): [_number(value) for value in values] for option, values in content["results"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise DataError(
-            f"{path}: is not the app's output ({type(error).__name__}); expected "
-            '{"device": "...", "results": {"gradient": [0.5, -0.5], ...}}'
-        ) from None
-    return str(content.get("device", "a device"))[:200], results
-
-
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)
+    say_json({"device": given.device, "os": given.os, "verdicts": [asdict(verdict) for verdict in found]}, indent=1)

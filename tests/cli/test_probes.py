@@ -13,6 +13,7 @@ from coreml_updatable.cli.variants import place
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.reading import read_model
 from coreml_updatable.updating import UpdateContext, UpdateTask, Variants
+from coreml_updatable.updating.probes.outcomes import choices
 from tests.cli.conftest import Run
 
 
@@ -147,6 +148,86 @@ def test_results_that_are_none(run: Run, tmp_path: Path, content: str) -> None:
     assert ran.status == 1
     assert ran.err.startswith(f"coreml-updatable: {tmp_path / 'r.json'}: is not the app's output (")
     assert len(ran.err.splitlines()) == 1
+
+
+VALID = {"version": 1, "device": "iPhone15,2", "os": "iOS 18.1", "results": {"gradient": [1.0, -1.0]}}
+
+
+def test_results_become_a_file_to_send_in(run: Run, tmp_path: Path) -> None:
+    results, sent = tmp_path / "r.json", tmp_path / "sent" / "iphone.json"
+    results.write_text(json.dumps({**VALID, "results": {"gradient": [1.0, -1.0], "adam_eps": [None, 1e300]}}))
+    ran = run("probes", "--read", results, "-o", sent, "--json")
+    assert ran.status == 1  # the other probes have no result
+    assert {key: json.loads(ran.out)[key] for key in ("device", "os")} == {"device": "iPhone15,2", "os": "iOS 18.1"}
+    written = json.loads(sent.read_text())
+    assert written["verdicts"].keys() == set(choices())
+    assert {option for option, variant in written["verdicts"].items() if variant} == {"gradient"}
+    assert {key: value for key, value in written.items() if key != "verdicts"} == {
+        **VALID, "results": {"gradient": [1.0, -1.0], "adam_eps": [None, 1e300]},
+    }  # fmt: skip
+    content = sent.read_bytes()
+    written["verdicts"]["gradient"] = "mean"  # what somebody else says it shows
+    sent.write_text(json.dumps(written))
+    assert run("probes", "--read", sent, "-o", tmp_path / "again.json").status == 1
+    assert (tmp_path / "again.json").read_bytes() == content
+    assert json.loads(place().read_text()) == {"device": "iPhone15,2, iOS 18.1", "variants": {"gradient": "sum"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"version": 2}, "is of version 2, expected 1; use a newer coreml_updatable"),
+        ({"version": "1"}, "version"),
+        ({"version": True}, "version"),
+        ({"version": None}, "version"),
+        ({"device": None}, "device"),
+        ({"device": ["iPhone"]}, "device"),
+        ({"os": 18}, "os"),
+        ({"more": 1}, "more"),
+        ({"results": None}, "results"),
+        ({"results": {"gradient": {"0": 1}}}, "results.gradient"),
+        ({"results": {"gradient": [True]}}, "results.gradient.0"),
+        ({"results": {"gradient": ["1"]}}, "results.gradient.0"),
+        ({"results": {"gradient": [10**400]}}, "is not the app's output"),
+        ({"results": {"gradient": [0.0] * 1001}}, "results.gradient"),
+        ({"results": {f"option{number}": [] for number in range(1001)}}, "results"),
+        ({"verdicts": []}, "verdicts"),
+    ],
+)
+def test_files_sent_in_are_not_believed(run: Run, tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps({**VALID, **change}))
+    ran = run("probes", "--read", path, "-o", tmp_path / "new.json")
+    assert ran.status == 1
+    assert str(path) in ran.err
+    assert sentence in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert not (tmp_path / "new.json").exists()
+    assert not place().exists()
+
+
+def test_texts_of_a_device_are_short_and_printable(run: Run, tmp_path: Path) -> None:
+    hostile = {
+        "device": "\x1b[2Jgone\n" + "a" * 500,
+        "os": "\u202e\x07",
+        "results": {"taste": [1], "gradient": [1, -1]},
+    }
+    (tmp_path / "r.json").write_text(json.dumps({**VALID, **hostile}))
+    run("probes", "--read", tmp_path / "r.json", "-o", tmp_path / "new.json")
+    written = json.loads((tmp_path / "new.json").read_text())
+    assert written["device"].isprintable()
+    assert len(written["device"]) == 100
+    assert written["os"] == "unknown"
+    assert written["results"] == {"gradient": [1.0, -1.0]}
+
+
+@pytest.mark.parametrize("arguments", [["probes", "-o", "x.json"], ["--read", "r.json", "-o", "r.json"]])
+def test_where_the_file_goes(run: Run, tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.json").write_text(json.dumps(VALID))
+    assert run("probes", *arguments).status == 2
+    assert json.loads((tmp_path / "r.json").read_text()) == VALID
+    assert not (tmp_path / "probes").exists()
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,11 @@
 import re
 from pathlib import Path
 
-from coreml_updatable.updating.probes import all_probes
+import pytest
+
+from coreml_updatable.updating.probes import all_probes, verdicts
 from coreml_updatable.updating.probes.outcomes import choices
+from coreml_updatable.updating.probes.results import read_results
 
 PAGE = (Path(__file__).parents[3] / "docs" / "probes.md").read_text(encoding="utf-8")
 
@@ -33,3 +36,32 @@ def test_the_exceptions_are_those_named() -> None:
         "zero_distance",
         "generator",
     }
+
+
+def test_every_python_block_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "docs/probes.md", "exec"), {"__name__": "a_block"})  # each by itself
+
+
+def test_what_python_prints_is_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    exec(compile(block, "docs/probes.md", "exec"), {})
+    mean, total, squared, plain = capsys.readouterr().out.splitlines()
+    numbers = r"-?\d+\.?\d*(?:e-\d+)?"
+    assert [float(number) for number in re.findall(numbers, mean)] == pytest.approx([0.5, -0.5])
+    assert [float(number) for number in re.findall(numbers, total)] == pytest.approx([1, -1])
+    assert [float(number) for number in re.findall(r": (" + numbers + ")", squared)] == pytest.approx([0.8, 0.2])
+    assert [float(number) for number in re.findall(r": (" + numbers + ")", plain)] == pytest.approx([2 / 3, 1 / 3])
+
+
+def test_the_example_of_a_file_is_one(tmp_path: Path) -> None:
+    (example,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "device.json").write_text(example)
+    read = read_results(tmp_path / "device.json")
+    assert (read.device, set(read.results)) == ("iPhone15,2", {"gradient", "momentum"})
+    found = verdicts(all_probes(), read.results)
+    told = {verdict.option: verdict.variant for verdict in found}
+    assert {option: told[option] for option in read.verdicts} == read.verdicts
