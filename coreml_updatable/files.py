@@ -1,9 +1,12 @@
-"""Writing files so that a reader, and a killed writer, never leave half of one."""
+"""Write files so that a reader, and a killed writer, never see half of one; hold a folder against a second writer."""
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+from coreml_updatable.errors import UserError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -43,6 +46,30 @@ def write_secret(path: Path, content: bytes) -> None:
         if isinstance(error, OSError):
             error.filename = str(path)
         raise
+
+
+@contextmanager
+def alone(folder: Path, what: str, *, error: type[UserError], option: str) -> Iterator[None]:
+    """Hold the lock of ``folder``, which is made if it is missing; the lock falls with its process, killed or not.
+
+    Raises ``error`` at once where somebody else holds it: ``what`` ("another build of this model") is running.
+    ``option`` is what chooses another folder, for the case that a file stands in its place.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise error(f"{folder}: is a file, expected a folder; move it or choose another {option}") from None
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise error(f"{folder}: {what} is running; wait for it and run again") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _written_beside(path: Path, content: bytes) -> Path:

@@ -10,7 +10,6 @@ from coreml_updatable.building.dataset_stage import collect
 from coreml_updatable.building.experiment import rows_of, scenario_of, slots_scenario_of
 from coreml_updatable.building.further_layouts import further_layouts
 from coreml_updatable.building.golden_stage import golden_vectors
-from coreml_updatable.building.lock import building_alone
 from coreml_updatable.building.models_stage import make_twins
 from coreml_updatable.building.prove import prove
 from coreml_updatable.building.report_stage import assemble
@@ -18,6 +17,8 @@ from coreml_updatable.building.request import BuildRequest
 from coreml_updatable.building.source_stage import convert_source
 from coreml_updatable.building.write import model_files, write_all
 from coreml_updatable.conversion import Progress, silent
+from coreml_updatable.errors import BuildError
+from coreml_updatable.files import alone
 from coreml_updatable.personalizing.wording import words_for
 from coreml_updatable.publishing.report_data import Report
 from coreml_updatable.runtime import load
@@ -49,7 +50,7 @@ class Clock:
 
 def run(request: BuildRequest, on_progress: Progress = silent) -> Report:
     """Build everything, prove it, compare the twins, and write the results into ``request.target``."""
-    with building_alone(request.target):
+    with alone(request.target, "another build of this model", error=BuildError, option="--out"):
         return _run(request, Clock(on_progress))
 
 

@@ -12,11 +12,10 @@ from coreml_updatable import __version__
 from coreml_updatable.building.extras import told_lacking
 from coreml_updatable.building.frozen_agreement import ALLOWED_DIFFERENCE, Agreement, agree
 from coreml_updatable.building.frozen_recipe import FrozenRecipe
-from coreml_updatable.building.lock import building_alone
 from coreml_updatable.checking import check
 from coreml_updatable.conversion import FrozenRequest, FrozenSource
 from coreml_updatable.errors import BuildError, ModelError, SourceError, a_kind
-from coreml_updatable.files import write_all_atomically
+from coreml_updatable.files import alone, write_all_atomically
 from coreml_updatable.marking import describe, mark
 from coreml_updatable.marking.preview import with_preview
 from coreml_updatable.marking.settings import UpdateSettings
@@ -43,7 +42,7 @@ def build_frozen(recipe: FrozenRecipe, folder: Path, weights: Path | None, targe
     absent = missing(recipe)
     if absent is not None:
         raise SourceError(f"{recipe.name}: {absent}")
-    with building_alone(target):
+    with alone(target, "another build of this model", error=BuildError, option="--out"):
         source = _made(recipe, folder, weights)
         model = _described(recipe, source.model)
         refusal = _refusal(model)

@@ -15,8 +15,8 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
 ) -> None:
     """Serve a catalogue for trying it out, until Ctrl-C. For the world, put the folder on a web server or a CDN."""
-    from coreml_updatable.publishing.serving.run import address_of, listen
-    from coreml_updatable.publishing.serving.run import server as server_for
+    from coreml_updatable.publishing.serving import address_of, listen
+    from coreml_updatable.publishing.serving import server as server_for
 
     server = server_for(site)
     with listen(host, port) as listening:

@@ -13,8 +13,7 @@ from typing import TypeAlias
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coreml_updatable.errors import CatalogueError
-from coreml_updatable.files import write_atomically
-from coreml_updatable.publishing.catalogue.alone import publishing_alone
+from coreml_updatable.files import alone, write_atomically
 from coreml_updatable.publishing.catalogue.build_report import read_report
 from coreml_updatable.publishing.catalogue.index import Index, Release, latest_of
 from coreml_updatable.publishing.catalogue.merging import added, pruned, published_as, refuse_other_bytes, with_urls
@@ -87,7 +86,7 @@ def publish(
     The serial is always more than ``above``, that of a catalogue which readers have seen.
     """
     signers = (key,) if isinstance(key, Ed25519PrivateKey) else tuple(key or ())
-    with publishing_alone(site):
+    with alone(site, "another publisher", error=CatalogueError, option="--to"):
         old = read_index(site) or Index(serial=0)
         keys = accepted(site, keys_of(site, old), signers, revoked)
         staging = site / STAGING

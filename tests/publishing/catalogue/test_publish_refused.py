@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from coreml_updatable.errors import CatalogueError
+from coreml_updatable.files import alone
 from coreml_updatable.publishing.catalogue.check_site import check_site
 from coreml_updatable.publishing.catalogue.publish import publish
 from coreml_updatable.spec.messages import Model
@@ -130,13 +131,11 @@ def test_a_link_that_leads_out_is_not_followed(make_build: MakeBuild, site: Path
 
 
 def test_a_second_publisher_is_told(make_build: MakeBuild, site: Path) -> None:
-    from coreml_updatable.publishing.catalogue.alone import publishing_alone
-
     with (
-        publishing_alone(site),
-        pytest.raises(CatalogueError, match="another publisher is at work; wait for it and run again"),
+        alone(site, "another publisher", error=CatalogueError, option="--to"),
+        pytest.raises(CatalogueError, match="another publisher is running"),
     ):
         publish([make_build("Luncher")], site)
     site.with_name("file").write_text("")
-    with pytest.raises(CatalogueError, match="a file is in the way, expected a folder; choose another --to"):
+    with pytest.raises(CatalogueError, match=r"file: is a file, expected a folder; .* --to"):
         publish([make_build("Luncher")], site.with_name("file"))

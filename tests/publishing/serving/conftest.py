@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from coreml_updatable.publishing.catalogue.keys import make_keys, read_private_key
 from coreml_updatable.publishing.catalogue.publish import publish
-from coreml_updatable.publishing.serving.run import listen, server
+from coreml_updatable.publishing.serving import listen, server
 from tests.publishing.catalogue.conftest import make_build, site
 
 __all__ = ["make_build", "site"]
@@ -23,7 +23,6 @@ class Served:
     port: int
     key: Ed25519PublicKey
     publish: Callable[[str], None]  # a version
-    connections: Callable[[], int]  # that are open
 
     @property
     def address(self) -> str:
@@ -44,13 +43,7 @@ def served(make_build: Callable[..., Path], site: Path, tmp_path: Path) -> Itera
     thread.start()
     while not running.started:
         time.sleep(0.01)
-    yield Served(
-        site,
-        int(listening.getsockname()[1]),
-        key.public_key(),
-        publish_version,
-        lambda: len(running.server_state.connections),
-    )
+    yield Served(site, int(listening.getsockname()[1]), key.public_key(), publish_version)
     running.should_exit = True
     thread.join(timeout=20)
     listening.close()
