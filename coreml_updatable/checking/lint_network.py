@@ -8,8 +8,10 @@ from coreml_updatable.checking.updatable_layers import updatable_layers
 from coreml_updatable.spec.graph import RESHAPES, layer_kind, loss_blobs, needed_layers, place, producers
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.shapes import blob_shapes
 
 _RECURRENT = ("uniDirectionalLSTM", "biDirectionalLSTM", "gru", "simpleRecurrent")
+_WIDE = 5
 _COPIES = (*RESHAPES, "concat", "concatND", "copy", "slice", "sliceStatic")
 
 
@@ -52,6 +54,20 @@ def stacked_convolutions(model: Model) -> Iterator[Finding]:
             f"is an updatable convolution behind another one, {place(behind[number], layers[behind[number]])}",
             "one updatable convolution on the way",
         )
+
+
+def no_wide_expansion(model: Model) -> Iterator[Finding]:
+    """No expandDims gives rank 5: an update of a converted LSTM ended in an exception there (coremltools #2074)."""
+    layers, shapes = network_of(model).layers, blob_shapes(model)
+    read = {str(blob) for layer in layers if layer_kind(layer) in _RECURRENT for blob in layer.input}
+    for number, layer in enumerate(layers):
+        if layer_kind(layer) != "expandDims" or not layer.output:
+            continue
+        result = str(layer.output[0])
+        stated = int(layer.outputTensor[0].rank) if layer.outputTensor else 0
+        rank = max(len(shapes.get(result, ())), stated, _WIDE if result in read else 0)
+        if rank >= _WIDE:
+            yield Finding(place(number, layer), f"is an expandDims to rank {rank} in an updatable network", "none")
 
 
 def states_not_answered(model: Model) -> Iterator[Finding]:

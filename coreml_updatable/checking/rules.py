@@ -151,6 +151,13 @@ UPDATABLE_NETWORK = (
     Rule("L486", "warning", first_step.first_step_small, "lower the learning rate", "apple/coremltools#486"),
     Rule("L490", "warning", lint_network.stacked_convolutions, "mark only the last one", "apple/coremltools#490"),
     Rule(
+        "L2074",
+        "warning",
+        lint_network.no_wide_expansion,
+        "mark the model again, which writes a reshapeStatic where the shape is fixed",
+        "apple/coremltools#2074",
+    ),
+    Rule(
         "L2048",
         "warning",
         lint_network.states_not_answered,

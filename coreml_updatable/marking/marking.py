@@ -8,6 +8,7 @@ from typing import Literal, TypedDict, Unpack
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.classifier import Labels
 from coreml_updatable.marking.clearing import clear, clearable
+from coreml_updatable.marking.expansions import narrow_expansions
 from coreml_updatable.marking.features import rename_input
 from coreml_updatable.marking.losses import CROSS_ENTROPY, Loss, gradient_begins, loss_for, write_update
 from coreml_updatable.marking.names import layer_numbers, name_layers
@@ -93,6 +94,7 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     label, probabilities, name = wishes.get("label"), wishes.get("probabilities"), wishes.get("input")
     made = named(model, labels=labels, label=label, probabilities=probabilities, input=name, head=head)
     made, repairs = repair_tail(made, classify=loss == CROSS_ENTROPY)
+    repairs += narrow_expansions(made)
     drop_date(made)
     before = [str(layer.name) for layer in network_of(made).layers]
     places = {number: written[name] for number, name in enumerate(before) if name in written}

@@ -8,7 +8,7 @@ from math import prod
 from typing import TypeAlias
 
 from coreml_updatable.spec.messages import NeuralNetworkLayer
-from coreml_updatable.spec.old_shapes import inferred, recurrent, reshaped, sliced
+from coreml_updatable.spec.old_shapes import RECURRENT, inferred, recurrent, recurrent_state, reshaped, sliced
 
 Shape: TypeAlias = tuple[int | None, ...]
 Inputs: TypeAlias = Sequence[Shape | None]
@@ -34,8 +34,16 @@ _REDUCE = {
 # fmt: on
 
 
+def output_shapes(layer: NeuralNetworkLayer, inputs: Inputs) -> list[Shape | None]:
+    """Shape of each output of the layer; None where it is not known. All are alike, save those of recurrent layers."""
+    shapes = [layer_shape(layer, inputs)] * len(layer.output)
+    if layer.WhichOneof("layer") in RECURRENT and inputs and inputs[0] is not None:
+        shapes[1:] = [recurrent_state(layer, inputs[0])] * len(shapes[1:])
+    return shapes
+
+
 def layer_shape(layer: NeuralNetworkLayer, inputs: Inputs) -> Shape | None:
-    """Shape of the layer's outputs (where it has several, they are alike); None when it is not known."""
+    """Shape of the layer's first output; None when it is not known."""
     kind = layer.WhichOneof("layer")
     if kind in ("loadConstant", "loadConstantND"):
         stated = tuple(int(length) for length in getattr(layer, kind).shape)
@@ -279,5 +287,5 @@ _RULES: dict[str, _Rule] = {
     "splitND": _split_nd,
     "reshape": reshaped,
     "slice": sliced,
-    "uniDirectionalLSTM": recurrent,
+    **dict.fromkeys(RECURRENT, recurrent),
 }

@@ -7,6 +7,8 @@ from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 _Shape = tuple[int | None, ...]
 _RANK = 5
+_LSTMS = ("uniDirectionalLSTM", "biDirectionalLSTM")
+RECURRENT = (*_LSTMS, "gru", "simpleRecurrent")
 
 
 def reshaped(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
@@ -43,9 +45,17 @@ def sliced(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
 
 
 def recurrent(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
-    """``uniDirectionalLSTM`` where all its outputs are alike: every step's, or the last one's, and the states."""
-    params = layer.uniDirectionalLSTM
-    steps = shape[0] if params.params.sequenceOutput else 1
-    if len(shape) != _RANK or (steps != 1 and len(layer.output) > 1):
+    """What a recurrent layer answers: every step, or the last one; its states are as ``recurrent_state`` says."""
+    kind = str(layer.WhichOneof("layer"))
+    params = getattr(layer, kind)
+    if len(shape) != _RANK:
         return None
-    return (steps, shape[1], int(params.outputVectorSize), 1, 1)
+    whole = params.params.sequenceOutput if kind in _LSTMS else params.sequenceOutput
+    width = int(params.outputVectorSize) * (2 if kind == "biDirectionalLSTM" else 1)
+    return (shape[0] if whole else 1, shape[1], width, 1, 1)
+
+
+def recurrent_state(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
+    """The last state, which stands in each output of a recurrent layer but the first."""
+    params = getattr(layer, str(layer.WhichOneof("layer")))
+    return (1, shape[1], int(params.outputVectorSize), 1, 1) if len(shape) == _RANK else None

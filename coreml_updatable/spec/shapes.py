@@ -8,7 +8,7 @@ the old (rank 5) mapping a vector of C stands as [1, 1, C, 1, 1] and a picture a
 from math import prod
 
 from coreml_updatable.spec.features import COLOR_SPACES
-from coreml_updatable.spec.layer_shapes import Shape, layer_shape
+from coreml_updatable.spec.layer_shapes import Shape, output_shapes
 from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetwork, NeuralNetwork_pb2
 from coreml_updatable.spec.network import network_of
 
@@ -28,9 +28,9 @@ def blob_shapes(model: Model) -> dict[str, Shape]:
             shapes[str(feature.name)] = shape
     for layer in network.layers:
         given = [shapes.get(str(blob)) for blob in layer.input]
-        shape = layer_shape(layer, given)
-        if shape is not None and _is_bounded(shape):
-            shapes.update({str(blob): shape for blob in layer.output})
+        for blob, shape in zip(layer.output, output_shapes(layer, given), strict=True):
+            if shape is not None and _is_bounded(shape):
+                shapes[str(blob)] = shape
     return shapes
 
 

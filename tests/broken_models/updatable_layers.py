@@ -8,7 +8,7 @@ from coreml_updatable.marking import mark
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
 from coreml_updatable.spec.messages import Model, NeuralNetwork_pb2
 from coreml_updatable.spec.network import network_of
-from tests.broken_models.valid import classifier, insert_layer, layer, loss
+from tests.broken_models.valid import classifier, insert_layer, layer, loss, plain
 
 MARKED = UpdateSettings(SGD(DoubleParameter(0.01), Int64Parameter(1), DoubleParameter(0.0)), Int64Parameter(1))
 
@@ -144,7 +144,16 @@ def state_answered() -> Model:
     return mark(builder.spec, MARKED)
 
 
+def expanded_to_rank_5() -> Model:
+    model = plain()
+    model.neuralNetwork.arrayInputShapeMapping = 1
+    added = model.neuralNetwork.layers.add(name="wide", input=["x"], output=["wide"])
+    added.expandDims.axes.extend([1, 2, 3, 4])
+    return model
+
+
 BREAKERS = {
+    "L2074": [expanded_to_rank_5],
     "N3.1": [nothing_marked],
     "N3.2": [relu_marked],
     "N3.3": [weights_not_flagged],

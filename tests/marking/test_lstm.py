@@ -1,15 +1,20 @@
 """A recurrent layer before the head can be trained too."""
 
+import warnings
 from itertools import product
 
+import coremltools
 import numpy as np
+import pytest
+import torch
 from coremltools.models import datatypes
 from coremltools.models.neural_network import NeuralNetworkBuilder
 
 from coreml_updatable.building.unchanged import unchanged
 from coreml_updatable.checking import check
 from coreml_updatable.marking import mark
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes
 from coreml_updatable.spec.weight_fields import weight_fields
@@ -51,7 +56,11 @@ def test_it_is_marked_and_learns() -> None:
         for number in range(6)
     ]
     first, longer = (UpdateTask(made, rows, {"epochs": n}).resume() for n in (1, 30))
-    assert longer.metrics["lossValue"] < first.metrics["lossValue"]
+    shares = made.description.predictedProbabilitiesName
+    mean_loss = [
+        -np.mean([np.log(task.model.predict(row)[shares][row["label"]]) for row in rows]) for task in (first, longer)
+    ]
+    assert mean_loss[1] < mean_loss[0]  # the loss that a task tells is that of its last mini-batch
     old, new = (valid.layer(model, "lstm").uniDirectionalLSTM.weightParams for model in (made, longer.model.message))
     for gate, kind in product(("inputGate", "forgetGate", "blockInput", "outputGate"), ("WeightMatrix", "BiasVector")):
         name = gate + kind
@@ -75,3 +84,52 @@ def test_its_weights_are_widened() -> None:
     found = packed_floats(valid.layer(made, "lstm").uniDirectionalLSTM.weightParams.inputGateWeightMatrix)
     np.testing.assert_allclose(found, np.arange(20) * 0.1 - 1, atol=1e-6)
     assert unchanged(before, made) < 1e-6
+
+
+class Recurrent(torch.nn.Module):
+    """The last step of an LSTM, and a Linear layer: how people classify sequences in torch."""
+
+    def __init__(self, layers: int, both_ways: bool) -> None:
+        super().__init__()
+        self.lstm = torch.nn.LSTM(4, 6, num_layers=layers, batch_first=True, bidirectional=both_ways)
+        self.head = torch.nn.Linear(12 if both_ways else 6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.head(self.lstm(x)[0][:, -1]).softmax(1)
+        return out
+
+
+def converted_recurrent(network: torch.nn.Module) -> Model:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(network, torch.zeros(1, 5, 4))
+        inputs = [coremltools.TensorType(name="x", shape=(1, 5, 4))]
+        labels = coremltools.ClassifierConfig(list(LABELS))
+        made = coremltools.convert(traced, inputs=inputs, convert_to="neuralnetwork", classifier_config=labels)
+    return made.get_spec()
+
+
+@pytest.mark.field_case(
+    "apple/coremltools#2074", "a torch LSTM, marked, holds no expandDims to rank 5, where its update crashed", "works"
+)
+@pytest.mark.parametrize(("layers", "both_ways"), [(1, False), (2, False), (1, True)])
+def test_a_torch_lstm_is_marked_without_the_layer_in_which_its_update_crashed(layers: int, both_ways: bool) -> None:
+    torch.manual_seed(layers)
+    network = Recurrent(layers, both_ways).eval()
+    source = converted_recurrent(network)
+    made = mark(source, SETTINGS, labels=list(LABELS))
+    assert "expandDims" in {layer.WhichOneof("layer") for layer in network_of(source).layers}
+    assert "expandDims" not in {layer.WhichOneof("layer") for layer in network_of(made).layers}
+    assert [str(problem) for problem in check(made)] == []
+    assert model_bytes(mark(made, SETTINGS)) == model_bytes(made)
+    rows = torch.randn(8, 5, 4)
+    expected = network(rows).detach().numpy()
+    answers = load(made).predict([{"x": row[None].numpy()} for row in rows])
+    probabilities = made.description.predictedProbabilitiesName
+    found = [[answer[probabilities][label] for label in LABELS] for answer in answers]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    updatable_as_it_came = Model_pb2.Model.FromString(source.SerializeToString())
+    updatable_as_it_came.isUpdatable = True
+    expansions = [problem for problem in check(updatable_as_it_came) if problem.rule == "L2074"]
+    assert len(expansions) == 3 * layers
+    assert {problem.severity for problem in expansions} == {"warning"}
