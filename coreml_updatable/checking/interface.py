@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.checking.wires import written_blobs
+from coreml_updatable.spec.cut_fractions import cut_outputs
 from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels, network_of
@@ -56,6 +57,14 @@ def labels_fit_outputs(model: Model) -> Iterator[Finding]:
     count = element_count(shape) if shape is not None else None
     if labels and count is not None and count != len(labels):
         yield Finding("classLabels", f"{len(labels)} labels for {count} outputs", "one label an output")
+
+
+def outputs_hold_fractions(model: Model) -> Iterator[Finding]:
+    """An output's type holds what its layer gives: no fractions in whole numbers, no 0 to 1 in a picture."""
+    for cut in cut_outputs(model):
+        yield Finding(
+            f"output {cut.name!r}", f"is declared {cut.declared}, but {cut.writer} gives {cut.gives}", "a type for them"
+        )
 
 
 def regressor_output(model: Model) -> Iterator[Finding]:

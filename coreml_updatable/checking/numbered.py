@@ -36,6 +36,7 @@ MODEL = (
     fact("1.9", "rejects", "Optional inputs: not all of a network, none of a k-NN.", "M1.9"),
     fact("1.10", "rejects", "A model is of a kind.", "M1.10"),
     fact("1.11", "rejects", "Functions are those of an ML program.", "M1.11"),
+    fact("1.12", "passes", "An output's type can hold what its layer gives.", "L1.12"),
 )
 GRAPH = (
     fact("2.1", "rejects", "A network has layers, in an order in which each can run.", "N2.1"),

@@ -79,6 +79,12 @@ NETWORK = (
         "apple/coremltools#1714",
     ),
     Rule("L11.6", "warning", lint_weights.weights_finite, "train again"),
+    Rule(
+        "L1.12",
+        "warning",
+        interface.outputs_hold_fractions,
+        "declare a Float32 array, or scale a picture's values to 0 to 255",
+    ),
 )
 CLASSIFIER = (
     Rule("N8b.1", "error", interface.labels_given, "give labels"),

@@ -45,6 +45,7 @@ def predict(
     from coreml_updatable.cli.rows.features import features_of
     from coreml_updatable.cli.variants import chosen
     from coreml_updatable.runtime import load
+    from coreml_updatable.spec.cut_fractions import all_cut_outputs
 
     variants = chosen(variant or [])
     runnable = load(model, variants=variants.voting)
@@ -56,6 +57,8 @@ def predict(
         note(f"pictures of another size: {fit.value}")
     if variants.named and runnable.message.WhichOneof("Type") in VOTERS:
         note(f"variants: {variants}")
+    for cut in all_cut_outputs(runnable.message) if answered else ():
+        note(str(cut))
     for sentence in faults:
         complain(sentence)
     raise typer.Exit(1 if faults else 0)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from coreml_updatable.cli.out import Out, option
-from coreml_updatable.cli.output import say, say_json
+from coreml_updatable.cli.output import note, say, say_json
 from coreml_updatable.cli.rows.fit import Fit
 
 FLAGS = {
@@ -57,10 +57,13 @@ def update(
     parameters.update(_parameter(text) for text in parameter or [])
     from coreml_updatable.cli.learnt import learn
     from coreml_updatable.cli.variants import chosen
+    from coreml_updatable.spec.cut_fractions import all_cut_outputs
 
     variants = chosen(variant or [])
     learnt = learn(model, data, fit, parameters, variants, quiet=json)
     learnt.context.write(target)
+    for cut in all_cut_outputs(learnt.context.model.message):
+        note(str(cut))
     if json:
         say_json({"model": str(target), **learnt.as_json()}, indent=1)
     else:

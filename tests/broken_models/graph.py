@@ -1,6 +1,6 @@
 """Networks whose graph, ranks or answers are broken."""
 
-from coreml_updatable.spec.messages import Model, NeuralNetwork_pb2
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, NeuralNetwork_pb2
 from tests.broken_models.valid import classifier, exact, insert_layer, layer, looping, plain, regressor
 
 
@@ -145,6 +145,12 @@ def loop_of_another_condition() -> Model:
     loop = layer(model, "loop").loop
     loop.conditionVar = "one"
     loop.conditionNetwork.layers.add(name="look", input=["one"], output=["looked"]).erf.SetInParent()
+    return model
+
+
+def probabilities_as_whole_numbers() -> Model:
+    model = plain()
+    model.description.output[0].type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.INT32
     return model
 
 
@@ -301,6 +307,7 @@ BREAKERS = {
         split_of_other_parts,
         pads_one_side_only,
     ],
+    "L1.12": [probabilities_as_whole_numbers],
     "N2.19": [break_outside_of_a_loop, loop_of_another_condition],
     "N2.18": [answer_of_no_layer, answer_described_twice],
     "N8b.1": [no_labels],

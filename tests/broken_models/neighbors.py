@@ -144,7 +144,7 @@ def member_input_from_nowhere() -> Model:
 def member_input_of_another_type() -> Model:
     model = pipeline()
     features = pipeline_of(model).models[0].description.output
-    features[0].type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.INT32
+    features[0].type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.DOUBLE
     return model
 
 

@@ -6,7 +6,7 @@ from coreml_updatable.checking.numbered import FACTS
 from coreml_updatable.checking.rules import RULES
 
 SECTIONS = {
-    "1": 11,
+    "1": 12,
     "2": 19,
     "3": 11,
     "4": 3,
