@@ -24,7 +24,7 @@ def module_of(model: Any, inputs: Sequence[Input], last: Sequence[bool]) -> nn.M
         from onnx2torch import convert
 
         try:
-            graph = convert(model)
+            graph = convert(model).float()  # of weights in 16 or 64 bits, which Core ML computes with in 32
         except Exception as error:  # each operator's converter raises its own
             raise SourceError(
                 f"source: onnx2torch can not carry it over ({type(error).__name__}: {first_line(error)}); "

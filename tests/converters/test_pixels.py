@@ -168,6 +168,21 @@ def test_an_onnx_graph_that_scales_pixels_itself(name: str, version: int, tmp_pa
     assert any("0..255" in note for note in made.notes)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+@pytest.mark.filterwarnings("ignore")
+def test_an_onnx_graph_with_weights_of_16_or_64_bits(dtype: torch.dtype, tmp_path: Path) -> None:
+    network = drawn(Unit).to(dtype)
+    path = tmp_path / "model.onnx"
+    torch.onnx.export(network, (torch.rand(1, 3, HEIGHT, WIDTH).to(dtype),), path, dynamo=False)
+    made = finish(load_source_converter(find_converter("onnx")), SourceRequest(path, labels=LABELS))
+    files = photos(tmp_path)
+    seen = np.stack([np.asarray(Image.open(file)).transpose(2, 0, 1) / 255 for file in files])
+    with torch.no_grad():
+        expected = network.float()(torch.from_numpy(seen).float()).numpy()
+    assert np.ptp(softmax(expected), axis=0).max() > 1e-2
+    np.testing.assert_allclose(answers(made, files), softmax(expected), atol=1e-3)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_what_an_onnx_graph_declares_of_its_pictures(tmp_path: Path) -> None:
     model = onnx_model([helper.make_node("Identity", ["x"], ["scaled"])], FIRST, TensorProto.FLOAT)
