@@ -1,15 +1,29 @@
-"""Timing a command as a whole process: wall seconds and peak memory of it and its children."""
+"""Timing a command as a whole process: wall seconds and peak memory.
 
-import os
+Linux counts what a process held when it started another one as that one's peak. So every command is started by a small
+process, whatever the benchmark itself has loaded.
+"""
+
+import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 COMMAND = str(Path(__file__).parents[1] / ".venv" / "bin" / "coreml-updatable")
+STARTER = """
+import json, os, subprocess, sys, time
+report, *arguments = sys.argv[1:]
+started = time.perf_counter()
+process = subprocess.Popen(arguments)
+_, status, usage = os.wait4(process.pid, 0)
+seconds = time.perf_counter() - started
+unit = 1 if sys.platform == "darwin" else 1024
+with open(report, "w") as file:
+    json.dump([seconds, usage.ru_maxrss * unit / 2**20, os.waitstatus_to_exitcode(status)], file)
+"""
 
 
 @dataclass(frozen=True)
@@ -20,16 +34,19 @@ class Measured:
 
 def measure(arguments: Sequence[str], folder: Path) -> Measured:
     """Run ``arguments`` in ``folder`` once; a failing command ends the benchmark with its own words."""
-    started = time.perf_counter()
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(arguments, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            output.seek(0)
-            sys.exit(f"{' '.join(arguments)}: {output.read().decode(errors='replace')}")
-    return Measured(seconds, usage.ru_maxrss / 1024)
+    return measured(arguments, folder)[0]
+
+
+def measured(arguments: Sequence[str], folder: Path) -> tuple[Measured, str]:
+    """Also what the command printed."""
+    with tempfile.TemporaryDirectory() as name:
+        report = Path(name) / "report.json"
+        starter = [sys.executable, "-I", "-S", "-c", STARTER, str(report), *arguments]
+        ran = subprocess.run(starter, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
+        seconds, peak, status = json.loads(report.read_text()) if report.exists() else (0.0, 0.0, ran.returncode)
+    if status != 0:
+        sys.exit(f"{' '.join(arguments)}: {ran.stdout}{ran.stderr}")
+    return Measured(seconds, peak), ran.stdout
 
 
 def best_of(runs: int, arguments: Sequence[str], folder: Path) -> Measured:
