@@ -9,7 +9,6 @@ import pytest
 from benchmarks.command import measure, measured
 from benchmarks.loading import loading, write
 
-
 BALLAST = 400 * 2**20  # bytes, held while a command is measured
 
 
