@@ -44,6 +44,7 @@ def floats(field: str, values: Sequence[float]) -> str:
 
 
 X = random(2, 5, 4, 6)  # [N, C, H, W]
+TWO = random(2, 2, 4, 6)
 SMALL = X * 1e-3  # epsilons count
 POSITIVE = X.abs() + 0.1
 EDGES = torch.tensor([-2.0, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 2.0])
@@ -185,6 +186,25 @@ CASES: list[tuple[str, Tensor | None, Expected]] = [
         f"convolution {{ outputChannels: 2 kernelChannels: 5 {WEIGHTS} stride: 2 stride: 2 "
         "same { asymmetryMode: TOP_LEFT_HEAVY } }", X,
         lambda x: functional.conv2d(functional.pad(x, (1, 0, 1, 0)), KERNEL, stride=2),
+    ),
+    (
+        f"convolution {{ isDeconvolution: true outputChannels: 5 kernelChannels: 2 {WEIGHTS} valid {{}} }}", TWO,
+        lambda x: functional.conv_transpose2d(x, KERNEL),
+    ),
+    (
+        f"convolution {{ isDeconvolution: true outputChannels: 5 kernelChannels: 2 {WEIGHTS} same {{}} "
+        "stride: 2 stride: 1 }", TWO,  # to [8, 6], of [9, 8]: the odd pixel goes at the bottom
+        lambda x: functional.conv_transpose2d(x, KERNEL, stride=(2, 1))[..., :-1, 1:-1],
+    ),
+    (
+        f"convolution {{ isDeconvolution: true outputChannels: 5 kernelChannels: 2 {WEIGHTS} "
+        "same { asymmetryMode: TOP_LEFT_HEAVY } stride: 2 stride: 1 }", TWO,
+        lambda x: functional.conv_transpose2d(x, KERNEL, stride=(2, 1))[..., 1:, 1:-1],
+    ),
+    (
+        f"convolution {{ isDeconvolution: true outputChannels: 5 kernelChannels: 2 {WEIGHTS} valid {{}} "
+        "stride: 1 stride: 2 outputShape: 4 outputShape: 12 }", TWO,
+        lambda x: functional.conv_transpose2d(x, KERNEL, stride=(1, 2))[..., 1:-1, :-1],
     ),
     ("pooling { valid {} }", X, lambda x: functional.max_pool2d(x, 3, 1)),
     ("pooling { type: AVERAGE valid {} }", X, lambda x: functional.avg_pool2d(x, 3, 1)),
@@ -418,3 +438,31 @@ def test_a_learned_scalar_is_read_from_half_floats_too() -> None:
     blobs: dict[str, Any] = {"x": X}
     run_step(step, blobs)
     torch.testing.assert_close(blobs["y"], functional.prelu(X, torch.tensor([0.25, 0.5, 1, 2, 4])))
+
+
+@pytest.mark.parametrize("kind", ["batchedMatmul", "innerProduct"])
+@pytest.mark.parametrize("biased", [False, True])
+def test_8_bit_weights_with_an_exact_input(kind: str, biased: bool) -> None:
+    """An input of whole numbers up to 127, the largest among them, is quantized to itself."""
+    numbers = np.random.default_rng(0)
+    x = numbers.integers(-127, 128, (3, 4)).astype(np.float32)
+    x[0, 0] = 127
+    weights, bias = numbers.integers(-128, 128, (2, 4)).astype(np.int8), [0.5, -3.0]
+    layer = NeuralNetwork_pb2.NeuralNetworkLayer(name="it", input=["x"], output=["y"])
+    params = getattr(layer, kind)
+    params.int8DynamicQuantize = True
+    if kind == "batchedMatmul":
+        params.weightMatrixFirstDimension, params.weightMatrixSecondDimension = 4, 2
+    else:
+        params.inputChannels, params.outputChannels = 4, 2
+    params.weights.int8RawValue = weights.tobytes()
+    params.weights.quantization.numberOfBits = 8
+    params.weights.quantization.linearQuantization.scale.append(0.25)
+    params.hasBias = biased
+    if biased:
+        params.bias.floatValue.extend(bias)
+    (step,) = build_steps([layer])
+    blobs = {"x": torch.from_numpy(x)}
+    run_step(step, blobs)
+    expected = x.astype(np.float64) @ weights.T.astype(np.float64) * 0.25 + (np.array(bias) if biased else 0)
+    np.testing.assert_allclose(blobs["y"].numpy(), expected, rtol=1e-6)
