@@ -9,10 +9,15 @@ from coreml_updatable.conversion import ConversionRequest, ImageInput, Input
 from coreml_updatable.errors import SourceError, located
 from coreml_updatable.sample_code import load_function
 
+from .torch_graph import graph_of
+from .torch_meaning import meaning_of
 from .torch_normalising import normalised
 from .torch_source import TorchSource
 from .torch_weights import load_state, read_state
 from .torch_wording import first_line
+
+# What training with cross entropy would put a second softmax behind; logarithms of a softmax are logits.
+NO_LOGITS = ("softmax", "sigmoid", "log sigmoid", "two shares", "second softmax")
 
 
 def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
@@ -91,6 +96,12 @@ def check_answer(network: nn.Module, given: Input, classes: int) -> None:
         raise SourceError(
             f"the network answers {found} for one {what}, expected logits of shape {[1, classes]}, one a label; "
             "change the network or the recipe's labels"
+        )
+    kind = meaning_of(graph_of(network, (given,))).kind
+    if kind in NO_LOGITS:
+        raise SourceError(
+            f"the network ends in a {kind.removeprefix('second ')}, expected logits: training and the model put a "
+            f"softmax behind them; take it out of the network, which needs no other weights without it"
         )
 
 

@@ -254,9 +254,10 @@ def _refuse_non_logits(work: _Repair) -> None:
         "leakyReLU",
     ):
         found = last.activation.WhichOneof("NonlinearityType")
+        advice = "" if work._classifies() else "; without labels, --loss mean_squared_error trains it on values"
         raise ModelError(
-            f"network: ends in {found}, expected logits or a softmax; export it without the {found}, "
-            "or train it with mean_squared_error"
+            f"network: ends in {found}, expected logits or a softmax; convert its source, such as the Keras, torch or "
+            f"ONNX file, with --head new --labels a,b, or export it without the {found}{advice}"
         )
     shape = work.shape
     if shape is not None and len(shape) in SPATIAL_RANKS and any(n not in (1, None) for n in shape[-2:]):

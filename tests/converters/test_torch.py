@@ -198,3 +198,15 @@ def test_a_softmax_along_the_first_of_three_axes(shape: tuple[int, ...]) -> None
     (found,) = cu.load(model).predict({"x": x}).values()
     expected = torch.softmax(torch.from_numpy(x) * 2, 0) + torch.softmax(torch.from_numpy(x), 0)
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("end", ["nn.Softmax(1)", "nn.Sigmoid()", "nn.LogSigmoid()"])
+def test_a_recipes_network_with_probabilities_at_its_end_is_refused(
+    folder: Path, request_for: Request, end: str
+) -> None:
+    """The model and its source would both be a softmax of them, and agree."""
+    plain = (folder / "model.py").read_text()
+    (folder / "ended.py").write_text(plain.replace("nn.Linear(8, classes))", f"nn.Linear(8, classes), {end})"))
+    with pytest.raises(SourceError, match=r"the network ends in a \w.*, expected logits: .*; take it out"):
+        convert(request_for(factory="ended.py:tiny"))
+    assert convert(request_for(factory="model.py:tiny")).history

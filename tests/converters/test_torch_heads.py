@@ -334,3 +334,38 @@ def test_squeezenets_head_stays_one_of_logits() -> None:
     made = converted(Convolutional().eval(), PICTURE)
     assert made.proved
     assert made.notes[-1] == "the source names no labels: they are the numbers 0 to 2"
+
+
+class Fixed(nn.Module):
+    """A network whose weights see nothing: the same for every row, or far apart, as ``scale`` is 0 or large."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc = nn.Linear(6, 3)
+        with torch.no_grad():
+            self.fc.weight.mul_(scale)
+            self.fc.bias.copy_(torch.tensor([0.0, 0.0, 1e3]))
+
+    def forward(self, values: Tensor) -> Tensor:
+        answer: Tensor = self.fc(values)
+        return answer
+
+
+def test_answers_that_never_change_are_not_called_proved() -> None:
+    made = converted(Fixed(0), VALUES)
+    assert not made.proved
+    assert any(note.startswith("NOT PROVED: the torch module answers the same on all 8 rows") for note in made.notes)
+
+
+@pytest.mark.parametrize("softmax", [True, False])
+def test_saturated_answers_are_proved_by_their_logits(softmax: bool) -> None:
+    """As a network of random weights answers 0, 0, 1 for anything: its logits differ, and are compared."""
+    network = nn.Sequential(Fixed(3), nn.Softmax(1)) if softmax else Fixed(3)
+    with torch.no_grad():
+        assert set(network(torch.from_numpy(rows())).softmax(1).argmax(1).tolist()) == {2}
+    made = converted(network, VALUES)
+    assert made.proved
+    assert made.logits_difference is not None
+    assert 0 < made.logits_difference < 1e-2
+    assert any("the same probabilities on every row (the largest is 1)" in note for note in made.notes)
