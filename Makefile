@@ -1,7 +1,7 @@
 # Two commands do everything: `make updatable MODEL=healthy_luncher` and `make test`. Each sets up what it needs in .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-browser turi fuzz lint types check benchmarks clean
+.PHONY: help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-browser test-docs models models-table turi fuzz lint types check benchmarks clean
 
 # What a user says reaches the recipes through the environment, as it was typed: a name with a space or a quote stays one
 # word, and make expands nothing in it. Without this, MODEL='$(shell ...)' would run that.
@@ -105,6 +105,9 @@ test-onnx: .venv/installed-dev .onnx/installed ## networks against another's rea
 test-browser: .venv/installed-dev ## the gallery's pages in a real browser
 	@command -v chromium >/dev/null || { echo 'no chromium on the path, which the pages are tested in; install it (on Debian: apt-get install chromium)' >&2; exit 2; }
 	@$(PYTEST) -m browser
+
+test-docs: .venv/installed-dev ## every command of the README and the docs, in an empty clone (about ten minutes)
+	@$(BIN)/python tests/documents.py
 
 fuzz: .venv/installed-dev ## every drawn test again with new cases; run it before a release
 	@$(BIN)/python -m pytest --hypothesis-profile=default -m 'not vision and not onnx_route and not turi and not browser' \
