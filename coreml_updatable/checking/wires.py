@@ -42,26 +42,30 @@ def _walk(network: NeuralNetwork, inside: str, blobs: _Blobs, places: dict[str, 
     """``blobs`` and ``places`` (blob -> who wrote it first) grow; ``loops``: in how many loops this network lies."""
     for number, layer in enumerate(network.layers):
         where, kind = inside + place(number, layer), layer_kind(layer)
-        if kind == "branch":
+        if kind == "branch":  # its condition is there before it
+            yield from _reads(layer, where, blobs, places)
             yield from _branch(layer, where, blobs, places, loops)
         elif kind == "loop":
             yield from _loop(layer, where, blobs, places, loops)
         elif kind in ("loopBreak", "loopContinue") and loops == 0:
             yield "loop", Finding(where, f"is a {kind} outside of a loop", "one inside its bodyNetwork", "remove it")
-        for blob in map(str, layer.input):
-            if blob not in blobs:
-                inner = "only the inside of a branch or loop" if blob in places else "nothing before it"
-                found = f"reads '{blob}', which {inner} writes"
-                yield (
-                    "read",
-                    Finding(where, found, "a model input or the output of an earlier layer", "put the layers in order"),
-                )
+        if kind != "branch":
+            yield from _reads(layer, where, blobs, places)
         for blob in map(str, layer.output):
             if blob in blobs and kind != "copy":
                 found = f"writes '{blob}', as does {places.get(blob, 'another layer')}"
                 yield "written", Finding(where, found, "a name of its own")
             blobs[blob] = blobs.get(blob, frozenset()) | {str(layer.name)}
             places.setdefault(blob, where)
+
+
+def _reads(layer: NeuralNetworkLayer, where: str, blobs: _Blobs, places: dict[str, str]) -> Iterator[_Tangle]:
+    for blob in map(str, layer.input):
+        if blob not in blobs:
+            inner = "only the inside of a branch or loop" if blob in places else "nothing before it"
+            found = f"reads {blob!r}, which {inner} writes"
+            expected = "a model input or the output of an earlier layer"
+            yield "read", Finding(where, found, expected, "put the layers in order")
 
 
 def _branch(

@@ -11,7 +11,7 @@ _INPUTS: dict[str, tuple[int, int]] = {  # all others read one
     "convolution": (1, 2), "crop": (1, 2), "cropResize": (2, 2), "add": (1, MANY), "multiply": (1, MANY),
     "average": (1, MANY), "max": (1, MANY), "min": (1, MANY), "dot": (2, 2), "loadConstant": (0, MANY),
     "concat": (2, MANY), "simpleRecurrent": (2, 2), "gru": (1, 2), "uniDirectionalLSTM": (1, 3),
-    "biDirectionalLSTM": (1, 5), "custom": (0, MANY), "copy": (1, 1), "branch": (1, 1), "loop": (0, 1),
+    "biDirectionalLSTM": (1, 5), "custom": (1, MANY), "copy": (1, 1), "branch": (1, 1), "loop": (0, 1),
     "loopBreak": (0, MANY), "loopContinue": (0, MANY), "rangeStatic": (0, MANY), "rangeDynamic": (0, 3),
     "equal": (1, 2), "notEqual": (1, 2), "lessThan": (1, 2), "lessEqual": (1, 2), "greaterThan": (1, 2),
     "greaterEqual": (1, 2), "logicalOr": (2, 2), "logicalXor": (2, 2), "logicalAnd": (2, 2),
@@ -28,7 +28,7 @@ _INPUTS: dict[str, tuple[int, int]] = {  # all others read one
 }
 _OUTPUTS: dict[str, tuple[int, int]] = {  # all others write one
     "split": (2, MANY), "splitND": (2, MANY), "simpleRecurrent": (2, 2), "gru": (2, 2),
-    "uniDirectionalLSTM": (3, 3), "biDirectionalLSTM": (5, 5), "custom": (0, MANY), "branch": (0, MANY),
+    "uniDirectionalLSTM": (3, 3), "biDirectionalLSTM": (5, 5), "custom": (1, MANY), "branch": (0, MANY),
     "loop": (0, MANY), "loopBreak": (0, MANY), "loopContinue": (0, MANY), "topK": (2, 2),
     "NonMaximumSuppression": (4, 4), "copy": (1, 1),
 }
