@@ -10,10 +10,10 @@ from coreml_updatable.errors import BuildError
 from coreml_updatable.spec.domains import Domain, input_domains
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model
 from coreml_updatable.spec.network import is_pipeline, pipeline_of
+from coreml_updatable.spec.shapes import MOST_AXES
 
 MOST_VALUES = 2**25  # of one input in one row: a picture of 3,300 by 3,300 pixels
 TOGETHER = 2**25  # values of all rows
-MOST_AXES = 64  # that NumPy has
 LONGEST = 2**24  # of a whole number that a float32 holds exactly
 _GRAYSCALE = FeatureTypes_pb2.ImageFeatureType.GRAYSCALE
 _WHOLE = FeatureTypes_pb2.ArrayFeatureType.INT32

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 SHOWN = 3  # probabilities, unless another number is asked for
 VALUES_SHOWN = 4  # of an array
+AS_TEXT = 160  # bytes of a number while it is written as JSON
 
 
 def plain(answer: Mapping[str, Any], top: int | None) -> dict[str, Any]:
@@ -23,9 +24,12 @@ def _plain(value: Any, top: int | None) -> Any:
     import numpy as np
     from PIL import Image
 
+    from coreml_updatable.runtime import bounds
+
     if isinstance(value, Mapping):
         return {str(label): _plain(share, top) for label, share in _greatest(value, top or len(value))}
     if isinstance(value, np.ndarray | Image.Image):
+        bounds.expect(AS_TEXT * np.asarray(value).size, f"an answer of {np.asarray(value).size} values as JSON")
         return _plain(np.asarray(value).tolist(), top)
     if isinstance(value, list | tuple):
         return [_plain(element, top) for element in value]

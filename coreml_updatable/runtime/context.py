@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer, WeightParams
+from coreml_updatable.spec.shapes import MOST_AXES
 from coreml_updatable.spec.weights import decode
 
 
@@ -33,6 +34,8 @@ class Context:
             raise ModelError(
                 f"{self.where}: {name} has the shape {list(shape)}, expected no zero; export the model again"
             )
+        if len(shape) > MOST_AXES:
+            raise self.misfit(f"{name} has {len(shape)} axes, expected at most {MOST_AXES}")
         values = decode(weights, shape, f"{self.where}: {name}", channel_axis=channel_axis)
         return nn.Parameter(torch.from_numpy(values), requires_grad=False)
 

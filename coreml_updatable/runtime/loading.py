@@ -10,6 +10,7 @@ from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import NETWORK_KINDS, NO_PROGRAMS, PIPELINE_KINDS, pipeline_of
 from coreml_updatable.spec.reading import read_model
+from coreml_updatable.spec.shapes import MOST_AXES
 
 DEEPEST = 8  # pipelines inside pipelines
 RUNS = (*NETWORK_KINDS, *PIPELINE_KINDS, *STEP_KINDS, "kNearestNeighborsClassifier", "mlProgram")  # or says why not
@@ -30,6 +31,7 @@ def load(model: Path | str | Model | RunnableModel, *, variants: PredictionVaria
 
 
 def _runnable(message: Model, variants: PredictionVariants | None, depth: int) -> RunnableModel:
+    _expect_axes(message)
     kind = message.WhichOneof("Type")
     if kind in NETWORK_KINDS:
         from coreml_updatable.runtime.network import NetworkModel
@@ -53,6 +55,19 @@ def _runnable(message: Model, variants: PredictionVariants | None, depth: int) -
     if kind in PIPELINE_KINDS:
         raise ModelError(f"model: more than {DEEPEST} pipelines, one inside the other; build it flatter")
     raise ModelError(f"model: {why(message)}; run it on a device")
+
+
+def _expect_axes(message: Model) -> None:
+    """ModelError for a feature of more axes than an array of NumPy has."""
+    description = message.description
+    for feature in (*description.input, *description.output, *description.trainingInput):
+        array = feature.type.multiArrayType
+        listed = [array.shape, array.shapeRange.sizeRanges, *(shape.shape for shape in array.enumeratedShapes.shapes)]
+        most = max(len(shape) for shape in listed)
+        if most > MOST_AXES:
+            raise ModelError(
+                f"model: feature '{feature.name}' has {most} axes, expected at most {MOST_AXES}; export the model again"
+            )
 
 
 def _member(message: Model, variants: PredictionVariants | None, depth: int) -> RunnableModel:

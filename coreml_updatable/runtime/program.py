@@ -13,6 +13,7 @@ from coreml_updatable.runtime.graph import reads, writes
 from coreml_updatable.runtime.layers import build_layer
 from coreml_updatable.runtime.variants import PredictionVariants
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer
+from coreml_updatable.spec.shapes import MOST_AXES
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,9 @@ def run_step(step: Step, blobs: dict[str, Tensor], *, in_place: bool = False) ->
         raise ModelError(
             f"layer '{layer.name}': has {len(layer.output)} outputs, expected {len(values)}; export it again"
         )
+    most = max(value.dim() for value in values)
+    if most > MOST_AXES:
+        raise ModelError(f"layer '{layer.name}': makes a blob of {most} axes, expected at most {MOST_AXES}")
     blobs.update(zip(layer.output, values, strict=True))
 
 

@@ -14,7 +14,7 @@ from coreml_updatable.spec.network import network_of
 
 _RANK5_ARRAYS = NeuralNetwork_pb2.RANK5_ARRAY_MAPPING
 _RANK5_IMAGES = NeuralNetwork_pb2.RANK5_IMAGE_MAPPING
-_MOST_AXES = 64  # far beyond what any layer of the format takes
+MOST_AXES = 64  # that an array of NumPy or a tensor of torch has
 _LONGEST = 2**64
 
 
@@ -36,7 +36,7 @@ def blob_shapes(model: Model) -> dict[str, Shape]:
 
 def _is_bounded(shape: Shape) -> bool:
     """Hostile layers could double a length or add an axis each: the sums would outgrow the file."""
-    return len(shape) <= _MOST_AXES and all(length is None or abs(length) <= _LONGEST for length in shape)
+    return len(shape) <= MOST_AXES and all(length is None or abs(length) <= _LONGEST for length in shape)
 
 
 def input_shape(feature: FeatureDescription, network: NeuralNetwork) -> Shape | None:

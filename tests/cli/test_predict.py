@@ -182,8 +182,8 @@ def test_json_can_be_limited_too(run: Run, picture_model: Path, photos: Path) ->
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("rows.json", '{"x": [1, 2, 3', "is no JSON (line 1: "),
-        ("rows.json", "[" * 100_000, "is no JSON (too deep, or a number too long)"),
+        ("rows.json", '{"x": [1, 2, 3', "is not valid JSON (line 1: "),
+        ("rows.json", "[" * 100_000, "too deep, or a number too long"),
         (
             "rows.json",
             "[1]",

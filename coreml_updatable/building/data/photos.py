@@ -21,6 +21,8 @@ from coreml_updatable.runtime.fitting import centre_crop
 Fit: TypeAlias = Callable[[Image.Image, ImageInput], UInt8Array]
 MAXIMUM_BYTES = 200_000_000
 MAXIMUM_PIXELS = 120_000_000  # a phone's largest photos have about 108 million
+MAXIMUM_MEMORY = 2**29 + 2**27  # bytes of a decoded picture and its copies; Pillow holds a pixel in four
+STRIP = 2**20  # pixels that change their colors at a time
 HEAD_BYTES = 32
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, IndexError, KeyError, TypeError, OverflowError)
@@ -73,7 +75,7 @@ def decode(path: Path, target: ImageInput, fit: Fit | None = None) -> UInt8Array
 
 def to_pixels(image: Image.Image, target: ImageInput) -> UInt8Array:
     """``image`` as uint8 [height, width, channels] of the target's size and colours: on white, the middle, resized."""
-    flat = _flattened(image, target.color == "grayscale")
+    flat = flattened(image, target.color == "grayscale")
     pixels = np.array(centre_crop(flat, target.width, target.height), dtype=np.uint8)
     return pixels.reshape(target.height, target.width, target.channels)
 
@@ -81,7 +83,7 @@ def to_pixels(image: Image.Image, target: ImageInput) -> UInt8Array:
 def _decoded(file: IO[bytes], path: Path, target: ImageInput, fit: Fit) -> UInt8Array:
     head = file.read(HEAD_BYTES)
     file.seek(0)
-    _check_size(path, _webp_size(head))
+    _check_size(path, _webp_size(head), MAXIMUM_MEMORY // 16)  # its decoder holds two canvases, Pillow two copies
     try:
         image = Image.open(file, formats=_formats(head))
     except UnidentifiedImageError as error:
@@ -95,6 +97,7 @@ def _decoded(file: IO[bytes], path: Path, target: ImageInput, fit: Fit) -> UInt8
             side = 2 * max(target.width, target.height)
             share = side / min(image.size)
             image.draft(image.mode, (math.ceil(image.width * share), math.ceil(image.height * share)))
+        _check_memory(path, image, turned=turn is not None, gray=target.color == "grayscale")
         return fit(image if turn is None else image.transpose(turn), target)
 
 
@@ -107,10 +110,21 @@ def _formats(head: bytes) -> list[str]:
     return ["JPEG", "PNG", "WEBP"]
 
 
-def _check_size(path: Path, size: tuple[int, int]) -> None:
+def _check_size(path: Path, size: tuple[int, int], most: int = MAXIMUM_PIXELS) -> None:
     width, height = size
-    if width * height > MAXIMUM_PIXELS:
-        raise DataError(f"{path}: {width:,} x {height:,} pixels; {_too_large()}")
+    if width * height > most:
+        raise DataError(f"{path}: {width:,} x {height:,} pixels; {_too_large(most)}")
+
+
+def _check_memory(path: Path, image: Image.Image, *, turned: bool, gray: bool) -> None:
+    """Before anything is decoded: the picture, a turned one, and one in other colors are held at once."""
+    copies = 1 + turned + (image.mode != ("L" if gray else "RGB")) + (2 if image.format == "WEBP" else 0)
+    if 4 * image.width * image.height * copies > MAXIMUM_MEMORY:
+        most = MAXIMUM_MEMORY // (4 * copies) // 1_000_000
+        raise DataError(
+            f"{path}: {image.width:,} x {image.height:,} pixels; too large for a {image.format} picture of the mode "
+            f"{image.mode}, expected at most {most} million pixels; make the picture smaller, or save it as JPEG"
+        )
 
 
 def _pixels_in(error: Image.DecompressionBombError) -> str:
@@ -119,15 +133,26 @@ def _pixels_in(error: Image.DecompressionBombError) -> str:
     return f"{int(found[1]):,} pixels; " if found else ""
 
 
-def _too_large() -> str:
-    return f"too large, expected at most {MAXIMUM_PIXELS // 1_000_000} million pixels; make the picture smaller"
+def _too_large(most: int = MAXIMUM_PIXELS) -> str:
+    return f"too large, expected at most {most // 1_000_000} million pixels; make the picture smaller"
 
 
 def _webp_size(head: bytes) -> tuple[int, int]:
-    """The canvas that a WebP file declares (its decoder allocates it as soon as the file is opened); else (0, 0)."""
-    if head[:4] != b"RIFF" or head[8:16] != b"WEBPVP8X":  # the two simpler kinds can not be larger than 16,383
+    """The canvas that a WebP file declares (its decoder allocates it as soon as the file is opened); else (0, 0).
+
+    RFC 9649: the extended form, lossless and lossy pictures.
+    """
+    if head[:4] != b"RIFF" or head[8:12] != b"WEBP":
         return 0, 0
-    return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+    match head[12:16]:
+        case b"VP8X":
+            return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+        case b"VP8L":
+            sizes = int.from_bytes(head[21:25], "little")
+            return 1 + (sizes & 0x3FFF), 1 + (sizes >> 14 & 0x3FFF)
+        case b"VP8 ":
+            return int.from_bytes(head[26:28], "little") & 0x3FFF, int.from_bytes(head[28:30], "little") & 0x3FFF
+    return 0, 0
 
 
 def _orientation(image: Image.Image) -> int:
@@ -137,15 +162,28 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _flattened(image: Image.Image, gray: bool) -> Image.Image:
-    """In 8 bits and the colours asked for; what is transparent is white."""
+def flattened(image: Image.Image, gray: bool) -> Image.Image:
+    """In 8 bits and the colors asked for; what is transparent is white. The picture itself where nothing changes, else
+    made a strip at a time: copies of a large picture would take several times its memory."""
+    mode = "L" if gray else "RGB"
+    if image.mode == mode and not image.has_transparency_data:
+        return image
+    if image.width * image.height <= STRIP:
+        return _in_colors(image, mode)
+    made, height = Image.new(mode, image.size), max(1, STRIP // image.width)
+    for top in range(0, image.height, height):
+        bottom = min(image.height, top + height)
+        made.paste(_in_colors(image.crop((0, top, image.width, bottom)), mode), (0, top))
+    return made
+
+
+def _in_colors(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         image = _from_deep(image)
     elif image.has_transparency_data:
         covered = image.convert("RGBA")
-        ground = Image.new("RGBA", covered.size, "white")
-        image = Image.alpha_composite(ground, covered)
-    return image.convert("L" if gray else "RGB")
+        image = Image.alpha_composite(Image.new("RGBA", covered.size, "white"), covered)
+    return image.convert(mode)
 
 
 def _from_deep(image: Image.Image) -> Image.Image:

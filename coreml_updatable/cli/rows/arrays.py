@@ -9,8 +9,11 @@ import numpy as np
 from coreml_updatable.building.data.npy import mapped
 from coreml_updatable.cli.rows.features import Features, kind
 from coreml_updatable.errors import DataError
+from coreml_updatable.runtime import bounds
 from coreml_updatable.runtime.pictures import BGR, RGB
 from coreml_updatable.spec.messages import FeatureDescription
+
+COPIES = 3  # of a row, until a model has read it
 
 
 def array_rows(path: Path, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -18,16 +21,18 @@ def array_rows(path: Path, features: Features) -> Iterator[tuple[str, dict[str, 
     feature = features.the_array(str(path))
     array = mapped(path)
     rank = _rank(feature)
-    if array.ndim == rank:
-        yield str(path), {feature.name: np.array(array)}
-    elif array.ndim == rank + 1:
-        for number, row in enumerate(array):
-            yield f"{path}[{number}]", {feature.name: np.array(row)}
-    else:
+    if array.ndim not in (rank, rank + 1):
         raise DataError(
             f"{path}: has the shape {list(array.shape)}, expected {rank} axes for one row of '{feature.name}' or "
             f"{rank + 1} for many; reshape it"
         )
+    size = array.nbytes if array.ndim == rank else array.nbytes // max(1, len(array))
+    bounds.expect(COPIES * size, f"{path}: a row")
+    if array.ndim == rank:
+        yield str(path), {feature.name: np.array(array)}
+    else:
+        for number, row in enumerate(array):
+            yield f"{path}[{number}]", {feature.name: np.array(row)}
 
 
 def arrays_in(folder: Path) -> list[Path]:

@@ -1,11 +1,10 @@
 """A picture file as a model's input: upright, in the model's colours and size."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
-from coreml_updatable.building.data.photos import MAXIMUM_PIXELS, read_photo, to_pixels
+from coreml_updatable.building.data.photos import MAXIMUM_PIXELS, flattened, read_photo, to_pixels
 from coreml_updatable.cli.rows.features import Features
 from coreml_updatable.cli.rows.fit import Fit
 from coreml_updatable.conversion import ImageInput, UInt8Array
@@ -44,17 +43,11 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def _whole(picture: Image.Image, target: ImageInput) -> UInt8Array:
-    return to_pixels(scale_to_fit(_flat(picture, target), target.width, target.height), target)
+    return to_pixels(scale_to_fit(flattened(picture, target.color == "grayscale"), target.width, target.height), target)
 
 
 def _stretched(picture: Image.Image, target: ImageInput) -> UInt8Array:
-    return to_pixels(stretch(_flat(picture, target), target.width, target.height), target)
-
-
-def _flat(picture: Image.Image, target: ImageInput) -> Image.Image:
-    """In the model's colours at its own size: a palette, or what is transparent, can not be interpolated."""
-    pixels = to_pixels(picture, replace(target, width=picture.width, height=picture.height))
-    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    return to_pixels(stretch(flattened(picture, target.color == "grayscale"), target.width, target.height), target)
 
 
 FITS = {Fit.CENTRE_CROP: to_pixels, Fit.SCALE_TO_FIT: _whole, Fit.STRETCH: _stretched}
