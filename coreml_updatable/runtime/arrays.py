@@ -101,7 +101,8 @@ def _expect_whole(given: NDArray[Any], dtype: Any, where: str) -> None:
     if given.dtype.kind in "biu":
         fits = not given.size or (int(given.min()) >= ends.min and int(given.max()) <= ends.max)
     else:
-        fits = bool((np.isfinite(given) & (given == np.trunc(given)) & (abs(given) <= float(ends.max))).all())
+        low = float(ends.min)  # a power of two, exact in any type of floats; the highest is 1 less than its opposite
+        fits = bool((np.isfinite(given) & (given == np.trunc(given)) & (given >= low) & (given < -low)).all())
     if not fits:
         raise DataError(f"{where}: holds a value that is no {np.dtype(dtype).name}, which the model takes; round it")
 

@@ -56,6 +56,23 @@ def test_what_a_type_can_not_hold() -> None:
     assert load(spec).predict({"x": [0.1, 1e9, 1]})["y"].tolist() == [float(np.float16(0.1)), np.inf, 1]
 
 
+@pytest.mark.parametrize("name", ["INT8", "INT32"])
+@pytest.mark.parametrize("given_as", [float, np.float64, int, np.int64])
+def test_a_whole_type_holds_all_between_its_ends(name: str, given_as: Any) -> None:
+    spec = linear()
+    for feature in (spec.description.input[0], spec.description.output[0]):
+        feature.type.multiArrayType.dataType = TYPES.Value(name)
+    ends = np.iinfo(DTYPES[TYPES.Value(name)])
+    low, high = int(ends.min), int(ends.max)
+    exact = high if name == "INT8" else high - 127  # the network's float32 holds no larger one
+    found = load(spec).predict({"x": np.array([low, 0, exact], given_as)})["y"]
+    np.testing.assert_array_equal(found, [low, 0, exact])
+    load(spec).predict({"x": np.array([low, 0, 0], given_as)})
+    for beyond in (low - 1, high + 1):
+        with pytest.raises(DataError, match=f"holds a value that is no {name.lower()}"):
+            load(spec).predict({"x": np.array([0, beyond, 0], given_as)})
+
+
 @pytest.mark.parametrize(("name", "value"), [("INT8", 200.0), ("INT32", 1e12), ("INT32", np.inf)])
 def test_outputs_that_do_not_fit(name: str, value: float) -> None:
     spec = linear(1.0, value)

@@ -48,6 +48,23 @@ def test_scale_and_bias_a_channel(rgb: Any, space: str, rank4: bool) -> None:
         np.testing.assert_array_equal(found, expected[None] if rank4 else expected[None, None])
 
 
+@pytest.mark.parametrize("scale", [None, 0.0])
+@pytest.mark.parametrize("space", ["RGB", "BGR", "GRAYSCALE"])
+def test_a_scale_that_is_not_set_is_1(rgb: Any, space: str, scale: float | None) -> None:
+    """Biases alone leave the pixels as they are but for them; a scale of 0 would erase every picture."""
+    pixels = rgb[:, :, 0] if space == "GRAYSCALE" else rgb
+    spec = picture_model(space)
+    scaler = spec.neuralNetwork.preprocessing.add().scaler
+    plain = load(spec).predict({"image": pixels})["y"]
+    if scale is not None:
+        scaler.channelScale = scale
+    scaler.redBias, scaler.grayBias = -3, 5
+    found = load(spec).predict({"image": pixels})["y"] - plain
+    expected = {"RGB": [-3, 0, 0], "BGR": [0, 0, -3], "GRAYSCALE": [5]}[space]
+    np.testing.assert_array_equal(found, np.broadcast_to(np.reshape(expected, (-1, 1, 1)), found.shape))
+    assert plain.max() == pixels.max()
+
+
 def test_grayscale_and_mean_image(random: Any) -> None:
     gray = random.integers(0, 256, (HEIGHT, WIDTH), dtype=np.uint8)
     mean = random.normal(size=HEIGHT * WIDTH).astype(np.float32)
