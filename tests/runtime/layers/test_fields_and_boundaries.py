@@ -223,6 +223,10 @@ CASES: list[tuple[str, Tensor | None, Expected]] = [
         "padding { paddingAmounts { borderAmounts { startEdgeSize: 1 } borderAmounts { endEdgeSize: 2 } } }", X,
         lambda x: functional.pad(x, (0, 2, 1, 0)),
     ),
+    ("padding { paddingAmounts { borderAmounts { startEdgeSize: 65536 } borderAmounts {} } }", X[:1, :1, :1, :1],
+     lambda x: functional.pad(x, (0, 0, 65536, 0))),  # the widest border
+    ("resizeBilinear { targetSize: 32768 targetSize: 1 }", X[:1, :1, :1, :1], lambda x: x.expand(1, 1, 32768, 1)),
+    ("upsample { scalingFactor: 1024 scalingFactor: 1 }", X[:1, :1, :1, :1], lambda x: x.expand(1, 1, 1024, 1)),
     ("upsample {}", X, lambda x: x),
     ("upsample { mode: BILINEAR }", X, lambda x: x),
     ("upsample { scalingFactor: 2 scalingFactor: 3 }", X, lambda x: functional.interpolate(x, scale_factor=(2.0, 3.0))),
@@ -367,6 +371,7 @@ REFUSED: list[tuple[str, tuple[Tensor, ...], str]] = [
     ("mvn {}", (torch.ones(2, 2),), "rank 2"),
     ("l2normalize {}", (torch.ones(2, 2),), "rank 2"),
     ("flatten {}", (torch.ones(2, 2),), "rank 2"),
+    ("padding { paddingAmounts { borderAmounts { endEdgeSize: 65537 } borderAmounts {} } }", (X,), "above 65536"),
     ("pooling { valid {} }", (torch.ones(3, 3),), "rank 2"),
     ("upsample {}", (torch.ones(3),), "rank 1, the layer expects at least 2"),
     ("upsample { scalingFactor: 0 scalingFactor: 1 }", (X,), "scaling factors"),
