@@ -36,15 +36,22 @@ def outputs(model: Model, labels: Sequence[str] | Sequence[int]) -> None:
 
 
 def of_words(words: Sequence[str], last: Model, labels: Sequence[str]) -> Model:
-    """[dictVectorizer, ``last``]: from ``words``, a dictionary of counts, to ``class``."""
+    """[dictVectorizer, featureVectorizer, ``last``]: from ``words``, a dictionary of counts, to ``class``.
+
+    As coremltools writes scikit-learn's DictVectorizer: Core ML's own gives a sparse dictionary.
+    """
     vectorizer = Model_pb2.Model(specificationVersion=1)
     vectorizer.dictVectorizer.stringToIndex.vector.extend(words)
     given = vectorizer.description.input.add(name="words").type.dictionaryType
     given.stringKeyType.SetInParent()
-    made = vectorizer.description.output.add(name="x").type.multiArrayType
+    vectorizer.description.output.add(name="counts").type.dictionaryType.int64KeyType.SetInParent()
+    dense = Model_pb2.Model(specificationVersion=1)
+    dense.featureVectorizer.inputList.add(inputColumn="counts", inputDimensions=len(words))
+    dense.description.input.extend(vectorizer.description.output)
+    made = dense.description.output.add(name="x").type.multiArrayType
     made.shape.append(len(words))
     made.dataType = FeatureTypes_pb2.ArrayFeatureType.DOUBLE
-    return pipeline([vectorizer, last], labels)
+    return pipeline([vectorizer, dense, last], labels)
 
 
 def behind_vision(last: Model, labels: Sequence[str], side: int = 299) -> Model:
