@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from benchmarks.architecture_sources import SOURCES, Source
-from coreml_updatable.building.converter import find_converter, load_source_converter
-from coreml_updatable.building.finished import Finished, finish
-from coreml_updatable.building.trial_rows import trial_rows
+from coreml_updatable.converting.finished import Finished, finish
+from coreml_updatable.converting.registry import find_converter, load_source_converter
+from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.updating import UpdateTask

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
 
 LABELS = tuple(f"class{number}" for number in range(10))
 BATCH = 8
@@ -32,9 +33,9 @@ def torch_source(name: str, side: int = 224) -> Callable[[Path], Source]:
     """An architecture of torchvision or timm, its weights in a file."""
 
     def saved(folder: Path) -> Source:
-        architectures = import_module("coreml_updatable.converters.torch_architectures")
+        architectures = import_module("coreml_updatable.converters.torch.architectures")
         network = architectures.create(name, len(LABELS))
-        known = import_module("coreml_updatable.converters.torch_declared").declared_by(name)
+        known = import_module("coreml_updatable.converters.torch.declared").declared_by(name)
         mean, std = (torch.tensor(one).view(3, 1, 1) for one in (known.mean, known.std))
         settle(network, [(torch.rand(BATCH, 3, side, side) - mean) / std])
         path = folder / "weights.pt"
@@ -49,7 +50,7 @@ def folder_source(make: Callable[[Any, dict[str, Any]], Any], batches: Callable[
     """A classifier of Hugging Face, saved as transformers saves it; ``make`` gets the library and what names labels."""
 
     def saved(folder: Path) -> Source:
-        with import_module("coreml_updatable.converters.transformers_module").quiet():
+        with import_module("coreml_updatable.converters.transformers.module").quiet():
             import transformers
 
             network = make(transformers, {"id2label": dict(enumerate(LABELS))}).eval()
@@ -69,7 +70,7 @@ def _distilbert(library: Any, named: dict[str, Any]) -> Any:
 
 def _spectrograms() -> Tensor:
     """[rows, frames, bins] by chance, normalised as AST's own preprocessor does by default."""
-    with import_module("coreml_updatable.converters.transformers_module").quiet(), warnings.catch_warnings():
+    with import_module("coreml_updatable.converters.transformers.module").quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its filters of no mel, which the published model has too
         import transformers
 

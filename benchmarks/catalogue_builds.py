@@ -8,10 +8,10 @@ import numpy as np
 
 from coreml_updatable.marking import describe, mark
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
-from coreml_updatable.publishing.report_json import SCHEMA
+from coreml_updatable.publishing.report.json import SCHEMA
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.weights import packed
-from coreml_updatable.spec.writing import model_bytes
 
 SIDE, LABELS = 16, ["fast-food", "healthy"]
 PIXELS = 3 * SIDE * SIDE

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from coreml_updatable.conversion import ImageInput
+from coreml_updatable.data.inputs import ImageInput
 from coreml_updatable.marking import mark
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
 from coreml_updatable.spec.messages import Model
@@ -18,14 +18,14 @@ SIZE = 224
 def source(classes: int = 1000) -> nn.Module:
     """From pictures [n, 3, 224, 224] in 0..1 to logits."""
     torch.manual_seed(0)
-    network: nn.Module = import_module("coreml_updatable.converters.torch_architectures").create(
+    network: nn.Module = import_module("coreml_updatable.converters.torch.architectures").create(
         "torchvision:mobilenet_v2", classes
     )
     return network.eval()
 
 
 def converted(network: nn.Module) -> Model:
-    model: Model = import_module("coreml_updatable.converters.torch_tracing").to_core_ml(
+    model: Model = import_module("coreml_updatable.converters.torch.tracing").to_core_ml(
         network, ImageInput("image", SIZE, SIZE, "rgb")
     )
     return model

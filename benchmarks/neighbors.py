@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.figure import Figure
 from benchmarks.interleaved import interleaved, milliseconds, ratio
-from coreml_updatable.runtime.nearest_neighbors import NearestNeighborsModel
+from coreml_updatable.runtime.neighbors.classifier import NearestNeighborsModel
 from coreml_updatable.spec.messages import Model_pb2
 
 SIZES = (

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from coreml_updatable.data.sample_code import load_function
 from coreml_updatable.marking import mark
+from coreml_updatable.marking.reserved_labels import HIDDEN
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
-from coreml_updatable.marking.spare import HIDDEN
 from coreml_updatable.runtime import load
-from coreml_updatable.sample_code import load_function
-from coreml_updatable.spec.reading import read_model
+from coreml_updatable.spec.io import read_model
 from coreml_updatable.updating import UpdateTask
 
 ROOT = Path(__file__).parents[1]

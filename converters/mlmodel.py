@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from coreml_updatable.conversion import ConvertedSource, SourceRequest
+from coreml_updatable.converting.contract import ConvertedSource, SourceRequest
 from coreml_updatable.errors import SourceError
 from coreml_updatable.spec.features import feature_named
+from coreml_updatable.spec.io import read_model
 from coreml_updatable.spec.messages import Model, Model_pb2
-from coreml_updatable.spec.reading import read_model
 
 SPECIFICATION_VERSION = 4  # the first that knows updatable models
 

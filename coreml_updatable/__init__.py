@@ -10,25 +10,25 @@ if TYPE_CHECKING:
 
     from coreml_updatable.api import check, convert, diff, inspect, knn, layout, mark, save
     from coreml_updatable.checking import Problem
-    from coreml_updatable.conversion import ArrayInput, ImageInput
+    from coreml_updatable.data.inputs import ArrayInput, ImageInput
     from coreml_updatable.errors import BuildError, DataError, ModelError, SourceError, UserError
     from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter
     from coreml_updatable.runtime import RunnableModel, load
-    from coreml_updatable.runtime.variants import PredictionVariants
+    from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
     from coreml_updatable.updating import UpdateTask, Variants
 
     __version__: str
 
 _HOMES = {
     "Adam": "coreml_updatable.marking.settings",
-    "ArrayInput": "coreml_updatable.conversion",
+    "ArrayInput": "coreml_updatable.converting.contract",
     "BuildError": "coreml_updatable.errors",
     "DataError": "coreml_updatable.errors",
     "DoubleParameter": "coreml_updatable.marking.settings",
-    "ImageInput": "coreml_updatable.conversion",
+    "ImageInput": "coreml_updatable.converting.contract",
     "Int64Parameter": "coreml_updatable.marking.settings",
     "ModelError": "coreml_updatable.errors",
-    "PredictionVariants": "coreml_updatable.runtime.variants",
+    "PredictionVariants": "coreml_updatable.runtime.neighbors.assumptions",
     "Problem": "coreml_updatable.checking",
     "RunnableModel": "coreml_updatable.runtime",
     "SGD": "coreml_updatable.marking.settings",

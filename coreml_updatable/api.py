@@ -5,29 +5,28 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from coreml_updatable.building.converter import find_converter, load_source_converter
-from coreml_updatable.building.embedding import embedded
-from coreml_updatable.building.extras import needs_of
-from coreml_updatable.building.file_kind import converter_for, source_of
-from coreml_updatable.building.finished import finish
-from coreml_updatable.building.layouts import laid_out
-from coreml_updatable.building.marked_and_proved import marked_and_proved
-from coreml_updatable.building.twin_proof import prove_twin
 from coreml_updatable.checking import Problem
 from coreml_updatable.checking import check as check_message
-from coreml_updatable.conversion import Input, SourceRequest
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.converting.embedding import embedded
+from coreml_updatable.converting.finished import finish
+from coreml_updatable.converting.knn_proof import prove_twin
+from coreml_updatable.converting.layouts import laid_out
+from coreml_updatable.converting.marked import marked_and_proved
+from coreml_updatable.converting.registry import find_converter, load_source_converter, needs_of
+from coreml_updatable.converting.source_kind import converter_for, source_of
+from coreml_updatable.data.inputs import Input
 from coreml_updatable.errors import DataError, ModelError, SourceError, located
 from coreml_updatable.marking import has_head, twin, with_samples
 from coreml_updatable.marking.losses import Loss
+from coreml_updatable.marking.reserved_labels import HIDDEN
 from coreml_updatable.marking.settings import SGD, Adam, Int64Parameter, KNNSettings, UpdateSettings
-from coreml_updatable.marking.spare import HIDDEN
 from coreml_updatable.runtime import RunnableModel, load
-from coreml_updatable.spec.difference import Difference, difference
+from coreml_updatable.spec.diff.models import Difference, difference
+from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import pipeline_of
-from coreml_updatable.spec.reading import read_model
 from coreml_updatable.spec.summary import Summary, summarize
-from coreml_updatable.spec.writing import write_model
 
 AnyModel: TypeAlias = str | PathLike[str] | Model | RunnableModel
 

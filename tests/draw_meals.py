@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from coreml_updatable.sample_code import load_function
+from coreml_updatable.data.sample_code import load_function
 
 SAMPLE = Path(__file__).parents[1] / "sample_models" / "healthy_luncher"
 

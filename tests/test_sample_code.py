@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from coreml_updatable.data.sample_code import load_function
 from coreml_updatable.errors import RecipeError
-from coreml_updatable.sample_code import load_function
 
 
 @pytest.fixture

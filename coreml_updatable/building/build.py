@@ -16,11 +16,11 @@ from coreml_updatable.building.report_stage import assemble
 from coreml_updatable.building.request import BuildRequest
 from coreml_updatable.building.source_stage import convert_source
 from coreml_updatable.building.write import model_files, write_all
-from coreml_updatable.conversion import Progress, silent
+from coreml_updatable.data.inputs import Progress, silent
 from coreml_updatable.errors import BuildError
 from coreml_updatable.files import alone
-from coreml_updatable.personalizing.wording import words_for
-from coreml_updatable.publishing.report_data import Report
+from coreml_updatable.personalization.wording import words_for
+from coreml_updatable.publishing.report.values import Report
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import Model
 
@@ -79,7 +79,7 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
     comparison: Any = None
     slots: Any = None
     if recipe.personalization is not None:
-        from coreml_updatable.personalizing.comparing import compare
+        from coreml_updatable.personalization.compare import compare
 
         with clock.stage("comparison") as tell:
             scenario = scenario_of(recipe, dataset, test_rows)
@@ -87,7 +87,7 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
             shown = f"{_listed(scenario.photos)} {scenario.words.photo}s"
             tell(1.0, f"both models, after {shown}, {len(scenario.seeds)} orders")
     if recipe.slots is not None:
-        from coreml_updatable.personalizing.slots import compare_slots
+        from coreml_updatable.personalization.slots import compare_slots
 
         with clock.stage("comparison") as tell:
             slots = compare_slots(network, knn, slots_scenario_of(recipe, dataset, test_rows), tell)

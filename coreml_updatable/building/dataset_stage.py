@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from coreml_updatable.building.cache import remembered
-from coreml_updatable.building.data.dataset import Dataset, load_dataset
-from coreml_updatable.building.data.wanted import Owner, SampleFunction, Wanted
-from coreml_updatable.building.recipe import Recipe
 from coreml_updatable.building.request import BuildRequest
-from coreml_updatable.conversion import Examples
+from coreml_updatable.data.dataset import Dataset, load_dataset
+from coreml_updatable.data.inputs import Examples
+from coreml_updatable.data.wanted import Owner, SampleFunction, Wanted
+from coreml_updatable.recipes.recipe import Recipe
 
 POOL = 4  # times the most photos that are taught: each order of them has others
 PARTS = ("train", "validation", "test", "owner_support", "owner_held_out")

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from coreml_updatable.building.data.dataset import Dataset
-from coreml_updatable.building.recipe import Recipe
-from coreml_updatable.conversion import Examples
-from coreml_updatable.personalizing.scenario import Scenario
-from coreml_updatable.personalizing.slots import SlotsScenario
-from coreml_updatable.personalizing.wording import words_for
+from coreml_updatable.data.dataset import Dataset
+from coreml_updatable.data.inputs import Examples
+from coreml_updatable.personalization.scenario import Scenario
+from coreml_updatable.personalization.slots import SlotsScenario
+from coreml_updatable.personalization.wording import words_for
+from coreml_updatable.recipes.recipe import Recipe
 
 Row = Mapping[str, Any]
 

@@ -1,7 +1,8 @@
-"""A model that never learns on the device: made by its recipe's function, described, checked, proved and written."""
+"""A model that is not updatable: made by its recipe's function, described, checked, proved and written."""
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,86 @@ from typing import Any
 import numpy as np
 
 from coreml_updatable import __version__
-from coreml_updatable.building.extras import told_lacking
-from coreml_updatable.building.frozen_agreement import ALLOWED_DIFFERENCE, Agreement, agree
-from coreml_updatable.building.frozen_recipe import FrozenRecipe
 from coreml_updatable.checking import check
-from coreml_updatable.conversion import FrozenRequest, FrozenSource
+from coreml_updatable.converting.contract import FrozenRequest, FrozenSource
+from coreml_updatable.converting.registry import told_lacking
+from coreml_updatable.converting.trial_rows import trial_rows
+from coreml_updatable.data.inputs import Float32Array, Int64Array, UInt8Array
+from coreml_updatable.data.sample_code import called, load_function
 from coreml_updatable.errors import BuildError, ModelError, SourceError, a_kind
 from coreml_updatable.files import alone, write_all_atomically
 from coreml_updatable.marking import describe, mark
 from coreml_updatable.marking.preview import with_preview
 from coreml_updatable.marking.settings import UpdateSettings
-from coreml_updatable.publishing.frozen_page import Seen, frozen_page
-from coreml_updatable.sample_code import called, load_function
+from coreml_updatable.publishing.report.frozen import Seen, frozen_page
+from coreml_updatable.recipes.frozen import FrozenRecipe
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.writing import model_bytes
 from coreml_updatable.text import json_text
+
+ALLOWED_DIFFERENCE = 1e-4  # of the range of the source's answers
+ROWS = 2
+SQUARES = 8  # along the longer side of the second picture
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far both agree; classes are int64 [n, ...places]."""
+
+    pixels: UInt8Array
+    relative_difference: float  # the largest, of the largest range in which a class's numbers lie
+    source_classes: Int64Array  # with the largest number at each place
+    model_classes: Int64Array
+
+    @property
+    def same_label(self) -> float:
+        """Share of the places whose largest number is of the same class."""
+        return float((self.model_classes == self.source_classes).mean())
+
+
+def agree(model: Model, source: FrozenSource, output: str) -> Agreement:
+    """Compare both on noise and on squares; a BuildError where they differ by more than 1e-4 of the answers' range."""
+    name = str(model.description.input[0].name)
+    fine, coarse = (np.asarray(row[name]) for row in trial_rows(model, ROWS))
+    pixels = np.stack([fine, _in_squares(coarse)])
+    expected = source.answers(pixels)
+    said = np.stack(
+        [np.asarray(answer[output], np.float32) for answer in load(model).predict([{name: one} for one in pixels])]
+    )
+    if said.size != expected.size:
+        raise BuildError(
+            f"converted model: answers {list(said.shape[1:])}, its source {list(expected.shape[1:])}, expected the "
+            "same; correct the recipe's function"
+        )
+    said = said.reshape(expected.shape)
+    spread = _range(expected)
+    if spread <= ALLOWED_DIFFERENCE * float(np.abs(expected).max()):
+        raise BuildError(
+            f"source: answers the same at every place of every picture, within {spread:.1g}, expected numbers that "
+            "differ, for constants prove nothing; give weights that see something"
+        )
+    difference = float(np.abs(said - expected).max()) / spread
+    if not difference <= ALLOWED_DIFFERENCE:  # NaN too
+        raise BuildError(
+            f"converted model: differs from its source by {difference:.2g} of the range of its answers, expected at "
+            f"most {ALLOWED_DIFFERENCE:g}; nothing was written, this source does not convert faithfully"
+        )
+    return Agreement(pixels, difference, expected.argmax(axis=1), said.argmax(axis=1))
+
+
+def _in_squares(pixels: UInt8Array) -> UInt8Array:
+    """Pixels from far apart, each as large as a square: shapes to see, where noise is as good as gray."""
+    height, width = pixels.shape[:2]
+    side = max(1, max(height, width) // SQUARES)
+    return pixels[::side, ::side].repeat(side, axis=0).repeat(side, axis=1)[:height, :width]
+
+
+def _range(answers: Float32Array) -> float:
+    """From the lowest to the highest of each class [n, classes, ...], of the class where that is most."""
+    by_class = np.moveaxis(answers, 1, 0).reshape(answers.shape[1], -1)
+    return float(np.ptp(by_class, axis=1).max())
+
 
 SCHEMA = 1
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from coreml_updatable.building.layouts import laid_out
+from coreml_updatable.converting.layouts import laid_out
 from coreml_updatable.spec.messages import Model
 
 FILES = {"pipeline": ("Pipeline",), "split": ("Extractor", "Head")}  # behind the model's name

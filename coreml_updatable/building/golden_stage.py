@@ -1,11 +1,11 @@
 """Golden vectors of every model that takes whole rows: some that none of them learnt, and the owner's to learn from."""
 
-from coreml_updatable.building.data.dataset import Dataset
-from coreml_updatable.building.recipe import Recipe
-from coreml_updatable.conversion import Float32Array, UInt8Array
-from coreml_updatable.publishing.golden.document import SUFFIX, to_bytes
-from coreml_updatable.publishing.golden.record import record
-from coreml_updatable.publishing.pictures import evenly
+from coreml_updatable.data.dataset import Dataset
+from coreml_updatable.data.inputs import Float32Array, UInt8Array
+from coreml_updatable.publishing.report.pictures import evenly
+from coreml_updatable.publishing.vectors.document import SUFFIX, to_bytes
+from coreml_updatable.publishing.vectors.record import record
+from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.spec.messages import Model
 
 OWNERS, BASES, LEARNT = 4, 8, 5  # rows of the owner's kind, of the base's kinds, and to learn from

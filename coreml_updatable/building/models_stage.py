@@ -1,18 +1,72 @@
-"""From the converted network to the two updatable models: marked, described, and the twin with its samples."""
+"""From the converted network to the two updatable models: marked, described, and the k-NN with its samples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from coreml_updatable import __version__
-from coreml_updatable.building import settings
-from coreml_updatable.building.embedding import embedded
-from coreml_updatable.building.recipe import Recipe
-from coreml_updatable.building.samples import typical
 from coreml_updatable.checking import Problem, check
-from coreml_updatable.conversion import Examples, Float32Array
+from coreml_updatable.converting.embedding import embedded
+from coreml_updatable.data.inputs import Examples, Float32Array
 from coreml_updatable.errors import BuildError
 from coreml_updatable.marking import Wishes, describe, extractor, mark, twin, with_samples
+from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
+from coreml_updatable.recipes import parameters, recipe
+from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.spec.messages import Model
+
+
+def typical(embeddings: Float32Array, kinds: Sequence[str], per_kind: int, seed: int) -> list[int]:
+    """Indices of at most ``per_kind`` pictures of each kind: those nearest to the centres that k-means finds in it.
+
+    A k-NN only knows what it was given. A few pictures that stand for the rest answer as well as many, and leave the
+    room between the kinds, where the owner's own pictures will lie, to the owner. ``embeddings`` float32 [n, D].
+    """
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
+    chosen: list[int] = []
+    if per_kind == 0:
+        return chosen
+    with threadpool_limits(1):  # the sums' last bits depend on how many threads share them
+        for kind in sorted(set(kinds)):
+            members = np.flatnonzero(np.array(kinds) == kind)
+            own = embeddings[members].astype(np.float64)
+            distinct = min(per_kind, len(np.unique(own, axis=0)))
+            centres = KMeans(distinct, n_init=3, random_state=seed).fit(own).cluster_centers_
+            distances = ((own[:, None] - centres[None]) ** 2).sum(axis=2)
+            chosen += sorted({int(members[at]) for at in distances.argmin(axis=0)})
+    return chosen
+
+
+def update_settings(section: recipe.SGDSection | recipe.AdamSection) -> UpdateSettings:
+    return UpdateSettings(_optimizer(section), _int64(section.epochs), section.shuffle, section.seed)
+
+
+def knn_settings(section: recipe.KNNSection) -> KNNSettings:
+    return KNNSettings(
+        number_of_neighbors=_int64(section.number_of_neighbors),
+        weighting=section.weighting,
+        index=section.index,
+        leaf_size=section.leaf_size,
+        default_label=section.default_label,
+    )
+
+
+def _optimizer(section: recipe.SGDSection | recipe.AdamSection) -> SGD | Adam:
+    rate, batch = _double(section.learning_rate), _int64(section.mini_batch_size)
+    if isinstance(section, recipe.SGDSection):
+        return SGD(rate, batch, _double(section.momentum))
+    return Adam(rate, batch, _double(section.beta1), _double(section.beta2), _double(section.eps))
+
+
+def _int64(parameter: parameters.Int64Parameter) -> Int64Parameter:
+    return Int64Parameter(parameter.default, parameter.range, parameter.allowed)
+
+
+def _double(parameter: parameters.DoubleParameter) -> DoubleParameter:
+    return DoubleParameter(parameter.default, parameter.range)
 
 
 @dataclass(frozen=True)
@@ -35,8 +89,8 @@ def make_twins(recipe: Recipe, converted: Model, train: Examples) -> Twins:
     }
     if recipe.slots is not None:
         wishes |= {"spare": recipe.slots.count, "spare_share": recipe.slots.share}
-    network = mark(converted, settings.update_settings(recipe.update), **wishes)
-    empty = twin(network, settings.knn_settings(recipe.knn))
+    network = mark(converted, update_settings(recipe.update), **wishes)
+    empty = twin(network, knn_settings(recipe.knn))
     seen = embeddings(network, train)
     samples = typical(seen, train.kinds, recipe.knn.samples_per_kind, recipe.seed)
     knn = with_samples(empty, seen[samples], [recipe.labels[train.labels[number]] for number in samples])

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from coreml_updatable.building.converter import declared_by, find_converter
-from coreml_updatable.building.recipe import ArraySection, Recipe
+from coreml_updatable.converting.registry import declared_by, find_converter
 from coreml_updatable.errors import RecipeError
+from coreml_updatable.recipes.recipe import ArraySection, Recipe
 
 OF_THE_NETWORK = ("factory", "mean", "std")  # fields that say something of the recipe's own network only
 

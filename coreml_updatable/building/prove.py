@@ -1,4 +1,4 @@
-"""The proof that the two written models do what they should, before anything is compared or published."""
+"""Prove that the two written models do what they should, before anything is compared or published."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,16 +8,54 @@ from typing import Any
 
 import numpy as np
 
-from coreml_updatable.building.changes import changed_layers
-from coreml_updatable.building.data.dataset import Dataset
 from coreml_updatable.building.experiment import labelled_rows
-from coreml_updatable.building.recipe import Recipe
-from coreml_updatable.conversion import Float64Array
+from coreml_updatable.data.dataset import Dataset
+from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError
 from coreml_updatable.marking import sample_counts
+from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.runtime import RunnableModel, load
-from coreml_updatable.spec.spare_labels import spare_labels
+from coreml_updatable.spec.io import model_bytes
+from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.reserved_labels import spare_labels
 from coreml_updatable.updating import UpdateTask
+
+
+def changed_layers(base: Model, personal: Model) -> tuple[str, ...]:
+    """Names of the updatable layers that differ; a BuildError if anything else does, or nothing at all."""
+    pairs = list(zip(network_of(base).layers, network_of(personal).layers, strict=True))
+    changed = [before.name for before, after in pairs if before != after]
+    frozen = [before.name for before, after in pairs if before != after and not before.isUpdatable]
+    if frozen:
+        raise BuildError(
+            f"simulated update: changed the frozen layer {frozen[0]!r}, expected only updatable ones to change"
+        )
+    if not changed:
+        raise BuildError(
+            "simulated update: changed no layer, expected the updatable ones to change; raise the learning rate"
+        )
+    if model_bytes(_without_updatable(base)) != model_bytes(_without_updatable(personal)):
+        raise BuildError("simulated update: changed more than weights, expected every other field to stay as it was")
+    return tuple(changed)
+
+
+def _without_updatable(model: Model) -> Model:
+    """A copy in which the values of updatable weights are gone."""
+    copy = type(model)()
+    copy.CopyFrom(model)
+    for layer in network_of(copy).layers:
+        if layer.isUpdatable:
+            _clear_values(layer)
+    return copy
+
+
+def _clear_values(layer: NeuralNetworkLayer) -> None:
+    parameters = getattr(layer, layer.WhichOneof("layer"))
+    for field, value in parameters.ListFields():
+        if field.message_type is not None and field.message_type.name == "WeightParams":
+            value.ClearField("floatValue")
+
 
 ALLOWED_DIFFERENCE = 1e-4  # in probability, between the source network and the written model
 

@@ -6,15 +6,14 @@ from difflib import get_close_matches
 from importlib.metadata import distribution
 from pathlib import Path
 
-from coreml_updatable.building.converter import find_converter
-from coreml_updatable.building.extras import told_lacking
-from coreml_updatable.building.find import FROZEN
-from coreml_updatable.building.frozen_recipe import FrozenRecipe, read_frozen
 from coreml_updatable.building.overrides import with_backbone
-from coreml_updatable.building.recipe import ArraySection, Recipe
-from coreml_updatable.building.recipe_file import read_recipe
+from coreml_updatable.converting.registry import find_converter, told_lacking
 from coreml_updatable.errors import RecipeError, SourceError
 from coreml_updatable.installing import OURS
+from coreml_updatable.recipes.file import read_recipe
+from coreml_updatable.recipes.find import FROZEN
+from coreml_updatable.recipes.frozen import FrozenRecipe, read_frozen
+from coreml_updatable.recipes.recipe import ArraySection, Recipe
 
 LIBRARIES = re.compile(r"(torchvision|timm):.")  # in front of a network's name
 

@@ -1,29 +1,59 @@
 """Everything measured, gathered into the values that the report shows."""
 
+import dataclasses
 import os
 import platform
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
+from typing import Any
 
-from coreml_updatable.building.data.dataset import Dataset
-from coreml_updatable.building.keys import LIBRARIES, version_of
+import numpy as np
+from PIL import Image
+
+from coreml_updatable.building.cache import LIBRARIES, version_of
 from coreml_updatable.building.models_stage import Twins
 from coreml_updatable.building.prove import ALLOWED_DIFFERENCE, Proof
 from coreml_updatable.building.request import BuildRequest
-from coreml_updatable.building.row_pictures import as_pictures
 from coreml_updatable.building.source_stage import Source
 from coreml_updatable.checking.check import applying
-from coreml_updatable.conversion import Examples
-from coreml_updatable.personalizing.results import Comparison
-from coreml_updatable.personalizing.slots_results import SlotsComparison
-from coreml_updatable.publishing import report_data
-from coreml_updatable.publishing.model_facts import model_facts
-from coreml_updatable.runtime.variants import PredictionVariants
+from coreml_updatable.data.dataset import Dataset
+from coreml_updatable.data.inputs import Examples, UInt8Array
+from coreml_updatable.data.sample_code import called, load_function
+from coreml_updatable.errors import DataError
+from coreml_updatable.personalization.results import Comparison
+from coreml_updatable.personalization.slots_results import SlotsComparison
+from coreml_updatable.publishing.report import values as report_data
+from coreml_updatable.publishing.report.model_facts import model_facts
+from coreml_updatable.publishing.report.pictures import SIZE, plotted
+from coreml_updatable.recipes.recipe import ArraySection
+from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_pipeline, pipeline_of
 from coreml_updatable.updating import Variants
+
+
+def as_pictures(request: BuildRequest, examples: Examples) -> Examples:
+    """``examples`` with pictures in the place of arrays; pictures stay what they are."""
+    if not isinstance(request.recipe.input, ArraySection):
+        return examples
+    reference = request.recipe.data.show
+    if reference is None:
+        drawn = [plotted(values) for values in examples.values]
+    else:
+        show = load_function(request.folder, reference, request.recipe.trust_code)
+        drawn = [
+            _shown(called(f"{reference}: showing a row", show, values.copy()), reference) for values in examples.values
+        ]
+    empty = np.zeros((0, *SIZE, 3), np.uint8)
+    return dataclasses.replace(examples, values=np.stack(drawn) if drawn else empty)
+
+
+def _shown(picture: Any, reference: str) -> UInt8Array:
+    if not isinstance(picture, Image.Image):
+        raise DataError(f"{reference}: gave a {type(picture).__name__}, expected a PIL image; correct it")
+    return np.asarray(picture.convert("RGB").resize(SIZE[::-1]), np.uint8)
 
 
 def assemble(

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from coreml_updatable.building.converter import find_converter, version_of
-from coreml_updatable.building.data.digest import digest
-from coreml_updatable.building.find import FROZEN, RECIPE
-from coreml_updatable.building.keys import code_digest, code_in, files_digest, key_of, sample_code_digest
+from coreml_updatable.building.cache import code_digest, code_in, files_digest, key_of, sample_code_digest
 from coreml_updatable.building.overrides import with_backbone
-from coreml_updatable.building.recipe import Recipe
 from coreml_updatable.building.recipe_extras import refuse_lacking
-from coreml_updatable.building.recipe_file import read_recipe
+from coreml_updatable.converting.registry import find_converter, version_of
+from coreml_updatable.data.folders import digest
 from coreml_updatable.errors import DataError, RecipeError, SourceError
+from coreml_updatable.recipes.file import read_recipe
+from coreml_updatable.recipes.find import FROZEN, RECIPE
+from coreml_updatable.recipes.recipe import Recipe
 
 CODE_FIELDS = ("draw", "load", "show", "adapt")  # of [data]
 

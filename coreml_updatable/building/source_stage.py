@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from coreml_updatable.building.cache import SECONDS, remembered
-from coreml_updatable.building.converter import find_converter, load_converter
-from coreml_updatable.building.data.dataset import Dataset
 from coreml_updatable.building.request import BuildRequest
-from coreml_updatable.conversion import ConversionRequest, Converted, Progress
-from coreml_updatable.spec.reading import parse_model
-from coreml_updatable.spec.writing import model_bytes
+from coreml_updatable.converting.contract import ConversionRequest, Converted
+from coreml_updatable.converting.registry import find_converter, load_converter
+from coreml_updatable.data.dataset import Dataset
+from coreml_updatable.data.inputs import Progress
+from coreml_updatable.spec.io import model_bytes, parse_model
 
 
 @dataclass(frozen=True)

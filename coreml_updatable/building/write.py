@@ -6,16 +6,16 @@ from io import StringIO
 
 from rich.console import Console
 
+from coreml_updatable.building.cache import REPORT, SUMMARY
 from coreml_updatable.building.models_stage import Twins
 from coreml_updatable.building.request import BuildRequest
-from coreml_updatable.building.up_to_date import REPORT, SUMMARY
 from coreml_updatable.files import write_all_atomically
-from coreml_updatable.publishing.report import render
-from coreml_updatable.publishing.report_data import Report
-from coreml_updatable.publishing.report_json import report_object
-from coreml_updatable.publishing.terminal import summary
+from coreml_updatable.publishing.report.json import report_object
+from coreml_updatable.publishing.report.page import render
+from coreml_updatable.publishing.report.terminal import summary
+from coreml_updatable.publishing.report.values import Report
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.writing import model_bytes
 from coreml_updatable.text import json_text
 
 PAGE = "report.html"

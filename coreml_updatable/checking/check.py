@@ -8,9 +8,9 @@ from coreml_updatable.checking import rules
 from coreml_updatable.checking.contradictions import UNSEEN, hides_updates
 from coreml_updatable.checking.pipeline import member_place
 from coreml_updatable.checking.problem import Problem, Rule
+from coreml_updatable.spec.io import read_any_model
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_network, is_pipeline, pipeline_of
-from coreml_updatable.spec.reading import read_any_model
 
 
 def check(path_or_model: str | PathLike[str] | Model) -> list[Problem]:

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from coreml_updatable.checking.inference import inferred_contradiction
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.checking.ranks import is_rank_5
-from coreml_updatable.spec.channels import given_and_expected
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.layer_shapes import Shape
 from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.shapes import blob_shapes
+from coreml_updatable.spec.shapes import blob_shapes, given_and_expected
 
 UNSEEN = "Apple's compiler does not look at this while the shapes contradict each other"
 

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 from coreml_updatable.checking.problem import Finding
-from coreml_updatable.spec.blob_counts import MANY as _MANY
-from coreml_updatable.spec.blob_counts import wrong_counts
-from coreml_updatable.spec.graph import layer_kind
-from coreml_updatable.spec.inner_layers import every_layer
+from coreml_updatable.spec.graph import every_layer, layer_kind
+from coreml_updatable.spec.layer_kinds import MANY as _MANY
+from coreml_updatable.spec.layer_kinds import wrong_counts
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 
 # fmt: off

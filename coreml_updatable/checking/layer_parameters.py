@@ -5,8 +5,7 @@ from functools import partial
 from typing import TypeAlias
 
 from coreml_updatable.checking.problem import Finding
-from coreml_updatable.spec.graph import layer_kind
-from coreml_updatable.spec.inner_layers import every_layer
+from coreml_updatable.spec.graph import every_layer, layer_kind
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer, WeightParams
 from coreml_updatable.spec.storage import filled_fields
 from coreml_updatable.spec.weights import storage

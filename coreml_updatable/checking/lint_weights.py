@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from coreml_updatable.checking.problem import Finding
-from coreml_updatable.spec.inner_layers import every_layer
+from coreml_updatable.spec.graph import every_layer
 from coreml_updatable.spec.messages import Model, WeightParams
-from coreml_updatable.spec.weight_fields import weight_fields
+from coreml_updatable.spec.storage import weight_fields
 from coreml_updatable.spec.weights import packed_floats, storage
 
 

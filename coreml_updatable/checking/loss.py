@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Iterator
 
 from coreml_updatable.checking.problem import Finding
-from coreml_updatable.spec.backpropagation import passes_gradients
 from coreml_updatable.spec.graph import layer_kind, loss_blobs, place, producers
+from coreml_updatable.spec.layer_kinds import passes_gradients
 from coreml_updatable.spec.messages import Model, NeuralNetwork
 from coreml_updatable.spec.network import network_of
 

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from coreml_updatable.checking.layer_kinds import in_words, ranks_of
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.checking.stated_axes import stated_axes
-from coreml_updatable.spec.graph import layer_kind, place
-from coreml_updatable.spec.inner_layers import inner_networks
+from coreml_updatable.spec.graph import inner_networks, layer_kind, place
 from coreml_updatable.spec.messages import (
     FeatureDescription,
     Model,

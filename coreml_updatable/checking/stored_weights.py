@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.spec.declared_weights import Declared, declared_weights
-from coreml_updatable.spec.graph import layer_kind
-from coreml_updatable.spec.inner_layers import every_layer
+from coreml_updatable.spec.graph import every_layer, layer_kind
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.storage import filled_fields
 from coreml_updatable.spec.weights import storage

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from coreml_updatable.checking.graph import duplicates
 from coreml_updatable.checking.problem import Finding
-from coreml_updatable.spec.backpropagation import can_be_updatable
 from coreml_updatable.spec.graph import layer_kind, place
+from coreml_updatable.spec.layer_kinds import can_be_updatable
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
 

@@ -49,7 +49,7 @@ def app(names: Sequence[str] = COMMANDS) -> typer.Typer:
     )
     made.callback()(_group)
     for name in names:
-        command = getattr(import_module(f"coreml_updatable.cli.{name}"), name)
+        command = getattr(import_module(f"coreml_updatable.cli.commands.{name}"), name)
         made.command(name, cls=Command)(with_max_memory(name, command))
     return made
 

@@ -20,7 +20,7 @@ def look(arguments: Sequence[str]) -> int | None:
     paths = [Path(argument) for argument in rest if argument != _JSON]
     if len(paths) != _PATHS.get(name) or any(argument.startswith("-") for argument in rest if argument != _JSON):
         return None
-    command = getattr(import_module(f"coreml_updatable.cli.{name}"), name)
+    command = getattr(import_module(f"coreml_updatable.cli.commands.{name}"), name)
     try:
         command(*paths, json=_JSON in rest)
     except typer.Exit as left:

@@ -20,7 +20,7 @@ def with_max_memory(name: str, command: Callable[..., Any]) -> Callable[..., Any
     @wraps(command)
     def bounded(*arguments: Any, max_memory: str | None, **options: Any) -> Any:
         if max_memory is not None:
-            from coreml_updatable.runtime import bounds
+            from coreml_updatable import bounds
 
             bounds.allow(_size(max_memory))
         return command(*arguments, **options)

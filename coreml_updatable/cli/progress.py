@@ -9,8 +9,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Column
 
 from coreml_updatable.cli.output import console, note
-from coreml_updatable.conversion import Progress as OnProgress
-from coreml_updatable.conversion import silent
+from coreml_updatable.data.inputs import Progress as OnProgress
+from coreml_updatable.data.inputs import silent
 from coreml_updatable.text import visible
 
 

@@ -14,8 +14,8 @@ from coreml_updatable.errors import DataError
 from coreml_updatable.text import json_text
 
 if TYPE_CHECKING:
-    from coreml_updatable.runtime.variants import PredictionVariants
-    from coreml_updatable.updating.variants import Variants
+    from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
+    from coreml_updatable.updating.assumptions import Variants
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """Making a network trainable: its tail repaired, its layers marked, its features named, its twin built."""
 
 from coreml_updatable.marking.classifier import as_classifier
-from coreml_updatable.marking.extractor import embedding_length, extractor
+from coreml_updatable.marking.extractor import embedding_length, extractor, has_head, whole_extractor
 from coreml_updatable.marking.features import describe, rename_features
+from coreml_updatable.marking.knn import twin, with_samples
 from coreml_updatable.marking.marking import Marked, Wishes, mark, marked
 from coreml_updatable.marking.names import name_layers
 from coreml_updatable.marking.repair import repair_tail
-from coreml_updatable.marking.twin import twin, with_samples
-from coreml_updatable.marking.whole_extractor import has_head, whole_extractor
 from coreml_updatable.spec.samples import sample_counts, samples_of
 
 __all__ = [

@@ -7,8 +7,8 @@ from coreml_updatable.marking.features import check_distinct, rename_features
 from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.reserved_labels import spare_labels, write_spare_labels
 from coreml_updatable.spec.shapes import blob_shapes, element_count
-from coreml_updatable.spec.spare_labels import spare_labels, write_spare_labels
 
 _NETWORK_FIELDS = ("layers", "preprocessing")
 Labels = Sequence[str] | Sequence[int]

@@ -1,6 +1,8 @@
-"""The last layer that gives the logits: finding it, reading and writing its weights, and giving it more outputs."""
+"""The last layer that gives the logits: find it, read and write its weights, give it more outputs or a fresh start."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from coreml_updatable.marking.widening import weight_shape, widen_layer
 from coreml_updatable.spec.graph import consumers, layer_kind, place, producers
 from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetwork_pb2, NeuralNetworkLayer, WeightParams
 from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.storage import weight_count, weight_fields
 from coreml_updatable.spec.weights import decode, packed
 
 Floats = NDArray[np.float32]
@@ -121,3 +124,39 @@ def write_floats(message: WeightParams, values: Floats) -> None:
     message.Clear()
     message.MergeFromString(packed(values))
     message.isUpdatable = updatable
+
+
+def renew(network: NeuralNetwork, numbers: Sequence[int], last: int | None, outputs: int, seed: int) -> None:
+    """New weights for the layers ``numbers``, in place, by chance from ``seed``; layer ``last`` gets ``outputs``.
+
+    Weights and bias are uniform between -1/sqrt(n) and 1/sqrt(n), n the numbers that one output reads: what PyTorch
+    gives ``nn.Linear`` and ``nn.Conv2d`` (``reset_parameters``: He's uniform bound with a = sqrt(5)). Of ``nn.LSTM`` n
+    is the length of its output.
+    """
+    for number in numbers:
+        layer = network.layers[number]
+        if layer_kind(layer) == "uniDirectionalLSTM":
+            _renew_recurrent(layer, number, seed)
+            continue
+        shape = weight_shape(layer)
+        if number == last:
+            shape = (outputs, *shape[1:])
+        bound = 1 / sqrt(max(1, prod(shape[1:])))
+        chance = _chance(seed, number)
+        weights = chance.uniform(-bound, bound, shape).astype(np.float32)
+        params = getattr(layer, layer_kind(layer))
+        biases = outputs if number == last else int(params.outputChannels)
+        bias = chance.uniform(-bound, bound, biases).astype(np.float32) if params.hasBias else None
+        write_weights(layer, weights, bias, biases)
+
+
+def _renew_recurrent(layer: NeuralNetworkLayer, number: int, seed: int) -> None:
+    widen_layer(layer, place(number, layer))
+    bound = 1 / sqrt(max(1, int(layer.uniDirectionalLSTM.outputVectorSize)))
+    chance = _chance(seed, number)
+    for _, weights in weight_fields(layer):
+        write_floats(weights, chance.uniform(-bound, bound, weight_count(weights)).astype(np.float32))
+
+
+def _chance(seed: int, number: int) -> np.random.Generator:
+    return np.random.default_rng([seed % 2**64, number])

@@ -16,16 +16,16 @@ from coreml_updatable.marking.outputs import named, with_outputs
 from coreml_updatable.marking.path import MARKABLE, check_path, in_the_way, last_trainable, softmax_of
 from coreml_updatable.marking.pipelines import with_trained_last
 from coreml_updatable.marking.repair import repair_tail
+from coreml_updatable.marking.reserved_labels import HIDDEN
 from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.marking.sources import trainable
-from coreml_updatable.marking.spare import HIDDEN
 from coreml_updatable.marking.widening import widen_halves, widen_layer
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import Model, NeuralNetwork
 from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
-from coreml_updatable.spec.spare_labels import spare_labels, write_spare_labels
-from coreml_updatable.spec.weight_fields import weight_fields
+from coreml_updatable.spec.reserved_labels import spare_labels, write_spare_labels
+from coreml_updatable.spec.storage import weight_fields
 
 _DATE = "com.github.apple.coremltools.conversion_date"
 _TOLD = 3  # layers whose new names are told: the last ones

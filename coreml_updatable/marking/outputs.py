@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.classifier import Labels, as_classifier, rename_answers, write_labels
 from coreml_updatable.marking.features import rename_input
-from coreml_updatable.marking.head import Head, change_outputs, find_head
-from coreml_updatable.marking.new_head import renew
-from coreml_updatable.marking.spare import with_own_spare, with_spare
+from coreml_updatable.marking.head import Head, change_outputs, find_head, renew
+from coreml_updatable.marking.reserved_labels import with_own_spare, with_spare
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels, network_of
-from coreml_updatable.spec.spare_labels import spare_labels, write_spare_labels
+from coreml_updatable.spec.reserved_labels import spare_labels, write_spare_labels
 
 HEADS = ("keep", "new")
 

@@ -7,8 +7,8 @@ from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.affine import CONSTANTS
 from coreml_updatable.marking.clearing import FIXED
 from coreml_updatable.marking.tail import answer_blob
-from coreml_updatable.spec.backpropagation import passes_gradients
 from coreml_updatable.spec.graph import RESHAPES, layer_kind, needed_layers, place, producers
+from coreml_updatable.spec.layer_kinds import passes_gradients
 from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer
 
 HEADS = ("convolution", "innerProduct")

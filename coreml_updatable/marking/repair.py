@@ -17,8 +17,8 @@ from coreml_updatable.marking.folding import fold_tail
 from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.marking.tail import SOFTMAXES, SPATIAL_RANKS, Tail, channels_of, find_tail, is_vector
 from coreml_updatable.marking.transposes import absorb_transposes
-from coreml_updatable.spec.backpropagation import passes_gradients
 from coreml_updatable.spec.graph import RESHAPES, layer_kind, place
+from coreml_updatable.spec.layer_kinds import passes_gradients
 from coreml_updatable.spec.layer_shapes import Shape, layer_shape
 from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of

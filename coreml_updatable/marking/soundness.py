@@ -8,12 +8,9 @@ the weights are as many as their layer declares, and each label stands once. App
 from collections.abc import Sequence
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.spec.blob_counts import wrong_counts
-from coreml_updatable.spec.circles import circle
-from coreml_updatable.spec.declared_weights import declared_weights
-from coreml_updatable.spec.expected_weights import held_and_needed
-from coreml_updatable.spec.graph import all_layers, layer_kind, place
-from coreml_updatable.spec.inner_layers import inner_networks
+from coreml_updatable.spec.declared_weights import declared_weights, held_and_needed
+from coreml_updatable.spec.graph import all_layers, circle, inner_networks, layer_kind, place
+from coreml_updatable.spec.layer_kinds import wrong_counts
 from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer
 from coreml_updatable.spec.network import class_labels, network_of
 from coreml_updatable.spec.storage import storage

@@ -1,9 +1,112 @@
-"""What can be marked: a network, or a model that is turned into one; and what can not, with the reason."""
+"""What can be marked: a network, or a linear model that is turned into one; everything else is refused with the reason.
+
+two classes, one row of weights:     [1 - f(z), f(z)] = softmax([0, z])    z = w x + b, f the logistic function
+    C classes, the first the reference:  softmax([0, z1, ..., z(C-1)])
+
+Both are softmax of [0; W] x + [0; b]. (``GLMClassifier`` of the format; Turi Create and scikit-learn export these.)
+"""
+
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.marking.glm import network_from_glm
-from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.network import NO_PROGRAMS, is_network
+from coreml_updatable.marking.building_blocks import new_layer, reshape_static, softmax
+from coreml_updatable.marking.classifier import write_kinds
+from coreml_updatable.spec.features import the_input
+from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetwork_pb2
+from coreml_updatable.spec.network import NO_PROGRAMS, class_labels, is_network
+from coreml_updatable.spec.weights import packed
+
+_LOGIT, _REFERENCE_CLASS = 0, 0  # of ``PostEvaluationTransform`` and ``ClassEncoding``
+_AS_SOFTMAX = "fit it with a softmax (multinomial) and convert it with `coreml-updatable convert`"
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def network_from_glm(model: Model) -> Model:
+    """The ``glmClassifier`` as a ``neuralNetworkClassifier`` with the same features, labels and answers.
+
+    Raises ModelError for a probit and for one-vs-rest with more than two classes, which no softmax equals, and for
+    weights that do not fit.
+    """
+    labels = class_labels(model)
+    weights, bias = _with_reference(model, len(labels))
+    made = Model_pb2.Model()
+    made.specificationVersion = model.specificationVersion
+    made.description.CopyFrom(model.description)
+    network = made.neuralNetworkClassifier
+    source = _flat_input(made, weights.shape[1])
+    blobs = ["fc", "softmax"]
+    taken = {str(feature.name) for feature in (*made.description.input, *made.description.output)}
+    logits, probabilities = (blob + "_out" * (blob in taken) for blob in blobs)
+    dense = new_layer("fc", source, logits)
+    dense.innerProduct.outputChannels, dense.innerProduct.inputChannels = weights.shape
+    dense.innerProduct.hasBias = True
+    dense.innerProduct.weights.MergeFromString(packed(weights))
+    dense.innerProduct.bias.MergeFromString(packed(bias))
+    network.layers.extend([dense, softmax("softmax", logits, probabilities)])
+    network.labelProbabilityLayerName = probabilities
+    if isinstance(labels[0], str):
+        network.stringClassLabels.vector.extend(labels)
+    else:
+        network.int64ClassLabels.vector.extend(labels)
+    write_kinds(made, labels)
+    return made
+
+
+def _with_reference(model: Model, classes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """[0; W] of shape [classes, D] and [0; b]."""
+    glm = model.glmClassifier
+    rows = [np.array(row.value, np.float64) for row in glm.weights]
+    offset = np.array(glm.offset, np.float64) if len(glm.offset) else np.zeros(len(rows))
+    if classes < 2 or not rows or len({len(row) for row in rows}) > 1 or not len(rows[0]) or len(offset) != len(rows):
+        raise ModelError(
+            f"glmClassifier: {len(rows)} rows of weights and {len(glm.offset)} offsets for {classes} classes, expected "
+            "as many rows as offsets, all alike, and two classes or more; export it again"
+        )
+    if glm.postEvaluationTransform != _LOGIT:
+        raise ModelError(
+            "glmClassifier: is a probit, expected a logit: no softmax answers as the normal distribution does; "
+            "fit a logistic regression"
+        )
+    binary = classes == 2 and len(rows) == 1
+    if not binary and glm.classEncoding != _REFERENCE_CLASS:
+        raise ModelError(
+            f"glmClassifier: compares each of {classes} classes with the rest, expected one reference class: "
+            f"no softmax answers as {len(rows)} logistic functions do; {_AS_SOFTMAX}"
+        )
+    if len(rows) != classes - 1:
+        raise ModelError(
+            f"glmClassifier: {len(rows)} rows of weights for {classes} classes, expected {classes - 1}; export it again"
+        )
+    weights = np.stack(rows)
+    largest = np.abs(np.append(weights, offset)).max()
+    if not largest <= _LARGEST:  # NaN too
+        raise ModelError(
+            f"glmClassifier: holds the number {largest:.3g}, expected what fits into 32 bits; export it again"
+        )
+    return np.concatenate([np.zeros((1, weights.shape[1])), weights]), np.concatenate([np.zeros(1), offset])
+
+
+def _flat_input(model: Model, length: int) -> str:
+    """The blob with the [length] numbers of the one input on axis -3; a ModelError for other inputs."""
+    feature = the_input(model)
+    kind, name = feature.type.WhichOneof("Type"), str(feature.name)
+    shape = [int(size) for size in feature.type.multiArrayType.shape] if kind == "multiArrayType" else []
+    if prod(shape) != length or not shape:
+        found = f"an array of shape {shape}" if kind == "multiArrayType" else f"a {kind}"
+        raise ModelError(
+            f"input {name!r}: is {found}, expected an array of the {length} numbers that the weights are for; "
+            "export it again"
+        )
+    if len(shape) == 1:
+        return name  # the old mapping puts a vector on axis -3
+    network = model.neuralNetworkClassifier
+    network.arrayInputShapeMapping = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
+    network.layers.append(reshape_static("flat", name, "flat_out" if name == "flat" else "flat", [1, length, 1, 1]))
+    return str(network.layers[0].output[0])
+
 
 _TREES = "a tree grows by no gradient; classify the same features with a network or a logistic regression"
 _VECTORS = "support vectors are no layers; fit a logistic regression"

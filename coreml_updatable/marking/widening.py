@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer, WeightParams
-from coreml_updatable.spec.weight_fields import weight_fields
+from coreml_updatable.spec.storage import weight_fields
 from coreml_updatable.spec.weights import decode, storage
 
 

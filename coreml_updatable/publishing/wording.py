@@ -2,8 +2,8 @@
 
 import re
 
-from coreml_updatable.personalizing.results import Spread
-from coreml_updatable.personalizing.wording import percent
+from coreml_updatable.personalization.results import Spread
+from coreml_updatable.personalization.wording import percent
 
 
 def percent_spread(spread: Spread) -> str:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from coreml_updatable.errors import ModelError, located
-from coreml_updatable.runtime.absent import AbsentModel, why
 from coreml_updatable.runtime.model import RunnableModel
+from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
+from coreml_updatable.runtime.pipeline import AbsentModel, why
 from coreml_updatable.runtime.steps import KINDS as STEP_KINDS
-from coreml_updatable.runtime.variants import PredictionVariants
+from coreml_updatable.spec.io import read_model
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import NETWORK_KINDS, NO_PROGRAMS, PIPELINE_KINDS, pipeline_of
-from coreml_updatable.spec.reading import read_model
 from coreml_updatable.spec.shapes import MOST_AXES
 
 DEEPEST = 8  # pipelines inside pipelines
@@ -38,7 +38,7 @@ def _runnable(message: Model, variants: PredictionVariants | None, depth: int) -
 
         return NetworkModel(message, variants)
     if kind == "kNearestNeighborsClassifier":
-        from coreml_updatable.runtime.nearest_neighbors import NearestNeighborsModel
+        from coreml_updatable.runtime.neighbors.classifier import NearestNeighborsModel
 
         return NearestNeighborsModel(message, variants)
     if kind in PIPELINE_KINDS and depth:

@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, overload
 
+from coreml_updatable.runtime.io.row import FrozenRow, Row
 from coreml_updatable.runtime.part import Part
-from coreml_updatable.runtime.row import FrozenRow, Row
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels, last_member
 from coreml_updatable.spec.parameters import Parameter, update_parameters

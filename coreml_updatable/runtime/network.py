@@ -13,19 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from coreml_updatable.runtime import bounds
-from coreml_updatable.runtime.batched import Batched, in_parts
-from coreml_updatable.runtime.blocks import Blobs, alike, most_rows, same_shapes
-from coreml_updatable.runtime.graph import check_graph, split
-from coreml_updatable.runtime.inputs import Inputs
+from coreml_updatable import bounds
+from coreml_updatable.runtime.engine.batched import Batched, Blobs, alike, in_parts, most_rows, same_shapes
+from coreml_updatable.runtime.engine.graph import check_graph, split
+from coreml_updatable.runtime.engine.program import Program, Step, build_steps
+from coreml_updatable.runtime.engine.weighing import weighed
+from coreml_updatable.runtime.engine.weights import NewWeights, with_weights, written_back
+from coreml_updatable.runtime.io.inputs import Inputs
+from coreml_updatable.runtime.io.outputs import Outputs
+from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_part
 from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
-from coreml_updatable.runtime.outputs import Outputs
+from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
 from coreml_updatable.runtime.part import Part
-from coreml_updatable.runtime.program import Program, Step, build_steps
-from coreml_updatable.runtime.row import FrozenRow, Row, expect_part
-from coreml_updatable.runtime.variants import PredictionVariants
-from coreml_updatable.runtime.weighing import weighed
-from coreml_updatable.runtime.weights import NewWeights, with_weights, written_back
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
 

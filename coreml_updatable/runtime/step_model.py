@@ -7,11 +7,11 @@ from typing import Any, overload
 import numpy as np
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.features import absent, answered, checked
-from coreml_updatable.runtime.features import number as one_number
+from coreml_updatable.runtime.io.features import absent, answered, checked
+from coreml_updatable.runtime.io.features import number as one_number
+from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
 from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
 from coreml_updatable.runtime.part import Part
-from coreml_updatable.runtime.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
 from coreml_updatable.runtime.steps import build_step
 from coreml_updatable.runtime.steps.suppression import threshold_names
 from coreml_updatable.spec.messages import Model

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from coreml_updatable.spec.graph import all_layers, layer_kind
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, NeuralNetwork_pb2, NeuralNetworkLayer
 from coreml_updatable.spec.network import is_network, network_of
-from coreml_updatable.spec.storage import storage
-from coreml_updatable.spec.weight_fields import weight_fields
+from coreml_updatable.spec.storage import storage, weight_fields
 
 # The first systems that read each specification version.
 AVAILABILITY = {

@@ -1,15 +1,37 @@
-"""Who writes a blob and who reads it: the wires between the layers of one network."""
+"""The graph of one network: who writes a blob, who reads it, the networks inside branches and loops, and cycles."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer
+from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer
+from coreml_updatable.spec.network import network_of
+
+_INNER = {"branch": ("ifBranch", "elseBranch"), "loop": ("conditionNetwork", "bodyNetwork")}
+
+
+def every_layer(model: Model) -> Iterator[tuple[str, NeuralNetworkLayer]]:
+    """Place and layer, e.g. ``layers[3] 'loop': bodyNetwork: layers[0] 'add'``; the inner ones before the outer."""
+    yield from _layers(network_of(model), "")
+
+
+def inner_networks(layer: NeuralNetworkLayer) -> list[tuple[str, NeuralNetwork]]:
+    """The networks inside a branch or loop, with the names of their fields."""
+    kind = layer_kind(layer)
+    return [(name, getattr(getattr(layer, kind), name)) for name in _INNER.get(kind, ())]
+
+
+def _layers(network: NeuralNetwork, inside: str) -> Iterator[tuple[str, NeuralNetworkLayer]]:
+    for number, layer in enumerate(network.layers):
+        where = inside + place(number, layer)
+        for name, inner in inner_networks(layer):
+            yield from _layers(inner, f"{where}: {name}: ")
+        yield where, layer
+
 
 # Layers that give the same numbers another shape or order.
 RESHAPES = (
     "reshapeStatic", "flatten", "flattenTo2D", "squeeze", "expandDims", "rankPreservingReshape", "reshape", "transpose",
     "permute",
 )  # fmt: skip
-_INNER = {"branch": ("ifBranch", "elseBranch"), "loop": ("conditionNetwork", "bodyNetwork")}
 
 
 def producers(layers: Sequence[NeuralNetworkLayer]) -> dict[str, int]:
@@ -68,3 +90,40 @@ def loss_blobs(network: NeuralNetwork) -> tuple[str, str] | None:
         kind = loss.WhichOneof("LossLayerType")
         return (str(getattr(loss, kind).input), str(getattr(loss, kind).target)) if kind else None
     return None
+
+
+def circle(layers: Sequence[NeuralNetworkLayer], inputs: Collection[str]) -> list[int]:
+    """Numbers of layers that feed each other in a circle, in the order of the flow; none where there is no circle.
+
+    ``inputs``: the blobs that are there from the start.
+
+    Kahn's algorithm (1962): take away what waits for nothing; what is left contains a circle, or hangs behind one.
+    """
+    writer, readers = producers(layers), consumers(layers)
+    waits_for = [
+        {writer[blob] for blob in map(str, layer.input) if blob in writer and blob not in inputs} for layer in layers
+    ]
+    ready = [number for number, waiting in enumerate(waits_for) if not waiting]
+    left = set(range(len(layers))) - set(ready)
+    while ready:
+        done = ready.pop()
+        for blob in map(str, layers[done].output):
+            if writer[blob] != done:
+                continue
+            for number in readers.get(blob, ()):
+                waits_for[number].discard(done)
+                if number in left and not waits_for[number]:
+                    left.discard(number)
+                    ready.append(number)
+    return _walked(min(left), waits_for, left) if left else []
+
+
+def _walked(start: int, waits_for: Sequence[set[int]], left: set[int]) -> list[int]:
+    """Back from ``start`` until a layer comes twice; every layer that is left waits for one that is left."""
+    walked: dict[int, None] = {}
+    at = start
+    while at not in walked:
+        walked[at] = None
+        at = min(waits_for[at] & left)
+    found = list(walked)
+    return found[found.index(at) :][::-1]

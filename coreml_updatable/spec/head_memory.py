@@ -7,7 +7,7 @@ from coreml_updatable.spec.graph import loss_blobs, needed_layers
 from coreml_updatable.spec.messages import Model, NeuralNetwork
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count
-from coreml_updatable.spec.weight_fields import weight_count, weight_fields
+from coreml_updatable.spec.storage import weight_count, weight_fields
 
 _BYTES = 4  # of a 32-bit float; devices train in these
 

@@ -1,22 +1,54 @@
-"""What a look at the file alone shows: where it contradicts itself, and what else is worth knowing, in sentences.
+"""What the file alone shows: where it contradicts itself, and what else is worth knowing, in sentences.
+
+A 32-bit float is not finite where all bits of its exponent are set: the low seven bits of its highest byte and the
+highest bit of the next (IEEE 754); a 16-bit float where bits 2 to 6 of its higher byte are set.
 
 The rules of updating are ``checking``'s; here is only what makes the rest of a summary doubtful.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from math import isfinite
 
 from coreml_updatable.spec.availability import AVAILABILITY, UPDATABLE_SINCE, newer_contents, systems
-from coreml_updatable.spec.channels import given_and_expected
-from coreml_updatable.spec.circles import circle
-from coreml_updatable.spec.expected_weights import expected_weights, held_and_needed
-from coreml_updatable.spec.finite import not_finite, not_finite_floats, not_finite_weights
-from coreml_updatable.spec.graph import all_layers, consumers, layer_kind, place, producers
-from coreml_updatable.spec.messages import FeatureDescription, Model
+from coreml_updatable.spec.declared_weights import expected_weights, held_and_needed
+from coreml_updatable.spec.graph import all_layers, circle, consumers, layer_kind, place, producers
+from coreml_updatable.spec.messages import FeatureDescription, FloatVector, Model, WeightParams
 from coreml_updatable.spec.network import WAY_OUT, is_network, network_of
 from coreml_updatable.spec.parameters import network_parameters, parameter
-from coreml_updatable.spec.shapes import blob_shapes, element_count
-from coreml_updatable.spec.weight_fields import weight_fields
+from coreml_updatable.spec.shapes import blob_shapes, element_count, given_and_expected
+from coreml_updatable.spec.storage import float_bytes, storage, weight_fields
+
+_HIGHEST = bytes(int(byte & 0x7F == 0x7F) for byte in range(256))
+_NEXT = bytes(int(byte >= 0x80) for byte in range(256))
+_OF_HALVES = bytes(int(byte & 0x7C == 0x7C) for byte in range(256))
+
+
+def not_finite_weights(weights: WeightParams) -> int:
+    """Of the stored floats, or of the scales, biases and table entries of quantized weights."""
+    kind = storage(weights)
+    if kind == "float32":
+        return not_finite_floats(weights)
+    if kind == "float16":
+        halves: bytes = weights.float16Value
+        return halves[1::2].translate(_OF_HALVES).count(1)
+    linear = weights.quantization.linearQuantization
+    table = weights.quantization.lookupTableQuantization
+    return not_finite((*linear.scale, *linear.bias, *table.floatValue))
+
+
+def not_finite_floats(message: WeightParams | FloatVector) -> int:
+    content = float_bytes(message)
+    highest = bytes(content[3::4]).translate(_HIGHEST)
+    if 1 not in highest:  # as in nearly every file
+        return 0
+    following = bytes(content[2::4]).translate(_NEXT)
+    return (int.from_bytes(highest, "little") & int.from_bytes(following, "little")).bit_count()
+
+
+def not_finite(values: Iterable[float]) -> int:
+    return sum(1 for value in values if not isfinite(value))
+
 
 _SHOWN = 3  # sentences of one kind; a broken file has hundreds
 _ABSURD = 2**31  # numbers in one array: more than any device holds

@@ -8,8 +8,15 @@ the old (rank 5) mapping a vector of C stands as [1, 1, C, 1, 1] and a picture a
 from math import prod
 
 from coreml_updatable.spec.features import COLOR_SPACES
+from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.layer_shapes import Shape, output_shapes
-from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetwork, NeuralNetwork_pb2
+from coreml_updatable.spec.messages import (
+    FeatureDescription,
+    Model,
+    NeuralNetwork,
+    NeuralNetwork_pb2,
+    NeuralNetworkLayer,
+)
 from coreml_updatable.spec.network import network_of
 
 _RANK5_ARRAYS = NeuralNetwork_pb2.RANK5_ARRAY_MAPPING
@@ -66,3 +73,21 @@ def element_count(shape: Shape) -> int | None:
     """How many numbers a blob of this shape holds; None when a length is not fixed."""
     known = [length for length in shape if length is not None]
     return prod(known) if len(known) == len(shape) else None
+
+
+def given_and_expected(layer: NeuralNetworkLayer, shape: Shape | None) -> tuple[int | None, int | None]:
+    """Channels of an input of ``shape``, and those that the layer expects; None where it is not known."""
+    kind = layer_kind(layer)
+    if not shape or kind not in ("convolution", "innerProduct", "batchnorm"):
+        return None, None
+    if kind == "innerProduct" and len(shape) < 4:
+        return shape[-1], int(layer.innerProduct.inputChannels)
+    if len(shape) < 3:
+        return None, None
+    if kind == "innerProduct":
+        return element_count(shape[-3:]), int(layer.innerProduct.inputChannels)
+    if kind == "batchnorm":
+        return shape[-3], int(layer.batchnorm.channels)
+    params = layer.convolution
+    groups = 1 if params.isDeconvolution else max(1, int(params.nGroups))
+    return shape[-3], int(params.kernelChannels) * groups

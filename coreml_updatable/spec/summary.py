@@ -18,8 +18,7 @@ from coreml_updatable.spec.notices import faults, remarks
 from coreml_updatable.spec.parameters import Parameter, network_parameters, parameter
 from coreml_updatable.spec.samples import nearest_neighbors_of, sample_counts
 from coreml_updatable.spec.shapes import blob_shapes
-from coreml_updatable.spec.storage import storage
-from coreml_updatable.spec.weight_fields import weight_count, weight_fields
+from coreml_updatable.spec.storage import storage, weight_count, weight_fields
 
 KINDS = {
     "neuralNetwork": "Neural Network",

@@ -1,4 +1,4 @@
-"""The numbers in a ``WeightParams`` message, and the one place that writes them back.
+"""The numbers of a ``WeightParams`` message: reading them, with and without their shape, and the one place that writes.
 
 ``WeightParams`` holds 32-bit floats, 16-bit floats, or quantized values packed most significant bit first, with a scale
 and bias per tensor or output channel (linear) or a table of values (look-up table).
@@ -6,6 +6,7 @@ and bias per tensor or output channel (linear) or a table of values (look-up tab
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -114,3 +115,116 @@ def _per_channel(values: Iterable[float], shape: Sequence[int], axis: int, where
 def _expect(where: str, found: float, expected: int, what: str) -> None:
     if found != expected:
         raise ModelError(f"{where}: holds {found:g} {what}, expected {expected}; export the model again")
+
+
+_HALF_STEP = 0.5 + 1e-3  # of a linear quantization; a little more, for scales are 32-bit floats
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """``values`` float32 [count], None where they can not be decoded. ``grid``: what a quantized tensor can hold.
+
+    ``grid`` float32 [channels, 2**bits] in rising order, a row for each output channel (or one for all of them);
+    the channels are the middle axis of ``values`` as [lead, channels, rest].
+    ``padding``: how many of the last values may be the filling of the last byte.
+    """
+
+    storage: str
+    count: int
+    values: NDArray[np.float32] | None
+    grid: NDArray[np.float32] | None = None
+    lead: int = 1
+    padding: int = 0
+
+
+def numbers_in(weights: WeightParams, *, most: int | None = None, lead: int = 1) -> Numbers:
+    """``most``: how many values there are at most, where that is known; it tells filling bits from values.
+
+    ``lead``: how many kernels stand before the axis of output channels (1, but for deconvolutions).
+    """
+    match storage(weights):
+        case "float32":
+            values = packed_floats(weights)
+            return Numbers("float32", len(values), values)
+        case "float16":
+            content = weights.float16Value[: len(weights.float16Value) // 2 * 2]
+            halves = np.frombuffer(content, "<f2")
+            return Numbers("float16", len(halves), halves.astype(np.float32))
+        case "raw":
+            return _quantized(weights, most, lead)
+        case "int8":
+            return Numbers("8-bit dynamic", len(weights.int8RawValue), None)
+    return Numbers("empty", 0, np.zeros(0, np.float32))
+
+
+def rounded(exact: Numbers, coarse: Numbers, count: int) -> bool:
+    """Whether the first ``count`` values of ``coarse`` are those of ``exact``, as near as its storage can hold them."""
+    if exact.values is None or coarse.values is None:
+        return False
+    fine, stored = exact.values[:count], coarse.values[:count]
+    if coarse.storage == "float16":
+        with np.errstate(over="ignore"):
+            return bool(np.array_equal(fine.astype(np.float16).astype(np.float32), stored, equal_nan=True))
+    if coarse.grid is None or not count or count % (len(coarse.grid) * coarse.lead) or not np.isfinite(fine).all():
+        return False
+    cube = (coarse.lead, len(coarse.grid), -1)
+    rows = (values.reshape(cube).swapaxes(0, 1) for values in (fine, stored))
+    return all(_nearest(*row) for row in zip(*rows, coarse.grid, strict=True))
+
+
+def _nearest(fine: NDArray[np.float32], stored: NDArray[np.float32], grid: NDArray[np.float32]) -> bool:
+    """Whether each stored value is the entry of ``grid`` next to the fine one, or as good as that."""
+    right = np.clip(np.searchsorted(grid, fine), 1, len(grid) - 1)
+    least = np.minimum(np.abs(fine - grid[right - 1]), np.abs(fine - grid[right]))
+    step = grid[right] - grid[right - 1]
+    return bool((np.abs(fine - stored) <= least + (_HALF_STEP - 0.5) * step).all())
+
+
+def _quantized(weights: WeightParams, most: int | None, lead: int) -> Numbers:
+    """Linear: value * scale + bias, one pair for all or one an output channel; else a look-up table of 2**bits."""
+    quantization = weights.quantization
+    bits, kind = int(quantization.numberOfBits), quantization.WhichOneof("QuantizationType")
+    if not 1 <= bits <= 8 or kind is None:
+        return Numbers("raw", len(weights.rawValue), None)
+    filled = len(weights.rawValue) * 8 // bits
+    count = most if most is not None and filled - 7 // bits <= most <= filled else filled
+    if kind == "lookupTableQuantization":
+        return _looked_up(weights, bits, count, 7 // bits - (filled - count))
+    return _linear(weights, bits, count, lead, 7 // bits - (filled - count))
+
+
+def _looked_up(weights: WeightParams, bits: int, count: int, padding: int) -> Numbers:
+    name = f"{bits}-bit table"
+    table = np.array(weights.quantization.lookupTableQuantization.floatValue, np.float32)
+    if len(table) != 2**bits or not np.isfinite(table).all():
+        return Numbers(name, count, None)
+    return Numbers(name, count, table[_codes(weights, bits, count)], np.sort(table)[np.newaxis], padding=padding)
+
+
+def _linear(weights: WeightParams, bits: int, count: int, lead: int, padding: int) -> Numbers:
+    name = f"{bits}-bit linear"
+    linear = weights.quantization.linearQuantization
+    scale, bias = np.array(linear.scale, np.float32), np.array(linear.bias or [0.0], np.float32)
+    channels = max(len(scale), len(bias))
+    if {len(scale), len(bias)} - {1, channels} or not (np.isfinite(scale).all() and np.isfinite(bias).all()):
+        return Numbers(name, count, None)
+    if channels == 1:
+        lead = 1
+    elif lead < 1 or count % (lead * channels):
+        rest = count % (lead * channels) if lead >= 1 else count
+        if rest > padding:
+            return Numbers(name, count, None)
+        count, padding = count - rest, padding - rest
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = _codes(weights, bits, count).reshape(lead, channels, -1) * scale[:, np.newaxis] + bias[:, np.newaxis]
+        grid = np.sort(np.arange(2**bits) * scale[:, np.newaxis] + bias[:, np.newaxis], axis=1)
+    return Numbers(name, count, values.astype(np.float32).ravel(), grid.astype(np.float32), lead, padding)
+
+
+def _codes(weights: WeightParams, bits: int, count: int) -> NDArray[np.int64]:
+    packed = np.frombuffer(weights.rawValue, np.uint8)
+    if bits == 8:
+        return packed[:count].astype(np.int64)
+    unpacked = np.unpackbits(packed, count=count * bits).reshape(count, bits)
+    codes: NDArray[np.int64] = unpacked @ (1 << np.arange(bits - 1, -1, -1))
+    return codes

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import DataError, quoted
-from coreml_updatable.runtime.nearest_neighbors import Label, NearestNeighborsModel
-from coreml_updatable.updating.targets import target
+from coreml_updatable.runtime.neighbors.classifier import Label, NearestNeighborsModel
+from coreml_updatable.updating.loss import target
 
 LIMIT = 2**63
 

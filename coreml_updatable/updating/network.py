@@ -8,19 +8,18 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from coreml_updatable import bounds
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime import bounds
-from coreml_updatable.runtime.batched import Batched
+from coreml_updatable.runtime.engine.batched import Batched
+from coreml_updatable.runtime.engine.program import Program, Step
+from coreml_updatable.runtime.engine.weights import Key, field, updatable, with_weights
 from coreml_updatable.runtime.network import NetworkModel
-from coreml_updatable.runtime.program import Program, Step
-from coreml_updatable.runtime.weights import Key, field, updatable, with_weights
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.weights import storage
-from coreml_updatable.updating.graph_head import GraphHead
-from coreml_updatable.updating.kept import KeptFeatures
-from coreml_updatable.updating.linear_head import LinearHead
+from coreml_updatable.updating.assumptions import Variants
+from coreml_updatable.updating.fixed_features import KeptFeatures
+from coreml_updatable.updating.heads import GraphHead, LinearHead
 from coreml_updatable.updating.loss import loss_of
-from coreml_updatable.updating.variants import Variants
 
 TRAINABLE_KINDS = ("biDirectionalLSTM", "convolution", "innerProduct", "uniDirectionalLSTM")
 SOFTMAX_KINDS = ("softmax", "softmaxND")

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from coreml_updatable.updating.variants import Variants
+from coreml_updatable.updating.assumptions import Variants
 
 Arrays: TypeAlias = Sequence[NDArray[Any]]
 

@@ -6,18 +6,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
+from coreml_updatable import bounds
 from coreml_updatable.errors import DataError, ModelError
-from coreml_updatable.runtime import FrozenRow, Row, RunnableModel, bounds, load
-from coreml_updatable.runtime.nearest_neighbors import NearestNeighborsModel
+from coreml_updatable.runtime import FrozenRow, Row, RunnableModel, load
+from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
+from coreml_updatable.runtime.neighbors.classifier import NearestNeighborsModel
 from coreml_updatable.runtime.pipeline import LAST, PipelineModel
-from coreml_updatable.runtime.variants import PredictionVariants
+from coreml_updatable.spec.io import write_model
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.writing import write_model
-from coreml_updatable.updating.kept import MEMORY, KeptFeatures
+from coreml_updatable.updating.assumptions import Variants
+from coreml_updatable.updating.fixed_features import MEMORY, KeptFeatures
 from coreml_updatable.updating.neighbors import with_rows
 from coreml_updatable.updating.parameters import Parameters, Value, of_network, unset_of_network
-from coreml_updatable.updating.variants import Variants
 
 EPOCHS_WEIGHED = 100  # the work of more is not allowed without --max-memory
 AT_A_TIME = 64  # rows held before the frozen part has run on them

@@ -1,15 +1,42 @@
-"""The loop: epochs, mini-batches, the optimizer's steps, and the loss that is told."""
+"""The training loop: the order of rows, epochs, mini-batches, optimizer steps and the reported loss."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coreml_updatable.runtime import bounds
-from coreml_updatable.updating.batches import Order
+from coreml_updatable import bounds
+from coreml_updatable.updating.assumptions import Variants
 from coreml_updatable.updating.optimizers import optimizer
-from coreml_updatable.updating.variants import Variants
+
+
+class Order:
+    """Mini-batches of row numbers, epoch after epoch. ``seed``: None where neither the model nor the app sets one."""
+
+    def __init__(self, rows: int, seed: int | None, shuffle: bool, variants: Variants) -> None:
+        generators = {"PCG64": np.random.PCG64, "MT19937": np.random.MT19937}
+        if seed is None and variants.no_seed == "one order":
+            seed = 0
+        self._random = np.random.Generator(generators[variants.generator](None if seed is None else seed % 2**64))
+        self._rows = rows
+        self._shuffle = shuffle
+        self._variants = variants
+
+    def epoch(self, number: int, size: int) -> Iterator[NDArray[np.int64]]:
+        """The mini-batches of epoch ``number``, at most ``size`` rows each."""
+        order = np.arange(self._rows)
+        shuffle = self._shuffle and (number > 0 or self._variants.first_epoch == "shuffled")
+        if shuffle and self._variants.shuffled == "rows":
+            order = self._random.permutation(self._rows)
+        starts = np.arange(0, self._rows, size)
+        if self._variants.last_mini_batch == "drop" and self._rows > size and self._rows % size:
+            starts = starts[:-1]
+        if shuffle and self._variants.shuffled == "mini-batches":
+            starts = self._random.permutation(starts)
+        for start in starts:
+            yield order[start : start + size]
+
 
 STEP, PER_WEIGHT = 10**6, 100  # operations, as ``bounds`` counts them, of one step of an optimizer
 

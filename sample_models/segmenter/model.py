@@ -7,13 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.conversion import Float32Array, FrozenRequest, FrozenSource, UInt8Array
+from coreml_updatable.converting.contract import FrozenRequest, FrozenSource
+from coreml_updatable.data.inputs import Float32Array, UInt8Array
 from coreml_updatable.marking import rename_features
 
 # By name: the folder of the converters is mapped into the package when it is installed.
-architectures = import_module("coreml_updatable.converters.torch_architectures")
-tracing = import_module("coreml_updatable.converters.torch_tracing")
-weights = import_module("coreml_updatable.converters.torch_weights")
+architectures = import_module("coreml_updatable.converters.torch.architectures")
+tracing = import_module("coreml_updatable.converters.torch.tracing")
+weights = import_module("coreml_updatable.converters.torch.weights")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, which torchvision's weights were trained with
 RANDOM = (
     "the weights are RANDOM: no file was given, so the masks mean nothing. Download "

@@ -42,7 +42,7 @@ def heard(model: Any, wave: Float32Array) -> list[tuple[str, float]]:
 
 def main() -> None:
     from coreml_updatable import load
-    from coreml_updatable.building.data.sound import read_wave
+    from coreml_updatable.data.sound import read_wave
     from coreml_updatable.errors import UserError
 
     if len(sys.argv) != 3:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from coreml_updatable.building.data.sound import read_sound
-from coreml_updatable.conversion import ArrayInput
+from coreml_updatable.data.inputs import ArrayInput
+from coreml_updatable.data.sound import read_sound
 
 VOICES = Path(__file__).parent / "voices"
 TARGET = ArrayInput("waveform", (12_000,), sample_rate=16_000)

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from coreml_updatable.checking import check
-from coreml_updatable.publishing.golden.document import read_vectors
-from coreml_updatable.publishing.golden.replay import replay
+from coreml_updatable.publishing.vectors.document import read_vectors
+from coreml_updatable.publishing.vectors.replay import replay
 from coreml_updatable.runtime import load
-from coreml_updatable.spec.reading import read_model
+from coreml_updatable.spec.io import read_model
 from coreml_updatable.updating import UpdateTask
 
 SHAPES = Path(__file__).parent / "shapes"

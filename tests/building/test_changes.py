@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from coreml_updatable.building.changes import changed_layers
+from coreml_updatable.building.prove import changed_layers
 from coreml_updatable.errors import BuildError
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of

@@ -4,7 +4,13 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from coreml_updatable.building.converter import GROUP, find_converter, load_converter, load_source_converter, version_of
+from coreml_updatable.converting.registry import (
+    GROUP,
+    find_converter,
+    load_converter,
+    load_source_converter,
+    version_of,
+)
 from coreml_updatable.errors import RecipeError
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.building.converter import GROUP
-from coreml_updatable.building.file_kind import CONVERTERS
+from coreml_updatable.converting.registry import GROUP
+from coreml_updatable.converting.source_kind import CONVERTERS
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = [

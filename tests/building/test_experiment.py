@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coreml_updatable.building.data.dataset import Dataset
 from coreml_updatable.building.experiment import labelled_rows, rows_of, scenario_of
-from coreml_updatable.building.recipe import Recipe
-from coreml_updatable.building.recipe_file import parse_recipe
-from coreml_updatable.conversion import Examples
+from coreml_updatable.data.dataset import Dataset
+from coreml_updatable.data.inputs import Examples
+from coreml_updatable.recipes.file import parse_recipe
+from coreml_updatable.recipes.recipe import Recipe
 
 SHAPES = Path(__file__).parent / "shapes" / "recipe.toml"
 

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from coreml_updatable.building.converter import GROUP, find_converter
-from coreml_updatable.building.converter_page import told
-from coreml_updatable.building.extras import needs_of
-from coreml_updatable.building.find import find_recipe, frozen_samples, known_samples
 from coreml_updatable.building.recipe_extras import extras_of
+from coreml_updatable.cli.commands.converters import told
+from coreml_updatable.converting.registry import GROUP, find_converter, needs_of
 from coreml_updatable.errors import RecipeError
 from coreml_updatable.installing import install_command
+from coreml_updatable.recipes.find import find_recipe, frozen_samples, known_samples
 from tests.cli.conftest import Run, run
 
 __all__ = ["run"]
@@ -108,7 +107,7 @@ def test_an_extra_that_there_is_none_of(tmp_path: Path) -> None:
 def test_what_is_missing_is_told_before_anything_is_built(
     name: str, tmp_path: Path, monkeypatch: Any, run: Run
 ) -> None:
-    monkeypatch.setattr("coreml_updatable.building.extras.missing", lambda requirement: requirement.name == "timm")
+    monkeypatch.setattr("coreml_updatable.converting.registry.missing", lambda requirement: requirement.name == "timm")
     sample = shutil.copytree(SAMPLES / name, tmp_path / name)
     for path in sample.glob("*.toml"):
         if name != "segmenter":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.building.file_kind import converter_for, doubt_about, source_of
+from coreml_updatable.converting.source_kind import converter_for, doubt_about, source_of
 from coreml_updatable.errors import RecipeError, SourceError
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from coreml_updatable.building.finished import finish, probabilities
 from coreml_updatable.checking import check
-from coreml_updatable.conversion import ConvertedSource, SourceRequest
+from coreml_updatable.converting.contract import ConvertedSource, SourceRequest
+from coreml_updatable.converting.finished import finish, probabilities
 from coreml_updatable.errors import BuildError, ModelError, SourceError
 from coreml_updatable.runtime import load
 from tests.broken_models import valid

@@ -18,15 +18,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coreml_updatable.building.find import find_recipe, frozen_samples
 from coreml_updatable.building.frozen import build_frozen, missing
-from coreml_updatable.building.frozen_recipe import FrozenRecipe, read_frozen
 from coreml_updatable.checking import check
 from coreml_updatable.errors import BuildError, RecipeError, SourceError, UserError
 from coreml_updatable.marking.preview import PARAMETERS_KEY, TYPE_KEY
+from coreml_updatable.recipes.find import find_recipe, frozen_samples
+from coreml_updatable.recipes.frozen import FrozenRecipe, read_frozen
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import read_model
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.reading import read_model
 from tests.cli.conftest import Run
 from tests.cli.conftest import run as run
 
@@ -35,8 +35,8 @@ MODEL = """
 import numpy as np
 import torch
 from torch import nn
-from coreml_updatable.conversion import FrozenSource
-from coreml_updatable.converters.torch_tracing import ANSWER, core_ml_of
+from coreml_updatable.converting.contract import FrozenSource
+from coreml_updatable.converters.torch.tracing import ANSWER, core_ml_of
 from coreml_updatable.marking import rename_features
 
 
@@ -259,7 +259,7 @@ def test_the_segmenters_colours_are_those_of_pascal_voc() -> None:
 
 @pytest.mark.vision
 def test_the_segmenters_labels_are_those_of_its_weights() -> None:
-    architectures = import_module("coreml_updatable.converters.torch_architectures")
+    architectures = import_module("coreml_updatable.converters.torch.architectures")
     weights = architectures.import_torchvision().models.segmentation.DeepLabV3_MobileNet_V3_Large_Weights.DEFAULT
     background, *things = weights.meta["categories"]
     assert background.strip("_") == "background"
@@ -272,7 +272,7 @@ def test_deeplab_with_weights_from_a_file(tmp_path: Path) -> None:
     """As published weights are laid out: with the auxiliary classifier's, which the model has no use for."""
     import torch
 
-    architectures = import_module("coreml_updatable.converters.torch_architectures")
+    architectures = import_module("coreml_updatable.converters.torch.architectures")
     folder = Path(shutil.copytree(SAMPLES / "segmenter", tmp_path / "segmenter"))
     recipe = folder / "frozen.toml"
     recipe.write_text(recipe.read_text().replace("256", "64"))

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from coreml_updatable.building.keys import code_digest, files_digest, key_of, sample_code_digest
+from coreml_updatable.building.cache import code_digest, files_digest, key_of, sample_code_digest
 
 SAMPLE = Path(__file__).parents[2] / "sample_models" / "healthy_luncher"
 

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from coreml_updatable.building.models_stage import make_twins
-from coreml_updatable.building.recipe import Recipe
-from coreml_updatable.building.recipe_file import parse_recipe
-from coreml_updatable.conversion import Examples, ImageInput
+from coreml_updatable.data.inputs import Examples, ImageInput
 from coreml_updatable.errors import RecipeError
+from coreml_updatable.recipes.file import parse_recipe
+from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.spec.network import network_of
 
 SHAPES = Path(__file__).parent / "shapes" / "recipe.toml"
@@ -33,7 +33,7 @@ def test_the_last_layers_train_and_the_twin_looks_before_the_last(last: int) -> 
     torch.manual_seed(0)
     pixels = image.width * image.height * image.channels
     network = nn.Sequential(nn.Flatten(), nn.Linear(pixels, 7), nn.ReLU(), nn.Linear(7, classes)).eval()
-    converted: Any = import_module("coreml_updatable.converters.torch_tracing").to_core_ml(network, image)
+    converted: Any = import_module("coreml_updatable.converters.torch.tracing").to_core_ml(network, image)
     shape = (4, image.height, image.width, image.channels)
     pictures = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
     examples = Examples(pictures, np.arange(4) % classes, ("a", "b", "c", "d"), ("one", "two", "one", "two"))

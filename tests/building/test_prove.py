@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from coreml_updatable.building.prove import agree, loss_of, rewritten, update_works
-from coreml_updatable.conversion import Float64Array
+from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError
 from coreml_updatable.runtime import RunnableModel, load
-from coreml_updatable.spec.writing import write_model
+from coreml_updatable.spec.io import write_model
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coreml_updatable.building.find import find_recipe
 from coreml_updatable.building.overrides import with_backbone
-from coreml_updatable.building.recipe import ImageSection, Recipe
-from coreml_updatable.building.recipe_file import parse_recipe, read_recipe
-from coreml_updatable.conversion import ArrayInput
+from coreml_updatable.data.inputs import ArrayInput
 from coreml_updatable.errors import RecipeError
+from coreml_updatable.recipes.file import parse_recipe, read_recipe
+from coreml_updatable.recipes.find import find_recipe
+from coreml_updatable.recipes.recipe import ImageSection, Recipe
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 Change = Callable[[dict[str, Any]], Any]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.building.keys import sample_code_digest
+from coreml_updatable.building.cache import sample_code_digest
 from coreml_updatable.building.request import BuildRequest, prepare
 from coreml_updatable.errors import RecipeError
 from tests.building.test_build import SHAPES, build

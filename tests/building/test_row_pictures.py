@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coreml_updatable.building.find import RECIPE
+from coreml_updatable.building.report_stage import as_pictures
 from coreml_updatable.building.request import prepare
-from coreml_updatable.building.row_pictures import as_pictures
-from coreml_updatable.conversion import Examples
+from coreml_updatable.data.inputs import Examples
 from coreml_updatable.errors import DataError
-from coreml_updatable.publishing.array_plot import SIZE
+from coreml_updatable.publishing.report.pictures import SIZE
+from coreml_updatable.recipes.find import RECIPE
 
 SAMPLE = Path(__file__).parents[2] / "sample_models" / "hand_pose"
 ROWS = Examples(np.zeros((2, 3, 21), np.float32), np.zeros(2, np.int64), ("a", "b"), ("k", "k"))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import make_blobs
 
-from coreml_updatable.building.samples import typical
+from coreml_updatable.building.models_stage import typical
 
 
 def test_each_heap_of_a_kind_gets_a_sample() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from coreml_updatable.building.recipe import Recipe
-from coreml_updatable.building.recipe_file import parse_recipe
-from coreml_updatable.building.settings import knn_settings, update_settings
+from coreml_updatable.building.models_stage import knn_settings, update_settings
 from coreml_updatable.marking import mark, twin
+from coreml_updatable.recipes.file import parse_recipe
+from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.spec.messages import Model
 from tests.broken_models import valid
 

@@ -8,9 +8,9 @@ import pytest
 from coremltools.models import datatypes
 from coremltools.models.neural_network import NeuralNetworkBuilder
 
-from coreml_updatable.building.marked_and_proved import marked_and_proved
-from coreml_updatable.building.trial_rows import trial_rows
-from coreml_updatable.building.twin_proof import prove_twin
+from coreml_updatable.converting.knn_proof import prove_twin
+from coreml_updatable.converting.marked import marked_and_proved
+from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.marking import twin
 from coreml_updatable.marking.settings import Int64Parameter, KNNSettings
 from coreml_updatable.runtime import load

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coreml_updatable.building.unchanged import ALLOWED_DIFFERENCE, unchanged
+from coreml_updatable.converting.equivalence import ALLOWED_DIFFERENCE, unchanged
 from coreml_updatable.errors import BuildError
 from coreml_updatable.marking import repair_tail
 from coreml_updatable.spec.messages import Model, Model_pb2

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.building.up_to_date import kept_report
+from coreml_updatable.building.cache import kept_report
 
 
 @pytest.fixture

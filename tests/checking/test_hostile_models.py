@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from coreml_updatable.checking import Problem, check
 from coreml_updatable.errors import UserError
+from coreml_updatable.spec.io import parse_model
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.reading import parse_model
 from tests.broken_models import valid
 from tests.broken_models.other_models import KINDS as OTHER_KINDS
 from tests.broken_models.other_models import other_model

@@ -2,8 +2,8 @@
 
 import re
 
-from coreml_updatable.checking.numbered import FACTS
 from coreml_updatable.checking.rules import RULES
+from docs.pages.rules import FACTS
 
 SECTIONS = {
     "1": 12,

@@ -3,15 +3,13 @@
 from pathlib import Path
 
 from coreml_updatable.checking.rules import RULES
-from coreml_updatable.checking.rules_page import GROUPS, page
+from docs.pages.rules import GROUPS, page
 
 PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
 
 
 def test_the_page_is_the_codes_own() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), (
-        "run: python -m coreml_updatable.checking.rules_page > docs/rules.md"
-    )
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m docs.pages.rules > docs/rules.md"
 
 
 def test_every_rule_stands_in_one_group() -> None:

@@ -7,7 +7,7 @@ import pytest
 from coreml_updatable.checking import check
 from coreml_updatable.spec.declared_weights import declared_weights
 from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetworkLayer
-from coreml_updatable.spec.weight_fields import weight_fields
+from coreml_updatable.spec.storage import weight_fields
 from tests.runtime.mutations import layer_kinds
 
 _LSTM = {"params": {"hasBiasVectors": True, "hasPeepholeVectors": True}, "inputVectorSize": 2, "outputVectorSize": 3}

@@ -18,7 +18,7 @@ with warnings.catch_warnings():
     from coremltools.models.neural_network import NeuralNetworkBuilder, SgdParams
 
 from coreml_updatable.cli.app import main
-from coreml_updatable.spec.writing import write_model
+from coreml_updatable.spec.io import write_model
 
 LABELS = ("blue", "green", "red")
 SIDE = 8

@@ -23,8 +23,8 @@ from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 from torch import nn
 
 import coreml_updatable as cu
+from coreml_updatable.spec.io import write_model
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model_pb2
-from coreml_updatable.spec.writing import write_model
 from tests.cli.conftest import SIDE, Run, noise
 
 ROWS, CLASSES = make_classification(60, 5, n_informative=3, random_state=0)
@@ -106,7 +106,7 @@ def test_torchscript_and_its_safe_roads(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.vision
 def test_weights_of_timm_in_a_folder(run: Run, tmp_path: Path) -> None:
-    create = import_module("coreml_updatable.converters.torch_architectures").create
+    create = import_module("coreml_updatable.converters.torch.architectures").create
     save_file(
         {key: value.contiguous() for key, value in create("timm:mobilenetv3_small_050", 3).state_dict().items()},
         tmp_path / "model.safetensors",

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coreml_updatable.building.data.photos import flattened
-from coreml_updatable.cli.rows.features import features_of
-from coreml_updatable.cli.rows.fit import Fit
-from coreml_updatable.cli.rows.tables import csv_rows, json_rows
+from coreml_updatable.data.pictures import flattened
+from coreml_updatable.data.rows.features import Fit, features_of
+from coreml_updatable.data.rows.tables import csv_rows, json_rows
 from coreml_updatable.errors import DataError
 from coreml_updatable.spec.messages import Model, Model_pb2
 
@@ -24,9 +23,9 @@ LIMIT = 900 * 2**20  # of the whole process
 PROGRAM = """
 import sys
 from pathlib import Path
-from coreml_updatable.cli.rows.features import features_of
-from coreml_updatable.cli.rows.fit import Fit
-from coreml_updatable.cli.rows.reading import rows_of
+from coreml_updatable.data.rows.features import features_of
+from coreml_updatable.data.rows.features import Fit
+from coreml_updatable.data.rows.reading import rows_of
 from coreml_updatable.errors import UserError
 from tests.cli.test_bounded_reading import model
 from tests.memory import most_memory

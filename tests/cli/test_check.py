@@ -8,8 +8,8 @@ import typer
 from typer.testing import CliRunner
 
 from coreml_updatable.checking import check as check_model
-from coreml_updatable.cli.check import check
-from coreml_updatable.spec.writing import write_model
+from coreml_updatable.cli.commands.check import check
+from coreml_updatable.spec.io import write_model
 from tests.broken_models import parameters, valid
 
 app = typer.Typer()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from coreml_updatable.spec.io import write_model
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.writing import write_model
 from tests.broken_models import graph, valid, weights
 from tests.cli.conftest import Run
 from tests.cli.wrong_files import absurd_sizes, another_message, empty, picture, program, random_bytes, truncated

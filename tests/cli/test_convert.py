@@ -13,13 +13,13 @@ import skops.io
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
-from coreml_updatable.building import extras
 from coreml_updatable.checking import check
-from coreml_updatable.cli.input_text import input_of, labels_of, numbers_of
-from coreml_updatable.conversion import ArrayInput, ImageInput
+from coreml_updatable.cli.text import input_of, labels_of, numbers_of
+from coreml_updatable.converting import registry as extras
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
 from coreml_updatable.installing import install_command
+from coreml_updatable.spec.io import read_model
 from coreml_updatable.spec.messages import Model_pb2
-from coreml_updatable.spec.reading import read_model
 from tests.cli.conftest import Run
 
 

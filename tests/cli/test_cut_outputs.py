@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from coreml_updatable.spec.io import write_model
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.writing import write_model
 from tests.broken_models.graph import probabilities_as_whole_numbers
 from tests.broken_models.other_models import in_a_pipeline
 from tests.cli.conftest import Run

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from coreml_updatable.marking import describe, with_samples
+from coreml_updatable.spec.io import write_model
 from coreml_updatable.spec.messages import Model, Model_pb2
-from coreml_updatable.spec.writing import write_model
 from tests.broken_models import valid
 from tests.cli.conftest import Run
 from tests.runtime.mutations import damaged_bytes
@@ -173,8 +173,8 @@ def test_wrong_usage(run: Run, base: Path) -> None:
 
 def test_nothing_heavy_is_imported() -> None:
     program = (
-        "import sys; from coreml_updatable.spec.difference import difference\n"
-        "from coreml_updatable.cli.diff import diff; print(*sys.modules)"
+        "import sys; from coreml_updatable.spec.diff.models import difference\n"
+        "from coreml_updatable.cli.commands.diff import diff; print(*sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not set(result.stdout.split()) & {

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from coreml_updatable.spec.writing import write_model
+from coreml_updatable.spec.io import write_model
 from tests.cli.conftest import Ran, Run
 from tests.cli.hostile_text import FILE_NAMES, FORGED, HOSTILE, expect_safe, hostile_model, strings
 

@@ -12,10 +12,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from coreml_updatable.cli.inspect import inspect
+from coreml_updatable.cli.commands.inspect import inspect
 from coreml_updatable.marking import describe
+from coreml_updatable.spec.io import write_model
 from coreml_updatable.spec.messages import Model, Model_pb2
-from coreml_updatable.spec.writing import write_model
 from tests.broken_models import valid
 
 app = typer.Typer()
@@ -102,7 +102,7 @@ def test_json_is_ascii(tmp_path: Path) -> None:
 
 def test_nothing_heavy_is_imported(file: Path) -> None:
     program = (
-        "import atexit, sys; from coreml_updatable.cli.inspect import inspect; from pathlib import Path\n"
+        "import atexit, sys; from coreml_updatable.cli.commands.inspect import inspect; from pathlib import Path\n"
         "import typer; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
         f"try: inspect(Path({str(file)!r}))\n"
         "except typer.Exit as left: assert left.exit_code == 0"

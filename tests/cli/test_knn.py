@@ -10,11 +10,10 @@ import pytest
 from coreml_updatable.checking import check
 from coreml_updatable.marking import extractor, samples_of
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import model_bytes, read_model, write_model
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of, pipeline_of
-from coreml_updatable.spec.reading import read_model
 from coreml_updatable.spec.samples import nearest_neighbors_of
-from coreml_updatable.spec.writing import model_bytes, write_model
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
 from tests.cli.conftest import Run

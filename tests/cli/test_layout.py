@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from coreml_updatable.spec.io import model_bytes, write_model
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.writing import model_bytes, write_model
 from tests.broken_models import valid
 from tests.cli.conftest import Run, classifier
 

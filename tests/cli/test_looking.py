@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from coreml_updatable.cli.app import app
 from coreml_updatable.cli.looking import look
-from coreml_updatable.spec.writing import write_model
+from coreml_updatable.spec.io import write_model
 from tests.broken_models import valid
 
 RUN = "from coreml_updatable.cli import main; main()"

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from coreml_updatable.building.trial_rows import trial_rows
 from coreml_updatable.checking import check
+from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import model_bytes, read_model, write_model
 from coreml_updatable.spec.messages import Model_pb2
-from coreml_updatable.spec.reading import read_model
-from coreml_updatable.spec.writing import model_bytes, write_model
 from coreml_updatable.updating import UpdateTask
-from coreml_updatable.updating.variants import Variants
+from coreml_updatable.updating.assumptions import Variants
 from tests.broken_models import valid
 from tests.cli.conftest import Run
 from tests.marking.networks import LABELS, converted, network

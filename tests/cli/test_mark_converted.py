@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import read_model
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.reading import read_model
 from coreml_updatable.updating import UpdateTask
 from tests.cli.conftest import Run
 from tests.cli.test_mark_turi_create import learns
 
-architectures = import_module("coreml_updatable.converters.torch_architectures")
-keras_reading = import_module("coreml_updatable.converters.keras_reading")
+architectures = import_module("coreml_updatable.converters.torch.architectures")
+keras_reading = import_module("coreml_updatable.converters.keras.reading")
 pytestmark = pytest.mark.vision
 
 LABELS = ("a", "b", "c", "d", "e")

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from coreml_updatable.checking import check
+from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.network import class_labels, network_of
-from coreml_updatable.spec.reading import read_model
-from coreml_updatable.spec.spare_labels import spare_labels
-from coreml_updatable.spec.writing import write_model
+from coreml_updatable.spec.reserved_labels import spare_labels
 from tests.cli.conftest import Run
 from tests.cli.test_mark_names import said
 from tests.marking.networks import converted

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from coreml_updatable.checking import check
+from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.network import class_labels, network_of
-from coreml_updatable.spec.reading import read_model
-from coreml_updatable.spec.writing import write_model
 from tests.broken_models import valid
 from tests.cli.conftest import Run
 from tests.marking.networks import NETWORKS, converted

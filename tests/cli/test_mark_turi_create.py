@@ -11,12 +11,11 @@ from PIL import Image
 
 from coreml_updatable.checking import check
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import last_member, network_of
-from coreml_updatable.spec.reading import read_model
-from coreml_updatable.spec.weight_fields import weight_count, weight_fields
+from coreml_updatable.spec.storage import weight_count, weight_fields
 from coreml_updatable.spec.weights import packed
-from coreml_updatable.spec.writing import write_model
 from coreml_updatable.updating import UpdateTask
 from tests.cli.conftest import Run
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.building.every_sample import every_sample, left_out
-from coreml_updatable.building.find import frozen_samples, known_samples
-from coreml_updatable.building.recipe_file import read_recipe
-from coreml_updatable.publishing.models_table import BEGIN, END
+from coreml_updatable.cli.commands.models import BEGIN, END, every_sample, left_out
+from coreml_updatable.recipes.file import read_recipe
+from coreml_updatable.recipes.find import frozen_samples, known_samples
 
 SHAPES = Path(__file__).parents[1] / "building" / "shapes"
 SAMPLES = Path(__file__).parents[2] / "sample_models"
@@ -66,11 +65,11 @@ def test_why_one_is_left_out() -> None:
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from coreml_updatable.building.extras import Needs
+    from coreml_updatable.converting.registry import Needs
 
     recipe = read_recipe(SAMPLES / "handwritten" / "recipe.toml")
     missing = Needs(("keras>=3",), "pip install 'x[keras]'")
-    monkeypatch.setattr("coreml_updatable.building.every_sample.needs_of", lambda _: missing)
+    monkeypatch.setattr("coreml_updatable.cli.commands.models.needs_of", lambda _: missing)
     assert left_out(recipe) == "keras>=3 is not installed; run: pip install 'x[keras]'"
 
 

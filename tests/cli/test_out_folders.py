@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.spec.writing import write_model
+from coreml_updatable.spec.io import write_model
 from tests.broken_models import valid
 from tests.cli.conftest import Run
 from tests.marking.networks import converted

@@ -10,9 +10,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from coremltools.models.utils import save_spec
 
+from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.messages import Model_pb2
-from coreml_updatable.spec.reading import read_model
-from coreml_updatable.spec.writing import write_model
 from tests.cli.conftest import Run
 
 WAY_OUT = "; convert with convert_to='neuralnetwork'"

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 import coreml_updatable as cu
-from coreml_updatable.runtime.fitting import scale_to_fit, stretch
-from coreml_updatable.spec.reading import read_model
+from coreml_updatable.data.fitting import scale_to_fit, stretch
+from coreml_updatable.spec.io import read_model
 from tests.cli.conftest import LABELS, SIDE, Ran, Run, noise
 
 

@@ -11,7 +11,7 @@ import pytest
 from coreml_updatable.checking import check
 from coreml_updatable.cli.variants import place
 from coreml_updatable.runtime import load
-from coreml_updatable.spec.reading import read_model
+from coreml_updatable.spec.io import read_model
 from coreml_updatable.updating import UpdateContext, UpdateTask, Variants
 from coreml_updatable.updating.probes.outcomes import choices
 from tests.cli.conftest import Run

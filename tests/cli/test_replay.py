@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from coreml_updatable.publishing.golden.document import to_bytes
-from coreml_updatable.publishing.golden.record import record
-from coreml_updatable.spec.reading import read_model
-from coreml_updatable.spec.writing import write_model
+from coreml_updatable.publishing.vectors.document import to_bytes
+from coreml_updatable.publishing.vectors.record import record
+from coreml_updatable.spec.io import read_model, write_model
 from tests.cli.conftest import SIDE, Run
 
 

@@ -11,9 +11,8 @@ from PIL import Image
 from torch.nn import functional
 
 import coreml_updatable as cu
-from coreml_updatable.spec.reading import read_model
+from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.samples import samples_of
-from coreml_updatable.spec.writing import write_model
 from tests.cli.conftest import LABELS, SIDE, Run, classifier, noise
 
 ROW: dict[str, Any] = {"x": [1, 2, 3, 4], "label": "yes"}

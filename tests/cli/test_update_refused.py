@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coreml_updatable.spec.reading import read_model
-from coreml_updatable.spec.writing import write_model
+from coreml_updatable.spec.io import read_model, write_model
 from tests.cli.conftest import Run, noise
 from tests.cli.test_update import ROW
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from coreml_updatable.spec.io import write_model
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.writing import write_model
 from tests.broken_models import valid
 from tests.cli.conftest import Ran, Run
 from tests.cli.wrong_files import NO_MODELS, WRONG_MODELS, absurd_picture, program, ragged_neighbors, written

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coreml_updatable.conversion import ConversionRequest, Examples, ImageInput
+from coreml_updatable.converting.contract import ConversionRequest
+from coreml_updatable.data.inputs import Examples, ImageInput
 
 LABELS = ("dark", "bright")
 SIZE = 16
@@ -80,6 +81,6 @@ def keras() -> Iterator[Any]:
     """On torch and seeded; without its warnings that HDF5 is the older format, and NumPy's about Keras."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        keras = import_module("coreml_updatable.converters.keras_reading").import_keras()
+        keras = import_module("coreml_updatable.converters.keras.reading").import_keras()
         keras.utils.set_random_seed(0)
         yield keras

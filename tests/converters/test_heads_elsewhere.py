@@ -13,8 +13,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from coreml_updatable.building.finished import Finished, probabilities
-from coreml_updatable.conversion import ArrayInput
+from coreml_updatable.converting.finished import Finished, probabilities
+from coreml_updatable.data.inputs import ArrayInput
 from coreml_updatable.errors import SourceError
 from coreml_updatable.runtime import load
 from tests.converters import test_keras as keras_files
@@ -305,7 +305,7 @@ def test_a_new_head_behind_other_folders(kind: str, tmp_path: Path) -> None:
 
 def test_a_hugging_face_model_that_answers_a_dictionary(tmp_path: Path) -> None:
     """As ``torch.jit.trace`` keeps it, and as the module itself answers."""
-    tracing = import_module("coreml_updatable.converters.torch_tracing")
+    tracing = import_module("coreml_updatable.converters.torch.tracing")
     torch_modules = import_module("tests.converters.torch_modules")
     model = hugging_face.made("vit")
     picture = torch_modules.PICTURE.__class__("image", 16, 16, "rgb")

@@ -8,9 +8,10 @@ import h5py
 import numpy as np
 import pytest
 
-from coreml_updatable.building.converter import find_converter, load_source_converter
-from coreml_updatable.building.finished import Finished, finish, probabilities
-from coreml_updatable.conversion import ArrayInput, SourceRequest
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.converting.finished import Finished, finish, probabilities
+from coreml_updatable.converting.registry import find_converter, load_source_converter
+from coreml_updatable.data.inputs import ArrayInput
 from coreml_updatable.runtime import load
 from coreml_updatable.updating import UpdateTask
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coreml_updatable.building.finished import probabilities
+from coreml_updatable.converting.finished import probabilities
 from coreml_updatable.runtime import load
 from tests.converters.test_keras import converted
 
-UNTOLD = import_module("coreml_updatable.converters.picture_scaling").UNTOLD
+UNTOLD = import_module("coreml_updatable.converters._shared.picture_scaling").UNTOLD
 pytestmark = pytest.mark.vision
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from coreml_updatable.building.finished import probabilities
-from coreml_updatable.conversion import ArrayInput, ImageInput
+from coreml_updatable.converting.finished import probabilities
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError
 from coreml_updatable.runtime import load
 from tests.converters.test_keras import converted, flat
 
-reading = import_module("coreml_updatable.converters.keras_reading")
+reading = import_module("coreml_updatable.converters.keras.reading")
 pytestmark = pytest.mark.vision
 
 

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coreml_updatable.building.converter import find_converter, load_source_converter
-from coreml_updatable.building.finished import Finished, finish
-from coreml_updatable.conversion import ArrayInput, SourceRequest
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.converting.finished import Finished, finish
+from coreml_updatable.converting.registry import find_converter, load_source_converter
+from coreml_updatable.data.inputs import ArrayInput
 from coreml_updatable.errors import ModelError, SourceError
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import write_model
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.writing import write_model
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
 from tests.marking.networks import converted

@@ -14,15 +14,16 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
-from coreml_updatable.building.converter import find_converter, load_source_converter
-from coreml_updatable.building.finished import Finished, finish, probabilities
-from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.converting.finished import Finished, finish, probabilities
+from coreml_updatable.converting.registry import find_converter, load_source_converter
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError
 from coreml_updatable.runtime import load
 from coreml_updatable.updating import UpdateTask
 
-reading = import_module("coreml_updatable.converters.onnx_reading")
-opset = import_module("coreml_updatable.converters.onnx_opset")
+reading = import_module("coreml_updatable.converters.onnx.reading")
+opset = import_module("coreml_updatable.converters.onnx.module")
 pytestmark = pytest.mark.vision
 
 

@@ -20,16 +20,17 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from coreml_updatable.building.converter import find_converter, load_source_converter
-from coreml_updatable.building.finished import Finished, finish
 from coreml_updatable.building.overrides import with_backbone
-from coreml_updatable.building.recipe import ImageSection
-from coreml_updatable.building.recipe_file import read_recipe
-from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.converting.finished import Finished, finish
+from coreml_updatable.converting.registry import find_converter, load_source_converter
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError
+from coreml_updatable.recipes.file import read_recipe
+from coreml_updatable.recipes.recipe import ImageSection
 from coreml_updatable.runtime import load
 
-architectures = import_module("coreml_updatable.converters.torch_architectures")
+architectures = import_module("coreml_updatable.converters.torch.architectures")
 pytestmark = pytest.mark.vision
 LABELS = ("a", "b", "c")
 SAMPLES = Path(__file__).parents[2] / "sample_models"
@@ -222,7 +223,7 @@ def test_an_input_that_does_not_fit_is_told_what_does(shape: list[int], given: A
         finish(convert, SourceRequest(model, inputs=(given,), labels=LABELS))
     said = str(refusal.value).rpartition("say ")[2]
     assert said == advice
-    from coreml_updatable.cli.input_text import input_of
+    from coreml_updatable.cli.text import input_of
 
     assert finish(convert, SourceRequest(model, inputs=(input_of(said.removeprefix("--input ")),), labels=LABELS))
 
@@ -279,7 +280,7 @@ def test_a_torch_network_is_given_what_it_takes(
     network: Any = drawn(make)
     source: Any = network
     if script:
-        with import_module("coreml_updatable.converters.torch_tracing").quiet():
+        with import_module("coreml_updatable.converters.torch.tracing").quiet():
             shape = (1, HEIGHT, WIDTH, 3) if last else (1, 3, HEIGHT, WIDTH)
             source = torch.jit.trace(network, torch.rand(shape))
     convert = load_source_converter(find_converter("torch"))
@@ -302,7 +303,7 @@ def test_a_new_head_behind_channels_that_come_last(tmp_path: Path) -> None:
 
 
 def test_blue_first_is_said_with_the_input(tmp_path: Path) -> None:
-    from coreml_updatable.cli.input_text import input_of
+    from coreml_updatable.cli.text import input_of
 
     network = drawn(Unit)
     convert = load_source_converter(find_converter("torch"))

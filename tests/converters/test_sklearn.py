@@ -16,10 +16,11 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from coreml_updatable.building.converter import find_converter, load_source_converter
-from coreml_updatable.building.finished import Finished, finish, probabilities
 from coreml_updatable.checking import check
-from coreml_updatable.conversion import ArrayInput, SourceRequest
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.converting.finished import Finished, finish, probabilities
+from coreml_updatable.converting.registry import find_converter, load_source_converter
+from coreml_updatable.data.inputs import ArrayInput
 from coreml_updatable.runtime import load
 from coreml_updatable.updating import UpdateTask
 

@@ -18,7 +18,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from coreml_updatable.conversion import ArrayInput, ImageInput
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError
 from tests.converters.test_sklearn import converted, fitted, saved
 
@@ -161,7 +161,7 @@ def test_a_file_that_is_no_skops_file(tmp_path: Path) -> None:
 
 def test_a_file_that_would_grow_beyond_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(fitted(LogisticRegression(), 0), tmp_path)
-    reading = import_module("coreml_updatable.converters.sklearn_reading")
+    reading = import_module("coreml_updatable.converters.sklearn.reading")
     monkeypatch.setattr(reading, "MOST_BYTES", 1000)
     with pytest.raises(SourceError, match=r"unpacks to \d+ bytes, expected at most 1000; save a smaller estimator"):
         converted(path)
@@ -195,7 +195,7 @@ def test_a_file_of_another_estimator_is_named_with_what_it_holds(estimator: Any,
 
 
 def test_a_metric_is_called_what_scikit_learn_calls_it() -> None:
-    metric = import_module("coreml_updatable.converters.sklearn_untrusted")._metric
+    metric = import_module("coreml_updatable.converters.sklearn.reading")._metric
     known = METRIC_MAPPING64
     told = {name: metric(f"{kind.__module__}.{kind.__name__}") for name, kind in known.items()}
     assert {told[name] for name in ("manhattan", "chebyshev", "minkowski", "seuclidean", "mahalanobis")} <= set(known)

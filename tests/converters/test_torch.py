@@ -16,12 +16,13 @@ import torch
 from torch import nn
 
 import coreml_updatable as cu
-from coreml_updatable.conversion import ArrayInput, ConversionRequest
+from coreml_updatable.converting.contract import ConversionRequest
+from coreml_updatable.data.inputs import ArrayInput
 from coreml_updatable.errors import DataError, RecipeError, SourceError
-from coreml_updatable.spec.writing import model_bytes
+from coreml_updatable.spec.io import model_bytes
 
 convert = import_module("coreml_updatable.converters.torch").convert
-core_ml_of = import_module("coreml_updatable.converters.torch_tracing").core_ml_of
+core_ml_of = import_module("coreml_updatable.converters.torch.tracing").core_ml_of
 Request = Callable[..., ConversionRequest]
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 

@@ -12,17 +12,17 @@ from safetensors.torch import save_file
 from torch import nn
 
 import coreml_updatable as cu
-from coreml_updatable.conversion import ConversionRequest
+from coreml_updatable.converting.contract import ConversionRequest
 from coreml_updatable.errors import SourceError
 
 pytestmark = pytest.mark.vision
 
 Request = Callable[..., ConversionRequest]
 convert = import_module("coreml_updatable.converters.torch").convert
-architectures = import_module("coreml_updatable.converters.torch_architectures")
-declared = import_module("coreml_updatable.converters.torch_declared")
-downloading = import_module("coreml_updatable.converters.torch_downloading")
-heads = import_module("coreml_updatable.converters.torch_heads")
+architectures = import_module("coreml_updatable.converters.torch.architectures")
+declared = import_module("coreml_updatable.converters.torch.declared")
+downloading = import_module("coreml_updatable.converters.torch.downloading")
+heads = import_module("coreml_updatable.converters.torch.heads")
 SIZE = 64
 
 

@@ -9,14 +9,15 @@ import torch
 
 import coreml_updatable as cu
 from converters.torch import convert
-from coreml_updatable.building.embedding import embedded
-from coreml_updatable.conversion import ArrayInput, ConversionRequest, Converted, Examples
+from coreml_updatable.converting.contract import ConversionRequest, Converted
+from coreml_updatable.converting.embedding import embedded
+from coreml_updatable.data.inputs import ArrayInput, Examples
 from coreml_updatable.errors import SourceError
 from coreml_updatable.marking import extractor, mark, twin, with_samples
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
-from coreml_updatable.publishing.golden.document import Array, read_vectors, to_bytes
-from coreml_updatable.publishing.golden.record import record
-from coreml_updatable.publishing.golden.replay import replay
+from coreml_updatable.publishing.vectors.document import Array, read_vectors, to_bytes
+from coreml_updatable.publishing.vectors.record import record
+from coreml_updatable.publishing.vectors.replay import replay
 
 MODEL = """
 from torch import nn

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.building.finished import Finished, probabilities
-from coreml_updatable.conversion import ArrayInput
+from coreml_updatable.converting.finished import Finished, probabilities
+from coreml_updatable.data.inputs import ArrayInput
 from coreml_updatable.errors import SourceError
 from coreml_updatable.runtime import load
 from coreml_updatable.updating import UpdateTask

@@ -8,7 +8,7 @@ import pytest
 from coreml_updatable.errors import SourceError
 from coreml_updatable.installing import install_command
 
-architectures = import_module("coreml_updatable.converters.torch_architectures")
+architectures = import_module("coreml_updatable.converters.torch.architectures")
 
 
 @pytest.mark.parametrize("library", ["torchvision", "timm"])

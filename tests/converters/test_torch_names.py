@@ -10,16 +10,17 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from coreml_updatable.building.converter import find_converter, load_source_converter
-from coreml_updatable.building.finished import Finished, finish, probabilities
-from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.converting.finished import Finished, finish, probabilities
+from coreml_updatable.converting.registry import find_converter, load_source_converter
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError
 from coreml_updatable.runtime import load
 
 pytestmark = pytest.mark.vision
-architectures = import_module("coreml_updatable.converters.torch_architectures")
-declared = import_module("coreml_updatable.converters.torch_declared")
-named = import_module("coreml_updatable.converters.torch_named")
+architectures = import_module("coreml_updatable.converters.torch.architectures")
+declared = import_module("coreml_updatable.converters.torch.declared")
+named = import_module("coreml_updatable.converters.torch.given")
 SMALL = ImageInput("image", 64, 64, "rgb")
 
 

@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from coreml_updatable.building.converter import find_converter, load_source_converter
-from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.converting.registry import find_converter, load_source_converter
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
 from coreml_updatable.errors import RecipeError, SourceError
 from tests.converters.torch_modules import (
     FACTORY,

@@ -7,7 +7,7 @@ import pytest
 
 from coreml_updatable.errors import SourceError
 
-read_source = import_module("coreml_updatable.converters.torch_source").read_source
+read_source = import_module("coreml_updatable.converters.torch.source").read_source
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"factroy": "model.py:f"}, "source.factroy is no field of the torch converter; did you mean 'factory'?"),

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from coreml_updatable.building.finished import Finished, probabilities
-from coreml_updatable.conversion import ArrayInput
+from coreml_updatable.converting.finished import Finished, probabilities
+from coreml_updatable.data.inputs import ArrayInput
 from coreml_updatable.runtime import load
 from tests.converters.torch_modules import (
     FACTORY,

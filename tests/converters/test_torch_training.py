@@ -15,17 +15,18 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 import coreml_updatable as cu
-from coreml_updatable.conversion import ConversionRequest, silent
+from coreml_updatable.converting.contract import ConversionRequest
+from coreml_updatable.data.inputs import silent
 from coreml_updatable.errors import SourceError
 
 Request = Callable[..., ConversionRequest]
 convert = import_module("coreml_updatable.converters.torch").convert
-augmenting = import_module("coreml_updatable.converters.torch_augmenting")
-decorrelating = import_module("coreml_updatable.converters.torch_decorrelating")
-fitting = import_module("coreml_updatable.converters.torch_fitting")
-heads = import_module("coreml_updatable.converters.torch_heads")
-head_fitting = import_module("coreml_updatable.converters.torch_head_fitting")
-source = import_module("coreml_updatable.converters.torch_source")
+augmenting = import_module("coreml_updatable.converters.torch.training")
+decorrelating = import_module("coreml_updatable.converters.torch.training")
+fitting = import_module("coreml_updatable.converters.torch.fitting")
+heads = import_module("coreml_updatable.converters.torch.heads")
+head_fitting = import_module("coreml_updatable.converters.torch.fitting")
+source = import_module("coreml_updatable.converters.torch.source")
 
 
 def silently(_fraction: float, _detail: str) -> None:

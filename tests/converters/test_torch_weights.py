@@ -14,8 +14,8 @@ from torch import nn
 
 from coreml_updatable.errors import SourceError
 
-weights = import_module("coreml_updatable.converters.torch_weights")
-loading = import_module("coreml_updatable.converters.torch_loading")
+weights = import_module("coreml_updatable.converters.torch.weights")
+loading = import_module("coreml_updatable.converters.torch.loading")
 
 
 def network() -> nn.Module:

@@ -13,14 +13,15 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks.architecture import learn
-from coreml_updatable.building.converter import find_converter, load_source_converter
-from coreml_updatable.building.finished import Finished, finish, probabilities
-from coreml_updatable.conversion import ArrayInput, ImageInput, SourceRequest
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.converting.finished import Finished, finish, probabilities
+from coreml_updatable.converting.registry import find_converter, load_source_converter
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError
 from coreml_updatable.runtime import load
 
-inputs = import_module("coreml_updatable.converters.transformers_inputs")
-folders = import_module("coreml_updatable.converters.transformers_folder")
+inputs = import_module("coreml_updatable.converters.transformers.inputs")
+folders = import_module("coreml_updatable.converters.transformers.folder")
 pytestmark = pytest.mark.vision
 LABELS = ("cat", "dog", "none")
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
@@ -36,7 +37,7 @@ def quiet_transformers() -> Iterator[None]:
 
 def library() -> Any:
     """transformers, which imports torchvision; only the tests themselves need them."""
-    import_module("coreml_updatable.converters.torch_architectures").import_torchvision()
+    import_module("coreml_updatable.converters.torch.architectures").import_torchvision()
     return import_module("transformers")
 
 

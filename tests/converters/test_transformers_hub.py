@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.building.converter import find_converter, load_source_converter
-from coreml_updatable.building.finished import finish
-from coreml_updatable.conversion import SourceRequest
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.converting.finished import finish
+from coreml_updatable.converting.registry import find_converter, load_source_converter
 from coreml_updatable.errors import SourceError
 from tests.converters.test_transformers import LABELS, made
 

@@ -14,9 +14,9 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from coreml_updatable.building.converter import find_converter, load_source_converter
-from coreml_updatable.building.finished import Finished, finish, probabilities
-from coreml_updatable.conversion import SourceRequest
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.converting.finished import Finished, finish, probabilities
+from coreml_updatable.converting.registry import find_converter, load_source_converter
 from coreml_updatable.errors import SourceError, UserError
 from coreml_updatable.runtime import load
 from coreml_updatable.trust import OPTION

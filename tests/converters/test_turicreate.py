@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from coreml_updatable.building.converter import GROUP, find_converter, load_source_converter
-from coreml_updatable.building.converter_page import told
-from coreml_updatable.building.finished import Finished, finish
-from coreml_updatable.conversion import ArrayInput, SourceRequest
+from coreml_updatable.cli.commands.converters import told
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.converting.finished import Finished, finish
+from coreml_updatable.converting.registry import GROUP, find_converter, load_source_converter
+from coreml_updatable.data.inputs import ArrayInput
 from coreml_updatable.errors import SourceError
+from coreml_updatable.spec.io import write_model
 from coreml_updatable.spec.messages import Model_pb2
-from coreml_updatable.spec.writing import write_model
 from tests.converters.turi_folders import saved_folder
 
 

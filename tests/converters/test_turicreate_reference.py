@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coreml_updatable.building.converter import find_converter, load_source_converter
-from coreml_updatable.conversion import SourceRequest
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.converting.registry import find_converter, load_source_converter
 from coreml_updatable.errors import SourceError
 from tests.converters.turi_folders import saved_folder
 
 FILES = Path(__file__).parent / "turi_reference"
-reference_values = import_module("coreml_updatable.converters.turicreate_reference").reference_values
-decompressed = import_module("coreml_updatable.converters.turicreate_reference").decompressed
-MOST_TIMES = import_module("coreml_updatable.converters.turicreate_reference").MOST_TIMES
+reference_values = import_module("coreml_updatable.converters.turicreate.neighbors").reference_values
+decompressed = import_module("coreml_updatable.converters.turicreate.neighbors").decompressed
+MOST_TIMES = import_module("coreml_updatable.converters.turicreate.neighbors").MOST_TIMES
 PUT_IN = {
     "packed": [[float((i * j + i * i) % 11) for j in range(8)] for i in range(60)],
     "plain": [[((i + 1) * 0.37 * (j + 2)) % 1 for j in range(3)] for i in range(7)],

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coreml_updatable.building.converter import find_converter, load_converter
-from coreml_updatable.conversion import ArrayInput, ConversionRequest, Examples, ImageInput
+from coreml_updatable.converting.contract import ConversionRequest
+from coreml_updatable.converting.registry import find_converter, load_converter
+from coreml_updatable.data.inputs import ArrayInput, Examples, ImageInput
 from coreml_updatable.errors import DataError, SourceError
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import Model_pb2
 
-network_of = import_module("coreml_updatable.converters.turicreate_linear").network_of
+network_of = import_module("coreml_updatable.converters.turicreate.training").network_of
 convert = load_converter(find_converter("turicreate"))
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.building.converter import find_converter, load_source_converter
-from coreml_updatable.building.finished import Finished, finish
-from coreml_updatable.conversion import ImageInput, SourceRequest
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.converting.finished import Finished, finish
+from coreml_updatable.converting.registry import find_converter, load_source_converter
+from coreml_updatable.data.inputs import ImageInput
 
-tracing = import_module("coreml_updatable.converters.torch_tracing")
+tracing = import_module("coreml_updatable.converters.torch.tracing")
 PICTURE = ImageInput("image", 12, 12, "rgb")
 LABELS = ("a", "b", "c")
 FACTORY = """

@@ -6,13 +6,7 @@ from typing import TypeAlias
 import numpy as np
 
 from coreml_updatable.marking.building_blocks import new_layer, softmax
-from coreml_updatable.spec.messages import (
-    FeatureTypes_pb2,
-    Model,
-    Model_pb2,
-    NeuralNetwork_pb2,
-    NeuralNetworkLayer,
-)
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2, NeuralNetwork_pb2, NeuralNetworkLayer
 
 LABELS = ("a", "b", "c")
 WIDTH = 6

@@ -3,7 +3,7 @@
 import numpy as np
 
 from coreml_updatable.marking import mark
-from coreml_updatable.marking.layout import from_single, to_pipeline
+from coreml_updatable.marking.layouts import from_single, to_pipeline
 from coreml_updatable.spec.messages import Model, Model_pb2
 from tests.broken_models import valid
 from tests.marking import layered

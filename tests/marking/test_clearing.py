@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from coreml_updatable.building.unchanged import ALLOWED_DIFFERENCE, unchanged
 from coreml_updatable.checking import check
+from coreml_updatable.converting.equivalence import ALLOWED_DIFFERENCE, unchanged
 from coreml_updatable.marking import marked
-from coreml_updatable.marking.hinges import hinges_of
+from coreml_updatable.marking.clearing import hinges_of
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
 from coreml_updatable.spec.graph import layer_kind
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import NeuralNetwork_pb2, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.weights import packed_floats
-from coreml_updatable.spec.writing import model_bytes
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
 from tests.marking import layered

@@ -8,8 +8,8 @@ from coreml_updatable.errors import ModelError
 from coreml_updatable.marking import describe, rename_features
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.features import feature_named
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.writing import model_bytes
 from tests.broken_models import valid
 
 ROW = np.random.default_rng(0).normal(size=(3, 8, 8))

@@ -5,14 +5,14 @@ import pytest
 from coremltools.models import datatypes
 from coremltools.models.neural_network import NeuralNetworkBuilder
 
-from coreml_updatable.building.unchanged import ALLOWED_DIFFERENCE, unchanged
 from coreml_updatable.checking import check
+from coreml_updatable.converting.equivalence import ALLOWED_DIFFERENCE, unchanged
 from coreml_updatable.marking import marked, repair_tail
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.graph import layer_kind
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.writing import model_bytes
 from tests.marking import layered
 from tests.marking.layered import Fill, with_constant
 from tests.marking.test_mark import SETTINGS

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from coreml_updatable.building.layouts import laid_out
 from coreml_updatable.checking import check
+from coreml_updatable.converting.layouts import laid_out
 from coreml_updatable.errors import BuildError, ModelError
 from coreml_updatable.marking import describe, extractor, mark, twin, with_samples
-from coreml_updatable.marking.layout import (
+from coreml_updatable.marking.layouts import (
     from_files,
     from_pipeline,
     from_single,
@@ -19,9 +19,9 @@ from coreml_updatable.marking.layout import (
     with_bits,
 )
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of, pipeline_of
-from coreml_updatable.spec.writing import model_bytes
 from tests.broken_models import valid
 from tests.marking.networks import LABELS, NETWORKS, converted
 

@@ -7,14 +7,14 @@ import pytest
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from coreml_updatable.building.unchanged import unchanged
 from coreml_updatable.checking import check
+from coreml_updatable.converting.equivalence import unchanged
 from coreml_updatable.errors import BuildError, ModelError
 from coreml_updatable.marking import mark, marked
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import last_member, network_of, pipeline_of
-from coreml_updatable.spec.writing import model_bytes
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
 from tests.marking import layered

@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch import nn
 
-from coreml_updatable.building.unchanged import ALLOWED_DIFFERENCE, unchanged
 from coreml_updatable.checking import check
+from coreml_updatable.converting.equivalence import ALLOWED_DIFFERENCE, unchanged
 from coreml_updatable.errors import BuildError, ModelError
 from coreml_updatable.marking import mark, marked
 from coreml_updatable.marking.losses import Loss
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes
-from coreml_updatable.spec.writing import model_bytes
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
 from tests.marking.networks import convert, converted

@@ -10,16 +10,16 @@ import torch
 from coremltools.models import datatypes
 from coremltools.models.neural_network import NeuralNetworkBuilder
 
-from coreml_updatable.building.unchanged import unchanged
 from coreml_updatable.checking import check
+from coreml_updatable.converting.equivalence import unchanged
 from coreml_updatable.marking import mark
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes
-from coreml_updatable.spec.weight_fields import weight_fields
+from coreml_updatable.spec.storage import weight_fields
 from coreml_updatable.spec.weights import packed_floats, storage
-from coreml_updatable.spec.writing import model_bytes
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
 from tests.marking.layered import LABELS

@@ -15,10 +15,10 @@ from coreml_updatable.checking import check
 from coreml_updatable.marking import mark, name_layers
 from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter, UpdateSettings
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.parameters import network_parameters
-from coreml_updatable.spec.writing import model_bytes
 from tests.broken_models import valid
 from tests.marking.networks import LABELS, NETWORKS, converted, network
 

@@ -5,14 +5,14 @@ import re
 import numpy as np
 import pytest
 
-from coreml_updatable.building.unchanged import unchanged
 from coreml_updatable.checking import check
+from coreml_updatable.converting.equivalence import unchanged
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking import mark
 from coreml_updatable.marking.names import layer_numbers
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.network import class_labels, network_of
-from coreml_updatable.spec.writing import model_bytes
 from tests.broken_models import valid
 from tests.marking import layered
 from tests.marking.networks import LABELS, converted

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coreml_updatable.building.layouts import LAYOUTS, laid_out
-from coreml_updatable.building.marked_and_proved import marked_and_proved
-from coreml_updatable.building.twin_proof import prove_twin
+from coreml_updatable.converting.knn_proof import prove_twin
+from coreml_updatable.converting.layouts import LAYOUTS, laid_out
+from coreml_updatable.converting.marked import marked_and_proved
 from coreml_updatable.errors import UserError
 from coreml_updatable.marking import has_head, twin
 from coreml_updatable.marking.settings import Int64Parameter, KNNSettings
+from coreml_updatable.spec.io import parse_model
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.reading import parse_model
 from tests.marking.markable import markable_models
 from tests.marking.test_mark import SETTINGS
 from tests.runtime.mutations import damaged_bytes, damaged_fields, rewired

@@ -5,16 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coreml_updatable.building.trial_rows import trial_rows
 from coreml_updatable.checking import check
+from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking import extractor, mark
 from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.network import class_labels, network_of
-from coreml_updatable.spec.spare_labels import spare_labels
+from coreml_updatable.spec.reserved_labels import spare_labels
 from coreml_updatable.spec.weights import packed_floats
-from coreml_updatable.spec.writing import model_bytes
 from tests.broken_models import valid
 from tests.marking.networks import LABELS, NETWORKS, converted
 from tests.marking.test_lstm import recurrent_classifier

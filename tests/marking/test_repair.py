@@ -12,12 +12,12 @@ from coreml_updatable.marking import as_classifier, repair_tail
 from coreml_updatable.marking.building_blocks import copied
 from coreml_updatable.marking.tail import find_tail
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.variants import PredictionVariants
+from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
 from coreml_updatable.spec.graph import layer_kind
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes
-from coreml_updatable.spec.writing import model_bytes
 from tests.marking.networks import LABELS, LOGITS, NETWORKS, TwoAnswers, convert, converted, network
 
 

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from torch import nn
 
-from coreml_updatable.building.marked_and_proved import marked_and_proved
-from coreml_updatable.building.whose_fault import remedy
+from coreml_updatable.converting.equivalence import remedy
+from coreml_updatable.converting.marked import marked_and_proved
 from coreml_updatable.errors import BuildError, ModelError
 from coreml_updatable.marking import has_head, marked, repair_tail, twin
-from coreml_updatable.marking.hinges import hinges_of
-from coreml_updatable.marking.layout import from_single
+from coreml_updatable.marking.clearing import hinges_of
+from coreml_updatable.marking.layouts import from_single
 from coreml_updatable.marking.settings import Int64Parameter, KNNSettings
 from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.spare_labels import spare_labels
+from coreml_updatable.spec.reserved_labels import spare_labels
 from tests.broken_models import valid
 from tests.marking import layered
 from tests.marking.linear_models import glm, of_words

@@ -7,20 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coreml_updatable.building.trial_rows import trial_rows
-from coreml_updatable.building.unchanged import unchanged
 from coreml_updatable.checking import check
+from coreml_updatable.converting.equivalence import unchanged
+from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.errors import BuildError, ModelError
 from coreml_updatable.marking import mark
 from coreml_updatable.marking.head import write_weights
+from coreml_updatable.marking.reserved_labels import HIDDEN
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
-from coreml_updatable.marking.spare import HIDDEN
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels
-from coreml_updatable.spec.spare_labels import COUNT_KEY, LABELS_KEY, spare_labels
+from coreml_updatable.spec.reserved_labels import COUNT_KEY, LABELS_KEY, spare_labels
 from coreml_updatable.spec.summary import summarize
-from coreml_updatable.spec.writing import model_bytes
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
 from tests.marking.linear_models import glm, of_words

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.building.unchanged import ALLOWED_DIFFERENCE, unchanged
 from coreml_updatable.checking import check
+from coreml_updatable.converting.equivalence import ALLOWED_DIFFERENCE, unchanged
 from coreml_updatable.marking import marked, repair_tail
 from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.messages import Model

@@ -21,9 +21,9 @@ from coreml_updatable.marking import (
 )
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of, pipeline_of
-from coreml_updatable.spec.writing import model_bytes
 from tests.broken_models import valid
 from tests.marking.networks import LABELS, NETWORKS, PooledLinear, converted, network
 

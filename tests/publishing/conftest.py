@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from coreml_updatable.conversion import Examples, ImageInput
-from coreml_updatable.personalizing.advice import advise
-from coreml_updatable.personalizing.results import (
+from coreml_updatable.data.inputs import Examples, ImageInput
+from coreml_updatable.personalization.compare import advise
+from coreml_updatable.personalization.results import (
     Answer,
     Comparison,
     Measurement,
@@ -20,9 +20,9 @@ from coreml_updatable.personalizing.results import (
     Spread,
     Step,
 )
-from coreml_updatable.personalizing.slots_results import SlotsComparison, SlotsOutcome, SlotsPoint
-from coreml_updatable.personalizing.summary import summarize
-from coreml_updatable.publishing.report_data import (
+from coreml_updatable.personalization.slots_results import SlotsComparison, SlotsOutcome, SlotsPoint
+from coreml_updatable.personalization.summary import summarize
+from coreml_updatable.publishing.report.values import (
     DataFacts,
     FeatureFact,
     ModelFacts,

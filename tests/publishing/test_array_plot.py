@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coreml_updatable.publishing.array_plot import PAPER, SIZE, plotted
+from coreml_updatable.publishing.report.pictures import PAPER, SIZE, plotted
 
 
 @pytest.mark.parametrize("shape", [(1,), (7,), (16_000,), (1, 500)])

@@ -8,14 +8,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from coreml_updatable.personalizing.results import Comparison, Spread
+from coreml_updatable.personalization.results import Comparison, Spread
 from coreml_updatable.publishing.catalogue.chart import learning_chart
-from coreml_updatable.publishing.plots import Line, share_plot
-from coreml_updatable.publishing.report import render
-from coreml_updatable.publishing.report_data import Report
-from coreml_updatable.publishing.report_json import report_json
+from coreml_updatable.publishing.report.json import report_json
+from coreml_updatable.publishing.report.page import render
+from coreml_updatable.publishing.report.plots import Line, share_plot
+from coreml_updatable.publishing.report.terminal import summary
+from coreml_updatable.publishing.report.values import Report
 from coreml_updatable.publishing.swift import literal
-from coreml_updatable.publishing.terminal import summary
 from tests.cli.hostile_text import FORGED, HOSTILE, expect_safe
 
 NAMES = pytest.mark.parametrize("name", [*HOSTILE.values(), "\udcff"], ids=[*HOSTILE, "not UTF-8"])

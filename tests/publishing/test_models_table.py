@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from coreml_updatable.cli.commands.models import BEGIN, END, TableReport, models_table, read_report, with_table
 from coreml_updatable.errors import BuildError, CatalogueError
-from coreml_updatable.personalizing.summary import summarize
-from coreml_updatable.publishing.models_table import BEGIN, END, TableReport, models_table, read_report, with_table
-from coreml_updatable.publishing.report_data import Report, Slots
-from coreml_updatable.publishing.report_json import report_object
+from coreml_updatable.personalization.summary import summarize
+from coreml_updatable.publishing.report.json import report_object
+from coreml_updatable.publishing.report.values import Report, Slots
 
 
 def cells(row: str) -> list[str]:

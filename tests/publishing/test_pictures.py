@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from coreml_updatable.publishing.pictures import data_uri, evenly, mask_uri
+from coreml_updatable.publishing.report.pictures import data_uri, evenly, mask_uri
 
 
 def opened(uri: str) -> Image.Image:

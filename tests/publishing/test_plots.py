@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from coreml_updatable.personalizing.results import Comparison, Spread
-from coreml_updatable.publishing.plots import Line, history_plots, learning_plot, share_plot
+from coreml_updatable.personalization.results import Comparison, Spread
+from coreml_updatable.publishing.report.plots import Line, history_plots, learning_plot, share_plot
 
 
 def path_of(svg: str, colour: str) -> np.ndarray:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from coreml_updatable.conversion import ImageInput
-from coreml_updatable.publishing.report import render
-from coreml_updatable.publishing.report_data import DataFacts, Report
+from coreml_updatable.data.inputs import ImageInput
+from coreml_updatable.publishing.report.page import render
+from coreml_updatable.publishing.report.values import DataFacts, Report
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "col"}
 

@@ -4,9 +4,9 @@ import json
 import pytest
 
 from coreml_updatable.errors import DataError
-from coreml_updatable.personalizing.comparison_json import from_json, to_json
-from coreml_updatable.publishing.report_data import Report
-from coreml_updatable.publishing.report_json import report_json
+from coreml_updatable.personalization.comparison_json import from_json, to_json
+from coreml_updatable.publishing.report.json import report_json
+from coreml_updatable.publishing.report.values import Report
 
 
 def test_round_trip(report: Report) -> None:

@@ -7,11 +7,11 @@ import json
 import pytest
 from rich.console import Console
 
-from coreml_updatable.publishing.report import render
-from coreml_updatable.publishing.report_data import Report, Slots
-from coreml_updatable.publishing.report_json import report_json
-from coreml_updatable.publishing.slots_page import slots_sentences
-from coreml_updatable.publishing.terminal import summary
+from coreml_updatable.publishing.report.json import report_json
+from coreml_updatable.publishing.report.page import render
+from coreml_updatable.publishing.report.slots import slots_sentences
+from coreml_updatable.publishing.report.terminal import summary
+from coreml_updatable.publishing.report.values import Report, Slots
 from tests.publishing.test_report import Page
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from coreml_updatable.personalizing.results import Comparison, Reset
-from coreml_updatable.publishing.story import headline, new_label_sentence, outcomes, reset_sentence, story
+from coreml_updatable.personalization.results import Comparison, Reset
+from coreml_updatable.publishing.report.story import headline, new_label_sentence, outcomes, reset_sentence, story
 
 MakeComparison = Callable[[float, float], Comparison]
 

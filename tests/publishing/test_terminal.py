@@ -3,8 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
-from coreml_updatable.publishing.report_data import Report
-from coreml_updatable.publishing.terminal import summary
+from coreml_updatable.publishing.report.terminal import summary
+from coreml_updatable.publishing.report.values import Report
 
 
 def printed(report: Report, width: int) -> str:

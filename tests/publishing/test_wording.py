@@ -3,8 +3,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coreml_updatable.personalizing.results import Spread
-from coreml_updatable.personalizing.wording import counted, listed, percent, points
+from coreml_updatable.personalization.results import Spread
+from coreml_updatable.personalization.wording import counted, listed, percent, points
 from coreml_updatable.publishing.wording import brief, byte_count, milliseconds, percent_spread, tiny, typographic
 
 

@@ -7,11 +7,11 @@ import re
 import pytest
 from rich.console import Console
 
-from coreml_updatable.personalizing.advice import advise
-from coreml_updatable.personalizing.wording import OF_PHOTOS, words_for
-from coreml_updatable.publishing.report import render
-from coreml_updatable.publishing.report_data import Report, Slots
-from coreml_updatable.publishing.terminal import summary
+from coreml_updatable.personalization.compare import advise
+from coreml_updatable.personalization.wording import OF_PHOTOS, words_for
+from coreml_updatable.publishing.report.page import render
+from coreml_updatable.publishing.report.terminal import summary
+from coreml_updatable.publishing.report.values import Report, Slots
 
 OURS = re.compile(r"\b(?:photo|picture)s?\b", re.IGNORECASE)
 PLAIN = re.compile(r"<style>.*?</style>|<code>.*?</code>|</?[a-z][^>]*>", re.DOTALL)

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import coreml_updatable as cu
-from coreml_updatable.conversion import ImageInput
+from coreml_updatable.data.inputs import ImageInput
 from coreml_updatable.marking import mark
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
 from coreml_updatable.runtime import RunnableModel
 from coreml_updatable.spec.messages import Model
 
-architectures = import_module("coreml_updatable.converters.torch_architectures")
-heads = import_module("coreml_updatable.converters.torch_heads")
-tracing = import_module("coreml_updatable.converters.torch_tracing")
+architectures = import_module("coreml_updatable.converters.torch.architectures")
+heads = import_module("coreml_updatable.converters.torch.heads")
+tracing = import_module("coreml_updatable.converters.torch.tracing")
 
 LABELS = ("a", "b", "c", "d", "e")
 SMALL = {  # the side of the square pictures: what the architecture needs, and no more

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.batched import Batched
-from coreml_updatable.runtime.blocks import alike, most_rows
-from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.program import Program, Step
+from coreml_updatable.runtime.engine.batched import Batched, alike, most_rows
+from coreml_updatable.runtime.engine.program import Program, Step
+from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetwork_pb2
 
 

@@ -15,8 +15,10 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
+from coreml_updatable import bounds
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime import bounds, load, weighing
+from coreml_updatable.runtime import load
+from coreml_updatable.runtime.engine import weighing
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid

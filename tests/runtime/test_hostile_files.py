@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from coreml_updatable.errors import UserError
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import parse_model
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model_pb2
-from coreml_updatable.spec.reading import parse_model
 
 EDITS = st.lists(
     st.tuples(st.sampled_from(["flip", "cut", "insert"]), st.floats(0, 0.999), st.integers(0, 255)),

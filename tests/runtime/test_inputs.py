@@ -11,7 +11,7 @@ from PIL import Image
 
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.arrays import DTYPES
+from coreml_updatable.runtime.io.arrays import DTYPES
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model_pb2
 
 TYPES = FeatureTypes_pb2.ArrayFeatureType.ArrayDataType

@@ -6,8 +6,8 @@ import pytest
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.kinds_page import FILES, page
 from coreml_updatable.spec.messages import Model_pb2
+from docs.pages.kinds import FILES, page
 
 FORMAT = [field.name for field in Model_pb2.Model.DESCRIPTOR.oneofs_by_name["Type"].fields]
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
@@ -15,9 +15,7 @@ ROWS = [line.split(" | ") for line in page().splitlines() if line.startswith("| 
 
 
 def test_the_page_is_the_codes_own() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), (
-        "run: python -m coreml_updatable.runtime.kinds_page > docs/models.md"
-    )
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m docs.pages.kinds > docs/models.md"
 
 
 def test_every_kind_of_the_format_has_a_line_and_every_link_a_file() -> None:

@@ -8,8 +8,8 @@ from importlib import import_module
 from pathlib import Path
 
 from coreml_updatable.runtime.layers import KINDS
-from coreml_updatable.runtime.layers_page import page
 from coreml_updatable.spec.messages import NeuralNetwork_pb2
+from docs.pages.layers import page
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -30,9 +30,7 @@ def written_by(method: ast.FunctionDef) -> set[str]:
 
 
 def test_the_page_is_the_codes_own() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), (
-        "run: python -m coreml_updatable.runtime.layers_page > docs/layers.md"
-    )
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m docs.pages.layers > docs/layers.md"
 
 
 def test_every_kind_of_the_format_has_a_line_with_its_state() -> None:

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from coreml_updatable.checking import check
 from coreml_updatable.errors import ModelError, UserError
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.pictures import RGB
+from coreml_updatable.spec.color_spaces import RGB
+from coreml_updatable.spec.io import parse_model
 from coreml_updatable.spec.messages import Model, Model_pb2
-from coreml_updatable.spec.reading import parse_model
 from tests.runtime.mutations import any_layer, damaged_bytes, damaged_fields, layer_kinds
 from tests.runtime.sound_models import sound_models
 

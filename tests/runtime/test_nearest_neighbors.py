@@ -10,8 +10,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.neighbors import nearest
-from coreml_updatable.runtime.variants import PredictionVariants
+from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
+from coreml_updatable.runtime.neighbors.search import nearest
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model_pb2
 from tests.broken_models import valid
 

@@ -11,10 +11,10 @@ from torch.nn import functional
 
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.batched import Batched
+from coreml_updatable.runtime.engine.batched import Batched
+from coreml_updatable.runtime.engine.optimizing import optimized
+from coreml_updatable.runtime.engine.program import Program, build_steps
 from coreml_updatable.runtime.network import NetworkModel
-from coreml_updatable.runtime.optimizing import optimized
-from coreml_updatable.runtime.program import Program, build_steps
 from coreml_updatable.spec.messages import Model_pb2
 
 LABELS = ["a", "b", "c"]

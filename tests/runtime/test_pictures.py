@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from coreml_updatable.data.fitting import centre_crop, scale_to_fit, stretch
 from coreml_updatable.errors import DataError
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.fitting import centre_crop, scale_to_fit, stretch
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model_pb2
 
 WIDTH, HEIGHT = 6, 4

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coreml_updatable.sample_code import load_function
+from coreml_updatable.data.sample_code import load_function
 
 FOLDER = Path(__file__).parents[2] / "sample_models" / "healthy_luncher"
 KINDS = ("salad", "burger", "fries", "pancakes")
@@ -34,7 +34,7 @@ def test_a_picture_of_the_size(draw: Callable[..., Image.Image], kind: str, size
 def test_the_same_in_another_process(draw: Callable[..., Image.Image]) -> None:
     program = (
         "import sys; from pathlib import Path; from hashlib import sha256\n"
-        "from coreml_updatable.sample_code import load_function\n"
+        "from coreml_updatable.data.sample_code import load_function\n"
         "draw = load_function(Path(sys.argv[1]), 'drawing.py:draw')\n"
         f"print(*(sha256(draw(kind, 5, {SIZE}).tobytes()).hexdigest() for kind in {KINDS}))\n"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coreml_updatable.sample_code import load_function
+from coreml_updatable.data.sample_code import load_function
 
 FOLDER = Path(__file__).parents[2] / "sample_models" / "hand_pose"
 KINDS = ("open_palm", "fist", "pointing", "victory", "stiff_palm")

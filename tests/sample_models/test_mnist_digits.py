@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from coreml_updatable.sample_code import load_function
+from coreml_updatable.data.sample_code import load_function
 
 FOLDER = Path(__file__).parents[2] / "sample_models" / "mnist_digits"
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.building.find import known_samples
-from coreml_updatable.building.recipe_file import read_recipe
-from coreml_updatable.sample_code import load_function
+from coreml_updatable.data.sample_code import load_function
+from coreml_updatable.recipes.file import read_recipe
+from coreml_updatable.recipes.find import known_samples
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from coreml_updatable.building.recipe_file import read_recipe
-from coreml_updatable.sample_code import load_function
+from coreml_updatable.data.sample_code import load_function
+from coreml_updatable.recipes.file import read_recipe
 
 FOLDER = Path(__file__).parents[2] / "sample_models" / "rock_paper_scissors"
 

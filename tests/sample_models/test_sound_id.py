@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from coreml_updatable.sample_code import load_function
+from coreml_updatable.data.sample_code import load_function
 
 FOLDER = Path(__file__).parents[2] / "sample_models" / "sound_id"
 KINDS = ("smoke_alarm", "doorbell", "knocking", "fan", "rain", "kettle")
@@ -42,8 +42,8 @@ def test_the_front_end_is_torchs_fourier_transform() -> None:
 
 def test_the_front_end_in_core_ml_is_the_same() -> None:
     import coreml_updatable as cu
-    from converters.torch_tracing import core_ml_of
-    from coreml_updatable.conversion import ArrayInput
+    from converters.torch.tracing import core_ml_of
+    from coreml_updatable.data.inputs import ArrayInput
 
     front_end = load_function(FOLDER, "front_end.py:LogMel")()
 

@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 import torch
 
-from coreml_updatable.sample_code import load_function
+from coreml_updatable.data.sample_code import load_function
 
 FOLDER = Path(__file__).parents[2] / "sample_models" / "speaker_id"
 

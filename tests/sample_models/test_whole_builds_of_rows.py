@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.publishing.golden.document import read_vectors
-from coreml_updatable.publishing.golden.replay import replay
-from coreml_updatable.spec.reading import read_model
+from coreml_updatable.publishing.vectors.document import read_vectors
+from coreml_updatable.publishing.vectors.replay import replay
+from coreml_updatable.spec.io import read_model
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coreml_updatable.spec.circles import circle
-from coreml_updatable.spec.graph import producers
+from coreml_updatable.spec.graph import circle, producers
 from coreml_updatable.spec.messages import NeuralNetwork_pb2
 
 Layer = NeuralNetwork_pb2.NeuralNetworkLayer

@@ -7,13 +7,13 @@ from typing import TypeAlias
 
 import pytest
 
-from coreml_updatable.cli.diff import _lines
-from coreml_updatable.cli.inspect_page import page
+from coreml_updatable.cli.commands.diff import _lines
+from coreml_updatable.cli.commands.inspect import page
 from coreml_updatable.errors import ModelError
-from coreml_updatable.spec.difference import difference
-from coreml_updatable.spec.difference_words import sentence
+from coreml_updatable.spec.diff.models import difference
+from coreml_updatable.spec.diff.words import sentence
+from coreml_updatable.spec.io import parse_model
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.reading import parse_model
 from coreml_updatable.spec.summary import summarize
 from tests.broken_models import valid
 from tests.runtime.mutations import any_layer, damaged_bytes, damaged_fields, layer_kinds

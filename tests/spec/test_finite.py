@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coreml_updatable.spec.finite import not_finite_floats, not_finite_weights
 from coreml_updatable.spec.messages import NearestNeighbors_pb2, NeuralNetwork_pb2
+from coreml_updatable.spec.notices import not_finite_floats, not_finite_weights
 from coreml_updatable.spec.weights import packed
 
 WeightParams = NeuralNetwork_pb2.WeightParams

@@ -13,8 +13,7 @@ with warnings.catch_warnings():
     from coremltools.models.utils import save_spec
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.spec.reading import read_model
-from coreml_updatable.spec.writing import model_bytes, write_model
+from coreml_updatable.spec.io import model_bytes, read_model, write_model
 from tests.broken_models import valid
 
 MODEL = "com.apple.CoreML/model.mlmodel"

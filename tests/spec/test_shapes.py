@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.program import build_steps
+from coreml_updatable.runtime.engine.program import build_steps
 from coreml_updatable.spec.layer_shapes import layer_shape
 from coreml_updatable.spec.messages import NeuralNetwork_pb2
 from coreml_updatable.spec.notices import faults

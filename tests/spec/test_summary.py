@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from coreml_updatable.checking import check
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking import describe, with_samples
+from coreml_updatable.spec.io import model_bytes, parse_model
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
-from coreml_updatable.spec.reading import parse_model
 from coreml_updatable.spec.summary import summarize
-from coreml_updatable.spec.writing import model_bytes
 from tests.broken_models import valid
 
 Build: TypeAlias = Callable[[], Model]

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from coreml_updatable.building.finished import probabilities
 from coreml_updatable.building.prove import loss_of
 from coreml_updatable.checking import check
+from coreml_updatable.converting.finished import probabilities
 from coreml_updatable.runtime import load
 from coreml_updatable.updating import UpdateTask
 from tests.cli.conftest import Run

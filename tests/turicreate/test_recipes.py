@@ -8,15 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from coreml_updatable.building.converter import find_converter, load_converter
-from coreml_updatable.building.finished import probabilities
 from coreml_updatable.checking import check
-from coreml_updatable.conversion import ArrayInput, ConversionRequest, Converted, Examples, ImageInput, Input
+from coreml_updatable.converting.contract import ConversionRequest, Converted
+from coreml_updatable.converting.finished import probabilities
+from coreml_updatable.converting.registry import find_converter, load_converter
+from coreml_updatable.data.inputs import ArrayInput, Examples, ImageInput, Input
 from coreml_updatable.errors import SourceError
 from coreml_updatable.marking import mark
 from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.runtime import load
-from coreml_updatable.spec.writing import model_bytes
+from coreml_updatable.spec.io import model_bytes
 from tests.cli.conftest import Run
 from tests.turicreate.test_photos import photos
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coreml_updatable.building.finished import probabilities
 from coreml_updatable.building.prove import loss_of
 from coreml_updatable.checking import check
+from coreml_updatable.converting.finished import probabilities
 from coreml_updatable.marking import sample_counts
 from coreml_updatable.runtime import load
 from coreml_updatable.updating import UpdateTask

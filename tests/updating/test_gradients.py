@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coreml_updatable.runtime.program import build_steps
+from coreml_updatable.runtime.engine.program import build_steps
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.updating.graph_head import GraphHead
-from coreml_updatable.updating.linear_head import LinearHead
+from coreml_updatable.updating.heads import GraphHead, LinearHead
 
 STEP = 1e-5
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import FrozenRow, load
 from coreml_updatable.updating import UpdateContext, UpdateTask
-from coreml_updatable.updating.kept import KeptFeatures
+from coreml_updatable.updating.fixed_features import KeptFeatures
 
 
 @given(rows=st.integers(1, 40), memory=st.integers(0, 2000), expected=st.integers(0, 50), seed=st.integers(0, 99))
@@ -96,7 +96,7 @@ def test_contexts_do_not_hold_the_features(make_updatable: Any, rows: Any) -> No
 
 
 def test_the_frozen_part_runs_once_a_row(make_updatable: Any, rows: Any, monkeypatch: Any) -> None:
-    from coreml_updatable.runtime.batched import Batched
+    from coreml_updatable.runtime.engine.batched import Batched
 
     model: Any = load(make_updatable(frozen=True))
     ran: list[int] = []

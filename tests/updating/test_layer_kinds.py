@@ -12,11 +12,11 @@ from torch.nn import functional
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.program import build_steps
-from coreml_updatable.runtime.variants import PredictionVariants
+from coreml_updatable.runtime.engine.program import build_steps
+from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.updating import UpdateTask
-from coreml_updatable.updating.graph_head import GraphHead
+from coreml_updatable.updating.heads import GraphHead
 from tests.updating.test_gradients import assert_gradients
 
 with warnings.catch_warnings():

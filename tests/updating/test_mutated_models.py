@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coreml_updatable.errors import ModelError, UserError
+from coreml_updatable.spec.io import parse_model
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.reading import parse_model
 from coreml_updatable.updating import UpdateContext, UpdateTask
 from tests.broken_models import valid
 from tests.runtime.mutations import damaged_bytes, damaged_fields

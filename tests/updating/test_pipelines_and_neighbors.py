@@ -7,7 +7,7 @@ import pytest
 
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.row import Row
+from coreml_updatable.runtime.io.row import Row
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model_pb2
 from coreml_updatable.updating import UpdateTask
 

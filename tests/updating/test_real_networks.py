@@ -14,10 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from coreml_updatable.conversion import ImageInput
+from coreml_updatable.data.inputs import ImageInput
 from coreml_updatable.marking import mark
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
-from coreml_updatable.spec.writing import write_model
+from coreml_updatable.spec.io import write_model
 
 pytestmark = pytest.mark.vision
 LABELS = ("cats", "dogs", "eels")
@@ -61,9 +61,9 @@ def test_a_torchvision_network_runs_and_learns_through_the_command_line(name: st
     torch.manual_seed(0)
     pictures = photos(tmp_path / "photos")
     batch = torch.from_numpy(np.stack([np.asarray(Image.open(path)) for path in pictures])).permute(0, 3, 1, 2) / 255
-    network = import_module("coreml_updatable.converters.torch_architectures").create(f"torchvision:{name}", 3)
+    network = import_module("coreml_updatable.converters.torch.architectures").create(f"torchvision:{name}", 3)
     settle(network, batch)
-    to_core_ml = import_module("coreml_updatable.converters.torch_tracing").to_core_ml
+    to_core_ml = import_module("coreml_updatable.converters.torch.tracing").to_core_ml
     model, new = tmp_path / "model.mlmodel", tmp_path / "new.mlmodel"
     write_model(mark(to_core_ml(network, ImageInput("image", SIZE, SIZE, "rgb")), SETTINGS, labels=LABELS), model)
     run("check", model)
@@ -116,7 +116,7 @@ def assert_learnt(learnt: Any, new: Path, files: list[Path], before: np.ndarray[
 
 def wav2vec2() -> torch.nn.Module:
     """From waveforms [n, samples] to logits [n, 3]."""
-    import_module("coreml_updatable.converters.torch_architectures").import_torchvision()
+    import_module("coreml_updatable.converters.torch.architectures").import_torchvision()
     library = import_module("transformers")
     torch.manual_seed(0)
     config = library.Wav2Vec2Config(

@@ -11,7 +11,7 @@ from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import Model_pb2
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.updating import UpdateContext, UpdateTask, Variants
-from coreml_updatable.updating.batches import Order
+from coreml_updatable.updating.training import Order
 
 
 def copied(spec: Any) -> Any:

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from coreml_updatable.errors import CatalogueError
-from coreml_updatable.personalizing.comparison_json import from_json
-from coreml_updatable.personalizing.results import Comparison
-from coreml_updatable.personalizing.slots_results import SlotsComparison
+from coreml_updatable.personalization.comparison_json import from_json
+from coreml_updatable.personalization.results import Comparison
+from coreml_updatable.personalization.slots_results import SlotsComparison
 from coreml_updatable.publishing.catalogue.names import FILE, NAME, SUM
-from coreml_updatable.publishing.report_json import SCHEMA
+from coreml_updatable.publishing.report.json import SCHEMA
 
 REPORT = "report.json"
 MAXIMUM_BYTES = 200_000_000

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from coreml_updatable.personalizing.results import Comparison
-from coreml_updatable.personalizing.slots_results import SlotsComparison
-from coreml_updatable.personalizing.wording import OF_PHOTOS, Words
-from coreml_updatable.publishing.plots import Line, curve
+from coreml_updatable.personalization.results import Comparison
+from coreml_updatable.personalization.slots_results import SlotsComparison
+from coreml_updatable.personalization.wording import OF_PHOTOS, Words
+from coreml_updatable.publishing.report.plots import Line, curve
 from coreml_updatable.text import visible
 
 WIDTH, HEIGHT = 400, 260

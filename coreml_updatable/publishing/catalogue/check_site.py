@@ -4,16 +4,24 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.publishing.catalogue.index import File, Index, Release, latest_of, path_of
-from coreml_updatable.publishing.catalogue.keys import public_text, read_public_keys
-from coreml_updatable.publishing.catalogue.links import broken_links
 from coreml_updatable.publishing.catalogue.places import unnamed
-from coreml_updatable.publishing.catalogue.signing import PUBLIC_KEY, keys_of, moment, signature_faults, signed_by
+from coreml_updatable.publishing.catalogue.signing import (
+    PUBLIC_KEY,
+    keys_of,
+    moment,
+    public_text,
+    read_public_keys,
+    signature_faults,
+    signed_by,
+)
 from coreml_updatable.publishing.catalogue.site_files import (
     INDEX,
     INDEX_SCHEMA,
@@ -23,6 +31,41 @@ from coreml_updatable.publishing.catalogue.site_files import (
     read_latest,
     schema_bytes,
 )
+
+ATTRIBUTES = frozenset({"href", "src", "data", "action", "poster"})
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.anchors: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del tag
+        for name, value in attrs:
+            if name in ATTRIBUTES and value:
+                self.targets.append(value)
+            elif name == "id" and value:
+                self.anchors.add(value)
+
+
+def broken_links(site: Path, page: Path) -> list[str]:
+    """The links of ``page`` that lead to no file beneath ``site`` or to no place on the page; other hosts are left."""
+    found = _Links()
+    found.feed(page.read_text(encoding="utf-8"))
+    return [target for target in dict.fromkeys(found.targets) if not _leads_somewhere(site, page, target, found)]
+
+
+def _leads_somewhere(site: Path, page: Path, target: str, found: _Links) -> bool:
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc:
+        return True
+    if not parts.path:
+        return not parts.fragment or unquote(parts.fragment) in found.anchors
+    path = (page.parent / unquote(parts.path)).resolve()
+    return path.is_relative_to(site.resolve()) and path.is_file()
+
 
 CHUNK = 1 << 20
 SOON = timedelta(days=14)

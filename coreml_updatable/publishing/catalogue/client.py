@@ -16,8 +16,7 @@ from urllib.parse import urljoin, urlsplit
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.files import write_atomically
 from coreml_updatable.publishing.catalogue.index import File, Index, Latest, Signed
-from coreml_updatable.publishing.catalogue.keys import public_key_of
-from coreml_updatable.publishing.catalogue.signing import SIGNATURE_BYTES, Read, moment, signed_by
+from coreml_updatable.publishing.catalogue.signing import SIGNATURE_BYTES, Read, moment, public_key_of, signed_by
 from coreml_updatable.publishing.catalogue.site_files import INDEX, LATEST, MAXIMUM_BYTES, parse
 
 TIMEOUT = 20  # seconds without a byte

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from coreml_updatable.errors import CatalogueError
-from coreml_updatable.personalizing.results import Outcome
-from coreml_updatable.personalizing.wording import counted, words_for
+from coreml_updatable.personalization.results import Outcome
+from coreml_updatable.personalization.wording import counted, words_for
 from coreml_updatable.publishing.catalogue import index
 from coreml_updatable.publishing.catalogue.build_report import BuildReport
-from coreml_updatable.publishing.golden.document import SUFFIX
-from coreml_updatable.publishing.model_facts import learns
+from coreml_updatable.publishing.report.model_facts import learns
+from coreml_updatable.publishing.vectors.document import SUFFIX
 from coreml_updatable.spec import summary as spec
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_pipeline

@@ -1,14 +1,15 @@
-"""Publishing: releases are copied aside and put in place whole, then the index, and latest.json last.
+"""Publish: releases are copied aside and put in place whole, then the index, and latest.json last.
 
 A reader, and whoever finds the catalogue of a killed publisher, sees nothing named before it is there: every state is
 the old catalogue or the new one, at most with files that no index names yet.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -28,7 +29,6 @@ from coreml_updatable.publishing.catalogue.places import (
     unnamed,
 )
 from coreml_updatable.publishing.catalogue.release import read_release, verify_build
-from coreml_updatable.publishing.catalogue.same_report import says_the_same
 from coreml_updatable.publishing.catalogue.signing import (
     PUBLIC_KEY,
     accepted,
@@ -45,6 +45,41 @@ from coreml_updatable.publishing.catalogue.site_files import (
     schema_bytes,
     to_bytes,
 )
+
+# What differs from run to run although nothing was changed: times, the machine, and the sums of what tells of them.
+# Only where a report has them: a label or a kind may be called so too.
+OF_A_RUN = frozenset({"seconds", "machine", "versions", "key", "files"})
+MEASURED_TIMES = {
+    "comparison": frozenset({"update_ms", "extractor_ms"}),
+    "slots": frozenset({"update_ms"}),
+}
+NAMED_BY_PEOPLE = frozenset(
+    {"held_out_answers", "test_accuracy_by_kind", "right_by_kind", "test_kinds", "kinds"}
+)  # whose keys are labels or kinds
+
+
+def says_the_same(one: bytes, other: bytes) -> bool:
+    """``one`` and ``other``: report.json, both read before."""
+    return one == other or _lasting(json.loads(one)) == _lasting(json.loads(other))
+
+
+def _lasting(report: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without(held, MEASURED_TIMES.get(name, frozenset()))
+        for name, held in report.items()
+        if name not in OF_A_RUN
+    }
+
+
+def _without(value: Any, times: Set[str]) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: held if name in NAMED_BY_PEOPLE else _without(held, times)
+            for name, held in value.items()
+            if name not in times
+        }
+    return [_without(held, times) for held in value] if isinstance(value, list) else value
+
 
 STAGING = ".staging"
 DAYS = 90  # that a signature counts

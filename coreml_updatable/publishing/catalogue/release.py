@@ -8,13 +8,13 @@ from pathlib import Path
 from coreml_updatable.checking import check
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.files import write_atomically
-from coreml_updatable.personalizing.wording import counted, words_for
+from coreml_updatable.personalization.wording import counted, words_for
 from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport
 from coreml_updatable.publishing.catalogue.index import File, ModelFile, Release
 from coreml_updatable.publishing.catalogue.model_entry import model_entry
 from coreml_updatable.publishing.catalogue.names import is_file_name, is_version
+from coreml_updatable.spec.io import parse_model
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.reading import parse_model
 
 MODEL_SUFFIX = ".mlmodel"
 MEASURED = frozenset({REPORT, "report.html"})  # they tell the times of one run, and so are not what a version is

@@ -12,7 +12,7 @@ from importlib import import_module
 from torch import nn
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.context import Context
+from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 KINDS = {

@@ -9,9 +9,9 @@ One input: y = x W + b, x [..., n], W [n, k] in column-major order, that is [k, 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.layers.int8_weights import int8_linear, int8_weights
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.int8_weights import int8_linear, int8_weights
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

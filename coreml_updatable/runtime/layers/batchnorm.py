@@ -7,7 +7,7 @@ or of one row's whole batch. Epsilon 1e-5 if not set.
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
+from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

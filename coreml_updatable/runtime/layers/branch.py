@@ -5,8 +5,8 @@ x one value. The branch reads and writes the blobs of the network around it; it 
 
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.truth import is_true
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.truth import is_true
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

@@ -9,10 +9,10 @@ The format does not name the generator, and leaves open how eps and temperature 
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.sizes import expect_shape
 from coreml_updatable.runtime.layers.random_values import seeded
-from coreml_updatable.runtime.layers.sizes import expect_shape
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.borders import Borders, expect_borders, padded, same_padding, valid_padding
-from coreml_updatable.runtime.layers.sizes import expect_shape
+from coreml_updatable.runtime.layers._shared.borders import Borders, expect_borders, padded, same_padding, valid_padding
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.sizes import expect_shape
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.sizes import expect_shape
-from coreml_updatable.runtime.layers.volume import SAME, Sides, bordered, custom_borders, same_borders, triple
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.sizes import expect_shape
+from coreml_updatable.runtime.layers._shared.volume import SAME, Sides, bordered, custom_borders, same_borders, triple
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

@@ -7,7 +7,7 @@ embeddingND: x [..., 1], rank 2 to 5 -> y [..., k].
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
+from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

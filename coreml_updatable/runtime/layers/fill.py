@@ -6,9 +6,9 @@ The shape is the input's (like), ``targetShape`` (static), or what the input, a 
 import torch
 from torch import nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.layers.sizes import expect_shape, integers
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.sizes import expect_shape, integers
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 CHANNEL_LAST = 1

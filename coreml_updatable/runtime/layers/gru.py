@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.recurrence import activations, clipped, outputs, states, vectors
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.recurrence import activations, clipped, outputs, states, vectors
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 GATES = ("updateGate", "resetGate", "outputGate")

@@ -7,8 +7,8 @@ output keeps the rank as [..., k, 1, 1]. W [k, n], b [k]. ``int8DynamicQuantize`
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.int8_weights import int8_linear, int8_weights
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.int8_weights import int8_linear, int8_weights
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

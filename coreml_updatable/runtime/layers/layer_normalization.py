@@ -6,7 +6,7 @@ Mean and variance are over the last axes, whose sizes are ``normalizedShape``; g
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.runtime.context import Context
+from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

@@ -5,7 +5,7 @@ Writers that map shapes exactly also give other lengths of ``shape``; ones are p
 
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
+from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 RANK = 5

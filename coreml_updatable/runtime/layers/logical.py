@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {

@@ -12,11 +12,11 @@ The format sets no bound on the rounds; ``work`` does, for all loops of a model 
 from torch import Tensor, nn
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime import work
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.graph import nested
-from coreml_updatable.runtime.layers.sizes import integer
-from coreml_updatable.runtime.layers.truth import is_true
+from coreml_updatable.runtime.engine import work
+from coreml_updatable.runtime.engine.graph import nested
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.sizes import integer
+from coreml_updatable.runtime.layers._shared.truth import is_true
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer
 
 

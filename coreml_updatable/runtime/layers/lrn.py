@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

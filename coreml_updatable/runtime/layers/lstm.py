@@ -19,8 +19,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.recurrence import Activation, activations, clipped, outputs, states, vectors
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.recurrence import (
+    Activation,
+    activations,
+    clipped,
+    outputs,
+    states,
+    vectors,
+)
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 GATES = ("inputGate", "forgetGate", "blockInput", "outputGate")

@@ -7,8 +7,8 @@ setting no bound; in the lower triangle n - m <= k, in the upper one n - m >= k.
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

@@ -13,8 +13,8 @@ Left open by the format: of equal scores the first box wins; two boxes without a
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.sizes import expect_shape
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.sizes import expect_shape
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 MAXIMUM = 2**20  # of boxes in the output; more is an absurd size

@@ -7,9 +7,9 @@ included, gives ``offValue`` everywhere. A second input [1] gives the size in th
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.layers.sizes import axis_of, expect_shape, integer
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.sizes import axis_of, expect_shape, integer
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

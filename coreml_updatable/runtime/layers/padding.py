@@ -6,9 +6,9 @@ x [..., C, H, W] -> [..., C, top + H + bottom, left + W + right]. No kind set me
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.borders import expect_borders, valid_padding
-from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.layers._shared.borders import expect_borders, valid_padding
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 MODES = {"constant": "constant", "reflection": "reflect", "replication": "replicate"}

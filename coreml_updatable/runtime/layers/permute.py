@@ -6,8 +6,8 @@ that leaves Seq in place also does for rank 3 and 4.
 
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 PLACES = (-5, -3, -2, -1)  # Seq, C, H, W

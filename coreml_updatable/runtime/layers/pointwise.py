@@ -6,8 +6,8 @@ x, y of any shape. Halves are rounded to the even number, as IEEE 754 and NumPy 
 import torch
 from torch import nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 FUNCTIONS = {

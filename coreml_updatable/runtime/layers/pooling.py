@@ -13,8 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.borders import MAXIMUM, Borders, expect_borders, same_padding, valid_padding
+from coreml_updatable.runtime.layers._shared.borders import (
+    MAXIMUM,
+    Borders,
+    expect_borders,
+    same_padding,
+    valid_padding,
+)
+from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 MAX, AVERAGE, L2 = 0, 1, 2

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.volume import SAME, bordered, custom_borders, same_borders, triple
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.volume import SAME, bordered, custom_borders, same_borders, triple
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 MAX, AVERAGE = 0, 1

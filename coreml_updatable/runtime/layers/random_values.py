@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.layers.sizes import expect_shape, integers
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.sizes import expect_shape, integers
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 DRAWS: dict[str, Callable[[Any, list[int], Generator | None], Tensor]] = {

@@ -9,9 +9,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.layers.sizes import expect_room, expect_single
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.sizes import expect_room, expect_single
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

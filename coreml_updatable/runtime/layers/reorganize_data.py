@@ -7,8 +7,8 @@ of channel c. DEPTH_TO_SPACE is its reverse. PIXEL_SHUFFLE takes the channels in
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 SPACE_TO_DEPTH, DEPTH_TO_SPACE, PIXEL_SHUFFLE = 0, 1, 2

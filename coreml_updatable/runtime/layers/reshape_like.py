@@ -5,9 +5,9 @@ The shape is the second input's own (like), or what the second input, a blob [R]
 
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.layers.sizes import integers
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.sizes import integers
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

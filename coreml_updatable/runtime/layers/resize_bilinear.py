@@ -9,11 +9,10 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.layers.sampling import interpolation
-from coreml_updatable.runtime.layers.sampling_grid import points, target_size
-from coreml_updatable.runtime.layers.sizes import expect_shape
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.sampling import interpolation, points, target_size
+from coreml_updatable.runtime.layers._shared.sizes import expect_shape
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

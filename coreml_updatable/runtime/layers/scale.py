@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
+from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

@@ -7,11 +7,11 @@ last.
 
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.scattering import expect_updates, mode_of, scattered
+from coreml_updatable.runtime.layers._shared.sizes import axis_of, indices
 from coreml_updatable.runtime.layers.gather_along_axis import expect_along
-from coreml_updatable.runtime.layers.scattering import expect_updates, mode_of, scattered
-from coreml_updatable.runtime.layers.sizes import axis_of, indices
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

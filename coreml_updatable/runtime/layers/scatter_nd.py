@@ -10,10 +10,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.scattering import expect_updates, mode_of, scattered
 from coreml_updatable.runtime.layers.gather_nd import expect_depth
-from coreml_updatable.runtime.layers.scattering import expect_updates, mode_of, scattered
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

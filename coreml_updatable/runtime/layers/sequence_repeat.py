@@ -6,9 +6,9 @@ whether it is repeated whole or step by step.
 
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.layers.sizes import expect_shape
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.sizes import expect_shape
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

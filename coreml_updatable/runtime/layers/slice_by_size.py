@@ -6,9 +6,9 @@ Inputs: x, begin [1]. A negative begin counts from the end, which the format lea
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.layers.sizes import axis_of, expect_single, indices
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.sizes import axis_of, expect_single, indices
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

@@ -6,10 +6,10 @@ one value an axis; the message holds those that no input gives. Longer lists cou
 
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.layers.sizes import integers
-from coreml_updatable.runtime.layers.slicing import Section, cut
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.sizes import integers
+from coreml_updatable.runtime.layers._shared.slicing import Section, cut
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 WORDS = ("begin ids", "end ids", "strides", "begin masks", "end masks", "squeeze masks")

@@ -5,9 +5,9 @@ A mask set means from the start or to the end; a squeeze mask takes the single e
 
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.layers.slicing import Section, cut
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.slicing import Section, cut
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

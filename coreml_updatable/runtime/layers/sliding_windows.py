@@ -5,9 +5,9 @@ x [A, L, B] -> [A, M, windowSize, B], M = floor((L - windowSize) / step) + 1. A 
 
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.layers.sizes import axis_of, expect_shape
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.sizes import axis_of, expect_shape
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

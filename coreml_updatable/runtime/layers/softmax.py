@@ -6,7 +6,7 @@ Along axis -3, but at rank 3 along the axis that ``PredictionVariants.softmax_at
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
+from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

@@ -7,9 +7,9 @@ the first comes first; the format leaves that open.
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
-from coreml_updatable.runtime.layers.sizes import axis_of, integer
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.sizes import axis_of, integer
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetwork_pb2, NeuralNetworkLayer
 
 FUNCTIONS: dict[str, Callable[[Tensor, float, float], Tensor]] = {

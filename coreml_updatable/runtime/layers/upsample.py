@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.sampling import interpolation
-from coreml_updatable.runtime.layers.sizes import expect_shape
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.sampling import interpolation
+from coreml_updatable.runtime.layers._shared.sizes import expect_shape
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 BILINEAR = 1

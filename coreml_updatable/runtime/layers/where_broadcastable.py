@@ -6,8 +6,8 @@ Inputs: condition, x1, x2, broadcast to one shape as in NumPy.
 import torch
 from torch import nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

@@ -6,8 +6,8 @@ x of rank R -> [N, R], one multi-index a row; N depends on the values, and is 0 
 import torch
 from torch import nn
 
-from coreml_updatable.runtime.context import Context
-from coreml_updatable.runtime.layers.function import Function
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 

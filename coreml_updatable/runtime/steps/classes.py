@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.arrays import expect_label
+from coreml_updatable.runtime.io.arrays import expect_label
 from coreml_updatable.spec.messages import Model
 
 Label: TypeAlias = str | int

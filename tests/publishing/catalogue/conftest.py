@@ -18,11 +18,11 @@ with warnings.catch_warnings():
 
 from coreml_updatable.marking import describe, twin
 from coreml_updatable.marking.settings import Int64Parameter, KNNSettings
-from coreml_updatable.publishing.model_facts import model_facts
-from coreml_updatable.publishing.report_data import Report
-from coreml_updatable.publishing.report_json import report_object
+from coreml_updatable.publishing.report.json import report_object
+from coreml_updatable.publishing.report.model_facts import model_facts
+from coreml_updatable.publishing.report.values import Report
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.writing import model_bytes
 from tests.cli.conftest import run
 
 __all__ = ["run"]

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from coreml_updatable.personalizing.results import Comparison
+from coreml_updatable.personalization.results import Comparison
 from coreml_updatable.publishing.catalogue.chart import BOTTOM, TOP, learning_chart
 
 

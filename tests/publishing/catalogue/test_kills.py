@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.publishing.catalogue.keys import make_keys, read_private_key, read_public_key
+from coreml_updatable.publishing.catalogue.signing import make_keys, read_private_key, read_public_key
 from tests.publishing.catalogue.conftest import MakeBuild
 
 pytestmark = pytest.mark.slow
@@ -17,7 +17,7 @@ PROGRAM = """
 import json, os, random, signal, sys, time
 from pathlib import Path
 from coreml_updatable.cli import main
-from coreml_updatable.publishing.catalogue.keys import read_private_key
+from coreml_updatable.publishing.catalogue.signing import read_private_key
 from coreml_updatable.publishing.catalogue.publish import publish
 
 folder, wanted, rounds = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])

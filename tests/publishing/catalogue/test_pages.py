@@ -13,8 +13,8 @@ import pytest
 
 from coreml_updatable.publishing.catalogue.check_site import check_site
 from coreml_updatable.publishing.catalogue.publish import publish
-from coreml_updatable.publishing.golden.document import to_bytes
-from coreml_updatable.publishing.golden.record import record
+from coreml_updatable.publishing.vectors.document import to_bytes
+from coreml_updatable.publishing.vectors.record import record
 from coreml_updatable.spec.messages import Model
 from tests.publishing.catalogue.conftest import network
 
@@ -140,7 +140,7 @@ def test_an_empty_catalogue_has_a_page(site: Path) -> None:
 
 
 def test_the_key_is_told(make_build: Callable[..., Path], site: Path, tmp_path: Path) -> None:
-    from coreml_updatable.publishing.catalogue.keys import make_keys, read_private_key
+    from coreml_updatable.publishing.catalogue.signing import make_keys, read_private_key
 
     public = make_keys(tmp_path / "key")
     build: Any = make_build("Luncher")

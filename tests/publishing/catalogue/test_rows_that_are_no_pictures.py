@@ -9,13 +9,13 @@ import pytest
 
 from coreml_updatable.marking import twin
 from coreml_updatable.marking.settings import Int64Parameter, KNNSettings
-from coreml_updatable.personalizing.advice import advise
-from coreml_updatable.personalizing.comparison_json import from_json
-from coreml_updatable.personalizing.wording import words_for
+from coreml_updatable.personalization.compare import advise
+from coreml_updatable.personalization.comparison_json import from_json
+from coreml_updatable.personalization.wording import words_for
 from coreml_updatable.publishing.catalogue.check_site import check_site
 from coreml_updatable.publishing.catalogue.publish import publish
-from coreml_updatable.publishing.golden.document import to_bytes
-from coreml_updatable.publishing.golden.record import record
+from coreml_updatable.publishing.vectors.document import to_bytes
+from coreml_updatable.publishing.vectors.record import record
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model
 from tests.publishing.catalogue.conftest import MakeBuild, described, network
 from tests.publishing.catalogue.test_pages import Page

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from coreml_updatable.publishing.catalogue.same_report import says_the_same
-from coreml_updatable.publishing.report_data import Report, Slots
-from coreml_updatable.publishing.report_json import report_object
+from coreml_updatable.publishing.catalogue.publish import says_the_same
+from coreml_updatable.publishing.report.json import report_object
+from coreml_updatable.publishing.report.values import Report, Slots
 
 NAMES = ("seconds", "machine", "versions", "key", "files", "update_ms", "extractor_ms")
 

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.publishing.catalogue.check_site import check_site
-from coreml_updatable.publishing.catalogue.keys import make_keys, read_private_key, read_public_key
 from coreml_updatable.publishing.catalogue.publish import publish
+from coreml_updatable.publishing.catalogue.signing import make_keys, read_private_key, read_public_key
 
 MakeBuild = Callable[..., Path]
 

@@ -17,9 +17,8 @@ from coreml_updatable.errors import CatalogueError
 from coreml_updatable.publishing.catalogue.check_site import check_site
 from coreml_updatable.publishing.catalogue.client import Trust, UntrustedError, trusted_index, trusted_latest
 from coreml_updatable.publishing.catalogue.index import Index
-from coreml_updatable.publishing.catalogue.keys import make_keys, public_text
 from coreml_updatable.publishing.catalogue.publish import publish
-from coreml_updatable.publishing.catalogue.signing import signature_place
+from coreml_updatable.publishing.catalogue.signing import make_keys, public_text, signature_place
 from tests.cli.conftest import Run
 
 MakeBuild = Callable[..., Path]

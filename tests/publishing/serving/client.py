@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from coreml_updatable.publishing.catalogue.client import Client as Reader
 from coreml_updatable.publishing.catalogue.client import UntrustedError
-from coreml_updatable.publishing.catalogue.keys import public_text
+from coreml_updatable.publishing.catalogue.signing import public_text
 
 __all__ = ["Client", "UntrustedError"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from coreml_updatable.publishing.catalogue.keys import make_keys, read_private_key
 from coreml_updatable.publishing.catalogue.publish import publish
+from coreml_updatable.publishing.catalogue.signing import make_keys, read_private_key
 from coreml_updatable.publishing.serving import listen, server
 from tests.publishing.catalogue.conftest import make_build, site
 

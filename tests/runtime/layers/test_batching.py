@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from coreml_updatable.runtime.program import build_steps
+from coreml_updatable.runtime.engine.program import build_steps
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -201,7 +201,7 @@ ENDLESS = "loops would run more than 20000 rounds and layers, expected an end be
 
 
 def test_loops_without_an_end(answers: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("coreml_updatable.runtime.work.MOST", 20_000)
+    monkeypatch.setattr("coreml_updatable.runtime.engine.work.MOST", 20_000)
     with pytest.raises(ModelError, match=f"layer 'loop': {ENDLESS} a lower maxLoopIterations"):
         answers(lambda b: doubling(b, 2**63), [row(x=0.0)])
     with pytest.raises(ModelError, match=f"layer '.+': {ENDLESS}"):
@@ -227,7 +227,7 @@ def nested_loops(depth: int, rounds: int) -> Any:
 
 
 def test_nested_loops_share_one_bound(answers: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("coreml_updatable.runtime.work.MOST", 20_000)
+    monkeypatch.setattr("coreml_updatable.runtime.engine.work.MOST", 20_000)
     (found,) = answers(nested_loops(3, 9), [row(x=0.0)])
     assert found["y"].item() == 9**3
     with pytest.raises(ModelError, match=ENDLESS):
@@ -238,7 +238,7 @@ def test_values_count_as_work(make_model: Any, monkeypatch: Any) -> None:
     """A thousand rounds are few; where each value counts as a layer does, two thousand are too many."""
     model = load(make_model(lambda b: doubling(b, 1000), {"x": (100,)}, False))
     assert model.predict({"x": np.zeros(100, np.float32)})["y"].shape == (100,)
-    monkeypatch.setattr("coreml_updatable.runtime.work.VALUES", 1)
-    monkeypatch.setattr("coreml_updatable.runtime.work.MOST", 20_000)
+    monkeypatch.setattr("coreml_updatable.runtime.engine.work.VALUES", 1)
+    monkeypatch.setattr("coreml_updatable.runtime.engine.work.MOST", 20_000)
     with pytest.raises(ModelError, match=ENDLESS):
         load(make_model(lambda b: doubling(b, 2000), {"x": (100,)}, False)).predict({"x": np.zeros(100, np.float32)})

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.program import build_steps, run_step
+from coreml_updatable.runtime.engine.program import build_steps, run_step
 from coreml_updatable.spec.messages import NeuralNetwork_pb2
 
 Expected = Callable[..., Tensor]

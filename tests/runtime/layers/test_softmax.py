@@ -10,7 +10,7 @@ from coremltools.models.neural_network import NeuralNetworkBuilder
 
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.variants import PredictionVariants
+from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
 
 FORMAT = PredictionVariants(softmax_at_rank_3="axis -3")
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from coreml_updatable.errors import UserError
 from coreml_updatable.runtime import load
 from coreml_updatable.runtime.steps import KINDS
+from coreml_updatable.spec.io import parse_model
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.reading import parse_model
 from tests.runtime.mutations import damaged_bytes, damaged_fields, fill
 from tests.runtime.steps.conftest import described
 

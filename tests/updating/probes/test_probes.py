@@ -8,12 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coreml_updatable.runtime.variants import PredictionVariants
+from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
+from coreml_updatable.updating.assumptions import Variants
 from coreml_updatable.updating.probes import Probe, all_probes, verdicts
-from coreml_updatable.updating.probes.outcomes import choices, distance, outcomes, tolerance, variants_from
+from coreml_updatable.updating.probes.outcomes import choices, distance, outcomes, run, tolerance, variants_from
 from coreml_updatable.updating.probes.probe import digested
-from coreml_updatable.updating.probes.running import run
-from coreml_updatable.updating.variants import Variants
 
 PROBES = {probe.option: probe for probe in all_probes()}
 OPTIONS = {

@@ -1,0 +1,51 @@
+"""An updatable nearest-neighbours classifier with samples: for sources that remember rows."""
+
+from collections.abc import Sequence
+
+from coreml_updatable.data.inputs import Float64Array
+from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.weights import packed
+
+from .core_ml_layers import SPECIFICATION_VERSION, float_array
+
+MOST_NEIGHBORS = 100  # that an app may choose, unless the source has more
+DEFAULT_TEXT, DEFAULT_NUMBER = "unknown", -1  # the answer of a model that has been reset
+
+
+def nearest_neighbors(rows: Float64Array, labels: Sequence[str] | Sequence[int], name: str, neighbors: int) -> Model:
+    """A ``kNearestNeighborsClassifier`` of ``rows`` [n, features], Euclidean, all votes alike, with input ``name``."""
+    made = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION, isUpdatable=True)
+    classifier = made.kNearestNeighborsClassifier
+    index = classifier.nearestNeighborsIndex
+    index.numberOfDimensions = rows.shape[1]
+    index.linearIndex.SetInParent()
+    index.squaredEuclideanDistance.SetInParent()
+    classifier.uniformWeighting.SetInParent()
+    classifier.numberOfNeighbors.defaultValue = neighbors
+    classifier.numberOfNeighbors.range.minValue = 1
+    classifier.numberOfNeighbors.range.maxValue = max(MOST_NEIGHBORS, neighbors)
+    for row in rows:
+        index.floatSamples.add().MergeFromString(packed(row))
+    if isinstance(labels[0], str):
+        classifier.stringClassLabels.vector.extend(labels)
+        classifier.defaultStringLabel = DEFAULT_TEXT
+    else:
+        classifier.int64ClassLabels.vector.extend(labels)
+        classifier.defaultInt64Label = DEFAULT_NUMBER
+    float_array(made.description.input, name, rows.shape[1])
+    answer_features(made, labels)
+    return made
+
+
+def answer_features(model: Model, labels: Sequence[str] | Sequence[int]) -> None:
+    """The outputs and the training inputs, of the kind of ``labels``."""
+    description = model.description
+    label, spread = description.output.add(name="label"), description.output.add(name="labelProbability")
+    if isinstance(labels[0], str):
+        label.type.stringType.SetInParent()
+        spread.type.dictionaryType.stringKeyType.SetInParent()
+    else:
+        label.type.int64Type.SetInParent()
+        spread.type.dictionaryType.int64KeyType.SetInParent()
+    description.predictedFeatureName, description.predictedProbabilitiesName = label.name, spread.name
+    description.trainingInput.extend([*description.input, label])

@@ -1,0 +1,34 @@
+"""Pictures on which a conversion is proved: of noise, of squares and of one color, so that answers differ."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from coreml_updatable.converting.contract import Row
+from coreml_updatable.data.inputs import ArrayInput, ImageInput, UInt8Array
+
+SIDES = (0, 8, 4, 2, 0, 6, 3, 1)  # squares along a side; 0: noise, each pixel for itself
+
+
+def picture_rows(inputs: Sequence[ImageInput | ArrayInput]) -> tuple[Row, ...]:
+    """Eight rows, where all ``inputs`` are pictures; none where one is not.
+
+    Noise is the same to most networks as any other noise; a square of noise has shapes, and a picture of one color
+    or of half the contrast is darker or lighter than another.
+    """
+    if not all(isinstance(given, ImageInput) for given in inputs):
+        return ()
+    chance = np.random.default_rng(0)
+    return tuple(
+        {given.name: _picture(given, side, chance) for given in inputs if isinstance(given, ImageInput)}
+        for side in SIDES
+    )
+
+
+def _picture(given: ImageInput, side: int, chance: np.random.Generator) -> UInt8Array:
+    """uint8 [height, width, channels], without the last for gray ones."""
+    height, width = (side or given.height), (side or given.width)
+    low = int(chance.integers(0, 128))
+    pixels: UInt8Array = chance.integers(low, low + 128, (height, width, given.channels), np.uint8)
+    pixels = pixels[np.arange(given.height) * height // given.height][:, np.arange(given.width) * width // given.width]
+    return pixels if given.channels > 1 else np.asarray(pixels[..., 0])

@@ -1,0 +1,28 @@
+"""Keras: classifiers in .keras and .h5 files, those of Keras 2 too, read by Keras 3 on torch, without TensorFlow."""
+
+from coreml_updatable.converting.contract import ConvertedSource, SourceRequest
+
+
+def convert(request: SourceRequest) -> ConvertedSource:
+    """The model in the file, or a ``keras.Model`` itself, traced by torch.
+
+    The result answers ``model(inputs, training=False)`` within 1e-4 in probability, behind a softmax where these are
+    logits; one sigmoid or logit becomes two classes, its no and its yes. Pictures have the size of the
+    model's own input and arrive as ``request.mean`` and ``std`` say; where these are empty, as 0..255 if a layer in
+    front scales such, else as 0..1. Nothing of the file runs as code unless ``request.trust_code``: Lambda layers and
+    classes from outside Keras are refused. Raises SourceError with one sentence.
+    """
+    from ..torch.finished import finished
+    from ..torch.reproducible import reproducible
+    from .inputs import as_it_takes_them, inputs_of
+    from .module import module_of
+    from .reading import read_model
+
+    with reproducible(request.seed):
+        model = read_model(request.source, request.trust_code)
+        inputs = inputs_of(model, request.inputs)
+        facts = {"model": model.name, "layers": len(model.layers)}
+        said, notes = as_it_takes_them(model, inputs, request)
+        module = module_of(model, inputs, request.cut, features=request.head == "new")
+        name = "the Keras model"
+        return finished(module, inputs, said, name, notes=tuple(notes), facts=facts, in_front_of=request.cut)

@@ -1,0 +1,74 @@
+"""A Keras model as a torch module that takes pictures with the channels first."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from coreml_updatable.data.inputs import ImageInput
+from coreml_updatable.errors import SourceError
+
+from .inputs import Input, has_channels_first
+from .reading import import_keras
+
+LISTED = 6
+
+
+def module_of(model: Any, inputs: Sequence[Input], cut: str = "", *, features: bool = False) -> nn.Module:
+    """The model in evaluation mode, up to the layer ``cut`` where one is named; several outputs by their names.
+
+    As ``features``, a map or a sequence that it answers gets its channels first.
+    """
+    keras = import_keras()
+    _pool_as_torch_does(keras, model)
+    front = _in_front_of(keras, model, cut) if cut else model
+    names = [str(one) for one in getattr(front, "output_names", None) or ()]
+    pictures = [
+        isinstance(given, ImageInput) and not has_channels_first(given, tensor)
+        for given, tensor in zip(inputs, model.inputs, strict=True)
+    ]
+
+    class Module(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.front = front
+
+        def forward(self, *batches: Tensor) -> Any:
+            pairs = zip(batches, pictures, strict=True)
+            seen = [batch.permute(0, 2, 3, 1) if picture else batch for batch, picture in pairs]
+            answer = self.front(seen if len(seen) > 1 else seen[0], training=False)
+            several = isinstance(answer, list | tuple) and len(answer) == len(names)
+            if features and isinstance(answer, Tensor) and answer.ndim in (3, 4):
+                return answer.permute(0, answer.ndim - 1, *range(1, answer.ndim - 1))
+            return dict(zip(names, answer, strict=True)) if several else answer
+
+    return Module()
+
+
+def _in_front_of(keras: ModuleType, model: Any, cut: str) -> Any:
+    """The part of ``model`` that gives what its layer ``cut`` reads."""
+    names = [str(layer.name) for layer in model.layers]
+    if cut not in names:
+        near = get_close_matches(cut, names, n=LISTED, cutoff=0.4) or names[-LISTED:]
+        raise SourceError(f"--cut {cut}: the model has no layer of that name; there are: {', '.join(near)}")
+    read = model.get_layer(cut).input
+    if isinstance(read, list | dict):
+        raise SourceError(f"--cut {cut}: this layer reads several tensors, expected one; name a layer behind it")
+    return keras.Model(model.inputs, read)
+
+
+def _pool_as_torch_does(keras: ModuleType, model: Any) -> None:
+    """A mean over the axes in the middle is no pooling to Core ML; over the last two, which torch pools, it is."""
+    for layer in model._flatten_layers():
+        if type(layer) is keras.layers.GlobalAveragePooling2D and layer.data_format == "channels_last":
+            layer.call = partial(_mean_of_pictures, keepdims=layer.keepdims)
+
+
+def _mean_of_pictures(inputs: Tensor, *, keepdims: bool) -> Tensor:
+    """[n, height, width, channels] -> [n, channels], or [n, 1, 1, channels]."""
+    pooled = functional.adaptive_avg_pool2d(inputs.permute(0, 3, 1, 2), 1)
+    return pooled.permute(0, 2, 3, 1) if keepdims else pooled.flatten(1)

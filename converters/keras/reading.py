@@ -1,0 +1,199 @@
+"""Read a Keras file: its text is looked through before Keras sees it, and nothing in it may run as code."""
+
+import json
+import os
+import sys
+import warnings
+import zipfile
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from coreml_updatable.errors import SourceError
+from coreml_updatable.trust import expect_trust
+
+from .._shared.wording import first_line
+
+CODE = ("Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer")  # Keras's layers around code of any kind
+MODELS = ("Sequential", "Functional", "Model")
+
+
+def refuse_code(config: Any, path: Path, trusted: bool) -> None:
+    """A SourceError where a part of ``config`` is code, or comes from outside Keras, and the file is not ``trusted``.
+
+    A function that is written by its name only can not be had from the file either way.
+    """
+    for part in _parts(config):
+        module, name, inner = part.get("module"), part.get("class_name"), part.get("config")
+        if name in CODE:
+            safe = "replace it by another layer of Keras, such as Rescaling, and save the model anew"
+            expect_trust(trusted, f"{path}: layer {_name(part)!r} is a {name}", safe)
+        if module == "builtins" and name == "function" and isinstance(inner, str):
+            raise SourceError(
+                f"{path}: the function {inner.rpartition('>')[2]!r} is none of Keras's own; "
+                "replace it by one, such as relu, and save the model anew"
+            )
+        if is_foreign(part):
+            safe = "replace it by a part of Keras and save the model anew"
+            expect_trust(trusted, f"{path}: {name!r} comes from {module!r}", safe)
+
+
+def is_foreign(part: dict[str, Any]) -> bool:
+    """Whether the part comes from a module outside Keras, by what it says."""
+    module = part.get("module")
+    if not isinstance(module, str) or module == "builtins":
+        return False
+    return module.partition(".")[0] not in ("keras", "tf_keras", "tensorflow")
+
+
+def imported_parts(config: Any, path: Path) -> dict[str, Any]:
+    """What ``config`` names of modules outside Keras, imported, by the names under which Keras asks for them."""
+    found: dict[str, Any] = {}
+    for part in _parts(config):
+        if not is_foreign(part):
+            continue
+        module, name = str(part["module"]), str(part.get("class_name"))
+        try:
+            known = getattr(import_module(module), name)
+        except Exception as error:  # the module's own code runs
+            raise SourceError(
+                f"{path}: {name!r} can not be imported from {module!r} ({type(error).__name__}: {first_line(error)}); "
+                "name the folder of that module in PYTHONPATH"
+            ) from error
+        found |= {name: known, str(part.get("registered_name") or name): known}
+    return found
+
+
+def unknown_part(config: Any, keras: ModuleType) -> str:
+    """Like "layer 'my' is of the class 'My'", of a part that somebody wrote outside Keras; empty where there is none.
+
+    Keras 3 writes that such come from no module; in .h5 files layers have none at all, and their name must do.
+    """
+    parts = [part for part in _parts(config) if isinstance(part.get("class_name"), str)]
+    nowhere = [part for part in parts if part.get("module", "") is None]
+    unheard = [part for part in parts if "module" not in part and _name(part) and not _known(part["class_name"], keras)]
+    for part in (*nowhere, *unheard):
+        kind, name = part["class_name"].rpartition(">")[2], _name(part)
+        where = "the model" if part is config else f"layer {name!r}" if name else "a part"
+        return f"{where} is of the class {kind!r}"
+    return ""
+
+
+def _known(kind: str, keras: ModuleType) -> bool:
+    return kind in MODELS or hasattr(keras.layers, kind)
+
+
+def _name(part: dict[str, Any]) -> Any:
+    inner = part.get("config")
+    return inner.get("name") if isinstance(inner, dict) else None
+
+
+def _parts(config: Any) -> Iterator[dict[str, Any]]:
+    """Every dictionary in ``config``, however deep."""
+    waiting = [config]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            yield part
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
+
+
+MOST_BYTES = 2**31  # of a file once unpacked
+HDF5 = (".h5", ".hdf5")
+
+
+def import_keras() -> ModuleType:
+    """Keras on torch; a SourceError where this process has it on another backend already."""
+    chosen = os.environ.get("KERAS_BACKEND")
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "torch"
+    try:
+        import keras
+    finally:
+        if chosen is not None:
+            os.environ["KERAS_BACKEND"] = chosen
+        else:
+            os.environ.pop("KERAS_BACKEND", None)
+    if keras.backend.backend() != "torch":
+        raise SourceError(
+            f"keras: runs on {keras.backend.backend()} in this process, expected torch; "
+            "set KERAS_BACKEND=torch before keras is imported"
+        )
+    library: ModuleType = keras
+    return library
+
+
+def read_model(source: Any, trusted: bool) -> Any:
+    """The ``keras.Model`` in the file at the Path ``source``; anything but a Path is taken for the model itself."""
+    keras = import_keras()
+    if not isinstance(source, Path):
+        if not isinstance(source, keras.Model):
+            raise SourceError(f"source: is a {type(source).__name__}, expected a keras.Model; build and train one")
+        return source
+    config = _config_of(source)
+    refuse_code(config, source, trusted)
+    own = imported_parts(config, source) if trusted else {}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about optimizers that are not restored
+            custom = {**({"DepthwiseConv2D": _depthwise(keras)} if source.suffix.lower() in HDF5 else {}), **own}
+            return keras.saving.load_model(source, compile=False, safe_mode=not trusted, custom_objects=custom)
+    except Exception as error:  # a damaged file, or one of another version, may fail anywhere in the reader
+        unknown = unknown_part(config, keras)
+        if unknown:
+            raise SourceError(
+                f"{source}: {unknown}, which is none of Keras's own; build the model of Keras's own layers, give it "
+                "the weights, and save it anew"
+            ) from error
+        raise SourceError(
+            f"{source}: Keras can not read it ({type(error).__name__}: {first_line(error)}); "
+            "save it anew with model.save, as .h5 if Keras 2 made it"
+        ) from error
+
+
+def _config_of(path: Path) -> Any:
+    """What the file says of the model's layers, as JSON values."""
+    try:
+        text = _hdf5_config(path) if path.suffix.lower() in HDF5 else _archive_config(path)
+        return json.loads(text)
+    except SourceError:
+        raise
+    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile) as error:
+        raise SourceError(f"{path}: no Keras model ({first_line(error)}); save it with model.save") from error
+
+
+def _archive_config(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+        if size > MOST_BYTES:
+            raise SourceError(f"{path}: unpacks to {size} bytes, expected at most {MOST_BYTES}; use a smaller model")
+        if "config.json" not in archive.namelist():
+            raise SourceError(f"{path}: an archive without a config.json, expected a .keras file; save with model.save")
+        return archive.read("config.json")
+
+
+def _hdf5_config(path: Path) -> str | bytes:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        config = file.attrs.get("model_config")
+        if not isinstance(config, str | bytes):
+            raise SourceError(
+                f"{path}: holds weights without a model, expected both; save the whole model with model.save"
+            )
+        return config
+
+
+def _depthwise(keras: ModuleType) -> type:
+    """Keras 2 wrote ``groups`` into the layers of MobileNet, where it is always 1; Keras 3 refuses the word."""
+
+    class DepthwiseConv2D(keras.layers.DepthwiseConv2D):  # type: ignore[misc, name-defined]
+        def __init__(self, **options: Any) -> None:
+            options.pop("groups", None)
+            super().__init__(**options)
+
+    return DepthwiseConv2D

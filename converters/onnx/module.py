@@ -1,0 +1,156 @@
+"""An ONNX graph as a torch module, brought to the opset that onnx2torch reads."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from coreml_updatable.data.inputs import ArrayInput
+from coreml_updatable.errors import SourceError
+
+from .._shared.wording import first_line
+from .inputs import Input
+
+OLDEST, NEWEST = 13, 17
+MOST_VALUES = 2**28  # of any blob: 1 GB in 32 bits
+
+
+def brought_to_opset(model: Any) -> Any:
+    """A graph of opset 13 to 17 that computes the same; a SourceError where ONNX can not convert it."""
+    import onnx
+    from onnx.version_converter import convert_version
+
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    version = next((one.version for one in made.opset_import if one.domain in ("", "ai.onnx")), 0)
+    _fold_identities(made.graph)
+    _drop_allowzero(made.graph)
+    if not OLDEST <= version <= NEWEST:
+        try:
+            made = convert_version(made, NEWEST)
+        except Exception as error:  # of its C++ code
+            raise SourceError(
+                f"source: its opset {version} can not be brought to {NEWEST} ({first_line(error)}); "
+                f"export it with opset {NEWEST}"
+            ) from error
+    _check_sizes(made)
+    _check_operators(made)
+    return made
+
+
+def _fold_identities(graph: Any) -> None:
+    """An initializer that two nodes share is written once, with an Identity for the other: both read the first."""
+    constants = {one.name for one in graph.initializer}
+    outputs = {one.name for one in graph.output}
+    kept, renamed = [], dict[str, str]()
+    for node in graph.node:
+        if node.op_type == "Identity" and node.input[0] in constants and node.output[0] not in outputs:
+            renamed[node.output[0]] = node.input[0]
+            constants.add(node.output[0])
+        else:
+            kept.append(node)
+    if not renamed:
+        return
+    for node in kept:
+        node.input[:] = [_first_name(name, renamed) for name in node.input]
+    copies = [type(node).FromString(node.SerializeToString()) for node in kept]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def _first_name(name: str, renamed: dict[str, str]) -> str:
+    while name in renamed:
+        name = renamed[name]
+    return name
+
+
+def _drop_allowzero(graph: Any) -> None:
+    """The flag of Reshape that opset 13 does not know: 0 is what it does anyway."""
+    for node in graph.node:
+        if node.op_type != "Reshape":
+            continue
+        kept = [one for one in node.attribute if one.name != "allowzero"]
+        if len(kept) < len(node.attribute):
+            if any(one.name == "allowzero" and one.i for one in node.attribute) and _has_zero(graph, node.input[1]):
+                raise SourceError(f"source: {_place(node)} reshapes to a length of 0; export it without empty parts")
+            del node.attribute[:]
+            node.attribute.extend(kept)
+
+
+def _has_zero(graph: Any, name: str) -> bool:
+    from onnx.numpy_helper import to_array
+
+    shapes = [to_array(one) for one in graph.initializer if one.name == name]
+    return not shapes or bool((shapes[0] == 0).any())
+
+
+def _check_sizes(model: Any) -> None:
+    from onnx.shape_inference import infer_shapes
+
+    inferred = infer_shapes(model, data_prop=True)
+    for value in inferred.graph.value_info:
+        count = 1
+        for length in value.type.tensor_type.shape.dim:
+            count *= max(length.dim_value, 1)
+        if count > MOST_VALUES:
+            raise SourceError(
+                f"source: {value.name!r} has {count} values, expected at most {MOST_VALUES}; use a smaller network"
+            )
+
+
+def _check_operators(model: Any) -> None:
+    from ..torch.architectures import import_torchvision
+
+    import_torchvision()  # onnx2torch needs its detectors' operators to be there
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from onnx2torch.node_converters import get_converter
+    versions = {one.domain: one.version for one in model.opset_import}
+    for node in model.graph.node:
+        try:
+            get_converter(node.op_type, versions.get(node.domain, 1), node.domain)
+        except NotImplementedError as error:
+            domain = f" of {node.domain}" if node.domain else ""
+            raise SourceError(
+                f"source: {_place(node)} is the operator {node.op_type!r}{domain}, opset "
+                f"{versions.get(node.domain, 1)}, which onnx2torch can not carry over; export a network without it"
+            ) from error
+
+
+def _place(node: Any) -> str:
+    return f"node {node.name!r}" if node.name else f"the node that writes {node.output[0]!r}"
+
+
+def module_of(model: Any, inputs: Sequence[Input], last: Sequence[bool]) -> nn.Module:
+    """What onnx2torch makes of the graph; whole numbers reach it in 64 bits, as ONNX has them.
+
+    ``last`` says which inputs are pictures [n, height, width, channels] to the graph; here all have the channels first.
+    It answers a tensor, or several by their names in the graph.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from onnx2torch import convert
+
+        try:
+            graph = convert(model).float()  # of weights in 16 or 64 bits, which Core ML computes with in 32
+        except Exception as error:  # each operator's converter raises its own
+            raise SourceError(
+                f"source: onnx2torch can not carry it over ({type(error).__name__}: {first_line(error)}); "
+                "export a simpler network"
+            ) from error
+    names = [str(one.name) for one in model.graph.output]
+    whole = [isinstance(given, ArrayInput) and given.whole for given in inputs]
+
+    class Module(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.carried = graph
+
+        def forward(self, *batches: Tensor) -> Any:
+            ordered = [batch.permute(0, 2, 3, 1) if one else batch for batch, one in zip(batches, last, strict=True)]
+            pairs = zip(ordered, whole, strict=True)
+            answer = self.carried(*(batch.long() if long else batch for batch, long in pairs))
+            return answer if isinstance(answer, Tensor) else dict(zip(names, answer, strict=True))
+
+    return Module()

@@ -1,0 +1,95 @@
+"""Reading an ONNX file, with weights in files beside it, and nothing from elsewhere."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from coreml_updatable.errors import SourceError
+
+from .._shared.wording import first_line
+
+MOST_BYTES = 2**31 - 1  # of the file, and of all the weights beside it
+MOST_NODES = 100_000
+
+
+def read_graph(source: Any) -> Any:
+    """The ``ModelProto`` in the file at the Path ``source``, checked by ONNX; or ``source`` itself, where it is one."""
+    import onnx
+
+    if isinstance(source, Path):
+        if source.stat().st_size > MOST_BYTES:
+            raise SourceError(f"{source}: larger than {MOST_BYTES} bytes, which ONNX can not hold; use another file")
+        try:
+            model = onnx.load_model(source, load_external_data=False)
+        except Exception as error:  # protobuf's DecodeError, and what damaged text raises
+            raise SourceError(f"{source}: no ONNX model ({type(error).__name__}); export it again") from error
+        _load_external(model, source)
+    elif isinstance(source, onnx.ModelProto):
+        model = source
+    else:
+        raise SourceError(f"source: is a {type(source).__name__}, expected an onnx.ModelProto; load it with onnx.load")
+    where = source if isinstance(source, Path) else "source"
+    if len(model.graph.node) > MOST_NODES:
+        raise SourceError(f"{where}: has {len(model.graph.node)} nodes, expected at most {MOST_NODES}; simplify it")
+    try:
+        onnx.checker.check_model(model)
+    except Exception as error:  # ValidationError, and others for what is out of bounds
+        raise SourceError(f"{where}: breaks a rule of ONNX ({first_line(error)}); export it again") from error
+    return model
+
+
+def _load_external(model: Any, path: Path) -> None:
+    """Fill in the tensors that are kept in files of their own, each beside ``path`` and as long as it says."""
+    from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_tensor
+
+    folder, read = path.resolve().parent, 0
+    for tensor in _tensors(model):
+        if tensor.data_location != tensor.EXTERNAL:
+            continue
+        try:
+            info = ExternalDataInfo(tensor)
+        except ValueError as error:
+            raise SourceError(
+                f"{path}: what it says of the weights of {tensor.name!r} can not be read ({first_line(error)}); "
+                "export the model again"
+            ) from error
+        file = (folder / info.location).resolve()
+        if not info.location or not file.is_relative_to(folder):
+            raise SourceError(
+                f"{path}: the weights of {tensor.name!r} are said to be in {info.location!r}, expected a file in the "
+                "same folder; put it there and export again"
+            )
+        if not file.is_file():
+            raise SourceError(f"{path}: the file of weights {info.location!r} is missing; put it beside the model")
+        size, offset = file.stat().st_size, int(info.offset or 0)
+        length = int(info.length) if info.length else size - offset
+        read += length
+        if offset < 0 or length < 0 or offset + length > size or read > MOST_BYTES:
+            raise SourceError(
+                f"{path}: the weights of {tensor.name!r} are said to be {length} bytes at {offset} of "
+                f"{info.location!r}, which holds {size}; export the model again"
+            )
+        try:
+            load_external_data_for_tensor(tensor, str(folder))
+        except Exception as error:  # its own checks of what is a regular file
+            raise SourceError(
+                f"{path}: {info.location!r} can not be read ({first_line(error)}); export again"
+            ) from error
+        tensor.data_location = tensor.DEFAULT
+        del tensor.external_data[:]
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    """Initializers, and constants in attributes, in inner graphs too."""
+    waiting = [model.graph]
+    while waiting:
+        graph = waiting.pop()
+        yield from graph.initializer
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.HasField("t"):
+                    yield attribute.t
+                yield from attribute.tensors
+                if attribute.HasField("g"):
+                    waiting.append(attribute.g)
+                waiting.extend(attribute.graphs)

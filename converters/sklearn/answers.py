@@ -1,0 +1,66 @@
+"""What the estimator itself answers, and rows on which it is worth asking."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from coreml_updatable.converting.contract import Row
+from coreml_updatable.data.inputs import Float32Array, Float64Array
+from coreml_updatable.errors import SourceError
+
+from .neighbors import is_neighbors
+from .steps import Scaler, feature_count
+
+ROWS, DRAWN = 16, 64
+CLEAR = 1e-4  # by which the nearest sample that has no vote must be further away, as a share of its distance
+
+
+def answers_of(estimator: Any, name: str) -> Callable[[Sequence[Row]], Float64Array]:
+    """``predict_proba`` on the feature ``name`` of the rows."""
+
+    def answers(rows: Sequence[Row]) -> Float64Array:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the columns have no names here
+            try:
+                return np.asarray(estimator.predict_proba(np.stack([row[name] for row in rows])), np.float64)
+            except (AttributeError, TypeError, ValueError) as error:
+                raise SourceError(
+                    f"source: predict_proba failed ({type(error).__name__}: {error}); fit the estimator anew"
+                ) from error
+
+    return answers
+
+
+def rows_for(classifier: Any, scalers: Sequence[Scaler], name: str, seed: int) -> tuple[Row, ...]:
+    """Rows from a standard normal, or around the samples of a k-NN, brought back to what they were before scaling."""
+    chance = np.random.default_rng(seed)
+    drawn = chance.standard_normal((DRAWN, feature_count(classifier)))
+    if is_neighbors(classifier):
+        samples = np.asarray(classifier._fit_X, np.float64)
+        spread = samples.std(axis=0) + 1e-3
+        drawn = samples[chance.integers(len(samples), size=DRAWN)] + 0.3 * spread * drawn
+    for scaler in reversed(scalers):
+        drawn = drawn * (1 if scaler.std is None else scaler.std) + (0 if scaler.mean is None else scaler.mean)
+    rows = drawn.astype(np.float32)
+    if is_neighbors(classifier):
+        rows = rows[_decided(classifier, scalers, rows)]
+        if not len(rows):
+            raise SourceError(
+                "source: the samples of the KNeighborsClassifier are so much alike that which are nearest is "
+                "undecided everywhere; fit it on samples that differ"
+            )
+    return tuple({name: row} for row in rows[:ROWS])
+
+
+def _decided(classifier: Any, scalers: Sequence[Scaler], rows: Float32Array) -> Any:
+    """Which rows have a clear last neighbour: of equally distant samples, either may get the vote."""
+    neighbors = int(classifier.n_neighbors)
+    if neighbors >= len(classifier._fit_X):
+        return np.ones(len(rows), bool)
+    scaled = rows.astype(np.float64)
+    for scaler in scalers:
+        scaled = (scaled - (0 if scaler.mean is None else scaler.mean)) / (1 if scaler.std is None else scaler.std)
+    distances, _ = classifier.kneighbors(scaled, neighbors + 1)
+    return distances[:, -1] - distances[:, -2] > CLEAR * distances[:, -1]

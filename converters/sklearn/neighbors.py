@@ -1,0 +1,63 @@
+"""KNeighborsClassifier as an updatable nearest-neighbours classifier with the samples it was fitted on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from coreml_updatable.errors import SourceError
+from coreml_updatable.spec.messages import Model, Model_pb2
+
+from .._shared.core_ml_layers import SPECIFICATION_VERSION, NetworkText, float_array
+from .._shared.core_ml_neighbors import answer_features, nearest_neighbors
+from .networks import write_scalers
+from .steps import NO_OTHER_METRIC, Scaler, feature_count, numbers
+
+EMBEDDING = "scaled"
+
+
+def is_neighbors(classifier: Any) -> bool:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return isinstance(classifier, KNeighborsClassifier)
+
+
+def neighbors_of(classifier: Any, scalers: Sequence[Scaler], name: str, labels: Sequence[str] | Sequence[int]) -> Model:
+    """A ``kNearestNeighborsClassifier``; with scalers a ``pipelineClassifier`` of them and it."""
+    _refuse_other_votes(classifier)
+    if not scalers:
+        return _classifier(classifier, name, labels)
+    length = feature_count(classifier)
+    front = NetworkText(name, length)
+    write_scalers(front, scalers)
+    embedding = EMBEDDING if name != EMBEDDING else f"{EMBEDDING}_"
+    back = _classifier(classifier, embedding, labels)
+    made = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION, isUpdatable=True)
+    pipeline = made.pipelineClassifier.pipeline
+    pipeline.models.extend([front.vector(embedding, length), back])
+    pipeline.names.extend(["scaler", "nearestNeighbors"])
+    float_array(made.description.input, name, length)
+    answer_features(made, labels)
+    return made
+
+
+def _refuse_other_votes(classifier: Any) -> None:
+    euclidean = classifier.effective_metric_ == "euclidean" and not classifier.effective_metric_params_
+    if not euclidean:
+        raise SourceError(
+            f"source: KNeighborsClassifier with the metric {classifier.effective_metric_!r}, {NO_OTHER_METRIC}"
+        )
+    if classifier.weights not in ("uniform", None):
+        found = "a function" if callable(classifier.weights) else repr(classifier.weights)
+        raise SourceError(
+            f"source: KNeighborsClassifier with the weights {found}, while Apple does not document what its inverse "
+            "distance divides by; fit it with weights='uniform'"
+        )
+    if not isinstance(classifier._fit_X, np.ndarray):
+        raise SourceError("source: KNeighborsClassifier fitted on a sparse matrix; fit it on a dense array")
+
+
+def _classifier(classifier: Any, name: str, labels: Sequence[str] | Sequence[int]) -> Model:
+    rows = numbers(classifier._fit_X, (len(classifier._fit_X), feature_count(classifier)), "_fit_X")
+    given = [labels[number] for number in np.ravel(classifier._y)]
+    return nearest_neighbors(rows, given, name, int(classifier.n_neighbors))

@@ -1,0 +1,104 @@
+"""Linear classifiers and multi-layer perceptrons as layers of a network."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from coreml_updatable.errors import SourceError, a_kind
+from coreml_updatable.spec.messages import Model
+
+from .._shared.core_ml_layers import Array, NetworkText
+from .steps import KNOWN, Scaler, feature_count, numbers
+
+ACTIVATIONS = {"relu": "ReLU", "tanh": "tanh", "logistic": "sigmoid"}
+
+
+def network_of(classifier: Any, scalers: Sequence[Scaler], name: str, labels: Sequence[str] | Sequence[int]) -> Model:
+    """A ``neuralNetwork`` from ``name`` to the classifier's ``predict_proba``."""
+    from sklearn.linear_model import LogisticRegression, SGDClassifier
+    from sklearn.neural_network import MLPClassifier
+
+    if len(labels) < 2:
+        raise SourceError(
+            f"source: knows {len(labels)} class, expected two or more; fit it on data with several labels"
+        )
+    network = NetworkText(name, feature_count(classifier))
+    write_scalers(network, scalers)
+    add: Callable[[NetworkText, Any, int], None]
+    if isinstance(classifier, LogisticRegression):
+        add = _logistic
+    elif isinstance(classifier, SGDClassifier):
+        add = _descended
+    elif isinstance(classifier, MLPClassifier):
+        add = _perceptron
+    else:
+        raise SourceError(f"source: is {a_kind(classifier)}, expected a fitted {KNOWN}")
+    add(network, classifier, len(labels))
+    return network.probabilities("probabilities" if name != "probabilities" else "probabilities_", len(labels))
+
+
+def write_scalers(network: NetworkText, scalers: Sequence[Scaler]) -> None:
+    """First the mean is taken away, then the rest is scaled: in one step, x * a + b, 32 bits would lose digits."""
+    for number, scaler in enumerate(scalers, 1):
+        if scaler.mean is not None:
+            network.shift(f"mean{number}", -scaler.mean)
+        if scaler.std is not None:
+            network.scale(f"deviation{number}", 1 / scaler.std)
+
+
+def _logistic(network: NetworkText, classifier: Any, classes: int) -> None:
+    network.dense("linear", *_for_softmax(*_linear(classifier, classes), classes))
+
+
+def _linear(classifier: Any, classes: int) -> tuple[Array, Array]:
+    """Weights [rows, features] and biases [rows]: a row a class, one row for two."""
+    rows = 1 if classes == 2 else classes
+    weights = numbers(classifier.coef_, (rows, feature_count(classifier)), "coef_")
+    return weights, numbers(np.broadcast_to(classifier.intercept_, (rows,)), (rows,), "intercept_")
+
+
+def _descended(network: NetworkText, classifier: Any, classes: int) -> None:
+    """Several classes are one against the rest: sigmoids, divided by their sum.
+
+    That is softmax(log sigmoid(z)), and log sigmoid(z) = -softplus(-z). No gradient goes through softplus on a device,
+    so the minus sign is a layer of its own, and that is the one that learns.
+    """
+    if classifier.loss != "log_loss":
+        raise SourceError(
+            f"source: SGDClassifier with the loss {classifier.loss!r} has no probabilities that a network can answer; "
+            "fit it with loss='log_loss'"
+        )
+    if classes == 2:
+        _logistic(network, classifier, classes)
+        return
+    weights, bias = _linear(classifier, classes)
+    network.dense("one_against_rest", -weights, -bias)
+    network.activation("softplus", "softplus")
+    network.dense("linear", -np.eye(classes), np.zeros(classes))
+
+
+def _perceptron(network: NetworkText, classifier: Any, classes: int) -> None:
+    if classifier.n_outputs_ != (1 if classes == 2 else classes):
+        raise SourceError(
+            "source: the MLPClassifier answers several labels at once, expected one; fit it with one label a row"
+        )
+    last, width = len(classifier.coefs_) - 1, feature_count(classifier)
+    for number, (given, bias) in enumerate(zip(classifier.coefs_, classifier.intercepts_, strict=True)):
+        outputs = (1 if classes == 2 else classes) if number == last else len(bias)
+        weights = numbers(given, (width, outputs), f"coefs_[{number}]").T
+        bias = numbers(bias, (outputs,), f"intercepts_[{number}]")
+        if number == last:
+            network.dense("linear", *_for_softmax(weights, bias, classes))
+            return
+        network.dense(f"hidden{number + 1}", weights, bias)
+        if classifier.activation != "identity":
+            network.activation(f"activation{number + 1}", ACTIVATIONS[classifier.activation])
+        width = outputs
+
+
+def _for_softmax(weights: Array, bias: Array, classes: int) -> tuple[Array, Array]:
+    """Two classes share one row z, and sigmoid(z) is softmax((-z / 2, z / 2)): halving loses nothing."""
+    if classes == 2 and len(weights) == 1:
+        return np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
+    return weights, bias

@@ -1,0 +1,150 @@
+"""Read an estimator from a skops file, which holds named types and arrays and runs nothing."""
+
+import json
+import warnings
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from coreml_updatable.errors import SourceError, with_article
+from coreml_updatable.trust import expect_trust
+
+from .steps import KNOWN, NO_OTHER_METRIC
+
+LIBRARIES = ("numpy", "scipy", "sklearn")  # whose types are parts of scikit-learn's own estimators
+METRICS = "sklearn.metrics._dist_metrics."
+PIPELINE, NEIGHBORS = "sklearn.pipeline.Pipeline", "sklearn.neighbors._classification.KNeighborsClassifier"
+CONVERTED = (
+    "KNeighborsClassifier", "LogisticRegression", "SGDClassifier", "MLPClassifier", "StandardScaler", "Pipeline",
+)  # fmt: skip
+
+
+def refuse(unknown: Sequence[str], path: Path) -> NoReturn:
+    """A SourceError for the file at ``path``, which holds the types ``unknown``, sorted; one at least.
+
+    Those of scikit-learn and what it stands on are parts of estimators that are not converted, or of a metric that Core
+    ML does not know; it is the estimator, or the metric, that a user knows by name. All others may be code.
+    """
+    foreign = [name for name in unknown if name.partition(".")[0] not in LIBRARIES]
+    if foreign:
+        safe = "save an estimator without parts of your own"
+        expect_trust(False, f"{path}: holds {foreign[0]}, no type of scikit-learn or NumPy", safe)
+    with zipfile.ZipFile(path) as archive:
+        schema = json.loads(archive.read("schema.json"))
+    raise SourceError(f"{path}: {_refusal(schema, unknown[0])}")
+
+
+def _refusal(schema: Any, part: str) -> str:
+    owner = _owner(schema, part, "")
+    if owner == NEIGHBORS and part.startswith(METRICS):
+        return f"KNeighborsClassifier with the metric {_metric(part)!r}, {NO_OTHER_METRIC}"
+    name = owner.rpartition(".")[2]
+    if name and name not in CONVERTED and not name.endswith("Classifier") and _is_pipeline(schema):
+        return (
+            f"its Pipeline has {with_article(name)}, expected nothing but StandardScaler before the classifier; do "
+            "that step in the app, and fit a Pipeline of StandardScaler and the classifier"
+        )
+    if name and name not in CONVERTED:
+        return f"is {with_article(name)}, expected a fitted {KNOWN}"
+    return f"holds {part}, expected nothing but the parts of a fitted {KNOWN}; fit one of these and save it"
+
+
+def _is_pipeline(schema: Any) -> bool:
+    return isinstance(schema, dict) and f"{schema.get('__module__')}.{schema.get('__class__')}" == PIPELINE
+
+
+def _owner(node: Any, part: str, owner: str) -> str:
+    """The outermost of scikit-learn's classes, Pipelines aside, around ``part``: "" where nothing is."""
+    if isinstance(node, list):
+        return next((found for inner in node if (found := _owner(inner, part, owner))), "")
+    if not isinstance(node, dict):
+        return ""
+    name = f"{node.get('__module__')}.{node.get('__class__')}"
+    owner = owner or (name if name.startswith("sklearn.") and name != PIPELINE else "")
+    return owner if name == part else _owner(list(node.values()), part, owner)
+
+
+def _metric(part: str) -> str:
+    """ "manhattan" for sklearn.metrics._dist_metrics.ManhattanDistance64."""
+    return part.removeprefix(METRICS).rstrip("0123456789").removesuffix("Distance").lower()
+
+
+MOST_BYTES = 2**31  # what the file may grow to in memory
+PICKLES = (".pkl", ".pickle", ".joblib")
+# Part of every fitted perceptron and k-NN, and on no list of skops yet. Reading one fills in its numbers, no more; what
+# a tree from a file says is never followed (see `_without_tree`).
+TRUSTED = (
+    "sklearn.metrics._dist_metrics.EuclideanDistance32",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+)
+
+
+def read_estimator(source: Any, trusted: bool) -> Any:
+    """The estimator in the file at the Path ``source``; anything but a Path is taken for the estimator itself."""
+    if not isinstance(source, Path):
+        return source
+    if source.suffix.lower() in PICKLES:
+        save = f"save the estimator where it was trained with skops.io.dump(estimator, '{source.stem}.skops')"
+        expect_trust(trusted, f"{source}: is a pickle", save)
+        return _without_tree(_unpickled(source))
+    _refuse_other_files(source)
+    from skops.io import get_untrusted_types, load
+    from skops.io.exceptions import UnsupportedTypeException
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about other versions: the proof compares answers
+            unknown = sorted(set(get_untrusted_types(file=source)) - set(TRUSTED))
+            if unknown and not trusted:
+                refuse(unknown, source)
+            return _without_tree(load(source, trusted=[*TRUSTED, *unknown]))
+    except SourceError:
+        raise
+    except (Exception, RecursionError) as error:  # a damaged file may fail anywhere in the reader
+        reason = "holds a type that skops can not read" if isinstance(error, UnsupportedTypeException) else "is damaged"
+        raise SourceError(
+            f"{source}: {reason} ({type(error).__name__}); save the estimator anew with skops.io.dump"
+        ) from error
+
+
+def _unpickled(path: Path) -> Any:
+    from joblib import load
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about other versions: the proof compares answers
+            return load(path)
+    except Exception as error:  # whatever runs may raise anything
+        raise SourceError(
+            f"{path}: can not be unpickled ({type(error).__name__}: {error}); unpickle it where it was made, and save "
+            "it with skops.io.dump"
+        ) from error
+
+
+def _refuse_other_files(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names, size = archive.namelist(), sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise SourceError(f"{path}: no skops file ({error}); save the estimator with skops.io.dump") from error
+    if "schema.json" not in names:
+        raise SourceError(
+            f"{path}: an archive without a schema.json, expected a skops file; save it with skops.io.dump"
+        )
+    if size > MOST_BYTES:
+        raise SourceError(f"{path}: unpacks to {size} bytes, expected at most {MOST_BYTES}; save a smaller estimator")
+
+
+def _without_tree(estimator: Any) -> Any:
+    """A k-NN compares with every sample: a hostile tree would send compiled code outside its arrays."""
+    for _, step in getattr(estimator, "steps", [("", estimator)]):
+        if hasattr(step, "_tree"):
+            step._tree, step._fit_method = None, "brute"
+        elif hasattr(step, "steps"):
+            _without_tree(step)
+    return estimator

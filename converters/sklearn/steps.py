@@ -1,0 +1,118 @@
+"""An estimator taken apart: the scalers in front, the classifier behind, its features and labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
+from coreml_updatable.errors import SourceError, a_kind
+
+Array = npt.NDArray[np.float64]
+KNOWN = (
+    "KNeighborsClassifier, LogisticRegression, SGDClassifier, MLPClassifier, or a Pipeline of StandardScaler and one"
+)
+NO_OTHER_METRIC = "Core ML knows only the Euclidean distance; fit it with metric='euclidean'"
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """(x - mean) / std, each [features]; None where the scaler leaves it out."""
+
+    mean: Array | None
+    std: Array | None
+
+
+def numbers(value: Any, shape: Sequence[int], where: str) -> Array:
+    """``value`` as float64 of ``shape``; a SourceError where it has another, or holds what is no finite number."""
+    found = np.asarray(value, np.float64)
+    if found.shape != tuple(shape) or not np.isfinite(found).all():
+        what = f"has the shape {list(found.shape)}" if found.shape != tuple(shape) else "holds NaN or infinity"
+        raise SourceError(
+            f"source: {where} {what}, expected finite numbers {list(shape)}; fit it anew and save it again"
+        )
+    return found
+
+
+def steps_of(estimator: Any) -> tuple[tuple[Scaler, ...], Any]:
+    """The scalers, first to last, and the fitted classifier behind them."""
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    scalers: list[Scaler] = []
+    steps = _flat(estimator)
+    alone = steps[0] is estimator
+    for number, step in enumerate(steps):
+        try:
+            check_is_fitted(step)
+        except NotFittedError as error:
+            where = f"source: the {type(step).__name__}" if alone else f"source: {_place(number, step)}:"
+            raise SourceError(f"{where} is not fitted; fit it on your data and save it again") from error
+        except TypeError as error:
+            raise SourceError(f"source: is {a_kind(step)}, expected a fitted {KNOWN}") from error
+        if number < len(steps) - 1:
+            scalers.append(_scaler(number, step))
+    return tuple(scalers), steps[-1]
+
+
+def _flat(estimator: Any) -> list[Any]:
+    from sklearn.pipeline import Pipeline
+
+    if not isinstance(estimator, Pipeline):
+        return [estimator]
+    inner = [step for _, step in estimator.steps if step is not None and not isinstance(step, str)]
+    flat = [one for step in inner for one in _flat(step)]
+    if not flat:
+        raise SourceError("source: the Pipeline has no step, expected a classifier at its end; save the whole Pipeline")
+    return flat
+
+
+def _scaler(number: int, step: Any) -> Scaler:
+    from sklearn.preprocessing import StandardScaler
+
+    if not isinstance(step, StandardScaler):
+        raise SourceError(
+            f"source: {_place(number, step)}: can not be converted, expected a StandardScaler before the classifier; "
+            "fit a Pipeline of StandardScaler and the classifier"
+        )
+    shape, where = (int(step.n_features_in_),), _place(number, step)
+    std = numbers(step.scale_, shape, f"{where}: scale_") if step.with_std else None
+    return Scaler(numbers(step.mean_, shape, f"{where}: mean_") if step.with_mean else None, std)
+
+
+def _place(number: int, step: Any) -> str:
+    return f"step {number + 1} ({type(step).__name__})"
+
+
+def feature_count(classifier: Any) -> int:
+    return int(classifier.n_features_in_)
+
+
+def input_name(inputs: Sequence[ImageInput | ArrayInput], classifier: Any) -> str:
+    """The name of the input; a SourceError unless it is an array of as many numbers as there are features."""
+    count = feature_count(classifier)
+    if not inputs:
+        return "features"
+    given = inputs[0]
+    if len(inputs) > 1 or not isinstance(given, ArrayInput) or given.whole or given.shape != (count,):
+        raise SourceError(
+            f"input {given.name!r}: does not fit the estimator, expected one array of {count} numbers; "
+            f"say --input {given.name}:{count}"
+        )
+    return given.name
+
+
+def labels_of(classifier: Any, given: Sequence[str]) -> tuple[str, ...] | tuple[int, ...]:
+    """The labels in the order of ``predict_proba``: those given, else the estimator's, whole numbers or text."""
+    classes = getattr(classifier, "classes_", None)
+    if not isinstance(classes, np.ndarray) or classes.ndim != 1:
+        raise SourceError(f"source: the {type(classifier).__name__} answers no single label, expected a fitted {KNOWN}")
+    if given:
+        if len(given) != len(classes):
+            raise SourceError(f"labels: {len(given)} for an estimator with {len(classes)} classes; give one each")
+        return tuple(given)
+    if np.issubdtype(classes.dtype, np.integer):
+        return tuple(int(one) for one in classes)
+    return tuple(str(one) for one in classes)

@@ -1,0 +1,96 @@
+"""PyTorch: TorchScript files, torchvision's and timm's architectures, weights for one, and any ``nn.Module``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from coreml_updatable.converting.contract import (
+    ConversionRequest,
+    Converted,
+    ConvertedSource,
+    DeclaredPicture,
+    SourceRequest,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .given import Given
+
+
+@overload
+def convert(request: ConversionRequest) -> Converted: ...
+@overload
+def convert(request: SourceRequest) -> ConvertedSource: ...
+def convert(request: ConversionRequest | SourceRequest) -> Converted | ConvertedSource:
+    """The network of a recipe's [source], trained where its weights are new, or a finished one, as it is.
+
+    The model computes ``torch.softmax(network((pixels / 255 - mean) / std), dim=1)``, of a multi-array
+    ``torch.softmax(network(values), dim=1)``, the network in evaluation mode, within 1e-4 in probability. It ends, as
+    coremltools writes it, in ``innerProduct`` at rank 2 and ``softmaxND``; its features are the recipe's input and
+    ``probabilities``, in the order of the labels. The same request gives the same bytes. Of a file of weights nothing
+    runs as code. TorchScript, a ``file.py:function`` (of a recipe: from outside its folder) and files that hold other
+    objects than tensors do, and are refused unless ``request.trust_code``.
+    Raises SourceError (RecipeError for the factory's own file) with one sentence for whatever a user can mend.
+    """
+    from .reproducible import reproducible
+
+    with reproducible(request.seed):
+        if isinstance(request, SourceRequest):
+            return _finished(request)
+        return _built(request)
+
+
+def declared(source: Mapping[str, Any]) -> DeclaredPicture | None:
+    """What the architecture of a recipe's [source] says of its pictures; None of a factory, which says nothing."""
+    from .declared import declared_by
+    from .source import read_source
+
+    fields = read_source(source)
+    if fields.architecture is None:
+        return None
+    weights = Path(fields.weights) if fields.weights not in (None, "pretrained") else None
+    return declared_by(fields.architecture, weights)
+
+
+def _built(request: ConversionRequest) -> Converted:
+    from .facts import facts
+    from .loading import load_network
+    from .probabilities import probabilities
+    from .source import read_source
+    from .tracing import to_core_ml
+    from .training import train
+
+    source = read_source(request.source)
+    network = load_network(source, request)
+    history = train(network, request, source.training)
+    model = to_core_ml(network, request.input)
+    answers = probabilities(network, request.test.values)
+    return Converted(model, answers, history, facts(network, source, history, request))
+
+
+def _finished(request: SourceRequest) -> ConvertedSource:
+    from torch.jit import ScriptModule
+
+    from .finished import finished
+    from .given import given_network
+
+    given = given_network(request)
+    return finished(
+        _as_run(given.network, given),
+        given.inputs,
+        given.request,
+        given.reference,
+        labels=given.labels,
+        notes=given.notes,
+        facts=given.facts,
+        original=_as_run(given.original, given) if given.original is not None else None,
+        inside=given.original if isinstance(given.original, ScriptModule) else given.network,
+    )
+
+
+def _as_run(network: "nn.Module", given: "Given") -> "nn.Module":
+    """``network`` for pictures with the channels first, and for token ids in 32 bits."""
+    from .given import channels_first, with_long
+
+    return with_long(channels_first(network, given.inputs) if given.channels_last else network, given.inputs)

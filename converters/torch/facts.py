@@ -1,0 +1,61 @@
+"""What a report tells about the source network."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from torch import nn
+
+from coreml_updatable.converting.contract import ConversionRequest
+from coreml_updatable.data.inputs import ImageInput
+
+from .declared import declared_by, fitting_in_words, pixels_in_words
+from .fitting import History
+from .source import TorchSource
+
+
+def facts(network: nn.Module, source: TorchSource, history: History, request: ConversionRequest) -> Mapping[str, Any]:
+    """JSON values only: architecture, parameters, how it was trained, versions."""
+    told: dict[str, Any] = {
+        "architecture": source.architecture or source.factory,
+        "weights": source.weights or "new",
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "trained": _how(source, history),
+        **_pictures(source, request),
+        "torch": version("torch"),
+        "coremltools": version("coremltools"),
+    }
+    told |= getattr(network, "told", {})  # what the network's own code says of itself
+    return told | ({"embedding": source.training.embedding} if history and source.training.embedding else {})
+
+
+def _pictures(source: TorchSource, request: ConversionRequest) -> Mapping[str, str]:
+    """Which pixels the network is given, who says so, and how photos are made to fit."""
+    given = request.input
+    if not isinstance(given, ImageInput):
+        return {}
+    size = f"{given.width} x {given.height} {given.color}"
+    if source.architecture is None:
+        known, by = None, "the recipe" if source.mean or source.std else "default: nobody says otherwise"
+    else:
+        path = request.folder / source.weights if source.weights not in (None, "pretrained") else None
+        known = declared_by(source.architecture, path)
+        by = "the recipe" if source.mean or source.std else known.by
+    mean = source.mean or (known.mean if known is not None else None)
+    std = source.std or (known.std if known is not None else None)
+    told = {"pictures": f"{size}, {pixels_in_words(mean, std)}, by {by}"}
+    return told if known is None else {**told, "photos": fitting_in_words(known)}
+
+
+def _how(source: TorchSource, history: History) -> str:
+    if not history:
+        return "not here: the weights hold the head too"
+    if source.weights is not None:
+        return "the head, on features of the frozen extractor"
+    epochs = f"{len(history)} epoch{'s' if len(history) > 1 else ''}"
+    match source.training.extractor_learns:
+        case "labels":
+            return f"from scratch, {epochs}"
+        case "kinds":
+            return f"the extractor from scratch on the kinds, {epochs}; then the head on the labels"
+    return f"the extractor from scratch on the kinds and how far they are turned, {epochs}; then the head on the labels"

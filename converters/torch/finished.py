@@ -1,0 +1,165 @@
+"""A finished torch module, from whichever framework it came, as a converted source with its own answers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from coreml_updatable.converting.contract import ConvertedSource, Row, SourceRequest
+from coreml_updatable.data.inputs import ArrayInput, Float64Array, ImageInput
+from coreml_updatable.errors import SourceError
+
+from .._shared.picture_rows import picture_rows
+from .._shared.picture_scaling import mean_and_std, notes_on_scaling
+from .answers import one_answer
+from .cutting import with_new_head
+from .graph import batch_of
+from .normalising import scale_and_shift
+from .outcome import Outcome, logits_of, outcome
+from .pixels import as_it_takes_them
+from .tracing import core_ml_of, example
+
+Input = ImageInput | ArrayInput
+TOLERANCE = 1e-4
+
+
+def finished(
+    network: nn.Module,
+    inputs: Sequence[Input],
+    request: SourceRequest,
+    reference: str,
+    *,
+    labels: tuple[str, ...] = (),
+    rows: tuple[Row, ...] = (),
+    notes: tuple[str, ...] = (),
+    facts: Mapping[str, Any] | None = None,
+    original: nn.Module | None = None,
+    inside: nn.Module | None = None,
+    in_front_of: str = "",
+) -> ConvertedSource:
+    """``network`` takes a batch of each input: pictures float32 [n, channels, height, width], arrays [n, ...].
+
+    Pictures come as ``request.mean`` and ``std`` say of values in 0..1; where they say nothing, as 0..255 if the
+    network scales such itself, else as 0..1, with a note either way. What it answers is told from its graph
+    (``torch_outcome``): logits get a softmax, one sigmoid or logit becomes two classes. Labels are the request's,
+    else ``labels``, else 0, 1, 2 ... Where ``network`` is a simpler form of ``original``, the answers that count
+    are those of the latter. ``inside`` is the module whose parts users know by name, and ``in_front_of`` the part
+    in front of which ``network`` ends already.
+    """
+    request, scaling = as_it_takes_them(network.eval(), inputs, request)
+    single = one_answer(network, _given_first(inputs, request), request)
+    notes = (*notes, *scaling, *notes_on_scaling(inputs, request))
+    facts = dict(facts or {})
+    if request.head == "new":
+        single, note, more = with_new_head(single, inputs, request, network if inside is None else inside, in_front_of)
+        found = logits_of(single, len(request.labels), (note,))
+        labels, original, reference = (), None, f"{reference} with a new head"
+        facts |= more
+    else:
+        found = outcome(single, inputs, request.labels or labels)
+    known = request.labels or labels
+    if known and len(known) != found.classes:
+        raise SourceError(
+            f"labels: {len(known)} for a network with {found.classes} outputs; name one for each, or give it a new "
+            "head for yours: --head new --labels ..."
+        )
+    notes = (*notes, *found.notes)
+    if not known:
+        notes = (*notes, f"the source names no labels: they are the numbers 0 to {found.classes - 1}")
+    given = _Given(found.network.eval(), inputs, request, softmax=found.softmax)
+    asked = _Given(single if original is None else _like(original.eval(), inputs, request), inputs, request)
+    return ConvertedSource(
+        model=core_ml_of(given, inputs),
+        labels=known or tuple(range(found.classes)),
+        answers=lambda rows: _numpy(found.probabilities(_said(asked, inputs, rows))),
+        scores=_scores(found, asked, inputs, request),
+        reference=reference,
+        tolerance=TOLERANCE,
+        rows=rows or picture_rows(inputs),
+        notes=notes,
+        facts={"parameters": sum(one.numel() for one in network.parameters()), **facts},
+    )
+
+
+def _given_first(inputs: Sequence[Input], request: SourceRequest) -> list[Tensor]:
+    """A batch of one row of each input, as the network sees it."""
+    return _Given(nn.Identity(), inputs, request).scaled([batch_of(one, example(one)) for one in inputs])
+
+
+def _like(original: nn.Module, inputs: Sequence[Input], request: SourceRequest) -> nn.Module:
+    return one_answer(original, _given_first(inputs, request), request)
+
+
+def _scores(
+    found: Outcome, asked: "_Given", inputs: Sequence[Input], request: SourceRequest
+) -> Callable[[Sequence[Row]], Float64Array] | None:
+    scores = found.scores
+    if scores is not None:
+        return lambda rows: _numpy(scores(_said(asked, inputs, rows)))
+    if found.inner is None:
+        return None
+    inner = _Given(found.inner.eval(), inputs, request)
+    return lambda rows: _numpy(_said(inner, inputs, rows))
+
+
+class _Given(nn.Module):
+    """The network behind the normalisation of its pictures and the batch of its arrays, a softmax behind it or none."""
+
+    def __init__(
+        self, network: nn.Module, inputs: Sequence[Input], request: SourceRequest, *, softmax: bool = False
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.softmax = softmax
+        self.pictures = [isinstance(given, ImageInput) for given in inputs]
+        for number, given in enumerate(inputs):
+            if isinstance(given, ImageInput) and (request.mean or request.std):
+                scale, shift = scale_and_shift(*mean_and_std(request, given.channels), given.channels)
+                if bool((scale == 1).all() and (shift == 0).all()):  # 0..1, said in so many words
+                    continue
+                self.register_buffer(f"scale{number}", scale)
+                self.register_buffer(f"shift{number}", shift)
+
+    def forward(self, *rows: Tensor) -> Tensor:
+        """One row: pictures [1, channels, height, width], arrays of their own shape."""
+        batches = [row if picture else row.unsqueeze(0) for row, picture in zip(rows, self.pictures, strict=True)]
+        answer = self.on(batches)
+        return torch.softmax(answer, dim=1) if self.softmax else answer
+
+    def on(self, batches: Sequence[Tensor]) -> Tensor:
+        answer: Tensor = self.network(*self.scaled(batches))
+        return answer
+
+    def scaled(self, batches: Sequence[Tensor]) -> list[Tensor]:
+        seen = []
+        for number, batch in enumerate(batches):
+            scale = getattr(self, f"scale{number}", None)
+            seen.append(batch if scale is None else batch * scale + getattr(self, f"shift{number}"))
+        return seen
+
+
+def _batches(inputs: Sequence[Input], rows: Sequence[Row]) -> list[Tensor]:
+    batches = []
+    for given in inputs:
+        values = np.stack([np.asarray(row[given.name]) for row in rows])
+        if isinstance(given, ArrayInput):
+            batches.append(torch.from_numpy(values.astype(np.int32 if given.whole else np.float32)))
+        else:
+            pixels = values if values.ndim == 4 else values[..., None]
+            if given.color == "bgr":  # a row's own order is red, green, blue
+                pixels = np.ascontiguousarray(pixels[..., ::-1])
+            batches.append(torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(255))
+    return batches
+
+
+def _said(given: _Given, inputs: Sequence[Input], rows: Sequence[Row]) -> Tensor:
+    """float64 [n, numbers], a row at a time: what a batch does to a row's answer is no part of the source."""
+    with torch.no_grad():
+        return torch.cat([given.on(_batches(inputs, [row])) for row in rows]).double()
+
+
+def _numpy(values: Tensor) -> Float64Array:
+    answers: Float64Array = values.numpy()
+    return answers

@@ -1,0 +1,299 @@
+"""What the torch converter was given: a file, an architecture by name, weights for one, a function."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
+from coreml_updatable.errors import SourceError, located
+from coreml_updatable.trust import NETWORK_ROADS, expect_trust
+
+from .architectures import create, import_library, published_names, published_weights
+from .backbones import filled, reparameterised
+from .declared import declared_by, pixels_in_words
+from .downloading import downloaded_state
+from .loading import made_by
+from .script import is_script, read_script
+from .tracing import example
+from .unrolling import unrolled
+from .weights import load_state, read_objects, read_state, state_in
+
+Input = ImageInput | ArrayInput
+LIBRARIES = ("torchvision:", "timm:")
+LAST = "its pictures have the channels last: [n, height, width, channels]"
+
+
+@dataclass(frozen=True)
+class Given:
+    """A network from batches of ``inputs`` to logits or probabilities, and what is known of it.
+
+    ``original`` is another form of it, whose answers are those that count; None where it is the network itself.
+    ``request`` holds the normalisation that its pictures need.
+    """
+
+    network: nn.Module
+    inputs: tuple[Input, ...]
+    request: SourceRequest
+    reference: str
+    labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    original: nn.Module | None = None
+    channels_last: bool = False  # whether its pictures are [n, height, width, channels]
+
+
+def given_network(request: SourceRequest) -> Given:
+    """The network that ``request.source`` names or holds; a SourceError where it is nothing of the kind."""
+    source = request.source
+    if isinstance(source, nn.Module):
+        _refuse(request, "a module")
+        if isinstance(source, torch.jit.ScriptModule):
+            return _compiled(source, request)
+        return _plain(source, request, "the torch module")
+    if isinstance(source, Path) and is_script(source):
+        _refuse(request, f"{source.name}, a TorchScript file,")
+        expect_trust(request.trust_code, f"{source}: is TorchScript", NETWORK_ROADS, also=_also(request))
+        return _compiled(read_script(source), request)
+    if isinstance(source, Path):
+        if not request.architecture:
+            found = read_objects(source, request.trust_code)  # other files are refused for what they are
+            if isinstance(found, nn.Module):
+                return _plain(found, request, "the torch module")
+            state_in(found, source.name)
+            raise SourceError(f"{source}: holds weights and no network; {_whose(source)}")
+        if request.weights:
+            raise SourceError(
+                f"--weights {request.weights}: {source.name} holds weights already; leave one of them out"
+            )
+        with located(request.architecture, f"--architecture {request.architecture}"):
+            return _named(request.architecture, replace(request, weights=str(source)))
+    if not isinstance(source, str):
+        raise SourceError(
+            f"source: is a {type(source).__name__}, expected a torch.nn.Module, a file or a name; give one of these"
+        )
+    if request.architecture:
+        raise SourceError(f"--architecture {request.architecture}: {source} names one already; leave one of them out")
+    return _named(source, request)
+
+
+def _whose(weights: Path) -> str:
+    """How to say which network's weights they are, or where that is said already."""
+    advice = "say whose they are with --architecture torchvision:NAME, timm:NAME, or file.py:function and --trust-code"
+    folder = weights.parent
+    if weights.suffix.lower() == ".safetensors" and (folder / "config.json").is_file():
+        return f"convert the folder, whose config.json says whose they are: convert {folder} -o OUT; or {advice}"
+    return advice
+
+
+def _also(request: SourceRequest, *, labels: bool = False) -> str:
+    """The options that a network needs which says nothing of its inputs, where they are not named."""
+    missing = [] if request.inputs else ["--input image:WIDTHxHEIGHT (or NAME:LENGTH)"]
+    missing += ["--labels a,b,..."] if labels and not request.labels else []
+    return "".join(f" and {one}" for one in missing)
+
+
+def _named(name: str, request: SourceRequest) -> Given:
+    if name.startswith(LIBRARIES):
+        return named_network(name, request)
+    if ".py:" not in name:
+        raise SourceError(
+            f"{name}: names no network, expected torchvision:NAME, timm:NAME or file.py:function; correct it"
+        )
+    file, _, function = name.rpartition(":")
+    if not request.labels and request.trust_code:
+        raise SourceError(f"{name}: is called with the number of classes, which is not known; say --labels a,b,...")
+    expect_trust(
+        request.trust_code,
+        f"{name}: is a function in a file",
+        "take torchvision:NAME or timm:NAME, or the ONNX export",
+        also=_also(request, labels=True),
+    )
+    made = made_by(f"{Path(file).name}:{function}", Path(file).parent, len(request.labels))
+    notes: tuple[str, ...] = ()
+    if request.weights and request.weights != "random":
+        path = weights_file(request.weights)
+        load_state(made, read_state(path, request.trust_code), path.name)
+    else:
+        notes = (f"the weights are those that {function} made: unless it loads some, the answers are chance",)
+    given = _plain(made, request, "the torch module")
+    return replace(given, notes=(*notes, *given.notes), facts={"factory": f"{Path(file).name}:{function}"})
+
+
+def weights_file(weights: str) -> Path:
+    path = Path(weights)
+    if not path.is_file():
+        raise SourceError(f"--weights {weights}: no such file; check the path")
+    return path
+
+
+def _compiled(script: Any, request: SourceRequest) -> Given:
+    """What is traced runs operator by operator; what it is compared with is torch's own run of ``script``."""
+    given = _plain(unrolled(script), request, "the TorchScript module")
+    return replace(given, original=script)
+
+
+def _plain(network: nn.Module, request: SourceRequest, reference: str) -> Given:
+    """A network that says nothing of its inputs."""
+    if not request.inputs:
+        raise SourceError(
+            "input: none is named, and a torch module does not say what it takes; "
+            "say --input image:224x224, or NAME:LENGTH for an array, once for each input in order"
+        )
+    last = _takes_channels_last(network, request.inputs)
+    return Given(network, request.inputs, request, reference, notes=(LAST,) if last else (), channels_last=last)
+
+
+def _takes_channels_last(network: nn.Module, inputs: Sequence[Input]) -> bool:
+    """Whether it runs on pictures with the channels last, and does not with the channels first, as torch has them."""
+    if not any(isinstance(one, ImageInput) for one in inputs):
+        return False
+    return not _runs(network, inputs) and _runs(channels_first(network, inputs), inputs)
+
+
+def _runs(network: nn.Module, inputs: Sequence[Input]) -> bool:
+    batches = [example(one) if isinstance(one, ImageInput) else example(one)[None] for one in inputs]
+    try:
+        with torch.no_grad():
+            with_long(network.eval(), inputs)(*batches)
+    except Exception:  # noqa: BLE001 - a module from outside may raise anything; who runs it next says so
+        return False
+    return True
+
+
+def channels_first(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
+    """``network``, whose pictures have the channels last, for pictures that have them first."""
+    pictures = [isinstance(one, ImageInput) for one in inputs]
+
+    class Module(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, *batches: Tensor) -> Tensor:
+            pairs = zip(batches, pictures, strict=True)
+            answer: Tensor = self.network(*(one.permute(0, 2, 3, 1) if picture else one for one, picture in pairs))
+            return answer
+
+    return Module()
+
+
+def with_long(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
+    """Token ids reach it in 64 bits, as torch's own data has them."""
+    whole = [isinstance(one, ArrayInput) and one.whole for one in inputs]
+    if not any(whole):
+        return network
+
+    class Module(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, *batches: Tensor) -> Tensor:
+            pairs = zip(batches, whole, strict=True)
+            answer: Tensor = self.network(*(batch.long() if long else batch for batch, long in pairs))
+            return answer
+
+    return Module()
+
+
+def _refuse(request: SourceRequest, what: str) -> None:
+    for option, value in (("--weights", request.weights), ("--architecture", request.architecture)):
+        if value:
+            raise SourceError(f"{option} {value}: {what} has its own; leave the option out")
+
+
+RANDOM = (
+    "THE WEIGHTS ARE RANDOM, as asked for: the model knows nothing and its answers are chance; "
+    "say --weights pretrained or --weights FILE for one that was trained"
+)
+
+
+def named_network(name: str, request: SourceRequest) -> Given:
+    """The architecture ``name`` with the weights that ``request`` names, in the form in which it is run.
+
+    timm's networks of several branches are folded into what they are at inference; the answers that count stay those of
+    the network as it was.
+    """
+    name, tag = _with_tag(name, request.weights)
+    known = declared_by(name, _file(request.weights), tag)
+    inputs = request.inputs or (ImageInput("image", known.width, known.height, "rgb"),)
+    example = _example(name, inputs)
+    notes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    if request.weights == "random":
+        network = create(name, len(request.labels) or None if request.head == "keep" else None).eval()
+        notes, told = (RANDOM,), "random"
+    elif request.weights in ("pretrained", tag) or request.weights == name.partition(".")[2]:
+        network = filled(name, downloaded_state(name, tag), f"{name}'s own weights", example)
+        labels, told = _categories(name, tag, network), tag or request.weights
+    else:
+        path = weights_file(request.weights)
+        network, told = filled(name, read_state(path, request.trust_code), path.name, example), path.name
+    if not (request.mean or request.std) and known.mean is not None:
+        request = replace(request, mean=known.mean, std=known.std or ())
+        notes = (*notes, f"pictures reach it as {pixels_in_words(known.mean, known.std)}, by {known.by}")
+    folded = reparameterised(network, name)
+    facts = {"architecture": name, "weights": told}
+    return Given(
+        folded,
+        inputs,
+        request,
+        f"{name} in torch",
+        labels if request.head == "keep" else (),
+        notes,
+        facts,
+        original=None if folded is network else network,
+    )
+
+
+def _file(weights: str) -> Path | None:
+    return Path(weights) if Path(weights).is_file() else None
+
+
+def _with_tag(name: str, weights: str) -> tuple[str, str]:
+    """The name, with a tag of timm's where ``weights`` is one, and the name of torchvision's set of weights."""
+    if not weights:
+        raise SourceError(
+            f"{name}: no weights are named; say --weights pretrained (downloads them), --weights FILE (.safetensors or "
+            ".pt) or --weights random"
+        )
+    if weights in ("random", "pretrained") or Path(weights).is_file():
+        return name, ""
+    known = published_names(name)
+    if weights not in known:
+        listed = ", ".join(known) or "none"
+        raise SourceError(
+            f"--weights {weights}: no such file, and none that are published for {name} ({listed}); check the path"
+        )
+    return (f"{name.split('.')[0]}.{weights}", "") if name.startswith("timm:") else (name, weights)
+
+
+def _example(name: str, inputs: tuple[Any, ...]) -> torch.Tensor:
+    if len(inputs) != 1 or not isinstance(inputs[0], ImageInput):
+        raise SourceError(
+            f"input {inputs[-1].name!r}: does not fit {name}, expected one picture; say --input image:224x224"
+        )
+    return torch.zeros(1, inputs[0].channels, inputs[0].height, inputs[0].width)
+
+
+def _categories(name: str, tag: str, network: nn.Module) -> tuple[str, ...]:
+    """What published weights call their classes."""
+    library, _, short = name.partition(":")
+    if library == "torchvision":
+        return tuple(published_weights(short, tag).meta.get("categories", ()))
+    data = import_library("timm").data
+    subset = data.infer_imagenet_subset(network)
+    return _distinct(data.ImageNetInfo(subset).label_descriptions()) if subset else ()
+
+
+def _distinct(labels: Sequence[str]) -> tuple[str, ...]:
+    """Of two with the same name (WordNet has them) the second gets a number behind it."""
+    return tuple(
+        label if label not in labels[:number] else f"{label} {labels[: number + 1].count(label)}"
+        for number, label in enumerate(labels)
+    )

@@ -1,0 +1,172 @@
+"""The operators that a network runs for one shape of inputs, as torch traces them, and parts of them run alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
+
+from .tracing import example, traced_on
+from .unrolling import run_node
+
+Input = ImageInput | ArrayInput
+# What looks at a tensor's shape or kind alone: its result does not change with the numbers.
+SHAPES_ONLY = {"size", "sym_size", "dim", "numel", "_shape_as_tensor", "zeros_like", "ones_like", "full_like"}
+SHAPES_ONLY |= {"new_zeros", "new_ones", "new_full", "new_empty", "empty_like", "dtype", "device"}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Operators in order; values are known by their names in the graph."""
+
+    traced: Any
+    operators: Any  # the torch._C.Graph, which its nodes need to live
+    inputs: tuple[str, ...]
+    answer: str
+    writers: Mapping[str, Any]  # the node that writes a value
+    moving: frozenset[str]  # values that change with the numbers of the inputs
+
+    def kind(self, name: str) -> str:
+        """The operator that writes ``name``, like "softmax"; "" for an input."""
+        return operator(self.writers[name]) if name in self.writers else ""
+
+    def given(self, name: str) -> list[str]:
+        """What the operator that writes ``name`` reads."""
+        return [str(one.debugName()) for one in self.writers[name].inputs()]
+
+    def data(self, name: str) -> list[str]:
+        """Of that, what changes with the inputs' numbers."""
+        return [one for one in self.given(name) if one in self.moving]
+
+    def rank(self, name: str) -> int | None:
+        sizes = self.sizes(name)
+        return None if sizes is None else len(sizes)
+
+    def sizes(self, name: str) -> list[int] | None:
+        """The shape of ``name`` with a batch of one, as it was traced; None where torch does not say."""
+        if name not in self.writers:
+            return None
+        values = {str(one.debugName()): one for one in self.writers[name].outputs()}
+        kind = values[name].type()
+        return kind.sizes() if kind.kind() == "TensorType" else None
+
+
+def operator(node: Any) -> str:
+    """ "softmax" for ``aten::softmax``, "relu" for ``aten::relu_``, which works in place."""
+    kind = str(node.kind()).rpartition("::")[2]
+    return kind.rstrip("_") or kind
+
+
+def batch_of(given: Input, row: Tensor) -> Tensor:
+    """A batch of one row: pictures have an axis for it already."""
+    return row if isinstance(given, ImageInput) else row.unsqueeze(0)
+
+
+def graph_of(network: nn.Module, inputs: Sequence[Input]) -> Graph:
+    """What ``network`` runs for one row; a SourceError where it cannot be traced."""
+    with torch.random.fork_rng(devices=[]):
+        batches = tuple(batch_of(given, example(given)) for given in inputs)
+        traced = traced_on(network, batches)
+    operators = traced.inlined_graph
+    _, *names = (str(one.debugName()) for one in operators.inputs())
+    (answer,) = (str(one.debugName()) for one in operators.outputs())
+    writers, moving = dict[str, Any](), set(names)
+    for node in operators.nodes():
+        moves = operator(node) not in SHAPES_ONLY and any(str(one.debugName()) in moving for one in node.inputs())
+        for output in node.outputs():
+            writers[str(output.debugName())] = node
+            if moves:
+                moving.add(str(output.debugName()))
+    return Graph(traced, operators, tuple(names), answer, writers, frozenset(moving))
+
+
+def value_of(graph: Graph, batches: Sequence[Tensor], name: str) -> Any:
+    """What the graph has computed of ``batches`` when it reaches ``name``; nothing behind it runs."""
+    values = _started(graph)
+    values.update(zip(graph.inputs, batches, strict=True))
+    for node in graph.operators.nodes():
+        if name in values:
+            break
+        run_node(node, values)
+    return values[name]
+
+
+def constant_of(graph: Graph, name: str) -> Any:
+    """A weight, or another value that is the same for all inputs; None where it is not."""
+    if name in graph.moving:
+        return None
+    values, waiting = _started(graph), [name]
+    while waiting:
+        wanted = waiting[-1]
+        missing = [one for one in graph.given(wanted) if one not in values] if wanted not in values else []
+        if any(one in graph.moving for one in missing):
+            return None  # a length, read off a tensor that moves
+        if missing:
+            waiting += missing
+            continue
+        waiting.pop()
+        if wanted not in values:
+            run_node(graph.writers[wanted], values)
+    return values[name]
+
+
+def _started(graph: Graph) -> dict[str, Any]:
+    return {str(next(iter(graph.operators.inputs())).debugName()): graph.traced}
+
+
+def all_through(graph: Graph, name: str) -> bool:
+    """Whether the answer depends on the inputs by way of ``name`` alone."""
+    seen, waiting = {name}, [graph.answer]
+    while waiting:
+        value = waiting.pop()
+        if value in seen:
+            continue
+        seen.add(value)
+        if value in graph.inputs:
+            return False
+        waiting += graph.data(value)
+    return True
+
+
+def layer_name(graph: Graph, name: str, root: nn.Module, inside: nn.Module) -> str:
+    """What users call the layer that writes ``name``: a module of ``inside``, or one of Keras's layers by its weights.
+
+    ``root`` is what was traced and holds ``inside``. The name of the value itself, where nothing else is known.
+    """
+    path = str(graph.writers[name].scopeName()).rpartition("/")[2].replace("__module.", "")
+    known: dict[int, str] = {id(module): one for one, module in inside.named_modules()}
+    for weights in graph.given(name):
+        for part in _attributes(graph, weights):
+            if "/" in part:  # "sequential/dense/kernel"
+                return str(part.split("/")[-2])
+    while path:
+        try:
+            module: Any = root.get_submodule(path)
+        except AttributeError:
+            break
+        if known.get(id(module)):
+            return known[id(module)]
+        path = path.rpartition(".")[0]
+    for weights in graph.given(name):
+        kept = constant_of(graph, weights) if weights in graph.writers and weights not in graph.moving else None
+        for one, parameter in inside.named_parameters():
+            if isinstance(kept, Tensor) and kept.ndim > 1 and kept.data_ptr() == parameter.data_ptr():
+                return one.rpartition(".")[0]
+    return name
+
+
+def _attributes(graph: Graph, name: str) -> list[str]:
+    """The names of the weights from which a constant is made."""
+    found, waiting = list[str](), [name]
+    while waiting:
+        value = waiting.pop()
+        node = graph.writers.get(value)
+        if node is None or value in graph.moving:
+            continue
+        if str(node.kind()) == "prim::GetAttr":
+            found.append(str(node.s("name")))
+        waiting += graph.given(value)
+    return found

@@ -1,0 +1,371 @@
+"""What the numbers mean that a network answers: logits, probabilities or something else, read from its operators.
+
+One walk for every framework whose networks become torch's: PyTorch, TorchScript, transformers, ONNX and Keras. It goes
+back from the answer through whatever only gives numbers another shape, up to the operator that gives them a meaning.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from torch import Tensor
+
+from .graph import Graph, constant_of
+
+Kind = Literal[
+    "logits",  # from a layer with weights, or from such by what keeps them logits
+    "softmax",
+    "log softmax",
+    "sigmoid",  # of each number alone
+    "log sigmoid",
+    "two shares",  # 1 - p and p of one sigmoid
+    "second softmax",
+    "many softmaxes",  # side by side, or their mean
+    "shares",  # numbers divided by their sum
+    "unit",  # numbers divided by their length: an embedding
+    "bounded",  # tanh, a hard sigmoid and whatever else keeps numbers between two others
+    "rectified",  # softplus, exp, a square: numbers from 0 up that are no logits
+    "scaled",  # probabilities, times or plus something
+    "wrong axis",  # a softmax that does not add up to 1 over the classes
+    "part",  # of a softmax
+    "features",  # from no layer that could give one number for each class
+]
+DEEPEST = 200  # operators between the answer and what gives it its meaning
+EPSILON = 1e-3  # what is added, or cut off, to keep logarithms finite
+
+RESHAPING = {"view", "reshape", "flatten", "squeeze", "unsqueeze", "unflatten", "contiguous", "to", "type_as", "detach"}
+RESHAPING |= {"clone", "alias", "expand", "expand_as", "view_as", "reshape_as", "permute", "transpose", "t", "movedim"}
+RESHAPING |= {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "_unsafe_view", "positive"}
+RESHAPING |= {"float", "double", "numpy_T", "swapaxes", "TupleIndex", "identity", "lift_fresh"}
+CHOOSING = {"select", "slice", "index", "index_select", "narrow", "gather", "ListUnpack", "split", "chunk", "flip"}
+CHOOSING |= {"unbind", "TupleUnpack", "unsafe_chunk", "unsafe_split", "tensor_split", "take_along_dim"}
+LAYERS = {"linear", "addmm", "mm", "matmul", "bmm", "baddbmm", "einsum", "_convolution", "convolution", "conv1d"}
+LAYERS |= {"conv2d", "conv3d", "bilinear", "tensordot", "mv", "addmv", "dot", "_trilinear", "addbmm"}
+POOLING = {"mean", "sum", "amax", "max", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d"}
+POOLING |= {"adaptive_avg_pool2d", "adaptive_avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d", "logsumexp"}
+POOLING |= {"adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "median", "nanmean"}
+RECTIFYING = {"relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish"}
+RECTIFYING |= {"hardswish", "hardshrink", "softshrink", "threshold"}
+BOUNDED = {"tanh", "hardsigmoid", "softsign", "atan", "arctan", "erf", "special_erf", "sin", "cos", "sign", "sgn"}
+RECTIFIED = {"softplus", "exp", "exp2", "expm1", "square", "abs", "sqrt", "rsqrt", "pow", "special_logit", "log1p"}
+LENGTHS = {"linalg_vector_norm", "norm", "frobenius_norm", "linalg_norm"}
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the answer is.
+
+    ``scores`` names the value on which the softmax or sigmoid works, "" where it is not known; ``sign`` is -1 where it
+    is that of one minus a sigmoid. ``plain``: behind it stand changes of shape only. ``choices`` name what leaves a
+    part of the sigmoids, first to last. ``by`` is the operator.
+    """
+
+    kind: Kind
+    by: str
+    scores: str = ""
+    sign: int = 1
+    plain: bool = True
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Affine:
+    """``value * scale + offset``; None where these are more than one number."""
+
+    value: str
+    scale: float | None
+    offset: float | None
+
+
+def meaning_of(graph: Graph) -> Meaning:
+    """What the answer of ``graph`` is, by its operators alone."""
+    return _Walk(graph).at(graph.answer)
+
+
+class _Walk:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.known = dict[str, Meaning]()
+        self.depth = 0
+
+    def at(self, name: str) -> Meaning:
+        if name not in self.known:
+            self.depth += 1
+            deep = self.depth > DEEPEST
+            found = Meaning("features", self.graph.kind(name)) if deep else self._at(name)
+            self.depth -= 1
+            if deep:
+                return found
+            self.known[name] = found
+        return self.known[name]
+
+    def _at(self, name: str) -> Meaning:
+        graph, kind = self.graph, self.graph.kind(name)
+        data = graph.data(name) if kind else []
+        if not data:
+            return Meaning("features", kind or "the input")
+        if kind in RESHAPING or _is_name_only(kind):
+            return self.at(data[0])
+        if kind in CHOOSING:
+            return self._chosen(name, data[0])
+        if kind in LAYERS:
+            return Meaning("logits", kind, name)
+        if kind in ("softmax", "_softmax", "log_softmax", "_log_softmax"):
+            return self._softmax(kind.lstrip("_").replace("_", " "), data[0], kind)
+        if kind in ("sigmoid", "special_expit", "expit"):
+            return Meaning("sigmoid", "sigmoid", data[0])
+        if kind in ("log_sigmoid", "logsigmoid", "log_sigmoid_forward"):
+            return Meaning("log sigmoid", "log sigmoid", data[0])
+        if kind in ("cat", "concat", "concatenate", "stack", "hstack", "column_stack"):
+            return self._joined(name)
+        if kind in ("clamp", "clip", "hardtanh", "clamp_min", "clamp_max"):
+            return self._clamped(name, data[0])
+        if kind in ("log", "exp"):
+            return self._logarithm_or_power(kind, data[0])
+        written_out = self._written_out(name, kind, data)
+        if written_out is not None:
+            return written_out
+        if kind in ("mul", "div", "add", "sub", "rsub", "neg", "true_divide", "divide", "multiply", "subtract"):
+            return self._arithmetic(name, data)
+        if kind in POOLING:
+            return self._pooled(self.at(data[0]))
+        if kind in RECTIFYING:
+            inner = self.at(data[0])
+            return replace(inner, scores=name, plain=False) if inner.kind == "logits" else Meaning("features", kind)
+        if kind in ("batch_norm", "instance_norm", "native_batch_norm"):
+            inner = self.at(data[0])
+            flat = graph.rank(name) == 2 and inner.kind == "logits"
+            return replace(inner, scores=name, plain=False) if flat else Meaning("features", kind)
+        if kind in BOUNDED:
+            return Meaning("bounded", kind, name)
+        if kind in RECTIFIED:
+            return Meaning("rectified", kind, name)
+        return Meaning("features", kind, name)
+
+    def _chosen(self, name: str, source: str) -> Meaning:
+        """A part of the numbers: of a softmax, what was in front of it is not that of the part."""
+        inner, sizes = self.at(source), self.graph.sizes(name)
+        if sizes is not None and sizes == self.graph.sizes(source) and self.graph.kind(name) == "slice":
+            return inner  # all of them, as in x[:, :, None]
+        if inner.kind in ("softmax", "log softmax", "two shares"):
+            return replace(inner, scores="", plain=False)
+        if inner.kind in ("sigmoid", "log sigmoid"):
+            return replace(inner, plain=False, choices=(*inner.choices, name))
+        return replace(inner, scores=name if inner.kind == "logits" else inner.scores, plain=False)
+
+    def _softmax(self, kind: Any, source: str, by: str) -> Meaning:
+        inner = self.at(source)
+        if inner.kind in ("softmax", "second softmax", "many softmaxes"):
+            return Meaning("second softmax", by)
+        if inner.kind == "log softmax" and inner.scores:  # of logarithms of probabilities: these once more
+            return Meaning(kind, by, inner.scores, plain=False)
+        return Meaning(kind, by, source)
+
+    def _joined(self, name: str) -> Meaning:
+        (values,) = self.graph.data(name)[:1]
+        parts = self.graph.data(values) if self.graph.kind(values) == "ListConstruct" else [values]
+        inner = [self.at(part) for part in parts]
+        kinds = {one.kind for one in inner}
+        if kinds == {"logits"}:
+            return Meaning("logits", "cat", name, plain=False)
+        if kinds == {"sigmoid"} and len(inner) == 2:
+            one, other = inner
+            if one.scores == other.scores and one.sign == -other.sign:
+                return Meaning("two shares", "cat", one.scores, other.sign, plain=False)
+        if kinds & {"sigmoid", "log sigmoid", "two shares"}:
+            return Meaning("sigmoid", "sigmoid")
+        if kinds & {"softmax", "log softmax", "many softmaxes"}:
+            return Meaning("many softmaxes", "cat")
+        return Meaning("features", "cat", name)
+
+    def _clamped(self, name: str, source: str) -> Meaning:
+        inner, (low, high) = self.at(source), self._bounds(name)
+        if inner.kind in ("softmax", "sigmoid", "two shares"):
+            trivial = (low is None or -1e6 <= low <= EPSILON) and (high is None or high >= 1 - EPSILON)
+            return replace(inner, plain=False) if trivial else Meaning("bounded", "clamp")
+        if inner.kind in ("log softmax", "log sigmoid"):
+            return replace(inner, plain=False)
+        if low is not None and high is not None and high - low <= 2:
+            return Meaning("bounded", "clamp", name)
+        return replace(inner, scores=name, plain=False) if inner.kind == "logits" else Meaning("features", "clamp")
+
+    def _bounds(self, name: str) -> tuple[float | None, float | None]:
+        kind, given = self.graph.kind(name), self.graph.given(name)
+        low, high = (number_of(self.graph, one) for one in (given[1:3] if len(given) > 2 else (given[1], given[1])))
+        match kind:
+            case "clamp_min":
+                return low, None
+            case "clamp_max":
+                return None, low
+        return low, high
+
+    def _logarithm_or_power(self, kind: str, source: str) -> Meaning:
+        inner = self.at(source)
+        turned: Mapping[str, Mapping[str, Kind]] = {
+            "log": {"softmax": "log softmax", "sigmoid": "log sigmoid"},
+            "exp": {"log softmax": "softmax", "log sigmoid": "sigmoid"},
+        }
+        if inner.kind in turned[kind]:
+            return replace(inner, kind=turned[kind][inner.kind], plain=False)
+        return Meaning("rectified" if kind == "exp" else "features", kind)
+
+    def _written_out(self, name: str, kind: str, data: Sequence[str]) -> Meaning | None:
+        """A softmax, a sigmoid or a length in simpler operators: exp(x) / sum(exp(x)), 1 / (1 + exp(-x)) ..."""
+        if kind == "reciprocal":
+            return self._one_over(data[0])
+        if kind not in ("div", "true_divide", "divide"):
+            if kind in ("sub", "subtract") and len(data) == 2 and self._same(self._root(data[1], "logsumexp"), data[0]):
+                return Meaning("log softmax", "logsumexp", data[0], plain=False)
+            return None
+        given = self.graph.given(name)
+        if len(data) == 1 and data[0] == given[1]:
+            one = number_of(self.graph, given[0])
+            return self._one_over(data[0]) if one == 1 else None
+        if len(data) < 2:
+            return None
+        over, below = data[0], data[1]
+        if self._lengths(below):
+            return Meaning("unit", "a division by the length", name)
+        if self._same(self._root(below, "sum"), over):
+            power = self._power(over)
+            inner = self.at(over)
+            if power is not None:
+                return Meaning("softmax", "exp and sum", power, plain=False)
+            return (
+                replace(inner, plain=False) if inner.kind == "softmax" else Meaning("shares", "a division by the sum")
+            )
+        affine = affine_of(self.graph, below)
+        if affine is not None and self._same(affine.value, over) and (affine.scale, affine.offset) == (1, 1):
+            power = self._power(over)
+            return Meaning("sigmoid", "sigmoid", power, plain=False) if power is not None else None
+        return None
+
+    def _one_over(self, below: str) -> Meaning | None:
+        affine = affine_of(self.graph, below)
+        if affine is None or (affine.scale, affine.offset) != (1, 1) or self.graph.kind(affine.value) != "exp":
+            return None
+        (source,) = self.graph.data(affine.value)
+        if self.graph.kind(source) in ("neg", "negative"):
+            return Meaning("sigmoid", "sigmoid", self.graph.data(source)[0], plain=False)
+        return Meaning("sigmoid", "sigmoid", source, -1, plain=False)
+
+    def _power(self, name: str) -> str | None:
+        """x of exp(x), or of exp(x - max(x))."""
+        if self.graph.kind(name) != "exp":
+            return None
+        (source,) = self.graph.data(name)
+        data = self.graph.data(source) if source in self.graph.writers else []
+        kind = self.graph.kind(source)
+        if kind in ("sub", "subtract") and len(data) == 2 and self._same(self._root(data[1], "amax", "max"), data[0]):
+            return data[0]
+        return source
+
+    def _root(self, name: str, *kinds: str) -> str | None:
+        """x, where ``name`` is one of ``kinds`` of x in another shape, or a little more than it."""
+        for _ in range(DEEPEST):
+            kind = self.graph.kind(name)
+            if kind in kinds:
+                return self.graph.data(name)[0]
+            affine = affine_of(self.graph, name)
+            little = affine is not None and affine.scale == 1 and affine.offset is not None
+            if kind in RESHAPING or kind in ("TupleUnpack", "clamp_min", "clamp") or _is_name_only(kind):
+                name = self.graph.data(name)[0]
+            elif affine is not None and little and 0 <= (affine.offset or 0) <= EPSILON:
+                name = affine.value
+            else:
+                return None
+        return None
+
+    def _same(self, one: str | None, other: str) -> bool:
+        """Whether both are one value, or the same operator on it, written twice."""
+        if one is None or one == other:
+            return one == other
+        graph = self.graph
+        return graph.kind(one) == graph.kind(other) != "" and graph.data(one) == graph.data(other)
+
+    def _lengths(self, name: str) -> bool:
+        if self.graph.kind(name) == "sqrt":
+            return self._root(self.graph.data(name)[0], "sum") is not None
+        return self._root(name, *LENGTHS) is not None
+
+    def _arithmetic(self, name: str, data: Sequence[str]) -> Meaning:
+        affine = affine_of(self.graph, name)
+        if affine is None:
+            inner = [self.at(one) for one in data]
+            kinds = [one.kind for one in inner]
+            if self.graph.kind(name) in ("mul", "multiply") and "sigmoid" in kinds and set(kinds) != {"sigmoid"}:
+                return inner[1 - kinds.index("sigmoid")]  # a gate, as in x * sigmoid(x)
+            if set(kinds) <= {"softmax", "many softmaxes"}:
+                return Meaning("many softmaxes", "an average")
+            if set(kinds) <= {"sigmoid", "bounded", "softmax"}:
+                return Meaning("bounded", self.graph.kind(name))
+            kind: Kind = "logits" if set(kinds) == {"logits"} else "features"
+            return Meaning(kind, self.graph.kind(name), name, plain=False)
+        inner_meaning = self.at(affine.value)
+        inside, scale, offset = inner_meaning.kind, affine.scale, affine.offset
+        if inside == "logits":
+            return replace(inner_meaning, scores=name, plain=False)
+        if scale == 1 and offset is not None and abs(offset) <= EPSILON:
+            return replace(inner_meaning, plain=False)
+        if inside == "sigmoid" and (scale, offset) == (-1, 1):
+            return replace(inner_meaning, sign=-inner_meaning.sign, plain=False)
+        if inside in ("softmax", "log softmax", "sigmoid", "log sigmoid", "two shares", "shares"):
+            return Meaning("scaled", inside)
+        if inside in ("many softmaxes", "unit"):
+            return replace(inner_meaning, plain=False)
+        if inside == "bounded" and scale is not None and offset == 0 and abs(scale) >= 5:
+            return Meaning("logits", self.graph.kind(name), name, plain=False)  # 30 * tanh(x / 30): logits kept small
+        return replace(inner_meaning, scores=name, plain=False)
+
+    def _pooled(self, inner: Meaning) -> Meaning:
+        if inner.kind in ("softmax", "log softmax", "many softmaxes", "two shares"):
+            return Meaning("many softmaxes", "an average")
+        if inner.kind in ("sigmoid", "log sigmoid"):
+            return Meaning("sigmoid", "sigmoid", plain=False)  # of what, is lost
+        return replace(inner, plain=False)
+
+
+def _is_name_only(kind: str) -> bool:
+    return kind in ("ListConstruct", "TupleConstruct", "NumToTensor")
+
+
+def affine_of(graph: Graph, name: str) -> Affine | None:
+    """The one value that moves in a sum, difference, product or quotient, and what is done to it; None for others."""
+    kind = graph.kind(name)
+    if kind in ("neg", "negative"):
+        return Affine(graph.data(name)[0], -1, 0)
+    simple = {"true_divide": "div", "divide": "div", "multiply": "mul", "subtract": "sub"}
+    kind = simple.get(kind, kind)
+    if kind not in ("mul", "div", "add", "sub", "rsub") or len(graph.data(name)) != 1:
+        return None
+    given = graph.given(name)
+    moves = given[0] in graph.moving
+    number = number_of(graph, given[1 if moves else 0])
+    alpha = number_of(graph, given[2]) if len(given) > 2 and kind in ("add", "sub", "rsub") else 1.0
+    value = given[0 if moves else 1]
+    if number is None or alpha is None:
+        return Affine(value, 1 if kind in ("add", "sub") and moves else None, None)
+    match kind, moves:
+        case "mul", _:
+            return Affine(value, number, 0)
+        case "div", True:
+            return Affine(value, 1 / number, 0) if number else None
+        case "add", True:
+            return Affine(value, 1, number * alpha)
+        case "add", False:
+            return Affine(value, alpha, number)
+        case "sub", True:
+            return Affine(value, 1, -number * alpha)
+        case "sub", False:
+            return Affine(value, -alpha, number)
+        case "rsub", True:
+            return Affine(value, -alpha, number)
+    return None
+
+
+def number_of(graph: Graph, name: str) -> float | None:
+    """A constant that is one number."""
+    value = constant_of(graph, name)
+    if isinstance(value, Tensor):
+        return float(value) if value.numel() == 1 else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,204 @@
+"""What becomes of a network's answer: a softmax over its classes, or one sentence on why it cannot be one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
+from coreml_updatable.errors import SourceError
+
+from .graph import Graph, batch_of, graph_of
+from .head_layer import scores_of, two_classes
+from .meaning import Meaning, meaning_of
+from .tracing import example
+
+Input = ImageInput | ArrayInput
+LOOKS = 8
+SUM_TOLERANCE = 1e-3
+NEW_HEAD = "--head new --labels a,b,... puts a fresh softmax layer behind its features"
+MULTI_LABEL = (
+    "{count} labels at once (multi-label), each by a sigmoid of its own: Core ML trains the softmax of a classifier, "
+    "whose labels take from one another. Convert a two-class model for each label, such as --column 0 --labels no,yes "
+    f"for the first; or {NEW_HEAD}"
+)
+WHY = {
+    "second softmax": "a softmax of a softmax; take one of the two out and train it again, or {head}",
+    "many softmaxes": "several softmaxes, side by side or averaged, which no one layer can learn; convert one of the "
+    "networks alone, or {head}",
+    "shares": "numbers that are divided by their sum, which is no softmax of a layer's outputs; train it with a "
+    "softmax at its end, or {head}",
+    "unit": "an embedding, divided by its length, and no classes; {head}",
+    "scaled": "a {by} whose numbers are scaled or shifted; leave them as they are, or {head}",
+    "wrong axis": "a softmax whose numbers do not add up to 1 over the classes: it works along another axis; take it "
+    "along that of the classes (dim=1 in torch), or {head}",
+    "part": "a part of a softmax; export all of its numbers, or {head}",
+    "bounded": "numbers that {by} keeps within bounds, neither logits nor the probabilities of a softmax; take the "
+    "{by} out and train it with cross entropy, or {head}",
+    "rectified": "numbers that come from {by}, neither logits nor probabilities; take the {by} out and train it with "
+    "cross entropy, or {head}",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``network`` answers logits [1, classes] where a ``softmax`` is to follow, else probabilities or their logarithms.
+
+    ``probabilities`` makes of what the source itself answers, float64 [n, numbers], float64 [n, classes]; ``scores``
+    makes logits of it, up to a number that a row has in common. Where an answer does not tell them it is None, and
+    ``inner`` is a part of the source's own graph whose answer does, if any.
+    """
+
+    network: nn.Module
+    softmax: bool
+    classes: int
+    probabilities: Callable[[Tensor], Tensor]
+    scores: Callable[[Tensor], Tensor] | None = None
+    inner: nn.Module | None = None
+    notes: tuple[str, ...] = ()
+
+
+def logits_of(network: nn.Module, classes: int, notes: tuple[str, ...] = ()) -> Outcome:
+    """``network`` answers logits."""
+    return Outcome(network, True, classes, lambda said: said.softmax(1), _same, notes=notes)
+
+
+def outcome(network: nn.Module, inputs: Sequence[Input], known: Sequence[str]) -> Outcome:
+    """What to make of ``network``, which answers [1, numbers]; ``known`` are its labels, if any.
+
+    A SourceError says what its numbers are, where these are no classes, and what can be done.
+    """
+    graph, answers = graph_of(network, inputs), _looks(network, inputs)
+    count = answers.shape[1]
+    meaning = _by_numbers(meaning_of(graph), answers)
+    if count == 1:
+        return _one_number(graph, inputs, meaning, known)
+    match meaning.kind:
+        case "logits":
+            return logits_of(network, count)
+        case "features" if len(known) == count:
+            note = f"no layer with weights gives its answers, but {meaning.by!r}: with labels, they count as logits"
+            return logits_of(network, count, (note,))
+        case "softmax" | "log softmax" if meaning.scores:
+            return _softmax(graph, network, meaning, count)
+        case "two shares":
+            two = two_classes(graph, meaning, _batches(inputs))
+            if two is not None:
+                inner = _Part(graph, meaning, torch.tensor([0.0, float(meaning.sign)]))
+                return Outcome(two, True, 2, _same, inner=inner)
+    raise SourceError(f"the source answers {_why(meaning, count)}")
+
+
+def _softmax(graph: Graph, network: nn.Module, meaning: Meaning, count: int) -> Outcome:
+    part = _Part(graph, meaning)
+    of_answers: Callable[[Tensor], Tensor] = _same if meaning.kind == "softmax" else torch.exp
+    if meaning.plain:
+        return Outcome(network, False, count, of_answers, inner=part)
+    return Outcome(part, True, count, of_answers, inner=part)
+
+
+def _one_number(graph: Graph, inputs: Sequence[Input], meaning: Meaning, known: Sequence[str]) -> Outcome:
+    if len(known) not in (0, 2) and meaning.kind in ("logits", "sigmoid", "log sigmoid"):
+        raise SourceError(
+            f"labels: {len(known)} for one number, which tells two classes apart; name both, as in --labels no,yes"
+        )
+    if meaning.kind in ("logits", "features") and not known:
+        raise SourceError(
+            "the source answers one number without a sigmoid: the logit of two classes, or a value. If it is a logit, "
+            "say --labels no,yes; a model of values is no classifier, and for classes behind its features "
+            "say --head new --labels a,b,..."
+        )
+    if meaning.kind == "softmax":
+        raise SourceError(
+            "the source answers a softmax of one number, which is 1 for every input: it cannot have learned anything; "
+            f"train it with a sigmoid in its place, or {NEW_HEAD}"
+        )
+    if meaning.kind not in ("logits", "sigmoid", "log sigmoid"):
+        raise SourceError(f"the source answers {_why(meaning, 1)}")
+    two = two_classes(graph, meaning, _batches(inputs)) if meaning.scores else None
+    if two is None:
+        raise SourceError(
+            "the source answers one number that no layer with weights gives alone, so it is not that of two classes in "
+            f"one layer; {NEW_HEAD}"
+        )
+    inner = _Part(graph, meaning, torch.tensor([0.0, float(meaning.sign)]))
+    to_yes: dict[str, Callable[[Tensor], Tensor]] = {"logits": torch.sigmoid, "log sigmoid": torch.exp}
+    of_yes = to_yes.get(meaning.kind, _same)
+
+    def probabilities(said: Tensor) -> Tensor:
+        yes = of_yes(said)
+        no = torch.sigmoid(-said) if meaning.kind == "logits" else 1 - yes
+        return torch.cat([no, yes], 1)
+
+    return Outcome(two, True, 2, probabilities, inner=inner)
+
+
+def _same(said: Tensor) -> Tensor:
+    return said
+
+
+class _Part(nn.Module):
+    """The scores of ``meaning``, [1, numbers]; times ``by``, where it is one number."""
+
+    def __init__(self, graph: Graph, meaning: Meaning, by: Tensor | None = None) -> None:
+        super().__init__()
+        self.graph, self.meaning, self.by = graph, meaning, by
+
+    def forward(self, *batches: Tensor) -> Tensor:
+        value = scores_of(self.graph, self.meaning, batches).reshape(1, -1)
+        return value if self.by is None else value * self.by
+
+
+def _batches(inputs: Sequence[Input]) -> list[Tensor]:
+    return [batch_of(given, example(given)) for given in inputs]
+
+
+def _looks(network: nn.Module, inputs: Sequence[Input]) -> Tensor:
+    """What it answers for a few rows at random, in float64."""
+    chance = torch.Generator().manual_seed(0)
+    answers = []
+    with torch.no_grad():
+        for _ in range(LOOKS):
+            rows = [
+                torch.randint(0, 2, one.shape, generator=chance, dtype=torch.int32)
+                if isinstance(one, ArrayInput) and one.whole
+                else torch.rand(example(one).shape, generator=chance)
+                for one in inputs
+            ]
+            answers.append(network(*(batch_of(one, row) for one, row in zip(inputs, rows, strict=True))))
+    return torch.cat(answers).double()
+
+
+def _by_numbers(meaning: Meaning, answers: Tensor) -> Meaning:
+    """The graph's word, held against the numbers themselves."""
+    shares = bool((answers >= 0).all()) and _near_one(answers.sum(1))
+    match meaning.kind:
+        case "softmax" | "log softmax":
+            adds_up = shares if meaning.kind == "softmax" else _near_one(answers.exp().sum(1))
+            if not adds_up and answers.shape[1] > 1:
+                return Meaning("wrong axis", meaning.by)
+            return meaning if meaning.scores or meaning.kind == "log softmax" else Meaning("part", meaning.by)
+        case "logits" | "features" if answers.shape[1] > 1:
+            if shares:
+                return Meaning("shares", meaning.by)
+            if meaning.kind == "features" and _near_one(answers.square().sum(1).sqrt()):
+                return Meaning("unit", meaning.by)
+    return replace(meaning)
+
+
+def _near_one(values: Tensor) -> bool:
+    return bool(((values - 1).abs() < SUM_TOLERANCE).all())
+
+
+def _why(meaning: Meaning, count: int) -> str:
+    if meaning.kind in ("sigmoid", "log sigmoid", "two shares"):
+        return MULTI_LABEL.format(count=count)
+    if meaning.kind in WHY:
+        return WHY[meaning.kind].format(by=meaning.by, head=NEW_HEAD)
+    if count == 1:
+        return f"one number that no layer with weights gives, but {meaning.by!r}; {NEW_HEAD}"
+    return (
+        f"{count} numbers that no layer with weights gives, but {meaning.by!r}: an embedding, it seems. {NEW_HEAD}; "
+        "or, if they are logits, name one label for each with --labels"
+    )

@@ -1,0 +1,74 @@
+"""The fields of a recipe's [source] that belong to the torch converter."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from coreml_updatable.errors import SourceError
+
+from .._shared.source_fields import sentence_of
+
+Channels = tuple[float, ...]
+Deviations = tuple[Annotated[float, Field(gt=0)], ...]
+FunctionReference = Annotated[str, Field(pattern=r"^[\w./-]+\.py:[A-Za-z_]\w*$")]
+ArchitectureName = Annotated[str, Field(pattern=r"^(torchvision|timm):[\w./-]+$")]
+
+
+class TorchTraining(BaseModel):
+    """How new weights are trained: AdamW with one cycle of the learning rate, the best epoch kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    epochs: int = Field(default=30, ge=1, le=10_000)
+    batch_size: int = Field(default=32, ge=2, le=4096)
+    learning_rate: float = Field(default=0.002, gt=0, le=10)  # the cycle's highest
+    weight_decay: float = Field(default=0.05, ge=0, le=10)
+    patience: int = Field(default=5, ge=1)  # epochs without a lower validation loss before it stops
+    augment: Literal["photo", "none"] | None = None  # what may happen to a training picture: by default "photo"; not
+    # used on a frozen extractor, nor for arrays
+    extractor_learns: Literal["labels", "kinds", "turned kinds"] = "labels"  # where it is new; else the head follows
+    head_decay: float = Field(default=0.01, ge=0, le=10)  # of a head on a frozen extractor; more is calmer
+    embedding: int | None = Field(default=None, ge=1, le=4096)  # this many decorrelated features in front of the head
+
+
+class TorchSource(BaseModel):
+    """Either ``factory`` or ``architecture``; ``weights`` is a file beside the recipe or "pretrained"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    factory: FunctionReference | None = None
+    architecture: ArchitectureName | None = None
+    weights: Annotated[str, Field(min_length=1)] | None = None
+    mean: Channels | None = None  # of each channel of a picture in 0..1; an architecture has its own
+    std: Deviations | None = None
+    training: TorchTraining = TorchTraining()
+
+    @model_validator(mode="after")
+    def one_origin(self) -> Self:
+        if (self.factory is None) == (self.architecture is None):
+            found = "neither" if self.factory is None else "both"
+            raise ValueError(f"has {found} of factory and architecture, expected one of them")
+        if self.factory is not None and self.weights == "pretrained":
+            raise ValueError('has weights = "pretrained", which only an architecture has; name a file of weights')
+        return self
+
+
+def read_source(fields: Mapping[str, Any]) -> TorchSource:
+    """The validated fields; a SourceError names the first wrong one and the nearest right name."""
+    try:
+        # As JSON: only there does pydantic's strict mode, which converts no types, take a list for a tuple.
+        return TorchSource.model_validate_json(json.dumps(dict(fields), default=str), strict=True)
+    except ValidationError as error:
+        raise SourceError(sentence_of(error, TorchSource, "torch", _own)) from error
+
+
+def _own(problem: ErrorDetails, place: str) -> str | None:
+    match problem["type"]:
+        case "value_error":
+            return f"{place} {problem['msg'].removeprefix('Value error, ')}"
+        case "string_pattern_mismatch" if problem["loc"][0] == "factory":
+            return f'{place} is {problem["input"]!r}, expected "file.py:function"; correct it'
+        case "string_pattern_mismatch":
+            return f'{place} is {problem["input"]!r}, expected "torchvision:NAME" or "timm:NAME"; correct it'
+    return None

@@ -1,0 +1,192 @@
+"""Train what requires a gradient: extractor and head in turn, only a head, or everything."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import affine_grid, grid_sample
+
+from coreml_updatable.converting.contract import ConversionRequest
+from coreml_updatable.data.inputs import Examples, ImageInput
+from coreml_updatable.errors import DataError, SourceError, a_kind
+
+from .fitting import History, Labelled, Vary, fit, fit_head, staged
+from .heads import features, last_layer, name_of, replace_module, trainable_head
+from .probabilities import as_tensor
+from .source import TorchTraining
+
+SHIFT = 0.08  # of the picture's size
+ZOOM = 0.1
+JITTER = 0.2  # of brightness and contrast
+TINT = 0.08  # of each channel
+
+
+def photo(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Flips, small shifts and zooms, other light: float32 [n, channels, height, width] in 0..1, and so the result."""
+    count, channels = pictures.shape[:2]
+
+    def between(size: float, *shape: int) -> Tensor:
+        return (torch.rand(count, *shape, generator=generator) * 2 - 1) * size
+
+    zoom = 1 + between(ZOOM)
+    flip = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    matrix = torch.zeros(count, 2, 3)
+    matrix[:, 0, 0], matrix[:, 1, 1] = zoom * flip, zoom
+    matrix[:, :, 2] = between(SHIFT * 2, 2)  # the grid runs from -1 to 1
+    grid = affine_grid(matrix, list(pictures.shape), align_corners=False)
+    moved = grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
+    contrast = 1 + between(JITTER, 1, 1, 1)
+    middle = moved.mean(dim=(1, 2, 3), keepdim=True)
+    light = 1 + between(JITTER, 1, 1, 1) + between(TINT, channels, 1, 1)
+    return (((moved - middle) * contrast + middle) * light).clamp(0, 1)
+
+
+def turned(pictures: Tensor, labels: Tensor, by: Tensor, turns: int) -> tuple[Tensor, Tensor]:
+    """Each picture turned ``by`` quarters (where ``turns`` is 2, halves) of a circle, and labels + ``by``."""
+    step = 4 // turns
+    result = pictures.clone()
+    for quarter in range(1, turns):
+        chosen = by == quarter
+        result[chosen] = torch.rot90(pictures[chosen], quarter * step, (2, 3))
+    return result, labels + by
+
+
+SHRINKAGE = 0.003  # times the mean variance, added to every direction so that mere noise is not blown up
+
+
+def decorrelating(features: Tensor, count: int) -> nn.Linear:
+    """The frozen linear layer that whitens ``features`` float32 [n, D] onto their ``count`` strongest directions.
+
+    y = (v_k . (x - mean)) / sqrt(w_k + shrinkage), with w and v the eigenvalues and eigenvectors of the covariance
+    (PCA whitening); at most D of them. Where all features tell one thing, a head that learns one new picture changes
+    its mind about everything; where they are independent, only about pictures of the same look.
+    """
+    values = features.double()
+    mean = values.mean(dim=0)
+    covariance = torch.cov(values.T).reshape(values.shape[1], values.shape[1])
+    strengths, directions = torch.linalg.eigh(covariance)  # rising
+    kept = min(count, values.shape[1])
+    strengths, directions = strengths[-kept:].flip(0).clamp(min=0), directions[:, -kept:].flip(1)
+    # An eigenvector may point either way; the largest entry is made positive so that the bytes do not depend on it.
+    largest = directions.gather(0, directions.abs().argmax(dim=0, keepdim=True))
+    directions = directions * largest.sign()
+    matrix = (directions / (strengths + SHRINKAGE * covariance.diagonal().mean()).sqrt()).T
+    layer = nn.Linear(values.shape[1], kept).requires_grad_(False)
+    layer.weight.copy_(matrix)
+    layer.bias.copy_(-matrix @ mean)
+    return layer
+
+
+def train(network: nn.Module, request: ConversionRequest, settings: TorchTraining) -> History:
+    """Train ``network`` in place; one entry an epoch, none where nothing requires a gradient.
+
+    Where ``settings.extractor_learns`` is not "labels", the extractor of a new network first learns to tell the kinds
+    apart, and is frozen. A frozen extractor runs once a picture, and only its head is trained, on these features.
+    """
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        return ()
+    if len(request.train) < 2 or len(request.validation) < 1:
+        raise DataError(
+            f"data: {len(request.train)} rows to train on and {len(request.validation)} to validate, "
+            "expected at least 2 and 1; add some"
+        )
+    _expect_possible(request, settings)
+    history: History = ()
+    if trainable_head(network) is None and settings.extractor_learns != "labels":
+        history = _train_extractor(network, request, settings)
+    head = trainable_head(network)
+    if head is not None:
+        fitted = _train_head(network, head, request, settings)
+        return history or fitted
+    vary = _photo if _as_photos(request, settings) else None
+    parts = (_labelled(request.train), _labelled(request.validation))
+    return fit(network, *parts, settings, vary, request.seed, staged(request.on_progress, "train"))
+
+
+def _train_extractor(network: nn.Module, request: ConversionRequest, settings: TorchTraining) -> History:
+    """Train on the kinds, of which a label may hold several, then freeze all but a fresh head for the labels.
+
+    Told only the labels, a network forgets what else it sees, and can not learn afterwards that one kind is to be
+    called something else. Kinds keep more; telling as well how far a picture was turned keeps more still
+    (self-supervised label augmentation: Lee, Hwang and Shin 2020).
+    """
+    name = last_layer(network, as_tensor(request.train.values[:1]))
+    head = network.get_submodule(name)
+    if not isinstance(head, nn.Linear):
+        raise SourceError(
+            f"source.training.extractor_learns is {settings.extractor_learns!r}, but the network's last layer {name!r} "
+            f"is {a_kind(head)}, expected a Linear head; change the network or learn the labels"
+        )
+    kinds = sorted({*request.train.kinds, *request.validation.kinds})
+    turns = 1 if settings.extractor_learns == "kinds" else _turns(request)
+    train, validation = (_by_kind(part, kinds, turns) for part in (request.train, request.validation))
+    validation = _turned_evenly(validation, turns)
+    replace_module(network, name, nn.Linear(head.in_features, len(kinds) * turns))
+    told = staged(request.on_progress, "train")
+    history = fit(network, train, validation, settings, _vary(request, settings, turns), request.seed, told)
+    network.requires_grad_(False)
+    replace_module(network, name, nn.Linear(head.in_features, head.out_features))
+    return history
+
+
+def _train_head(network: nn.Module, head: nn.Linear, request: ConversionRequest, settings: TorchTraining) -> History:
+    seen = [
+        (features(network, head, part.values, request.on_progress, what), torch.from_numpy(part.labels))
+        for part, what in ((request.train, "train"), (request.validation, "validation"))
+    ]
+    if settings.embedding is not None:
+        layer = decorrelating(seen[0][0], settings.embedding)
+        name, head = name_of(network, head), nn.Linear(layer.out_features, head.out_features)
+        replace_module(network, name, nn.Sequential(layer, head))
+        with torch.no_grad():
+            seen = [(layer(inputs), labels) for inputs, labels in seen]
+    return fit_head(head, seen[0], seen[1], settings.head_decay, staged(request.on_progress, "head"))
+
+
+def _labelled(part: Examples) -> Labelled:
+    return as_tensor(part.values), torch.from_numpy(part.labels)
+
+
+def _by_kind(part: Examples, kinds: list[str], turns: int) -> Labelled:
+    return as_tensor(part.values), torch.tensor([kinds.index(kind) * turns for kind in part.kinds])
+
+
+def _expect_possible(request: ConversionRequest, settings: TorchTraining) -> None:
+    """A SourceError for what can be done to pictures only."""
+    if isinstance(request.input, ImageInput):
+        return
+    for field, value in (("augment", settings.augment), ("extractor_learns", settings.extractor_learns)):
+        if value in ("photo", "turned kinds"):
+            raise SourceError(
+                f"source.training.{field} is {value!r}, which is for pictures, but the input {request.input.name!r} is "
+                "an array; leave it out"
+            )
+
+
+def _as_photos(request: ConversionRequest, settings: TorchTraining) -> bool:
+    return settings.augment in (None, "photo") and isinstance(request.input, ImageInput)
+
+
+def _turns(request: ConversionRequest) -> int:
+    assert isinstance(request.input, ImageInput)
+    return 4 if request.input.width == request.input.height else 2
+
+
+def _turned_evenly(labelled: Labelled, turns: int) -> Labelled:
+    pictures, labels = labelled
+    return turned(pictures, labels, torch.arange(len(labels)) % turns, turns)
+
+
+def _vary(request: ConversionRequest, settings: TorchTraining, turns: int) -> Vary | None:
+    if not isinstance(request.input, ImageInput):
+        return None
+    as_photos = _as_photos(request, settings)
+
+    def vary(pictures: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> Labelled:
+        if as_photos:
+            pictures = photo(pictures, generator)
+        return turned(pictures, labels, torch.randint(turns, (len(labels),), generator=generator), turns)
+
+    return vary
+
+
+def _photo(pictures: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> Labelled:
+    return photo(pictures, generator), labels

@@ -1,0 +1,145 @@
+"""Reading files of weights without running what may be inside them, and fitting them to a network."""
+
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from coreml_updatable.errors import SourceError, a_kind
+from coreml_updatable.trust import expect_trust
+
+from .._shared.wording import first_line
+
+State = dict[str, Tensor]
+WRAPPERS = ("state_dict", "model_state_dict", "model", "model_ema")  # where training scripts keep the state
+
+
+def read_state(path: Path, trusted: bool = False) -> State:
+    """The named tensors in a ``.safetensors`` file, or in a ``.pt`` or ``.pth`` file that holds nothing but tensors.
+
+    Of a ``trusted`` file also those of a whole module, and those beside other objects.
+    """
+    return state_in(read_objects(path, trusted), path.name)
+
+
+def read_objects(path: Path, trusted: bool = False) -> object:
+    """What the file holds: tensors, numbers, text, lists and dictionaries of them; of a ``trusted`` one anything."""
+    match path.suffix.lower():
+        case ".safetensors":
+            return _read_safetensors(path)
+        case ".pt" | ".pth" | ".bin":
+            return _read_pickle(path, trusted)
+        case suffix:
+            raise SourceError(
+                f"{path.name}: weights of kind {suffix or 'unknown'!r}, expected .pt, .pth or .safetensors; "
+                "save them as one of these"
+            )
+
+
+def _read_safetensors(path: Path) -> object:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise SourceError(f"{path.name}: no safetensors file ({error}); check the file") from error
+
+
+def _read_pickle(path: Path, trusted: bool) -> object:
+    try:
+        if zipfile.is_zipfile(path):
+            _refuse_other_archives(path)
+        elif not _begins_as_pickle(path):
+            raise SourceError(
+                f"{path.name}: can not be read as torch weights (it is no whole archive); save a state_dict() anew"
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickles of an unusual protocol
+            return torch.load(path, map_location="cpu", weights_only=not trusted)
+    except pickle.UnpicklingError as error:
+        if not trusted:
+            try:
+                expect_trust(
+                    False,
+                    f"{path.name}: holds Python objects beside tensors",
+                    "save the network's state_dict() instead, and convert that with --architecture, or the ONNX export",
+                )
+            except SourceError as refusal:
+                raise refusal from error
+        raise SourceError(f"{path.name}: can not be unpickled ({first_line(error)}); save a state_dict()") from error
+    except (ImportError, AttributeError) as error:  # the class of a pickled module
+        raise SourceError(
+            f"{path.name}: needs code that can not be imported ({first_line(error)}); name its folder in PYTHONPATH, "
+            "or save a state_dict()"
+        ) from error
+    except SourceError:
+        raise
+    except Exception as error:  # a damaged file may fail anywhere in the reader
+        raise SourceError(
+            f"{path.name}: can not be read as torch weights ({first_line(error)}); save a state_dict() anew"
+        ) from error
+
+
+def _begins_as_pickle(path: Path) -> bool:
+    """As the files of torch before 1.6 do."""
+    with path.open("rb") as file:
+        return file.read(1) == pickle.PROTO
+
+
+def _refuse_other_archives(path: Path) -> None:
+    """torch stores tensors as they are: one that would grow while read is not its own. TorchScript is code."""
+    with zipfile.ZipFile(path) as archive:
+        if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+            raise SourceError(f"{path.name}: a TorchScript archive, expected weights; save the network's state_dict()")
+        if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+            raise SourceError(f"{path.name}: a compressed archive, expected one written by torch.save; save it anew")
+
+
+def state_in(found: object, name: str) -> State:
+    """The state_dict in what a file ``name`` holds; a SourceError where it holds none."""
+    if isinstance(found, nn.Module):
+        return dict(found.state_dict())
+    if isinstance(found, Mapping):
+        for wrapper in WRAPPERS:
+            if isinstance(found.get(wrapper), Mapping):
+                found = found[wrapper]
+                break
+    if not isinstance(found, Mapping) or not found:
+        raise SourceError(f"{name}: holds a {type(found).__name__}, expected a state_dict of named tensors; save that")
+    for key, value in found.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise SourceError(
+                f"{name}: {key!r} is {a_kind(value)}, expected nothing but named tensors; save a state_dict()"
+            )
+    prefix = "module."  # written by DataParallel
+    whole = all(key.startswith(prefix) for key in found)
+    return {key.removeprefix(prefix) if whole else key: value for key, value in found.items()}
+
+
+def load_state(network: nn.Module, state: State, name: str) -> None:
+    """Load ``state``, every tensor of it; a SourceError names the first that is missing, surplus or misshapen."""
+    for key, wanted in network.state_dict().items():
+        if key not in state:
+            if key.endswith("num_batches_tracked"):  # counts training steps; older files lack it
+                continue
+            raise SourceError(
+                f"{name}: has no tensor {key!r} of shape {list(wanted.shape)}, which the network needs; "
+                "use weights of this architecture"
+            )
+        if state[key].shape != wanted.shape:
+            raise SourceError(
+                f"{name}: tensor {key!r} has the shape {list(state[key].shape)}, the network expects "
+                f"{list(wanted.shape)}; use weights of this architecture"
+            )
+    surplus = next((key for key in state if key not in network.state_dict()), None)
+    if surplus is not None:
+        raise SourceError(
+            f"{name}: tensor {surplus!r} of shape {list(state[surplus].shape)} has no place in the network; "
+            "use weights of this architecture"
+        )
+    network.load_state_dict(state, strict=False)

@@ -1,0 +1,41 @@
+"""Hugging Face: classifiers of pictures, sound and text; a folder with its settings and safetensors, or a name."""
+
+from coreml_updatable.converting.contract import ConvertedSource, SourceRequest
+
+
+def convert(request: SourceRequest) -> ConvertedSource:
+    """The classifier in the folder, traced by torch: ViT, MobileNetV2, AST, Wav2Vec2 or DistilBERT.
+
+    The result answers ``softmax(model(...).logits)`` within 1e-4 in probability. Labels are those of id2label. What the
+    folder's preprocessor does to values is written into the model: the scaling of pictures, that of AST's spectrograms,
+    Wav2Vec2's zero mean and unit variance; resizing, spectrograms and tokens stay with the app. Nothing is downloaded
+    unless the source is a name, "hub:OWNER/NAME". Code in the folder (``auto_map``) runs only with
+    ``request.trust_code``: of pictures and text. Raises SourceError with one sentence.
+    """
+    from ..torch.finished import finished
+    from ..torch.reproducible import reproducible
+    from .folder import read_folder
+    from .head import labels_for
+    from .hub import PREFIX, downloaded_folder
+    from .inputs import given_to
+    from .module import module_of, quiet
+
+    source = request.source
+    by_name = isinstance(source, str) and source.startswith(PREFIX)
+    folder = read_folder(
+        downloaded_folder(source.removeprefix(PREFIX), request.trust_code) if by_name else source, request.trust_code
+    )
+    given = given_to(folder, request)
+    reference = "the Hugging Face model"
+    with reproducible(request.seed), quiet():
+        module, facts = module_of(folder)
+        return finished(
+            module,
+            given.inputs,
+            given.request,
+            reference,
+            labels=labels_for(folder, request),
+            rows=given.rows,
+            facts=facts,
+            inside=module.get_submodule("classifier"),
+        )

@@ -1,0 +1,31 @@
+"""What a folder's settings say of its head: one label, several at once, or values."""
+
+from coreml_updatable.converting.contract import SourceRequest
+from coreml_updatable.errors import SourceError
+
+from ..torch.outcome import MULTI_LABEL, NEW_HEAD
+from .folder import Folder
+
+
+def labels_for(folder: Folder, request: SourceRequest) -> tuple[str, ...]:
+    """The labels of ``folder`` where they are those of one softmax; none where a new head or one column is asked for.
+
+    transformers trains a head with ``problem_type`` "multi_label_classification" with a sigmoid for each label, and one
+    with "regression", or with one output and no such setting, on values: its logits alone do not tell. A SourceError
+    says so.
+    """
+    if request.head == "new" or request.column is not None:
+        return ()
+    kind = folder.config.get("problem_type")
+    if kind == "multi_label_classification":
+        raise SourceError(
+            f"{folder.path}/config.json: problem_type is 'multi_label_classification': the source answers "
+            f"{MULTI_LABEL.format(count=len(folder.labels))}"
+        )
+    if kind == "regression" or (kind is None and len(folder.labels) == 1 and len(request.labels) != 2):
+        setting = "problem_type is 'regression'" if kind else "one label and no problem_type, which is regression"
+        raise SourceError(
+            f"{folder.path}/config.json: {setting}: the source answers values and no classes; {NEW_HEAD}"
+            + ("" if kind else "; if it was trained as the logit of two classes, say --labels no,yes")
+        )
+    return folder.labels if len(folder.labels) > 1 else ()

@@ -1,0 +1,128 @@
+"""What each kind of model is given, and rows on which the conversion is proved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from coreml_updatable.converting.contract import Row, SourceRequest
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
+from coreml_updatable.errors import SourceError
+
+from .folder import Folder
+
+SAMPLES, TOKENS = 16_000, 128  # of a waveform (a second) and of a text, unless the input is named
+ROWS = 4
+
+
+@dataclass(frozen=True)
+class Given:
+    """The inputs, the request with the normalisation that the folder asks for, and rows, empty for any."""
+
+    inputs: tuple[ImageInput | ArrayInput, ...]
+    request: SourceRequest
+    rows: tuple[Row, ...] = ()
+
+
+def given_to(folder: Folder, request: SourceRequest) -> Given:
+    most = 2 if folder.kind == "text" else 1
+    if len(request.inputs) > most:
+        raise SourceError(f"input: {len(request.inputs)} given, a {folder.kind} model has {most}; name no more")
+    match folder.kind:
+        case "picture":
+            return _picture(folder, request)
+        case "text":
+            return _text(folder, request)
+    if folder.kind == "waveform":
+        own = ArrayInput("waveform", (SAMPLES,))
+    else:
+        own = ArrayInput("spectrogram", (folder.number("max_length", 1024), folder.number("num_mel_bins", 128)))
+    given = request.inputs[0] if request.inputs else own
+    if not _fits(given, own):
+        size = "x".join(map(str, own.shape))
+        raise SourceError(
+            f"input {given.name!r}: does not fit a {folder.kind}, expected an array of {size}; "
+            f"say --input {given.name}:{size}:array"
+        )
+    return Given((given,), request)
+
+
+def _fits(given: ImageInput | ArrayInput, own: ArrayInput) -> bool:
+    """A waveform may have any length."""
+    if not isinstance(given, ArrayInput) or given.whole:
+        return False
+    return given.shape == own.shape or len(given.shape) == len(own.shape) == 1
+
+
+def _picture(folder: Folder, request: SourceRequest) -> Given:
+    channels = folder.number("num_channels", 3)
+    if channels not in (1, 3):
+        raise SourceError(f"{folder.path}: takes {channels} channels, expected 1 or 3; use a model of pictures")
+    width, height = _size(folder)
+    own = ImageInput("image", width, height, "rgb" if channels == 3 else "grayscale")
+    given = request.inputs[0] if request.inputs else own
+    if not isinstance(given, ImageInput) or given.channels != channels:
+        raise SourceError(f"input {given.name!r}: does not fit, expected a picture; say --input image:{width}x{height}")
+    if not (request.mean or request.std):
+        mean, std = _normalisation(folder, channels)
+        request = replace(request, mean=mean, std=std)
+    return Given((given,), request)
+
+
+def _size(folder: Folder) -> tuple[int, int]:
+    size = folder.config.get("image_size", 224)
+    if isinstance(size, list) and len(size) == 2 and all(isinstance(one, int) and one > 0 for one in size):
+        return size[1], size[0]
+    side = folder.number("image_size", 224)
+    return side, side
+
+
+def _normalisation(folder: Folder, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Of pixels in 0..1; the preprocessor multiplies 0..255 with a factor, takes mean away and divides by std."""
+    settings = folder.preprocessor
+    if settings is None:
+        raise SourceError(
+            f"{folder.path}: has no preprocessor_config.json, so how pictures are scaled is not known; "
+            "add the file, or say --mean and --std, or --pixels"
+        )
+    factor = 255 * _number(settings, "rescale_factor", 1 / 255) if settings.get("do_rescale", True) else 255.0
+    if not settings.get("do_normalize", True):
+        return (0.0,) * channels, (1 / factor,) * channels
+    mean, std = settings.get("image_mean", [0.5] * channels), settings.get("image_std", [0.5] * channels)
+    if not (_all_numbers(mean, channels) and _all_numbers(std, channels) and all(std)):
+        raise SourceError(
+            f"{folder.path}/preprocessor_config.json: image_mean or image_std is no number a channel; correct it"
+        )
+    return tuple(one / factor for one in mean), tuple(one / factor for one in std)
+
+
+def _number(settings: Mapping[str, Any], name: str, default: float) -> float:
+    value = settings.get(name, default)
+    return float(value) if isinstance(value, int | float) and value else default
+
+
+def _all_numbers(values: Any, count: int) -> bool:
+    return isinstance(values, list) and len(values) == count and all(isinstance(one, int | float) for one in values)
+
+
+def _text(folder: Folder, request: SourceRequest) -> Given:
+    """Token ids, and a mask that is 1 where there is a token and 0 behind the text."""
+    given = request.inputs or (ArrayInput("input_ids", (TOKENS,), whole=True),)
+    longest, words = folder.number("max_position_embeddings", 512), folder.number("vocab_size", 30522)
+    lengths = [one.shape for one in given if isinstance(one, ArrayInput) and len(one.shape) == 1]
+    if len(lengths) < len(given) or len(set(lengths)) > 1 or lengths[0][0] > longest:
+        raise SourceError(
+            f"input {given[-1].name!r}: does not fit a text, expected at most {longest} token ids, and a mask as long; "
+            f"say --input {given[-1].name}:{min(TOKENS, longest)}:tokens"
+        )
+    length = lengths[0][0]
+    names = [one.name for one in given]
+    ids = ArrayInput(names[0], (length,), whole=True)
+    mask = ArrayInput(names[1] if len(names) > 1 else "attention_mask", (length,), whole=True)
+    chance, rows = np.random.default_rng(request.seed), list[Row]()
+    for number in range(ROWS):
+        tokens = max(1, length - number * length // ROWS)
+        here = (np.arange(length) < tokens).astype(np.int32)
+        rows.append({ids.name: (chance.integers(0, words, length) * here).astype(np.int32), mask.name: here})
+    return Given((ids, mask), request, tuple(rows))

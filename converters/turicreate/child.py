@@ -1,0 +1,185 @@
+"""One question to Turi Create, in a process of its own that may crash, hang or print what it likes."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from coreml_updatable.errors import SourceError
+from coreml_updatable.text import shortened, visible
+
+VARIABLE = "TURICREATE_PYTHON"
+COMMAND = "make turi"
+
+
+def interpreter() -> Path:
+    """The program that ``TURICREATE_PYTHON`` names, else the one that ``make turi`` sets up in the checkout."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        path = Path(named).absolute()
+        if not os.access(path, os.X_OK) or not path.is_file():
+            raise SourceError(
+                f"{VARIABLE} is {named}: no program is there, expected a Python 3.8 with Turi Create; correct it, or "
+                f"unset it and run: {COMMAND}"
+            )
+        return path
+    path = _own()
+    if not path.is_file():
+        raise SourceError(
+            f"Turi Create runs in Python 3.8 only, and there is no {path}; run: {COMMAND}, or name the Python of an "
+            f"environment that has it in {VARIABLE}"
+        )
+    return path
+
+
+def missing() -> tuple[tuple[str, ...], str]:
+    """What the list of converters says is missing, and the command that brings it."""
+    try:
+        interpreter()
+    except SourceError:
+        return ("a Python 3.8 with Turi Create",), COMMAND
+    return (), ""
+
+
+def _own() -> Path:
+    return Path(__file__).resolve().parents[2] / ".venv-turi" / "bin" / "python"
+
+
+PRETRAINED_VARIABLE = "TURICREATE_PRETRAINED"
+
+
+def pretrained_folder() -> Path:
+    """Where they are kept: what ``TURICREATE_PRETRAINED`` names, else a folder of the user's cache."""
+    named = os.environ.get(PRETRAINED_VARIABLE)
+    return Path(named).absolute() if named else Path.home() / ".cache" / "coreml_updatable" / "turicreate"
+
+
+def missing_pretrained(address: str, what: str) -> SourceError:
+    name = address.rpartition("/")[2]
+    return SourceError(
+        f"{what}: needs the pretrained network {name}, which is not here; download {address} and put it at "
+        f"{pretrained_folder() / name}"
+    )
+
+
+def link_pretrained(cache: Path) -> None:
+    """Lets a private ``cache`` of Turi Create's hold the files that are kept."""
+    cache.mkdir()
+    folder = pretrained_folder()
+    if folder.is_dir():
+        (cache / "model_cache").symlink_to(folder, target_is_directory=True)
+
+
+SECONDS = 600.0
+SECONDS_VARIABLE = "TURICREATE_SECONDS"
+PROGRAM = Path(__file__).resolve().parent / "python38" / "run.py"
+PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PATH")
+REMEDY = "open the model in Turi Create 6.4.1 yourself, where it was made, and export it there"
+MOST_SHOWN = 300  # characters of what the process said last
+
+
+def ask(
+    operation: str, request: Mapping[str, Any], what: str, remedy: str, *, seconds: float | None = None
+) -> Mapping[str, Any]:
+    """What ``operation`` in Python 3.8 answers to ``request``.
+
+    ``what`` is told in errors ("drawings.model: exporting"), ``remedy`` where Turi Create itself refuses. Raises
+    SourceError for a missing interpreter, package or pretrained network, a refusal, a crash, and for the time limit:
+    the ``seconds`` of a recipe, or ``TURICREATE_SECONDS`` (600 if not set).
+    """
+    python = interpreter()
+    limit = _seconds() if seconds is None else seconds
+    more = SECONDS_VARIABLE if seconds is None else "source.seconds in the recipe"
+    with TemporaryDirectory(prefix="turicreate-") as private:
+        folder = Path(private)
+        (folder / "request.json").write_text(json.dumps({**request, "operation": operation}), encoding="utf-8")
+        reply = folder / "reply.json"
+        command = [str(python), "-I", str(PROGRAM), str(folder / "request.json"), str(reply)]
+        status = _run(command, folder, limit, what, more)
+        if not reply.is_file():
+            raise SourceError(f"{what}: {_ended(status)}{_last_line(folder / 'said')}; {_looking(python)}")
+        said: Mapping[str, Any] = json.loads(reply.read_text(encoding="utf-8"))
+    if "missing" in said:
+        raise SourceError(f"{what}: {python} has no package {said['missing']!r}; run: {COMMAND}")
+    if "pretrained" in said:
+        raise missing_pretrained(str(said["pretrained"]), what)
+    if "failed" in said:
+        raise SourceError(f"{what}: Turi Create says {shortened(visible(str(said['failed'])), MOST_SHOWN)}; {remedy}")
+    answer: Mapping[str, Any] = said["answer"]
+    return answer
+
+
+def _seconds() -> float:
+    given = os.environ.get(SECONDS_VARIABLE, str(SECONDS))
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < float("inf"):
+        raise SourceError(f"{SECONDS_VARIABLE} is {given!r}, expected a number of seconds; correct it or unset it")
+    return seconds
+
+
+def _run(command: list[str], folder: Path, seconds: float, what: str, more: str) -> int:
+    """The exit status, negative for a signal. What the process says goes into a file: Turi Create talks much."""
+    with (folder / "said").open("wb") as said:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=_environment(folder),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SourceError(
+                f"{what}: {command[0]} can not be run ({error.strerror}); set {VARIABLE} to a Python 3.8 with Turi "
+                f"Create, or run: {COMMAND}"
+            ) from error
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise SourceError(
+                f"{what}: took longer than {seconds:g} seconds and was stopped; give it more with {more}"
+            ) from error
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # with whatever it started
+                process.wait()
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Nothing of the caller's but what a program needs to run: its home, temporary files and cache are private."""
+    cache = folder / "cache"
+    link_pretrained(cache)
+    return {
+        **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "TURI_CACHE_FILE_LOCATIONS": str(cache),
+        "CUDA_VISIBLE_DEVICES": "",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+
+
+def _ended(status: int) -> str:
+    if status < 0:
+        names = {one.value: one.name for one in signal.Signals}
+        return f"Turi Create's process died of {names.get(-status, f'signal {-status}')}"
+    return f"Turi Create's process ended with status {status} and no answer"
+
+
+def _last_line(said: Path) -> str:
+    lines = said.read_bytes()[-4096:].decode("utf-8", "replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f", saying last: {shortened(visible(last), MOST_SHOWN)}" if last else ", saying nothing"
+
+
+def _looking(python: Path) -> str:
+    return f"try {python} -c 'import turicreate', and where that fails run: {COMMAND}"

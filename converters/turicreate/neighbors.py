@@ -1,0 +1,194 @@
+"""A nearest-neighbors classifier, which Turi Create cannot export, from the rows that it remembers.
+
+The format was found by comparing files with what was put into them; ``python38/neighbors.py`` proves every row.
+An .sidx file names segments. A segment ends in the length of its footer, u64 as everything here, little-endian; the
+footer holds the count of columns (1) and for it the count of its blocks, and of each block six numbers: where it lies,
+its length there and in memory, how many parts it has, flags (1: it is compressed as an LZ4 block), and the kind of its
+content. A block holds the count of its parts; a part the count of its doubles, these, and a 0.
+"""
+
+import json
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from coreml_updatable.converting.contract import Row
+from coreml_updatable.data.inputs import Float64Array
+from coreml_updatable.errors import SourceError
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
+
+from .._shared.core_ml_layers import SPECIFICATION_VERSION
+from .._shared.core_ml_neighbors import answer_features, nearest_neighbors
+from .child import REMEDY, ask
+
+COMPRESSED = 1
+BLOCK = struct.Struct("<6Q")
+WORD = 8
+MOST_TIMES = 255  # as long as it is stored can an LZ4 block be in memory
+
+
+def reference_values(folder: Path) -> Float64Array:
+    """All numbers of all rows, one after the other; a SourceError where the folder does not hold them so."""
+    if len(list(folder.glob("*.sidx"))) > 1:
+        raise SourceError(f"{folder}: remembers text or dictionaries, expected numbers and arrays; train it on these")
+    try:
+        return np.concatenate([part for segment in _segments(folder) for part in _parts(segment)])
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, struct.error) as error:
+        raise SourceError(
+            f"{folder}: its reference data can not be read ({type(error).__name__}: {error}); "
+            "train it on numbers and arrays in Turi Create 6.4.1, and save it anew"
+        ) from error
+
+
+def _segments(folder: Path) -> Iterator[bytes]:
+    (index,) = folder.glob("*.sidx")
+    for _, name in sorted(json.loads(index.read_text(encoding="utf-8"))["segment_files"].items()):
+        if Path(name).name != name:
+            raise ValueError(f"{name} leads out of the folder")
+        yield (folder / name).read_bytes()
+
+
+def _parts(segment: bytes) -> Iterator[Float64Array]:
+    footer = segment[-WORD - int.from_bytes(segment[-WORD:], "little") : -WORD]
+    columns, blocks = struct.unpack_from("<2Q", footer)
+    if columns != 1 or len(footer) != 2 * WORD + blocks * BLOCK.size:
+        raise ValueError("the footer has another length")
+    for number in range(blocks):
+        start, stored, size, parts, flags, _ = BLOCK.unpack_from(footer, 2 * WORD + number * BLOCK.size)
+        content = segment[start : start + stored]
+        longest = MOST_TIMES * stored if flags == COMPRESSED else stored
+        if len(content) != stored or flags > COMPRESSED or not stored <= size <= longest:
+            raise ValueError(f"block {number} is of another kind")
+        yield from _doubles(decompressed(content, size) if flags else content, parts)
+
+
+def decompressed(content: bytes, size: int) -> bytes:
+    """Return an LZ4 block unpacked to exactly ``size`` bytes; a ValueError for anything else."""
+    from lz4.block import LZ4BlockError, decompress
+
+    try:
+        unpacked: bytes = decompress(content, uncompressed_size=size)
+    except LZ4BlockError as error:
+        raise ValueError(f"is not an LZ4 block ({error})") from None
+    if len(unpacked) != size:
+        raise ValueError("a block unpacks to another length")
+    return unpacked
+
+
+def _doubles(content: bytes, parts: int) -> Iterator[Float64Array]:
+    if int.from_bytes(content[:WORD], "little") != parts:
+        raise ValueError("a block has another count of parts")
+    place = WORD
+    for _ in range(parts):
+        count = int.from_bytes(content[place : place + WORD], "little")
+        yield np.frombuffer(content, "<f8", count, place + WORD)
+        place += (count + 2) * WORD
+    if place != len(content):
+        raise ValueError("a block has another length")
+
+
+NEIGHBORS = 10  # of which Turi Create's predict asks, unless told otherwise
+EMBEDDING = "features"
+DISTANCES = ("euclidean", "squared_euclidean")
+
+TIE = 1e-6  # of a distance: what 32 bits may take for equal
+
+Labels = tuple[str, ...] | tuple[int, ...]
+Columns = Sequence[tuple[str, int | None]]  # a name and a length, None for a single number
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """The updatable model; its labels; the classes that they stand for, sorted; and its samples [n, numbers]."""
+
+    model: Model
+    labels: Labels
+    classes: Labels
+    samples: Float64Array
+    columns: Columns
+
+
+def neighbors_of(folder: Path, names: tuple[str, ...]) -> Remembered:
+    """From a saved classifier, with the labels ``names`` if given.
+
+    Several features are put together by a ``featureVectorizer`` in front.
+    """
+    values = reference_values(folder)
+    if not np.isfinite(values).all():
+        raise SourceError(f"{folder}: its rows have missing values; fill them, train it anew and save it")
+    with TemporaryDirectory() as private:
+        path = Path(private) / "values.npy"
+        np.save(path, values, allow_pickle=False)
+        told = ask("neighbors", {"model": str(folder), "values": str(path)}, f"{folder}: reading its rows", REMEDY)
+    columns = _columns(folder, told)
+    classes = tuple(sorted(set(told["labels"])))
+    labels = names or classes
+    if len(labels) != len(classes):
+        raise SourceError(f"labels: {len(labels)} for a model with {len(classes)} classes; name one for each")
+    given = [labels[classes.index(label)] for label in told["labels"]]
+    samples = values.reshape(len(given), -1)
+    return Remembered(_model(samples, given, columns, labels), labels, classes, samples, columns)
+
+
+def untied(found: Remembered, rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Those of ``rows`` that are not as near to a sample which votes as to one which does not.
+
+    Which of equally near samples vote is up to who runs the model.
+    """
+    kept = []
+    for row in rows if len(found.samples) > NEIGHBORS else ():
+        values = np.concatenate([np.atleast_1d(np.asarray(row[name], np.float64)) for name, _ in found.columns])
+        distances = np.sort(np.linalg.norm(found.samples - values, axis=1))
+        if distances[NEIGHBORS] - distances[NEIGHBORS - 1] > TIE * distances[NEIGHBORS]:
+            kept.append(row)
+    return tuple(kept) if len(found.samples) > NEIGHBORS else tuple(rows)
+
+
+def _columns(folder: Path, told: Any) -> Columns:
+    kinds = [kind for _, kind, _ in told["distance"]]
+    if len(kinds) != 1 or kinds[0] not in DISTANCES:
+        raise SourceError(
+            f"{folder}: measures by {' and '.join(kinds)}, Core ML knows only the Euclidean distance; "
+            "train it with distance='euclidean'"
+        )
+    if told["columns"] is None:
+        raise SourceError(f"{folder}: remembers text or dictionaries, expected numbers and arrays; train it on these")
+    return [(str(name), length) for name, length in told["columns"]]
+
+
+def _model(rows: Float64Array, given: Sequence[Any], columns: Columns, labels: Labels) -> Model:
+    names = [name for name, _ in columns]
+    if len(columns) == 1 and columns[0][1] is not None:
+        return nearest_neighbors(rows, given, names[0], NEIGHBORS)
+    embedding = EMBEDDING
+    while embedding in names:
+        embedding += "_"
+    made = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION, isUpdatable=True)
+    pipeline = made.pipelineClassifier.pipeline
+    front = pipeline.models.add(specificationVersion=1)
+    for name, length in columns:
+        front.featureVectorizer.inputList.add(inputColumn=name, inputDimensions=length or 1)
+        feature = front.description.input.add(name=name)
+        if length is None:
+            feature.type.doubleType.SetInParent()
+        else:
+            _double_array(feature, length)
+    _double_array(front.description.output.add(name=embedding), rows.shape[1])
+    back = nearest_neighbors(rows, given, embedding, NEIGHBORS)
+    back.description.input[0].CopyFrom(front.description.output[0])  # both alike: a vectorizer gives doubles
+    back.description.trainingInput[0].CopyFrom(front.description.output[0])
+    pipeline.models.append(back)
+    pipeline.names.extend(["features", "nearestNeighbors"])
+    made.description.input.extend(front.description.input)
+    answer_features(made, labels)
+    return made
+
+
+def _double_array(feature: Any, length: int) -> None:
+    feature.type.multiArrayType.shape.append(length)
+    feature.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.DOUBLE

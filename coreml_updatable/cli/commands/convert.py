@@ -1,0 +1,162 @@
+"""`coreml-updatable convert SOURCE -o OUT`: a finished classifier from a framework's file as an updatable model."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from coreml_updatable.cli.out import Out, option
+from coreml_updatable.cli.output import say, say_json
+from coreml_updatable.cli.text import input_of, labels_of, numbers_of
+from coreml_updatable.trust import HELP as TRUST_HELP
+
+GRAPHS = ("torch", "transformers", "keras", "onnx")  # the converters whose sources become a graph of torch's
+
+if TYPE_CHECKING:
+    from coreml_updatable.converting.finished import Finished
+
+
+class Head(StrEnum):
+    KEEP = "keep"
+    NEW = "new"
+
+
+class Pixels(StrEnum):
+    """The values that the source expects of a picture."""
+
+    UNIT = "0..1"
+    BYTES = "0..255"
+    SIGNED = "-1..1"
+
+
+_MEAN_AND_STD = {Pixels.UNIT: ((0.0,), (1.0,)), Pixels.BYTES: ((0.0,), (1 / 255,)), Pixels.SIGNED: ((0.5,), (0.5,))}
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="A file or folder of a framework, timm:NAME, ...", show_default=False)],
+    out: Annotated[Out, option("The updatable model.")],
+    converter: Annotated[str | None, typer.Option(help="By default told from the file's ending.")] = None,
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", help="image:224x224, x:64, ids:128:tokens; again for more.")
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="a,b,... or @labels.txt, one a line.")] = None,
+    pixels: Annotated[
+        Pixels | None, typer.Option(help="What the source expects of a picture; 0..1 unless it says so itself.")
+    ] = None,
+    mean: Annotated[str | None, typer.Option(help="Of each channel, of pixels in 0..1.")] = None,
+    std: Annotated[str | None, typer.Option(help="Of each channel, of pixels in 0..1.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Of an architecture: a file, pretrained or the name of such, random.")
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="Of a file of weights: torchvision:NAME, timm:NAME, file.py:function.")
+    ] = None,
+    head: Annotated[Head, typer.Option(help="new: one fresh layer for --labels behind the extractor.")] = Head.KEEP,
+    cut: Annotated[str | None, typer.Option(help="The module in front of which the extractor ends.")] = None,
+    trust_code: Annotated[bool, typer.Option(help=TRUST_HELP)] = False,
+    answer: Annotated[
+        str | None, typer.Option(help="Of a source with several outputs: the one with the classes, by name or number.")
+    ] = None,
+    column: Annotated[
+        int | None, typer.Option(min=0, help="Of a multi-label source: the label, from 0, to make two classes for.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Convert SOURCE, mark its last layer updatable, and prove that it answers as its source does.
+
+    Nothing is written unless the answers agree and no rule of Apple's is broken. `mark` on the result changes what is
+    trained, and how.
+    """
+    target = out.file()
+    if (mean or std) and pixels is not None:
+        raise typer.BadParameter("--pixels and --mean or --std both say what the source expects; name one of them")
+    given = tuple(input_of(text) for text in inputs or ())
+    names, means, deviations = labels_of(labels), numbers_of("--mean", mean), numbers_of("--std", std)
+
+    from coreml_updatable.converting.contract import SourceRequest
+    from coreml_updatable.converting.finished import finish
+    from coreml_updatable.converting.registry import find_converter, load_source_converter, needs_of
+    from coreml_updatable.converting.source_kind import converter_for, doubt_about, source_of
+    from coreml_updatable.errors import SourceError, UserError
+    from coreml_updatable.spec.io import write_model
+
+    told, doubt, found = "", "", source_of(source)
+    if converter is None:
+        converter, reason = converter_for(found)
+        told = f"converter {converter}, by {reason}"
+    else:
+        doubt = doubt_about(converter, found)
+    _expect_suited(converter, {"--weights": weights, "--architecture": architecture}, ("torch",))
+    graph_only = {"--head new": head is Head.NEW, "--cut": cut, "--answer": answer, "--column": column is not None}
+    _expect_suited(converter, graph_only, GRAPHS)
+    entry = find_converter(converter, asked_by="--converter")
+    function = load_source_converter(entry)
+    needs = needs_of(entry)
+    if needs.missing:
+        raise SourceError(f"converter {converter}: {', '.join(needs.missing)} is not installed; run: {needs.command}")
+    default_mean, default_std = _MEAN_AND_STD[pixels] if pixels is not None else ((), ())
+    request = SourceRequest(
+        found,
+        given,
+        names,
+        means or default_mean,
+        deviations or default_std,
+        architecture=architecture or "",
+        weights=weights or "",
+        head="new" if cut or head is Head.NEW else "keep",
+        cut=cut or "",
+        trust_code=trust_code,
+        answer=answer or "",
+        column=column,
+    )
+    try:
+        made = finish(function, request)
+    except UserError as error:
+        if not doubt:
+            raise
+        raise type(error)(f"{error}; {doubt}") from error
+    write_model(made.model, target)
+    _tell(target, made, converter, told, json=json)
+
+
+def _expect_suited(converter: str, options: Mapping[str, object], suited: Sequence[str]) -> None:
+    """A BadParameter for an option that ``converter``, one of ours, has no use for."""
+    from coreml_updatable.converting.source_kind import OURS
+
+    named = [option for option, value in options.items() if value]
+    if named and converter in OURS and converter not in suited:
+        which = f"{suited[0]} only" if len(suited) == 1 else ", ".join(suited)
+        later = "; convert it, and then: coreml-updatable mark MODEL --head new --labels ..."
+        raise typer.BadParameter(
+            f"{named[0]} is for the converter {which}, not for {converter}; leave it out"
+            + (later if named[0] in ("--head new", "--cut") else "")
+        )
+
+
+def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool) -> None:
+    if json:
+        report = {
+            "model": str(out),
+            "converter": converter,
+            "updatable": made.updatable,
+            "reference": made.reference,
+            "rows": made.rows,
+            "largest_difference": made.difference,
+            "logits_difference": made.logits_difference,
+            "proved": made.proved,
+            "notes": made.notes,
+            "warnings": [str(problem) for problem in made.warnings],
+            "facts": dict(made.facts),
+        }
+        say_json(report, indent=1)
+        return
+    lines = [*([told] if told else []), *made.notes]
+    lines += [f"warning: {warning}" for warning in made.warnings]
+    learns = f"{', '.join(made.updatable)} is updatable" if made.updatable else "it learns by remembering"
+    compared = f"within {made.difference:.1g} of {made.reference}, on {made.rows} rows"
+    if made.logits_difference is not None and made.proved:
+        compared += f", its logits within {made.logits_difference:.1g} of their spread"
+    lines.append(f"{out}: {learns}; its answers are {compared if made.rows else 'untouched'}")
+    say(*lines)

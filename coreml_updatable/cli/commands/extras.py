@@ -1,0 +1,34 @@
+"""`coreml-updatable extras [MODEL...]`: what must be installed beside the package before a model can be built."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coreml_updatable.cli.output import say
+
+
+def extras(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names of samples, or paths of recipes; none: every sample.", show_default=False),
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Another network: torchvision:NAME or timm:NAME, as `build` takes it.")
+    ] = None,
+    samples: Annotated[Path, typer.Option(help="Where the sample models are.")] = Path("sample_models"),
+    all_of_them: Annotated[bool, typer.Option("--all", help="Name those too that are installed.")] = False,
+) -> None:
+    """Print the extras that are missing for MODEL, with commas between: what `pip install -e '.[EXTRAS]'` takes.
+
+    Nothing is printed where nothing is missing. `make updatable` asks this before it builds.
+    """
+    from coreml_updatable.building.recipe_extras import extras_of
+    from coreml_updatable.converting.registry import lacking
+    from coreml_updatable.recipes.find import find_recipe, frozen_samples, known_samples
+
+    names = models or [*known_samples(samples), *frozen_samples(samples)]
+    needed = sorted({extra for name in names for extra in extras_of(find_recipe(name, samples), backbone)})
+    shown = needed if all_of_them else lacking(needed)
+    if shown:
+        say(",".join(shown))

@@ -1,0 +1,137 @@
+"""`coreml-updatable layout IN... --to LAYOUT -o OUT`: one network, a pipeline, or an extractor and its head."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from coreml_updatable.cli.out import Out, option
+from coreml_updatable.cli.output import say, say_json
+
+if TYPE_CHECKING:
+    from coreml_updatable.converting.layouts import Laid
+    from coreml_updatable.spec.messages import Model
+
+HEAD = "Head"  # behind the extractor's name
+
+
+class Layout(StrEnum):
+    SINGLE = "single"
+    PIPELINE = "pipeline"
+    SPLIT = "split"
+
+
+class Bits(StrEnum):
+    FULL = "32"
+    HALF = "16"
+    QUANTIZED = "8"
+
+
+def layout(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="An updatable model, or the extractor and the head of a split.", show_default=False),
+    ],
+    to: Annotated[Layout, typer.Option(help="One network, two in one file, or two files.", show_default=False)],
+    out: Annotated[Out | None, option("The new model; of a split, its stem or a folder, such as app/.")] = None,
+    bits: Annotated[
+        Bits | None, typer.Option(help="Of the frozen extractor's weights.", show_default="as they are")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Lay an updatable model out in another way, and print the size of each.
+
+    A split is NAME.mlmodel, which an app loads once, and NAMEHead.mlmodel, all that an update loads. Nothing is written
+    unless the new layout answers as the old one (32 bits: within 1e-6; 16 bits: 0.01; 8 bits: 0.1 in probability),
+    an update gives it the same head, and no rule of Apple's is broken.
+    """
+    if out is None and not dry_run:
+        raise typer.BadParameter("name the result with -o OUT, or say --dry-run to see what would be done")
+    paths = [] if out is None else targets(out, to, _stem(files))
+    from coreml_updatable.converting.layouts import laid_out
+    from coreml_updatable.errors import located
+    from coreml_updatable.spec.io import read_model
+
+    with located("model", files[0] if len(files) == 1 else "model"):
+        laid = laid_out([read_model(path) for path in files], to.value, None if bits is None else int(bits.value))
+    written = [] if dry_run else paths
+    write(laid.models, written)
+    if json:
+        say_json(as_json(laid, written), indent=1)
+    else:
+        say(*as_lines(laid, written))
+
+
+def targets(out: Out, to: Layout, name: str) -> list[Path]:
+    """The files to write; BadParameter for a folder where one file is meant. ``name``: in a folder, that of a split."""
+    return out.files(name, ("", HEAD)) if to is Layout.SPLIT else [out.file()]
+
+
+def write(models: Sequence["Model"], paths: list[Path]) -> None:
+    """All of them, or none."""
+    from coreml_updatable.spec.io import write_models
+
+    if paths:
+        write_models(dict(zip(paths, models, strict=True)))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What ``mark --layout`` says; ``bits`` None leaves the weights as they are."""
+
+    to: Layout
+    bits: int | None
+
+
+def asked_for(text: str | None) -> Wanted | None:
+    """``split``, ``pipeline:16`` and the like; BadParameter for anything else."""
+    if text is None:
+        return None
+    name, colon, bits = text.partition(":")
+    if name not in list(Layout) or (colon and bits not in list(Bits)):
+        raise typer.BadParameter(f"--layout {text}: expected single, pipeline or split, or with bits: pipeline:16")
+    return Wanted(Layout(name), int(bits) if colon else None)
+
+
+def made(model: "Model", wanted: Wanted | None) -> "Laid | None":
+    """``model`` laid out as wanted; None where nothing is."""
+    if wanted is None:
+        return None
+    from coreml_updatable.converting.layouts import laid_out
+
+    return laid_out([model], wanted.to.value, wanted.bits)
+
+
+def as_json(laid: "Laid", paths: list[Path]) -> dict[str, Any]:
+    return {
+        "models": [str(path) for path in paths],
+        "bits": laid.bits,
+        "bytes": {name: list(sizes) for name, sizes in laid.sizes.items()},
+        "largest_difference": {
+            "answers": laid.proof.answers,
+            "updated_head": laid.proof.heads,
+            "features": laid.proof.features,
+        },
+        "warnings": [str(warning) for warning in laid.warnings],
+    }
+
+
+def as_lines(laid: "Laid", paths: list[Path]) -> list[str]:
+    lines = [f"warning: {warning}" for warning in laid.warnings]
+    lines += [f"{name:<9} {' + '.join(f'{size:,}' for size in sizes)} bytes" for name, sizes in laid.sizes.items()]
+    lines.append(
+        f"answers within {laid.proof.answers:.1g} of those before, an updated head within {laid.proof.heads:.1g}, "
+        f"features within {laid.proof.features:.1g}; the extractor has {laid.bits} bits"
+    )
+    lines.append(f"{' and '.join(map(str, paths))} written" if paths else "nothing written")
+    return lines
+
+
+def _stem(files: list[Path]) -> str:
+    """The extractor's name, where a split is given."""
+    first = files[0].stem
+    return files[1].stem if len(files) == 2 and first == f"{files[1].stem}{HEAD}" else first

@@ -1,0 +1,244 @@
+"""`coreml-updatable mark IN -o OUT`: make a model's last layers updatable."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from coreml_updatable.cli.commands import layout as layouts
+from coreml_updatable.cli.out import Out
+from coreml_updatable.cli.out import option as out_option
+from coreml_updatable.cli.output import say, say_json
+from coreml_updatable.cli.text import real, whole
+
+if TYPE_CHECKING:
+    from coreml_updatable.spec.messages import Model
+
+
+_QUICK = 0.01  # the share from which on 5 to 10 photos do, as measured in docs/marking.md
+_SLOW = (
+    "so well hidden, a spare label needs many photos; with --spare-share 0.01 it learns from 5 to 10 "
+    "(docs/marking.md has the figures)"
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    model: str | None  # the file written, if any
+    repairs: tuple[str, ...]
+    updatable: tuple[str, ...]
+    spare_labels: tuple[str, ...] | tuple[int, ...]
+    spare_added: int  # of them, by this marking
+    spare_share: float | None  # what these may take of an answer until one is trained; None: too little to show
+    new_head: bool
+    largest_difference: float  # in probability; where the head is new, of the same marking with the old one
+    warnings: tuple[str, ...]
+    advice: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def as_lines(self) -> list[str]:
+        lines = [*self.repairs, *(f"warning: {warning}" for warning in self.warnings)]
+        are = "is" if len(self.updatable) == 1 else "are"
+        begin, verb = (self.model, are) if self.model is not None else ("nothing written", "would be")
+        if self.spare_labels:
+            span = f"{len(self.spare_labels)} spare labels, {self.spare_labels[0]} to {self.spare_labels[-1]}"
+            lines.append(f"{span}; none is the answer until it is trained{self._share()}")
+        lines += self.advice
+        names, within = ", ".join(self.updatable), f"{self.largest_difference:.1g}"
+        if self.new_head:
+            lines.append(f"{begin}: {names} {verb} updatable and new; with the old weights, answers within {within}")
+        else:
+            lines.append(f"{begin}: {names} {verb} updatable; answers within {within} of those before")
+        return lines
+
+    def _share(self) -> str:
+        if not self.spare_share:
+            return ""
+        some = "all take" if self.spare_added == len(self.spare_labels) else f"the {self.spare_added} added may take"
+        return f", and {some} at most {self.spare_share:.1g} of it"
+
+
+def told(
+    model: "Model",
+    target: str | None,
+    repairs: Sequence[str],
+    difference: float,
+    warnings: Sequence[str],
+    *,
+    new_head: bool,
+    spare_before: int,
+    spare_share: float | None,
+) -> Told:
+    from coreml_updatable.spec.network import last_member, network_of
+    from coreml_updatable.spec.reserved_labels import spare_labels
+
+    trained = tuple(str(layer.name) for layer in network_of(last_member(model)).layers if layer.isUpdatable)
+    labels = spare_labels(model)
+    added = len(labels) - (0 if new_head else spare_before)
+    share = spare_share if added else None
+    advice = (_SLOW,) if added and (share or 0.0) < _QUICK else ()
+    return Told(target, tuple(repairs), trained, labels, added, share, new_head, difference, tuple(warnings), advice)
+
+
+class Optimizer(StrEnum):
+    SGD = "sgd"
+    ADAM = "adam"
+
+
+class Head(StrEnum):
+    KEEP = "keep"
+    NEW = "new"
+
+
+class Loss(StrEnum):
+    """The fields of ``LossLayer`` of the format, and short for them."""
+
+    CROSS_ENTROPY = "categorical_cross_entropy"
+    SQUARED_ERROR = "mean_squared_error"
+    CE = "ce"
+    MSE = "mse"
+
+
+_FIELDS: dict[Loss, Literal["categorical_cross_entropy", "mean_squared_error"]] = {
+    Loss.CROSS_ENTROPY: "categorical_cross_entropy",
+    Loss.SQUARED_ERROR: "mean_squared_error",
+    Loss.CE: "categorical_cross_entropy",
+    Loss.MSE: "mean_squared_error",
+}
+_LEARNING_RATE = {Optimizer.SGD: "0.01:0.0001..1", Optimizer.ADAM: "0.001:0.00001..1"}
+_FOR_SPARE = {**_LEARNING_RATE, Optimizer.SGD: "0.03:0.0001..1"}  # they have a longer way to go; see docs/marking.md
+
+
+def mark(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="An .mlmodel: a network (classifier, regressor, plain), a GLM classifier, a pipeline ending in one.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Out | None, out_option("The updatable model; of --layout split, its stem or a folder.")] = None,
+    layers: Annotated[list[str] | None, typer.Option(help="The layers to train: a,b or again for more.")] = None,
+    last: Annotated[int | None, typer.Option(help="How many layers before the softmax to train; 1 by default.")] = None,
+    optimizer: Annotated[Optimizer, typer.Option()] = Optimizer.SGD,
+    learning_rate: Annotated[
+        str | None, typer.Option(help="0.01:0.0001..1 by default (Adam 0.001, --spare 0.03).")
+    ] = None,
+    mini_batch: Annotated[
+        str | None, typer.Option(help="default:range or set; 8:1,2,4,8,16 by default (with --spare 1).")
+    ] = None,
+    epochs: Annotated[str, typer.Option(help="default:range or set.")] = "10:1..100",
+    momentum: Annotated[str | None, typer.Option(help="Of SGD; 0:0..1 by default.")] = None,
+    beta1: Annotated[str | None, typer.Option(help="Of Adam; 0.9:0..1 by default.")] = None,
+    beta2: Annotated[str | None, typer.Option(help="Of Adam; 0.999:0..1 by default.")] = None,
+    eps: Annotated[str | None, typer.Option(help="Of Adam; 1e-8:0..1 by default.")] = None,
+    loss: Annotated[Loss | None, typer.Option(help="That of the model's kind by default.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of shuffling, and of a new head.")] = None,
+    shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle")] = True,
+    labels: Annotated[str | None, typer.Option(help="a,b,...: of a plain network, or new ones.")] = None,
+    spare: Annotated[int, typer.Option(help="Outputs in all to reserve for labels to come: user0, user1 ...")] = 0,
+    spare_share: Annotated[
+        float | None, typer.Option(help="What they may take of an answer: 6e-8; 0.01 learns from fewer photos.")
+    ] = None,
+    head: Annotated[Head, typer.Option(help="new: the trained layers forget what they knew.")] = Head.KEEP,
+    input_name: Annotated[str | None, typer.Option("--input", help="Name of the input.")] = None,
+    label: Annotated[str | None, typer.Option("--label-name", "--label", help="Name of the label's output.")] = None,
+    probabilities: Annotated[
+        str | None,
+        typer.Option("--probabilities-name", "--probabilities", help="Name of the probabilities' output."),
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="single, pipeline or split; pipeline:16 or split:8 rounds the extractor.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Repair the tail of MODEL, mark layers updatable, and prove that its answers have not changed.
+
+    Nothing is written unless the answers agree within 1e-5 in probability and no rule of Apple's is broken.
+    """
+    if out is None and not dry_run:
+        raise typer.BadParameter("name the new model with -o OUT, or say --dry-run to see what would be done")
+    if layers and last is not None:
+        raise typer.BadParameter("--layers and --last both say what is trained; name one of them")
+    if spare_share is not None and not spare:
+        raise typer.BadParameter("--spare-share is of the outputs that --spare N adds; say how many, or leave it out")
+    foreign = (
+        {"--momentum": momentum} if optimizer is Optimizer.ADAM else {"--beta1": beta1, "--beta2": beta2, "--eps": eps}
+    )
+    for option, value in foreign.items():
+        if value is not None:
+            raise typer.BadParameter(f"{option} is no parameter of {optimizer.value}; leave it out")
+    wanted = layouts.asked_for(layout)
+    paths = [] if out is None else layouts.targets(out, wanted.to if wanted else layouts.Layout.SINGLE, model.stem)
+    from coreml_updatable.cli import text as name_list
+    from coreml_updatable.converting.marked import marked_and_proved
+    from coreml_updatable.errors import located
+    from coreml_updatable.marking.reserved_labels import HIDDEN
+    from coreml_updatable.marking.settings import SGD, Adam, UpdateSettings
+    from coreml_updatable.spec.io import read_model
+    from coreml_updatable.spec.network import class_labels, is_network, last_member, network_of
+    from coreml_updatable.spec.reserved_labels import spare_labels
+
+    before = read_model(model)
+    have = len(spare_labels(before))
+    stay = not (head is Head.NEW and labels)  # a new head with labels has those alone
+    slots = spare or (have if stay else 0)
+    rate = real("--learning-rate", learning_rate or (_FOR_SPARE if slots else _LEARNING_RATE)[optimizer])
+    batch = whole("--mini-batch", mini_batch or f"{1 if slots else 8}:1,2,4,8,16")
+    chosen: SGD | Adam
+    if optimizer is Optimizer.SGD:
+        chosen = SGD(rate, batch, real("--momentum", momentum or "0:0..1"))
+    else:
+        decays = real("--beta1", beta1 or "0.9:0..1"), real("--beta2", beta2 or "0.999:0..1")
+        chosen = Adam(rate, batch, *decays, real("--eps", eps or "1e-8:0..1"))
+    settings = UpdateSettings(chosen, whole("--epochs", epochs), shuffle, seed)
+    share = HIDDEN if spare_share is None else spare_share
+    learner = last_member(before)
+    known = {str(layer.name) for layer in network_of(learner).layers} if is_network(learner) else set()
+    given = name_list.labels(labels, class_labels(learner)) if labels is not None else None
+    with located("model", model):
+        made, difference = marked_and_proved(
+            before,
+            settings,
+            layers=name_list.names("--layers", layers, known) if layers else None,
+            last=1 if last is None else last,
+            labels=given,
+            label=label,
+            probabilities=probabilities,
+            input=input_name,
+            spare=spare,
+            spare_share=share,
+            head=head.value,
+            loss=None if loss is None else _FIELDS[loss],
+        )
+    warnings = _judged(made.model)
+    laid = layouts.made(made.model, wanted)
+    written = [] if dry_run else paths
+    layouts.write(laid.models if laid else [made.model], written)
+    target = str(written[0]) if written else None
+    new = head is Head.NEW
+    done = told(
+        made.model, target, made.repairs, difference, warnings, new_head=new, spare_before=have, spare_share=spare_share
+    )
+    if json:
+        say_json({**done.as_json(), **({"layout": layouts.as_json(laid, written)} if laid else {})}, indent=1)
+    else:
+        say(*done.as_lines(), *(layouts.as_lines(laid, written) if laid else []))
+
+
+def _judged(made: "Model") -> list[str]:
+    """The warnings of the rules; a ModelError for the first thing that Apple's compiler would reject."""
+    from coreml_updatable.checking import check
+    from coreml_updatable.errors import ModelError
+
+    problems = check(made)
+    for problem in problems:
+        if problem.severity == "error":
+            raise ModelError(f"marked model: {problem}; nothing was written")
+    return [str(problem) for problem in problems]

@@ -1,0 +1,190 @@
+"""`coreml-updatable models`: every sample that needs no download, one after the other."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import Field
+
+from coreml_updatable.building.frozen import missing
+from coreml_updatable.cli.output import note
+from coreml_updatable.converting.registry import find_converter, needs_of, told_lacking
+from coreml_updatable.errors import BuildError, UserError
+from coreml_updatable.personalization.summary import LEARNT
+from coreml_updatable.personalization.wording import percent
+from coreml_updatable.publishing.catalogue.build_report import BuildReport, InputPart, ModelPart, read_report_as
+from coreml_updatable.publishing.wording import byte_count
+from coreml_updatable.recipes.file import read_recipe
+from coreml_updatable.recipes.find import FROZEN, RECIPE, frozen_samples, known_samples
+from coreml_updatable.recipes.frozen import read_frozen
+from coreml_updatable.recipes.recipe import Recipe
+from coreml_updatable.text import markdown, markdown_code, visible
+
+
+def every_sample(samples: Path) -> Iterator[tuple[str, str | None]]:
+    """The name of each sample, and why it is left out, or None for one that can be built without a download."""
+    for name in known_samples(samples):
+        yield name, left_out(read_recipe(samples / name / RECIPE))
+    for name in frozen_samples(samples):
+        yield name, missing(read_frozen(samples / name / FROZEN))
+
+
+def left_out(recipe: Recipe) -> str | None:
+    if recipe.data.draw is None and recipe.data.load is None:
+        return "it has no data of its own; build it with DATA=folder"
+    if recipe.source.options().get("weights") == "pretrained":
+        return "its weights are downloaded; build it by its name"
+    needs = needs_of(find_converter(recipe.source.converter))
+    if needs.missing:
+        return f"{', '.join(needs.missing)} is not installed; run: {needs.command}"
+    return told_lacking(recipe.extras)
+
+
+BEGIN, END = "<!-- samples: written by `make models-table` -->", "<!-- /samples -->"
+HEAD = "| sample | input | network / k-NN | trainable | base right | taught: right | kept | photos needed | build |"
+NOTE = (
+    "*Trainable* is the share of the network's weights that an update changes. Pairs are network / k-NN twin, means "
+    "over the orders of the photos: *base right* before anything is learnt, *taught* and *kept* after the most photos "
+    f"that were tried, *photos needed* until {percent(LEARNT)} of the other pictures are right, in the median order "
+    "(of each kind and on average, where there are several). A k-NN with nothing in it is right on none. Build times "
+    "are wall seconds, training included, measured on: "
+)
+
+
+class _Image(InputPart):
+    width: int
+    height: int
+    color: str
+
+
+class _Array(InputPart):
+    shape: tuple[int, ...]
+
+
+class _Model(ModelPart):
+    bytes: int
+    weights: int
+    trainable: int
+
+
+class TableReport(BuildReport):
+    """The fields that a row needs, beside those of a catalogue."""
+
+    sample: str
+    input: _Image | _Array
+    models: Annotated[tuple[_Model, ...], Field(min_length=2)]
+    machine: str
+    seconds: dict[str, float]
+
+
+def read_report(folder: Path) -> TableReport:
+    """A build's report.json; a CatalogueError where there is none, or one without a field that a row needs."""
+    return read_report_as(TableReport, folder)[0]
+
+
+def models_table(reports: Sequence[TableReport]) -> str:
+    """A row a report, in Markdown, and what the columns mean."""
+    machines = dict.fromkeys(report.machine for report in reports)
+    rows = [HEAD, "| " + " | ".join(["---"] * (HEAD.count("|") - 1)) + " |", *map(_row, reports)]
+    return "\n".join([*rows, "", f"{NOTE}{'; '.join(map(visible, machines))}.", ""])
+
+
+def with_table(text: str, table: str, where: str) -> str:
+    """``text`` with what stands between the two marks replaced by ``table``."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise BuildError(f"{where}: holds no table of samples, expected the lines {BEGIN} and {END}; add them")
+    return f"{before}{BEGIN}\n{table}{END}{after}"
+
+
+def _row(report: TableReport) -> str:
+    network, knn = report.models[:2]
+    cells = [
+        markdown_code(report.sample),
+        _input(report.input),
+        f"{byte_count(network.bytes)} / {byte_count(knn.bytes)}",
+        percent(network.trainable / network.weights) if network.weights else "none",
+        *_learnt(report),
+        f"{sum(report.seconds.values()):.0f} s",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _input(given: _Image | _Array) -> str:
+    if isinstance(given, _Image):
+        return f"{markdown_code(given.name)}, {given.width} x {given.height} {markdown(given.color)}"
+    return f"{markdown_code(given.name)}, {' x '.join(map(str, given.shape))} numbers"
+
+
+def _learnt(report: TableReport) -> list[str]:
+    """Base right, taught and right, kept, photos needed; each of the network and its twin."""
+    comparison, slots = report.compared(), report.slots_compared()
+    if comparison is not None:
+        summaries = [one.summary for one in (comparison.network, comparison.knn)]
+        right = [[(at.held_out_accuracy.mean, at.test_accuracy.mean) for at in one.at_once] for one in summaries]
+        needed = [one.median_learnt_at_once for one in summaries]
+        return _cells(right, needed, comparison.kind, comparison.photos[-1])
+    if slots is not None:
+        outcomes = (slots.network, slots.knn)
+        right = [[(at.right.mean, at.kept.mean) for at in one.points] for one in outcomes]
+        return _cells(right, [one.photos_needed() for one in outcomes], ", ".join(slots.kinds), slots.photos[-1])
+    return ["–"] * 4
+
+
+def _cells(
+    right: Sequence[Sequence[tuple[float, float]]], needed: Sequence[float | None], what: str, most: int
+) -> list[str]:
+    """``right``: of each model the shares of others and of the base's own, after rising numbers of photos."""
+    return [
+        _pair(points[0][1] for points in right),
+        f"{_pair(points[-1][0] for points in right)} of {markdown(what)} after {most}",
+        _pair(points[-1][1] for points in right),
+        " / ".join(f"over {most}" if photos is None else f"{photos:g}" for photos in needed),
+    ]
+
+
+def _pair(shares: Iterable[float]) -> str:
+    return " / ".join(percent(share) for share in shares)
+
+
+def models(
+    out: Annotated[Path, typer.Option(help="Where builds go; each has its own folder inside.")] = Path("build"),
+    samples: Annotated[Path, typer.Option(help="Where the sample models are.")] = Path("sample_models"),
+    table: Annotated[
+        Path | None, typer.Option(help="A text with the marks of the table of samples, which is written anew.")
+    ] = None,
+) -> None:
+    """Build every sample that needs no download; stop at the first that fails."""
+
+    from coreml_updatable.cli.commands.build import build
+    from coreml_updatable.recipes.find import frozen_samples
+
+    found = list(every_sample(samples))
+    if not found:
+        raise BuildError(f"{samples}: holds no sample models, expected folders with a recipe.toml; check the path")
+    names = [name for name, reason in found if reason is None]
+    for number, (name, reason) in enumerate(found, start=1):
+        if reason is not None:
+            note(f"[{number}/{len(found)}] {name}: left out, {reason}")
+            continue
+        note(f"[{number}/{len(found)}] {name}")
+        try:
+            build(name, out=out, samples=samples)
+        except UserError as error:
+            later = names[names.index(name) + 1 :]
+            rest = f"; not built after it: {', '.join(later)}" if later else ""
+            raise BuildError(f"{name}: {str(error).removeprefix(f'{name}: ')}{rest}") from error
+    if table is not None:
+        _write(table, [name for name in names if name not in frozen_samples(samples)], out)
+
+
+def _write(table: Path, names: list[str], out: Path) -> None:
+    from coreml_updatable.files import write_atomically
+
+    text = table.read_text(encoding="utf-8")
+    made = with_table(text, models_table([read_report(out / name) for name in names]), str(table))
+    if made != text:
+        write_atomically(table, made.encode())
+    note(f"{table}: the table of {len(names)} samples is {'as it was' if made == text else 'new'}")

@@ -1,0 +1,197 @@
+"""`coreml-updatable predict MODEL INPUT...`: what the model answers, as Core ML would."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from coreml_updatable.cli.output import complain, console, note, say_json
+from coreml_updatable.data.rows.features import Fit
+from coreml_updatable.errors import DataError
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.text import MAX_QUOTED, MAX_WORD, shortened, visible
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from coreml_updatable.data.rows.features import Features
+    from coreml_updatable.runtime import RunnableModel
+
+
+SHOWN = 3  # probabilities, unless another number is asked for
+VALUES_SHOWN = 4  # of an array
+AS_TEXT = 160  # bytes of a number while it is written as JSON
+
+
+def plain(answer: Mapping[str, Any], top: int | None) -> dict[str, Any]:
+    """An answer as values that JSON has; of dictionaries the ``top`` greatest, or all."""
+    return {name: _plain(value, top) for name, value in answer.items()}
+
+
+def _plain(value: Any, top: int | None) -> Any:
+    import numpy as np
+    from PIL import Image
+
+    from coreml_updatable import bounds
+
+    if isinstance(value, Mapping):
+        return {str(label): _plain(share, top) for label, share in _greatest(value, top or len(value))}
+    if isinstance(value, np.ndarray | Image.Image):
+        bounds.expect(AS_TEXT * np.asarray(value).size, f"an answer of {np.asarray(value).size} values as JSON")
+        array = np.asarray(value)
+        if array.dtype.kind in "biu" or (array.dtype.kind == "f" and np.isfinite(array).all()):
+            return array.tolist()  # at once: one by one, a million numbers take seconds
+        return _plain(array.tolist(), top)
+    if isinstance(value, list | tuple):
+        return [_plain(element, top) for element in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item(), top)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def table(model: Model, answers: Sequence[tuple[str, Mapping[str, Any]]], top: int | None, room: int) -> "Table":
+    """Input in ``room`` columns, then every output; for a classifier its label and the greatest probabilities."""
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    outputs = [str(feature.name) for feature in model.description.output]
+    label = str(model.description.predictedFeatureName)
+    outputs.sort(key=lambda name: name != label)
+    # The first column is never folded, so that no part of a name begins a line.
+    first = Column("input", no_wrap=True, overflow="ellipsis")
+    made = Table(first, *(Column(Text(_named(name))) for name in outputs), box=None, pad_edge=False)
+    for name, answer in answers:
+        made.add_row(
+            Text(visible(shortened(name, room))), *(Text(_short(answer.get(output), top)) for output in outputs)
+        )
+    return made
+
+
+def _short(value: Any, top: int | None) -> str:
+    import numpy as np
+    from PIL import Image
+
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_named(label)} {share:.3f}" for label, share in _greatest(value, top or SHOWN))
+    if isinstance(value, Image.Image):
+        return f"picture {value.width}x{value.height}"
+    if isinstance(value, np.ndarray):
+        shown = ", ".join(f"{number:.4g}" for number in value.ravel()[:VALUES_SHOWN])
+        return f"{list(value.shape)} {shown}" + (", ..." if value.size > VALUES_SHOWN else "")
+    return f"{value:.4g}" if isinstance(value, float) else _named(value)
+
+
+def _greatest(shares: Mapping[Any, Any], count: int) -> list[tuple[Any, Any]]:
+    """Largest first; equal ones stay in the model's order."""
+    return sorted(shares.items(), key=lambda share: -share[1])[:count]
+
+
+def _named(value: Any) -> str:
+    return visible(shortened(str(value), MAX_QUOTED))
+
+
+AT_A_TIME = 256
+VOTERS = ("kNearestNeighborsClassifier", "pipeline", "pipelineClassifier")  # may hold one
+Named = tuple[str, dict[str, Any]]
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="An .mlmodel or .mlpackage.", show_default=False)],
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Pictures, .npy, .json, .csv, folders of pictures or .npy.", show_default=False)
+    ],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a row.")] = False,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many probabilities to show, the greatest first.", show_default="3, all with --json"
+        ),
+    ] = None,
+    fit: Annotated[Fit, typer.Option(help="How pictures of another size are made to fit.")] = Fit.CENTRE_CROP,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="How neighbours vote: option=variant.", show_default=False)
+    ] = None,
+) -> None:
+    """Run MODEL on every INPUT and print its answers.
+
+    What can not be read is named, the rest is answered; exit status 1 then.
+    """
+    from coreml_updatable.cli.variants import chosen
+    from coreml_updatable.data.rows.features import features_of
+    from coreml_updatable.runtime import load
+    from coreml_updatable.spec.cut_fractions import all_cut_outputs
+
+    variants = chosen(variant or [])
+    runnable = load(model, variants=variants.voting)
+    features = features_of(runnable.message, fit)
+    faults: list[str] = []
+    answers = _answers(runnable, _read(inputs, features, faults), faults)
+    answered = _print_lines(answers, top) if json else _print_table(runnable, list(answers), top)
+    if answered and features.resized:
+        note(f"pictures of another size: {fit.value}")
+    if variants.named and runnable.message.WhichOneof("Type") in VOTERS:
+        note(f"variants: {variants}")
+    for cut in all_cut_outputs(runnable.message) if answered else ():
+        note(str(cut))
+    for sentence in faults:
+        complain(sentence)
+    raise typer.Exit(1 if faults else 0)
+
+
+def _read(paths: list[Path], features: "Features", faults: list[str]) -> Iterator[Named]:
+    from coreml_updatable.data.rows.reading import rows_of, sources
+
+    for path in paths:
+        try:
+            files = sources(path, features)
+        except DataError as error:
+            faults.append(str(error))
+            continue
+        for file in files:
+            try:
+                yield from rows_of(file, features)
+            except DataError as error:
+                faults.append(str(error))
+            except OSError as error:
+                faults.append(f"{file}: {error.strerror or error}; check the path and its permissions")
+
+
+def _answers(model: "RunnableModel", rows: Iterator[Named], faults: list[str]) -> Iterator[Named]:
+    """Rows run together; where one of them can not, each runs alone, so that only it is left out."""
+    from coreml_updatable.data.rows.reading import named
+
+    while block := list(islice(rows, AT_A_TIME)):
+        try:
+            found = model.predict([row for _, row in block])
+        except DataError:
+            for name, row in block:
+                try:
+                    yield name, model.predict([row])[0]
+                except DataError as error:
+                    faults.append(str(named(error, [name])))
+        else:
+            yield from ((name, answer) for (name, _), answer in zip(block, found, strict=True))
+
+
+def _print_lines(answers: Iterator[Named], top: int | None) -> int:
+    """How many lines were printed."""
+
+    count = 0
+    for name, answer in answers:
+        say_json({"input": name, **plain(answer, top)})
+        count += 1
+    return count
+
+
+def _print_table(model: "RunnableModel", answers: list[Named], top: int | None) -> int:
+
+    if answers:
+        terminal = console()
+        room = terminal.width // 2 if terminal.is_terminal else MAX_WORD
+        terminal.print(table(model.message, answers, top, room))
+    return len(answers)

@@ -1,0 +1,80 @@
+"""`coreml-updatable probes OUT` and `probes --read RESULTS.json`: ask a device what no documentation says."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from coreml_updatable.cli.output import say, say_json
+from coreml_updatable.text import json_text
+
+if TYPE_CHECKING:
+    from coreml_updatable.updating.probes import Verdict
+    from coreml_updatable.updating.probes.results import DeviceResults
+
+
+def probes(
+    out: Annotated[Path | None, typer.Argument(help="Folder for the probes.", show_default=False)] = None,
+    read: Annotated[
+        Path | None, typer.Option(help="Results from a device: say and keep what they show.", show_default=False)
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="With --read: a file of device, OS, results and verdicts, to send in."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
+) -> None:
+    """Write tiny models whose results on a device tell how it learns and votes; or read such results.
+
+    Exit status 1 when a result is missing or fits no known variant.
+    """
+    if (out is None) == (read is None):
+        raise typer.BadParameter("give a folder to write the probes to, or --read RESULTS.json")
+    if save is not None and (read is None or save.is_dir() or save.resolve() == read.resolve()):
+        raise typer.BadParameter(
+            f"-o {save}: goes with --read RESULTS.json, and names another file; say -o DEVICE.json"
+        )
+    if out is not None:
+        _write(out)
+    elif read is not None:
+        raise typer.Exit(_read(read, save, json=json))
+
+
+def _write(out: Path) -> None:
+    from coreml_updatable.files import write_atomically
+    from coreml_updatable.spec.io import write_model
+    from coreml_updatable.updating.probes import all_probes, document
+
+    made = all_probes()
+    content = document(made)
+    for probe, entry in zip(made, content["probes"], strict=True):
+        write_model(probe.model, out / entry["model"])
+    write_atomically(out / "probes.json", (json_text(content, indent=1) + "\n").encode())
+    say(f"{out}: {len(made)} probes and probes.json; docs/probes.md says how to run them on a device")
+
+
+def _read(path: Path, out: Path | None, *, json: bool) -> int:
+    from coreml_updatable.cli.variants import store
+    from coreml_updatable.files import write_atomically
+    from coreml_updatable.updating.probes import all_probes, verdicts
+    from coreml_updatable.updating.probes.results import read_results, results_bytes
+
+    given = read_results(path)
+    found = verdicts(all_probes(), given.results)
+    variants = {verdict.option: verdict.variant for verdict in found if verdict.variant is not None}
+    kept = store(variants, given.source) if variants else None
+    if out is not None:
+        write_atomically(out, results_bytes(given, found))
+    if json:
+        _print_json(found, given)
+    else:
+        say(*(verdict.sentence for verdict in found), f"kept as your default in {kept}" if kept else "nothing to keep")
+        if out is not None:
+            say(f"{out}: the results of {given.source}, to send in or to read again")
+    return int(any(verdict.variant is None and verdict.decisive for verdict in found))
+
+
+def _print_json(found: list["Verdict"], given: "DeviceResults") -> None:
+    from dataclasses import asdict
+
+    say_json({"device": given.device, "os": given.os, "verdicts": [asdict(verdict) for verdict in found]}, indent=1)

@@ -1,0 +1,129 @@
+"""`coreml-updatable publish BUILD... --to SITE`: a catalogue that any web server can serve."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coreml_updatable.cli.output import note, say, say_json
+from coreml_updatable.errors import CatalogueError
+
+
+def publish(
+    builds: Annotated[
+        list[Path] | None, typer.Argument(help="Folders that builds wrote, such as build/handwritten.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="The catalogue's folder; made if it is missing.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", help="Where the catalogue will be served; else urls are relative.")
+    ] = None,
+    keep: Annotated[int | None, typer.Option("--keep", min=1, help="Keep so many versions of each model.")] = None,
+    sign: Annotated[
+        list[Path] | None, typer.Option("--sign", help="The private key that signs; again for one that follows it.")
+    ] = None,
+    revoke: Annotated[
+        list[Path] | None, typer.Option("--revoke", help="A public key that readers are to accept no longer.")
+    ] = None,
+    valid_days: Annotated[
+        int, typer.Option("--valid-days", min=1, max=3650, help="Readers refuse what was signed longer ago.")
+    ] = 90,
+    previous: Annotated[
+        Path | None, typer.Option("--previous", help="The catalogue as readers have it now: its folder or index.json.")
+    ] = None,
+    check: Annotated[
+        Path | None, typer.Option("--check", help="Publish nothing; verify every sum and link of this catalogue.")
+    ] = None,
+    public_key: Annotated[
+        list[Path] | None,
+        typer.Option("--public-key", help="With --check: a key that must have signed; or another."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Publish builds as immutable versions, or verify a catalogue.
+
+    Exit status 0 when it is done or all is whole, 1 when a build can not be published or a catalogue has a fault.
+    """
+    if check is not None:
+        if builds or sign or revoke or any(option is not None for option in (to, base_url, keep)):
+            raise typer.BadParameter("--check SITE goes alone, or with --public-key, --previous: it publishes nothing")
+        raise typer.Exit(_check(check, public_key or [], previous, json))
+    if public_key:
+        raise typer.BadParameter("--public-key goes with --check SITE; to sign, give the private key with --sign")
+    if to is None:
+        raise typer.BadParameter("say where with --to SITE")
+    if not builds and not sign and all(option is None for option in (base_url, keep)):
+        raise typer.BadParameter("name one or more builds, such as build/handwritten")
+    _publish(builds or [], to, base_url, keep, sign or [], revoke or [], valid_days, previous, json)
+
+
+def _publish(
+    builds: list[Path],
+    site: Path,
+    base_url: str | None,
+    keep: int | None,
+    sign: list[Path],
+    revoke: list[Path],
+    days: int,
+    previous: Path | None,
+    json: bool,
+) -> None:
+    from coreml_updatable.publishing.catalogue.build_report import never_learns
+    from coreml_updatable.publishing.catalogue.check_site import previous_index
+    from coreml_updatable.publishing.catalogue.merging import valid_base_url
+    from coreml_updatable.publishing.catalogue.publish import publish as publish_builds
+    from coreml_updatable.publishing.catalogue.signing import read_private_key, read_public_keys
+
+    address = valid_base_url(base_url) if base_url else base_url
+    keys = [read_private_key(path, site) for path in sign]
+    revoked = [key for path in revoke for key in read_public_keys(path)]
+    above = 0 if previous is None else previous_index(previous).serial
+    learning = [build for build in builds if not never_learns(build)]
+    if builds and not learning:
+        raise CatalogueError(
+            f"{builds[0]}: its model never learns on the device, expected one that does, a catalogue holds no other; "
+            "name another build"
+        )
+    for build in builds:
+        if build not in learning:
+            note(f"note: {build}: its model never learns on the device; it is left out")
+    done = publish_builds(
+        learning, site, base_url=address, keep=keep, key=keys, revoked=revoked, days=days, above=above
+    )
+    outcomes = {"published": done.new, "unchanged": done.unchanged, "removed": done.removed}
+    kept = {"kept_reports": done.kept_reports}
+    if json:
+        told = {
+            word: [{"name": name, "version": version} for name, version in of]
+            for word, of in {**outcomes, **kept}.items()
+        }
+        say_json({"site": str(site), "serial": done.index.serial, "expires": done.index.expires, **told}, indent=2)
+        return
+    for word, releases in outcomes.items():
+        for name, version in releases:
+            say(f"{name} {version}: {word}")
+    for name, version in done.kept_reports:
+        say(
+            f"note: {name} {version}: the build reports something else by now, and what is published stays; to publish "
+            "it, raise metadata.version in the recipe and build again"
+        )
+    until = f", signed until {done.index.expires}" if done.index.expires is not None else ""
+    say(f"{site}: {len(done.index.models)} models, serial {done.index.serial}{until}")
+
+
+def _check(site: Path, public_keys: list[Path], previous: Path | None, json: bool) -> int:
+    from dataclasses import asdict
+
+    from coreml_updatable.publishing.catalogue.check_site import check_site
+    from coreml_updatable.publishing.catalogue.signing import read_public_key
+
+    checked = check_site(site, [read_public_key(path) for path in public_keys], previous)
+    if json:
+        say_json({"site": str(site), **asdict(checked)}, indent=2)
+        return int(bool(checked.faults))
+    for sentence in checked.faults:
+        say(sentence)
+    for sentence in checked.notes:
+        say(f"note: {sentence}")
+    if not checked.faults:
+        say(f"{site}: {checked.files} files, {checked.bytes:,} bytes, every sum and link right")
+    return int(bool(checked.faults))

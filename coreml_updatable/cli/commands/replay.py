@@ -1,0 +1,40 @@
+"""`coreml-updatable replay VECTORS MODEL`: whether a model still answers, and still learns, as its vectors say."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coreml_updatable.cli.output import say, say_json
+
+
+def replay(
+    vectors: Annotated[Path, typer.Argument(help="NAME.vectors.json, its pictures beside it.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="An .mlmodel file.", show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Replay golden vectors: the answers before and after one update, compared with those to expect.
+
+    Exit status 0 when all are within the tolerances, 1 when one is not.
+    """
+    from dataclasses import asdict
+
+    from coreml_updatable.publishing.vectors.document import read_vectors
+    from coreml_updatable.publishing.vectors.replay import is_of
+    from coreml_updatable.publishing.vectors.replay import replay as replay_vectors
+    from coreml_updatable.spec.io import read_model
+
+    given = read_vectors(vectors)
+    message = read_model(model)
+    stages = replay_vectors(given, vectors.parent, message)
+    same = is_of(given, model.read_bytes())
+    if json:
+        told = {"model": str(model), "is_the_recorded_file": same, "stages": [asdict(stage) for stage in stages]}
+        say_json(told, indent=2)
+    else:
+        if not same:
+            say(f"note: {model} is another file than the vectors were made with ({given.model})")
+        for stage in stages:
+            found = f"largest difference {stage.largest:.2g} ({stage.allowed:g} allowed)"
+            say(*stage.faults, f"{stage.name}: {stage.rows} answers, {found}")
+    raise typer.Exit(int(any(stage.faults for stage in stages)))

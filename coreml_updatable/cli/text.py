@@ -1,0 +1,143 @@
+"""Values as one writes them on the command line: inputs, lists of names, update parameters."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from coreml_updatable.data.inputs import ArrayInput, ImageInput
+    from coreml_updatable.marking.settings import DoubleParameter, Int64Parameter
+
+
+KINDS = ("rgb", "bgr", "grayscale", "array", "tokens")
+MOST_VALUES = 2**26  # of one row: a picture of 4,700 by 4,700 pixels
+
+
+def input_of(text: str) -> "ImageInput | ArrayInput":
+    """``NAME:SIZE`` or ``NAME:SIZE:KIND``; two lengths, WIDTHxHEIGHT, are a picture unless KIND says otherwise."""
+    from coreml_updatable.data.inputs import ArrayInput, ImageInput
+
+    name, _, rest = text.partition(":")
+    size, _, kind = rest.partition(":")
+    lengths = _lengths(text, size)
+    kind = kind or ("rgb" if len(lengths) == 2 else "array")
+    if not name or kind not in KINDS:
+        raise _wrong(text, f"{kind!r} is no kind" if name else "it has no name")
+    if kind in ("array", "tokens"):
+        return ArrayInput(name, lengths, whole=kind == "tokens")
+    if len(lengths) != 2:
+        raise _wrong(text, f"a picture has two lengths, not {len(lengths)}")
+    return ImageInput(name, *lengths, "bgr" if kind == "bgr" else "grayscale" if kind == "grayscale" else "rgb")
+
+
+def numbers_of(option: str, text: str | None) -> tuple[float, ...]:
+    """``0.485,0.456,0.406``; empty for nothing."""
+    try:
+        return tuple(float(one) for one in text.split(",")) if text else ()
+    except ValueError:
+        raise typer.BadParameter(f"{option} {text}: not all are numbers, expected one a channel, such as 0.5") from None
+
+
+def labels_of(text: str | None) -> tuple[str, ...]:
+    """``a,b,c``, or ``@labels.txt`` with one a line; empty for nothing."""
+    if text is None:
+        return ()
+    if not text.startswith("@"):
+        return tuple(one.strip() for one in text.split(","))
+    from pathlib import Path
+
+    try:
+        lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"--labels {text}: the file is no UTF-8 text, expected one label a line") from None
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _lengths(text: str, size: str) -> tuple[int, ...]:
+    if not all(one.isascii() and one.isdigit() and len(one) <= 9 for one in size.split("x")):
+        raise _wrong(text, f"{size!r} is no size" if size else "it has no size")
+    lengths = tuple(int(one) for one in size.split("x"))
+    product = 1
+    for length in lengths:
+        product *= length
+    if not 0 < product <= MOST_VALUES:
+        raise _wrong(text, f"the size is not between 1 and {MOST_VALUES} values")
+    return lengths
+
+
+def _wrong(text: str, why: str) -> typer.BadParameter:
+    return typer.BadParameter(
+        f"--input {text}: {why}, expected NAME:WIDTHxHEIGHT for a picture (:grayscale or :bgr behind it), NAME:LENGTH "
+        "for an array, NAME:LENGTH:tokens for token ids"
+    )
+
+
+def names(option: str, texts: Sequence[str], known: Collection[str] = ()) -> list[str]:
+    """The names in ``texts``, split at commas, each once; a text that is one of ``known`` is one name, commas and all.
+
+    BadParameter for an empty name.
+    """
+    found: list[str] = []
+    for text in texts:
+        found += [text] if text in known else [name.strip() for name in text.split(",")]
+    if not all(found):
+        raise typer.BadParameter(f"{option} {' '.join(texts)}: a name is empty, expected names such as a,b,c")
+    return list(dict.fromkeys(found))
+
+
+def labels(text: str, own: Sequence[str] | Sequence[int]) -> tuple[str, ...] | tuple[int, ...]:
+    """Labels split at commas: whole numbers for a model whose ``own`` labels are whole numbers, else strings."""
+    found = tuple(name.strip() for name in text.split(","))
+    if not all(found):
+        raise typer.BadParameter(f"--labels {text}: a label is empty, expected labels such as a,b,c")
+    if not own or isinstance(own[0], str):
+        return found
+    try:
+        return tuple(int(label) for label in found)
+    except ValueError:
+        raise typer.BadParameter(
+            f"--labels {text}: expected whole numbers, as the model's own labels are, such as {own[0]}"
+        ) from None
+
+
+Number = TypeVar("Number", int, float)
+
+
+def whole(option: str, text: str) -> "Int64Parameter":
+    """``default``, ``default:least..most`` or ``default:one,other,...``; BadParameter for anything else."""
+    from coreml_updatable.marking.settings import Int64Parameter
+
+    default, _, allowed = text.partition(":")
+    value = _number(option, text, default, int)
+    if not allowed:
+        return Int64Parameter(value)
+    if ".." in allowed:
+        return Int64Parameter(value, range=_range(option, text, allowed, int))
+    return Int64Parameter(value, allowed=tuple(_number(option, text, one, int) for one in allowed.split(",")))
+
+
+def real(option: str, text: str) -> "DoubleParameter":
+    """``default`` or ``default:least..most``; the format knows no sets of real numbers."""
+    from coreml_updatable.marking.settings import DoubleParameter
+
+    default, _, allowed = text.partition(":")
+    value = _number(option, text, default, float)
+    if not allowed:
+        return DoubleParameter(value)
+    if ".." not in allowed:
+        raise typer.BadParameter(f"{option} {text}: '{allowed}' is no range, expected least..most, such as 0.0001..1")
+    return DoubleParameter(value, range=_range(option, text, allowed, float))
+
+
+def _range(option: str, text: str, allowed: str, kind: Callable[[str], Number]) -> tuple[Number, Number]:
+    least, _, most = allowed.partition("..")
+    return _number(option, text, least, kind), _number(option, text, most, kind)
+
+
+def _number(option: str, text: str, part: str, kind: Callable[[str], Number]) -> Number:
+    try:
+        return kind(part)
+    except ValueError:
+        name = "whole number" if kind is int else "number"
+        raise typer.BadParameter(f"{option} {text}: '{part}' is no {name}, expected one, such as 10:1..100") from None

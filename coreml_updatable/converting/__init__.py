@@ -1,0 +1,1 @@
+"""Conversion without a recipe: the contract of converters, finding them, and the proof that answers agree."""

@@ -1,0 +1,132 @@
+"""What a converter is given and what it gives back.
+
+A converter is registered under the entry-point group ``coreml_updatable.converters`` and is one function, for recipes,
+which may train, or for finished classifiers in files, or for both; the annotation of its argument says which::
+
+    def convert(request: ConversionRequest) -> Converted
+    def convert(request: SourceRequest) -> ConvertedSource
+
+Beside it, the module may have ``declared(source: Mapping) -> DeclaredPicture | None``: what the network that a recipe's
+[source] names says of its pictures. Both import the framework inside the function. A converter knows nothing of update
+parameters: marking comes after it. What it needs beyond the package that registers it is an extra of that package,
+named behind the entry point in brackets; what no package of this Python brings is told by a function in the group
+``coreml_updatable.needs`` (building/extras.py).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from coreml_updatable.data.inputs import (
+    Examples,
+    Float32Array,
+    Float64Array,
+    ImageInput,
+    Input,
+    Progress,
+    UInt8Array,
+    silent,
+)
+from coreml_updatable.spec.messages import Model
+
+
+@dataclass(frozen=True)
+class DeclaredPicture:
+    """What a source says of the pictures that it was trained on; a field is None where it says nothing."""
+
+    width: int
+    height: int
+    mean: tuple[float, ...] | None  # of each channel, of pixels in 0..1
+    std: tuple[float, ...] | None
+    interpolation: str | None  # "bicubic", with which photos were made smaller
+    crop: float | None  # share of the shorter side that was kept, in the middle
+    by: str  # who says it: "timm's settings of resnet18.a1_in1k"
+
+
+@dataclass(frozen=True)
+class ConversionRequest:
+    """Everything a converter may look at."""
+
+    source: Mapping[str, Any]  # the recipe's [source] table; each converter validates its own fields
+    folder: Path  # the recipe's folder: relative paths start here and may not leave it
+    input: Input
+    labels: tuple[str, ...]  # class labels, in the order of the network's outputs
+    train: Examples
+    validation: Examples  # for early stopping; never trained on
+    test: Examples  # never seen in training
+    seed: int
+    on_progress: Progress = silent
+    trust_code: bool = False  # whether code from outside the recipe's folder may run (see trust.py)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A converted classifier, not yet marked."""
+
+    model: Model  # a neuralNetworkClassifier or neuralNetwork message as the framework's converter wrote it
+    test_probabilities: Float64Array  # [len(test), len(labels)]: what the source itself answers on the test pictures
+    history: tuple[
+        Mapping[str, float], ...
+    ]  # one entry an epoch: epoch, train_loss, validation_accuracy, ...; empty if not trained
+    facts: Mapping[str, Any]  # for the report: architecture, parameters, how it was trained, versions
+
+
+Row = Mapping[str, Any]  # a value for each input, by its name: pictures uint8 [height, width, channels], else arrays
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """A finished classifier that is to be converted as it is. What is left empty is as the source itself has it."""
+
+    source: Any  # a Path, the name of an architecture or a "file.py:function", or an object of the framework
+    inputs: tuple[Input, ...] = ()
+    labels: tuple[str, ...] = ()  # in the order of the source's answers
+    mean: tuple[float, ...] = ()  # of each channel of a picture in 0..1, as the source expects it normalised; one: all
+    std: tuple[float, ...] = ()
+    seed: int = 0
+    architecture: str = ""  # of a source that holds weights only
+    weights: str = ""  # of an architecture: a file, "pretrained" or the name of such weights, or "random"
+    head: Literal["keep", "new"] = "keep"  # new: one layer for the labels behind the extractor
+    cut: str = ""  # the module in front of which the extractor ends, if the head is new
+    trust_code: bool = False  # whether code that the source holds or names may run (see trust.py)
+    answer: str = ""  # which of several tensors that the source answers holds the classes: its name or number
+    column: int | None = None  # of a source that answers several labels at once: the one that two classes are for
+
+
+@dataclass(frozen=True)
+class ConvertedSource:
+    """A finished classifier as a Core ML model, not yet marked unless it is one that learns by remembering."""
+
+    model: Model
+    labels: tuple[str, ...] | tuple[int, ...]  # of the columns of ``answers``; empty where the model has its own
+    answers: Callable[[Sequence[Row]], Float64Array] | None  # the source's probabilities [n, labels]; None: the model's
+    reference: str  # what the answers are, in words: "scikit-learn's predict_proba"
+    tolerance: float  # how far the two may differ in probability
+    rows: tuple[Row, ...] = ()  # on which they are compared; empty: rows by chance that fit the model's inputs
+    notes: tuple[str, ...] = ()  # what a user should know of the conversion, a line each
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    # The source's logits [n, labels], up to a number that a row has in common: they tell rows apart where probabilities
+    # are all 0 or 1. None where the source does not give them.
+    scores: Callable[[Sequence[Row]], Float64Array] | None = None
+
+
+@dataclass(frozen=True)
+class FrozenRequest:
+    """What the function of a recipe for a model that never learns is given (``frozen.toml``)."""
+
+    input: ImageInput
+    output: str  # what the model's one output is to be called
+    classes: int
+    weights: Path | None  # a file; None: whatever the function does without one
+    seed: int
+
+
+@dataclass(frozen=True)
+class FrozenSource:
+    """What it gives back: a model that answers one multi-array a picture, and the source to compare it with."""
+
+    model: Model  # a neuralNetwork message
+    answers: Callable[[UInt8Array], Float32Array]  # pictures [n, height, width, channels] -> the source's own [n, ...]
+    notes: tuple[str, ...] = ()  # what whoever builds it must know, said loudly
+    facts: Mapping[str, Any] = field(default_factory=dict)

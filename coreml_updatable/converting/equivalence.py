@@ -1,0 +1,197 @@
+"""Prove that two models answer the same: both run on the same random inputs, and a difference is explained."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from google.protobuf.descriptor import FieldDescriptor
+
+from coreml_updatable.converting.trial_rows import trial_rows
+from coreml_updatable.data.inputs import Float64Array
+from coreml_updatable.errors import BuildError
+from coreml_updatable.marking.features import rename_features
+from coreml_updatable.marking.losses import is_squared_error
+from coreml_updatable.marking.pipelines import freeze
+from coreml_updatable.marking.reserved_labels import HIDDEN
+from coreml_updatable.marking.tail import answer_blob
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.graph import layer_kind, place
+from coreml_updatable.spec.io import model_bytes
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
+from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
+from coreml_updatable.spec.reserved_labels import spare_labels
+from coreml_updatable.spec.weights import numbers_in
+
+LARGEST = 1e4  # 32-bit floats carry seven digits: beyond it a sum is off by more than 1e-3
+_NO_SUMMANDS = ("loadConstant", "loadConstantND", "clip")  # a mask may well add minus infinity; bounds add nothing
+_FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
+
+
+def remedy(model: Model) -> str:
+    """The end of a sentence that says the answers of ``model`` and of what was made of it differ."""
+    where, number = max(_extremes(model), key=lambda found: _size(found[1]), default=("", 0.0))
+    if _size(number) > LARGEST:
+        return (
+            f"nothing was written, {where} holds the number {number:.3g}, with which 32-bit sums are not exact; "
+            "export the model again"
+        )
+    return "nothing was written, this is a fault of coreml_updatable, please report it"
+
+
+def _size(number: float) -> float:
+    return float("inf") if np.isnan(number) else abs(number)
+
+
+def _extremes(model: Model) -> Iterator[tuple[str, float]]:
+    """Of each layer, or of a model that has none: the number that is not finite, or else the largest."""
+    if is_pipeline(model):
+        for member in pipeline_of(model).models:
+            yield from _extremes(member)
+        return
+    parts = [("model", getattr(model, model.WhichOneof("Type")))]
+    if is_network(model):
+        network = network_of(model)
+        layers = [(place(number, layer), layer) for number, layer in enumerate(network.layers)]
+        parts = [(where, layer) for where, layer in layers if layer_kind(layer) not in _NO_SUMMANDS]
+        parts += [("preprocessing", each) for each in network.preprocessing]
+    for where, part in parts:
+        for numbers in _numbers(part):
+            found = np.asarray(numbers, np.float64).ravel()
+            if found.size:
+                yield where, float(found[np.argmax(np.where(np.isnan(found), np.inf, np.abs(found)))])
+
+
+def _numbers(message: Any) -> Iterator[Any]:
+    if message.DESCRIPTOR.name == "WeightParams":
+        values = numbers_in(message).values
+        yield [] if values is None else values
+        return
+    for field, value in message.ListFields():
+        if field.cpp_type in _FLOATS:
+            yield value
+        elif field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE and not field.message_type.GetOptions().map_entry:
+            for inner in value if field.is_repeated else (value,):
+                yield from _numbers(inner)
+
+
+ALLOWED_DIFFERENCE = 1e-5  # in probability: 32-bit sums in another order differ by less
+ROUNDING = 1e-3  # of logits near 100 in 32 bits, as a part of their exponentials
+ROWS = 8
+
+
+def unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> float:
+    """The largest difference in probability between the two over eight rows; a BuildError above 1e-5.
+
+    Answers that are no distribution (logits, logarithms of probabilities) are compared behind a softmax. Of pipelines
+    the last members are compared on what is given to them, and the others must be the same. Spare classes that were
+    added may take ``spare_share`` of an answer together; the others are compared as shares of the rest. Where values
+    are learnt, they are compared themselves, against the largest of them or 1.
+    """
+    if is_pipeline(before):
+        _expect_same_front(before, after)
+        return unchanged(pipeline_of(before).models[-1], pipeline_of(after).models[-1], spare_share)
+    if is_squared_error(network_of(after)):
+        return _values_unchanged(before, after)
+    old, new = _distributions(_finite(before)), _distributions(_answers(after))
+    added = len(spare_labels(after)) - len(spare_labels(before))
+    if new.shape[1] != old.shape[1] + added:
+        raise BuildError(
+            f"marked model: answers {new.shape[1]} classes, expected {old.shape[1] + added}; {remedy(before)}"
+        )
+    known = new[:, : old.shape[1]]
+    taken = float((new.sum(axis=1) - known.sum(axis=1)).max())
+    if not taken <= spare_share * (1 + ROUNDING):
+        raise BuildError(
+            f"marked model: its spare labels take {taken:.2g} of an answer, expected at most {spare_share:.2g}; "
+            f"{remedy(before)}"
+        )
+    difference = float(np.abs(old - known / known.sum(axis=1, keepdims=True)).max())
+    if not difference <= ALLOWED_DIFFERENCE:  # NaN too
+        raise BuildError(
+            f"marked model: answers otherwise than before by {difference:.2g} in probability, expected at most "
+            f"{ALLOWED_DIFFERENCE}; {remedy(before)}"
+        )
+    return difference
+
+
+def _values_unchanged(before: Model, after: Model) -> float:
+    old, new = _finite(before), _answers(after)
+    with np.errstate(invalid="ignore"):  # of infinite answers
+        difference = float(np.abs(old - new).max() / max(1.0, float(np.abs(old).max())))
+    if not difference <= ALLOWED_DIFFERENCE:
+        raise BuildError(
+            f"marked model: answers otherwise than before by {difference:.2g} of its largest value, expected at most "
+            f"{ALLOWED_DIFFERENCE}; {remedy(before)}"
+        )
+    return difference
+
+
+def _expect_same_front(before: Model, after: Model) -> None:
+    names = {
+        str(old.name): str(new.name)
+        for old, new in zip(before.description.input, after.description.input, strict=True)
+        if old.name != new.name
+    }
+    fronts = []
+    for model in (rename_features(before, names), after):
+        members = list(pipeline_of(model).models[:-1])
+        for member in members:
+            freeze(member)
+            member.description.SetInParent()
+        fronts.append([model_bytes(member) for member in members])
+    if fronts[0] != fronts[1]:
+        raise BuildError(
+            "marked model: a model before the last of the pipeline is another one than before, expected the same; "
+            "nothing was written, this is a fault of coreml_updatable, please report it"
+        )
+
+
+def _finite(model: Model) -> Float64Array:
+    """The answers before the change; a BuildError where they are no numbers to compare with."""
+    answers = _answers(model)
+    if not np.isfinite(answers).all():
+        raise BuildError(
+            "model: answers NaN or an infinite number before anything is changed, expected others; check its weights"
+        )
+    return answers
+
+
+def _distributions(answers: Float64Array) -> Float64Array:
+    """float64 [rows, classes]: the answers as they are, or behind a softmax; NaN where one is not finite."""
+    if (answers >= 0).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3):
+        return answers
+    if not np.isfinite(answers).all():
+        return np.full_like(answers, np.nan)
+    powers = np.exp(answers - answers.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def _answers(model: Model) -> Float64Array:
+    """float64 [rows, outputs], over rows that are the same for models whose inputs differ in name only."""
+    rows = trial_rows(model, ROWS)
+    if not is_network(model) and not model.description.predictedProbabilitiesName:
+        model = _with_probabilities(model)
+    model = unrounded(model)
+    blob = answer_blob(model) if is_network(model) else str(model.description.predictedProbabilitiesName)
+    said = [answer[blob] for answer in load(model).predict(rows, intermediate=True)]
+    if all(isinstance(answer, Mapping) for answer in said):  # a feature called like the blob: label -> probability
+        said = [list(answer.values()) for answer in said]
+    return np.array([np.ravel(answer) for answer in said], np.float64)
+
+
+def unrounded(model: Model) -> Model:
+    """The same model, its answers in 32 bits whatever it declares: it is the sums that are compared."""
+    made = Model_pb2.Model()
+    made.CopyFrom(model)
+    for feature in made.description.output:
+        if feature.type.WhichOneof("Type") == "multiArrayType":
+            feature.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
+    return made
+
+
+def _with_probabilities(model: Model) -> Model:
+    """A classifier that answers a label only, with the probabilities behind it."""
+    made = Model_pb2.Model()
+    made.CopyFrom(model)
+    made.description.predictedProbabilitiesName = "probabilities"
+    return made

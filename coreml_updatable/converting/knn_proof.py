@@ -1,0 +1,109 @@
+"""The proof that a twin does what it is for: its embedding is the extractor's, it finds what it knows, it learns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from coreml_updatable.converting.embedding import embedded
+from coreml_updatable.converting.equivalence import remedy, unchanged, unrounded
+from coreml_updatable.converting.trial_rows import trial_rows
+from coreml_updatable.data.inputs import Float32Array
+from coreml_updatable.errors import BuildError
+from coreml_updatable.marking.extractor import with_head
+from coreml_updatable.runtime import Row, load
+from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.network import pipeline_of
+from coreml_updatable.spec.samples import nearest_neighbors_of, samples_of
+from coreml_updatable.updating import UpdateTask
+
+PlainRow: TypeAlias = Mapping[str, Any]
+ALLOWED_DIFFERENCE = 1e-5  # of the largest number in the embeddings: 32-bit sums in another order differ by less
+ROWS = 4
+_FAULT = "nothing was written, this is a fault of coreml_updatable, please report it"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """``difference`` of embeddings, relative to the largest number; ``samples`` after an update with one row."""
+
+    difference: float
+    samples: int
+
+
+def prove_twin(source: Model, made: Model, *, cut: bool, first: PlainRow | None = None) -> Proof:
+    """Run both on rows made by chance; ``first`` is the row of the first sample, where there are samples.
+
+    Raises BuildError where the embeddings differ by more than 1e-5 of their largest number, the first sample's
+    nearest neighbour is another one, or an update with one row does not add just that; ModelError where an
+    embedding is not finite.
+    """
+    rows = trial_rows(source, ROWS)
+    front = pipeline_of(made).models[0]
+    found = embedded(front, rows)
+    expected = _before_the_head(source, rows, found.shape[1]) if cut else _answers(source, rows)
+    if expected.shape != found.shape:
+        raise BuildError(f"twin: the embedding has the shape {found.shape}, expected {expected.shape}; {_FAULT}")
+    difference = float(np.abs(expected - found).max() / max(1e-6, float(np.abs(expected).max())))
+    if not difference <= ALLOWED_DIFFERENCE:
+        raise BuildError(
+            f"twin: its embedding differs from the extractor's by {difference:.2g}, expected {ALLOWED_DIFFERENCE} at "
+            f"most; {remedy(source)}"
+        )
+    if first is not None:
+        _finds_itself(made, embedded(front, [first])[0])
+    return Proof(difference, _learns(made, rows[0] if first is None else first))
+
+
+def _before_the_head(source: Model, rows: Sequence[Row], length: int) -> Float32Array:
+    """What the first layer of the head reads, maps averaged over height and width; the repair itself is proved too."""
+    repaired, head = with_head(source)
+    unchanged(source, repaired)
+    blob = str(head.input[0])
+    read = [np.asarray(answer[blob]) for answer in load(repaired).predict(rows, intermediate=True)]
+    return np.stack([(one if one.size == length else one.mean(axis=(-2, -1))).ravel() for one in read])
+
+
+def _answers(source: Model, rows: Sequence[Row]) -> Float32Array:
+    name = str(source.description.output[0].name)
+    return np.stack([np.ravel(answer[name]) for answer in load(unrounded(source)).predict(rows)]).astype(np.float32)
+
+
+def _finds_itself(made: Model, vector: Float32Array) -> None:
+    """With one neighbour asked for, the answer is the label of a sample that lies where the first one does."""
+    samples = samples_of(made)
+    distances = np.abs(samples.embeddings - vector).max(axis=1)
+    near = distances <= ALLOWED_DIFFERENCE * max(1e-6, float(np.abs(vector).max()))
+    if not near[0]:
+        raise BuildError(f"twin: the first sample lies {distances[0]:.2g} away from its own row's embedding; {_FAULT}")
+    alone = Model_pb2.Model()
+    alone.CopyFrom(pipeline_of(made).models[-1])
+    neighbors = nearest_neighbors_of(alone).numberOfNeighbors
+    neighbors.Clear()
+    neighbors.defaultValue = 1
+    answer = load(alone).predict({str(alone.description.input[0].name): vector})
+    label = answer[str(alone.description.predictedFeatureName)]
+    if label not in {known for known, close in zip(samples.labels, near, strict=True) if close}:
+        raise BuildError(
+            f"twin: the nearest neighbour of the first sample is a {label!r}, expected itself, a "
+            f"{samples.labels[0]!r}; {_FAULT}"
+        )
+
+
+def _learns(made: Model, row: PlainRow) -> int:
+    samples = samples_of(made)
+    classifier = nearest_neighbors_of(made)
+    default = getattr(classifier, str(classifier.WhichOneof("DefaultClassLabel")))
+    label = samples.labels[0] if samples.labels else default
+    features = {str(feature.name) for feature in made.description.input}
+    taught = {name: value for name, value in row.items() if name in features}
+    taught[str(made.description.predictedFeatureName)] = label
+    learnt = samples_of(UpdateTask(made, [taught]).resume().model.message)
+    kept = learnt.embeddings[: len(samples.labels)].tobytes() == samples.embeddings.tobytes()
+    if learnt.labels != (*samples.labels, label) or not kept:
+        raise BuildError(
+            f"twin: an update with one row leaves {len(learnt.labels)} samples, expected "
+            f"{len(samples.labels) + 1}; {_FAULT}"
+        )
+    return len(learnt.labels)

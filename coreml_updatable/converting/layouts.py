@@ -1,0 +1,240 @@
+"""From one layout to another, checked and proved: they answer the same, and one update leaves the same weights."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from coreml_updatable.checking import Problem, check
+from coreml_updatable.converting.equivalence import remedy
+from coreml_updatable.converting.trial_rows import MOST_VALUES, trial_rows
+from coreml_updatable.data.inputs import Float64Array
+from coreml_updatable.errors import BuildError, ModelError
+from coreml_updatable.marking.layouts import (
+    Parts,
+    from_files,
+    from_pipeline,
+    from_single,
+    to_files,
+    to_pipeline,
+    to_single,
+    with_bits,
+)
+from coreml_updatable.marking.layouts.precision import fewest_bits
+from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import model_bytes
+from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model
+from coreml_updatable.spec.network import class_labels, is_network, is_pipeline, network_of, pipeline_of
+from coreml_updatable.spec.samples import nearest_neighbors_of, sample_labels, samples_of
+from coreml_updatable.spec.storage import weight_fields
+from coreml_updatable.spec.weights import packed_floats
+from coreml_updatable.updating import UpdateTask
+
+Models: TypeAlias = Sequence[Model]  # one model, or an extractor and its head
+ALLOWED = {32: 1e-6, 16: 0.01, 8: 0.1}  # in probability: what rounding the extractor's weights may change
+ROWS = 8
+_WHOLE = FeatureTypes_pb2.ArrayFeatureType.INT32
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Largest differences between two layouts: of answers in probability, and relative to the largest number of what an
+    update makes of the head, and of what the extractor hands to it."""
+
+    answers: float
+    heads: float
+    features: float
+
+
+def agreement(before: Models, after: Models, extractors: tuple[Model, Model], bits: int) -> Agreement:
+    """Both run and updated on eight rows made by chance; BuildError where they differ by more than ALLOWED[bits].
+
+    ``extractors``: those of both. ``bits``: of the second, where it has fewer than the first; else 32.
+    """
+    rows = trial_rows(before[0], ROWS)
+    features = _of_features(*extractors, rows)
+    if bits == 32 and not features <= ALLOWED[32]:
+        raise BuildError(
+            f"layout: the extractor's features differ by {features:.2g}, expected {ALLOWED[32]:g}; {remedy(before[-1])}"
+        )
+    answers = _difference(_answers(before, rows), _answers(after, rows))
+    if not answers <= ALLOWED[bits]:
+        advice = "nothing was written, keep more bits" if bits < 32 else remedy(before[-1])
+        raise BuildError(
+            f"layout: answers otherwise than before by {answers:.2g}, expected at most {ALLOWED[bits]:g}; {advice}"
+        )
+    one, other = _learnt(before, rows), _learnt(after, rows)
+    heads = float(np.abs(one - other).max() / max(1.0, float(np.abs(one).max()))) if one.size else 0.0
+    if bits == 32 and not heads <= ALLOWED[32]:
+        raise BuildError(
+            f"layout: an update makes another head by {heads:.2g}, expected at most {ALLOWED[32]:g}; "
+            f"{remedy(before[-1])}"
+        )
+    return Agreement(answers, heads, features)
+
+
+def _of_features(one: Model, other: Model, rows: Sequence[Mapping[str, Any]]) -> float:
+    """Relative to the largest; a network whose features hardly count would else agree with any."""
+    if one == other:
+        return 0.0
+    found, expected = (
+        np.array([[np.ravel(value) for value in answer.values()] for answer in load(model).predict(rows)], np.float64)
+        for model in (other, one)
+    )
+    return float(np.abs(found - expected).max() / max(1e-9, float(np.abs(expected).max())))
+
+
+def _answers(laid: Models, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    for model in laid:
+        rows = load(model).predict(rows)
+    return [dict(row) for row in rows]
+
+
+def _difference(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> float:
+    """NaN where one of them is."""
+    largest = [0.0]
+    for mine, theirs in zip(one, other, strict=True):
+        for name, value in mine.items():
+            if isinstance(value, Mapping):
+                shares = theirs[name]
+                largest += [abs(value.get(key, 0.0) - shares.get(key, 0.0)) for key in {*value, *shares}]
+            elif not isinstance(value, str):
+                found, expected = np.asarray(theirs[name], np.float64), np.asarray(value, np.float64)
+                largest.append(float(np.abs(found.ravel() - expected.ravel()).max()) if found.size else 0.0)
+    return float(np.max(largest))
+
+
+def _learnt(laid: Models, rows: Sequence[Mapping[str, Any]]) -> Float64Array:
+    """The head's numbers after an update on ``rows``, with labels in turn: weights, or a k-NN's new samples."""
+    head = laid[-1]
+    if len(laid) > 1:
+        (name,) = (str(feature.name) for feature in head.description.input)
+        given = load(laid[0]).predict(rows)
+        if any(name not in answer for answer in given):
+            raise BuildError(
+                f"extractor: describes the output {name!r} and does not give it, expected it; export again"
+            )
+        rows = [{name: answer[name]} for answer in given]
+    inputs = {str(feature.name) for feature in head.description.input}
+    targets = [feature for feature in head.description.trainingInput if feature.name not in inputs]
+    taught = [
+        {**row, **{str(one.name): _target(one, head, number) for one in targets}} for number, row in enumerate(rows)
+    ]
+    learnt = UpdateTask(head, taught, parameters=_fewest_epochs(head)).resume().model.message
+    while is_pipeline(learnt):
+        learnt = pipeline_of(learnt).models[-1]
+    if not is_network(learnt):
+        return np.asarray(samples_of(learnt).embeddings, np.float64).ravel()
+    trained = [layer for layer in network_of(learnt).layers if layer.isUpdatable]
+    return np.concatenate([packed_floats(weights) for layer in trained for _, weights in weight_fields(layer)]).astype(
+        np.float64
+    )
+
+
+def _target(feature: FeatureDescription, model: Model, number: int) -> Any:
+    while is_pipeline(model):
+        model = pipeline_of(model).models[-1]
+    kind = feature.type.WhichOneof("Type")
+    if kind == "multiArrayType":
+        array = feature.type.multiArrayType
+        shape = [int(length) for length in array.shape]
+        if min(shape, default=1) < 1 or prod(shape) > MOST_VALUES:
+            raise BuildError(
+                f"training input '{feature.name}': declares the size {shape}, expected lengths from 1 up and at most "
+                f"{MOST_VALUES} values; mark the model again"
+            )
+        return np.zeros(shape, np.int32) if array.dataType == _WHOLE else np.full(shape, 0.5, np.float32)
+    known: Sequence[str | int] = class_labels(model)
+    if not known and not is_network(model):
+        known = sample_labels(nearest_neighbors_of(model))
+    return known[number % len(known)] if known else "a" if kind == "stringType" else 0
+
+
+def _fewest_epochs(model: Model) -> dict[str, int]:
+    while is_pipeline(model):
+        model = pipeline_of(model).models[-1]
+    if not is_network(model):
+        return {}
+    epochs = network_of(model).updateParams.epochs
+    match epochs.WhichOneof("AllowedValues"):
+        case "set":
+            return {"epochs": int(min(epochs.set.values, default=1))}
+        case "range":
+            return {"epochs": max(1, int(epochs.range.minValue))}
+    return {"epochs": 1}
+
+
+LAYOUTS = ("single", "pipeline", "split")
+
+
+@dataclass(frozen=True)
+class Laid:
+    """``models``: one, or extractor and head. ``sizes``: bytes of each layout at these bits, where it can be made."""
+
+    models: tuple[Model, ...]
+    bits: int  # of the extractor
+    proof: Agreement
+    warnings: tuple[Problem, ...]
+    sizes: dict[str, tuple[int, ...]]
+
+
+def laid_out(models: Sequence[Model], layout: str, bits: int | None = None) -> Laid:
+    """``models`` (one model, or the two of a split) in another layout, with the extractor's weights in ``bits``.
+
+    Without ``bits`` they stay as they are; a single network has 32. Raises ModelError for what can not be laid out so,
+    BuildError where the result breaks a rule or does not answer and learn as ``models``.
+    """
+    if layout == "single" and bits not in (None, 32):
+        raise ModelError(
+            f"layout: a single network with {bits} bits can not be trained, expected 32; lay it out as a pipeline"
+        )
+    before = _parts(models)
+    parts = before if bits is None else Parts(with_bits(before.extractor, bits), before.head)
+    made = _models(parts, layout)
+    warnings = tuple(_judged(made))
+    kept = 32 if layout == "single" else fewest_bits(parts.extractor)
+    rounded = bits if bits is not None and bits < fewest_bits(before.extractor) else 32
+    whole = models if len(models) == 1 else (before.extractor, before.head)
+    proof = agreement(whole, made, (before.extractor, parts.extractor), rounded)
+    return Laid(made, kept, proof, warnings, _sizes(parts, layout, made))
+
+
+def _parts(models: Sequence[Model]) -> Parts:
+    match len(models):
+        case 1:
+            return from_pipeline(models[0]) if is_pipeline(models[0]) else from_single(models[0])
+        case 2:
+            return from_files(models[0], models[1])
+    raise ModelError(f"files: found {len(models)}, expected one model, or the extractor and the head of a split")
+
+
+def _models(parts: Parts, layout: str) -> tuple[Model, ...]:
+    match layout:
+        case "single":
+            return (to_single(parts),)
+        case "pipeline":
+            return (to_pipeline(parts),)
+        case "split":
+            return to_files(parts)
+    raise ModelError(f"layout: found {layout!r}, expected one of {', '.join(LAYOUTS)}; choose one of them")
+
+
+def _judged(models: Sequence[Model]) -> list[Problem]:
+    problems = [problem for model in models for problem in check(model)]
+    for problem in problems:
+        if problem.severity == "error":
+            raise BuildError(f"layout: {problem}; nothing was written")
+    return problems
+
+
+def _sizes(parts: Parts, layout: str, made: tuple[Model, ...]) -> dict[str, tuple[int, ...]]:
+    sizes = {layout: tuple(len(model_bytes(model)) for model in made)}
+    for other in LAYOUTS:
+        if other not in sizes:
+            try:
+                sizes[other] = tuple(len(model_bytes(model)) for model in _models(parts, other))
+            except ModelError:
+                continue  # a k-NN, for one, is no single network
+    return {name: sizes[name] for name in LAYOUTS if name in sizes}

@@ -1,0 +1,46 @@
+"""How far two models' numbers lie apart, against how far those of different rows do: what a comparison is worth."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from coreml_updatable.data.inputs import Float64Array
+
+ALLOWED = 0.01  # of the spread
+ROUNDING = 1e-4  # of the largest number: sums of 32 bits through a deep network differ by less
+CONSTANT = 1e-6  # of the largest number: rows that lie no further apart are the same in 32 bits
+
+
+@dataclass(frozen=True)
+class Compared:
+    """``difference`` is the largest between the two, ``spread`` the largest between rows of one number.
+
+    "agree": the difference is small against the spread. "differ": it is not, nor is it rounding. "constant": the rows
+    lie so close together that two models could agree on them and be different ones.
+    """
+
+    difference: float
+    spread: float
+    verdict: Literal["agree", "differ", "constant"]
+
+    @property
+    def relative(self) -> float:
+        """The difference as a part of the spread."""
+        return self.difference / self.spread if self.spread else 0.0 if not self.difference else float("inf")
+
+
+def compared(expected: Float64Array, found: Float64Array) -> Compared:
+    """Two arrays [rows, numbers]; what is not finite differs."""
+    difference, largest = float(np.abs(expected - found).max()), float(np.abs(expected).max())
+    spread = float(np.ptp(expected, axis=0).max())
+    if not np.isfinite(difference):
+        return Compared(difference, spread, "differ")
+    if difference <= ALLOWED * spread and spread > CONSTANT * largest:
+        return Compared(difference, spread, "agree")
+    return Compared(difference, spread, "constant" if difference <= ROUNDING * largest else "differ")
+
+
+def centered(logits: Float64Array) -> Float64Array:
+    """Logits [rows, classes] without what a row has in common, which a softmax does not see."""
+    return np.asarray(logits - logits.mean(axis=1, keepdims=True))

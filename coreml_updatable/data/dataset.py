@@ -1,0 +1,213 @@
+"""All pictures of a build: for training, validation and test, and the owner's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from coreml_updatable.data.arrays import draw_arrays, to_array
+from coreml_updatable.data.drawn import draw_pictures
+from coreml_updatable.data.folders import check_classes, list_folder, some_of
+from coreml_updatable.data.inputs import Examples, Float32Array, ImageInput, Progress, UInt8Array, silent
+from coreml_updatable.data.pictures import to_pixels
+from coreml_updatable.data.public import find_collection, find_food101, list_food101, read_collection
+from coreml_updatable.data.reading import read_files
+from coreml_updatable.data.sample_code import called
+from coreml_updatable.data.splitting import check_enough, place_of, split
+from coreml_updatable.data.wanted import Owner, SampleFunction, Wanted
+from coreml_updatable.errors import DataError
+
+FEWEST_HELD_OUT = 2
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The owner's pictures carry the label the owner gives them; without an owner there are none."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+    owner_support: Examples  # to learn from, in the order of their hash
+    owner_held_out: Examples  # never learnt
+    origin: str  # one plain sentence
+    unreadable: tuple[str, ...]  # one sentence for each file that was left out
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Everything that was found, not yet split; ``official`` as in ``split``."""
+
+    values: UInt8Array | Float32Array  # [n, ...] as in ``Examples``
+    kinds: tuple[str, ...]
+    names: tuple[str, ...]
+    official: tuple[bool | None, ...]
+    origin: str
+    unreadable: tuple[str, ...] = ()
+
+
+def load_dataset(
+    wanted: Wanted,
+    *,
+    folder: Path | None = None,
+    draw: SampleFunction | None = None,
+    load: SampleFunction | None = None,
+    on_progress: Progress = silent,
+) -> Dataset:
+    """The pictures from ``folder`` if one is given (class folders, or an extracted Food-101), else drawn by ``draw``,
+    else a whole collection from ``load``, a function that gives (kind, name, PIL image) triples; where the input is a
+    multi-array, arrays in the place of pictures."""
+    if folder is not None:
+        pictures = _from_folder(folder, wanted, on_progress)
+    elif draw is not None:
+        pictures = _drawn(draw, wanted, on_progress)
+    elif load is not None:
+        pictures = _loaded(load, wanted, on_progress)
+    else:
+        raise DataError("no pictures: the recipe draws and loads none; give a folder of photos")
+    return arranged(pictures, wanted, str(folder) if folder is not None else "the sample's pictures")
+
+
+def arranged(pictures: Pictures, wanted: Wanted, where: str) -> Dataset:
+    """Split what was found; ``where`` begins the sentence if there is too little."""
+    base = [at for at, kind in enumerate(pictures.kinds) if wanted.label_of(kind) is not None]
+    kinds, names = [pictures.kinds[at] for at in base], [pictures.names[at] for at in base]
+    official = [pictures.official[at] for at in base]
+    parts = split(kinds, names, wanted.test_share, wanted.validation_share, wanted.seed, official)
+    check_enough(wanted.labels, [str(wanted.label_of(kind)) for kind in kinds], parts, where)
+    owners = [_owners(pictures, wanted, owner, where) for owner in wanted.owners()]
+    support, held_out = [at for own, _ in owners for at in own], [at for _, own in owners for at in own]
+    return Dataset(
+        train=_examples(pictures, wanted, [base[at] for at in parts.train]),
+        validation=_examples(pictures, wanted, [base[at] for at in parts.validation]),
+        test=_examples(pictures, wanted, [base[at] for at in parts.test]),
+        owner_support=_examples(pictures, wanted, support),
+        owner_held_out=_examples(pictures, wanted, held_out),
+        origin=pictures.origin,
+        unreadable=pictures.unreadable,
+    )
+
+
+def _owners(pictures: Pictures, wanted: Wanted, owner: Owner, where: str) -> tuple[list[int], list[int]]:
+    mine = [at for at, kind in enumerate(pictures.kinds) if kind == owner.kind]
+    mine.sort(key=lambda at: place_of(wanted.seed, owner.kind, pictures.names[at]))
+    if len(mine) < owner.support + FEWEST_HELD_OUT:
+        raise DataError(
+            f"{where}: the owner's kind {owner.kind!r} has {len(mine)} usable pictures, at least "
+            f"{owner.support + FEWEST_HELD_OUT} are needed ({owner.support} to learn from, {FEWEST_HELD_OUT} or more "
+            "never shown); add pictures or lower personalization.photos"
+        )
+    return mine[: owner.support], mine[owner.support : owner.support + owner.held_out]
+
+
+def _examples(pictures: Pictures, wanted: Wanted, positions: Sequence[int]) -> Examples:
+    kinds = tuple(pictures.kinds[at] for at in positions)
+    labels = np.array([wanted.index_of(kind) for kind in kinds], dtype=np.int64)
+    names = tuple(pictures.names[at] for at in positions)
+    return Examples(pictures.values[np.array(positions, dtype=np.intp)], labels, names, kinds)
+
+
+def _from_folder(folder: Path, wanted: Wanted, on_progress: Progress) -> Pictures:
+    pictures = isinstance(wanted.input, ImageInput)
+    collection = find_collection(folder) if pictures else None
+    if collection is not None:
+        return _collected(folder, wanted, collection)
+    food101 = find_food101(folder) if pictures else None
+    listing = list_food101(food101, wanted) if food101 is not None else list_folder(folder, wanted)
+    chosen = listing.photos if food101 is not None else some_of(listing.photos, wanted.maximum_per_kind)
+    read = read_files(chosen, wanted.input, on_progress)
+    photos = read.photos
+    unreadable = (*listing.skipped, *read.skipped)
+    what = "photos of Food-101 (its own test pictures kept for the test)" if food101 is not None else "photos"
+    what = what if pictures else "files"
+    kinds = {photo.kind for photo in photos}
+    origin = f"{len(photos)} {what} from the folder {folder.resolve().name}, of {len(kinds)} kinds"
+    if unreadable:
+        origin += f"; {len(unreadable)} {'file' if len(unreadable) == 1 else 'files'} left out"
+    for change, count in sorted(read.changed.items()):
+        origin += f"; {count} {change}"
+    return Pictures(
+        read.values,
+        tuple(photo.kind for photo in photos),
+        tuple(photo.name for photo in photos),
+        tuple(photo.test for photo in photos),
+        f"{origin}.",
+        unreadable,
+    )
+
+
+def _collected(folder: Path, wanted: Wanted, what: str) -> Pictures:
+    assert isinstance(wanted.input, ImageInput)
+    adapt = wanted.adapt.load() if wanted.adapt is not None else None
+    every = read_collection(folder, wanted.maximum_per_kind, adapt)
+    found = [one for one in every if one[0] in wanted.known()]
+    kinds = {one[0] for one in found}
+    check_classes(kinds, folder, wanted)
+    return Pictures(
+        np.stack([to_pixels(picture, wanted.input) for _, _, picture, _ in found]),
+        tuple(kind for kind, _, _, _ in found),
+        tuple(name for _, name, _, _ in found),
+        tuple(test for _, _, _, test in found),
+        f"{len(found)} {what} from the folder {folder.resolve().name}, of {len(kinds)} kinds.",
+        tuple(f"{kind}: a kind that the recipe does not know" for kind in sorted({one[0] for one in every} - kinds)),
+    )
+
+
+def _drawn(draw: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pictures:
+    counts = [(kind, wanted.drawn_per_kind) for kind in wanted.drawn_kinds]
+    owners = wanted.owners()
+    counts += [(owner.kind, owner.support + owner.held_out) for owner in owners]
+    values: UInt8Array | Float32Array
+    if isinstance(wanted.input, ImageInput):
+        values, said = draw_pictures(draw, counts, wanted.input, on_progress), "Drawn by a program, no photos:"
+    else:
+        values, said = draw_arrays(draw, counts, wanted.input, on_progress), "Drawn by a program:"
+    kinds = tuple(kind for kind, count in counts for _ in range(count))
+    names = tuple(f"{kind} {number}" for kind, count in counts for number in range(count))
+    shown = ", ".join(wanted.drawn_kinds)
+    origin = f"{said} {wanted.drawn_per_kind} pictures each of {shown}"
+    if owners:
+        each = "each of " if len(owners) > 1 else "of "
+        shown = ", ".join(owner.kind for owner in owners)
+        origin += f", and {owners[0].support + owners[0].held_out} {each}{shown} for the owner"
+    return Pictures(values, kinds, names, (None,) * len(names), f"{origin}.")
+
+
+def _is_row(item: tuple[Any, ...], kind: type) -> bool:
+    return len(item) == 3 and isinstance(item[0], str) and isinstance(item[1], str) and isinstance(item[2], kind)
+
+
+def _loaded(load: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pictures:
+    function = load.load()
+    items: list[Any] = called(f"{load.reference}: loading", lambda: list(function()))
+    known = {*wanted.kinds, *(owner.kind for owner in wanted.owners())}
+    kind_of_value, value_words = (
+        (Image.Image, "PIL image") if isinstance(wanted.input, ImageInput) else (np.ndarray, "array")
+    )
+    by_kind: dict[str, list[tuple[str, Any]]] = {}
+    for item in items:
+        if not isinstance(item, tuple) or not _is_row(item, kind_of_value):
+            raise DataError(f"{load.reference}: gave {item!r:.60}, expected (kind, name, {value_words}); correct it")
+        if item[0] not in known:
+            raise DataError(f"{load.reference}: gave the kind {item[0]!r}, expected one of {sorted(known)}; correct it")
+        by_kind.setdefault(item[0], []).append(item[1:])
+    values: list[Any] = []
+    kinds: list[str] = []
+    names: list[str] = []
+    for kind in sorted(by_kind):
+        members = sorted(by_kind[kind], key=lambda member: place_of(wanted.seed, kind, member[0]))
+        for name, value in members[: wanted.maximum_per_kind]:
+            if isinstance(wanted.input, ImageInput):
+                values.append(to_pixels(value, wanted.input))
+            else:
+                values.append(to_array(value, wanted.input, f"{load.reference}: {name}"))
+            kinds.append(kind)
+            names.append(name)
+    if not values or len(set(zip(kinds, names, strict=True))) != len(names):
+        raise DataError(f"{load.reference}: gave no pictures, or two of one name, expected one name each; correct it")
+    what = "pictures" if isinstance(wanted.input, ImageInput) else "sounds" if wanted.input.sample_rate else "rows"
+    on_progress("data", 1.0, f"{len(values)} {what} loaded")
+    origin = f"{len(values)} {what} of {len(by_kind)} kinds, from the sample's own collection."
+    return Pictures(np.stack(values), tuple(kinds), tuple(names), (None,) * len(names), origin)

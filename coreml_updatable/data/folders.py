@@ -1,0 +1,175 @@
+"""A folder of class folders, ``photos/salad/*.jpg``: which files there are, their digest, and their labels.
+
+A class folder is called as one of the recipe's kinds, as a label itself, or as the owner's kind. Pictures may lie in
+it at any depth. Hidden files are left out; a symbolic link that leads out of the folder is not followed: a file is
+skipped and named, a class folder is refused.
+"""
+
+import hashlib
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from coreml_updatable.data.wanted import Wanted
+from coreml_updatable.errors import DataError
+
+MAXIMUM_FILES = 1_000_000
+CLUTTER = {"thumbs.db", "desktop.ini"}  # what Windows leaves in folders of pictures
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A file: what it shows, its path, its name for the report, and the split its collection gave it, if any."""
+
+    kind: str
+    path: Path
+    name: str
+    test: bool | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    photos: tuple[Photo, ...]
+    skipped: tuple[str, ...]  # one sentence each
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every regular file at any depth, sorted; hidden ones are left out, symbolic links to folders not followed."""
+    count = 0
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if name.startswith(".") or name.lower() in CLUTTER:
+                continue
+            count += 1
+            if count > MAXIMUM_FILES:
+                raise DataError(f"{folder}: more than {MAXIMUM_FILES:,} files; give the folder of the pictures itself")
+            path = Path(place, name)
+            if path.is_file():
+                yield path
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """The folders directly in ``folder``, sorted, without hidden ones."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder}: can not be read ({error.strerror}); check the path") from error
+
+
+def stays_inside(path: Path, root: Path) -> bool:
+    """Whether ``path``, its links followed, lies in ``root``."""
+    return path.resolve().is_relative_to(root.resolve())
+
+
+def some_of(photos: Sequence[Photo], most: int | None) -> list[Photo]:
+    """At most ``most`` of each kind, evenly from the whole of the sorted list."""
+    if most is None:
+        return list(photos)
+    by_kind: dict[str, list[Photo]] = {}
+    for photo in photos:
+        by_kind.setdefault(photo.kind, []).append(photo)
+    return [photo for group in by_kind.values() for photo in _thinned(group, most)]
+
+
+def _thinned(photos: list[Photo], most: int) -> list[Photo]:
+    if len(photos) <= most:
+        return photos
+    return [photos[index * len(photos) // most] for index in range(most)]
+
+
+def digest(folder: Path, classes: Collection[str] | None = None) -> str:
+    """A sha256 over the names and bytes of the files that a build may read from ``folder``.
+
+    With ``classes``, of the class folders (also within ``images``) only those named so count.
+    """
+    total = hashlib.sha256()
+    for path in files_below(folder):
+        place = path.relative_to(folder)
+        if not stays_inside(path, folder) or not _counts(place, classes):
+            continue
+        name = place.as_posix().encode("utf-8", "surrogatepass")
+        total.update(len(name).to_bytes(8, "big") + name)
+        total.update(_content(path))
+    return total.hexdigest()
+
+
+def _counts(place: Path, classes: Collection[str] | None) -> bool:
+    folders = [name for name in place.parts[:-1] if name not in ("food-101", "images")]
+    return classes is None or not folders or folders[0] in classes or folders[0] == "meta"
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return b"unreadable"
+
+
+def list_folder(folder: Path, wanted: Wanted) -> Listing:
+    """The files of every class folder, sorted; a DataError if a folder's name or content can not be right."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder, expected one folder a class inside it; check the path")
+    classes = class_folders(folder)
+    if not classes:
+        raise DataError(f"{folder}: holds no folders, expected one a class, named as any of {_names(wanted)}; add them")
+    photos: list[Photo] = []
+    skipped = [f"{path.name}: lies in no class folder" for path in _loose_files(folder)]
+    for place in classes:
+        kind = _kind_of(place, wanted)
+        if not stays_inside(place, folder):
+            raise DataError(f"{place}: a link that leads out of {folder}; put the pictures themselves there")
+        before = len(photos)
+        for path in files_below(place):
+            name = path.relative_to(folder).as_posix()
+            if stays_inside(path, folder):
+                photos.append(Photo(kind, path, name))
+            else:
+                skipped.append(f"{name}: a link that leads out of the folder")
+        if len(photos) == before:
+            raise DataError(f"{place}: holds no pictures; add some or remove the folder")
+    check_classes({photo.kind for photo in photos}, folder, wanted)
+    return Listing(tuple(photos), tuple(skipped))
+
+
+def check_classes(kinds: set[str], folder: Path, wanted: Wanted) -> None:
+    """A DataError unless ``kinds`` cover every label, and the owner's kind."""
+    found = {label for kind in kinds if (label := wanted.label_of(kind)) is not None}
+    for label in wanted.labels:
+        if label not in found:
+            names = sorted({label, *(kind for kind, its_label in wanted.kinds.items() if its_label == label)})
+            raise DataError(
+                f"{folder}: holds no pictures for the label {label!r}, expected a folder named {_any_of(names)}; add it"
+            )
+    for owner in wanted.owners():
+        if owner.kind not in kinds:
+            table = "[slots]" if owner in wanted.taught else "[personalization]"
+            raise DataError(
+                f"{folder}: holds no folder {owner.kind!r}, which the owner's pictures come from; "
+                f"add it, or drop {table} from the recipe"
+            )
+
+
+def _kind_of(place: Path, wanted: Wanted) -> str:
+    known = wanted.known()
+    if place.name in known:
+        return place.name
+    by_lower = {name.lower().replace("-", "_"): name for name in known}
+    near = get_close_matches(place.name.lower().replace("-", "_").replace(" ", "_"), by_lower, n=1, cutoff=0.5)
+    hint = f"did you mean {by_lower[near[0]]!r}?" if near else f"the names here are {_names(wanted)}"
+    raise DataError(f"{place}: a folder that the recipe does not know; {hint}")
+
+
+def _loose_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+
+
+def _names(wanted: Wanted) -> str:
+    return ", ".join(wanted.known())
+
+
+def _any_of(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

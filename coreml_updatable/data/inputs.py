@@ -1,0 +1,77 @@
+"""What a network is given: the input, picture or array, and labeled rows for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+UInt8Array = npt.NDArray[np.uint8]
+
+Float32Array = npt.NDArray[np.float32]
+
+Int64Array = npt.NDArray[np.int64]
+
+Float64Array = npt.NDArray[np.float64]
+
+# Called with the stage's name ("train"), the fraction done in 0..1, and a short detail ("epoch 3, loss 0.21").
+Progress = Callable[[str, float, str], None]
+
+
+def silent(stage: str, fraction: float, detail: str) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """A picture input: its feature name, its size in pixels and its colour layout."""
+
+    name: str
+    width: int
+    height: int
+    color: Literal["rgb", "bgr", "grayscale"]  # the order in which the source has the colours
+    description: str = ""
+
+    @property
+    def channels(self) -> int:
+        return 1 if self.color == "grayscale" else 3
+
+
+@dataclass(frozen=True)
+class ArrayInput:
+    """A multi-array input: its feature name and the shape of one row, without a batch; float32, or int32 (tokens)."""
+
+    name: str
+    shape: tuple[int, ...]
+    whole: bool = False
+    description: str = ""
+    sample_rate: int = 0  # of a sound, in Hz; 0: it is none
+
+
+Input = ImageInput | ArrayInput
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled rows.
+
+    ``values`` uint8 [n, height, width, channels] of pictures, float32 [n, *shape] of multi-arrays; ``labels`` int64
+    [n], indices into the class labels; ``names`` where each came from (file name or number of the drawing); ``kinds``
+    what it shows (e.g. "burger").
+    """
+
+    values: UInt8Array | Float32Array
+    labels: Int64Array
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def pixels(self) -> UInt8Array:
+        """The values of pictures: uint8 [n, height, width, channels]; a TypeError for multi-arrays."""
+        if self.values.dtype != np.uint8:
+            raise TypeError(f"values of type {self.values.dtype}, expected pictures of type uint8")
+        return self.values.view(np.uint8)

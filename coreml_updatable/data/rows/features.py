@@ -1,0 +1,86 @@
+"""Which features a model reads, and how a picture of another size is made to fit, in the words of Vision."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.spec.messages import FeatureDescription, Model
+
+
+class Fit(StrEnum):
+    CENTRE_CROP = "centre-crop"
+    SCALE_TO_FIT = "scale-to-fit"
+    STRETCH = "stretch"
+
+
+@dataclass(frozen=True)
+class Features:
+    """``inputs``: what is predicted from. ``known``: the training inputs as well. By name."""
+
+    inputs: dict[str, FeatureDescription]
+    known: dict[str, FeatureDescription]
+    fit: Fit
+    resized: set[Path] = field(default_factory=set)  # pictures of another size, which were made to fit
+
+    @property
+    def has_pictures(self) -> bool:
+        return any(kind(feature) == "imageType" for feature in self.inputs.values())
+
+    def the_picture(self, where: str) -> FeatureDescription:
+        """The one input that is a picture; DataError where there is none, several, or other inputs are needed too."""
+        pictures = [feature for feature in self.inputs.values() if kind(feature) == "imageType"]
+        if not pictures:
+            raise DataError(f"{where}: is a picture, the model reads {self._listed()}; give .npy, .json or .csv")
+        return self._alone(pictures, f"{where}: is one picture")
+
+    def the_array(self, where: str) -> FeatureDescription:
+        """The one input that an array can be."""
+        return self._alone(list(self.inputs.values()), f"{where}: is one array")
+
+    def _alone(self, features: list[FeatureDescription], found: str) -> FeatureDescription:
+        needed = [name for name, feature in self.inputs.items() if not feature.type.isOptional]
+        if len(features) != 1 or any(name != features[0].name for name in needed):
+            raise DataError(f"{found}, the model reads {self._listed()}; give rows of all of them as .json or .csv")
+        return features[0]
+
+    def _listed(self) -> str:
+        return ", ".join(f"'{name}'" for name in self.inputs)
+
+
+def features_of(model: Model, fit: Fit) -> Features:
+    inputs = {feature.name: feature for feature in model.description.input}
+    training = {feature.name: feature for feature in model.description.trainingInput}
+    return Features(inputs, {**inputs, **training}, fit)
+
+
+def target_of(model: Model) -> FeatureDescription:
+    """The training input that says what to learn: the one that is no input."""
+    names = {feature.name for feature in model.description.input}
+    targets = [feature for feature in model.description.trainingInput if feature.name not in names]
+    if not model.isUpdatable:
+        raise ModelError("model: is not updatable; mark it first")
+    if len(targets) != 1:
+        listed = ", ".join(f"'{feature.name}'" for feature in targets) or "none"
+        raise DataError(
+            f"model: folders of pictures give one label, the model learns from {listed}; give rows as .json or .csv"
+        )
+    return targets[0]
+
+
+def label_of(feature: FeatureDescription, folder: str, where: str) -> Any:
+    """A folder's name as the value to learn."""
+    if kind(feature) == "stringType":
+        return folder
+    try:
+        number = int(folder)
+    except ValueError:
+        raise DataError(
+            f"{where}: the folder's name is the label, and '{feature.name}' is a whole number; rename it"
+        ) from None
+    return number if kind(feature) == "int64Type" else [number]
+
+
+def kind(feature: FeatureDescription) -> str:
+    return str(feature.type.WhichOneof("Type"))

@@ -1,0 +1,80 @@
+"""From what the command line names to rows, each with the name it has in answers and errors."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from coreml_updatable.data.rows.arrays import array_rows, arrays_in
+from coreml_updatable.data.rows.features import Features, label_of, target_of
+from coreml_updatable.data.rows.pictures import SUFFIXES, picture_of, pictures_in
+from coreml_updatable.data.rows.tables import csv_rows, json_rows
+from coreml_updatable.errors import DataError, UserError
+from coreml_updatable.spec.messages import Model
+
+ROW = re.compile(r"^row (\d+): ")
+
+
+def named(error: UserError, names: Sequence[str]) -> UserError:
+    """The same error; ``names`` are those of the rows it counts."""
+    text = str(error)
+    found = ROW.match(text)
+    if found is None or int(found[1]) >= len(names):
+        return error
+    return type(error)(f"{names[int(found[1])]}: {text[found.end() :]}")
+
+
+TABLES = {".npy": array_rows, ".json": json_rows, ".csv": csv_rows}
+
+
+def sources(path: Path, features: Features) -> list[Path]:
+    """The files that a path stands for: itself, or the pictures in a folder; .npy files where no picture is read."""
+    if not path.is_dir():
+        return [path]
+    files = pictures_in(path) if features.has_pictures else arrays_in(path)
+    if not files:
+        what = f"pictures ({', '.join(sorted(SUFFIXES))})" if features.has_pictures else ".npy files"
+        raise DataError(f"{path}: holds no {what}; name another folder")
+    return files
+
+
+def rows_of(path: Path, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of one file."""
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise DataError(f"{path}: does not exist; check the path")
+    if suffix in TABLES:
+        yield from TABLES[suffix](path, features)
+    elif suffix in SUFFIXES:
+        feature = features.the_picture(str(path))
+        yield str(path), {feature.name: picture_of(path, feature, features)}
+    else:
+        kinds = ", ".join(sorted({*SUFFIXES, *TABLES}))
+        raise DataError(f"{path}: is of no kind that is read here ({kinds}); convert it")
+
+
+def training_rows(data: Path, model: Model, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a table, or of the files in class folders, with the folders' names as labels."""
+    if not data.is_dir():
+        yield from rows_of(data, features)
+        return
+    for label, file in labelled_files(data, features):
+        yield from labelled_rows(label, file, model, features)
+
+
+def labelled_files(data: Path, features: Features) -> list[tuple[Path, Path]]:
+    """Class folder and file: pictures, or .npy arrays where the model reads no picture. DataError if there are none."""
+    what, files_in = ("pictures", pictures_in) if features.has_pictures else (".npy files", arrays_in)
+    folders = sorted(path for path in data.iterdir() if path.is_dir() and not path.name.startswith("."))
+    labelled = [(folder, file) for folder in folders for file in files_in(folder)]
+    if not labelled:
+        raise DataError(f"{data}: holds no folders with {what}; make one folder a label, with its {what} inside")
+    return labelled
+
+
+def labelled_rows(folder: Path, file: Path, model: Model, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of ``file``, which the name of ``folder`` labels."""
+    target = target_of(model)
+    label = label_of(target, folder.name, str(folder))
+    for name, row in rows_of(file, features):
+        yield name, {**row, target.name: label}

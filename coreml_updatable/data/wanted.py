@@ -1,0 +1,74 @@
+"""What a build wants to know of its pictures."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coreml_updatable.data.inputs import Input
+from coreml_updatable.data.sample_code import load_function
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose phone it is: ``kind`` is what the pictures show, ``label`` what their owner says they are (the base never
+    learns it). ``support`` pictures to learn from, and at most ``held_out`` that are never learnt."""
+
+    kind: str
+    label: str
+    support: int
+    held_out: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """``kinds`` maps what a picture shows (a folder's name) to one of ``labels``; the shares are of each kind."""
+
+    input: Input
+    labels: tuple[str, ...]
+    kinds: Mapping[str, str]
+    owner: Owner | None = None
+    adapt: "SampleFunction | None" = None  # what the sample does to pictures of a collection (``collected.py``)
+    taught: tuple[Owner, ...] = ()  # kinds that fill open slots; each has a label of its own
+    test_share: float = 0.2
+    validation_share: float = 0.1
+    drawn_kinds: tuple[str, ...] = ()
+    drawn_per_kind: int = 200
+    maximum_per_kind: int | None = None
+    seed: int = 0
+
+    def label_of(self, kind: str) -> str | None:
+        """The label that the base learns for ``kind``: the owner's kind has none; a label stands for itself."""
+        if any(kind == owner.kind for owner in self.owners()):
+            return None
+        return self.kinds.get(kind, kind if kind in self.labels else None)
+
+    def index_of(self, kind: str) -> int:
+        """The index of the label of ``kind``; for the owner's kind, of what the owner says. Slots follow the labels."""
+        if self.owner is not None and kind == self.owner.kind:
+            return self.labels.index(self.owner.label)
+        taught = [owner.kind for owner in self.taught]
+        if kind in taught:
+            return len(self.labels) + taught.index(kind)
+        label = self.label_of(kind)
+        return self.labels.index(label) if label is not None else -1
+
+    def known(self) -> list[str]:
+        """Every name that a class folder may have."""
+        return sorted({*self.kinds, *self.labels, *(owner.kind for owner in self.owners())})
+
+    def owners(self) -> tuple[Owner, ...]:
+        """The owner's kinds, which the base never learns."""
+        return (self.owner, *self.taught) if self.owner is not None else self.taught
+
+
+@dataclass(frozen=True)
+class SampleFunction:
+    """A function of the recipe's own code, ``"drawing.py:draw"``: named, so that another process can load it too."""
+
+    folder: Path
+    reference: str
+    trusted: bool = False  # whether the file may lie outside the folder
+
+    def load(self) -> Callable[..., Any]:
+        return load_function(self.folder, self.reference, self.trusted)

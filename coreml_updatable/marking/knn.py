@@ -1,0 +1,159 @@
+"""The twin of a classifier: the same frozen extractor, and a nearest-neighbours classifier that learns by remembering.
+
+pipelineClassifier [ extractor: image -> embedding [D] ] [ k-NN: embedding -> label, labelProbability ]
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.marking.extractor import EMBEDDING, LONGEST, embedding_length, extractor, whole_extractor
+from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION, drop_date
+from coreml_updatable.marking.parameters import write_int64
+from coreml_updatable.marking.settings import KNNSettings
+from coreml_updatable.spec.features import feature_named
+from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.samples import nearest_neighbors_of
+
+MEMBER_NAMES = ("extractor", "nearestNeighbors")
+
+
+def twin(
+    model: Model,
+    settings: KNNSettings,
+    *,
+    label: str | None = None,
+    probabilities: str | None = None,
+    embedding: str = EMBEDDING,
+    cut: bool = True,
+) -> Model:
+    """A ``pipelineClassifier`` of the extractor of ``model`` and an empty, updatable nearest-neighbours classifier.
+
+    ``cut``: the extractor is what stands before the head of the classifier ``model``, and its output is called
+    ``embedding``; else ``model`` is itself an extractor, a plain network that answers a vector, and keeps its names.
+    Features are called as in ``model`` where it is a classifier, else ``label`` and ``labelProbability``; descriptions
+    and metadata are taken over. Empty, it answers ``settings.default_label``. The labels' kind is that of the default.
+    """
+    description = model.description
+    label = label or str(description.predictedFeatureName) or "label"
+    probabilities = probabilities or str(description.predictedProbabilitiesName) or "labelProbability"
+    front = extractor(model, embedding=embedding) if cut else whole_extractor(model)
+    _check_names(front, label, probabilities)
+    back = _nearest_neighbors(front, settings, label, probabilities)
+    made = Model_pb2.Model()
+    made.specificationVersion = max(front.specificationVersion, back.specificationVersion)
+    made.isUpdatable = True
+    made.pipelineClassifier.pipeline.models.extend([front, back])
+    made.pipelineClassifier.pipeline.names.extend(MEMBER_NAMES)
+    made.description.input.extend(front.description.input)
+    _label_outputs(made.description, settings, label, probabilities)
+    for feature in made.description.output:
+        twin_feature = feature_named(description.output, str(feature.name))
+        feature.shortDescription = twin_feature.shortDescription if twin_feature is not None else ""
+    made.description.trainingInput.extend([*made.description.input, made.description.output[0]])
+    made.description.metadata.CopyFrom(description.metadata)
+    drop_date(made)
+    return made
+
+
+def with_samples(
+    twin: Model, embeddings: NDArray[np.floating], labels: Sequence[str] | Sequence[int] | NDArray[np.integer]
+) -> Model:
+    """``twin`` remembering just these: ``embeddings`` float32 [n, D] and one label each. Earlier samples are replaced.
+
+    Works on a pipeline that ends in a nearest-neighbours classifier, or on such a classifier alone. Raises ModelError
+    unless the numbers fit, are finite, and the labels are of the kind of the default label.
+    """
+    made = Model_pb2.Model()
+    made.CopyFrom(twin)
+    classifier = nearest_neighbors_of(made)
+    index = classifier.nearestNeighborsIndex
+    values = np.asarray(embeddings, np.float32)
+    expected = (len(labels), int(index.numberOfDimensions))
+    if values.shape != expected:
+        raise ModelError(
+            f"samples: embeddings have the shape {values.shape}, expected {expected}; give one row a label"
+        )
+    if not np.isfinite(values).all():
+        raise ModelError("samples: an embedding holds NaN or an infinite number, expected finite ones; leave it out")
+    del index.floatSamples[:]
+    for row in values:
+        index.floatSamples.add().vector.extend(row)
+    _write_labels(classifier, list(labels))
+    return made
+
+
+def _write_labels(classifier: Model, labels: list[str] | list[int]) -> None:
+    whole = classifier.WhichOneof("DefaultClassLabel") == "defaultInt64Label"
+    kind, name = ((int, np.integer), "whole numbers") if whole else (str, "strings")
+    for given in labels:
+        if not isinstance(given, kind) or isinstance(given, bool):
+            raise ModelError(f"samples: the label {given!r} is of another kind than the default label, expected {name}")
+    if whole:
+        classifier.int64ClassLabels.vector[:] = [int(given) for given in labels]
+    else:
+        classifier.stringClassLabels.vector[:] = [str(given) for given in labels]
+
+
+def _nearest_neighbors(front: Model, settings: KNNSettings, label: str, probabilities: str) -> Model:
+    made = Model_pb2.Model()
+    made.specificationVersion = LOWEST_SPECIFICATION_VERSION
+    made.isUpdatable = True
+    classifier = made.kNearestNeighborsClassifier
+    write_int64(classifier.numberOfNeighbors, settings.number_of_neighbors, "numberOfNeighbors", lowest=1)
+    _write_index(classifier, settings, embedding_length(front))
+    if settings.weighting == "uniform":
+        classifier.uniformWeighting.SetInParent()
+    elif settings.weighting == "inverse-distance":
+        classifier.inverseDistanceWeighting.SetInParent()
+    else:
+        raise ModelError(f"weighting: found {settings.weighting!r}, expected 'uniform' or 'inverse-distance'")
+    if isinstance(settings.default_label, str):
+        classifier.defaultStringLabel = settings.default_label
+        classifier.stringClassLabels.SetInParent()
+    else:
+        classifier.defaultInt64Label = settings.default_label
+        classifier.int64ClassLabels.SetInParent()
+    made.description.input.extend(front.description.output)
+    _label_outputs(made.description, settings, label, probabilities)
+    made.description.trainingInput.extend([*made.description.input, made.description.output[0]])
+    return made
+
+
+def _check_names(front: Model, label: str, probabilities: str) -> None:
+    """One name for two features would make one of them unreadable."""
+    names = [str(feature.name) for feature in (*front.description.input, *front.description.output)]
+    for name in (label, probabilities):
+        if name in names:
+            raise ModelError(f"features: {name!r} is a feature of the extractor already; name the output otherwise")
+        names.append(name)
+
+
+def _write_index(classifier: Model, settings: KNNSettings, dimensions: int) -> None:
+    if not 1 <= dimensions <= LONGEST:
+        raise ModelError(f"embedding: has {dimensions} values, expected 1 to {LONGEST}; export the network again")
+    index = classifier.nearestNeighborsIndex
+    index.numberOfDimensions = dimensions
+    index.squaredEuclideanDistance.SetInParent()
+    if settings.index == "linear":
+        index.linearIndex.SetInParent()
+    elif settings.index == "kd-tree":
+        if settings.leaf_size < 1:
+            raise ModelError(f"leaf_size: found {settings.leaf_size}, expected 1 or more; 30 is usual")
+        index.singleKdTreeIndex.leafSize = settings.leaf_size
+    else:
+        raise ModelError(f"index: found {settings.index!r}, expected 'linear' or 'kd-tree'")
+
+
+def _label_outputs(description: Model, settings: KNNSettings, label: str, probabilities: str) -> None:
+    answer, spread = description.output.add(name=label), description.output.add(name=probabilities)
+    if isinstance(settings.default_label, str):
+        answer.type.stringType.SetInParent()
+        spread.type.dictionaryType.stringKeyType.SetInParent()
+    else:
+        answer.type.int64Type.SetInParent()
+        spread.type.dictionaryType.int64KeyType.SetInParent()
+    description.predictedFeatureName = label
+    description.predictedProbabilitiesName = probabilities

@@ -1,0 +1,22 @@
+"""How a trainable model lies in files: one network, a pipeline of two, or two files. One meaning, three layouts.
+
+Every way from one layout to another leads through its two parts, the frozen extractor and the trainable head.
+"""
+
+from coreml_updatable.marking.layouts.parts import FEATURES, Parts
+from coreml_updatable.marking.layouts.pipeline import from_pipeline, to_pipeline
+from coreml_updatable.marking.layouts.precision import with_bits
+from coreml_updatable.marking.layouts.single import to_single
+from coreml_updatable.marking.layouts.split import from_files, from_single, to_files
+
+__all__ = [
+    "FEATURES",
+    "Parts",
+    "from_files",
+    "from_pipeline",
+    "from_single",
+    "to_files",
+    "to_pipeline",
+    "to_single",
+    "with_bits",
+]

@@ -1,0 +1,103 @@
+"""How many bits the weights of a frozen extractor take: 32 or 16 as floats, or 8 with a scale for each channel."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.marking.layouts.parts import copy_of
+from coreml_updatable.marking.widening import widen_halves, widen_layer
+from coreml_updatable.spec.graph import layer_kind, place
+from coreml_updatable.spec.messages import Model, NeuralNetworkLayer, WeightParams
+from coreml_updatable.spec.network import network_of
+from coreml_updatable.spec.storage import weight_fields
+from coreml_updatable.spec.weights import packed_floats, storage
+
+BITS = (32, 16, 8)
+_LAYERS = ("convolution", "innerProduct")
+_FEWEST = 16  # weights a channel below which a scale and a bias of their own cost more than they save
+_LARGEST = float(np.finfo(np.float16).max)
+
+
+def with_bits(extractor: Model, bits: int) -> Model:
+    """The plain network ``extractor`` with its weights in ``bits``.
+
+    32: floats, also where they were 16-bit or quantized. 16: every float weight as a 16-bit float. 8: the weights of
+    convolutions and innerProducts as scale * n + bias, n from 0 to 255, a scale and a bias for each output channel
+    (``LinearQuantizationParams``); biases, depthwise convolutions and deconvolutions keep 32 bits. Raises ModelError
+    for weights that are not finite, or too large for 16 bits.
+    """
+    if bits not in BITS:
+        raise ModelError(f"bits: found {bits}, expected 32, 16 or 8; choose one of them")
+    if extractor.WhichOneof("Type") != "neuralNetwork":
+        kind = extractor.WhichOneof("Type")
+        raise ModelError(f"extractor: is a {kind}, expected a plain network to change its bits; leave the bits out")
+    made = copy_of(extractor)
+    network = network_of(made)
+    for number, layer in enumerate(network.layers):
+        if layer_kind(layer) in _LAYERS and _quantized(layer):
+            widen_layer(layer, place(number, layer))
+        elif _quantized(layer):
+            raise ModelError(
+                f"{place(number, layer)}: has quantized weights of a {layer_kind(layer)}, expected them only "
+                "in convolutions and innerProducts; export the model without quantization"
+            )
+    widen_halves(network)
+    for number, layer in enumerate(network.layers if bits < 32 else []):
+        if bits == 16:
+            _halve(layer, place(number, layer))
+        elif layer_kind(layer) in _LAYERS:
+            _quantize(layer, place(number, layer))
+    return made
+
+
+def fewest_bits(extractor: Model) -> int:
+    """The smallest number of bits that any weight of a plain network takes; 32 for another kind of model."""
+    if extractor.WhichOneof("Type") != "neuralNetwork":
+        return 32
+    found = {storage(weights) for layer in network_of(extractor).layers for _, weights in weight_fields(layer)}
+    return 8 if found & {"raw", "int8"} else 16 if "float16" in found else 32
+
+
+def _quantized(layer: NeuralNetworkLayer) -> bool:
+    return any(storage(weights) in ("raw", "int8") for _, weights in weight_fields(layer))
+
+
+def _halve(layer: NeuralNetworkLayer, where: str) -> None:
+    for name, weights in weight_fields(layer):
+        if storage(weights) != "float32":
+            continue
+        values = _finite(weights, f"{where}: {name}")
+        largest = float(np.abs(values).max())
+        if largest > _LARGEST:
+            raise ModelError(f"{where}: {name} hold {largest:g}, 16 bits hold {_LARGEST:g} at most; keep 32 bits")
+        weights.ClearField("floatValue")
+        weights.float16Value = values.astype("<f2").tobytes()
+
+
+def _quantize(layer: NeuralNetworkLayer, where: str) -> None:
+    """Weights [K, ...] of K output channels; n = round((w - min) / scale), scale = (max - min) / 255."""
+    params = getattr(layer, layer_kind(layer))
+    if layer_kind(layer) == "convolution" and params.isDeconvolution:
+        return
+    values = _finite(params.weights, f"{where}: weights")
+    channels = max(1, int(params.outputChannels))
+    if storage(params.weights) != "float32" or len(values) % channels or len(values) // channels < _FEWEST:
+        return
+    rows = values.reshape(channels, -1).astype(np.float64)
+    least = rows.min(axis=1)
+    scale = ((rows.max(axis=1) - least) / 255).astype(np.float32)
+    divisor = np.where(scale > 0, scale, 1).astype(np.float64)
+    steps = np.clip(np.rint((rows - least[:, None]) / divisor[:, None]), 0, 255).astype(np.uint8)
+    weights = params.weights
+    weights.Clear()
+    weights.rawValue = steps.tobytes()
+    weights.quantization.numberOfBits = 8
+    weights.quantization.linearQuantization.scale.extend(scale.tolist())
+    weights.quantization.linearQuantization.bias.extend(least.astype(np.float32).tolist())
+
+
+def _finite(weights: WeightParams, where: str) -> NDArray[np.float32]:
+    values = packed_floats(weights)
+    if not np.isfinite(values).all():
+        raise ModelError(f"{where} hold NaN or an infinite number, expected finite ones; train again")
+    return values

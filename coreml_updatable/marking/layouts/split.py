@@ -1,0 +1,177 @@
+"""Two files: an extractor that an app loads once, and a head of a few kilobytes, all that an update ever loads."""
+
+import hashlib
+from collections.abc import Sequence
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.marking.layouts.parts import FEATURES, Parts, copy_of, handed_over
+from coreml_updatable.marking.layouts.single import from_vector, in_old_mapping, to_vector
+from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION
+from coreml_updatable.marking.soundness import expect_sound
+from coreml_updatable.spec.graph import place
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2, NeuralNetwork, NeuralNetwork_pb2
+from coreml_updatable.spec.network import NO_PROGRAMS, is_network, network_of
+from coreml_updatable.spec.shapes import blob_shapes, element_count
+
+SEAL = "coreml_updatable.extractor"  # in the head's metadata: which extractor it was cut from
+LONGEST = 2**28  # values that are handed over
+
+
+def from_single(model: Model) -> Parts:
+    """The updatable network ``model``, cut before its first updatable layer.
+
+    The extractor answers a float32 vector, ``features``; the head takes it and keeps labels, loss, parameters and
+    metadata. Raises ModelError for a network that is not updatable, has no frozen layers, or whose head reads more
+    than one blob of the frozen part.
+    """
+    kind = model.WhichOneof("Type")
+    if kind == "mlProgram":
+        raise ModelError(f"model: {NO_PROGRAMS}")
+    if not is_network(model):
+        raise ModelError(f"model: is a {kind}, expected an updatable network or a pipeline; mark a classifier first")
+    expect_sound(model)
+    network = network_of(model)
+    behind = _behind_updatable(network)
+    if not model.isUpdatable or not behind:
+        raise ModelError("model: no layer is updatable, expected a marked network; mark it first")
+    blob = _crossing(model, network, behind)
+    shape = blob_shapes(model).get(blob)
+    length = element_count(shape) if shape is not None else None
+    if shape is None or length is None or not 1 <= length <= LONGEST:
+        found = "unknown" if shape is None else str(list(shape))
+        raise ModelError(
+            f"blob {blob!r}: its shape is {found}, expected fixed lengths; export with a fixed input shape"
+        )
+    features = _free(FEATURES, _taken(model, network))
+    front = [layer for number, layer in enumerate(network.layers) if number not in behind]
+    back = [layer for number, layer in enumerate(network.layers) if number in behind]
+    extractor = _extractor(model, network, front)
+    inner = extractor.neuralNetwork
+    inner.layers.append(
+        to_vector(network, _free(features, {str(layer.name) for layer in front}), blob, features, length)
+    )
+    _vector(extractor.description.output.add(name=features), length)
+    head = _head(model, features, length)
+    joint = from_vector(
+        network, _free(features, {str(layer.name) for layer in back}), features, blob, [n or 1 for n in shape]
+    )
+    inner = network_of(head)
+    del inner.layers[:]
+    inner.layers.extend([joint, *back])
+    return Parts(extractor, head)
+
+
+def to_files(parts: Parts) -> tuple[Model, Model]:
+    """Extractor and head as they are written; the head is sealed, so that it will not be joined to another one."""
+    handed_over(parts)
+    head = copy_of(parts.head)
+    head.description.metadata.userDefined[SEAL] = _digest(parts.extractor)
+    return parts.extractor, head
+
+
+def from_files(one: Model, other: Model) -> Parts:
+    """The parts in two models, given in either order. Raises ModelError for two that do not belong together."""
+    if one.isUpdatable == other.isUpdatable:
+        found = "both are updatable" if one.isUpdatable else "none is updatable"
+        raise ModelError(f"files: {found}, expected a frozen extractor and an updatable head; name these two")
+    parts = Parts(other, copy_of(one)) if one.isUpdatable else Parts(one, copy_of(other))
+    handed_over(parts)
+    seals = parts.head.description.metadata.userDefined
+    if SEAL in seals:
+        if seals[SEAL] != _digest(parts.extractor):
+            raise ModelError("files: the head was cut from another extractor; take files that belong together")
+        del seals[SEAL]
+        if not parts.head.description.metadata.ByteSize():
+            parts.head.description.ClearField("metadata")  # it was there for the seal alone
+    return parts
+
+
+def _behind_updatable(network: NeuralNetwork) -> set[int]:
+    """Numbers of the updatable layers, and of those that read what they make."""
+    changing, numbers = set[str](), set[int]()
+    for number, layer in enumerate(network.layers):
+        if layer.isUpdatable or changing & set(layer.input):
+            numbers.add(number)
+            changing |= set(layer.output)
+    return numbers
+
+
+def _crossing(model: Model, network: NeuralNetwork, behind: set[int]) -> str:
+    """The one blob that the head reads of the frozen part."""
+    frozen = {str(blob) for number, layer in enumerate(network.layers) if number not in behind for blob in layer.output}
+    shown = [str(feature.name) for feature in model.description.output if feature.name in frozen]
+    if shown:
+        raise ModelError(f"output {shown[0]!r}: comes from a frozen layer, expected the head's answers only; drop it")
+    made = {str(blob) for number in behind for blob in network.layers[number].output}
+    read = sorted({str(blob) for number in behind for blob in network.layers[number].input} - made)
+    if len(read) != 1:
+        names = ", ".join(map(repr, read)) or "none"
+        raise ModelError(
+            f"head: reads {len(read)} blobs of the frozen part ({names}), expected one; mark only layers behind the "
+            "place where the branches meet"
+        )
+    if read[0] not in frozen:
+        first = min(behind)
+        raise ModelError(
+            f"{place(first, network.layers[first])}: reads the input {read[0]!r} itself, expected frozen layers before "
+            "it; such a network is a head already"
+        )
+    return read[0]
+
+
+def _extractor(model: Model, network: NeuralNetwork, layers: Sequence[Model]) -> Model:
+    made = Model_pb2.Model()
+    made.specificationVersion = max(LOWEST_SPECIFICATION_VERSION, model.specificationVersion)
+    made.description.input.extend(model.description.input)
+    if model.description.HasField("metadata"):
+        made.description.metadata.CopyFrom(model.description.metadata)
+        made.description.metadata.ClearField("shortDescription")  # it tells of the whole
+    front = made.neuralNetwork
+    front.layers.extend(layers)
+    front.preprocessing.extend(network.preprocessing)
+    front.arrayInputShapeMapping = network.arrayInputShapeMapping
+    front.imageInputShapeMapping = network.imageInputShapeMapping
+    return made
+
+
+def _head(model: Model, features: str, length: int) -> Model:
+    """The whole model, with the vector in the place of its inputs; its layers are still to be chosen."""
+    made = copy_of(model)
+    network, description = network_of(made), made.description
+    network.ClearField("preprocessing")
+    if not in_old_mapping(network_of(model)):
+        network.arrayInputShapeMapping = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
+    inputs = {str(feature.name) for feature in description.input}
+    others = [feature for feature in model.description.trainingInput if feature.name not in inputs]
+    first = bool(model.description.trainingInput) and model.description.trainingInput[0].name in inputs
+    del description.input[:]
+    _vector(description.input.add(name=features), length)
+    del description.trainingInput[:]
+    vector = [description.input[0]]
+    description.trainingInput.extend([*vector, *others] if first else [*others, *vector])
+    return made
+
+
+def _vector(feature: Model, length: int) -> None:
+    feature.shortDescription = "What the extractor sees, as numbers."
+    feature.type.multiArrayType.shape.append(length)
+    feature.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
+
+
+def _taken(model: Model, network: NeuralNetwork) -> set[str]:
+    description = model.description
+    names = {str(f.name) for f in (*description.input, *description.output, *description.trainingInput)}
+    return names | {str(blob) for layer in network.layers for blob in (*layer.input, *layer.output)}
+
+
+def _free(wanted: str, taken: set[str]) -> str:
+    while wanted in taken:
+        wanted += "_"
+    return wanted
+
+
+def _digest(extractor: Model) -> str:
+    """Of what the extractor computes: its layers; descriptions may be mended."""
+    kind = str(extractor.WhichOneof("Type"))
+    content = getattr(extractor, kind).SerializeToString(deterministic=True)
+    return hashlib.sha256(kind.encode() + content).hexdigest()[:32]

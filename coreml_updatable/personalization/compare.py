@@ -1,0 +1,126 @@
+"""Compare the network and its k-NN with one owner under the same conditions, and say which of the two suits."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coreml_updatable.personalization.experiment import run
+from coreml_updatable.personalization.results import Comparison, Outcome
+from coreml_updatable.personalization.scenario import Scenario
+from coreml_updatable.personalization.summary import LEARNT
+from coreml_updatable.personalization.wording import OF_PHOTOS, Words, counted, percent, points
+from coreml_updatable.runtime import RunnableModel
+
+MOST_LOST = 0.05  # of the base's test accuracy, for a model that suits
+NETWORK, KNN = "the network", "the k-NN twin"
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One model after the most photos at once: means over the seeds."""
+
+    name: str
+    learnt: float
+    before: float  # accuracy on the base's test pictures
+    after: float
+    photos_needed: float
+    growth_bytes: float
+
+    @property
+    def lost(self) -> float:
+        return max(self.before - self.after, 0.0)
+
+    @property
+    def suits(self) -> bool:
+        return self.learnt >= LEARNT and self.lost <= MOST_LOST + 1e-9
+
+    def in_words(self) -> str:
+        kept = points(self.before, self.after)
+        return f"{self.name} is right on {percent(self.learnt)} of them, its accuracy on the base's own kinds {kept}"
+
+
+def advise(kind: str, photos: int, network: Outcome, knn: Outcome, words: Words = OF_PHOTOS) -> str:
+    """Judged after ``photos`` photos at once: at least 90% of the held-out pictures right, at most 5 points lost."""
+    cases = [_case(NETWORK, network), _case(KNN, knn)]
+    told = "; ".join(case.in_words() for case in cases)
+    after = f"After {counted(photos, words.photo)} at once, asked about other {words.picture}s of {kind}: {told}."
+    return f"{_choice(cases, words)} {after}{_on_new_labels(network, knn)}"
+
+
+def _choice(cases: list[_Case], words: Words) -> str:
+    fit = [case for case in cases if case.suits]
+    if not fit:
+        return (
+            f"Neither model suits this owner as it is: none gets {percent(LEARNT)} right without losing more than "
+            f"{100 * MOST_LOST:g} points elsewhere."
+        )
+    if len(fit) == 1:
+        return f"{fit[0].name[0].upper()}{fit[0].name[1:]} suits this owner, the other does not."
+    first, second = sorted(fit, key=lambda case: (case.photos_needed, case.lost, case.growth_bytes))
+    if first.photos_needed < second.photos_needed:
+        later = "never" if math.isinf(second.photos_needed) else f"after {second.photos_needed:g}"
+        needed = counted(first.photos_needed, words.photo)
+        why = f"in the median order it gets {percent(LEARNT)} right after {needed}, {second.name} {later}"
+    elif first.lost < second.lost:
+        why = f"it needs no more {words.photo}s and loses less elsewhere"
+    elif first.growth_bytes < second.growth_bytes:
+        why = f"it needs no more {words.photo}s, loses no more elsewhere, and its file grows less"
+    else:
+        return "Both models suit this owner equally well."
+    return f"Both models suit this owner, {first.name} better: {why}."
+
+
+def _on_new_labels(network: Outcome, knn: Outcome) -> str:
+    """A word on a new label, where it was tried and only one model could learn it."""
+    tried = [(name, one.new_label) for name, one in ((NETWORK, network), (KNN, knn)) if one.new_label is not None]
+    learners = [(name, result.points[-1]) for name, result in tried if result.points]
+    if len(learners) != 1:
+        return ""
+    name, point = learners[0]
+    return f" Only {name} takes a label of the owner's own (then right on {percent(point.held_out_accuracy)})."
+
+
+def _case(name: str, outcome: Outcome) -> _Case:
+    points_at, needed = outcome.summary.at_once, outcome.summary.median_learnt_at_once
+    return _Case(
+        name=name,
+        learnt=points_at[-1].held_out_accuracy.mean,
+        before=points_at[0].test_accuracy.mean,
+        after=points_at[-1].test_accuracy.mean,
+        photos_needed=math.inf if needed is None else needed,
+        growth_bytes=points_at[-1].growth_bytes.mean,
+    )
+
+
+def compare(
+    network: RunnableModel,
+    knn: RunnableModel,
+    scenario: Scenario,
+    on_progress: Callable[[float, str], None] | None = None,
+) -> Comparison:
+    """``on_progress`` gets the fraction done in 0..1 and a short detail. The models are not changed."""
+    total, done = 2 * len(scenario.seeds), 0
+
+    def count(name: str) -> None:
+        nonlocal done
+        done += 1
+        if on_progress:
+            on_progress(done / total, f"{name}, {done} of {total} orders")
+
+    network_outcome = run(network, scenario, scenario.network_parameters, lambda: count("network"))
+    knn_outcome = run(knn, scenario, scenario.knn_parameters, lambda: count("k-NN"))
+    return Comparison(
+        kind=scenario.kind,
+        label=scenario.label,
+        photos=scenario.photos,
+        seeds=scenario.seeds,
+        owner_pictures=len(scenario.owner_rows),
+        held_out_pictures=len(scenario.held_out_rows),
+        test_pictures=len(scenario.test_rows),
+        test_kinds=dict(sorted(zip(scenario.test_kinds, scenario.test_labels, strict=True))),
+        network_parameters={name: float(value) for name, value in scenario.network_parameters.items()},
+        knn_parameters={name: float(value) for name, value in scenario.knn_parameters.items()},
+        network=network_outcome,
+        knn=knn_outcome,
+        advice=advise(scenario.kind, scenario.most_photos, network_outcome, knn_outcome, scenario.words),
+    )

@@ -1,0 +1,1 @@
+"""The report of a build: HTML, JSON and terminal text from the same values."""

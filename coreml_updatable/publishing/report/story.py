@@ -1,0 +1,147 @@
+"""What happened, in sentences that are read off the numbers and claim nothing else."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from coreml_updatable.personalization.results import Comparison, NewLabel, Outcome, Summary
+from coreml_updatable.personalization.summary import LEARNT
+from coreml_updatable.personalization.wording import OF_PHOTOS, Words, counted, listed, percent, points
+from coreml_updatable.publishing.wording import percent_spread
+
+NETWORK, KNN = "network", "k-NN twin"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    title: str
+    sentences: tuple[str, ...]
+
+
+def outcomes(comparison: Comparison) -> tuple[tuple[str, Outcome], ...]:
+    return (NETWORK, comparison.network), (KNN, comparison.knn)
+
+
+def story(comparison: Comparison, words: Words = OF_PHOTOS) -> list[Chapter]:
+    """The owner's story, in its order; a sentence or two for each model."""
+    both, most = outcomes(comparison), counted(comparison.photos[-1], words.photo)
+    return [
+        Chapter("Before", tuple(_before(name, outcome, comparison, words) for name, outcome in both)),
+        Chapter(
+            f"The first {words.picture}",
+            tuple(_first_picture(name, outcome, comparison, words) for name, outcome in both),
+        ),
+        Chapter(f"After {most}", tuple(_after(name, outcome, comparison, words) for name, outcome in both)),
+        Chapter("What the base knew", tuple(_kept(name, outcome, words) for name, outcome in both)),
+        Chapter("Reset", (reset_sentence(comparison, words),)),
+    ]
+
+
+def headline(comparison: Comparison, words: Words = OF_PHOTOS) -> str:
+    answers = comparison.network.summary.at_once[0].held_out_answers
+    label, share = _by_share(answers)[0]
+    after = [
+        f"the {name} calls {percent(outcome.summary.at_once[-1].held_out_accuracy.mean)} of them “{comparison.label}”"
+        for name, outcome in outcomes(comparison)
+    ]
+    kept = [
+        f"{percent(points_at[0].test_accuracy.mean)} → {percent(points_at[-1].test_accuracy.mean)} ({name})"
+        for name, points_at in ((name, outcome.summary.at_once) for name, outcome in outcomes(comparison))
+    ]
+    return (
+        f"The network calls {percent(share)} of the owner's {comparison.kind} “{label}”. "
+        f"After {counted(comparison.photos[-1], f'other {words.photo}')} of {comparison.kind}, {listed(after)}. "
+        f"Right on the base's own kinds: {listed(kept)}."
+    )
+
+
+def _before(name: str, outcome: Outcome, comparison: Comparison, words: Words) -> str:
+    point = outcome.summary.at_once[0]
+    return (
+        f"Of {counted(comparison.held_out_pictures, f'held-out {words.picture}')} of {comparison.kind}, the {name} "
+        f"calls {_shares(_by_share(point.held_out_answers))}; it is right on {percent(point.test_accuracy.mean)} of "
+        f"{counted(comparison.test_pictures, f'test {words.picture}')} of its own kinds."
+    )
+
+
+def _first_picture(name: str, outcome: Outcome, comparison: Comparison, words: Words) -> str:
+    steps, flip = outcome.summary.one_by_one, outcome.summary.median_flip
+    base = " or ".join(f"“{label}”" for label in sorted({seed.before.first_label for seed in outcome.seeds}))
+    last = f", after {counted(steps[-1].photos, words.photo)} {percent(steps[-1].first_confidence.mean)}"
+    if flip == 0:
+        flipped = f"In the median order it was “{comparison.label}” from the start"
+    elif flip is None:
+        times = sum(seed.flipped_after is not None for seed in outcome.seeds)
+        flipped = f"Its answer turns to “{comparison.label}” in {times} of {counted(len(outcome.seeds), 'order')}"
+    else:
+        flipped = f"Its answer turns to “{comparison.label}” after {counted(flip, words.photo)} (median)"
+    return (
+        f"The {name} gives {base} {percent(steps[0].first_confidence.mean)} at first, after one {words.photo} "
+        f"{percent(steps[1].first_confidence.mean)}{last if len(steps) > 2 else ''} (means, one task a {words.photo}). "
+        f"{flipped}."
+    )
+
+
+def _after(name: str, outcome: Outcome, comparison: Comparison, words: Words) -> str:
+    after = outcome.summary.at_once[-1]
+    others = [pair for pair in _by_share(after.held_out_answers) if pair[0] != comparison.label]
+    rest = f", and still calls {_shares(others)}" if others else ""
+    return (
+        f"Learnt at once, the {name} calls {percent_spread(after.held_out_accuracy)} of the held-out {words.picture}s "
+        f"“{comparison.label}”{rest}. {_learnt(outcome.summary, words)}"
+    )
+
+
+def _learnt(summary: Summary, words: Words) -> str:
+    at_once, singly = summary.median_learnt_at_once, summary.median_learnt
+    if at_once is None and singly is None:
+        return f"In the median order it never gets {percent(LEARNT)} of them right."
+    told = [
+        f"{'never' if photos is None else 'after ' + counted(photos, words.photo)} {way}"
+        for photos, way in ((at_once, "at once"), (singly, "one by one"))
+    ]
+    return f"It gets {percent(LEARNT)} of them right {listed(told)} (medians)."
+
+
+def _kept(name: str, outcome: Outcome, words: Words) -> str:
+    before, after = outcome.summary.at_once[0], outcome.summary.at_once[-1]
+    kinds = [
+        f"{kind}: {percent(before.test_accuracy_by_kind[kind].mean)} → {percent(share.mean)}"
+        for kind, share in after.test_accuracy_by_kind.items()
+    ]
+    moved = points(before.test_accuracy.mean, after.test_accuracy.mean)
+    return f"Then the {name}'s accuracy on the base's test {words.picture}s is {moved} ({', '.join(kinds)})."
+
+
+def reset_sentence(comparison: Comparison, words: Words = OF_PHOTOS) -> str:
+    resets = [(name, outcome.reset) for name, outcome in outcomes(comparison)]
+    bad = [name for name, reset in resets if not (reset.bytes_equal and reset.labels_equal)]
+    if bad:
+        return f"Resetting failed: after the updates the base of the {listed(bad)} no longer is what it was."
+    worst = max(reset.max_probability_difference for _, reset in resets)
+    same = "the very same probabilities" if worst == 0 else f"probabilities within {worst:.1g}"
+    pictures = counted(resets[0][1].pictures, f"held-out {words.picture}")
+    return (
+        "Resetting brings the base back: after all updates both base models are byte for byte what they were and, "
+        f"loaded anew, answer {pictures} with the same labels and {same}."
+    )
+
+
+def new_label_sentence(name: str, result: NewLabel, comparison: Comparison, words: Words = OF_PHOTOS) -> str:
+    if result.refusal is not None:
+        return f"The {name} can not learn it. The simulator refuses, in its own words:"
+    last = result.points[-1]
+    return (
+        f"The {name} takes it: after {counted(last.photos, words.photo)} it calls {percent(last.held_out_accuracy)} of "
+        f"the held-out {words.picture}s of {comparison.kind} “{result.label}”, is right on "
+        f"{percent(last.test_accuracy)} of the base's test {words.picture}s, and calls {percent(last.test_called_new)} "
+        f"of those “{result.label}” by mistake."
+    )
+
+
+def _by_share(answers: Mapping[str, float]) -> list[tuple[str, float]]:
+    """The most common label first."""
+    return sorted(answers.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _shares(pairs: Iterable[tuple[str, float]]) -> str:
+    return listed([f"{percent(share)} “{label}”" for label, share in pairs])

@@ -1,0 +1,120 @@
+"""What a build hands over for its report: measured values, pictures and facts. Publishing computes none of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from coreml_updatable.data.inputs import Examples, Input
+from coreml_updatable.personalization.results import Comparison
+from coreml_updatable.personalization.slots_results import SlotsComparison
+
+Origin = Literal["drawn", "photos", "loaded"]  # by the sample's program, from a folder, by the sample's own loader
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """Where the pictures come from, and how many there are."""
+
+    origin: Origin
+    description: str  # one plain sentence for "loaded" data, e.g. which collection it is; "" elsewhere
+    train: Mapping[str, int]  # kind -> pictures
+    validation: Mapping[str, int]
+    test: Mapping[str, int]
+    unreadable: tuple[str, ...] = ()  # files that were left out, by name
+
+
+@dataclass(frozen=True)
+class ParameterFact:
+    """One run-time parameter, as Xcode's Parameters section shows it."""
+
+    name: str  # as MLParameterKey spells it
+    default: str
+    allowed: str  # e.g. "0.0001 to 1", "1, 2, 4, 8", or "any"
+
+
+@dataclass(frozen=True)
+class FeatureFact:
+    """One input, output or training input."""
+
+    name: str
+    type: str  # e.g. "Image (colour, 128 x 128)", "String"
+    description: str
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """One written .mlmodel file."""
+
+    kind: Literal["network", "k-NN"]
+    file: str  # name only
+    bytes: int
+    sha256: str
+    specification_version: int
+    layers: int  # in all, frozen ones too
+    updatable: tuple[str, ...]  # names of the updatable layers, or of the pipeline's updatable model
+    inputs: tuple[FeatureFact, ...]
+    outputs: tuple[FeatureFact, ...]
+    training_inputs: tuple[FeatureFact, ...]
+    parameters: tuple[ParameterFact, ...]
+    weights: int = 0  # how many numbers, frozen ones too
+    trainable: int = 0  # of these, those that an update changes
+    summary: str = ""  # e.g. "SGD, categorical cross entropy" or "40 samples, 3 neighbours"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was checked of the written files before anything was compared."""
+
+    pictures: int  # held out from training, put to the source and to the written model
+    max_probability_difference: float
+    allowed_difference: float
+    labels_equal: int  # of those pictures
+    rules: int  # rules checked, of both files together
+    problems: tuple[str, ...]  # warnings that remain; errors end a build
+    changed_layers: tuple[str, ...]  # whose weights an update changed
+    loss_before: float  # of that update, on its own rows
+    loss_after: float
+    rewritten_difference: float  # the personal file, loaded anew, against the simulator: largest in probability
+
+
+@dataclass(frozen=True)
+class Personalization:
+    """The comparison, and the pictures it was made with, in the order of its rows; of arrays, how they are drawn."""
+
+    comparison: Comparison
+    owner: Examples
+    held_out: Examples
+    test: Examples
+
+
+@dataclass(frozen=True)
+class Slots:
+    """New kinds in open slots, and the held-out pictures of them."""
+
+    comparison: SlotsComparison
+    held_out: Examples
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything the report shows."""
+
+    name: str  # of the recipe, e.g. "HealthyLuncher"
+    sample: str  # as given to make: MODEL=...
+    description: str
+    labels: tuple[str, ...]
+    input: Input
+    label_feature: str
+    data: DataFacts
+    personalization: Personalization | None  # None where the recipe names no owner
+    models: tuple[ModelFacts, ...]
+    proof: Proof
+    source: Mapping[str, str]  # facts about the source: architecture, parameters, how it was trained
+    history: tuple[Mapping[str, float], ...]  # one entry an epoch; empty if the source was not trained here
+    variants: Mapping[str, str]  # which reading of the undocumented points the simulator used
+    versions: Mapping[str, str]  # package -> version
+    machine: str  # what the times were measured on, e.g. "2 cores, x86-64, Linux"
+    seconds: Mapping[str, float]  # stage -> wall time; empty if unknown
+    slots: Slots | None = None  # None where the recipe has no open slots
+    paired_with: str = ""  # the label of a base's row that was learnt with each of the owner's; "": none was
+    noun: str = ""  # what one row is called where it is no picture, e.g. "pose"; its plural ends in s

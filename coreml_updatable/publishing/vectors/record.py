@@ -1,0 +1,113 @@
+"""Vectors made: rows put to a model, before and after one update."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from coreml_updatable.data.inputs import Float32Array, UInt8Array
+from coreml_updatable.publishing.vectors.differences import difference
+from coreml_updatable.publishing.vectors.document import Array, Picture, Row, Tolerances, Update, Vectors
+from coreml_updatable.publishing.vectors.values import answer, png, short
+from coreml_updatable.runtime import RunnableModel, load
+from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
+from coreml_updatable.spec.io import model_bytes
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.summary import summarize
+from coreml_updatable.updating import UpdateTask, Variants
+from coreml_updatable.updating.probes.outcomes import choices, variants_from
+
+FOLDER = "vectors"  # of the pictures
+# Wide enough for a device that rounds otherwise: noise of 0.5% on every feature that the frozen part gives moves the
+# samples' probabilities by at most 0.0033 before the update and 0.0055 after it. The update itself moves them by 0.4.
+TOLERANCES = Tolerances(before=0.01, after=0.02)
+
+
+def record(
+    model: Model,
+    file: str,
+    feature: str,
+    label: str,
+    given: Sequence[UInt8Array | Float32Array],
+    learnt: Sequence[tuple[UInt8Array | Float32Array, str]],
+) -> tuple[Vectors, dict[str, bytes]]:
+    """The vectors of ``model``, to be written as ``file``, and the PNG files they name.
+
+    ``given`` are put to its input ``feature``; ``learnt`` are others with what their owner calls them. Pictures are
+    uint8 [H, W, C]; arrays float32, rounded as the document holds them.
+    """
+    files: dict[str, bytes] = {}
+    named = [_named(one, f"{FOLDER}/picture-{number:02}.png", files) for number, one in enumerate(given, start=1)]
+    taught = [_named(one, f"{FOLDER}/owner-{number:02}.png", files) for number, (one, _) in enumerate(learnt, start=1)]
+    rows = [{feature: short(one)} for one in given]
+    training = [{feature: short(one), label: said} for one, said in learnt]
+    runnable, parameters = load(model), plain_parameters(model)
+    after = _after(runnable, rows, training, parameters, {})
+    vectors = Vectors(
+        model=file,
+        sha256=hashlib.sha256(model_bytes(model)).hexdigest(),
+        variants={name: str(value) for name, value in {**asdict(Variants()), **asdict(PredictionVariants())}.items()},
+        tolerances=TOLERANCES,
+        rows=tuple({feature: one} for one in named),
+        before=tuple(answer(one) for one in runnable.predict(rows)),
+        update=Update(
+            parameters=parameters,
+            rows=tuple({feature: one, label: said} for one, (_, said) in zip(taught, learnt, strict=True)),
+            after=after,
+            sensitive=tuple(_sensitive(model, rows, training, parameters, after)),
+        ),
+    )
+    return vectors, files
+
+
+def _named(values: UInt8Array | Float32Array, name: str, files: dict[str, bytes]) -> Picture | Array:
+    """How the document holds ``values``; a picture is added to ``files`` under ``name``."""
+    if values.dtype == np.uint8:
+        files[name] = png(values.view(np.uint8))
+        return Picture(png=name)
+    return Array(shape=values.shape, values=tuple(short(values).ravel().tolist()))
+
+
+def plain_parameters(model: Model) -> dict[str, bool | int | float]:
+    """The model's defaults, but no shuffling and the smallest mini-batch: then few undocumented choices play a part."""
+    update = summarize(model).update
+    chosen: dict[str, bool | int | float] = {}
+    for parameter in update.parameters if update else ():
+        chosen[parameter.name] = parameter.default
+        if parameter.name == "shuffle":
+            chosen["shuffle"] = False
+        if parameter.name == "miniBatchSize":
+            chosen["miniBatchSize"] = min(parameter.allowed or (int(parameter.range[0]) if parameter.range else 1,))
+    return {name: value for name, value in chosen.items() if name != "seed"}
+
+
+def _after(
+    model: RunnableModel,
+    rows: Sequence[Mapping[str, Any]],
+    training: Sequence[Mapping[str, Any]],
+    parameters: Mapping[str, bool | int | float],
+    variants: dict[str, str],
+) -> tuple[Row, ...]:
+    task = UpdateTask(model, training, parameters, variants=variants_from(variants)[0])
+    return tuple(answer(one) for one in task.resume().model.predict(list(rows)))
+
+
+def _sensitive(
+    model: Model,
+    rows: Sequence[Mapping[str, Any]],
+    training: Sequence[Mapping[str, Any]],
+    parameters: Mapping[str, bool | int | float],
+    expected: tuple[Row, ...],
+) -> list[str]:
+    """The options of which another variant moves an answer after the update by more than is allowed."""
+    found = []
+    for option, variants in choices().items():
+        for variant in variants[1:]:
+            chosen = {option: variant}
+            other = _after(load(model, variants=variants_from(chosen)[1]), rows, training, parameters, chosen)
+            if any(difference(one, two) > TOLERANCES.after for one, two in zip(expected, other, strict=True)):
+                found.append(option)
+                break
+    return found

@@ -1,0 +1,1 @@
+"""A recipe: everything a build needs, as data."""

@@ -1,0 +1,151 @@
+"""Reading a recipe file, and saying in one sentence what is wrong with it."""
+
+import json
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from coreml_updatable.errors import RecipeError
+from coreml_updatable.recipes.recipe import AdamSection, ArraySection, ImageSection, Recipe, SGDSection
+
+MAXIMUM_BYTES = 1_000_000
+EXPECTED = {  # pydantic's type of an error -> what a recipe needs there
+    "bool_type": "true or false",
+    "dict_type": "a table",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "int_type": "a whole number",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "string_too_long": "at most {max_length} characters",
+    "string_too_short": "at least {min_length} characters",
+    "string_type": "text in quotes",
+    "too_long": "at most {max_length} entries",
+    "too_short": "at least {min_length} entries",
+    "tuple_type": "a list",
+}
+FORMS: dict[str, type[BaseModel]] = {  # of a section, by what chooses them
+    "adam": AdamSection,
+    "float32": ArraySection,
+    "image": ImageSection,
+    "sgd": SGDSection,
+}
+PATTERNS = {
+    "name": "a letter, then at most 63 letters, digits and underscores",
+    "data.draw": '"file.py:function"',
+    "data.load": '"file.py:function"',
+    "data.adapt": '"file.py:function"',
+    "data.show": '"file.py:function"',
+    "input.noun": "one word in small letters",
+    "source.make": '"file.py:function"',
+    "source.needs": "a module's name without dots",
+}
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The validated recipe in the TOML file ``path``; a RecipeError names the first wrong field and the right one."""
+    return parse_recipe(read_table(path), str(path))
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """What the TOML file ``path`` holds; a RecipeError where it is none."""
+    try:
+        if path.stat().st_size > MAXIMUM_BYTES:
+            raise RecipeError(f"{path}: larger than {MAXIMUM_BYTES} bytes, expected a short TOML file; check the path")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(f"{path}: can not be read ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not UTF-8 text; save it as UTF-8") from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path}: not valid TOML ({error}); correct that line") from error
+
+
+def parse_recipe(table: dict[str, Any], where: str) -> Recipe:
+    """The recipe in a parsed TOML ``table``."""
+    table = _with_defaults(table)
+    try:
+        # As JSON: only there does pydantic's strict mode, which converts no types, take a list for a tuple.
+        return Recipe.model_validate_json(json.dumps(table, default=str), strict=True)
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {sentence_of(error, Recipe)}") from error
+
+
+def _with_defaults(table: dict[str, Any]) -> dict[str, Any]:
+    """What chooses between the forms of a section, where the recipe does not say it."""
+    chosen = {"input": {"type": "image"}, "update": {"optimizer": "sgd"}}
+    sections = {
+        name: {**default, **table[name]} for name, default in chosen.items() if isinstance(table.get(name), dict)
+    }
+    return {**table, **sections}
+
+
+def sentence_of(error: ValidationError, form: type[BaseModel]) -> str:
+    """The most telling problem: a misspelt field explains a missing one, so it goes first."""
+    problems = error.errors(include_url=False)
+    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+    place = ".".join(str(part) for part in problem["loc"] if part not in FORMS)
+    found = _shortened(repr(problem["input"]))
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{place} is no field of a recipe; {_nearest(problem['loc'], form)}"
+        case "missing":
+            return f"{place} is missing; add it"
+        case "value_error":
+            return f"{place} {message}" if place else message
+        case "literal_error":
+            return f"{place} is {found}, expected {problem['ctx']['expected']}; correct it"
+        case "union_tag_invalid":
+            context = problem["ctx"]
+            chosen = context["discriminator"].strip("'")
+            forms = context["expected_tags"].replace(", ", " or ")
+            return f"{place}.{chosen} is {context['tag']!r}, expected {forms}; correct it"
+        case "model_type" if problem["ctx"]["class_name"] in ("Int64Parameter", "DoubleParameter"):
+            return (
+                f"{place} is {found}, expected a number or {{ default = ..., range = [lowest, highest] }}; correct it"
+            )
+        case kind if kind == "model_type" or (kind == "dict_type" and place in ("input", "update")):
+            return f"{place} is {found}, expected a table; write it as [{place}]"
+        case "string_pattern_mismatch" if (listed := place.rstrip("0123456789").rstrip(".")) in PATTERNS:
+            return f"{place} is {found}, expected {PATTERNS[listed]}; correct it"
+        case kind if kind in EXPECTED:
+            return f"{place} is {found}, expected {EXPECTED[kind].format(**problem.get('ctx', {}))}; correct it"
+    return f"{place} is {found}: {message}; correct it"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:100]}..."
+
+
+def _nearest(location: tuple[int | str, ...], form: type[BaseModel]) -> str:
+    fields = _fields_at(location[:-1], form)
+    near = get_close_matches(str(location[-1]), fields, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"the fields here are: {', '.join(sorted(fields))}"
+
+
+def _fields_at(location: tuple[int | str, ...], form: type[BaseModel]) -> list[str]:
+    section = form
+    for part in location:
+        if part in FORMS:
+            section = FORMS[str(part)]
+            continue
+        found = section.model_fields.get(str(part))
+        if found is None:
+            break
+        section = next((one for one in _sections_in(found.annotation)), section)
+    return list(section.model_fields)
+
+
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for argument in getattr(annotation, "__args__", ()) for section in _sections_in(argument)]

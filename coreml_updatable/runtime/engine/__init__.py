@@ -1,0 +1,1 @@
+"""How a network runs: layers in order, many rows at once, bounded work."""

@@ -1,0 +1,76 @@
+"""What a layer's builder may ask for: its weights, checked and decoded, and words for errors."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
+from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer, WeightParams
+from coreml_updatable.spec.shapes import MOST_AXES
+from coreml_updatable.spec.weights import decode
+
+
+@dataclass(frozen=True)
+class Context:
+    """``build_network`` builds the nested networks of branches and loops. ``variants``: see there."""
+
+    layer: NeuralNetworkLayer
+    build_network: Callable[[NeuralNetwork], nn.Module]
+    variants: PredictionVariants = field(default_factory=PredictionVariants)
+
+    @property
+    def where(self) -> str:
+        return f"layer '{self.layer.name}'"
+
+    def parameter(
+        self, weights: WeightParams, shape: Sequence[int], name: str, *, channel_axis: int = 0
+    ) -> nn.Parameter:
+        """The weights as a parameter of ``shape``, float32; ModelError if the file holds more or fewer."""
+        if math.prod(shape) == 0:
+            raise ModelError(
+                f"{self.where}: {name} has the shape {list(shape)}, expected no zero; export the model again"
+            )
+        if len(shape) > MOST_AXES:
+            raise self.misfit(f"{name} has {len(shape)} axes, expected at most {MOST_AXES}")
+        values = decode(weights, shape, f"{self.where}: {name}", channel_axis=channel_axis)
+        return nn.Parameter(torch.from_numpy(values), requires_grad=False)
+
+    def pair(self, values: Sequence[int], default: int, name: str) -> tuple[int, int]:
+        """A repeated field of length 2, [H, W]; ``default`` twice if it is not set."""
+        if len(values) not in (0, 2):
+            raise ModelError(
+                f"{self.where}: {name} has {len(values)} values, expected 2 (height, width); export it again"
+            )
+        pair = (int(values[0]), int(values[1])) if values else (default, default)
+        if min(pair) < 1:
+            raise ModelError(f"{self.where}: {name} is {list(pair)}, expected at least 1; export the model again")
+        return pair
+
+    def expect_channels(self, found: int, expected: int) -> None:
+        if found != expected:
+            raise self.error(f"input has {found} channels, the layer expects {expected}")
+
+    def expect_rank(self, x: Tensor, lowest: int) -> None:
+        if x.dim() < lowest:
+            raise self.error(f"input has rank {x.dim()}, the layer expects at least {lowest}")
+
+    def expect_inputs(self, *counts: int) -> None:
+        """ModelError unless the layer has one of these numbers of inputs."""
+        if len(self.layer.input) not in counts:
+            expected = " or ".join(str(count) for count in counts)
+            raise self.misfit(f"has {len(self.layer.input)} inputs, the layer expects {expected}")
+
+    def misfit(self, fault: str) -> ModelError:
+        """``fault`` as an error of what the layer's own message says."""
+        return ModelError(f"{self.where}: {fault}; export the model again")
+
+    def error(self, fault: str) -> ModelError:
+        """``fault`` as an error of this layer that names the blobs it reads, if any."""
+        if not self.layer.input:
+            return self.misfit(fault)
+        blobs = ", ".join(f"'{name}'" for name in self.layer.input)
+        return ModelError(f"{self.where}: {fault}; check the layer that writes {blobs}")

@@ -1,0 +1,1 @@
+"""k-nearest neighbors: the classifier, exact search, and voting."""

@@ -1,0 +1,222 @@
+"""A k-nearest-neighbours classifier that runs. ``KNearestNeighborsClassifier``. NumPy only."""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.runtime.io.arrays import DTYPES, numbers
+from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
+from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
+from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
+from coreml_updatable.runtime.neighbors.search import nearest, squared_norms
+from coreml_updatable.runtime.neighbors.voting import vote, weights
+from coreml_updatable.runtime.part import Part
+from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.weights import packed, packed_floats
+
+Label: TypeAlias = str | int
+
+
+class NearestNeighborsModel(RunnableModel):
+    """``load`` makes it; see RunnableModel for what it can do. Models that come from an update share its samples."""
+
+    def __init__(self, message: Model, variants: PredictionVariants | None = None) -> None:
+        classifier = message.kNearestNeighborsClassifier
+        self._base = message
+        self._variants = variants or PredictionVariants()
+        inputs = message.description.input
+        if len(inputs) != 1:
+            raise ModelError(f"model: a k-NN classifier with {len(inputs)} inputs, expected 1; export the model again")
+        self._input = inputs[0]
+        training = [feature.name for feature in message.description.trainingInput]
+        self._known = [self._input.name, *training, message.description.predictedFeatureName]
+        self.dimensions = int(classifier.nearestNeighborsIndex.numberOfDimensions)
+        self.samples = _samples(classifier.nearestNeighborsIndex, self.dimensions)
+        self._norms = squared_norms(self.samples)
+        self.sample_labels: list[Label] = _labels(classifier)
+        if len(self.sample_labels) != len(self.samples):
+            raise ModelError(
+                f"model: {len(self.samples)} samples and {len(self.sample_labels)} labels, "
+                "expected one label a sample; export the model again"
+            )
+        self.neighbors = int(classifier.numberOfNeighbors.defaultValue)
+        if self.neighbors < 1:
+            raise ModelError(
+                f"model: numberOfNeighbors is {self.neighbors}, expected at least 1; export the model again"
+            )
+        self._uniform = classifier.WhichOneof("WeightingScheme") != "inverseDistanceWeighting"
+        self._kept = len(self.samples)
+        self.part = Part(lambda: [self._input, str(self.dimensions)])
+        self._message: Model | None = message
+        self._number_labels()
+
+    @property
+    def message(self) -> Model:
+        """The message with all samples; made when it is first asked for."""
+        if self._message is None:
+            self._message = self._written_back()
+        return self._message
+
+    @property
+    def description(self) -> Any:
+        return self._base.description
+
+    @property
+    def base(self) -> Model:
+        return self._base
+
+    @property
+    def string_labels(self) -> bool:
+        classifier = self._base.kNearestNeighborsClassifier
+        return str(classifier.WhichOneof("ClassLabels")) != "int64ClassLabels"
+
+    def updated(
+        self, samples: NDArray[np.float32], labels: Sequence[Label], neighbors: int | None = None
+    ) -> "NearestNeighborsModel":
+        """The same model with more samples [n, D] and their labels."""
+        model = object.__new__(NearestNeighborsModel)
+        model.__dict__.update(self.__dict__)
+        model.samples = np.concatenate([self.samples, samples])
+        model._norms = np.concatenate([self._norms, squared_norms(samples)])
+        model.sample_labels = [*self.sample_labels, *labels]
+        model.neighbors = neighbors or self.neighbors
+        model._message = None
+        model._number_labels()
+        return model
+
+    @overload
+    def predict(self, rows: Row, intermediate: bool = False) -> Prediction: ...
+    @overload
+    def predict(self, rows: Sequence[Row], intermediate: bool = False) -> list[Prediction]: ...
+
+    def predict(self, rows: Row | Sequence[Row], intermediate: bool = False) -> Prediction | list[Prediction]:
+        """Label and probabilities, one dictionary a row. ``intermediate``: the vector that was looked up as well."""
+        many, single = as_rows(rows)
+        vectors = self._vectors(many)
+        answers = self._answers(vectors)
+        if intermediate:
+            answers = [{self._input.name: vector, **answer} for vector, answer in zip(vectors, answers, strict=True)]
+        return answers[0] if single else answers
+
+    def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
+        """The rows with their vectors checked; a k-NN classifier has no layers to run."""
+        made = []
+        for number, row in numbered(rows, numbers):
+            vector = self._vector(row, number)
+            known = row.features if isinstance(row, FrozenRow) else row
+            features = {name: value for name, value in known.items() if name != self._input.name}
+            made.append(FrozenRow({self._input.name: vector}, features, self.part))
+        return made
+
+    def _vectors(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """[rows, D]; whole rows that are alike are checked together."""
+        together = self._alike(rows)
+        if together is not None and np.isfinite(together).all():
+            return together
+        one_by_one = [self._vector(row, number) for number, row in enumerate(rows)]
+        return np.stack(one_by_one) if rows else np.zeros((0, self.dimensions), np.float32)
+
+    def _alike(self, rows: Sequence[Row]) -> NDArray[np.float32] | None:
+        """The vectors, not yet known to be finite, of rows that all hold such an array as the input is declared."""
+        name, declared = self._input.name, self._input.type.multiArrayType.dataType
+        plain = [row for row in rows if isinstance(row, dict)]
+        values: list[Any] = [row.get(name) for row in plain]
+        if not values or len(values) != len(rows) or DTYPES.get(declared) is not np.float32:
+            return None
+        first = values[0]
+        if any(type(one) is not np.ndarray or one.dtype != np.float32 or one.shape != first.shape for one in values):
+            return None
+        self._vector(plain[0], 0)  # its shape, and its size
+        for number, row in enumerate(plain):
+            expect_features(row, [name], self._known, number)
+        return np.stack(values).reshape(len(rows), -1)
+
+    def _vector(self, row: Row, number: int) -> NDArray[np.float32]:
+        if isinstance(row, FrozenRow):
+            expect_part(row, self.part, number)
+            kept: NDArray[np.float32] = row.values[self._input.name]
+            return kept
+        expect_mapping(row, number)
+        name = self._input.name
+        expect_features(row, [name], self._known, number)
+        where = f"row {number}: feature '{name}'"
+        vector = numbers(self._input, row[name], where).ravel()
+        if len(vector) != self.dimensions:
+            raise ModelError(
+                f"{where}: has {len(vector)} values, the index has {self.dimensions} dimensions; check the model"
+            )
+        if not np.isfinite(vector).all():
+            raise DataError(f"{where}: is not finite, no distance to it can be measured; leave the row out")
+        return vector
+
+    def _answers(self, queries: NDArray[np.float32]) -> list[Prediction]:
+        if not len(self.samples):
+            default = self._default_label()
+            return [self._answer(default, {default: 1.0}) for _ in queries]
+        return [
+            self._voted(indices, distances)
+            for indices, distances in nearest(
+                self.samples, queries, self.neighbors, self._variants.tied_samples, self._norms
+            )
+        ]
+
+    def _voted(self, indices: NDArray[np.int64], distances: NDArray[np.float64]) -> Prediction:
+        votes = weights(distances, self._uniform, self._variants)
+        numbered = [self._numbers[index] for index in indices.tolist()]
+        winner, shares = vote(numbered, votes.tolist(), len(self._distinct), self._variants)
+        named = {self._distinct[number]: share for number, share in shares.items()}
+        return self._answer(self._distinct[winner], named)
+
+    def _answer(self, label: Label, shares: dict[Label, float]) -> Prediction:
+        description = self._base.description
+        answer: Prediction = {description.predictedFeatureName: label}
+        if description.predictedProbabilitiesName:
+            answer[description.predictedProbabilitiesName] = shares
+        return answer
+
+    def _default_label(self) -> Label:
+        classifier = self._base.kNearestNeighborsClassifier
+        if classifier.WhichOneof("DefaultClassLabel") is None:
+            raise ModelError("model: no samples and no default label; add samples, or set a default label")
+        return classifier.defaultStringLabel if self.string_labels else int(classifier.defaultInt64Label)
+
+    def _number_labels(self) -> None:
+        """Distinct labels in the order of their first sample, and each sample's number among them."""
+        order = {label: number for number, label in enumerate(dict.fromkeys(self.sample_labels))}
+        self._distinct = list(order)
+        self._numbers = [order[label] for label in self.sample_labels]
+
+    def _written_back(self) -> Model:
+        """A copy of the message with the new samples and labels appended, and nothing else changed."""
+        message = Model_pb2.Model()
+        message.CopyFrom(self._base)
+        classifier = message.kNearestNeighborsClassifier
+        for sample in self.samples[self._kept :]:
+            classifier.nearestNeighborsIndex.floatSamples.add().MergeFromString(packed(sample))
+        field = classifier.stringClassLabels if self.string_labels else classifier.int64ClassLabels
+        field.vector.extend(self.sample_labels[self._kept :])
+        return message
+
+
+def _samples(index: Any, dimensions: int) -> NDArray[np.float32]:
+    vectors = [packed_floats(sample) for sample in index.floatSamples]
+    for number, vector in enumerate(vectors):
+        if len(vector) != dimensions:
+            raise ModelError(
+                f"model: sample {number} has {len(vector)} values, the index has {dimensions} dimensions; add it again"
+            )
+        if not np.isfinite(vector).all():
+            raise ModelError(f"model: sample {number} holds values that are not finite; take it out")
+    return np.stack(vectors) if vectors else np.zeros((0, max(0, min(dimensions, 2**24))), np.float32)
+
+
+def _labels(classifier: Any) -> list[Label]:
+    match classifier.WhichOneof("ClassLabels"):
+        case "stringClassLabels":
+            return [str(label) for label in classifier.stringClassLabels.vector]
+        case "int64ClassLabels":
+            return [int(label) for label in classifier.int64ClassLabels.vector]
+    return []

@@ -1,0 +1,139 @@
+"""What differs between the layers of two networks: added, removed, other settings, other weights."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from coreml_updatable.spec.diff.fields import Change, field_changes
+from coreml_updatable.spec.graph import all_layers, layer_kind
+from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetwork_pb2, NeuralNetworkLayer
+from coreml_updatable.spec.storage import weight_fields
+
+
+@dataclass(frozen=True)
+class WeightChange:
+    """One weight field of a layer that is not the same in both models.
+
+    ``kind``: "changed" (other values), "rounded" (the same values, as near as the coarser storage holds them), "stored"
+    (the very same values, stored otherwise), "count" (another number of values), "fields" (the same values in the same
+    storage, with something else beside them) or "unreadable" (a quantization that can not be decoded). ``norm`` is the
+    Euclidean norm of the change, ``relative`` that norm over the norm of the old values, ``largest`` the greatest
+    change of one value; None where there is none.
+    """
+
+    field: str
+    kind: str
+    before: str  # how the numbers are stored: "float32", "8-bit linear" ...
+    after: str
+    values: int
+    norm: float | None = None
+    relative: float | None = None
+    largest: float | None = None
+    not_finite: int = 0  # values that are NaN or infinite in either model; they are left out of the norms
+
+
+_Layers: TypeAlias = dict[tuple[str, int], NeuralNetworkLayer]
+_EMPTY = NeuralNetwork_pb2.WeightParams()
+
+
+@dataclass(frozen=True)
+class LayerChange:
+    """One layer that is in both networks and not the same. ``updatable``: in the first network, the second or both."""
+
+    name: str
+    kind: str
+    updatable: bool
+    settings: tuple[Change, ...]
+    weights: tuple[WeightChange, ...]
+
+
+@dataclass(frozen=True)
+class LayerChanges:
+    """``added`` and ``removed`` as "name (kind)"; ``reordered``: the layers of both stand in another order."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[LayerChange, ...] = ()
+    reordered: bool = False
+
+
+def layer_changes(before: NeuralNetwork, after: NeuralNetwork) -> LayerChanges:
+    """Layers are the same by name; those of one name by their order; renamed ones by the blob they write."""
+    old, new = _by_name(before), _by_name(after)
+    pairs = {key: key for key in old if key in new}
+    pairs |= _renamed(
+        {key: layer for key, layer in old.items() if key not in new},
+        {key: layer for key, layer in new.items() if key not in old},
+    )
+    found = (_layer_change(old[one], new[other], one[0]) for one, other in pairs.items())
+    places = {key: number for number, key in enumerate(new)}
+    order = [places[pairs[key]] for key in old if key in pairs]
+    taken = set(pairs.values())
+    return LayerChanges(
+        tuple(_title(key[0], layer) for key, layer in new.items() if key not in taken),
+        tuple(_title(key[0], layer) for key, layer in old.items() if key not in pairs),
+        tuple(change for change in found if change is not None),
+        order != sorted(order),
+    )
+
+
+def _by_name(network: NeuralNetwork) -> _Layers:
+    seen = Counter[str]()
+    found: _Layers = {}
+    for name, layer in all_layers(network):
+        found[name, seen[name]] = layer
+        seen[name] += 1
+    return found
+
+
+def _renamed(old: _Layers, new: _Layers) -> dict[tuple[str, int], tuple[str, int]]:
+    """Of the layers whose name is in one network only: those of one kind that write the same blob."""
+    writers = {(layer_kind(layer), str(layer.output[0])): key for key, layer in new.items() if layer.output}
+    pairs: dict[tuple[str, int], tuple[str, int]] = {}
+    for key, layer in old.items():
+        found = writers.pop((layer_kind(layer), str(layer.output[0])), None) if layer.output else None
+        if found is not None:
+            pairs[key] = found
+    return pairs
+
+
+def _title(name: str, layer: NeuralNetworkLayer) -> str:
+    return f"{name} ({layer_kind(layer) or 'no kind'})"
+
+
+def _layer_change(before: NeuralNetworkLayer, after: NeuralNetworkLayer, name: str) -> LayerChange | None:
+    if before.SerializeToString(deterministic=True) == after.SerializeToString(deterministic=True):
+        return None
+    kind, kind_after = layer_kind(before), layer_kind(after)
+    if kind != kind_after:
+        settings: tuple[Change, ...] = (Change("kind", kind, kind_after),)
+        weights: tuple[WeightChange, ...] = ()
+    else:
+        settings = tuple(_settings(before, after, kind))
+        weights = tuple(_weights(before, after, kind))
+    if not settings and not weights:
+        return None
+    return LayerChange(name, kind_after, bool(before.isUpdatable or after.isUpdatable), settings, weights)
+
+
+def _settings(before: NeuralNetworkLayer, after: NeuralNetworkLayer, kind: str) -> Iterator[Change]:
+    yield from field_changes(before, after, skip=(kind,))
+    if kind:
+        yield from field_changes(getattr(before, kind), getattr(after, kind))
+
+
+def _weights(before: NeuralNetworkLayer, after: NeuralNetworkLayer, kind: str) -> Iterable[WeightChange]:
+    from coreml_updatable.spec.diff.weights import weight_change  # here, for most layers are the same: no NumPy then
+
+    old, new = dict(weight_fields(before)), dict(weight_fields(after))
+    deconvolution = kind in ("convolution", "convolution3d") and getattr(before, kind).isDeconvolution
+    for field in dict.fromkeys([*old, *new]):
+        lead = _kernels(before, kind) if deconvolution and field == "weights" else 1
+        change = weight_change(field, old.get(field, _EMPTY), new.get(field, _EMPTY), lead)
+        if change is not None:
+            yield change
+
+
+def _kernels(layer: NeuralNetworkLayer, kind: str) -> int:
+    return int(layer.convolution.kernelChannels if kind == "convolution" else layer.convolution3d.inputChannels)

@@ -1,0 +1,235 @@
+"""What changed in meaning between two models; how their bytes are laid out does not count."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeAlias
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.spec.diff.fields import Change, field_changes, shortened
+from coreml_updatable.spec.diff.layers import LayerChanges, layer_changes
+from coreml_updatable.spec.features import describe_type
+from coreml_updatable.spec.messages import FeatureDescription, KNearestNeighborsClassifier, Model
+from coreml_updatable.spec.network import class_labels, holds_program, is_network, is_pipeline, network_of, pipeline_of
+from coreml_updatable.spec.parameters import Parameter, describe_parameter, network_parameters, parameter
+from coreml_updatable.spec.samples import sample_labels
+from coreml_updatable.spec.storage import float_bytes
+
+_SIDES = {"input": "input", "output": "output", "trainingInput": "training input", "state": "state"}
+_SHOWN_LABELS = 8
+
+
+def description_changes(before: Model, after: Model) -> Iterator[Change]:
+    """Features by name, then everything else that ``ModelDescription`` holds."""
+    for name, side in _SIDES.items():
+        yield from _features(getattr(before.description, name), getattr(after.description, name), side)
+    yield from field_changes(before.description, after.description, skip=_SIDES)
+
+
+def label_changes(before: Sequence[str | int], after: Sequence[str | int]) -> Iterator[Change]:
+    """Labels added and removed; else their order, which decides what an output means."""
+    old, new = set(before), set(after)
+    removed, added = [label for label in before if label not in new], [label for label in after if label not in old]
+    if removed or added:
+        yield Change("labels", _shown(removed), _shown(added))
+    if [label for label in before if label in new] != [label for label in after if label in old]:
+        yield Change("order of labels", _shown(before), _shown(after))
+
+
+def _shown(labels: Sequence[str | int]) -> str:
+    more = f", … ({len(labels)} in all)" if len(labels) > _SHOWN_LABELS else ""
+    return shortened(", ".join(str(label) for label in labels[:_SHOWN_LABELS])) + more
+
+
+def _features(before: Sequence[FeatureDescription], after: Sequence[FeatureDescription], side: str) -> Iterator[Change]:
+    old, new = ({str(feature.name): feature for feature in features} for features in (before, after))
+    for name in dict.fromkeys([*old, *new]):
+        what = f"{side} {shortened(name)}"
+        if name not in new:
+            yield Change(what, describe_type(old[name]), "")
+        elif name not in old:
+            yield Change(what, "", describe_type(new[name]))
+        else:
+            yield from _feature(what, old[name], new[name])
+
+
+def _feature(what: str, before: FeatureDescription, after: FeatureDescription) -> Iterator[Change]:
+    old, new = describe_type(before), describe_type(after)
+    if old != new:
+        yield Change(what, old, new)
+        yield from field_changes(before, after, skip=("name", "type"), prefix=f"{what}: ")
+    else:
+        yield from field_changes(before, after, skip=("name",), prefix=f"{what}: ")
+
+
+@dataclass(frozen=True)
+class SampleChange:
+    label: str | int
+    added: int
+    removed: int
+
+
+@dataclass(frozen=True)
+class SampleChanges:
+    """``reordered``: the same samples, in another order (it decides between neighbours at equal distances)."""
+
+    before: int
+    after: int
+    labels: tuple[SampleChange, ...]
+    reordered: bool
+
+
+def sample_changes(before: KNearestNeighborsClassifier, after: KNearestNeighborsClassifier) -> SampleChanges | None:
+    """Samples are the same when all their values and their labels are; None when nothing differs."""
+    old, new = _samples(before), _samples(after)
+    if old == new:
+        return None
+    had, has = Counter(old), Counter(new)
+    added = Counter(label for label, _ in (has - had).elements())
+    removed = Counter(label for label, _ in (had - has).elements())
+    labels = tuple(SampleChange(label, added[label], removed[label]) for label in dict.fromkeys([*added, *removed]))
+    return SampleChanges(len(old), len(new), labels, not labels)
+
+
+def _samples(classifier: KNearestNeighborsClassifier) -> list[tuple[str | int, bytes]]:
+    """Label and bytes of each sample; a sample without a label, or a label without a sample, counts as one too."""
+    rows = [bytes(float_bytes(sample)) for sample in classifier.nearestNeighborsIndex.floatSamples]
+    labels: list[str | int] = list(sample_labels(classifier))
+    length = max(len(rows), len(labels))
+    labels += [""] * (length - len(labels))
+    return list(zip(labels, rows + [b""] * (length - len(rows)), strict=True))
+
+
+_NEIGHBORS = "kNearestNeighborsClassifier"
+_OF_NETWORKS = ("layers", "updateParams", "stringClassLabels", "int64ClassLabels")
+_OF_NEIGHBORS = ("nearestNeighborsIndex", "numberOfNeighbors", "stringClassLabels", "int64ClassLabels")
+_OF_UPDATES = ("optimizer", "epochs", "shuffle", "seed")  # shown as parameters, and the optimizer's kind
+
+
+@dataclass(frozen=True)
+class Difference:
+    """``settings``: everything else of the model itself: its kind and version, shape mappings, loss, optimizer, index.
+
+    ``parameters``, ``labels``, ``description`` and ``settings`` hold values before and after; ``members`` the
+    differences of a pipeline's models, those that are in one pipeline only under ``settings``.
+    """
+
+    parameters: tuple[Change, ...] = ()
+    labels: tuple[Change, ...] = ()
+    description: tuple[Change, ...] = ()
+    settings: tuple[Change, ...] = ()
+    layers: LayerChanges = field(default_factory=LayerChanges)
+    samples: SampleChanges | None = None
+    members: tuple[tuple[str, "Difference"], ...] = ()
+
+    @property
+    def same(self) -> bool:
+        """Whether both models mean the same; weights may be stored otherwise if every value is the same."""
+        own = (self.parameters, self.labels, self.description, self.settings, self.layers.added, self.layers.removed)
+        return (
+            not any(own)
+            and not self.layers.reordered
+            and self.samples is None
+            and all(
+                not layer.settings and all(w.kind == "stored" for w in layer.weights) for layer in self.layers.changed
+            )
+            and all(member.same for _, member in self.members)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionaries, lists, strings and numbers."""
+        return asdict(self)
+
+
+Members: TypeAlias = tuple[tuple[str, Difference], ...]
+
+
+def difference(before: Model, after: Model) -> Difference:
+    """Compare two models. Features, layers and members are matched by name, weights by value.
+
+    ModelError where both hold ML programs: their weights lie in files of their own, which are not read.
+    """
+    if holds_program(before) and holds_program(after):
+        raise ModelError(
+            "diff: both models hold ML programs, expected networks; convert with convert_to='neuralnetwork'"
+        )
+    if before.SerializeToString(deterministic=True) == after.SerializeToString(deterministic=True):
+        return Difference()
+    kind, kind_after = str(before.WhichOneof("Type") or ""), str(after.WhichOneof("Type") or "")
+    description, outer = tuple(description_changes(before, after)), list(_outer(before, after, kind, kind_after))
+    if is_network(before) and is_network(after):
+        return _networks(before, after, description, outer)
+    if is_pipeline(before) and is_pipeline(after):
+        surplus, members = _members(before, after)
+        return Difference(description=description, settings=(*outer, *surplus), members=members)
+    if kind != kind_after or not kind:
+        return Difference(description=description, settings=tuple(outer))
+    one, other = getattr(before, kind), getattr(after, kind)
+    if kind != _NEIGHBORS:
+        return Difference(description=description, settings=(*outer, *field_changes(one, other)))
+    index = (one.nearestNeighborsIndex, other.nearestNeighborsIndex)
+    outer += [*field_changes(one, other, skip=_OF_NEIGHBORS), *field_changes(*index, skip=("floatSamples",))]
+    neighbors = [(parameter("numberOfNeighbors", message.numberOfNeighbors),) for message in (one, other)]
+    return Difference(
+        parameters=tuple(_parameters(*neighbors)),
+        description=description,
+        settings=tuple(outer),
+        samples=sample_changes(one, other),
+    )
+
+
+def _outer(before: Model, after: Model, kind: str, kind_after: str) -> Iterator[Change]:
+    if kind != kind_after:
+        yield Change("kind", kind, kind_after)
+    yield from field_changes(before, after, skip=(kind, kind_after, "description"))
+
+
+def _networks(before: Model, after: Model, description: tuple[Change, ...], settings: list[Change]) -> Difference:
+    one, other = network_of(before), network_of(after)
+    in_one_only = {each.name for each in one.DESCRIPTOR.fields} - {each.name for each in other.DESCRIPTOR.fields}
+    settings += field_changes(one, other, skip={*_OF_NETWORKS, *in_one_only})
+    optimizers = [str(each.updateParams.optimizer.WhichOneof("OptimizerType") or "") for each in (one, other)]
+    if optimizers[0] != optimizers[1]:
+        settings.append(Change("optimizer", *optimizers))
+    settings += field_changes(one.updateParams, other.updateParams, skip=_OF_UPDATES)
+    return Difference(
+        parameters=tuple(_parameters(network_parameters(one), network_parameters(other))),
+        labels=tuple(label_changes(class_labels(before), class_labels(after))),
+        description=description,
+        settings=tuple(settings),
+        layers=layer_changes(one, other),
+    )
+
+
+def _parameters(before: Sequence[Parameter], after: Sequence[Parameter]) -> Iterator[Change]:
+    old, new = ({each.name: describe_parameter(each) for each in parameters} for parameters in (before, after))
+    for name in dict.fromkeys([*old, *new]):
+        if old.get(name) != new.get(name):
+            yield Change(name, old.get(name, ""), new.get(name, ""))
+
+
+def _members(before: Model, after: Model) -> tuple[list[Change], Members]:
+    """Models of two pipelines: by position where there are as many, else by name."""
+    old, new = pipeline_of(before), pipeline_of(after)
+    if len(old.models) == len(new.models):
+        pairs = [(number, number) for number in range(len(old.models))]
+        return list(field_changes(old, new, skip=("models",))), tuple(_pairs(before, after, pairs))
+    names = [list(_names(model)) for model in (before, after)]
+    shared = [name for name in dict.fromkeys(names[0]) if name in names[1]]
+    surplus = [Change(f"model {name}", "present", "") for name in names[0] if name not in shared]
+    surplus += [Change(f"model {name}", "", "present") for name in names[1] if name not in shared]
+    pairs = [(names[0].index(name), names[1].index(name)) for name in shared]
+    counts = Change("models (count)", str(len(old.models)), str(len(new.models)))
+    return [counts, *surplus], tuple(_pairs(before, after, pairs))
+
+
+def _pairs(before: Model, after: Model, pairs: list[tuple[int, int]]) -> Iterator[tuple[str, Difference]]:
+    names = list(_names(before))
+    for one, other in pairs:
+        yield names[one], difference(pipeline_of(before).models[one], pipeline_of(after).models[other])
+
+
+def _names(model: Model) -> Iterator[str]:
+    pipeline = pipeline_of(model)
+    for number in range(len(pipeline.models)):
+        yield str(pipeline.names[number]) if number < len(pipeline.names) else f"model{number}"

@@ -1,0 +1,61 @@
+"""``docs/models.md``: every model kind of the format and whether it runs, read from the code.
+
+python -m docs.pages.kinds > docs/models.md
+"""
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+
+from coreml_updatable.runtime.pipeline import APPLES_OWN
+from coreml_updatable.runtime.steps import KINDS as STEP_KINDS
+from coreml_updatable.spec.messages import Model_pb2
+from coreml_updatable.spec.network import NETWORK_KINDS, PIPELINE_KINDS
+from docs.pages.layers import first_words
+
+INTRODUCTION = """\
+# Model kinds
+
+Every kind that a `Model` of the Core ML format can be, alone or in a pipeline, with the file in
+`coreml_updatable/runtime/` that runs it; its docstring says more: formulas, defaults, and what the format leaves open.
+{ran} of {all} run.
+Only networks, k-nearest-neighbours classifiers and pipelines that end in one can be updated.
+
+Written by `python -m docs.pages.kinds > docs/models.md`; a test holds page and code together.
+
+| kind | message | file | state | what it computes |
+| --- | --- | --- | --- | --- |
+"""
+FILES = {
+    **dict.fromkeys(NETWORK_KINDS, "network"),
+    **dict.fromkeys(PIPELINE_KINDS, "pipeline"),
+    "kNearestNeighborsClassifier": "neighbors/classifier",
+    **{kind: f"steps/{name}" for kind, name in STEP_KINDS.items()},
+}
+REFUSED = {
+    "customModel": "Its code is in an app, not in the model.",
+    "mlProgram": "No device can update one; convert with `convert_to='neuralnetwork'`.",
+    **dict.fromkeys(APPLES_OWN, "Its weights are in Apple's systems and run there only."),
+}
+
+
+def page() -> str:
+    """The whole page, Markdown, one line a kind in the format's own order."""
+    rows = list(_rows())
+    return INTRODUCTION.format(ran=len(FILES), all=len(rows)) + "".join(f"{row}\n" for row in rows)
+
+
+def _rows() -> Iterator[str]:
+    for field in Model_pb2.Model.DESCRIPTOR.oneofs_by_name["Type"].fields:
+        kind, message = field.name, field.message_type.name
+        if kind in FILES:
+            path, state = FILES[kind], "runs"
+            words = first_words(import_module(f"coreml_updatable.runtime.{path.replace('/', '.')}"))
+            file = f"[{path.split('/')[-1]}.py](../coreml_updatable/runtime/{path}.py)"
+        else:
+            file, state, words = "", "refused", REFUSED.get(kind, "It cannot be run yet.")
+        yield f"| {kind} | `{message}` | {file} | {state} | {words} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,55 @@
+"""``docs/layers.md``: every layer kind of the format and whether it runs, read from the code.
+
+python -m docs.pages.layers > docs/layers.md
+"""
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType
+
+from coreml_updatable.runtime.layers import KINDS
+from coreml_updatable.spec.messages import NeuralNetwork_pb2
+
+INTRODUCTION = """\
+# Layer kinds
+
+Every kind that `NeuralNetworkLayer` of the Core ML format has, with the file in `coreml_updatable/runtime/layers/` that
+runs it and the first words of that file; its docstring says more: shapes, defaults, and what the format leaves open.
+{ran} of {all} run.
+
+Written by `python -m docs.pages.layers > docs/layers.md`; a test holds page and code together.
+
+| kind | message | file | state | what it computes |
+| --- | --- | --- | --- | --- |
+"""
+REFUSED = {"custom": "Its code is in an app, not in the model; replace it by layers of the format."}
+
+
+def page() -> str:
+    """The whole page, Markdown, one line a kind in the format's own order."""
+    rows = list(_rows())
+    return INTRODUCTION.format(ran=len(KINDS), all=len(rows)) + "".join(f"{row}\n" for row in rows)
+
+
+def _rows() -> Iterator[str]:
+    for field in NeuralNetwork_pb2.NeuralNetworkLayer.DESCRIPTOR.oneofs_by_name["layer"].fields:
+        kind, message = field.name, field.message_type.name
+        if kind in KINDS:
+            name, state = KINDS[kind], "runs"
+            words = first_words(import_module(f"coreml_updatable.runtime.layers.{name}"))
+        else:
+            name, state = "", "refused"
+            words = REFUSED.get(kind, "It can not be run yet.")
+        file = f"[{name}.py](../coreml_updatable/runtime/layers/{name}.py)" if name else ""
+        yield f"| {kind} | `{message}` | {file} | {state} | {words} |"
+
+
+def first_words(module: ModuleType) -> str:
+    """The first paragraph of a module's docstring, as one line of a Markdown table."""
+    first = " ".join((module.__doc__ or "").split("\n\n")[0].split())
+    return first.replace("``", "`").replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

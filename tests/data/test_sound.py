@@ -1,0 +1,86 @@
+"""Sound files as rows: rate, channels and length are made to fit, and what was done is said."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from coreml_updatable.data.dataset import load_dataset
+from coreml_updatable.data.inputs import ArrayInput
+from coreml_updatable.data.sound import read_sound
+from coreml_updatable.data.wanted import Wanted
+from coreml_updatable.errors import DataError
+
+TARGET = ArrayInput("waveform", (8000,), sample_rate=16_000)
+
+
+def tone(rate: int, seconds: float, frequency: float = 440.0) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    return np.asarray(0.5 * np.sin(2 * np.pi * frequency * np.arange(round(rate * seconds)) / rate))
+
+
+def test_what_fits_stays_as_it_is(tmp_path: Path) -> None:
+    wave = tone(16_000, 0.5)
+    soundfile.write(tmp_path / "a.flac", wave, 16_000, subtype="PCM_16")
+    heard = read_sound(tmp_path / "a.flac", TARGET)
+    assert heard.changes == ()
+    np.testing.assert_allclose(heard.values, wave, atol=2 / 32768)
+
+
+@pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 48_000])
+def test_another_rate_is_the_same_tone(tmp_path: Path, rate: int) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(rate, 0.5), rate, subtype="FLOAT")
+    heard = read_sound(tmp_path / "a.wav", TARGET)
+    assert heard.changes == (f"resampled from {rate:,} to 16,000 Hz",)
+    np.testing.assert_allclose(heard.values[200:-200], tone(16_000, 0.5)[200:-200], atol=5e-3)
+
+
+def test_two_channels_too_short_and_too_long(tmp_path: Path) -> None:
+    stereo = np.stack([tone(16_000, 0.25), np.zeros(4000)], axis=1)
+    soundfile.write(tmp_path / "short.wav", stereo, 16_000, subtype="FLOAT")
+    heard = read_sound(tmp_path / "short.wav", TARGET)
+    assert heard.changes == ("mixed to one channel", "padded with silence from 0.25 s")
+    np.testing.assert_allclose(heard.values[:4000], tone(16_000, 0.25) / 2, atol=1e-6)
+    assert not heard.values[4000:].any()
+    long = np.arange(10_000) / 20_000 + 0.1
+    soundfile.write(tmp_path / "long.wav", long, 16_000, subtype="FLOAT")
+    heard = read_sound(tmp_path / "long.wav", TARGET)
+    assert heard.changes == ("cut to its middle",)
+    np.testing.assert_allclose(heard.values, long[1000:9000], atol=1e-6)
+
+
+def test_what_is_no_sound(tmp_path: Path) -> None:
+    (tmp_path / "a.flac").write_bytes(b"fLaC nothing")
+    with pytest.raises(DataError, match=r"a\.flac: no sound that can be read, or damaged"):
+        read_sound(tmp_path / "a.flac", TARGET)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(8000), 16_000)
+    with pytest.raises(DataError, match=r"silent\.wav: is silent"):
+        read_sound(tmp_path / "silent.wav", TARGET)
+    soundfile.write(tmp_path / "slow.wav", np.ones(100), 500)
+    with pytest.raises(DataError, match=r"slow\.wav: 100 samples at 500 Hz, expected a sound of at most 3600 s"):
+        read_sound(tmp_path / "slow.wav", TARGET)
+
+
+def test_without_soundfile_the_command_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(DataError, match=r"needs soundfile.*; run: .*pip install -e .*\[sound\]"):
+        read_sound(tmp_path / "a.flac", TARGET)
+
+
+def test_a_folder_says_what_was_done(tmp_path: Path) -> None:
+    for kind, rate in (("low", 16_000), ("high", 8000)):
+        (tmp_path / "clips" / kind).mkdir(parents=True)
+        for number in range(5):
+            wave = tone(rate, 0.3 if number == 4 else 0.5, 300 + 10 * number)
+            soundfile.write(tmp_path / "clips" / kind / f"{number}.wav", wave, rate)
+    (tmp_path / "clips" / "low" / "a.mp4").write_bytes(b"?")
+    dataset = load_dataset(Wanted(TARGET, ("low", "high"), {}), folder=tmp_path / "clips")
+    assert dataset.train.values.shape[1:] == (8000,)
+    assert dataset.origin == (
+        "10 files from the folder clips, of 2 kinds; 1 file left out; 2 padded with silence; "
+        "5 resampled from 8,000 to 16,000 Hz."
+    )
+    assert dataset.unreadable == (
+        "low/a.mp4: is neither a sound such as .flac or .wav nor .npy, which hold a row; convert it",
+    )
