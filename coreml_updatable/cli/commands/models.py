@@ -42,13 +42,18 @@ def left_out(recipe: Recipe) -> str | None:
 
 
 BEGIN, END = "<!-- samples: written by `make models-table` -->", "<!-- /samples -->"
-HEAD = "| sample | input | network / k-NN | trainable | base right | taught: right | kept | photos needed | build |"
+HEAD = (
+    "| sample | input | network / k-NN | trainable | base accuracy | personal accuracy | base accuracy after | "
+    "shots needed | build |"
+)
 NOTE = (
-    "*Trainable* is the share of the network's weights that an update changes. Pairs are network / k-NN twin, means "
-    "over the orders of the photos: *base right* before anything is learnt, *taught* and *kept* after the most photos "
-    f"that were tried, *photos needed* until {percent(LEARNT)} of the other pictures are right, in the median order "
-    "(of each kind and on average, where there are several). A k-NN with nothing in it is right on none. Build times "
-    "are wall seconds, training included, measured on: "
+    "Each pair is network / k-NN, and each figure a mean over the orders of the shots. *Trainable* is the share of the "
+    "network's weights that an update changes. *Base accuracy* is measured on the base test set before any update, "
+    "*personal accuracy* on the owner's held-out examples and *base accuracy after* on the base test set, both after "
+    "the largest number of shots that was tried; forgetting is the difference of the two base accuracies. *Shots "
+    f"needed* is how many it takes to reach a personal accuracy of {percent(LEARNT)}, in the median order (for each "
+    "kind and on average, where there are several). An empty k-NN has an accuracy of 0%. Build times are wall-clock "
+    "seconds, including training, measured on: "
 )
 
 
@@ -84,7 +89,7 @@ def read_report(folder: Path) -> TableReport:
 
 
 def models_table(reports: Sequence[TableReport]) -> str:
-    """A row a report, in Markdown, and what the columns mean."""
+    """Return a Markdown table with a row for each report, and a caption that says what the columns mean."""
     machines = dict.fromkeys(report.machine for report in reports)
     rows = [HEAD, "| " + " | ".join(["---"] * (HEAD.count("|") - 1)) + " |", *map(_row, reports)]
     return "\n".join([*rows, "", f"{NOTE}{'; '.join(map(visible, machines))}.", ""])
@@ -119,7 +124,7 @@ def _input(given: _Image | _Array) -> str:
 
 
 def _learnt(report: TableReport) -> list[str]:
-    """Base right, taught and right, kept, photos needed; each of the network and its twin."""
+    """Base accuracy, personal accuracy, base accuracy after, shots needed; each of the network and the k-NN."""
     comparison, slots = report.compared(), report.slots_compared()
     if comparison is not None:
         summaries = [one.summary for one in (comparison.network, comparison.knn)]
