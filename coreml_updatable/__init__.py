@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Adam": "coreml_updatable.marking.settings",
-    "ArrayInput": "coreml_updatable.converting.contract",
+    "ArrayInput": "coreml_updatable.data.inputs",
     "BuildError": "coreml_updatable.errors",
     "DataError": "coreml_updatable.errors",
     "DoubleParameter": "coreml_updatable.marking.settings",
-    "ImageInput": "coreml_updatable.converting.contract",
+    "ImageInput": "coreml_updatable.data.inputs",
     "Int64Parameter": "coreml_updatable.marking.settings",
     "ModelError": "coreml_updatable.errors",
     "PredictionVariants": "coreml_updatable.runtime.neighbors.assumptions",
