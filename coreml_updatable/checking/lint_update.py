@@ -72,6 +72,14 @@ def label_is_target(model: Model) -> Iterator[Finding]:
         yield Finding("trainingInput", f"lacks the label '{name}'", "it")
 
 
+def target_is_no_picture(model: Model) -> Iterator[Finding]:
+    """The target of a loss is numbers or a label: with a picture the update fails (coremltools #557)."""
+    loss = loss_blobs(network_of(model))
+    target = feature_named(model.description.trainingInput, loss[1]) if loss is not None else None
+    if target is not None and target.type.WhichOneof("Type") == "imageType":
+        yield Finding(f"trainingInput '{target.name}'", "is a picture, and the target of the loss", "an array")
+
+
 def inputs_listed(model: Model) -> Iterator[Finding]:
     """All inputs on which the loss depends are training inputs."""
     network = network_of(model)

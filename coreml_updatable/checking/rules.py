@@ -153,6 +153,13 @@ UPDATABLE_NETWORK = (
     Rule("L7.13", "warning", lint_update.one_photo_enough, "widen the set or range", "apple/coremltools#517"),
     Rule("L8.7", "warning", lint_update.label_is_target, "mark the model again"),
     Rule("L8.9", "warning", lint_update.inputs_listed, "copy the input's description"),
+    Rule(
+        "L557",
+        "warning",
+        lint_update.target_is_no_picture,
+        "describe it as an array of the shape that the network answers",
+        "apple/coremltools#557",
+    ),
     Rule("L11.10", "warning", lint_network.batchnorm_on_path, "fold it into the layer", "apple/coremltools#492"),
     Rule("L486", "warning", first_step.first_step_small, "lower the learning rate", "apple/coremltools#486"),
     Rule("L490", "warning", lint_network.stacked_convolutions, "mark only the last one", "apple/coremltools#490"),

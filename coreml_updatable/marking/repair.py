@@ -15,9 +15,9 @@ from coreml_updatable.marking.building_blocks import (
 )
 from coreml_updatable.marking.folding import fold_tail
 from coreml_updatable.marking.soundness import expect_sound
-from coreml_updatable.marking.tail import SOFTMAXES, SPATIAL_RANKS, Tail, channels_of, find_tail, is_vector
+from coreml_updatable.marking.tail import SOFTMAXES, SPATIAL_RANKS, Tail, channels_of, find_tail, is_reshape, is_vector
 from coreml_updatable.marking.transposes import absorb_transposes
-from coreml_updatable.spec.graph import RESHAPES, layer_kind, place
+from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.layer_kinds import passes_gradients
 from coreml_updatable.spec.layer_shapes import Shape, layer_shape
 from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetworkLayer
@@ -79,7 +79,7 @@ class _Repair:
         kind, where = layer_kind(layer), place(number, layer)
         if self.after_softmax:
             return self._behind_softmax(kind, where, layer)
-        if kind in RESHAPES:
+        if is_reshape(layer, self.shapes):
             return self._reshape(where, layer)
         if kind == "reduceMean" and self._spatial():
             return self._mean(where, layer)
@@ -166,17 +166,21 @@ class _Repair:
                 self._expect_classes_alone(where, before)
             return [self._follow(layer)]
         axis = int(layer.softmaxND.axis)
-        from_behind = 3 if before is not None and len(before) in SPATIAL_RANKS else 1
         if before is not None and len(before) not in SPATIAL_RANKS:
             self._expect_classes_alone(where, before)
-        class_axis = (-from_behind, 1 if before is None else len(before) - from_behind)
-        if axis not in class_axis:
-            raise ModelError(
-                f"{where}: works along axis {axis}, expected the classes on axis {class_axis[1]}; "
-                "export with softmax over them"
-            )
+        if not _holds_all(before, axis):  # else the order is all that matters, wherever the classes stand
+            from_behind = 3 if before is not None and len(before) in SPATIAL_RANKS else 1
+            class_axis = (-from_behind, 1 if before is None else len(before) - from_behind)
+            if axis not in class_axis:
+                raise ModelError(
+                    f"{where}: works along axis {axis}, expected the classes on axis {class_axis[1]}; "
+                    "export with softmax over them"
+                )
+        moved = []
+        if before is not None and self.shape is not None and self.shape[-3] != element_count(before):
+            moved = [self._to_rank_4(where, layer)] if is_vector(before) else []
         self.notes.append(f"{where}: softmaxND became softmax, the only one a loss accepts")
-        return [self._follow(softmax(str(layer.name), self.blob, str(layer.output[0])))]
+        return [*moved, self._follow(softmax(str(layer.name), self.blob, str(layer.output[0])))]
 
     def _expect_classes_alone(self, where: str, shape: Shape) -> None:
         """Where other lengths than that of the classes are not 1, one vector a row would be another softmax."""
@@ -197,7 +201,7 @@ class _Repair:
             return [self._follow(layer)]
         if kind == "unary":
             self.notes.append(f"{where}: the logarithm is gone, a classifier answers probabilities")
-        elif kind in RESHAPES:
+        elif is_reshape(layer, self.shapes):
             self.notes.append(f"{where}: {kind} behind the softmax is gone, a classifier's answer has no shape")
         else:
             raise ModelError(
@@ -208,6 +212,13 @@ class _Repair:
 
     def _classifies(self) -> bool:
         return bool(self.model.WhichOneof("Type") == "neuralNetworkClassifier")
+
+
+def _holds_all(shape: Shape | None, axis: int) -> bool:
+    """Whether every other length is 1, so that a softmax along ``axis`` is one over all numbers of the row."""
+    if shape is None or not is_vector(shape) or not -len(shape) <= axis < len(shape):
+        return False
+    return shape[axis] == element_count(shape)
 
 
 def _with_end(work: _Repair, replaced: dict[int, list[NeuralNetworkLayer]]) -> dict[int, list[NeuralNetworkLayer]]:

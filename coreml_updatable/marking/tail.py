@@ -5,6 +5,7 @@
 Converters write it at rank 2 and with ``softmaxND``; an update needs rank 4 and ``softmax``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from coreml_updatable.errors import ModelError
@@ -12,7 +13,7 @@ from coreml_updatable.spec.graph import RESHAPES, consumers, layer_kind, place, 
 from coreml_updatable.spec.layer_shapes import Shape
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.shapes import blob_shapes
+from coreml_updatable.spec.shapes import blob_shapes, element_count
 
 SOFTMAXES = ("softmax", "softmaxND")
 _DENSE = ("innerProduct", "batchedMatmul")
@@ -64,7 +65,7 @@ def find_tail(model: Model) -> Tail:
         if chain and (len(read.get(blob, [])) > 1 or blob in shown):
             break  # somebody else needs this blob as it is
         layer = layers[number]
-        if not _belongs(layer_kind(layer), layer, shapes.get(blob), above_softmax=softmax is None):
+        if not _belongs(layer_kind(layer), layer, shapes, above_softmax=softmax is None):
             break
         if layer_kind(layer) == "reduceMean" and len(shapes.get(str(layer.input[0])) or ()) not in SPATIAL_RANKS:
             break  # the mean over a sequence of vectors, which comes from no picture
@@ -77,16 +78,27 @@ def find_tail(model: Model) -> Tail:
     return Tail(tuple(reversed(chain)), softmax, blob, answer)
 
 
-def _belongs(kind: str, layer: Model, output: Shape | None, *, above_softmax: bool) -> bool:
+def _belongs(kind: str, layer: Model, shapes: Mapping[str, Shape], *, above_softmax: bool) -> bool:
     if len(layer.input) != 1 or len(layer.output) != 1:
         return False
-    if kind in RESHAPES:
+    output = shapes.get(str(layer.output[0]))
+    if is_reshape(layer, shapes):
         return output is not None and is_vector(output)
     if kind == "unary" and above_softmax and layer.unary.type == layer.unary.LOG:
         return True
     if kind == "reduceMean":
         return output is not None and is_vector(output)
     return kind in SOFTMAXES or kind in _DENSE or is_elementwise(layer)
+
+
+def is_reshape(layer: NeuralNetworkLayer, shapes: Mapping[str, Shape]) -> bool:
+    """Whether ``layer`` gives the numbers of its one input as they are; a slice may leave nothing out, as ``x[0]``."""
+    kind = layer_kind(layer)
+    if kind == "sliceStatic":
+        before, after = (shapes.get(str(blobs[0])) for blobs in (layer.input, layer.output))
+        counts = [element_count(shape) if shape is not None else None for shape in (before, after)]
+        return counts[0] is not None and counts[0] == counts[1] and all(step > 0 for step in layer.sliceStatic.strides)
+    return kind in RESHAPES or kind == "copy"
 
 
 def is_elementwise(layer: NeuralNetworkLayer) -> bool:

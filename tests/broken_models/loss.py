@@ -1,6 +1,6 @@
 """Updatable networks whose loss is broken, or the way back from it."""
 
-from coreml_updatable.spec.messages import Model, NeuralNetwork_pb2
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, NeuralNetwork_pb2
 from coreml_updatable.spec.network import network_of
 from tests.broken_models.valid import classifier, insert_layer, layer, loss, plain
 
@@ -74,6 +74,18 @@ def squared_error_of_a_linear_head() -> Model:
     return model
 
 
+def picture_as_target() -> Model:
+    model = plain()
+    (target,) = [one for one in model.description.trainingInput if one.name == target_of(model)]
+    target.type.imageType.width = target.type.imageType.height = 2
+    target.type.imageType.colorSpace = FeatureTypes_pb2.ImageFeatureType.GRAYSCALE
+    return model
+
+
+def target_of(model: Model) -> str:
+    return str(loss(model).meanSquaredErrorLossLayer.target)
+
+
 def _mark(model: Model, name: str) -> None:
     marked = layer(model, name)
     marked.isUpdatable = True
@@ -88,5 +100,6 @@ BREAKERS = {
     "N5.6": [target_of_a_layer],
     "N5.7": [squared_error_of_an_input],
     "N6.1": [leaky_relu_on_the_way, second_softmax_on_the_way, softmax_under_squared_error],
+    "L557": [picture_as_target],
     "L1983": [squared_error_of_a_linear_head],
 }

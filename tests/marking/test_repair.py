@@ -1,5 +1,7 @@
 """Repaired networks answer as the torch networks they come from, through layers that Core ML can train."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -120,6 +122,47 @@ def test_a_sigmoid_at_the_end_is_refused() -> None:
 def test_a_map_as_answer_is_refused() -> None:
     with pytest.raises(ModelError, match=r"answers a map of shape \[1, 3, 4, 4\]"):
         repair_tail(convert(torch.nn.Conv2d(3, 3, 3), (1, 3, 6, 6)))
+
+
+ROUND_THE_SOFTMAX: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "an axis more, taken off": lambda z: z.unsqueeze(-1).softmax(1).squeeze(-1),
+    "two axes more, indexed off": lambda z: z[:, :, None, None].softmax(-3)[:, :, 0, 0],
+    "a batch in front, indexed off": lambda z: z[None].softmax(-1)[0],
+    "channels last": lambda z: z[:, None, None].softmax(-1).flatten(1),
+    "a slice of everything": lambda z: z.softmax(1)[:, :],
+}
+
+
+@pytest.mark.parametrize("name", ROUND_THE_SOFTMAX)
+def test_a_vector_may_take_any_shape_round_its_softmax(name: str) -> None:
+    class Shaped(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.fc = torch.nn.Linear(5, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return ROUND_THE_SOFTMAX[name](self.fc(x))
+
+    module = Shaped()
+    after, _ = repair_tail(as_classifier(convert(module, (1, 5)), LABELS))
+    assert layer_kind(network_of(after).layers[-1]) == "softmax"
+    given = torch.rand(3, 5)
+    with torch.no_grad():
+        expected = torch.cat([module(row[None]) for row in given]).numpy()
+    said = [[answer["labelProbability"][label] for label in LABELS] for answer in answers(after, given)]
+    np.testing.assert_allclose(said, expected, atol=2e-6)
+
+
+def test_a_slice_that_turns_the_classes_around_is_no_reshape() -> None:
+    builder = NeuralNetworkBuilder(
+        [("image", datatypes.Array(1, 3))], [("y", datatypes.Array(1, 3))], disable_rank5_shape_mapping=True
+    )
+    builder.add_inner_product("fc", np.eye(3), np.zeros(3), 3, 3, True, "image", "z")
+    builder.add_softmax_nd("softmax", "z", "p", -1)
+    builder.add_slice_static("turn", "p", "y", [0, -1], [1, -4], [1, -1], [True, True], [True, True])
+    with pytest.raises(ModelError):
+        repair_tail(as_classifier(builder.spec, LABELS))
 
 
 def test_two_answers_are_refused() -> None:
