@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from coremltools.models import datatypes
+from coremltools.models.neural_network import NeuralNetworkBuilder
 from torch import Tensor, nn
 
 import coreml_updatable as cu
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model_pb2
 from tests.field.networks import (
     LABELS,
-    NeuralNetworkBuilder,
     converted,
-    datatypes,
     dense_network,
     learns,
     probabilities,
