@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,9 +18,10 @@ import coreml_updatable as cu
 
 LABELS = ["a", "b", "c"]
 jit: Any = torch.jit  # untyped
+Module = TypeVar("Module", bound=nn.Module)
 
 
-def seeded(module: nn.Module) -> nn.Module:
+def seeded(module: Module) -> Module:
     """Weights large enough to tell the classes apart, the same in every run."""
     torch.manual_seed(0)
     with torch.no_grad():
