@@ -43,7 +43,7 @@ def convert(request: ConversionRequest | SourceRequest) -> Converted | Converted
 
 def declared(source: Mapping[str, Any]) -> DeclaredPicture | None:
     """What the architecture of a recipe's [source] says of its pictures; None of a factory, which says nothing."""
-    from .declared import declared_by
+    from .declared_pictures import declared_by
     from .source import read_source
 
     fields = read_source(source)

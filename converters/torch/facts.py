@@ -9,7 +9,7 @@ from torch import nn
 from coreml_updatable.converting.contract import ConversionRequest
 from coreml_updatable.data.inputs import ImageInput
 
-from .declared import declared_by, fitting_in_words, pixels_in_words
+from .declared_pictures import declared_by, fitting_in_words, pixels_in_words
 from .fitting import History
 from .source import TorchSource
 

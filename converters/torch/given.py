@@ -15,7 +15,7 @@ from coreml_updatable.trust import NETWORK_ROADS, expect_trust
 
 from .architectures import create, import_library, published_names, published_weights
 from .backbones import filled, reparameterised
-from .declared import declared_by, pixels_in_words
+from .declared_pictures import declared_by, pixels_in_words
 from .downloading import downloaded_state
 from .loading import made_by
 from .script import is_script, read_script

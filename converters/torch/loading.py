@@ -38,7 +38,7 @@ def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
             network.requires_grad_(False)
     else:
         from .backbones import load_backbone
-        from .declared import declared_by
+        from .declared_pictures import declared_by
 
         assert source.architecture is not None
         if not isinstance(request.input, ImageInput):

@@ -206,7 +206,7 @@ def test_a_file_where_the_builds_go(place: Path, build: Build) -> None:
     (place / "file").write_text("in the way")
     status, said = build("--out", "file")
     assert status == 1
-    assert said == "file/shapes: a file is in the way, expected a folder; move it or choose another --out"
+    assert said == "file/shapes: is a file, expected a folder; move it or choose another --out"
 
 
 def test_a_target_where_nothing_can_be_written(build: Build) -> None:

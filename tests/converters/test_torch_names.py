@@ -19,7 +19,7 @@ from coreml_updatable.runtime import load
 
 pytestmark = pytest.mark.vision
 architectures = import_module("coreml_updatable.converters.torch.architectures")
-declared = import_module("coreml_updatable.converters.torch.declared")
+declared = import_module("coreml_updatable.converters.torch.declared_pictures")
 named = import_module("coreml_updatable.converters.torch.given")
 SMALL = ImageInput("image", 64, 64, "rgb")
 
