@@ -35,7 +35,7 @@ def torch_source(name: str, side: int = 224) -> Callable[[Path], Source]:
     def saved(folder: Path) -> Source:
         architectures = import_module("coreml_updatable.converters.torch.architectures")
         network = architectures.create(name, len(LABELS))
-        known = import_module("coreml_updatable.converters.torch.declared").declared_by(name)
+        known = import_module("coreml_updatable.converters.torch.declared_pictures").declared_by(name)
         mean, std = (torch.tensor(one).view(3, 1, 1) for one in (known.mean, known.std))
         settle(network, [(torch.rand(BATCH, 3, side, side) - mean) / std])
         path = folder / "weights.pt"

@@ -44,7 +44,7 @@ def probabilities_made(model: Model) -> Iterator[Finding]:
         return
     name, machine = str(model.description.predictedProbabilitiesName), model.supportVectorClassifier
     if name and not (machine.probA and machine.probB):
-        yield Finding(f"output {name!r}", "has no probA and probB behind it", "both, or no such output")
+        yield Finding(f"output '{name}'", "has no probA and probB behind it", "both, or no such output")
 
 
 def method_set(model: Model) -> Iterator[Finding]:

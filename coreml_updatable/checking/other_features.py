@@ -63,14 +63,14 @@ def _typed(
 def _of_types(side: str, feature: FeatureDescription, types: Sequence[str]) -> Iterator[Finding]:
     found = feature.type.WhichOneof("Type")
     if found is not None and found not in types:
-        yield Finding(f"{side} {str(feature.name)!r}", f"is a {found}", f"a {' or '.join(types)}", "change its type")
+        yield Finding(f"{side} '{feature.name}'", f"is a {found}", f"a {' or '.join(types)}", "change its type")
 
 
 def _named(side: str, features: Sequence[FeatureDescription], name: str, *types: str) -> Iterator[Finding]:
     """The feature called ``name`` is there, and of one of the types."""
     feature = feature_named(features, name)
     if feature is None:
-        yield Finding(f"{side} {name!r}", "is missing", f"an {side} of that name", f"describe the {side}")
+        yield Finding(f"{side} '{name}'", "is missing", f"an {side} of that name", f"describe the {side}")
     else:
         yield from _of_types(side, feature, types)
 
@@ -97,7 +97,7 @@ def _mapped(model: Model) -> Iterator[Finding]:
     for feature, one in ((given, types[0]), (answer, types[1])):
         found = feature.type.WhichOneof("Type"), feature.type.sequenceType.WhichOneof("Type")
         if found != ("sequenceType", one):
-            yield Finding(f"feature {str(feature.name)!r}", "is no such sequence", f"a sequence of {one}")
+            yield Finding(f"feature '{feature.name}'", "is no such sequence", f"a sequence of {one}")
 
 
 def _encoded(model: Model) -> Iterator[Finding]:
@@ -112,7 +112,7 @@ def _kept(model: Model) -> Iterator[Finding]:
     given, answer = model.description.input[0], model.description.output[0]
     found, made = given.type.WhichOneof("Type"), answer.type.WhichOneof("Type")
     widened = model.WhichOneof("Type") == "scaler" and (found, made) == ("int64Type", "doubleType")
-    where = f"output {str(answer.name)!r}"
+    where = f"output '{answer.name}'"
     if found != made and not widened:
         yield Finding(where, f"is a {made}", f"a {found}, as the input", "change its type")
     elif found == "multiArrayType":
@@ -129,7 +129,7 @@ def _listened(model: Model) -> Iterator[Finding]:
     for feature, shape in features:
         array = feature.type.multiArrayType
         if list(array.shape) != shape or array.dataType != _ARRAY.FLOAT32:
-            yield Finding(f"feature {str(feature.name)!r}", "is another array", f"Float32 {shape}", "change its type")
+            yield Finding(f"feature '{feature.name}'", "is another array", f"Float32 {shape}", "change its type")
 
 
 def _seen(model: Model) -> Iterator[Finding]:
@@ -144,7 +144,7 @@ def _seen(model: Model) -> Iterator[Finding]:
         listed = [str(name) for name in params.objects.output]
         for feature in outputs:
             if feature.name not in listed:
-                yield Finding(f"output {str(feature.name)!r}", "is not among the print's outputs", f"{listed[:9]}")
+                yield Finding(f"output '{feature.name}'", "is not among the print's outputs", f"{listed[:9]}")
 
 
 def _heard(model: Model) -> Iterator[Finding]:
@@ -157,7 +157,7 @@ def _probit(model: Model) -> Iterator[Finding]:
         array = feature.type.multiArrayType
         kind = feature.type.WhichOneof("Type")
         if kind != "multiArrayType" or array.dataType != _ARRAY.INT32 or not 1 <= len(array.shape) <= 2:
-            yield Finding(f"input {str(feature.name)!r}", f"is a {kind}", "an Int32 array of rank 1 or 2")
+            yield Finding(f"input '{feature.name}'", f"is a {kind}", "an Int32 array of rank 1 or 2")
 
 
 def _classified(model: Model) -> Iterator[Finding]:
@@ -215,7 +215,7 @@ def _tagged(model: Model) -> Iterator[Finding]:
     for feature in outputs:
         wanted, found = types.get(str(feature.name)), feature.type.sequenceType.WhichOneof("Type")
         if wanted is None or found != wanted:
-            where = f"output {str(feature.name)!r}"
+            where = f"output '{feature.name}'"
             yield Finding(where, f"is a sequence of {found}", f"{wanted or 'an output that the tagger names'}")
 
 
@@ -229,7 +229,7 @@ def _suppressed(model: Model) -> Iterator[Finding]:
     for side, features, names in used:
         for feature in features:
             if feature.name not in names:
-                yield Finding(f"{side} {str(feature.name)!r}", "is not named by the model", "one that is", "remove it")
+                yield Finding(f"{side} '{feature.name}'", "is not named by the model", "one that is", "remove it")
     for name in inputs:
         yield from _named("input", described.input, name, "multiArrayType")
     for name in outputs:
@@ -252,7 +252,7 @@ def _suppressed_shapes(
     model: Model, confidence: FeatureDescription, coordinates: FeatureDescription
 ) -> Iterator[Finding]:
     """Rows and classes of the confidence, and rows of the coordinates."""
-    array, where = confidence.type.multiArrayType, f"output {str(confidence.name)!r}"
+    array, where = confidence.type.multiArrayType, f"output '{confidence.name}'"
     flexible = array.WhichOneof("ShapeFlexibility")
     stated, ranges = list(array.shape), array.shapeRange.sizeRanges
     listed = array.enumeratedShapes.shapes
@@ -266,13 +266,13 @@ def _suppressed_shapes(
     if stated:
         rows = list(coordinates.type.multiArrayType.shape[:1])
         if rows != stated[:1]:
-            yield Finding(f"output {str(coordinates.name)!r}", f"has {rows} rows", f"{stated[:1]}, as the confidence")
+            yield Finding(f"output '{coordinates.name}'", f"has {rows} rows", f"{stated[:1]}, as the confidence")
         if count and stated[1] != count:
             yield Finding(where, f"is described for {stated[1]} classes", f"{count}, as there are labels")
     elif rank and flexible != "shapeRange":
         yield Finding(where, "lists its shapes", "ranges of lengths")
     elif rank and coordinates.type.multiArrayType.WhichOneof("ShapeFlexibility") != "shapeRange":
-        yield Finding(f"output {str(coordinates.name)!r}", "has no ranges of lengths", "ranges, as the confidence")
+        yield Finding(f"output '{coordinates.name}'", "has no ranges of lengths", "ranges, as the confidence")
     elif rank and count:
         low, high = int(ranges[1].lowerBound), int(ranges[1].upperBound)
         if count < low or 0 <= high < count:

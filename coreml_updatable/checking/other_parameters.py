@@ -63,7 +63,7 @@ def _custom(model: Model) -> Iterator[tuple[str, str]]:
         yield "has no className", "one"
     for name, value in model.customModel.parameters.items():
         if not name or value.WhichOneof("value") is None:
-            yield f"has the parameter {str(name)!r} without a name or value", "both"
+            yield f"has the parameter '{name}' without a name or value", "both"
 
 
 def _linked(model: Model) -> Iterator[tuple[str, str]]:
