@@ -84,13 +84,20 @@ def core_ml_of(module: nn.Module, inputs: Sequence[Input]) -> Model:
         ct = _import_coremltools()
         register_aliases()
         names = {given.name for given in inputs}
+        answer = ANSWER if ANSWER not in names else f"{ANSWER}_"
+
+        def convert(passes: Any) -> Any:
+            described = [_described(ct, given) for given in inputs]
+            options = {"inputs": described, "outputs": [ct.TensorType(name=answer)], "pass_pipeline": passes}
+            return ct.convert(traced, convert_to="neuralnetwork", **options)
+
         try:
-            converted = ct.convert(
-                traced,
-                convert_to="neuralnetwork",
-                inputs=[_described(ct, given) for given in inputs],
-                outputs=[ct.TensorType(name=ANSWER if ANSWER not in names else f"{ANSWER}_")],
-            )
+            try:
+                converted = convert(ct.PassPipeline.DEFAULT)
+            except ValueError as error:
+                if "Cannot delete op" not in str(error):
+                    raise
+                converted = convert(_without_fusing(ct))
         except Exception as error:  # coremltools raises many kinds for what it can not translate
             raise SourceError(_sentence(error)) from error
     model = converted.get_spec()
@@ -108,6 +115,13 @@ def core_ml_of(module: nn.Module, inputs: Sequence[Input]) -> Model:
             assert feature is not None
             feature.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.INT32
     return model
+
+
+def _without_fusing(ct: ModuleType) -> Any:
+    """The passes of coremltools but one, which takes out operators that are still read (coremltools #2643)."""
+    passes = ct.PassPipeline.DEFAULT
+    passes.remove_passes({"common::fuse_stack_split"})
+    return passes
 
 
 def _described(ct: ModuleType, given: Input) -> Any:

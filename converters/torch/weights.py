@@ -19,7 +19,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "model_ema")  # where tra
 
 
 def read_state(path: Path, trusted: bool = False) -> State:
-    """The named tensors in a ``.safetensors`` file, or in a ``.pt`` or ``.pth`` file that holds nothing but tensors.
+    """The tensors in a ``.safetensors`` file, or in a ``.pt``, ``.pth`` or ``.ckpt`` file of nothing but tensors.
 
     Of a ``trusted`` file also those of a whole module, and those beside other objects.
     """
@@ -31,11 +31,11 @@ def read_objects(path: Path, trusted: bool = False) -> object:
     match path.suffix.lower():
         case ".safetensors":
             return _read_safetensors(path)
-        case ".pt" | ".pth" | ".bin":
+        case ".pt" | ".pth" | ".bin" | ".ckpt":
             return _read_pickle(path, trusted)
         case suffix:
             raise SourceError(
-                f"{path.name}: weights of kind {suffix or 'unknown'!r}, expected .pt, .pth or .safetensors; "
+                f"{path.name}: weights of kind {suffix or 'unknown'!r}, expected .pt, .pth, .ckpt or .safetensors; "
                 "save them as one of these"
             )
 

@@ -15,6 +15,7 @@ CONVERTERS = {
     ".onnx": "onnx",
     ".pt": "torch",
     ".pth": "torch",
+    ".ckpt": "torch",
     ".torchscript": "torch",
     ".safetensors": "torch",
 }

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -41,6 +42,13 @@ def converted(module: nn.Module, *shape: int, labels: Sequence[str] = LABELS, im
             inputs=[kind(name="x", shape=shape)],
             classifier_config=ct.ClassifierConfig(list(labels)) if labels else None,
         ).get_spec()
+
+
+def save_traced(module: nn.Module, path: Path) -> None:
+    """Write ``module``, of vectors of 4, as TorchScript."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        jit.trace(module, torch.zeros(1, 4)).save(str(path))
 
 
 def tf2_classifier(labels: Sequence[str] = LABELS) -> Any:
