@@ -180,7 +180,7 @@ def test_a_dictionary_of_one_answer() -> None:
 def test_two_heads() -> None:
     """One classifier learns on a device: the answer that counts is named, and each head is a model of its own."""
     network = seeded(Told(lambda one, other: (one, other)))
-    options = {"inputs": (cu.ArrayInput("x", (4,)),)}
+    options: dict[str, Any] = {"inputs": (cu.ArrayInput("x", (4,)),)}
     with pytest.raises(cu.SourceError, match="--answer"):
         converted(network, labels=LABELS, **options)
     values = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
@@ -218,7 +218,7 @@ def test_a_file_of_weights(tmp_path: Path, ending: str, wrap: Callable[[Any], An
     path = tmp_path / f"best{ending}"
     torch.save(wrap(network.state_dict()), path)
     (tmp_path / "net.py").write_text(FACTORY)
-    options = {"inputs": [cu.ArrayInput("x", (4,))], "labels": LABELS, "converter": "torch"}
+    options: dict[str, Any] = {"inputs": [cu.ArrayInput("x", (4,))], "labels": LABELS, "converter": "torch"}
     with pytest.raises(cu.SourceError, match="architecture"):
         cu.convert(path, **options)
     model = cu.convert(path, architecture=f"{tmp_path / 'net.py'}:network", trust_code=True, **options)
@@ -232,7 +232,7 @@ def test_a_file_of_weights(tmp_path: Path, ending: str, wrap: Callable[[Any], An
 def test_a_traced_model_in_a_file_of_another_ending(tmp_path: Path) -> None:
     network = seeded(nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)))
     save_traced(network, tmp_path / "model.pth")
-    options = {"inputs": [cu.ArrayInput("x", (4,))], "labels": LABELS}
+    options: dict[str, Any] = {"inputs": [cu.ArrayInput("x", (4,))], "labels": LABELS}
     with pytest.raises(cu.SourceError, match="trust"):
         cu.convert(tmp_path / "model.pth", **options)
     model = cu.convert(tmp_path / "model.pth", trust_code=True, **options)
