@@ -13,6 +13,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # The tests draw the same cases every time; `make fuzz` draws new ones.
 PYTEST := $(BIN)/python -m pytest --hypothesis-profile=ci
+# One worker a processor, each with one thread; a file's tests stay together, and so do their fixtures.
+PYTEST_PARALLEL := OMP_NUM_THREADS=1 $(PYTEST) --numprocesses=auto --dist=loadfile
 
 help: ## list the targets
 	@echo 'make updatable MODEL=healthy_luncher [DATA=photos/] [BACKBONE=torchvision:mobilenet_v3_small] [WEIGHTS=file] [TRUST_CODE=1]'
@@ -63,7 +65,7 @@ catalogue: .venv/installed ## a catalogue of all that is built, under site/; SIG
 	@$(BIN)/coreml-updatable publish build/*/ --to site $${SIGN:+--sign "$$SIGN"}
 
 test: .venv/installed-dev ## the tests (some minutes)
-	@$(PYTEST) -m 'not slow and not vision and not onnx_route and not turi and not browser'
+	@$(PYTEST_PARALLEL) -m 'not slow and not vision and not onnx_route and not turi and not browser'
 
 test-slow: .venv/installed-dev ## the checks that take long
 	@$(PYTEST) -m 'slow and not vision and not onnx_route and not turi and not browser'

@@ -27,7 +27,7 @@ def test_a_changed_weight_is_found() -> None:
 def test_an_input_of_unknown_shape() -> None:
     before = converted("one layer")
     before.description.input[0].type.multiArrayType.ClearField("shape")
-    with pytest.raises(BuildError, match="input 'image': is a multiArrayType, expected an image or an array of known"):
+    with pytest.raises(BuildError, match=r"input 'image': is a multiArrayType, expected .+ array of known shape"):
         unchanged(before, before)
 
 
@@ -36,7 +36,7 @@ def test_a_picture_of_absurd_size_is_refused_before_it_is_made(width: int, heigh
     before = converted("pooled linear, logits", image=True)
     image = before.description.input[0].type.imageType
     image.width, image.height = width, height
-    with pytest.raises(BuildError, match=r"input 'image': declares the size \[.+\], expected lengths from 1 up and at"):
+    with pytest.raises(BuildError, match=r"input 'image': declares the size \[.+\], expected lengths from 1 up"):
         unchanged(before, before)
 
 
@@ -44,7 +44,7 @@ def test_a_picture_of_absurd_size_is_refused_before_it_is_made(width: int, heigh
 def test_so_is_an_array(shape: tuple[int, ...]) -> None:
     before = converted("one layer")
     before.description.input[0].type.multiArrayType.shape[:] = shape
-    with pytest.raises(BuildError, match=r"input 'image': declares the size \[.+\], expected lengths from 1 up and at"):
+    with pytest.raises(BuildError, match=r"input 'image': declares the size \[.+\], expected lengths from 1 up"):
         unchanged(before, before)
 
 

@@ -68,8 +68,10 @@ def test_no_package_is_written(run: Run, package: Path, labelled: Path, tmp_path
 
 
 def test_ml_programs_are_refused_with_the_way_out(run: Run, program: Path, rows: Path, labelled: Path) -> None:
+    judged = run("check", program)
+    assert judged.status == 1
+    assert "ML program" in judged.out + judged.err
     for command in (
-        ("check", program),
         ("mark", program, "--dry-run"),
         ("predict", program, rows),
         ("update", program, labelled, "-o", program.with_name("new.mlmodel")),
@@ -91,6 +93,6 @@ def test_no_file_bears_the_name_of_a_package(run: Run, tmp_path: Path, package: 
     out = tmp_path / "out.mlpackage"
     for command in (("mark", package), ("knn", package), ("layout", package, "--to", "single")):
         ran = run(*command, "-o", out)
-        assert ran.status == 1, command
+        assert ran.status == 2, command
         assert "packages are read, not written; name an .mlmodel file" in ran.err, ran.err
         assert not out.exists()

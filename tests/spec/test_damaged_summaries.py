@@ -52,7 +52,7 @@ def test_damaged_bytes(build: Build) -> None:
             continue
         parsed += 1
         looked_at(model, build())
-    assert parsed > CASES // 10
+    assert parsed >= CASES // 20
 
 
 def test_layers_of_every_kind_with_arbitrary_fields() -> None:
