@@ -14,28 +14,26 @@ if TYPE_CHECKING:
     from coreml_updatable.errors import BuildError, DataError, ModelError, SourceError, UserError
     from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter
     from coreml_updatable.runtime import RunnableModel, load
-    from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
-    from coreml_updatable.updating import UpdateTask, Variants
+    from coreml_updatable.updating import Assumptions, UpdateTask
 
     __version__: str
 
 _HOMES = {
     "Adam": "coreml_updatable.marking.settings",
     "ArrayInput": "coreml_updatable.data.inputs",
+    "Assumptions": "coreml_updatable.updating",
     "BuildError": "coreml_updatable.errors",
     "DataError": "coreml_updatable.errors",
     "DoubleParameter": "coreml_updatable.marking.settings",
     "ImageInput": "coreml_updatable.data.inputs",
     "Int64Parameter": "coreml_updatable.marking.settings",
     "ModelError": "coreml_updatable.errors",
-    "PredictionVariants": "coreml_updatable.runtime.neighbors.assumptions",
     "Problem": "coreml_updatable.checking",
     "RunnableModel": "coreml_updatable.runtime",
     "SGD": "coreml_updatable.marking.settings",
     "SourceError": "coreml_updatable.errors",
     "UpdateTask": "coreml_updatable.updating",
     "UserError": "coreml_updatable.errors",
-    "Variants": "coreml_updatable.updating",
     "check": "coreml_updatable.api",
     "convert": "coreml_updatable.api",
     "diff": "coreml_updatable.api",
@@ -51,19 +49,18 @@ __all__ = [
     "SGD",
     "Adam",
     "ArrayInput",
+    "Assumptions",
     "BuildError",
     "DataError",
     "DoubleParameter",
     "ImageInput",
     "Int64Parameter",
     "ModelError",
-    "PredictionVariants",
     "Problem",
     "RunnableModel",
     "SourceError",
     "UpdateTask",
     "UserError",
-    "Variants",
     "__version__",
     "check",
     "convert",

@@ -28,10 +28,9 @@ from coreml_updatable.publishing.report import values as report_data
 from coreml_updatable.publishing.report.model_facts import model_facts
 from coreml_updatable.publishing.report.pictures import SIZE, plotted
 from coreml_updatable.recipes.recipe import ArraySection
-from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_pipeline, pipeline_of
-from coreml_updatable.updating import Variants
+from coreml_updatable.updating import Assumptions
 
 
 def as_pictures(request: BuildRequest, examples: Examples) -> Examples:
@@ -91,7 +90,7 @@ def assemble(
         proof=_proof_facts(proof, twins),
         source={name.replace("_", " "): _in_words(value) for name, value in source.converted.facts.items()},
         history=source.converted.history,
-        variants={**_texts(asdict(Variants())), **_texts(asdict(PredictionVariants()))},
+        assumptions=_texts(asdict(Assumptions())),
         versions=_versions(),
         machine=f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         seconds=dict(seconds),

@@ -1,10 +1,11 @@
 """From a file or a message to a model that runs."""
 
+from copy import copy
 from pathlib import Path
 
 from coreml_updatable.errors import ModelError, located
+from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.model import RunnableModel
-from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
 from coreml_updatable.runtime.pipeline import AbsentModel, why
 from coreml_updatable.runtime.steps import KINDS as STEP_KINDS
 from coreml_updatable.spec.io import read_model
@@ -16,40 +17,52 @@ DEEPEST = 8  # pipelines inside pipelines
 RUNS = (*NETWORK_KINDS, *PIPELINE_KINDS, *STEP_KINDS, "kNearestNeighborsClassifier", "mlProgram")  # or says why not
 
 
-def load(model: Path | str | Model | RunnableModel, *, variants: PredictionVariants | None = None) -> RunnableModel:
+def load(
+    model: Path | str | Model | RunnableModel, *, assumptions: PredictionAssumptions | None = None
+) -> RunnableModel:
     """Return a runnable model from a file or a message; one that is loaded is returned as it is.
 
-    ``variants``: what is open about predicting; of a model that is not loaded yet. Do not
+    ``assumptions``: what is open about predicting; an ``UpdateTask`` with this model also takes what they say of
+    training. None: the defaults, or those that a loaded model has; with others, a loaded model is loaded again. Do not
     change the message afterwards. Raises ModelError for anything that is not a model or cannot run here.
     """
     if isinstance(model, RunnableModel):
-        return model
+        return model if assumptions is None else _under(model, assumptions)
     if not isinstance(model, str | Path):
-        return _runnable(model, variants, DEEPEST)
+        return _runnable(model, assumptions, DEEPEST)
     with located("model", model):
-        return _runnable(read_model(Path(model)), variants, DEEPEST)
+        return _runnable(read_model(Path(model)), assumptions, DEEPEST)
 
 
-def _runnable(message: Model, variants: PredictionVariants | None, depth: int) -> RunnableModel:
+def _under(model: RunnableModel, assumptions: PredictionAssumptions) -> RunnableModel:
+    """The model under other assumptions; where it predicts the same, it shares everything."""
+    if not assumptions.predict_alike(model.assumptions):
+        return _runnable(model.message, assumptions, DEEPEST)
+    same = copy(model)
+    same.assumptions = assumptions
+    return same
+
+
+def _runnable(message: Model, assumptions: PredictionAssumptions | None, depth: int) -> RunnableModel:
     _expect_axes(message)
     kind = message.WhichOneof("Type")
     if kind in NETWORK_KINDS:
         from coreml_updatable.runtime.network import NetworkModel
 
-        return NetworkModel(message, variants)
+        return NetworkModel(message, assumptions)
     if kind == "kNearestNeighborsClassifier":
         from coreml_updatable.runtime.neighbors.classifier import NearestNeighborsModel
 
-        return NearestNeighborsModel(message, variants)
+        return NearestNeighborsModel(message, assumptions)
     if kind in PIPELINE_KINDS and depth:
         from coreml_updatable.runtime.pipeline import PipelineModel
 
-        members = [_member(member, variants, depth - 1) for member in pipeline_of(message).models]
-        return PipelineModel(message, members)
+        members = [_member(member, assumptions, depth - 1) for member in pipeline_of(message).models]
+        return PipelineModel(message, members, assumptions)
     if kind in STEP_KINDS:
         from coreml_updatable.runtime.step_model import StepModel
 
-        return StepModel(message)
+        return StepModel(message, assumptions)
     if kind == "mlProgram":
         raise ModelError(f"model: {NO_PROGRAMS}")
     if kind in PIPELINE_KINDS:
@@ -70,9 +83,9 @@ def _expect_axes(message: Model) -> None:
             )
 
 
-def _member(message: Model, variants: PredictionVariants | None, depth: int) -> RunnableModel:
+def _member(message: Model, assumptions: PredictionAssumptions | None, depth: int) -> RunnableModel:
     if message.WhichOneof("Type") in RUNS:
-        return _runnable(message, variants, depth)
+        return _runnable(message, assumptions, depth)
     if message.WhichOneof("Type") is None:
         raise ModelError("model: a member of the pipeline holds no model; build it again")
     return AbsentModel(message)

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, overload
 
+from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.io.row import FrozenRow, Row
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.spec.messages import Model
@@ -18,6 +19,7 @@ Prediction: TypeAlias = dict[str, Any]
 class RunnableModel(ABC):
     """A model that predicts as Core ML does. Answers go by the model's own output names."""
 
+    assumptions = PredictionAssumptions()  # under which it predicts; an Assumptions where it was loaded with one
     part: Part  # the part that no update changes; rows frozen by an equal one may be given
 
     @property

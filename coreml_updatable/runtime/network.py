@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from coreml_updatable import bounds
+from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.engine.batched import Batched, Blobs, alike, in_parts, most_rows, same_shapes
 from coreml_updatable.runtime.engine.graph import check_graph, split
 from coreml_updatable.runtime.engine.program import Program, Step, build_steps
@@ -23,7 +24,6 @@ from coreml_updatable.runtime.io.inputs import Inputs
 from coreml_updatable.runtime.io.outputs import Outputs
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_part
 from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
-from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
@@ -32,9 +32,9 @@ from coreml_updatable.spec.network import network_of
 class NetworkModel(RunnableModel):
     """``load`` makes it; see RunnableModel for what it can do."""
 
-    def __init__(self, message: Model, variants: PredictionVariants | None = None) -> None:
+    def __init__(self, message: Model, assumptions: PredictionAssumptions | None = None) -> None:
         network = network_of(message)
-        self._variants = variants or PredictionVariants()
+        self.assumptions = assumptions or PredictionAssumptions()
         self._base = message
         self._message: Model | None = message
         self._new: NewWeights = {}
@@ -42,7 +42,7 @@ class NetworkModel(RunnableModel):
         self._inputs = Inputs(message, network)
         check_graph(network.layers, self._inputs.names, self._outputs.blobs)
         with bounds.bounded("model") as run, weighed():
-            steps, parts = build_steps(network.layers, self._variants), split(network.layers)
+            steps, parts = build_steps(network.layers, self.assumptions), split(network.layers)
         self._constants = run.held  # bytes that layers made of what the file only states
         self._weights = sum(parameter.numel() for step in steps for parameter in step.module.parameters())
         self._frozen_steps = [steps[number] for number in parts.frozen]
@@ -92,7 +92,7 @@ class NetworkModel(RunnableModel):
         yield from self._base.description.input
         yield from network.preprocessing
         yield f"{network.arrayInputShapeMapping} {network.imageInputShapeMapping} {self.crossing}"
-        yield self._variants.softmax_at_rank_3
+        yield self.assumptions.softmax_at_rank_3
         yield from (step.layer for step in self._frozen_steps)
 
     @overload

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, overload
 
 from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
 from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
 from coreml_updatable.runtime.part import Part
@@ -70,9 +71,12 @@ LAST, MADE = "last", "made"  # what a pipeline's FrozenRow holds: the last membe
 class PipelineModel(RunnableModel):
     """``load`` makes it; see RunnableModel for what it can do. All members but the last are frozen."""
 
-    def __init__(self, message: Model, members: Sequence[RunnableModel]) -> None:
+    def __init__(
+        self, message: Model, members: Sequence[RunnableModel], assumptions: PredictionAssumptions | None = None
+    ) -> None:
         if not members:
             raise ModelError("model: a pipeline without models; build it again")
+        self.assumptions = assumptions or PredictionAssumptions()
         self._base = message
         self.members = tuple(members)
         self.names = [str(name) for name in pipeline_of(message).names]
@@ -243,6 +247,7 @@ class PipelineModel(RunnableModel):
 
     def _content(self) -> Iterator[Any]:
         """What decides on the features before the last member's own layers."""
+        yield f"{self.assumptions.softmax_at_rank_3} {self.assumptions.support_vector_label}"
         yield from self._base.description.input
         yield from self._base.description.output
         yield from (member.message for member in self.members[:-1])

@@ -7,6 +7,7 @@ from typing import Any, overload
 import numpy as np
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.io.features import absent, answered, checked
 from coreml_updatable.runtime.io.features import number as one_number
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
@@ -20,9 +21,10 @@ from coreml_updatable.spec.messages import Model
 class StepModel(RunnableModel):
     """``load`` makes it; see RunnableModel for what it can do. No update changes it."""
 
-    def __init__(self, message: Model) -> None:
+    def __init__(self, message: Model, assumptions: PredictionAssumptions | None = None) -> None:
         self._message = message
-        self._run = build_step(message)
+        self.assumptions = assumptions or PredictionAssumptions()
+        self._run = build_step(message, self.assumptions)
         self._free = threshold_names(message)
         self.part = Part(lambda: [message.description])
 

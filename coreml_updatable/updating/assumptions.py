@@ -1,15 +1,19 @@
-"""What Apple leaves open about learning: named choices, each with a default and its reason.
+"""What Apple leaves open about training: named assumptions, each with its choices, a default and the reason for it.
 
 What is known of each, and how a device is asked, is in docs/probes.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
+from coreml_updatable.runtime.assumptions import PredictionAssumptions
 
-@dataclass(frozen=True)
-class Variants:
-    """How an update task learns, where no documentation says.
+
+@dataclass(frozen=True, kw_only=True)
+class Assumptions(PredictionAssumptions):
+    """How a device trains and predicts, where no documentation says; what it predicts is in PredictionAssumptions.
+
+    UserError for a choice that there is not.
 
     last_mini_batch: fewer rows than a mini-batch holds, at the end of an epoch. Default "keep": with few rows, as on a
         phone, dropping them would drop most of what there is to learn. "drop" keeps them where they are the only ones.
@@ -44,3 +48,10 @@ class Variants:
     adam_bias: Literal["corrected", "uncorrected"] = "corrected"
     adam_eps: Literal["outside", "inside", "scaled"] = "outside"
     squared_error: Literal["mean", "half", "sum"] = "mean"
+
+
+def trained_under(given: PredictionAssumptions) -> Assumptions:
+    """Return ``given`` where it says how training works, or with the defaults for that."""
+    if isinstance(given, Assumptions):
+        return given
+    return Assumptions(**asdict(given))

@@ -16,7 +16,7 @@ from coreml_updatable.runtime.engine.weights import Key, field, updatable, with_
 from coreml_updatable.runtime.network import NetworkModel
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.weights import storage
-from coreml_updatable.updating.assumptions import Variants
+from coreml_updatable.updating.assumptions import Assumptions
 from coreml_updatable.updating.fixed_features import KeptFeatures
 from coreml_updatable.updating.heads import GraphHead, LinearHead
 from coreml_updatable.updating.loss import loss_of
@@ -33,7 +33,7 @@ class Head(Protocol):
 class NetworkLearner:
     """Made for one task. ``weights``: arrays that training changes in place; ``head`` reads the same memory."""
 
-    def __init__(self, model: NetworkModel, kept: KeptFeatures, variants: Variants) -> None:
+    def __init__(self, model: NetworkModel, kept: KeptFeatures, assumptions: Assumptions) -> None:
         self._model = model
         self._loss = loss_of(model.base)
         trained = _trained(model)
@@ -44,7 +44,7 @@ class NetworkLearner:
         for key, array in zip(self._keys, self.weights, strict=True):
             _parameter(self._steps, key).data = torch.from_numpy(array)
         self._features = kept.arrays()
-        self.head: Head = self._head(kept.others, variants)
+        self.head: Head = self._head(kept.others, assumptions)
 
     def model(self) -> NetworkModel:
         """The model with the weights as they are now."""
@@ -60,10 +60,10 @@ class NetworkLearner:
         self._features = {}
         del self.head
 
-    def _head(self, rows: Sequence[Mapping[str, Any]], variants: Variants) -> Head:
+    def _head(self, rows: Sequence[Mapping[str, Any]], assumptions: Assumptions) -> Head:
         if not self._loss.cross_entropy:
             size = int(np.prod(self._shape(self._loss.blob)))
-            return self._graph_head(self._loss.values(rows, size), self._loss.blob, None, variants)
+            return self._graph_head(self._loss.values(rows, size), self._loss.blob, None, assumptions)
         softmax = _writer(self._steps, self._loss.blob)
         kind = softmax.layer.WhichOneof("layer") if softmax is not None else None
         if softmax is None or kind not in SOFTMAX_KINDS:
@@ -84,7 +84,7 @@ class NetworkLearner:
         product = _writer(self._steps, logits)
         if product is not None and self._is_linear(product):
             return self._linear_head(product, targets)
-        return self._graph_head(targets, logits, axis - len(shape) if axis >= 0 else axis, variants)
+        return self._graph_head(targets, logits, axis - len(shape) if axis >= 0 else axis, assumptions)
 
     def _shape(self, blob: str) -> list[int]:
         """The shape of a blob for one row."""
@@ -113,10 +113,10 @@ class NetworkLearner:
         trained = [path for _, path in self._keys]
         return LinearHead(flat, targets, parameters["weights"], parameters.get("bias"), trained)
 
-    def _graph_head(self, targets: NDArray[Any], blob: str, axis: int | None, variants: Variants) -> GraphHead:
+    def _graph_head(self, targets: NDArray[Any], blob: str, axis: int | None, assumptions: Assumptions) -> GraphHead:
         parameters = [_parameter(self._steps, key) for key in self._keys]
         steps = _towards(self._steps, blob)
-        return GraphHead(self._features, targets, steps, parameters, blob, axis, variants.squared_error)
+        return GraphHead(self._features, targets, steps, parameters, blob, axis, assumptions.squared_error)
 
 
 def _trained(model: NetworkModel) -> dict[Key, nn.Parameter]:

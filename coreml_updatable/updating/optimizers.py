@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from coreml_updatable.updating.assumptions import Variants
+from coreml_updatable.updating.assumptions import Assumptions
 
 Arrays: TypeAlias = Sequence[NDArray[Any]]
 
@@ -22,9 +22,9 @@ class Optimizer(Protocol):
 class SGD:
     """v = mu v + g, w = w - lr v; or v = mu v - lr g, w = w + v. v starts at 0."""
 
-    def __init__(self, weights: Arrays, variants: Variants) -> None:
+    def __init__(self, weights: Arrays, assumptions: Assumptions) -> None:
         self._velocity = [np.zeros_like(weight) for weight in weights]
-        self._accumulate = variants.momentum == "accumulate"
+        self._accumulate = assumptions.momentum == "accumulate"
 
     def step(self, weights: Arrays, gradients: Arrays, parameters: Mapping[str, float]) -> None:
         rate, momentum = parameters["learningRate"], parameters["momentum"]
@@ -41,17 +41,17 @@ class SGD:
 class Adam:
     """Kingma and Ba, Adam: a method for stochastic optimization, 2015, algorithm 1; and where Apple's may differ."""
 
-    def __init__(self, weights: Arrays, variants: Variants) -> None:
+    def __init__(self, weights: Arrays, assumptions: Assumptions) -> None:
         self._first = [np.zeros_like(weight) for weight in weights]
         self._second = [np.zeros_like(weight) for weight in weights]
         self._steps = 0
-        self._variants = variants
+        self._assumptions = assumptions
 
     def step(self, weights: Arrays, gradients: Arrays, parameters: Mapping[str, float]) -> None:
         rate, eps = parameters["learningRate"], parameters["eps"]
         beta1, beta2 = parameters["beta1"], parameters["beta2"]
         self._steps += 1
-        corrected = self._variants.adam_bias == "corrected"
+        corrected = self._assumptions.adam_bias == "corrected"
         first_share = 1 - beta1**self._steps if corrected else 1.0
         second_share = 1 - beta2**self._steps if corrected else 1.0
         for weight, gradient, first, second in zip(weights, gradients, self._first, self._second, strict=True):
@@ -59,7 +59,7 @@ class Adam:
             first += (1 - beta1) * gradient
             second *= beta2
             second += (1 - beta2) * gradient * gradient
-            match self._variants.adam_eps:
+            match self._assumptions.adam_eps:
                 case "outside":
                     divisor = np.sqrt(second / second_share) + eps
                 case "inside":
@@ -69,6 +69,6 @@ class Adam:
             weight -= (rate / first_share) * first / divisor
 
 
-def optimizer(kind: str, weights: Arrays, variants: Variants) -> Optimizer:
+def optimizer(kind: str, weights: Arrays, assumptions: Assumptions) -> Optimizer:
     """By the name of the format's field: sgdOptimizer or adamOptimizer."""
-    return SGD(weights, variants) if kind == "sgdOptimizer" else Adam(weights, variants)
+    return SGD(weights, assumptions) if kind == "sgdOptimizer" else Adam(weights, assumptions)

@@ -9,13 +9,12 @@ from typing import Any, TypeAlias, cast
 from coreml_updatable import bounds
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import FrozenRow, Row, RunnableModel, load
-from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
 from coreml_updatable.runtime.neighbors.classifier import NearestNeighborsModel
 from coreml_updatable.runtime.pipeline import LAST, PipelineModel
 from coreml_updatable.spec.io import write_model
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.updating.assumptions import Variants
+from coreml_updatable.updating.assumptions import Assumptions, trained_under
 from coreml_updatable.updating.fixed_features import MEMORY, KeptFeatures
 from coreml_updatable.updating.neighbors import with_rows
 from coreml_updatable.updating.parameters import Parameters, Value, of_network, unset_of_network
@@ -53,9 +52,9 @@ class UpdateTask:
 
     rows: any iterable of rows with the features of the training inputs; FrozenRows skip the frozen part. ``parameters``
     by MLParameterKey. ``on_event(context)`` is called at trainingBegin, miniBatchEnd, epochEnd; it may call ``cancel``,
-    or ``resume`` with other parameters. ``variants``: what Apple leaves open; ``prediction``, the same for
-    predicting (a loaded model has its own). ``memory``: most bytes of features from the frozen part to hold in memory;
-    more go to a temporary file.
+    or ``resume`` with other parameters. ``assumptions``: what Apple leaves open about training and predicting; None:
+    those that the model was loaded with, or the defaults. ``memory``: most bytes of features from the frozen part to
+    hold in memory; more go to a temporary file.
     ModelError or DataError where a device would refuse, and where it could not say why.
     """
 
@@ -65,17 +64,16 @@ class UpdateTask:
         rows: Iterable[Row],
         parameters: Mapping[str, Value] | None = None,
         on_event: Handler | None = None,
-        variants: Variants | None = None,
-        prediction: PredictionVariants | None = None,
+        assumptions: Assumptions | None = None,
         memory: int = MEMORY,
     ) -> None:
-        self._model = load(model, variants=prediction)
+        self._model = load(model, assumptions=assumptions)
         if not self._model.is_updatable:
             raise ModelError("model: is not updatable; mark it first")
         self._rows = rows
         self._on_event = on_event
         self._memory = memory
-        self._variants = variants or Variants()
+        self._assumptions = trained_under(self._model.assumptions)
         self._last, scope = _updatable_member(self._model)
         self._parameters = Parameters(_messages(self._last), scope, _unset(self._last))
         self._parameters.set(parameters or {})
@@ -126,7 +124,7 @@ class UpdateTask:
         from coreml_updatable.updating.network import NetworkLearner
         from coreml_updatable.updating.training import train
 
-        learner = NetworkLearner(cast(Any, self._last), kept, self._variants)
+        learner = NetworkLearner(cast(Any, self._last), kept, self._assumptions)
         self._current = lambda: _whole(self._model, learner.model())
         last: dict[str, float] = {}
 
@@ -139,7 +137,7 @@ class UpdateTask:
                 epochs = min(int(self._parameters.values["epochs"]), EPOCHS_WEIGHED)
                 rows = max(1, len(kept.others) * epochs // 10)  # a head does less than a tenth of a whole model
                 with bounds.bounded("update", rows, learner.size):
-                    train(learner, len(kept.others), self._parameters.values, self._variants, tell)
+                    train(learner, len(kept.others), self._parameters.values, self._assumptions, tell)
         finally:
             learner.close()  # contexts may outlive the task, and with them the learner
         final = _whole(self._model, learner.model())

@@ -7,32 +7,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable import bounds
-from coreml_updatable.updating.assumptions import Variants
+from coreml_updatable.updating.assumptions import Assumptions
 from coreml_updatable.updating.optimizers import optimizer
 
 
 class Order:
     """Mini-batches of row numbers, epoch after epoch. ``seed``: None where neither the model nor the app sets one."""
 
-    def __init__(self, rows: int, seed: int | None, shuffle: bool, variants: Variants) -> None:
+    def __init__(self, rows: int, seed: int | None, shuffle: bool, assumptions: Assumptions) -> None:
         generators = {"PCG64": np.random.PCG64, "MT19937": np.random.MT19937}
-        if seed is None and variants.no_seed == "one order":
+        if seed is None and assumptions.no_seed == "one order":
             seed = 0
-        self._random = np.random.Generator(generators[variants.generator](None if seed is None else seed % 2**64))
+        self._random = np.random.Generator(generators[assumptions.generator](None if seed is None else seed % 2**64))
         self._rows = rows
         self._shuffle = shuffle
-        self._variants = variants
+        self._assumptions = assumptions
 
     def epoch(self, number: int, size: int) -> Iterator[NDArray[np.int64]]:
         """The mini-batches of epoch ``number``, at most ``size`` rows each."""
         order = np.arange(self._rows)
-        shuffle = self._shuffle and (number > 0 or self._variants.first_epoch == "shuffled")
-        if shuffle and self._variants.shuffled == "rows":
+        shuffle = self._shuffle and (number > 0 or self._assumptions.first_epoch == "shuffled")
+        if shuffle and self._assumptions.shuffled == "rows":
             order = self._random.permutation(self._rows)
         starts = np.arange(0, self._rows, size)
-        if self._variants.last_mini_batch == "drop" and self._rows > size and self._rows % size:
+        if self._assumptions.last_mini_batch == "drop" and self._rows > size and self._rows % size:
             starts = starts[:-1]
-        if shuffle and self._variants.shuffled == "mini-batches":
+        if shuffle and self._assumptions.shuffled == "mini-batches":
             starts = self._random.permutation(starts)
         for start in starts:
             yield order[start : start + size]
@@ -54,7 +54,7 @@ def train(
     learner: Learner,
     rows: int,
     parameters: Mapping[str, Any],
-    variants: Variants,
+    assumptions: Assumptions,
     tell: Callable[[str, dict[str, float]], bool],
 ) -> None:
     """Train in place. ``parameters`` is read again at every step, because a handler may change it; no "seed": none is
@@ -62,9 +62,9 @@ def train(
 
     ``tell(event, metrics)`` is called at miniBatchEnd and epochEnd; training stops when it says False.
     """
-    steps = optimizer(learner.optimizer, learner.weights, variants)
+    steps = optimizer(learner.optimizer, learner.weights, assumptions)
     seed = int(parameters["seed"]) if "seed" in parameters else None
-    order = Order(rows, seed, bool(parameters["shuffle"]), variants)
+    order = Order(rows, seed, bool(parameters["shuffle"]), assumptions)
     work = STEP + PER_WEIGHT * sum(weight.size for weight in learner.weights)
     epoch = 0
     while epoch < int(parameters["epochs"]):
@@ -73,20 +73,20 @@ def train(
             bounds.count(work)
             with np.errstate(all="ignore"):  # what diverges says so by its loss
                 loss, gradients = learner.head.gradients(batch)
-                if variants.gradient == "sum":
+                if assumptions.gradient == "sum":
                     gradients = [gradient * len(batch) for gradient in gradients]
                 steps.step(learner.weights, gradients, parameters)
             losses.append(loss)
             sizes.append(len(batch))
             if not tell("miniBatchEnd", {"lossValue": loss, "epochIndex": epoch, "miniBatchIndex": number}):
                 return
-        if not tell("epochEnd", {"lossValue": _epoch_loss(losses, sizes, variants), "epochIndex": epoch}):
+        if not tell("epochEnd", {"lossValue": _epoch_loss(losses, sizes, assumptions), "epochIndex": epoch}):
             return
         epoch += 1
 
 
-def _epoch_loss(losses: Sequence[float], sizes: Sequence[int], variants: Variants) -> float:
-    match variants.epoch_loss:
+def _epoch_loss(losses: Sequence[float], sizes: Sequence[int], assumptions: Assumptions) -> float:
+    match assumptions.epoch_loss:
         case "last batch":
             return losses[-1]
         case "mean over batches":

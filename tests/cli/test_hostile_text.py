@@ -148,7 +148,7 @@ def test_folders_that_name_labels(run: Run, tmp_path: Path, name: str) -> None:
         ("mark", "a", "-o", "b", "{}", "{}"),
         ("update", "a", "b", "-o", "c", "--parameter", "{}"),
         ("update", "a", "b", "-o", "c", "--epochs", "{}"),
-        ("predict", "a", "b", "--variant", "{}=x"),
+        ("predict", "a", "b", "--assume", "{}=x"),
         ("predict", "a", "b", "--fit", "{}"),
         ("convert", "a", "-o", "b", "--converter", "{}"),
         ("convert", "a.pt", "-o", "b", "--input", "{}"),

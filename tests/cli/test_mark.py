@@ -14,7 +14,7 @@ from coreml_updatable.runtime import load
 from coreml_updatable.spec.io import model_bytes, read_model, write_model
 from coreml_updatable.spec.messages import Model_pb2
 from coreml_updatable.updating import UpdateTask
-from coreml_updatable.updating.assumptions import Variants
+from coreml_updatable.updating.assumptions import Assumptions
 from tests.broken_models import valid
 from tests.cli.conftest import Run
 from tests.marking.networks import LABELS, converted, network
@@ -52,9 +52,9 @@ def test_a_marked_model_breaks_no_rule_answers_as_torch_and_learns(marked: Path)
     np.testing.assert_allclose(said, expected, atol=1e-5)
     target = model.description.predictedFeatureName
     training = [{**row, target: LABELS[number % 3]} for number, row in enumerate(rows)]
-    mean = Variants(epoch_loss="mean over rows")  # the last mini-batch alone may be an easy or a hard one
-    first = UpdateTask(runnable, training, parameters={"epochs": 1, "miniBatchSize": 2}, variants=mean).resume()
-    longer = UpdateTask(runnable, training, parameters={"epochs": 20, "miniBatchSize": 2}, variants=mean).resume()
+    mean = Assumptions(epoch_loss="mean over rows")  # the last mini-batch alone may be an easy or a hard one
+    first = UpdateTask(runnable, training, parameters={"epochs": 1, "miniBatchSize": 2}, assumptions=mean).resume()
+    longer = UpdateTask(runnable, training, parameters={"epochs": 20, "miniBatchSize": 2}, assumptions=mean).resume()
     assert float(longer.metrics["lossValue"]) < float(first.metrics["lossValue"])
 
 

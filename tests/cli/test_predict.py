@@ -281,7 +281,7 @@ def test_arrays_are_not_said_to_be_fitted(run: Run, picture_model: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "options", [["--fit", "tile"], ["--top", "0"], ["--variant", "listed=some"], ["--variant", "taste=good"]]
+    "options", [["--fit", "tile"], ["--top", "0"], ["--assume", "listed=some"], ["--assume", "taste=good"]]
 )
 def test_wrong_usage(run: Run, picture_model: Path, photos: Path, options: list[str]) -> None:
     assert run("predict", picture_model, photos, *options).status == 2
@@ -291,10 +291,10 @@ def test_no_inputs_is_wrong_usage(run: Run, picture_model: Path) -> None:
     assert run("predict", picture_model).status == 2
 
 
-def test_variants_of_voting(run: Run, neighbor_model: Path, tmp_path: Path) -> None:
+def test_assumptions_of_voting(run: Run, neighbor_model: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", np.eye(4, dtype=np.float32)[0])
     ran = run("predict", neighbor_model, tmp_path / "one.npy", "--json")
     assert sum(_shares(_rows(ran)[0]).values()) == pytest.approx(1)
-    ran = run("predict", neighbor_model, tmp_path / "one.npy", "--json", "--variant", "probabilities=votes")
+    ran = run("predict", neighbor_model, tmp_path / "one.npy", "--json", "--assume", "probabilities=votes")
     assert sum(_shares(_rows(ran)[0]).values()) == pytest.approx(3)
-    assert ran.err == "variants: probabilities=votes\n"
+    assert ran.err == "assumptions: probabilities=votes\n"

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from coreml_updatable.checking import check
-from coreml_updatable.cli.variants import place
+from coreml_updatable.cli.assumptions import place
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.io import read_model
-from coreml_updatable.updating import UpdateContext, UpdateTask, Variants
+from coreml_updatable.updating import Assumptions, UpdateContext, UpdateTask
 from coreml_updatable.updating.probes.outcomes import choices
 from tests.cli.conftest import Run
 
 
-def _as_an_app_does(folder: Path, entry: dict[str, Any], variants: Variants) -> list[float]:
+def _as_an_app_does(folder: Path, entry: dict[str, Any], assumptions: Assumptions) -> list[float]:
     """What docs/probes.md has the app do, from the files alone."""
     losses: dict[str, list[float]] = {"mini-batch losses": [], "epoch losses": []}
 
@@ -30,11 +30,11 @@ def _as_an_app_does(folder: Path, entry: dict[str, Any], variants: Variants) -> 
                 if change["epoch"] == context.metrics["epochIndex"]:
                     context.task.resume(change["parameters"])
 
-    model = load(folder / entry["model"])
+    model = load(folder / entry["model"], assumptions=assumptions)
     if entry["rows"]:
         before = model
         for _ in range(entry["updates"]):
-            model = UpdateTask(before, entry["rows"], on_event=on_event, variants=variants).resume().model
+            model = UpdateTask(before, entry["rows"], on_event=on_event, assumptions=assumptions).resume().model
     read = entry["read"]
     if read["what"] in losses:
         return losses[read["what"]]
@@ -55,16 +55,16 @@ def probed(run: Run, tmp_path: Path) -> Path:
     return tmp_path / "probes"
 
 
-def _results(folder: Path, variants: Variants) -> Path:
+def _results(folder: Path, assumptions: Assumptions) -> Path:
     content = json.loads((folder / "probes.json").read_text())
-    results = {entry["option"]: _as_an_app_does(folder, entry, variants) for entry in content["probes"]}
+    results = {entry["assumption"]: _as_an_app_does(folder, entry, assumptions) for entry in content["probes"]}
     path = folder / "RESULTS.json"
-    path.write_text(json.dumps({"device": "iPhone 17", "results": results}))
+    path.write_text(json.dumps({"version": 2, "os": "iOS 19", "device": "iPhone 17", "results": results}))
     return path
 
 
 def test_a_device_is_recognized_from_the_files_alone(run: Run, probed: Path) -> None:
-    device = Variants(
+    device = Assumptions(
         gradient="sum",
         epoch_loss="mean over rows",
         shuffled="mini-batches",
@@ -75,34 +75,34 @@ def test_a_device_is_recognized_from_the_files_alone(run: Run, probed: Path) -> 
     )
     ran = run("probes", "--read", _results(probed, device), "--json")
     assert ran.status == 0
-    found = {verdict["option"]: verdict["variant"] for verdict in json.loads(ran.out)["verdicts"]}
+    found = {verdict["assumption"]: verdict["choice"] for verdict in json.loads(ran.out)["verdicts"]}
     assert {option: found[option] for option in asdict(device)} == asdict(device)
 
 
 def test_what_was_found_becomes_the_default_of_update(
     run: Run, probed: Path, vector_model: Path, tmp_path: Path
 ) -> None:
-    ran = run("probes", "--read", _results(probed, Variants(gradient="sum")))
+    ran = run("probes", "--read", _results(probed, Assumptions(gradient="sum")))
     assert ran.out.splitlines()[0] == "gradient: 'sum' (1, -1)"
     assert ran.out.splitlines()[-1] == f"kept as your default in {place()}"
     (tmp_path / "rows.json").write_text(json.dumps([{"x": [1, 2, 3, 4], "label": "yes"}] * 2))
     update = ["update", vector_model, tmp_path / "rows.json", "--no-shuffle", "--mini-batch-size", 2]
     stored = run(*update, "-o", tmp_path / "stored.mlmodel")
-    assert stored.out.splitlines()[-1] == "variants: gradient=sum (probed on iPhone 17)"
-    named = run(*update, "-o", tmp_path / "mean.mlmodel", "--variant", "gradient=mean")
-    assert named.out.splitlines()[-1] == "variants: the defaults (probed on iPhone 17)"
+    assert stored.out.splitlines()[-1] == "assumptions: gradient=sum (probed on iPhone 17, iOS 19)"
+    named = run(*update, "-o", tmp_path / "mean.mlmodel", "--assume", "gradient=mean")
+    assert named.out.splitlines()[-1] == "assumptions: the defaults (probed on iPhone 17, iOS 19)"
     place().unlink()
-    run(*update, "-o", tmp_path / "sum.mlmodel", "--variant", "gradient=sum")
+    run(*update, "-o", tmp_path / "sum.mlmodel", "--assume", "gradient=sum")
     run(*update, "-o", tmp_path / "default.mlmodel")
     files = [(tmp_path / f"{name}.mlmodel").read_bytes() for name in ("stored", "sum", "mean", "default")]
     assert files[0] == files[1] != files[2] == files[3]
 
 
 def test_the_library_never_reads_what_is_stored(run: Run, probed: Path, vector_model: Path) -> None:
-    run("probes", "--read", _results(probed, Variants(gradient="sum")))
+    run("probes", "--read", _results(probed, Assumptions(gradient="sum")))
     rows = [{"x": np.ones(4), "label": "yes"}] * 2
     silent = UpdateTask(vector_model, rows, {"shuffle": False}).resume()
-    named = UpdateTask(vector_model, rows, {"shuffle": False}, variants=Variants()).resume()
+    named = UpdateTask(vector_model, rows, {"shuffle": False}, assumptions=Assumptions()).resume()
     assert silent.model.message == named.model.message
 
 
@@ -122,10 +122,10 @@ def test_writing_twice_gives_the_same_bytes(run: Run, probed: Path, tmp_path: Pa
 
 
 def test_a_result_that_fits_none(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "r.json").write_text(json.dumps({"device": "x", "results": {"gradient": [0.25, None]}}))
+    (tmp_path / "r.json").write_text(json.dumps({**VALID, "results": {"gradient": [0.25, None]}}))
     ran = run("probes", "--read", tmp_path / "r.json")
     assert ran.status == 1
-    assert "gradient: 0.25, nan fits none of the variants (mean: 0.5, -0.5; sum: 1, -1)" in ran.out
+    assert "gradient: 0.25, nan fits none of the choices (mean: 0.5, -0.5; sum: 1, -1)" in ran.out
     assert ran.out.splitlines()[-1] == "nothing to keep"
     assert not place().exists()
 
@@ -136,9 +136,9 @@ def test_a_result_that_fits_none(run: Run, tmp_path: Path) -> None:
         "",
         "[]",
         "{}",
-        '{"results": [1]}',
-        '{"results": {"gradient": 1}}',
-        '{"results": {"gradient": ["a"]}}',
+        '{"version": 2, "device": "x", "os": "x", "results": [1]}',
+        '{"version": 2, "device": "x", "os": "x", "results": {"gradient": 1}}',
+        '{"version": 2, "device": "x", "os": "x", "results": {"gradient": ["a"]}}',
         "[" * 10**5,
     ],
 )
@@ -150,7 +150,7 @@ def test_results_that_are_none(run: Run, tmp_path: Path, content: str) -> None:
     assert len(ran.err.splitlines()) == 1
 
 
-VALID = {"version": 1, "device": "iPhone15,2", "os": "iOS 18.1", "results": {"gradient": [1.0, -1.0]}}
+VALID = {"version": 2, "device": "iPhone15,2", "os": "iOS 18.1", "results": {"gradient": [1.0, -1.0]}}
 
 
 def test_results_become_a_file_to_send_in(run: Run, tmp_path: Path) -> None:
@@ -160,24 +160,28 @@ def test_results_become_a_file_to_send_in(run: Run, tmp_path: Path) -> None:
     assert ran.status == 1  # the other probes have no result
     assert {key: json.loads(ran.out)[key] for key in ("device", "os")} == {"device": "iPhone15,2", "os": "iOS 18.1"}
     written = json.loads(sent.read_text())
-    assert written["verdicts"].keys() == set(choices())
-    assert {option for option, variant in written["verdicts"].items() if variant} == {"gradient"}
-    assert {key: value for key, value in written.items() if key != "verdicts"} == {
+    assert written["choices"].keys() == set(choices())
+    assert {option for option, choice in written["choices"].items() if choice} == {"gradient"}
+    assert {key: value for key, value in written.items() if key != "choices"} == {
         **VALID, "results": {"gradient": [1.0, -1.0], "adam_eps": [None, 1e300]},
     }  # fmt: skip
     content = sent.read_bytes()
-    written["verdicts"]["gradient"] = "mean"  # what somebody else says it shows
+    written["choices"]["gradient"] = "mean"  # what somebody else says it shows
     sent.write_text(json.dumps(written))
     assert run("probes", "--read", sent, "-o", tmp_path / "again.json").status == 1
     assert (tmp_path / "again.json").read_bytes() == content
-    assert json.loads(place().read_text()) == {"device": "iPhone15,2, iOS 18.1", "variants": {"gradient": "sum"}}
+    assert json.loads(place().read_text()) == {"device": "iPhone15,2, iOS 18.1", "choices": {"gradient": "sum"}}
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"version": 2}, "is of version 2, expected 1; use a newer coreml_updatable"),
+        ({"version": 3}, "is of version 3, expected 2; use a newer coreml_updatable"),
+        ({"version": 1}, 'is an older file, expected version 2; set "version": 2'),
         ({"version": "1"}, "version"),
+        ({"date": "2026-13-01"}, "date"),
+        ({"date": "2026-11-30T10:00"}, "date"),
+        ({"date": 20261130}, "date"),
         ({"version": True}, "version"),
         ({"version": None}, "version"),
         ({"device": None}, "device"),
@@ -191,7 +195,7 @@ def test_results_become_a_file_to_send_in(run: Run, tmp_path: Path) -> None:
         ({"results": {"gradient": [10**400]}}, "is not the app's output"),
         ({"results": {"gradient": [0.0] * 1001}}, "results.gradient"),
         ({"results": {f"option{number}": [] for number in range(1001)}}, "results"),
-        ({"verdicts": []}, "verdicts"),
+        ({"choices": []}, "choices"),
     ],
 )
 def test_files_sent_in_are_not_believed(run: Run, tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
@@ -221,6 +225,19 @@ def test_texts_of_a_device_are_short_and_printable(run: Run, tmp_path: Path) -> 
     assert written["results"] == {"gradient": [1.0, -1.0]}
 
 
+def test_a_file_of_before_there_were_versions_is_told_what_to_change(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(json.dumps({"device": "iPhone", "results": {"gradient": [1, -1]}}))
+    ran = run("probes", "--read", tmp_path / "r.json")
+    assert ran.status == 1
+    assert 'r.json: is an older file, expected version 2; set "version": 2' in ran.err
+
+
+def test_the_date_is_kept(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(json.dumps({**VALID, "date": "2026-11-30"}))
+    run("probes", "--read", tmp_path / "r.json", "-o", tmp_path / "sent.json")
+    assert json.loads((tmp_path / "sent.json").read_text())["date"] == "2026-11-30"
+
+
 @pytest.mark.parametrize("arguments", [["probes", "-o", "x.json"], ["--read", "r.json", "-o", "r.json"]])
 def test_where_the_file_goes(run: Run, tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -234,8 +251,8 @@ def test_where_the_file_goes(run: Run, tmp_path: Path, arguments: list[str], mon
     ("content", "sentence"),
     [
         ("{", "is not as `probes --read` writes it"),
-        ('{"device": "x", "variants": {"gradient": "median"}}', "gradient is 'median', expected one of 'mean', 'sum'"),
-        ('{"device": "x", "variants": {"taste": "good"}}', "there is no option 'taste'; there are last_mini_batch, "),
+        ('{"device": "x", "choices": {"gradient": "median"}}', "gradient is 'median', expected one of 'mean', 'sum'"),
+        ('{"device": "x", "choices": {"taste": "good"}}', "there is no assumption 'taste'; there are inverse_of, "),
     ],
 )
 def test_a_damaged_default_is_refused(
@@ -248,6 +265,30 @@ def test_a_damaged_default_is_refused(
     assert ran.status == 1
     assert f"{place()}: {sentence}" in ran.err
     assert "read the results again, or remove it" in ran.err
+
+
+def test_a_default_under_the_former_name_is_named(run: Run, vector_model: Path, tmp_path: Path) -> None:
+    former = place().with_name("variants.json")
+    former.parent.mkdir(parents=True)
+    former.write_text('{"device": "x", "variants": {"gradient": "sum"}}')
+    (tmp_path / "rows.json").write_text(json.dumps({"x": [1, 2, 3, 4], "label": "yes"}))
+    update = ["update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "new.mlmodel"]
+    ran = run(*update)
+    assert ran.status == 1
+    assert str(former) in ran.err
+    assert "assumptions.json" in ran.err
+    assert "probes --read" in ran.err
+    assert len(ran.err.splitlines()) == 1
+    (tmp_path / "r.json").write_text(json.dumps(VALID))
+    run("probes", "--read", tmp_path / "r.json")  # what the sentence asks for
+    assert run(*update).status == 0
+
+
+def test_misspelt_assumptions_are_answered_with_the_nearest(run: Run, vector_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps({"x": [1, 2, 3, 4], "label": "yes"}))
+    ran = run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "n.mlmodel", "--assume", "gradent=sum")
+    assert ran.status == 2
+    assert "did you mean 'gradient'?" in " ".join(ran.err.split())
 
 
 @pytest.mark.parametrize("arguments", [[], ["out", "--read", "results.json"]])

@@ -64,7 +64,7 @@ def test_the_new_model_has_the_weights_that_torch_finds(
     assert report["layers"] == ["head"]
     assert report["rows"] == len(CLASSES)
     assert report["parameters"]["momentum"] == 0.9
-    assert report["variants"]["gradient"] == "mean"
+    assert report["assumptions"]["gradient"] == "mean"
     assert picture_model.read_bytes() == before
 
 
@@ -93,7 +93,7 @@ def test_what_is_told(run: Run, picture_model: Path, photos: Path, tmp_path: Pat
     assert ran.out.splitlines() == [
         f"{new}: learnt 5 rows in 3 epochs, loss {losses[0]:.4g} -> {losses[-1]:.4g} (of the epoch's last mini-batch)",
         "layers changed: head",
-        "variants: the defaults",
+        "assumptions: the defaults",
     ]
 
 
@@ -149,14 +149,14 @@ def test_in_place(run: Run, vector_model: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_variants_are_taken_and_told(run: Run, vector_model: Path, tmp_path: Path) -> None:
+def test_assumptions_are_taken_and_told(run: Run, vector_model: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text(json.dumps([ROW] * 2))
-    options = ["--variant", "gradient=sum", "--no-shuffle", "--epochs", 1]
+    options = ["--assume", "gradient=sum", "--no-shuffle", "--epochs", 1]
     ran = run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "sum.mlmodel", *options)
     run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "mean.mlmodel", *options[2:])
     old, mean, summed = (_head(path)[0] for path in (vector_model, tmp_path / "mean.mlmodel", tmp_path / "sum.mlmodel"))
     assert torch.allclose(summed - old, 2 * (mean - old), rtol=1e-4)
-    assert ran.out.splitlines()[-1] == "variants: gradient=sum"
+    assert ran.out.splitlines()[-1] == "assumptions: gradient=sum"
 
 
 def test_folders_named_by_whole_numbers(run: Run, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_the_model_is_not_overwritten_by_accident(run: Run, vector_model: Path, 
         ["-o", "/"],
         ["-o", "a.mlmodel", "--parameter", "epochs"],
         ["-o", "a.mlmodel", "--parameter", "epochs=many"],
-        ["-o", "a.mlmodel", "--variant", "gradient=median"],
+        ["-o", "a.mlmodel", "--assume", "gradient=median"],
         ["-o", "a.mlmodel", "--epochs", "many"],
     ],
 )

@@ -14,7 +14,7 @@ from coreml_updatable.marking import as_classifier, repair_tail
 from coreml_updatable.marking.building_blocks import copied
 from coreml_updatable.marking.tail import find_tail
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
+from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
@@ -237,7 +237,7 @@ def test_classes_on_axis_minus_3_of_rank_3_are_told() -> None:
     after, notes = repair_tail(before)
     assert any("coremltools #1714" in note for note in notes)
     x = np.random.default_rng(1).normal(size=(1, 1, 4)).astype(np.float32)
-    as_the_format_says = load(before, variants=PredictionVariants(softmax_at_rank_3="axis -3"))
+    as_the_format_says = load(before, assumptions=PredictionAssumptions(softmax_at_rank_3="axis -3"))
     expected = as_the_format_says.predict({"x": x})["y"]
     np.testing.assert_allclose(load(after).predict({"x": x})["y"], expected, rtol=1e-5)
 

@@ -157,7 +157,7 @@ def report() -> Report:
             {"epoch": n, "train_loss": 1 / n, "validation_loss": 1.2 / n, "validation_accuracy": 1 - 0.3 / n}
             for n in range(1, 9)
         ),
-        variants={"last mini-batch": "kept"},
+        assumptions={"last mini-batch": "kept"},
         versions={"coreml_updatable": "0.1.0", "torch": "2.13.0"},
         machine="2 cores, x86-64, Linux",
         seconds={"train": 31.2, "compare": 4.0},

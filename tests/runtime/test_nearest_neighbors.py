@@ -1,4 +1,4 @@
-"""k-nearest neighbours against scikit-learn, and the named variants against the formulas they name."""
+"""k-nearest neighbours against scikit-learn, and the named assumptions against the formulas they name."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
+from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.neighbors.search import nearest
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model_pb2
 from tests.broken_models import valid
@@ -52,8 +52,8 @@ def test_votes_equal_scikit_learn(seed: int, neighbors: int, inverse: bool, tree
     samples, queries = (random.normal(size=(count, 4)).astype(np.float32) for count in (30, 9))
     labels = [f"l{number}" for number in random.integers(0, 4, 30)]
     spec = knn_model(samples, labels, neighbors, inverse, tree)
-    variants = PredictionVariants(inverse_of="distance", tied_labels="first")
-    answers = load(spec, variants=variants).predict([{"v": query} for query in queries])
+    assumptions = PredictionAssumptions(inverse_of="distance", tied_labels="first")
+    answers = load(spec, assumptions=assumptions).predict([{"v": query} for query in queries])
     judge = KNeighborsClassifier(neighbors, weights="distance" if inverse else "uniform", algorithm="brute")
     shares = judge.fit(samples, labels).predict_proba(queries)
     found = np.array([[answer["shares"][label] for label in judge.classes_] for answer in answers])
@@ -98,9 +98,9 @@ def test_more_neighbours_than_samples_and_int64_labels() -> None:
     assert load(spec).predict({"v": [0, 0, 0, 0.1]}) == {"label": 7, "shares": {7: 0.5, 9: 0.5}}
 
 
-def shares(labels: str, positions: list[float], at: float, neighbors: int = 3, **variants: Any) -> dict[str, Any]:
+def shares(labels: str, positions: list[float], at: float, neighbors: int = 3, **choices: Any) -> dict[str, Any]:
     spec = knn_model([[position] for position in positions], list(labels), neighbors, inverse=True, dimensions=1)
-    found: dict[str, Any] = load(spec, variants=PredictionVariants(**variants)).predict({"v": [at]})
+    found: dict[str, Any] = load(spec, assumptions=PredictionAssumptions(**choices)).predict({"v": [at]})
     return found
 
 
@@ -117,7 +117,7 @@ def test_zero_distance() -> None:
 def test_ties() -> None:
     uniform = knn_model([[3], [1], [1], [3]], list("abba"), 4, dimensions=1)
     assert load(uniform).predict({"v": [0]})["label"] == "b"
-    assert load(uniform, variants=PredictionVariants(tied_labels="first")).predict({"v": [0]})["label"] == "a"
+    assert load(uniform, assumptions=PredictionAssumptions(tied_labels="first")).predict({"v": [0]})["label"] == "a"
     assert shares("ab", [1, -1], 0, 1)["label"] == "a"
     assert shares("ab", [1, -1], 0, 1, tied_samples="latest")["label"] == "b"
 

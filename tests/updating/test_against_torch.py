@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.updating import UpdateTask, Variants
+from coreml_updatable.updating import Assumptions, UpdateTask
 
 LABELS = ["a", "b", "c"]
 
@@ -170,9 +170,9 @@ def test_updates_go_on_from_updates(make_updatable: Any, rows: Any) -> None:
     assert load(spec).predict(rows) == model.predict(rows)
 
 
-def test_gradient_variants_differ_by_the_size_of_the_batch(make_updatable: Any, rows: Any) -> None:
+def test_gradient_choices_differ_by_the_size_of_the_batch(make_updatable: Any, rows: Any) -> None:
     spec = make_updatable()
-    summed = UpdateTask(spec, rows[:8], {"shuffle": False}, variants=Variants(gradient="sum")).resume()
+    summed = UpdateTask(spec, rows[:8], {"shuffle": False}, assumptions=Assumptions(gradient="sum")).resume()
     replica = Replica(spec)
     replica.train_on(rows[:8], "sgd", 3, 4, lr=0.4)
     assert_same_weights(summed.model.message, replica)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
-from coreml_updatable.updating import UpdateTask, Variants
+from coreml_updatable.updating import Assumptions, UpdateTask
 
 FLOAT32 = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
 ROWS = 100
@@ -53,22 +53,22 @@ def _model(weight: float, bias: float, rate: float, batch: int, epochs: int, shu
     return model
 
 
-def _updated(model: Model, seed: int, **variants: Any) -> tuple[float, float]:
+def _updated(model: Model, seed: int, **choices: Any) -> tuple[float, float]:
     """Weight and bias after an update on rows whose noise and order are drawn from ``seed``."""
     noise = np.random.default_rng(seed).uniform(-0.05, 0.05, ROWS)
     values = (2 * np.arange(ROWS) / 100 + 1.5 + noise).astype(np.float32)
     rows = [{"dense_input": value[None], "output_true": value[None]} for value in values]
-    task = UpdateTask(model, rows, {"seed": seed}, variants=Variants(**variants))
+    task = UpdateTask(model, rows, {"seed": seed}, assumptions=Assumptions(**choices))
     product = task.resume().model.message.neuralNetwork.layers[0].innerProduct
     return product.weights.floatValue[0], product.bias.floatValue[0]
 
 
 @pytest.mark.parametrize(
-    ("seed", "variants"), [(0, {}), (1, {}), (0, {"shuffled": "mini-batches"}), (0, {"squared_error": "sum"})]
+    ("seed", "choices"), [(0, {}), (1, {}), (0, {"shuffled": "mini-batches"}), (0, {"squared_error": "sum"})]
 )
-def test_many_steps_end_where_the_mac_did(seed: int, variants: dict[str, Any]) -> None:
+def test_many_steps_end_where_the_mac_did(seed: int, choices: dict[str, Any]) -> None:
     model = _model(0.8645877242088318, 2.045891284942627, rate=0.03, batch=1, epochs=100)
-    weight, bias = _updated(model, seed, **variants)
+    weight, bias = _updated(model, seed, **choices)
     assert weight == MANY_STEPS_WEIGHT
     assert 1.65e-7 < bias < 1.85e-7
     assert all(1.65e-7 < found < 1.85e-7 for found in MANY_STEPS_BIASES)
@@ -79,22 +79,22 @@ def test_with_half_the_error_many_steps_do_not_end_there() -> None:
     assert _updated(model, 0, squared_error="half")[1] > 2e-6
 
 
-def _deviations(shuffle: bool = True, **variants: Any) -> float:
+def _deviations(shuffle: bool = True, **choices: Any) -> float:
     """How many standard deviations of our own updates the Mac's lie from their mean, the larger of weight and bias."""
     model = _model(1.9828945398330688, 1.458587884902954, rate=0.01, batch=5, epochs=2, shuffle=shuffle)
     with np.errstate(all="ignore"):
-        ours = np.array([_updated(model, seed, **variants) for seed in range(60)])
+        ours = np.array([_updated(model, seed, **choices) for seed in range(60)])
     spread = ours.std(0, ddof=1)
     return float((abs(np.array(FEW_STEPS) - ours.mean(0)) / spread).max())
 
 
-@pytest.mark.parametrize("variants", [{}, {"shuffled": "mini-batches"}, {"squared_error": "sum"}])
-def test_few_steps_lie_among_ours(variants: dict[str, Any]) -> None:
-    assert _deviations(**variants) < 4
+@pytest.mark.parametrize("choices", [{}, {"shuffled": "mini-batches"}, {"squared_error": "sum"}])
+def test_few_steps_lie_among_ours(choices: dict[str, Any]) -> None:
+    assert _deviations(**choices) < 4
 
 
 @pytest.mark.parametrize(
-    "variants",
+    "choices",
     [
         {"squared_error": "half"},
         {"gradient": "sum"},
@@ -103,8 +103,8 @@ def test_few_steps_lie_among_ours(variants: dict[str, Any]) -> None:
         {"squared_error": "half", "shuffled": "mini-batches"},
     ],
 )
-def test_what_few_steps_rule_out(variants: dict[str, Any]) -> None:
-    assert _deviations(**variants) > 4
+def test_what_few_steps_rule_out(choices: dict[str, Any]) -> None:
+    assert _deviations(**choices) > 4
 
 
 def test_the_macs_rows_were_shuffled() -> None:

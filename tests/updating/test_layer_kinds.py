@@ -13,9 +13,8 @@ from torch.nn import functional
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime import load
 from coreml_updatable.runtime.engine.program import build_steps
-from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.updating import UpdateTask
+from coreml_updatable.updating import Assumptions, UpdateTask
 from coreml_updatable.updating.heads import GraphHead
 from tests.updating.test_gradients import assert_gradients
 
@@ -262,9 +261,9 @@ def test_a_softmax_at_rank_3_learns_along_its_axis(hidden: bool) -> None:
     train(module, x, wanted, "sgd")
     assert_weights(found["last"].innerProduct.weights, last.weight)
     rows = [{"x": one[None, None], "label": LABELS[number]} for one, number in zip(x, wanted, strict=True)]
-    as_the_format_says = PredictionVariants(softmax_at_rank_3="axis -3")
+    as_the_format_says = Assumptions(softmax_at_rank_3="axis -3")
     message = r"'z' has the shape \[1, 1, 3\], the loss needs all of it along axis -3"
     with pytest.raises(ModelError, match=message):
-        UpdateTask(spec, rows, prediction=as_the_format_says).resume()
+        UpdateTask(spec, rows, assumptions=as_the_format_says).resume()
     with pytest.raises(ModelError, match=message):
-        UpdateTask(load(spec, variants=as_the_format_says), rows).resume()
+        UpdateTask(load(spec, assumptions=as_the_format_says), rows).resume()

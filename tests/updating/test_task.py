@@ -10,7 +10,7 @@ from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import Model_pb2
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.updating import UpdateContext, UpdateTask, Variants
+from coreml_updatable.updating import Assumptions, UpdateContext, UpdateTask
 from coreml_updatable.updating.training import Order
 
 
@@ -38,13 +38,13 @@ def test_events_and_their_metrics(make_updatable: Any, rows: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variant", "weights"),
+    ("choice", "weights"),
     [("mean over rows", [4, 4, 2]), ("mean over batches", [1, 1, 1]), ("last batch", [0, 0, 1])],
 )
-def test_epoch_loss_variants(make_updatable: Any, rows: Any, variant: Any, weights: list[int]) -> None:
+def test_epoch_loss_choices(make_updatable: Any, rows: Any, choice: Any, weights: list[int]) -> None:
     losses: list[float] = []
     UpdateTask(
-        make_updatable(), rows, variants=Variants(epoch_loss=variant),
+        make_updatable(), rows, assumptions=Assumptions(epoch_loss=choice),
         on_event=lambda context: losses.append(context.metrics.get("lossValue", 0.0)),
     ).resume()  # fmt: skip
     assert losses[4] == pytest.approx(np.average(losses[1:4], weights=weights))
@@ -118,9 +118,9 @@ def test_frozen_rows_and_whole_rows_learn_alike(make_updatable: Any, rows: Any) 
     assert first.predict(frozen) == first.predict(whole)
 
 
-def test_seeds_and_variants_of_the_order(make_updatable: Any, rows: Any) -> None:
-    def bias(seed: int, **variants: Any) -> Any:
-        context = UpdateTask(make_updatable(), rows, {"seed": seed}, variants=Variants(**variants)).resume()
+def test_seeds_and_choices_of_the_order(make_updatable: Any, rows: Any) -> None:
+    def bias(seed: int, **choices: Any) -> Any:
+        context = UpdateTask(make_updatable(), rows, {"seed": seed}, assumptions=Assumptions(**choices)).resume()
         return list(network_of(context.model.message).layers[0].innerProduct.bias.floatValue)
 
     assert bias(1) == bias(1)
@@ -130,8 +130,8 @@ def test_seeds_and_variants_of_the_order(make_updatable: Any, rows: Any) -> None
     assert bias(1) != bias(1, last_mini_batch="drop")
 
 
-def _mini_batches(rows: int, size: int, *, epoch: int = 0, seed: int | None = 3, **variants: Any) -> list[list[int]]:
-    order = Order(rows, seed, True, Variants(**variants))
+def _mini_batches(rows: int, size: int, *, epoch: int = 0, seed: int | None = 3, **choices: Any) -> list[list[int]]:
+    order = Order(rows, seed, True, Assumptions(**choices))
     made = [[batch.tolist() for batch in order.epoch(number, size)] for number in range(epoch + 1)]
     return made[-1]
 
@@ -151,8 +151,8 @@ def test_mini_batches_may_change_places_as_they_are(rows: int) -> None:
 
 
 def test_without_a_seed_updates_agree_or_do_not(make_updatable: Any, rows: Any) -> None:
-    def bias(variant: Any, **parameters: Any) -> list[float]:
-        context = UpdateTask(make_updatable(), rows, parameters, variants=Variants(no_seed=variant)).resume()
+    def bias(choice: Any, **parameters: Any) -> list[float]:
+        context = UpdateTask(make_updatable(), rows, parameters, assumptions=Assumptions(no_seed=choice)).resume()
         assert ("seed" in context.parameters) == ("seed" in parameters)
         return list(network_of(context.model.message).layers[0].innerProduct.bias.floatValue)
 
@@ -166,7 +166,9 @@ def test_without_a_seed_updates_agree_or_do_not(make_updatable: Any, rows: Any) 
 def test_a_seed_in_the_model_is_one_that_is_set(make_updatable: Any, rows: Any) -> None:
     spec = make_updatable()
     network_of(spec).updateParams.seed.defaultValue = 0
-    found = [UpdateTask(spec, rows, variants=Variants(no_seed="new order")).resume().model.message for _ in range(2)]
+    found = [
+        UpdateTask(spec, rows, assumptions=Assumptions(no_seed="new order")).resume().model.message for _ in range(2)
+    ]
     assert found[0] == found[1]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from coreml_updatable.cli.assumptions import Assume, chosen
 from coreml_updatable.cli.output import complain, console, note, say_json
 from coreml_updatable.data.rows.features import Fit
 from coreml_updatable.errors import DataError
@@ -113,29 +114,26 @@ def predict(
         ),
     ] = None,
     fit: Annotated[Fit, typer.Option(help="How pictures of another size are made to fit.")] = Fit.CENTRE_CROP,
-    variant: Annotated[
-        list[str] | None, typer.Option(help="How neighbours vote: option=variant.", show_default=False)
-    ] = None,
+    assume: Assume = None,
 ) -> None:
     """Run MODEL on every INPUT and print its answers.
 
     What can not be read is named, the rest is answered; exit status 1 then.
     """
-    from coreml_updatable.cli.variants import chosen
     from coreml_updatable.data.rows.features import features_of
     from coreml_updatable.runtime import load
     from coreml_updatable.spec.cut_fractions import all_cut_outputs
 
-    variants = chosen(variant or [])
-    runnable = load(model, variants=variants.voting)
+    told = chosen(assume or [])
+    runnable = load(model, assumptions=told.assumptions)
     features = features_of(runnable.message, fit)
     faults: list[str] = []
     answers = _answers(runnable, _read(inputs, features, faults), faults)
     answered = _print_lines(answers, top) if json else _print_table(runnable, list(answers), top)
     if answered and features.resized:
         note(f"pictures of another size: {fit.value}")
-    if variants.named and runnable.message.WhichOneof("Type") in VOTERS:
-        note(f"variants: {variants}")
+    if told.named and runnable.message.WhichOneof("Type") in VOTERS:
+        note(f"assumptions: {told}")
     for cut in all_cut_outputs(runnable.message) if answered else ():
         note(str(cut))
     for sentence in faults:

@@ -20,13 +20,13 @@ def probes(
     ] = None,
     save: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="With --read: a file of device, OS, results and verdicts, to send in."),
+        typer.Option("-o", "--output", help="With --read: a file of device, OS, results and choices, to send in."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
 ) -> None:
     """Write tiny models whose results on a device tell how it learns and votes; or read such results.
 
-    Exit status 1 when a result is missing or fits no known variant.
+    Exit status 1 when a result is missing or fits no known choice.
     """
     if (out is None) == (read is None):
         raise typer.BadParameter("give a folder to write the probes to, or --read RESULTS.json")
@@ -54,15 +54,15 @@ def _write(out: Path) -> None:
 
 
 def _read(path: Path, out: Path | None, *, json: bool) -> int:
-    from coreml_updatable.cli.variants import store
+    from coreml_updatable.cli.assumptions import store
     from coreml_updatable.files import write_atomically
     from coreml_updatable.updating.probes import all_probes, verdicts
     from coreml_updatable.updating.probes.results import read_results, results_bytes
 
     given = read_results(path)
     found = verdicts(all_probes(), given.results)
-    variants = {verdict.option: verdict.variant for verdict in found if verdict.variant is not None}
-    kept = store(variants, given.source) if variants else None
+    choices = {verdict.assumption: verdict.choice for verdict in found if verdict.choice is not None}
+    kept = store(choices, given.source) if choices else None
     if out is not None:
         write_atomically(out, results_bytes(given, found))
     if json:
@@ -71,7 +71,7 @@ def _read(path: Path, out: Path | None, *, json: bool) -> int:
         say(*(verdict.sentence for verdict in found), f"kept as your default in {kept}" if kept else "nothing to keep")
         if out is not None:
             say(f"{out}: the results of {given.source}, to send in or to read again")
-    return int(any(verdict.variant is None and verdict.decisive for verdict in found))
+    return int(any(verdict.choice is None and verdict.decisive for verdict in found))
 
 
 def _print_json(found: list["Verdict"], given: "DeviceResults") -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.status import Status
 
+from coreml_updatable.cli.assumptions import Assume, Chosen, chosen
 from coreml_updatable.cli.out import Out, option
 from coreml_updatable.cli.output import console, note, say, say_json
-from coreml_updatable.cli.variants import Chosen
 from coreml_updatable.data.rows.features import Fit, features_of
 from coreml_updatable.data.rows.reading import named, training_rows
 from coreml_updatable.errors import ModelError, UserError, located
@@ -108,7 +108,7 @@ class Learnt:
     rows: int
     losses: list[float]
     changes: Changes
-    variants: Chosen
+    under: Chosen
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -118,8 +118,8 @@ class Learnt:
             "layers": list(self.changes.layers),
             "samples": self.changes.samples,
             "added": dict(self.changes.added),
-            "variants": {**asdict(self.variants.learning), **asdict(self.variants.voting)},
-            "probedOn": self.variants.source or None,
+            "assumptions": asdict(self.under.assumptions),
+            "probedOn": self.under.source or None,
         }
 
     def as_lines(self) -> list[str]:
@@ -127,7 +127,7 @@ class Learnt:
         if self.losses:
             ends = f"loss {self.losses[0]:.4g} -> {self.losses[-1]:.4g}"
             what += (
-                f" in {_counted(len(self.losses), 'epoch')}, {ends} ({EPOCH_LOSS[self.variants.learning.epoch_loss]})"
+                f" in {_counted(len(self.losses), 'epoch')}, {ends} ({EPOCH_LOSS[self.under.assumptions.epoch_loss]})"
             )
         lines = [what]
         if self.losses:
@@ -135,16 +135,16 @@ class Learnt:
         if self.changes.samples is not None:
             listed = ", ".join(f"{count} {label}" for label, count in self.changes.added)
             lines.append(f"samples added: {listed}; the model has {self.changes.samples}")
-        return [*lines, f"variants: {self.variants}"]
+        return [*lines, f"assumptions: {self.under}"]
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def learn(model: Path, data: Path, fit: Fit, parameters: Mapping[str, Any], variants: Chosen, *, quiet: bool) -> Learnt:
+def learn(model: Path, data: Path, fit: Fit, parameters: Mapping[str, Any], under: Chosen, *, quiet: bool) -> Learnt:
     """Train the model in ``model`` on the rows of ``data``; a UserError names the row that can not be learnt."""
-    runnable = load(model, variants=variants.voting)
+    runnable = load(model, assumptions=under.assumptions)
     names: list[str] = []
     losses: list[float] = []
     with told(quiet=quiet) as tell:
@@ -157,12 +157,12 @@ def learn(model: Path, data: Path, fit: Fit, parameters: Mapping[str, Any], vari
 
         rows = _frozen(runnable, data, fit, names)
         with located("model", model):
-            task = UpdateTask(runnable, rows, parameters, on_event, variants.learning, variants.voting)
+            task = UpdateTask(runnable, rows, parameters, on_event)
             try:
                 context = task.resume()
             except UserError as error:
                 raise named(error, names) from error
-    return Learnt(context, len(names), losses, changes(runnable.message, context.model.message), variants)
+    return Learnt(context, len(names), losses, changes(runnable.message, context.model.message), under)
 
 
 def _frozen(model: RunnableModel, data: Path, fit: Fit, names: list[str]) -> Iterator[FrozenRow]:
@@ -213,16 +213,14 @@ def update(
     parameter: Annotated[
         list[str] | None, typer.Option(help="Any MLParameterKey: key=value.", show_default=False)
     ] = None,
-    variant: Annotated[
-        list[str] | None, typer.Option(help="How a device learns: option=variant.", show_default=False)
-    ] = None,
+    assume: Assume = None,
     fit: Annotated[Fit, typer.Option(help="How pictures of another size are made to fit.")] = Fit.CENTRE_CROP,
     json: Annotated[bool, typer.Option("--json", help="Print parameters, losses and changes as JSON.")] = False,
 ) -> None:
     """Train MODEL on the rows of DATA and write the personalized model.
 
     Parameters that are not given are the model's own defaults; values that it does not allow are refused. The loss told
-    at the end of an epoch is that of its last mini-batch, as devices seem to tell it; `--variant epoch_loss="mean over
+    at the end of an epoch is that of its last mini-batch, as devices seem to tell it; `--assume epoch_loss="mean over
     rows"` tells the mean.
     """
     given = locals()
@@ -230,11 +228,10 @@ def update(
     parameters = {key: given[flag] for flag, key in FLAGS.items() if given[flag] is not None}
     parameters.update(_parameter(text) for text in parameter or [])
 
-    from coreml_updatable.cli.variants import chosen
     from coreml_updatable.spec.cut_fractions import all_cut_outputs
 
-    variants = chosen(variant or [])
-    learnt = learn(model, data, fit, parameters, variants, quiet=json)
+    under = chosen(assume or [])
+    learnt = learn(model, data, fit, parameters, under, quiet=json)
     learnt.context.write(target)
     for cut in all_cut_outputs(learnt.context.model.message):
         note(str(cut))

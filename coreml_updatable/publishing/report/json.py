@@ -7,7 +7,7 @@ from coreml_updatable.personalization.comparison_json import to_json
 from coreml_updatable.publishing.report.values import Report
 from coreml_updatable.text import json_text
 
-SCHEMA = 1  # raised when a field changes its meaning or goes
+SCHEMA = 2  # raised when a field changes its meaning or goes; 2: "assumptions" for what was "variants"
 
 
 def report_object(report: Report) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def report_object(report: Report) -> dict[str, Any]:
         if given
         else None,
         "slots": dataclasses.asdict(report.slots.comparison) if report.slots else None,
-        "variants": dict(report.variants),
+        "assumptions": dict(report.assumptions),
         "versions": dict(report.versions),
         "machine": report.machine,
         "seconds": dict(report.seconds),

@@ -111,7 +111,7 @@ class Report:
     proof: Proof
     source: Mapping[str, str]  # facts about the source: architecture, parameters, how it was trained
     history: tuple[Mapping[str, float], ...]  # one entry an epoch; empty if the source was not trained here
-    variants: Mapping[str, str]  # which reading of the undocumented points the simulator used
+    assumptions: Mapping[str, str]  # the simulator's choice for each
     versions: Mapping[str, str]  # package -> version
     machine: str  # what the times were measured on, e.g. "2 cores, x86-64, Linux"
     seconds: Mapping[str, float]  # stage -> wall time; empty if unknown

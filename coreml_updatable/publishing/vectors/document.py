@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from coreml_updatable.errors import DataError
 from coreml_updatable.text import json_text
 
-SCHEMA: Literal[1] = 1
+SCHEMA: Literal[2] = 2  # 2: "assumptions" for what was "variants"
 SUFFIX = ".vectors.json"
 MAXIMUM_BYTES = 100_000_000
 PNG_NAME = r"^([A-Za-z0-9_][A-Za-z0-9_-]{0,63}/)?[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\.png$"
@@ -48,7 +48,7 @@ class Tolerances(_Part):
 class Update(_Part):
     """One update of the model with ``rows`` and ``parameters`` (by MLParameterKey), and the answers after it.
 
-    ``sensitive``: the undocumented choices of ``variants`` that, made otherwise, move an answer beyond the tolerance.
+    ``sensitive``: the assumptions of which another choice moves an answer beyond the tolerance.
     """
 
     parameters: dict[str, bool | int | float]
@@ -58,12 +58,12 @@ class Update(_Part):
 
 
 class Vectors(_Part):
-    """``sha256``: of the model's file. ``variants``: how the simulator read what Apple leaves open."""
+    """``sha256``: of the model's file. ``assumptions``: how the simulator read what Apple leaves open."""
 
-    format: Annotated[Literal[1], Field(alias="schema")] = SCHEMA
+    format: Annotated[Literal[2], Field(alias="schema")] = SCHEMA
     model: str
     sha256: str
-    variants: dict[str, str]
+    assumptions: dict[str, str]
     tolerances: Tolerances
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
     before: tuple[Row, ...]

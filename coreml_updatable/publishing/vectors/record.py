@@ -12,12 +12,11 @@ from coreml_updatable.publishing.vectors.differences import difference
 from coreml_updatable.publishing.vectors.document import Array, Picture, Row, Tolerances, Update, Vectors
 from coreml_updatable.publishing.vectors.values import answer, png, short
 from coreml_updatable.runtime import RunnableModel, load
-from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.summary import summarize
-from coreml_updatable.updating import UpdateTask, Variants
-from coreml_updatable.updating.probes.outcomes import choices, variants_from
+from coreml_updatable.updating import Assumptions, UpdateTask
+from coreml_updatable.updating.probes.outcomes import assuming, choices
 
 FOLDER = "vectors"  # of the pictures
 # Wide enough for a device that rounds otherwise: noise of 0.5% on every feature that the frozen part gives moves the
@@ -44,11 +43,11 @@ def record(
     rows = [{feature: short(one)} for one in given]
     training = [{feature: short(one), label: said} for one, said in learnt]
     runnable, parameters = load(model), plain_parameters(model)
-    after = _after(runnable, rows, training, parameters, {})
+    after = _after(runnable, rows, training, parameters, Assumptions())
     vectors = Vectors(
         model=file,
         sha256=hashlib.sha256(model_bytes(model)).hexdigest(),
-        variants={name: str(value) for name, value in {**asdict(Variants()), **asdict(PredictionVariants())}.items()},
+        assumptions=asdict(Assumptions()),
         tolerances=TOLERANCES,
         rows=tuple({feature: one} for one in named),
         before=tuple(answer(one) for one in runnable.predict(rows)),
@@ -84,13 +83,13 @@ def plain_parameters(model: Model) -> dict[str, bool | int | float]:
 
 
 def _after(
-    model: RunnableModel,
+    model: Model | RunnableModel,
     rows: Sequence[Mapping[str, Any]],
     training: Sequence[Mapping[str, Any]],
     parameters: Mapping[str, bool | int | float],
-    variants: dict[str, str],
+    assumptions: Assumptions,
 ) -> tuple[Row, ...]:
-    task = UpdateTask(model, training, parameters, variants=variants_from(variants)[0])
+    task = UpdateTask(model, training, parameters, assumptions=assumptions)
     return tuple(answer(one) for one in task.resume().model.predict(list(rows)))
 
 
@@ -101,13 +100,12 @@ def _sensitive(
     parameters: Mapping[str, bool | int | float],
     expected: tuple[Row, ...],
 ) -> list[str]:
-    """The options of which another variant moves an answer after the update by more than is allowed."""
+    """The assumptions of which another choice moves an answer after the update by more than is allowed."""
     found = []
-    for option, variants in choices().items():
-        for variant in variants[1:]:
-            chosen = {option: variant}
-            other = _after(load(model, variants=variants_from(chosen)[1]), rows, training, parameters, chosen)
+    for assumption, known in choices().items():
+        for choice in known[1:]:
+            other = _after(model, rows, training, parameters, assuming({assumption: choice}))
             if any(difference(one, two) > TOLERANCES.after for one, two in zip(expected, other, strict=True)):
-                found.append(option)
+                found.append(assumption)
                 break
     return found

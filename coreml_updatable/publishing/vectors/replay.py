@@ -10,7 +10,7 @@ from coreml_updatable.publishing.vectors.values import answer, row_values
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.updating import UpdateTask
-from coreml_updatable.updating.probes.outcomes import variants_from
+from coreml_updatable.updating.probes.outcomes import assuming
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,13 @@ class Stage:
 
 def replay(vectors: Vectors, folder: Path, model: Model) -> tuple[Stage, ...]:
     """Put the rows to ``model``, update it as the vectors say, and put them to it again; PNGs lie in ``folder``."""
-    learning, voting = variants_from(vectors.variants)
-    runnable = load(model, variants=voting)
+    runnable = load(model, assumptions=assuming(vectors.assumptions))
     rows = [row_values(row, folder) for row in vectors.rows]
     before = [answer(one) for one in runnable.predict(rows)]
     stages = [_stage("before", vectors.before, before, vectors.tolerances.before)]
     if vectors.update is not None:
         training = [row_values(row, folder) for row in vectors.update.rows]
-        learnt = UpdateTask(runnable, training, vectors.update.parameters, variants=learning).resume().model
+        learnt = UpdateTask(runnable, training, vectors.update.parameters).resume().model
         after = [answer(one) for one in learnt.predict(rows)]
         stages.append(_stage("after", vectors.update.after, after, vectors.tolerances.after))
     return tuple(stages)

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from coreml_updatable import bounds
 from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.engine import work
 from coreml_updatable.runtime.engine.graph import reads, writes
 from coreml_updatable.runtime.layers import build_layer
 from coreml_updatable.runtime.layers._shared.context import Context
-from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer
 from coreml_updatable.spec.shapes import MOST_AXES
 
@@ -99,17 +99,17 @@ def run_step(step: Step, blobs: dict[str, Tensor], *, in_place: bool = False) ->
     blobs.update(zip(layer.output, values, strict=True))
 
 
-def build_steps(layers: Sequence[NeuralNetworkLayer], variants: PredictionVariants | None = None) -> list[Step]:
+def build_steps(layers: Sequence[NeuralNetworkLayer], assumptions: PredictionAssumptions | None = None) -> list[Step]:
     """Every layer built, its weights decoded."""
-    return [_step(layer, variants or PredictionVariants()) for layer in layers]
+    return [_step(layer, assumptions or PredictionAssumptions()) for layer in layers]
 
 
-def _step(layer: NeuralNetworkLayer, variants: PredictionVariants) -> Step:
+def _step(layer: NeuralNetworkLayer, assumptions: PredictionAssumptions) -> Step:
     def network(message: NeuralNetwork) -> nn.Module:
-        return Network(build_steps(message.layers, variants))
+        return Network(build_steps(message.layers, assumptions))
 
     with bounds.located(f"layer '{layer.name}'"):
-        module = build_layer(layer, Context(layer, network, variants)).eval()
+        module = build_layer(layer, Context(layer, network, assumptions)).eval()
     return Step(layer, module, frozenset(reads(layer)), frozenset(writes(layer)))
 
 

@@ -1,6 +1,6 @@
 """softmax: y_i = exp(x_i) / sum_j exp(x_j). ``SoftmaxLayerParams``. x [..., C, H, W], rank 3 or more.
 
-Along axis -3, but at rank 3 along the axis that ``PredictionVariants.softmax_at_rank_3`` names.
+Along axis -3, but at rank 3 along the axis that ``PredictionAssumptions.softmax_at_rank_3`` names.
 """
 
 import torch
@@ -17,7 +17,7 @@ class Softmax(nn.Module):
 
     def axis(self, rank: int) -> int:
         """The axis for an input of ``rank``, counted from its end."""
-        return -1 if rank == 3 and self.context.variants.softmax_at_rank_3 == "last axis" else -3
+        return -1 if rank == 3 and self.context.assumptions.softmax_at_rank_3 == "last axis" else -3
 
     def forward(self, x: Tensor) -> Tensor:
         self.context.expect_rank(x, 3)

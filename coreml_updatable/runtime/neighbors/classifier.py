@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.io.arrays import DTYPES, numbers
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
 from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
-from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
 from coreml_updatable.runtime.neighbors.search import nearest, squared_norms
 from coreml_updatable.runtime.neighbors.voting import vote, weights
 from coreml_updatable.runtime.part import Part
@@ -23,10 +23,10 @@ Label: TypeAlias = str | int
 class NearestNeighborsModel(RunnableModel):
     """``load`` makes it; see RunnableModel for what it can do. Models that come from an update share its samples."""
 
-    def __init__(self, message: Model, variants: PredictionVariants | None = None) -> None:
+    def __init__(self, message: Model, assumptions: PredictionAssumptions | None = None) -> None:
         classifier = message.kNearestNeighborsClassifier
         self._base = message
-        self._variants = variants or PredictionVariants()
+        self.assumptions = assumptions or PredictionAssumptions()
         inputs = message.description.input
         if len(inputs) != 1:
             raise ModelError(f"model: a k-NN classifier with {len(inputs)} inputs, expected 1; export the model again")
@@ -159,14 +159,14 @@ class NearestNeighborsModel(RunnableModel):
         return [
             self._voted(indices, distances)
             for indices, distances in nearest(
-                self.samples, queries, self.neighbors, self._variants.tied_samples, self._norms
+                self.samples, queries, self.neighbors, self.assumptions.tied_samples, self._norms
             )
         ]
 
     def _voted(self, indices: NDArray[np.int64], distances: NDArray[np.float64]) -> Prediction:
-        votes = weights(distances, self._uniform, self._variants)
+        votes = weights(distances, self._uniform, self.assumptions)
         numbered = [self._numbers[index] for index in indices.tolist()]
-        winner, shares = vote(numbered, votes.tolist(), len(self._distinct), self._variants)
+        winner, shares = vote(numbered, votes.tolist(), len(self._distinct), self.assumptions)
         named = {self._distinct[number]: share for number, share in shares.items()}
         return self._answer(self._distinct[winner], named)
 

@@ -1,13 +1,15 @@
-"""The models of a pipeline that are neither networks nor neighbours: kind in the format -> module here that builds it.
+"""The models of a pipeline that are neither networks nor neighbors: kind in the format -> module here that builds it.
 
-Each module has ``build(model) -> Run``: a function from rows of checked features (see runtime/features.py) to rows of
-outputs by name, many at once. NumPy only; numbers are doubles, as the messages hold them.
+Each module has ``build(model) -> Run``, or ``build(model, assumptions)`` where something is open about its kind: a
+function from rows of checked features (see runtime/features.py) to rows of outputs by name, many at once. NumPy only;
+numbers are doubles, as the messages hold them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, TypeAlias
 
+from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.spec.messages import Model
 
 Run: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], list[dict[str, Any]]]
@@ -30,9 +32,12 @@ KINDS = {
     "treeEnsembleClassifier": "tree_ensemble_classifier",
     "treeEnsembleRegressor": "tree_ensemble_regressor",
 }
+OPEN = ("supportVectorClassifier",)
 
 
-def build_step(model: Model) -> Run:
-    """The function of one model of a kind in ``KINDS``; ModelError if its message is at fault."""
-    run: Run = import_module(f"{__name__}.{KINDS[model.WhichOneof('Type')]}").build(model)
+def build_step(model: Model, assumptions: PredictionAssumptions) -> Run:
+    """Return the function of one model of a kind in ``KINDS``; ModelError if its message is at fault."""
+    kind = str(model.WhichOneof("Type"))
+    build = import_module(f"{__name__}.{KINDS[kind]}").build
+    run: Run = build(model, assumptions) if kind in OPEN else build(model)
     return run

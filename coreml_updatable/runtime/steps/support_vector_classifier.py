@@ -5,8 +5,8 @@ classes i < j the machine's score is the sum over both classes' vectors of coeff
 coefficients[i] (those of j) times K(v, x), less rho; above 0 it votes for i, else for j. Most votes win, of equal ones
 the class that comes first.
 With probA and probB a machine's probability of i is 1 / (1 + e^(A score + B)); of two classes that is the answer, of
-more the pairs are coupled (Wu, Lin and Weng, JMLR 2004, second method). The label is that of the votes here too, as
-scikit-learn's is, and may differ from the most likely class; the format leaves open which one Core ML answers.
+more the pairs are coupled (Wu, Lin and Weng, JMLR 2004, second method). The most likely class may differ from that of
+the votes; which one Core ML answers as the label is open: the assumption ``support_vector_label``.
 x [D] is all inputs one after another. The kernels K are in support_vectors.py.
 """
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.steps import Run
 from coreml_updatable.runtime.steps.classes import Label, labels_of, logistic
 from coreml_updatable.runtime.steps.interface import expect_numbers, matrix
@@ -29,7 +30,7 @@ MOST_COUPLED = 512  # classes: coupling takes their number cubed
 Numbers = NDArray[np.float64]
 
 
-def build(model: Model) -> Run:
+def build(model: Model, assumptions: PredictionAssumptions) -> Run:
     machine = model.supportVectorClassifier
     labels = labels_of(model)
     kernel, vectors = kernel_of(machine)
@@ -64,12 +65,15 @@ def build(model: Model) -> Run:
         for number, row in enumerate(x):
             found = scores(kernel(row))
             expect_finite(found, number)
-            votes = np.bincount(np.where(found > 0, first, second), minlength=len(labels))
-            answer: dict[str, Any] = {described.predictedFeatureName: labels[int(votes.argmax())]}
+            winner = int(np.bincount(np.where(found > 0, first, second), minlength=len(labels)).argmax())
+            shares: dict[Label, float] | None = None
             if slopes is not None and offsets is not None:
-                shares = _shares(logistic(-(slopes * found + offsets)), len(labels))
-                answer[name] = dict[Label, float](zip(labels, shares.tolist(), strict=True))
-            answers.append(answer)
+                likely = _shares(logistic(-(slopes * found + offsets)), len(labels))
+                shares = dict(zip(labels, likely.tolist(), strict=True))
+                if assumptions.support_vector_label == "probabilities":
+                    winner = int(likely.argmax())
+            answer: dict[str, Any] = {described.predictedFeatureName: labels[winner]}
+            answers.append(answer if shares is None else {**answer, name: shares})
         return answers
 
     return run

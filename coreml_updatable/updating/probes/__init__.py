@@ -1,4 +1,4 @@
-"""Probes: tiny models whose results tell which variant of an undocumented choice a device has."""
+"""Probes: tiny models whose results tell which choice a device makes where nothing is documented."""
 
 from coreml_updatable.updating.probes.document import document
 from coreml_updatable.updating.probes.learning import learning_probes
@@ -9,7 +9,7 @@ from coreml_updatable.updating.probes.voting import voting_probes
 
 
 def all_probes() -> list[Probe]:
-    """A probe for every option of ``Variants`` and ``PredictionVariants``, in the order in which they are settled."""
+    """Return a probe for every assumption, in the order in which they are settled."""
     return [*learning_probes(), *predicting_probes(), *voting_probes()]
 
 

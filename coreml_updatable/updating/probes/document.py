@@ -1,4 +1,4 @@
-"""probes.json: everything an app needs to run the probes, and what each variant would give."""
+"""probes.json: everything an app needs to run the probes, and what each choice would give."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from coreml_updatable.updating.parameters import of_network, unset_of_network
 from coreml_updatable.updating.probes.outcomes import outcomes, tolerance
 from coreml_updatable.updating.probes.probe import Probe
 
-VERSION = 2  # 2: "updates" says how many updates to run
+VERSION = 3  # 3: "assumption" and "choices" for what was "option" and "variants"
 
 
 def document(probes: Sequence[Probe]) -> dict[str, Any]:
@@ -17,13 +17,13 @@ def document(probes: Sequence[Probe]) -> dict[str, Any]:
 
 
 def file_name(probe: Probe) -> str:
-    return f"{probe.option}.mlmodel"
+    return f"{probe.assumption}.mlmodel"
 
 
 def _entry(probe: Probe) -> dict[str, Any]:
     expected = outcomes(probe)
     return {
-        "option": probe.option,
+        "assumption": probe.assumption,
         "says": probe.says,
         "model": file_name(probe),
         "rows": list(probe.rows),
@@ -33,7 +33,7 @@ def _entry(probe: Probe) -> dict[str, Any]:
         "query": probe.query,
         "read": {"what": probe.read.what, "name": probe.read.name, "labels": list(probe.read.labels)},
         "digest": probe.digest,
-        "expected": [{"variants": outcome.variants, "values": outcome.values} for outcome in expected],
+        "expected": [{"choices": outcome.choices, "values": outcome.values} for outcome in expected],
         "tolerance": tolerance(expected),
     }
 

@@ -1,4 +1,4 @@
-"""The probes of how a network learns: one for each option of ``Variants``.
+"""The probes of how a network learns: one for each assumption about training.
 
 All start from weights 0 or 1 and learn class 0 of two, so the gradient of a row x is -x / 2 at weights 0.
 """
@@ -14,7 +14,7 @@ EASY_TO_HARD = tuple(float(value) for value in range(3, -5, -1))  # as x with we
 
 
 def learning_probes() -> list[Probe]:
-    """In the order in which they are settled: a probe comes after the options that its numbers depend on."""
+    """In the order in which they are settled: a probe comes after the assumptions that its numbers depend on."""
     return [
         _gradient(),
         _last_mini_batch(),
@@ -36,7 +36,7 @@ def _rows(*values: float) -> tuple[Row, ...]:
 
 def _gradient() -> Probe:
     return Probe(
-        option="gradient",
+        assumption="gradient",
         says="Two equal rows in one mini-batch: their sum moves the weights twice as far as their mean.",
         model=classifier([[0.0], [0.0]], Training(batch=2)),
         rows=_rows(1.0, 1.0),
@@ -48,7 +48,7 @@ def _gradient() -> Probe:
 def _last_mini_batch() -> Probe:
     rows: list[Row] = [{"x": x, "probabilities_true": [0.0]} for x in ([1.0, 0.0], [1.0, 0.0], [0.0, 1.0])]
     return Probe(
-        option="last_mini_batch",
+        assumption="last_mini_batch",
         says="Three rows in mini-batches of two: only the third touches the weights of the second value.",
         model=classifier([[0.0, 0.0], [0.0, 0.0]], Training(batch=2)),
         rows=tuple(rows),
@@ -59,7 +59,7 @@ def _last_mini_batch() -> Probe:
 
 def _epoch_loss() -> Probe:
     return Probe(
-        option="epoch_loss",
+        assumption="epoch_loss",
         says="Five rows in mini-batches of two, two and one, with losses far apart and a rate too small to learn.",
         model=classifier([[1.0], [0.0]], Training(rate=STILL, batch=2)),
         rows=_rows(3.0, 3.0, 0.0, 0.0, -4.0),
@@ -74,7 +74,7 @@ def _shuffling(epochs: int, batch: int = 1, seed: int | None = 7) -> Training:
 
 def _first_epoch() -> Probe:
     return Probe(
-        option="first_epoch",
+        assumption="first_epoch",
         says="Eight rows, one a mini-batch, each with a higher loss than the one before: in order, the losses rise.",
         model=classifier([[1.0], [0.0]], _shuffling(1)),
         rows=_rows(*EASY_TO_HARD),
@@ -85,7 +85,7 @@ def _first_epoch() -> Probe:
 
 def _shuffled() -> Probe:
     return Probe(
-        option="shuffled",
+        assumption="shuffled",
         says="Twelve rows in mini-batches of three: shuffled whole, the second epoch has the losses of the first.",
         model=classifier([[1.0], [0.0]], _shuffling(2, batch=3)),
         rows=_rows(*UNEVEN),
@@ -96,7 +96,7 @@ def _shuffled() -> Probe:
 
 def _no_seed() -> Probe:
     return Probe(
-        option="no_seed",
+        assumption="no_seed",
         says="Two updates of the same model, without a seed: do they take the rows in the same order?",
         model=classifier([[1.0], [0.0]], _shuffling(2, seed=None)),
         rows=_rows(*EASY_TO_HARD),
@@ -108,7 +108,7 @@ def _no_seed() -> Probe:
 
 def _generator() -> Probe:
     return Probe(
-        option="generator",
+        assumption="generator",
         says="The same rows for two epochs: the losses show the order, which a generator draws from the seed.",
         model=classifier([[1.0], [0.0]], _shuffling(2)),
         rows=_rows(*EASY_TO_HARD),
@@ -120,7 +120,7 @@ def _generator() -> Probe:
 
 def _momentum() -> Probe:
     return Probe(
-        option="momentum",
+        assumption="momentum",
         says="The learning rate falls to a tenth after the first epoch: the velocity carries the old rate along.",
         model=classifier([[0.0], [0.0]], Training(epochs=2, momentum=0.9)),
         rows=_rows(1.0),
@@ -132,7 +132,7 @@ def _momentum() -> Probe:
 
 def _adam_bias() -> Probe:
     return Probe(
-        option="adam_bias",
+        assumption="adam_bias",
         says="One step: corrected it is the learning rate; uncorrected, (1 - beta1) / sqrt(1 - beta2) = 0.2 of it.",
         model=classifier([[0.0], [0.0]], Training(eps=1e-8)),
         rows=_rows(2.0),
@@ -143,7 +143,7 @@ def _adam_bias() -> Probe:
 
 def _adam_eps() -> Probe:
     return Probe(
-        option="adam_eps",
+        assumption="adam_eps",
         says="One step with eps half as large as the gradient: where eps stands decides how much it slows the step.",
         model=classifier([[0.0], [0.0]], Training(rate=10.0, eps=0.5)),
         rows=_rows(2.0),
@@ -155,7 +155,7 @@ def _adam_eps() -> Probe:
 
 def _squared_error() -> Probe:
     return Probe(
-        option="squared_error",
+        assumption="squared_error",
         says="Four outputs, each short by 1: the factor of the loss is that of the step.",
         model=regressor([[0.0]] * 4, Training()),
         rows=({"x": [1.0], "scores_true": [1.0] * 4},),

@@ -1,22 +1,22 @@
-"""What to expect of a probe: its numbers under each variant, computed by the simulator itself."""
+"""What to expect of a probe: its numbers under each choice, computed by the simulator itself."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import numpy as np
 
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
-from coreml_updatable.updating.assumptions import Variants
+from coreml_updatable.runtime.assumptions import choices_of
+from coreml_updatable.updating.assumptions import Assumptions
 from coreml_updatable.updating.probes.probe import Probe, digested
 from coreml_updatable.updating.task import UpdateContext, UpdateTask
 
 
-def run(probe: Probe, variants: Variants, prediction: PredictionVariants) -> list[float]:
-    """The numbers that the probe has one read, under these variants."""
-    model = load(probe.model, variants=prediction)
+def run(probe: Probe, assumptions: Assumptions) -> list[float]:
+    """Return the numbers that the probe has one read, under these assumptions."""
+    model = load(probe.model, assumptions=assumptions)
     losses: dict[str, list[float]] = {"mini-batch losses": [], "epoch losses": []}
 
     def on_event(context: UpdateContext) -> None:
@@ -32,7 +32,7 @@ def run(probe: Probe, variants: Variants, prediction: PredictionVariants) -> lis
         rows = [{name: np.array(values, np.float32) for name, values in row.items()} for row in probe.rows]
         before = model
         for _ in range(probe.updates):
-            model = UpdateTask(before, rows, on_event=on_event, variants=variants).resume().model
+            model = UpdateTask(before, rows, on_event=on_event).resume().model
     if probe.read.what in losses:
         return losses[probe.read.what]
     assert probe.query is not None
@@ -57,38 +57,31 @@ TIGHT = 0.02  # far more than half precision loses; a formula unknown here shoul
 
 @dataclass(frozen=True)
 class Outcome:
-    """``variants``: a variant of the probe's option and of each it depends on. ``values``: digested, to compare."""
+    """``choices``: of the probe's assumption and of each it depends on. ``values``: digested, to compare."""
 
-    variants: dict[str, str]
+    choices: dict[str, str]
     values: list[float]
 
 
-def choices() -> dict[str, tuple[str, ...]]:
-    """Every option of learning and voting, with its variants; the default comes first."""
-    found: dict[str, tuple[str, ...]] = {}
-    for kind in (Variants, PredictionVariants):
-        hints = get_type_hints(kind)
-        for option in fields(kind):
-            others = [variant for variant in get_args(hints[option.name]) if variant != option.default]
-            found[option.name] = (str(option.default), *others)
-    return found
+def choices() -> Mapping[str, tuple[str, ...]]:
+    """Return the choices of every assumption; the default comes first."""
+    return choices_of(Assumptions)
 
 
-def variants_from(chosen: dict[str, str]) -> tuple[Variants, PredictionVariants]:
-    """The chosen variants, and the defaults of what is left out."""
-    learning: Any = {option.name: chosen[option.name] for option in fields(Variants) if option.name in chosen}
-    voting: Any = {option.name: chosen[option.name] for option in fields(PredictionVariants) if option.name in chosen}
-    return Variants(**learning), PredictionVariants(**voting)
+def assuming(chosen: Mapping[str, str]) -> Assumptions:
+    """Return the chosen, and the defaults of what is left out; UserError for a choice that there is not."""
+    given: Any = dict(chosen)
+    return Assumptions(**given)
 
 
 def outcomes(probe: Probe) -> list[Outcome]:
-    """One for each variant of the option, and each combination of those that it depends on."""
-    options = (*probe.given, probe.option)
+    """Return one for each choice of the assumption, and each combination with those that it depends on."""
+    names = (*probe.given, probe.assumption)
     known = choices()
     made = []
-    for combination in product(*(known[option] for option in options)):
-        chosen = dict(zip(options, combination, strict=True))
-        made.append(Outcome(chosen, digested(probe, run(probe, *variants_from(chosen)))))
+    for combination in product(*(known[name] for name in names)):
+        chosen = dict(zip(names, combination, strict=True))
+        made.append(Outcome(chosen, digested(probe, run(probe, assuming(chosen)))))
     return made
 
 

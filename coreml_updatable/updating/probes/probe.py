@@ -29,7 +29,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Probe:
-    """Settles ``option``; ``given``: options whose variants change the numbers too, settled before.
+    """Settles ``assumption``; ``given``: others whose choices change the numbers too, settled before.
 
     rows: what to learn in an update, empty where the model only predicts. The model's own defaults are the parameters;
     ``then``: those to put in force at the end of an epoch. ``updates``: how many updates to run, each from the model as
@@ -38,8 +38,8 @@ class Probe:
     they rise, is their second half the first one again, is it so in any order?
     """
 
-    option: str
-    says: str  # in one sentence, how the variants come to differ
+    assumption: str
+    says: str  # in one sentence, how the choices come to differ
     model: Model
     read: Read
     rows: tuple[Row, ...] = ()
@@ -48,7 +48,7 @@ class Probe:
     query: Row | None = None
     given: tuple[str, ...] = ()
     digest: Literal["numbers", "second / first", "rising", "halves alike", "halves alike in any order"] = "numbers"
-    decisive: bool = True  # every possible device has one of the variants
+    decisive: bool = True  # every possible device makes one of the choices
 
 
 def _mini_batches(probe: Probe) -> int:

@@ -1,13 +1,14 @@
 """What a device answered to the probes, as a file that people send in: a JSON of device, OS and numbers.
 
-{"version": 1, "device": "iPhone15,2", "os": "iOS 18.1", "results": {"gradient": [0.5, -0.5], ...}}, and where it was
-read before also "verdicts": {"gradient": "mean", ...}, null for what fits no variant. docs/probes.md describes it. The
-file comes from outside: sizes are bounded, texts are made short and printable, results of options that are not known
-are left out, and verdicts are never believed but found again.
+{"version": 2, "device": "iPhone15,2", "os": "iOS 18.1", "date": "2026-11-30", "results": {"gradient": [0.5, -0.5],
+...}}, and where it was read before also "choices": {"gradient": "mean", ...}, null for what fits none. docs/probes.md
+describes it. The file comes from outside: sizes are bounded, texts are made short and printable, results of assumptions
+that are not known are left out, and choices are never believed but found again.
 """
 
 import json
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,11 +19,11 @@ from coreml_updatable.text import json_text
 from coreml_updatable.updating.probes.outcomes import choices
 from coreml_updatable.updating.probes.verdict import Verdict
 
-VERSION: Literal[1] = 1
+VERSION: Literal[2] = 2  # 2: "choices" for what was "verdicts"; "date" was added
 MAXIMUM_BYTES = 10_000_000  # a file of all probes takes some kilobytes
 MAXIMUM_TEXT = 100
 UNKNOWN = "unknown"
-EXPECTED = '{"version": 1, "device": "...", "os": "...", "results": {"gradient": [0.5, -0.5], ...}}'
+EXPECTED = '{"version": 2, "device": "...", "os": "...", "results": {"gradient": [0.5, -0.5], ...}}'
 NOT_A_NUMBER = ("nan", "inf", "infinity")
 
 
@@ -42,7 +43,12 @@ def _number(value: Any) -> Any:
 
 
 def _known(results: dict[str, list[float]]) -> dict[str, list[float]]:
-    return {option: results[option] for option in choices() if option in results}
+    return {assumption: results[assumption] for assumption in choices() if assumption in results}
+
+
+def _day(text: str) -> str:
+    """A date as ISO 8601 writes it, 2026-11-30."""
+    return date.fromisoformat(text).isoformat()
 
 
 Text = Annotated[str, AfterValidator(_short_text)]
@@ -51,15 +57,16 @@ Numbers = Annotated[list[Number], Field(max_length=1000)]
 
 
 class DeviceResults(BaseModel):
-    """``results``: each probe's numbers by option, in the order in which the app read them; nan for null."""
+    """``results``: each probe's numbers by assumption, in the order in which the app read them; nan for null."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: Literal[1] = VERSION
+    version: Literal[2] = VERSION
     device: Text
     os: Text
+    date: Annotated[str, Field(max_length=10), AfterValidator(_day)] | None = None
     results: Annotated[dict[str, Numbers], Field(max_length=1000), AfterValidator(_known)]
-    verdicts: Annotated[dict[str, str | None], Field(max_length=1000)] = {}
+    choices: Annotated[dict[str, str | None], Field(max_length=1000)] = {}
 
     @property
     def source(self) -> str:
@@ -68,22 +75,30 @@ class DeviceResults(BaseModel):
 
 
 def read_results(path: Path) -> DeviceResults:
-    """The results in ``path``; DataError for anything else. A file of before there were versions has no OS."""
+    """Return the results in ``path``; DataError for anything else."""
     if not path.is_file():
         raise DataError(f"{path}: is not a file, expected the results that the app printed; check the path")
     if path.stat().st_size > MAXIMUM_BYTES:
         raise DataError(f"{path}: is larger than {MAXIMUM_BYTES} bytes; name the file that the app printed")
+    return parse_results(path.read_bytes(), str(path))
+
+
+def parse_results(given: bytes, path: str) -> DeviceResults:
+    """Return the same of a file's bytes; ``path`` is for errors."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(given.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not the app's output ({type(error).__name__}); expected {EXPECTED}") from None
     version = content.get("version") if isinstance(content, dict) else None
-    if isinstance(content, dict) and version is None and "os" not in content:
-        content = {"version": VERSION, "device": "a device", **content, "os": UNKNOWN}
-    elif isinstance(version, bool):
+    if isinstance(version, bool):
         raise DataError(f"{path}: is not the app's output (version: {version}); expected {EXPECTED}")
-    elif isinstance(version, int) and version > VERSION:
+    if isinstance(version, int) and version > VERSION:
         raise DataError(f"{path}: is of version {version}, expected {VERSION}; use a newer coreml_updatable")
+    if isinstance(content, dict) and (version == 1 or ("version" not in content and "results" in content)):
+        raise DataError(
+            f'{path}: is an older file, expected version {VERSION}; set "version": {VERSION}, name "device" and "os", '
+            'and rename "verdicts" to "choices"'
+        )
     try:
         return DeviceResults.model_validate(content)
     except (ValidationError, OverflowError) as error:
@@ -96,16 +111,17 @@ def read_results(path: Path) -> DeviceResults:
 
 
 def results_bytes(given: DeviceResults, found: Sequence[Verdict]) -> bytes:
-    """The file to send in: what the device answered, and what each answer shows. Ends in a newline."""
+    """Return the file to send in: what the device answered, and what each answer shows. Ends in a newline."""
     finite = {
-        option: [number if number == number and abs(number) != float("inf") else None for number in numbers]
-        for option, numbers in given.results.items()
+        assumption: [number if number == number and abs(number) != float("inf") else None for number in numbers]
+        for assumption, numbers in given.results.items()
     }
     content = {
         "version": VERSION,
         "device": given.device,
         "os": given.os,
+        **({"date": given.date} if given.date else {}),
         "results": finite,
-        "verdicts": {verdict.option: verdict.variant for verdict in found},
+        "choices": {verdict.assumption: verdict.choice for verdict in found},
     }
     return (json_text(content, indent=1) + "\n").encode()

@@ -1,4 +1,4 @@
-"""The probes of how neighbors vote: one for each option of ``NeighborVariants``. They predict; nothing is trained.
+"""The probes of how neighbors vote: one for each assumption about a k-NN. They predict; nothing is trained.
 
 The query is 0 throughout, so a sample's distance is its own value.
 """
@@ -50,7 +50,7 @@ def voting_probes() -> list[Probe]:
 
 def _probabilities() -> Probe:
     return Probe(
-        option="probabilities",
+        assumption="probabilities",
         says="Two neighbours have the label 1 and one has 2: shares are 2/3 and 1/3, votes 2 and 1.",
         model=nearest_neighbors([(1.0, "1"), (2.0, "1"), (3.0, "2")], 3, uniform=True),
         query=QUERY,
@@ -60,7 +60,7 @@ def _probabilities() -> Probe:
 
 def _listed() -> Probe:
     return Probe(
-        option="listed",
+        assumption="listed",
         says="Three labels, one neighbour: either all labels are listed or only the neighbour's.",
         model=nearest_neighbors([(1.0, "1"), (2.0, "2"), (3.0, "3")], 1, uniform=True),
         query=QUERY,
@@ -70,7 +70,7 @@ def _listed() -> Probe:
 
 def _inverse_of() -> Probe:
     return Probe(
-        option="inverse_of",
+        assumption="inverse_of",
         says="One neighbour is twice as far as the other: it has half the vote, or a quarter.",
         model=nearest_neighbors([(1.0, "1"), (2.0, "2")], 2, uniform=False),
         query=QUERY,
@@ -81,7 +81,7 @@ def _inverse_of() -> Probe:
 
 def _zero_distance() -> Probe:
     return Probe(
-        option="zero_distance",
+        assumption="zero_distance",
         says="One sample is the query, the other a millionth away: alone the first decides, with an epsilon both vote.",
         model=nearest_neighbors([(0.0, "1"), (1e-6, "2")], 2, uniform=False),
         query=QUERY,
@@ -93,7 +93,7 @@ def _zero_distance() -> Probe:
 
 def _tied_labels() -> Probe:
     return Probe(
-        option="tied_labels",
+        assumption="tied_labels",
         says="Two labels with one vote each: the first sample is the farther one.",
         model=nearest_neighbors([(2.0, "1"), (1.0, "2")], 2, uniform=True),
         query=QUERY,
@@ -103,7 +103,7 @@ def _tied_labels() -> Probe:
 
 def _tied_samples() -> Probe:
     return Probe(
-        option="tied_samples",
+        assumption="tied_samples",
         says="Two samples at the same distance, one neighbour: the earlier or the later.",
         model=nearest_neighbors([(1.0, "1"), (-1.0, "2")], 1, uniform=True),
         query=QUERY,

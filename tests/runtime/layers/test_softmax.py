@@ -10,9 +10,9 @@ from coremltools.models.neural_network import NeuralNetworkBuilder
 
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import load
-from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
+from coreml_updatable.runtime.assumptions import PredictionAssumptions
 
-FORMAT = PredictionVariants(softmax_at_rank_3="axis -3")
+FORMAT = PredictionAssumptions(softmax_at_rank_3="axis -3")
 
 
 def alone(shape: tuple[int, ...], rank5: bool = False) -> Any:
@@ -39,7 +39,7 @@ def test_the_axis_by_rank(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("shape", [(1, 1, 2), (2, 3, 4), (1, 2, 3, 4)])
 def test_the_axis_as_the_format_says_it(shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    found = load(alone(shape), variants=FORMAT).predict({"x": x})["y"]
+    found = load(alone(shape), assumptions=FORMAT).predict({"x": x})["y"]
     np.testing.assert_allclose(found, torch.softmax(torch.from_numpy(x), -3).numpy(), rtol=1e-5)
 
 
@@ -47,8 +47,8 @@ def test_in_the_old_mapping_every_blob_has_rank_5() -> None:
     """A vector and a picture of rank 1 and 3 are softened over their channels, whatever the reading of rank 3."""
     x = np.random.default_rng(0).normal(size=(3, 2, 1)).astype(np.float32)
     for given in (x, x[:, 0, 0]):
-        for variants in (None, FORMAT):
-            found = load(alone(given.shape, rank5=True), variants=variants).predict({"x": given})["y"]
+        for assumptions in (None, FORMAT):
+            found = load(alone(given.shape, rank5=True), assumptions=assumptions).predict({"x": given})["y"]
             np.testing.assert_allclose(found.reshape(given.shape), torch.softmax(torch.from_numpy(given), 0), rtol=1e-5)
 
 
@@ -63,12 +63,12 @@ def test_inside_a_loop_the_reading_is_the_same() -> None:
     layers[0].loop.maxLoopIterations = 1
     layers[0].loop.bodyNetwork.layers.add().CopyFrom(softmax)
     np.testing.assert_allclose(load(spec).predict({"x": x})["y"], torch.softmax(torch.from_numpy(x), -1), rtol=1e-5)
-    np.testing.assert_array_equal(load(spec, variants=FORMAT).predict({"x": x})["y"], np.ones_like(x))
+    np.testing.assert_array_equal(load(spec, assumptions=FORMAT).predict({"x": x})["y"], np.ones_like(x))
 
 
 def test_frozen_rows_of_one_reading_are_not_for_the_other() -> None:
     spec = alone((1, 1, 2))
-    model, other = load(spec), load(spec, variants=FORMAT)
+    model, other = load(spec), load(spec, assumptions=FORMAT)
     row = {"x": np.zeros((1, 1, 2), np.float32)}
     load(spec).predict(model.frozen([row]))
     with pytest.raises(DataError, match="another model"):

@@ -13,6 +13,7 @@ from sklearn.svm import SVC, SVR, NuSVC, NuSVR
 
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import load
+from coreml_updatable.runtime.assumptions import PredictionAssumptions as Assumptions
 from coreml_updatable.runtime.steps.support_vector_classifier import _coupled
 
 KERNELS: list[dict[str, Any]] = [
@@ -108,6 +109,30 @@ def test_probabilities_of_several_classes(classifier: Any, data: Any, kernel: di
     found = np.array([[answer["probs"][label] for label in labels] for answer in answers])
     np.testing.assert_allclose(found, fitted.predict_proba(x), rtol=1e-9, atol=1e-12)
     assert [answer["label"] for answer in answers] == [labels[at] for at in fitted.predict(x)]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_the_label_is_that_of_the_votes_or_the_most_likely(classifier: Any, data: Any, classes: int) -> None:
+    """scikit-learn's ``predict`` and the greatest of its ``predict_proba``; offsets make them differ often."""
+    x, y = data
+    fitted = fitted_classifier(SVC, x, np.minimum(y, classes - 1), probability=True)
+    fitted._probB[:] += np.linspace(-1, 1, len(fitted._probB)) if classes > 2 else 1
+    labels = ["p", "q", "r", "s"][:classes]
+    spec = classifier({"x": [WIDTH]}, labels, "supportVectorClassifier")
+    fill_classifier(spec.supportVectorClassifier, fitted)
+    rows = [{"x": row} for row in np.random.default_rng(6).normal(size=(300, WIDTH))]
+    values = np.array([row["x"] for row in rows])
+    votes = [labels[at] for at in fitted.predict(values)]
+    likely = [labels[at] for at in fitted.predict_proba(values).argmax(1)]
+    assert votes != likely
+    for choice, expected in (("votes", votes), ("probabilities", likely)):
+        chosen: Any = {"support_vector_label": choice}
+        answers = load(spec, assumptions=Assumptions(**chosen)).predict(rows)
+        assert [answer["label"] for answer in answers] == expected
+    spec.description.predictedProbabilitiesName = ""
+    del spec.description.output[1]
+    answers = load(spec, assumptions=Assumptions(support_vector_label="probabilities")).predict(rows)
+    assert [answer["label"] for answer in answers] == votes
 
 
 def test_probabilities_of_two_classes(classifier: Any, data: Any) -> None:

@@ -14,11 +14,11 @@ from coreml_updatable.updating.probes import Probe, all_probes, document
 from coreml_updatable.updating.probes.outcomes import outcomes
 from coreml_updatable.updating.probes.probe import EQUAL
 
-PROBES = {probe.option: probe for probe in all_probes()}
+PROBES = {probe.assumption: probe for probe in all_probes()}
 
 
-def _expected(option: str, **variants: str) -> list[float]:
-    (found,) = [outcome.values for outcome in outcomes(PROBES[option]) if outcome.variants == variants]
+def _expected(option: str, **choices: str) -> list[float]:
+    (found,) = [outcome.values for outcome in outcomes(PROBES[option]) if outcome.choices == choices]
     return found
 
 
@@ -53,11 +53,11 @@ def _trained(
     return answer
 
 
-@pytest.mark.parametrize("variant", ["mean", "sum"])
+@pytest.mark.parametrize("choice", ["mean", "sum"])
 @pytest.mark.parametrize("option", ["gradient", "squared_error"])
-def test_reductions_are_those_of_torch(option: str, variant: str) -> None:
-    found = _trained(PROBES[option], lambda weights: torch.optim.SGD(weights, lr=1.0), variant)
-    assert _expected(option, **{option: variant}) == pytest.approx(found, abs=1e-6)
+def test_reductions_are_those_of_torch(option: str, choice: str) -> None:
+    found = _trained(PROBES[option], lambda weights: torch.optim.SGD(weights, lr=1.0), choice)
+    assert _expected(option, **{option: choice}) == pytest.approx(found, abs=1e-6)
 
 
 def test_a_kept_mini_batch_is_learnt_as_torch_does() -> None:
@@ -109,24 +109,24 @@ def _ways(rows: tuple[int, ...], size: int) -> Iterator[list[tuple[int, ...]]]:
             yield [(rows[0], *others), *way]
 
 
-@pytest.mark.parametrize(("variant", "power"), [("distance", 1), ("squared distance", 2)])
-def test_inverse_distances_vote_as_in_scikit_learn(variant: str, power: int) -> None:
+@pytest.mark.parametrize(("choice", "power"), [("distance", 1), ("squared distance", 2)])
+def test_inverse_distances_vote_as_in_scikit_learn(choice: str, power: int) -> None:
     classifier = PROBES["inverse_of"].model.kNearestNeighborsClassifier
     samples = np.array([list(sample.vector) for sample in classifier.nearestNeighborsIndex.floatSamples])
     reference = KNeighborsClassifier(2, weights=lambda distances: distances**-power)
     reference.fit(samples, list(classifier.stringClassLabels.vector))
     one, two = reference.predict_proba([[0.0]])[0]
-    assert _expected("inverse_of", inverse_of=variant) == pytest.approx([two / one])
+    assert _expected("inverse_of", inverse_of=choice) == pytest.approx([two / one])
 
 
 def test_the_document_holds_every_probe() -> None:
     made = document(list(PROBES.values()))
-    assert [entry["option"] for entry in made["probes"]] == list(PROBES)
+    assert [entry["assumption"] for entry in made["probes"]] == list(PROBES)
     for entry, probe in zip(made["probes"], PROBES.values(), strict=True):
-        assert entry["model"] == f"{probe.option}.mlmodel"
+        assert entry["model"] == f"{probe.assumption}.mlmodel"
         assert entry["tolerance"] > 0
         assert entry["rows"] == list(probe.rows)
-    entries = {entry["option"]: entry for entry in made["probes"]}
+    entries = {entry["assumption"]: entry for entry in made["probes"]}
     assert entries["momentum"]["atEpochEnd"] == [{"epoch": 0, "parameters": {"learningRate": 0.1}}]
     assert {option for option, entry in entries.items() if "seed" not in entry["parameters"] and entry["rows"]} == {
         "no_seed"
@@ -135,9 +135,9 @@ def test_the_document_holds_every_probe() -> None:
     assert made["probes"][-1]["parameters"] == {"numberOfNeighbors": 1}
 
 
-@pytest.mark.parametrize(("variant", "axis"), [("last axis", -1), ("axis -3", -3)])
-def test_a_softmax_at_rank_3_is_that_of_torch(variant: str, axis: int) -> None:
+@pytest.mark.parametrize(("choice", "axis"), [("last axis", -1), ("axis -3", -3)])
+def test_a_softmax_at_rank_3_is_that_of_torch(choice: str, axis: int) -> None:
     query = PROBES["softmax_at_rank_3"].query
     assert query is not None
     found = torch.softmax(torch.tensor(query["x"]).reshape(2, 1, 2), axis).ravel().tolist()
-    assert _expected("softmax_at_rank_3", softmax_at_rank_3=variant) == pytest.approx(found, abs=1e-6)
+    assert _expected("softmax_at_rank_3", softmax_at_rank_3=choice) == pytest.approx(found, abs=1e-6)

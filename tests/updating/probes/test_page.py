@@ -1,4 +1,4 @@
-"""docs/probes.md names every option and variant, and what probes.json says an app has to do."""
+"""docs/probes.md names every assumption and choice, and what probes.json says an app has to do."""
 
 import re
 from pathlib import Path
@@ -12,12 +12,12 @@ from coreml_updatable.updating.probes.results import read_results
 PAGE = (Path(__file__).parents[3] / "docs" / "probes.md").read_text(encoding="utf-8")
 
 
-def test_the_table_lists_every_option_with_its_variants() -> None:
+def test_the_table_lists_every_assumption_with_its_choices() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", PAGE, re.MULTILINE)
-    assert {option: tuple(variants.strip().split(", ")) for option, variants in rows} == choices()
+    assert {assumption: tuple(listed.strip().split(", ")) for assumption, listed in rows} == choices()
 
 
-def test_every_option_says_how_sure_it_is() -> None:
+def test_every_assumption_says_how_sure_it_is() -> None:
     known = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", PAGE, re.MULTILINE))
     assert known.keys() == choices().keys()
     assert all(re.match(r"(settled by source|likely|open)", words) for words in known.values())
@@ -30,7 +30,7 @@ def test_the_page_explains_all_that_is_read() -> None:
 
 
 def test_the_exceptions_are_those_named() -> None:
-    assert {probe.option for probe in all_probes() if probe.given} == {
+    assert {probe.assumption for probe in all_probes() if probe.given} == {
         "epoch_loss",
         "adam_eps",
         "zero_distance",
@@ -63,5 +63,5 @@ def test_the_example_of_a_file_is_one(tmp_path: Path) -> None:
     read = read_results(tmp_path / "device.json")
     assert (read.device, set(read.results)) == ("iPhone15,2", {"gradient", "momentum"})
     found = verdicts(all_probes(), read.results)
-    told = {verdict.option: verdict.variant for verdict in found}
-    assert {option: told[option] for option in read.verdicts} == read.verdicts
+    told = {verdict.assumption: verdict.choice for verdict in found}
+    assert {assumption: told[assumption] for assumption in read.choices} == read.choices

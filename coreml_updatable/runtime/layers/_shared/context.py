@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.neighbors.assumptions import PredictionVariants
+from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer, WeightParams
 from coreml_updatable.spec.shapes import MOST_AXES
 from coreml_updatable.spec.weights import decode
@@ -16,11 +16,11 @@ from coreml_updatable.spec.weights import decode
 
 @dataclass(frozen=True)
 class Context:
-    """``build_network`` builds the nested networks of branches and loops. ``variants``: see there."""
+    """``build_network`` builds the nested networks of branches and loops. ``assumptions``: about predicting."""
 
     layer: NeuralNetworkLayer
     build_network: Callable[[NeuralNetwork], nn.Module]
-    variants: PredictionVariants = field(default_factory=PredictionVariants)
+    assumptions: PredictionAssumptions = field(default_factory=PredictionAssumptions)
 
     @property
     def where(self) -> str:

@@ -1,0 +1,99 @@
+"""Assumptions at the command line: what a device's probes found, kept as the user's default, and ``--assume`` over it.
+
+The library never reads this file: whoever calls it says which assumptions are meant.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from coreml_updatable.errors import DataError
+from coreml_updatable.text import json_text
+
+if TYPE_CHECKING:
+    from coreml_updatable.updating.assumptions import Assumptions
+
+# The option --assume of a command.
+Assume: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=CHOICE",
+        help="What a device does where nothing is documented, such as gradient=sum.",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """``named``: only what differs from the library's defaults. ``source``: the device, or "" where none was probed."""
+
+    assumptions: "Assumptions"
+    named: dict[str, str]
+    source: str
+
+    def __str__(self) -> str:
+        listed = ", ".join(f"{name}={choice}" for name, choice in self.named.items()) or "the defaults"
+        return f"{listed} (probed on {self.source})" if self.source else listed
+
+
+def place() -> Path:
+    return Path(typer.get_app_dir("coreml-updatable")) / "assumptions.json"
+
+
+def _former_place() -> Path:
+    return place().with_name("variants.json")
+
+
+def store(choices: Mapping[str, str], device: str) -> Path:
+    """Keep the choices as the user's default."""
+    from coreml_updatable.files import write_atomically
+
+    content = json_text({"device": device, "choices": dict(choices)}, indent=2) + "\n"
+    write_atomically(place(), content.encode())
+    return place()
+
+
+def chosen(given: list[str]) -> Chosen:
+    """Return the stored choices with those given as "name=choice" over them."""
+    from coreml_updatable.runtime.assumptions import fault_of
+    from coreml_updatable.updating.assumptions import Assumptions
+    from coreml_updatable.updating.probes.outcomes import assuming, choices
+
+    found, device = _stored()
+    for text in given:
+        name, _, choice = text.partition("=")
+        fault = fault_of(Assumptions, name, choice)
+        if fault:
+            raise typer.BadParameter(f"--assume {text}: {fault}")
+        found[name] = choice
+    named = {name: choice for name, choice in found.items() if choice != choices()[name][0]}
+    return Chosen(assuming(found), named, device)
+
+
+def _stored() -> tuple[dict[str, str], str]:
+    from coreml_updatable.runtime.assumptions import fault_of
+    from coreml_updatable.updating.assumptions import Assumptions
+
+    path = place()
+    if not path.exists():
+        if _former_place().exists():
+            raise DataError(
+                f"{_former_place()}: is no longer read, expected {path.name}; read the results again with "
+                "`coreml-updatable probes --read`, or remove it"
+            )
+        return {}, ""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found, device = dict(content["choices"]), str(content["device"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise DataError(f"{path}: is not as `probes --read` writes it; read the results again, or remove it") from None
+    for name, choice in found.items():
+        fault = fault_of(Assumptions, name, choice)
+        if fault:
+            raise DataError(f"{path}: {fault}; read the results again, or remove it")
+    return found, device
