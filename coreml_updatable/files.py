@@ -8,6 +8,22 @@ from pathlib import Path
 
 from coreml_updatable.errors import UserError
 
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def refuse_lfs_pointer(path: Path, error: type[UserError]) -> None:
+    """Raise ``error`` where Git LFS left its few lines of text in place of a large file, or of one in a folder."""
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        try:
+            begin = b""
+            if file.is_file():
+                with file.open("rb") as opened:
+                    begin = opened.read(len(_LFS_POINTER))
+        except OSError:
+            continue  # who reads the file says so
+        if begin == _LFS_POINTER:
+            raise error(f"{file}: is a Git LFS pointer, the file itself was not downloaded; run: git lfs pull")
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write ``content`` beside ``path``, flush it to the disk and rename it into place.

@@ -10,6 +10,7 @@ A test names its thread with a marker, and the marker is the one source of the p
 import ast
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -28,11 +29,16 @@ INTRODUCTION = """\
 # Field cases
 
 Public threads in which people met a problem with models that learn on a device, and what happens here when somebody
-brings the same case. {count} threads; the state says what a user sees now. Each row is read from the test that
-tries it.
+brings the same case: {count} threads of {repositories} repositories. Each row is read from the test that tries it; the
+state says what a user sees now. A thread with several cases has a row for each.
 
+| state | rows | what it means |
+| --- | --- | --- |
 {states}
 Written by `python tests/field_cases.py > docs/field-cases.md`; a test keeps the page and the tests together.
+"""
+TABLE = """
+## {repository}
 
 | thread | case | state | test |
 | --- | --- | --- | --- |
@@ -74,19 +80,25 @@ def _cases_of(path: Path, tests: Path) -> Iterator[FieldCase]:
 
 
 def page(cases: list[FieldCase]) -> str:
-    """Return the page in Markdown: one row per thread, case and state; the tests of one row stand together."""
-    threads = {(case.repository, case.number) for case in cases}
-    states = "".join(f"- *{name}*: {meaning}\n" for name, meaning in STATES.items())
-    rows = "".join(
-        _row(list(group)) for _, group in groupby(cases, lambda case: (case.repository, case.number, case.line))
+    """Return the page in Markdown: a table for each repository, the one with most threads first.
+
+    A row is one thread and case; the tests of one row stand together.
+    """
+    rows = [list(group) for _, group in groupby(cases, lambda case: (case.repository, case.number, case.line))]
+    states = Counter(case.state for row in rows for case in row[:1])
+    summary = "".join(f"| *{name}* | {states[name]} | {meaning} |\n" for name, meaning in STATES.items())
+    threads = Counter(repository for repository, _ in {(case.repository, case.number) for case in cases})
+    introduction = INTRODUCTION.format(count=threads.total(), repositories=len(threads), states=summary)
+    tables = (
+        TABLE.format(repository=name) + "".join(_row(row) for row in rows if row[0].repository == name)
+        for name, _ in sorted(threads.items(), key=lambda item: (-item[1], item[0].lower()))
     )
-    return INTRODUCTION.format(count=len(threads), states=states) + rows
+    return introduction + "".join(tables)
 
 
 def _row(cases: list[FieldCase]) -> str:
     first = cases[0]
-    thread = f"{first.repository}#{first.number}"
-    link = f"[{thread}](https://github.com/{first.repository}/issues/{first.number})"
+    link = f"[#{first.number}](https://github.com/{first.repository}/issues/{first.number})"
     states = ", ".join(dict.fromkeys(case.state for case in cases))
     tests = ", ".join(f"`{test}`" for test in dict.fromkeys(case.test for case in cases))
     return f"| {link} | {first.line.replace('|', chr(92) + '|')} | {states} | {tests} |\n"

@@ -40,5 +40,18 @@ def test_a_marker_that_cannot_be_read_is_named_by_its_line(tmp_path: Path, argum
         field_cases(tmp_path)
 
 
-def test_every_state_is_explained_on_the_page() -> None:
-    assert all(f"- *{state}*: " in page([]) for state in STATES)
+def test_every_state_is_explained_and_counted() -> None:
+    lines = page(
+        [FieldCase("a/b", 1, "one", "works", "t.py"), FieldCase("a/b", 1, "two", "works", "t.py")]
+    ).splitlines()
+    assert all(any(line.startswith(f"| *{state}* | ") for line in lines) for state in STATES)
+    assert any(line.startswith("| *works* | 2 |") for line in lines)
+
+
+def test_a_table_for_each_repository_that_with_most_threads_first() -> None:
+    cases = [FieldCase("a/b", 1, "one", "works", "t.py")]
+    cases += [FieldCase("c/d", number, "one", "works", "t.py") for number in (2, 30)]
+    lines = page(cases).splitlines()
+    assert [line for line in lines if line.startswith("## ")] == ["## c/d", "## a/b"]
+    assert [line.split("]")[0] for line in lines if line.startswith("| [")] == ["| [#2", "| [#30", "| [#1"]
+    assert "3 threads of 2 repositories" in " ".join(lines)

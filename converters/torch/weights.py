@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from coreml_updatable.errors import SourceError, a_kind
+from coreml_updatable.files import refuse_lfs_pointer
 from coreml_updatable.trust import expect_trust
 
 from .._shared.wording import first_line
@@ -28,6 +29,7 @@ def read_state(path: Path, trusted: bool = False) -> State:
 
 def read_objects(path: Path, trusted: bool = False) -> object:
     """What the file holds: tensors, numbers, text, lists and dictionaries of them; of a ``trusted`` one anything."""
+    refuse_lfs_pointer(path, SourceError)
     match path.suffix.lower():
         case ".safetensors":
             return _read_safetensors(path)

@@ -14,6 +14,7 @@ from coreml_updatable.converting.spread import Compared, centered, compared
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError, ModelError, SourceError, located
+from coreml_updatable.files import refuse_lfs_pointer
 from coreml_updatable.marking import mark
 from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.marking.tail import SOFTMAXES
@@ -49,6 +50,7 @@ def finish(
     """
     if not isinstance(request.source, Path):
         return _finished(convert, request, settings)
+    refuse_lfs_pointer(request.source, SourceError)
     with located("source", request.source), located("model", request.source):
         return _finished(convert, request, settings)
 

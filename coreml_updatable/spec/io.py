@@ -13,7 +13,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.files import write_all_atomically
+from coreml_updatable.files import refuse_lfs_pointer, write_all_atomically
 from coreml_updatable.spec.messages import Model, Model_pb2
 
 
@@ -114,7 +114,9 @@ def read_model(path: Path) -> Model:
 def read_any_model(path: Path) -> Model:
     """As ``read_model``, also of a version that does not exist or of no kind: a message to judge, not to work with."""
     file = model_file(path) if path.is_dir() else path
-    return _decoded(read_bounded(file, MAXIMUM_BYTES, "an .mlmodel"), str(path))
+    content = read_bounded(file, MAXIMUM_BYTES, "an .mlmodel")
+    refuse_lfs_pointer(file, ModelError)
+    return _decoded(content, str(path))
 
 
 def parse_model(content: bytes, where: str) -> Model:

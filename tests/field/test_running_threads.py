@@ -1,5 +1,7 @@
 """Threads about what Core ML answers: axes of a softmax, pixels, labels, layers with odd parameters."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,3 +111,45 @@ def test_batchnorm_of_volumes_by_their_own_numbers() -> None:
     said: Any = cu.load(builder.spec).predict({"x": values})["y"]
     expected = torch.nn.functional.batch_norm(torch.from_numpy(values), None, None, training=True)
     np.testing.assert_allclose(np.reshape(said, values.shape), expected.numpy(), atol=1e-4)
+
+
+@pytest.mark.field_case(
+    "huggingface/swift-coreml-transformers#15", "models of 134 bytes: unable to deserialize", "refused"
+)
+@pytest.mark.field_case(
+    "huggingface/swift-coreml-transformers#18", "the compiler fails on a placeholder of git-lfs", "refused"
+)
+@pytest.mark.field_case(
+    "huggingface/swift-coreml-transformers#26", "a downloaded zip without the files of git-lfs", "refused"
+)
+@pytest.mark.field_case("sgl0v/ImageColorizer#1", "a document that cannot be decoded, a pointer of git-lfs", "refused")
+@pytest.mark.field_case("william0wang/MagicCamera#1", "deserialize error: the model was not pulled", "refused")
+@pytest.mark.parametrize("ending", [".mlmodel", ".onnx", ".h5", ".keras", ".skops", ".safetensors", ".pt"])
+def test_what_git_lfs_leaves_where_nothing_was_pulled(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"model{ending}"
+    path.write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 180355072\n")
+    uses: list[Callable[[], object]] = [
+        lambda: cu.convert(path, labels=LABELS, inputs=[cu.ArrayInput("x", (4,))], architecture="timm:resnet18")
+    ]
+    if ending == ".mlmodel":
+        uses += [lambda: cu.check(path), lambda: cu.load(path), lambda: cu.mark(path)]
+    for use in uses:
+        with pytest.raises(cu.UserError, match="git lfs pull") as told:
+            use()
+        assert path.name in str(told.value)
+
+
+@pytest.mark.field_case(
+    "apple/turicreate#2945", "a concatenation of a single feature: the export is invalid", "refused"
+)
+@pytest.mark.field_case("apple/coremltools#1043", "a split with a single output: the validator refuses it", "refused")
+@pytest.mark.parametrize("kind", ["concat", "splitND"])
+def test_layers_with_a_blob_too_few(kind: str) -> None:
+    builder = NeuralNetworkBuilder([("x", datatypes.Array(4))], [("y", datatypes.Array(4))])
+    builder.add_activation("same", "LINEAR", "x", "y", [1.0, 0.0])
+    layer = builder.spec.neuralNetwork.layers[0]
+    getattr(layer, kind).SetInParent()
+    (problem,) = [problem for problem in cu.check(builder.spec) if problem.rule == "N2.16"]
+    assert problem.severity == "error"
+    assert "same" in problem.where
+    assert {"1", "2"} <= set(f"{problem.found} {problem.expected}".replace(",", " ").split())

@@ -112,7 +112,9 @@ def test_rows_of_a_picture_and_its_label() -> None:
     assert isinstance(after.predict({"image": pictures[3]})["digit"], int)
 
 
-@pytest.mark.field_case("apple/coremltools#486", "a loss that does not fall: the learning rate is too large", "warned")
+@pytest.mark.field_case(
+    "apple/coremltools#486", "a loss that does not fall on the device; too large a rate is told of", "warned"
+)
 def test_a_loss_that_does_not_fall() -> None:
     spec = updatable(dense_network((3, None), inputs=64), "dense_0", lr=3.0)
     rate = spec.neuralNetworkClassifier.updateParams.optimizer.sgdOptimizer.learningRate
