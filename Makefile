@@ -1,7 +1,7 @@
 # Two commands do everything: `make updatable MODEL=healthy_luncher` and `make test`. Each sets up what it needs in .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: fuzz-commands help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-browser test-docs models models-table turi fuzz lint types check benchmarks clean
+.PHONY: fuzz-commands help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-browser test-docs mutants models models-table turi fuzz lint types check benchmarks clean
 
 # What a user says reaches the recipes through the environment, as it was typed: a name with a space or a quote stays one
 # word, and make expands nothing in it. Without this, MODEL='$(shell ...)' would run that.
@@ -118,6 +118,10 @@ fuzz: .venv/installed-dev ## every drawn test again with new cases; run it befor
 # CASES=... so many, FIRST=... from this number on.
 fuzz-commands: .venv/installed-dev ## every command on 10,000 hostile models: most 20 s of the processor and 1 GB each
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz_commands --cases $(or $(CASES),10000) --first $(or $(FIRST),0)
+
+# SAMPLE=... so many, SEED=... which ones, ONLY=... areas by comma.
+mutants: .venv/installed-dev ## change 300 places of the code, one at a time, in copies: do the closest tests notice?
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),300) --seed $(or $(SEED),0) $(if $(ONLY),--only $(ONLY))
 
 lint: .venv/installed-dev ## ruff: rules and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
