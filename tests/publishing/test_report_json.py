@@ -13,7 +13,7 @@ def test_round_trip(report: Report) -> None:
     read = json.loads(report_json(report))
     assert report.personalization is not None
     assert from_json(read["comparison"]) == report.personalization.comparison
-    assert read["schema"] == 1
+    assert read["schema"] == 2
     assert [model["sha256"] for model in read["models"]] == [model.sha256 for model in report.models]
     assert read["pictures"]["test"] == list(report.personalization.test.names)
     assert read["models"] == json.loads(json.dumps([dataclasses.asdict(model) for model in report.models]))

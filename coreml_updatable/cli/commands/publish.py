@@ -14,6 +14,10 @@ def publish(
         list[Path] | None, typer.Argument(help="Folders that builds wrote, such as build/handwritten.")
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", help="The catalogue's folder; made if it is missing.")] = None,
+    device_results: Annotated[
+        list[Path] | None,
+        typer.Option("--device-results", help="What a device answered to the probes; again for another device."),
+    ] = None,
     base_url: Annotated[
         str | None, typer.Option("--base-url", help="Where the catalogue will be served; else urls are relative.")
     ] = None,
@@ -44,21 +48,24 @@ def publish(
     Exit status 0 when it is done or all is whole, 1 when a build can not be published or a catalogue has a fault.
     """
     if check is not None:
-        if builds or sign or revoke or any(option is not None for option in (to, base_url, keep)):
+        if builds or sign or revoke or device_results or any(option is not None for option in (to, base_url, keep)):
             raise typer.BadParameter("--check SITE goes alone, or with --public-key, --previous: it publishes nothing")
         raise typer.Exit(_check(check, public_key or [], previous, json))
     if public_key:
         raise typer.BadParameter("--public-key goes with --check SITE; to sign, give the private key with --sign")
     if to is None:
         raise typer.BadParameter("say where with --to SITE")
-    if not builds and not sign and all(option is None for option in (base_url, keep)):
+    if not builds and not sign and not device_results and all(option is None for option in (base_url, keep)):
         raise typer.BadParameter("name one or more builds, such as build/handwritten")
-    _publish(builds or [], to, base_url, keep, sign or [], revoke or [], valid_days, previous, json)
+    _publish(
+        builds or [], to, device_results or [], base_url, keep, sign or [], revoke or [], valid_days, previous, json
+    )
 
 
 def _publish(
     builds: list[Path],
     site: Path,
+    devices: list[Path],
     base_url: str | None,
     keep: int | None,
     sign: list[Path],
@@ -87,7 +94,7 @@ def _publish(
         if build not in learning:
             note(f"note: {build}: its model never learns on the device; it is left out")
     done = publish_builds(
-        learning, site, base_url=address, keep=keep, key=keys, revoked=revoked, days=days, above=above
+        learning, site, devices=devices, base_url=address, keep=keep, key=keys, revoked=revoked, days=days, above=above
     )
     outcomes = {"published": done.new, "unchanged": done.unchanged, "removed": done.removed}
     kept = {"kept_reports": done.kept_reports}

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from coreml_updatable.errors import CatalogueError
-from coreml_updatable.publishing.catalogue.index import File, Index, Release, latest_of, path_of
+from coreml_updatable.publishing.catalogue.index import File, Index, Release, device_path, latest_of, path_of
 from coreml_updatable.publishing.catalogue.places import unnamed
 from coreml_updatable.publishing.catalogue.signing import (
     PUBLIC_KEY,
@@ -103,7 +103,7 @@ def check_site(
         for entry in index.models
         for release in entry.versions
         for file in release.every_file()
-    ]
+    ] + [(device_path(device), device) for device in index.devices]
     faults = [
         *_file_faults(site, files),
         *_signature_faults(site, index, texts),
@@ -153,6 +153,9 @@ def _url_faults(site: Path, index: Index) -> Iterator[str]:
                 expected = f"{index.base_url}{path_of(entry.name, release.version, file)}"
                 if file.url != expected:
                     yield f"{site / INDEX}: the url of {file.file} is {file.url!r:.200}, expected {expected}"
+    for device in index.devices:
+        if device.url != f"{index.base_url}{device_path(device)}":
+            yield f"{site / INDEX}: the url of {device.file} is {device.url!r:.200}, expected {device_path(device)}"
 
 
 def _latest_faults(site: Path, index: Index) -> Iterator[str]:

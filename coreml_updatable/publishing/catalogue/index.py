@@ -2,12 +2,23 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from coreml_updatable.publishing.catalogue.names import FILE, NAME, SUM, VERSION, release_folder, version_key
+from coreml_updatable.publishing.catalogue.names import (
+    DEVICE_FILE,
+    DEVICES,
+    FILE,
+    NAME,
+    SUM,
+    VERSION,
+    release_folder,
+    version_key,
+)
 
 SCHEMA: Literal[1] = 1  # raised when a field changes its meaning or goes
 MOST_KEYS = 8
+MOST_DEVICES = 1000
+MAX_DEVICE_BYTES = 100_000  # the results of all probes take some kilobytes
 MOMENT = r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]Z$"
 KEY = r"^[A-Za-z0-9+/]{43}=$"  # 32 bytes
 
@@ -121,6 +132,22 @@ class Entry(Part):
         return self
 
 
+class Device(File):
+    """What a device answered to the probes (docs/probes.md). ``choices``: by assumption; null where nothing fits."""
+
+    file: Annotated[str, Field(pattern=DEVICE_FILE, max_length=240)]
+    bytes: Annotated[int, Field(ge=0, le=MAX_DEVICE_BYTES)]
+    device: Annotated[str, Field(max_length=100)]
+    os: Annotated[str, Field(max_length=100)]
+    date: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None
+    choices: Annotated[
+        dict[
+            Annotated[str, Field(pattern=r"^[a-z0-9_]{1,50}$")], Annotated[str, Field(pattern=r"^[ -~]{1,50}$")] | None
+        ],
+        Field(max_length=200),
+    ]
+
+
 class Signed(Part):
     """What every signed text of a catalogue says of itself.
 
@@ -139,6 +166,19 @@ class Index(Signed):
     keys: Annotated[tuple[Annotated[str, Field(pattern=KEY)], ...], Field(max_length=MOST_KEYS)] = ()
     base_url: str = ""  # what every url begins with; empty: they are relative to index.json
     models: tuple[Entry, ...] = ()
+    devices: Annotated[tuple[Device, ...], Field(max_length=MOST_DEVICES)] = ()  # left out where there are none
+
+    @model_serializer(mode="wrap")
+    def without_no_devices(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = dump(self)
+        return dumped if self.devices else {name: held for name, held in dumped.items() if name != "devices"}
+
+    @model_validator(mode="after")
+    def each_device_file_once(self) -> Self:
+        files = [device.file for device in self.devices]
+        if files != sorted(set(files)):
+            raise ValueError("expected each file of a device once, in order")
+        return self
 
     @model_validator(mode="after")
     def signed_as_a_whole(self) -> Self:
@@ -172,6 +212,11 @@ def latest_of(index: Index) -> Latest:
 def path_of(entry: str, release: str, file: File) -> str:
     """Where a file of a release lies, relative to the catalogue; the name is one that ``FILE`` allows."""
     return str(release_folder(entry, release) / file.file)
+
+
+def device_path(device: Device) -> str:
+    """Where the file of a device lies, relative to the catalogue."""
+    return f"{DEVICES}/{device.file}"
 
 
 def json_schema() -> dict[str, Any]:

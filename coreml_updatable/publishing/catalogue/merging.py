@@ -5,7 +5,16 @@ from urllib.parse import urlsplit
 
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.publishing.catalogue.build_report import BuildReport
-from coreml_updatable.publishing.catalogue.index import Entry, File, Index, Release, path_of
+from coreml_updatable.publishing.catalogue.index import (
+    MOST_DEVICES,
+    Device,
+    Entry,
+    File,
+    Index,
+    Release,
+    device_path,
+    path_of,
+)
 from coreml_updatable.publishing.catalogue.names import MODELS, version_key
 from coreml_updatable.publishing.catalogue.release import has_the_models
 
@@ -40,6 +49,17 @@ def added(index: Index, name: str, release: Release) -> Index:
     return _with(index, _entry(name, versions))
 
 
+def with_devices(index: Index, devices: Sequence[Device]) -> Index:
+    """Return ``index`` with ``devices`` among those that it has; a CatalogueError where there are too many."""
+    all_devices = {device.file: device for device in (*index.devices, *devices)}
+    if len(all_devices) > MOST_DEVICES:
+        raise CatalogueError(
+            f"--device-results: the catalogue would list {len(all_devices)} files of devices, expected at most "
+            f"{MOST_DEVICES}; publish fewer"
+        )
+    return index.model_copy(update={"devices": tuple(all_devices[file] for file in sorted(all_devices))})
+
+
 def pruned(index: Index, keep: int) -> Index:
     """``index`` with the newest ``keep`` versions of each model."""
     for entry in index.models:
@@ -53,7 +73,8 @@ def with_urls(index: Index, base_url: str) -> Index:
         entry.model_copy(update={"versions": tuple(_addressed(entry.name, one, base_url) for one in entry.versions)})
         for entry in index.models
     )
-    return index.model_copy(update={"base_url": base_url, "models": models})
+    devices = tuple(device.model_copy(update={"url": f"{base_url}{device_path(device)}"}) for device in index.devices)
+    return index.model_copy(update={"base_url": base_url, "models": models, "devices": devices})
 
 
 def valid_base_url(text: str) -> str:

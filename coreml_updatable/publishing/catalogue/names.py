@@ -8,6 +8,8 @@ VERSION = r"^(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){0,3}$"
 FILE = r"^([A-Za-z0-9_][A-Za-z0-9_-]{0,63}/)?[A-Za-z0-9_][A-Za-z0-9_-]{0,99}(\.[A-Za-z0-9_-]{1,20}){1,3}$"
 SUM = r"^[0-9a-f]{64}$"
 MODELS = "models"  # the folder that holds all releases
+DEVICES = "devices"  # the folder of what devices answered to the probes
+DEVICE_FILE = r"^[a-z0-9]{1,40}(-[a-z0-9]{1,40}){0,20}\.json$"
 
 
 def is_version(text: str) -> bool:

@@ -14,6 +14,7 @@ from coreml_updatable.personalization.slots_results import SlotsComparison
 from coreml_updatable.personalization.wording import Words, counted, listed, words_for
 from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport, read_report
 from coreml_updatable.publishing.catalogue.chart import learning_chart, slots_chart
+from coreml_updatable.publishing.catalogue.devices import device_table
 from coreml_updatable.publishing.catalogue.index import Entry, File, Index, ModelFile, Release
 from coreml_updatable.publishing.catalogue.names import release_folder
 from coreml_updatable.publishing.catalogue.templates import store_swift, template, text_of
@@ -112,9 +113,9 @@ def pages(site: Path, index: Index, public_key: str | None) -> Mapping[str, byte
         release = entry.versions[0]
         report, _ = read_report(site / release_folder(entry.name, release.version))
         pictures = shown(site, entry, release, words_for(report.noun))
-        made[entry.page] = _model_page(entry, release, report, pictures, index.base_url, public_key)
+        made[entry.page] = _model_page(entry, release, report, pictures, index, public_key)
         cards.append(_list_card(entry, release, pictures))
-    return {**made, LIST: _list_page(cards, public_key)}
+    return {**made, LIST: _list_page(cards, device_table(index.devices), public_key)}
 
 
 def _render(name: str, script: str, values: Mapping[str, Any]) -> bytes:
@@ -132,11 +133,12 @@ def _sum(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _list_page(cards: list[dict[str, Any]], public_key: str | None) -> bytes:
+def _list_page(cards: list[dict[str, Any]], answered: Mapping[str, Any] | None, public_key: str | None) -> bytes:
     most = max((card["bytes"] for card in cards), default=0)
     sizes = [size for size in SIZES if size < most]
     values = {
         "cards": cards,
+        "answered": answered,
         "inputs": sorted({card["input"] for card in cards}),
         "sizes": [*sizes, next((size for size in SIZES if size >= most), most)],
         "public_key": public_key,
@@ -167,15 +169,16 @@ def _model_page(
     release: Release,
     report: BuildReport,
     pictures: Shown,
-    base_url: str,
+    index: Index,
     public_key: str | None,
 ) -> bytes:
     words = words_for(report.noun)
     models, comparison, slots = ordered(release), report.compared(), report.slots_compared()
-    swift = [(model, store_swift(entry, model, base_url, public_key)) for model in models]
+    swift = [(model, store_swift(entry, model, index.base_url, public_key)) for model in models]
     learners = [model for model in models if model.accuracies]
     values = {
         "entry": entry,
+        "answered": bool(index.devices),
         "release": release,
         "models": [(title(model), model) for model in models],
         "drawn": report.data.origin == "drawn",

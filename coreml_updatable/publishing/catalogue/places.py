@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path, PurePosixPath
 
 from coreml_updatable.errors import CatalogueError
-from coreml_updatable.publishing.catalogue.index import Index
-from coreml_updatable.publishing.catalogue.names import MODELS, NAME, is_version, release_folder
+from coreml_updatable.publishing.catalogue.index import Index, device_path
+from coreml_updatable.publishing.catalogue.names import DEVICE_FILE, DEVICES, MODELS, NAME, is_version, release_folder
 
 
 def inside(site: Path, place: PurePosixPath | str) -> Path:
@@ -39,9 +39,13 @@ def remove_dropped(site: Path, before: Index, after: Index) -> tuple[tuple[str, 
 
 
 def unnamed(site: Path, index: Index) -> list[Path]:
-    """Folders where releases lie, but none that ``index`` names: what a killed publisher leaves."""
-    known = named(index)
+    """Folders of releases and files of devices that ``index`` does not name: what a killed publisher leaves."""
+    known, devices = named(index), {device_path(device) for device in index.devices}
     return [
+        path
+        for path in sorted((site / DEVICES).glob("*.json"))
+        if re.fullmatch(DEVICE_FILE, path.name) and f"{DEVICES}/{path.name}" not in devices
+    ] + [
         path
         for path in sorted((site / MODELS).glob("*/*"))
         if re.fullmatch(NAME, path.parent.name) and is_version(path.name) and (path.parent.name, path.name) not in known
@@ -50,7 +54,12 @@ def unnamed(site: Path, index: Index) -> list[Path]:
 
 def remove_unnamed(site: Path, index: Index) -> None:
     """Clear up behind a killed publisher: unnamed releases, and files that were never finished."""
-    for path in (*unnamed(site, index), *site.glob(".*.part"), *site.glob(f"{MODELS}/*/.*.part")):
+    for path in (
+        *unnamed(site, index),
+        *site.glob(".*.part"),
+        *site.glob(f"{MODELS}/*/.*.part"),
+        *site.glob(f"{DEVICES}/.*.part"),
+    ):
         remove(inside(site, path.relative_to(site).as_posix()))
 
 

@@ -16,8 +16,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.files import alone, write_atomically
 from coreml_updatable.publishing.catalogue.build_report import read_report
-from coreml_updatable.publishing.catalogue.index import Index, Release, latest_of
-from coreml_updatable.publishing.catalogue.merging import added, pruned, published_as, refuse_other_bytes, with_urls
+from coreml_updatable.publishing.catalogue.devices import read_devices
+from coreml_updatable.publishing.catalogue.index import Device, Index, Release, device_path, latest_of
+from coreml_updatable.publishing.catalogue.merging import (
+    added,
+    pruned,
+    published_as,
+    refuse_other_bytes,
+    with_devices,
+    with_urls,
+)
 from coreml_updatable.publishing.catalogue.names import release_folder
 from coreml_updatable.publishing.catalogue.pages import pages
 from coreml_updatable.publishing.catalogue.places import (
@@ -105,6 +113,7 @@ def publish(
     builds: Sequence[Path],
     site: Path,
     *,
+    devices: Sequence[Path] = (),
     base_url: str | None = None,
     keep: int | None = None,
     key: Ed25519PrivateKey | Signers | None = None,
@@ -115,12 +124,14 @@ def publish(
 ) -> Published:
     """Publish the builds into ``site``; on any error the catalogue stays as it was.
 
+    ``devices``: files of what devices answered to the probes.
     ``base_url``: what urls begin with; None leaves it as it is. ``keep``: how many versions of each model stay.
     ``key`` signs the index and latest.json, or several do, whom readers then accept; a catalogue that is signed stays
     so. A key that signs no more must be among ``revoked`` (in base64). What is signed counts for ``days`` from ``now``.
     The serial is always more than ``above``, that of a catalogue which readers have seen.
     """
     signers = (key,) if isinstance(key, Ed25519PrivateKey) else tuple(key or ())
+    answered = read_devices(devices)
     with alone(site, "another publisher", error=CatalogueError, option="--to"):
         old = read_index(site) or Index(serial=0)
         keys = accepted(site, keys_of(site, old), signers, revoked)
@@ -131,7 +142,7 @@ def publish(
         remove_unnamed(site, old)
         try:
             staged, unchanged = _staged(builds, old, site)
-            grown = _grown(old, staged, base_url)
+            grown = _grown(old, staged, [device for device, _ in answered], base_url)
             if signers:
                 grown = grown.model_copy(update={"keys": keys})
                 grown = expiring(grown, old, days, now or datetime.now(UTC))
@@ -141,6 +152,7 @@ def publish(
                 refuse_unsigned(site, to_bytes(index), keys, signers)
             for name, version in staged:
                 put_in_place(staging / name / version, site, release_folder(name, version))
+            _write_files(site, {device_path(device): content for device, content in answered})
         finally:
             remove(staging)
         _write(site, grown, signers, keys)
@@ -149,8 +161,8 @@ def publish(
         return Published(tuple(staged), tuple(unchanged), kept_reports, remove_dropped(site, grown, kept), kept)
 
 
-def _grown(old: Index, staged: Staged, base_url: str | None) -> Index:
-    index = old
+def _grown(old: Index, staged: Staged, devices: Sequence[Device], base_url: str | None) -> Index:
+    index = with_devices(old, devices)
     for (name, _), release in staged.items():
         index = added(index, name, release)
     return with_urls(index, old.base_url if base_url is None else base_url)
