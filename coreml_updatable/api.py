@@ -17,7 +17,7 @@ from coreml_updatable.converting.registry import find_converter, load_source_con
 from coreml_updatable.converting.source_kind import converter_for, source_of
 from coreml_updatable.data.inputs import Input
 from coreml_updatable.errors import DataError, ModelError, SourceError, located
-from coreml_updatable.marking import has_head, twin, with_samples
+from coreml_updatable.marking import expect_label, has_head, twin, with_samples
 from coreml_updatable.marking.losses import Loss
 from coreml_updatable.marking.reserved_labels import HIDDEN
 from coreml_updatable.marking.settings import SGD, Adam, Int64Parameter, KNNSettings, UpdateSettings
@@ -95,6 +95,7 @@ def mark(
         marked, _ = marked_and_proved(
             _message(model),
             settings,
+            lambda marked: _expect_valid(marked, "marked model"),
             layers=layers,
             last=last,
             labels=labels,
@@ -106,7 +107,6 @@ def mark(
             head=head,
             loss=loss,
         )
-        _expect_valid(marked.model, "marked model")
     return load(marked.model)
 
 
@@ -144,12 +144,14 @@ def knn(
     for number, row in enumerate(rows):
         if target not in row:
             raise DataError(f"row {number}: lacks '{target}', the label; add it to the row")
+        expect_label(made, row[target])
+    _expect_valid(made, "k-NN model")
     bare = [{name: value for name, value in row.items() if name != target} for row in rows]
     if rows:
         vectors = embedded(pipeline_of(made).models[0], bare)
         made = with_samples(made, vectors, [row[target] for row in rows])
+        _expect_valid(made, "k-NN model")
     prove_twin(source, made, cut=cutting, first=bare[0] if bare else None)
-    _expect_valid(made, "k-NN model")
     return load(made)
 
 

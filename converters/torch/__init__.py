@@ -11,6 +11,7 @@ from coreml_updatable.converting.contract import (
     DeclaredPicture,
     SourceRequest,
 )
+from coreml_updatable.spec.messages import Model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,6 +52,29 @@ def declared(source: Mapping[str, Any]) -> DeclaredPicture | None:
         return None
     weights = Path(fields.weights) if fields.weights not in (None, "pretrained") else None
     return declared_by(fields.architecture, weights)
+
+
+def check_source(source: Mapping[str, Any]) -> None:
+    """A SourceError for fields of a recipe's [source] that are not this converter's, or hold what they may not."""
+    from .source import read_source
+
+    read_source(source)
+
+
+def untrained(request: ConversionRequest) -> Model:
+    """The model of ``convert``, of a request without rows, before anything is learned; nothing is downloaded."""
+    from .loading import load_network
+    from .reproducible import reproducible
+    from .source import read_source
+    from .tracing import to_core_ml
+    from .training import as_after_training
+
+    source = read_source(request.source)
+    pretrained = source.weights == "pretrained"
+    with reproducible(request.seed):
+        network = load_network(source.model_copy(update={"weights": None}) if pretrained else source, request)
+        as_after_training(network, request, source.training, head_only=pretrained)
+        return to_core_ml(network, request.input)
 
 
 def _built(request: ConversionRequest) -> Converted:

@@ -1,5 +1,6 @@
 """Train what requires a gradient: extractor and head in turn, only a head, or everything."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample
@@ -101,6 +102,37 @@ def train(network: nn.Module, request: ConversionRequest, settings: TorchTrainin
     return fit(network, *parts, settings, vary, request.seed, staged(request.on_progress, "train"))
 
 
+def as_after_training(
+    network: nn.Module, request: ConversionRequest, settings: TorchTraining, *, head_only: bool
+) -> None:
+    """Give ``network``, in place, the layers that ``train`` would leave it with; the request needs no rows.
+
+    ``head_only``: as if its extractor came with pretrained weights.
+    """
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        return
+    _expect_possible(request, settings)
+    head = trainable_head(network)
+    if head is None and (head_only or settings.extractor_learns != "labels"):
+        one = np.zeros((1, *request.train.values.shape[1:]), request.train.values.dtype)
+        name = last_layer(network, as_tensor(one))
+        head = _linear_head(network, name, settings)
+    if head is not None and settings.embedding is not None:
+        kept = min(settings.embedding, head.in_features)
+        layers = nn.Sequential(nn.Linear(head.in_features, kept), nn.Linear(kept, head.out_features))
+        replace_module(network, name_of(network, head), layers)
+
+
+def _linear_head(network: nn.Module, name: str, settings: TorchTraining) -> nn.Linear:
+    head = network.get_submodule(name)
+    if not isinstance(head, nn.Linear):
+        raise SourceError(
+            f"source.training.extractor_learns is {settings.extractor_learns!r}, but the network's last layer {name!r} "
+            f"is {a_kind(head)}, expected a Linear head; change the network or learn the labels"
+        )
+    return head
+
+
 def _train_extractor(network: nn.Module, request: ConversionRequest, settings: TorchTraining) -> History:
     """Train on the kinds, of which a label may hold several, then freeze all but a fresh head for the labels.
 
@@ -109,12 +141,7 @@ def _train_extractor(network: nn.Module, request: ConversionRequest, settings: T
     (self-supervised label augmentation: Lee, Hwang and Shin 2020).
     """
     name = last_layer(network, as_tensor(request.train.values[:1]))
-    head = network.get_submodule(name)
-    if not isinstance(head, nn.Linear):
-        raise SourceError(
-            f"source.training.extractor_learns is {settings.extractor_learns!r}, but the network's last layer {name!r} "
-            f"is {a_kind(head)}, expected a Linear head; change the network or learn the labels"
-        )
+    head = _linear_head(network, name, settings)
     kinds = sorted({*request.train.kinds, *request.validation.kinds})
     turns = 1 if settings.extractor_learns == "kinds" else _turns(request)
     train, validation = (_by_kind(part, kinds, turns) for part in (request.train, request.validation))

@@ -12,11 +12,12 @@ from coreml_updatable.building.further_layouts import further_layouts
 from coreml_updatable.building.golden_stage import golden_vectors
 from coreml_updatable.building.models_stage import make_twins
 from coreml_updatable.building.prove import prove
-from coreml_updatable.building.report_stage import assemble
+from coreml_updatable.building.rehearsal import rehearse
+from coreml_updatable.building.report_stage import as_pictures, assemble
 from coreml_updatable.building.request import BuildRequest
-from coreml_updatable.building.source_stage import convert_source
+from coreml_updatable.building.source_stage import convert_source, has_source
 from coreml_updatable.building.write import model_files, write_all
-from coreml_updatable.data.inputs import Progress, silent
+from coreml_updatable.data.inputs import Examples, Progress, silent
 from coreml_updatable.errors import BuildError
 from coreml_updatable.files import alone
 from coreml_updatable.personalization.wording import words_for
@@ -56,9 +57,14 @@ def run(request: BuildRequest, on_progress: Progress = silent) -> Report:
 
 def _run(request: BuildRequest, clock: Clock) -> Report:
     recipe = request.recipe
+    if not has_source(request):
+        with clock.stage("rehearsal") as tell:
+            rehearse(request)
+            tell(1.0, "the network as it is before training can be marked, checked and laid out")
     with clock.stage("pictures") as tell:
         dataset = collect(request, tell)
         tell(1.0, dataset.origin)
+    as_pictures(request, _first(dataset.train))  # the sample's own function fails before the training, not after it
     with clock.stage("source") as tell:
         source = convert_source(request, dataset, lambda stage, fraction, detail: tell(fraction, f"{stage}: {detail}"))
         tell(1.0, "from an earlier run" if source.reused else "trained and converted")
@@ -101,6 +107,10 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
         write_all(request, {**model_files(recipe.name, twins), **layouts}, report, vectors)
         tell(1.0, str(request.target))
     return report
+
+
+def _first(examples: Examples) -> Examples:
+    return Examples(examples.values[:1], examples.labels[:1], examples.names[:1], examples.kinds[:1])
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -39,6 +39,11 @@ def remembered(folder: Path, stage: str, key: str, make: Callable[[], Arrays]) -
     return made
 
 
+def is_remembered(folder: Path, stage: str, key: str) -> bool:
+    """Whether an earlier run left a whole result under ``key``."""
+    return _read(folder / f"{stage}.npz", key) is not None
+
+
 def _read(path: Path, key: str) -> dict[str, npt.NDArray[Any]] | None:
     """The arrays kept in ``path``, or None where there are none under ``key`` (or the file is damaged)."""
     try:

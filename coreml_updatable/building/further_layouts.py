@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from coreml_updatable.converting.layouts import laid_out
+from coreml_updatable.converting.layouts import arrange, laid_out
 from coreml_updatable.spec.messages import Model
 
 FILES = {"pipeline": ("Pipeline",), "split": ("Extractor", "Head")}  # behind the model's name
@@ -15,7 +15,18 @@ def further_layouts(name: str, network: Model, wanted: Sequence[str]) -> dict[st
     """
     made: dict[str, Model] = {}
     for text in wanted:
-        layout, _, bits = text.partition(":")
-        models = laid_out([network], layout, int(bits) if bits else None).models
+        layout, bits = _layout_and_bits(text)
+        models = laid_out([network], layout, bits).models
         made |= {f"{name}{part}.mlmodel": model for part, model in zip(FILES[layout], models, strict=True)}
     return made
+
+
+def expect_layouts(network: Model, wanted: Sequence[str]) -> None:
+    """The errors of ``further_layouts``, but for those of the proofs: nothing runs."""
+    for text in wanted:
+        arrange([network], *_layout_and_bits(text))
+
+
+def _layout_and_bits(text: str) -> tuple[str, int | None]:
+    layout, _, bits = text.partition(":")
+    return layout, int(bits) if bits else None

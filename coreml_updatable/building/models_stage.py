@@ -80,6 +80,15 @@ class Twins:
 
 def make_twins(recipe: Recipe, converted: Model, train: Examples) -> Twins:
     """Mark ``converted``, build its k-NN twin with samples from ``train``; a BuildError if a rule is broken."""
+    network, empty = marked_pair(recipe, converted)
+    seen = embeddings(network, train)
+    samples = typical(seen, train.kinds, recipe.knn.samples_per_kind, recipe.seed)
+    knn = with_samples(empty, seen[samples], [recipe.labels[train.labels[number]] for number in samples])
+    return described_and_judged(recipe, network, knn)
+
+
+def marked_pair(recipe: Recipe, converted: Model) -> tuple[Model, Model]:
+    """The marked network, and the k-NN on its extractor, which remembers nothing yet."""
     outputs = recipe.outputs
     wishes: Wishes = {
         "last": recipe.update.last,
@@ -90,10 +99,11 @@ def make_twins(recipe: Recipe, converted: Model, train: Examples) -> Twins:
     if recipe.slots is not None:
         wishes |= {"spare": recipe.slots.count, "spare_share": recipe.slots.share}
     network = mark(converted, update_settings(recipe.update), **wishes)
-    empty = twin(network, knn_settings(recipe.knn))
-    seen = embeddings(network, train)
-    samples = typical(seen, train.kinds, recipe.knn.samples_per_kind, recipe.seed)
-    knn = with_samples(empty, seen[samples], [recipe.labels[train.labels[number]] for number in samples])
+    return network, twin(network, knn_settings(recipe.knn))
+
+
+def described_and_judged(recipe: Recipe, network: Model, knn: Model) -> Twins:
+    """Both as they are written; a BuildError if a rule is broken."""
     network, knn = _described(recipe, network), _described(recipe, knn)
     return Twins(network, knn, _checked(network, knn))
 

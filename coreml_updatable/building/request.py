@@ -6,7 +6,8 @@ from pathlib import Path
 from coreml_updatable.building.cache import code_digest, code_in, files_digest, key_of, sample_code_digest
 from coreml_updatable.building.overrides import with_backbone
 from coreml_updatable.building.recipe_extras import refuse_lacking
-from coreml_updatable.converting.registry import find_converter, version_of
+from coreml_updatable.building.rehearsal import expect_names_and_settings
+from coreml_updatable.converting.registry import check_source, find_converter, version_of
 from coreml_updatable.data.folders import digest
 from coreml_updatable.errors import DataError, RecipeError, SourceError
 from coreml_updatable.recipes.file import read_recipe
@@ -26,6 +27,7 @@ class BuildRequest:
     """
 
     recipe: Recipe
+    recipe_path: Path
     folder: Path
     sample: str
     data: Path | None
@@ -47,7 +49,10 @@ def prepare(
     out: Path,
     trust_code: bool = False,
 ) -> BuildRequest:
-    """Read the recipe, apply the command line, and make the keys; nothing is built yet."""
+    """Read the recipe, apply the command line, refuse names and settings that no stage takes, and make the keys.
+
+    Nothing is built yet, and no code of the recipe's has run.
+    """
     recipe = with_backbone(read_recipe(recipe_path), backbone, weights)
     recipe = recipe.model_copy(update={"trust_code": recipe.trust_code or trust_code})
     folder = recipe_path.resolve().parent
@@ -60,6 +65,8 @@ def prepare(
     if data is not None and not data.is_dir():
         raise DataError(f"{data}: no such folder, expected one folder a class inside it; check the path")
     refuse_lacking(recipe, recipe_path)
+    check_source(find_converter(recipe.source.converter), recipe.source.options())
+    expect_names_and_settings(recipe, recipe_path)
     owner = recipe.personalization
     kept_for_owner: object = (owner.kind, owner.label, owner.held_out, owner.photos[-1]) if owner else None
     if recipe.slots is not None:
@@ -82,7 +89,7 @@ def prepare(
         _weights_digest(folder, recipe.source.options().get("weights")),
     )
     key = key_of(source_key, recipe.model_dump(mode="json"))
-    return BuildRequest(recipe, folder, sample, data, out / sample, data_key, source_key, key)
+    return BuildRequest(recipe, recipe_path, folder, sample, data, out / sample, data_key, source_key, key)
 
 
 def _sample(folder: Path, recipe: str) -> str:

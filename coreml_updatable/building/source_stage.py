@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from coreml_updatable.building.cache import SECONDS, remembered
+from coreml_updatable.building.cache import SECONDS, is_remembered, remembered
 from coreml_updatable.building.request import BuildRequest
 from coreml_updatable.converting.contract import ConversionRequest, Converted
 from coreml_updatable.converting.registry import find_converter, load_converter
@@ -36,6 +36,11 @@ def convert_source(request: BuildRequest, dataset: Dataset, on_progress: Progres
 
     packed = remembered(request.cache, "source", request.source_key, make)
     return Source(_unpacked(packed), reused, float(packed[SECONDS]))
+
+
+def has_source(request: BuildRequest) -> bool:
+    """Whether an earlier run made it already."""
+    return is_remembered(request.cache, "source", request.source_key)
 
 
 def _conversion_request(request: BuildRequest, dataset: Dataset, on_progress: Progress) -> ConversionRequest:

@@ -7,7 +7,10 @@ which may train, or for finished classifiers in files, or for both; the annotati
     def convert(request: SourceRequest) -> ConvertedSource
 
 Beside it, the module may have ``declared(source: Mapping) -> DeclaredPicture | None``: what the network that a recipe's
-[source] names says of its pictures. Both import the framework inside the function. A converter knows nothing of update
+[source] names says of its pictures; ``check_source(source: Mapping) -> None``, which raises a SourceError for fields of
+[source] that ``convert`` would refuse; and ``untrained(request: ConversionRequest) -> Model``: the model of ``convert``
+before anything was learned, from a request without rows, so that a build can refuse before it trains what marking
+would refuse after it. All import the framework inside the function. A converter knows nothing of update
 parameters: marking comes after it. What it needs beyond the package that registers it is an extra of that package,
 named behind the entry point in brackets; what no package of this Python brings is told by a function in the group
 ``coreml_updatable.needs`` (building/extras.py).

@@ -15,7 +15,8 @@ from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError, ModelError, SourceError, located
 from coreml_updatable.files import refuse_lfs_pointer
-from coreml_updatable.marking import mark
+from coreml_updatable.marking import check_labels, mark
+from coreml_updatable.marking.features import check_distinct
 from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.marking.tail import SOFTMAXES
 from coreml_updatable.runtime import RunnableModel, load
@@ -58,6 +59,9 @@ def finish(
 def _finished(
     convert: Callable[[SourceRequest], ConvertedSource], request: SourceRequest, settings: UpdateSettings | None
 ) -> Finished:
+    if request.labels:
+        check_labels(request.labels)
+    check_distinct([given.name for given in request.inputs])
     converted = convert(request)
     model = converted.model
     if (request.mean or request.std) and not any(

@@ -186,6 +186,27 @@ def laid_out(models: Sequence[Model], layout: str, bits: int | None = None) -> L
     Without ``bits`` they stay as they are; a single network has 32. Raises ModelError for what can not be laid out so,
     BuildError where the result breaks a rule or does not answer and learn as ``models``.
     """
+    arranged = arrange(models, layout, bits)
+    before, parts, made = arranged.before, arranged.parts, arranged.models
+    kept = 32 if layout == "single" else fewest_bits(parts.extractor)
+    rounded = bits if bits is not None and bits < fewest_bits(before.extractor) else 32
+    whole = models if len(models) == 1 else (before.extractor, before.head)
+    proof = agreement(whole, made, (before.extractor, parts.extractor), rounded)
+    return Laid(made, kept, proof, arranged.warnings, _sizes(parts, layout, made))
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """``models`` in another layout, not yet proved to be the same; ``parts`` are ``before`` in the wanted bits."""
+
+    before: Parts
+    parts: Parts
+    models: tuple[Model, ...]
+    warnings: tuple[Problem, ...]
+
+
+def arrange(models: Sequence[Model], layout: str, bits: int | None = None) -> Arranged:
+    """What ``laid_out`` makes and judges, without running anything; it raises the same errors, but for the proof's."""
     if layout == "single" and bits not in (None, 32):
         raise ModelError(
             f"layout: a single network with {bits} bits can not be trained, expected 32; lay it out as a pipeline"
@@ -193,12 +214,7 @@ def laid_out(models: Sequence[Model], layout: str, bits: int | None = None) -> L
     before = _parts(models)
     parts = before if bits is None else Parts(with_bits(before.extractor, bits), before.head)
     made = _models(parts, layout)
-    warnings = tuple(_judged(made))
-    kept = 32 if layout == "single" else fewest_bits(parts.extractor)
-    rounded = bits if bits is not None and bits < fewest_bits(before.extractor) else 32
-    whole = models if len(models) == 1 else (before.extractor, before.head)
-    proof = agreement(whole, made, (before.extractor, parts.extractor), rounded)
-    return Laid(made, kept, proof, warnings, _sizes(parts, layout, made))
+    return Arranged(before, parts, made, tuple(_judged(made)))
 
 
 def _parts(models: Sequence[Model]) -> Parts:

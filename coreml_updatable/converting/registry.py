@@ -20,6 +20,7 @@ from coreml_updatable.converting.contract import (
 )
 from coreml_updatable.errors import RecipeError
 from coreml_updatable.installing import OURS, install_command, missing, requirements
+from coreml_updatable.spec.messages import Model
 
 GROUP = "coreml_updatable.converters"
 
@@ -56,6 +57,20 @@ def declared_by(entry: EntryPoint, source: Mapping[str, Any]) -> DeclaredPicture
     function: Callable[[Mapping[str, Any]], DeclaredPicture | None] | None
     function = getattr(import_module(entry.module), "declared", None)
     return function(source) if function is not None else None
+
+
+def check_source(entry: EntryPoint, source: Mapping[str, Any]) -> None:
+    """Let the converter refuse fields of a recipe's [source]; RecipeError where it serves no recipes at all."""
+    load_converter(entry)
+    function: Callable[[Mapping[str, Any]], None] | None = getattr(import_module(entry.module), "check_source", None)
+    if function is not None:
+        function(source)
+
+
+def load_untrained(entry: EntryPoint) -> Callable[[ConversionRequest], Model] | None:
+    """The converter's ``untrained``, where it has one."""
+    function: Callable[[ConversionRequest], Model] | None = getattr(import_module(entry.module), "untrained", None)
+    return function
 
 
 def load_source_converter(entry: EntryPoint) -> Callable[[SourceRequest], ConvertedSource]:

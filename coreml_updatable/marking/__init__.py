@@ -1,9 +1,9 @@
 """Making a network trainable: its tail repaired, its layers marked, its features named, its twin built."""
 
-from coreml_updatable.marking.classifier import as_classifier
+from coreml_updatable.marking.classifier import as_classifier, check_labels
 from coreml_updatable.marking.extractor import embedding_length, extractor, has_head, whole_extractor
 from coreml_updatable.marking.features import describe, rename_features
-from coreml_updatable.marking.knn import twin, with_samples
+from coreml_updatable.marking.knn import expect_label, twin, with_samples
 from coreml_updatable.marking.marking import Marked, Wishes, mark, marked
 from coreml_updatable.marking.names import name_layers
 from coreml_updatable.marking.repair import repair_tail
@@ -13,8 +13,10 @@ __all__ = [
     "Marked",
     "Wishes",
     "as_classifier",
+    "check_labels",
     "describe",
     "embedding_length",
+    "expect_label",
     "extractor",
     "has_head",
     "mark",

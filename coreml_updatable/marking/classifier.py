@@ -29,7 +29,7 @@ def as_classifier(
     Raises ModelError when the number of labels is not that of the outputs; ``counted`` is False where the head is about
     to get that many.
     """
-    _check_labels(labels)
+    check_labels(labels)
     blob = answer_blob(model)
     if counted:
         _check_count(model, blob, labels)
@@ -111,7 +111,8 @@ def write_kinds(made: Model, labels: Labels) -> None:
         getattr(kind, field).SetInParent()
 
 
-def _check_labels(labels: Labels) -> None:
+def check_labels(labels: Labels) -> None:
+    """A ModelError unless there are two labels or more, of one kind, each once."""
     if isinstance(labels, str) or len(labels) < 2:
         raise ModelError(f"labels: found {labels!r}, expected at least two; give the label of every output")
     if (

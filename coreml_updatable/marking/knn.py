@@ -81,17 +81,23 @@ def with_samples(
     del index.floatSamples[:]
     for row in values:
         index.floatSamples.add().vector.extend(row)
-    _write_labels(classifier, list(labels))
+    _write_labels(made, list(labels))
     return made
 
 
-def _write_labels(classifier: Model, labels: list[str] | list[int]) -> None:
-    whole = classifier.WhichOneof("DefaultClassLabel") == "defaultInt64Label"
+def expect_label(model: Model, label: object) -> None:
+    """A ModelError for a label that the nearest-neighbors classifier at the end of ``model`` cannot remember."""
+    whole = nearest_neighbors_of(model).WhichOneof("DefaultClassLabel") == "defaultInt64Label"
     kind, name = ((int, np.integer), "whole numbers") if whole else (str, "strings")
+    if not isinstance(label, kind) or isinstance(label, bool):
+        raise ModelError(f"samples: the label {label!r} is of another kind than the default label, expected {name}")
+
+
+def _write_labels(model: Model, labels: list[str] | list[int]) -> None:
     for given in labels:
-        if not isinstance(given, kind) or isinstance(given, bool):
-            raise ModelError(f"samples: the label {given!r} is of another kind than the default label, expected {name}")
-    if whole:
+        expect_label(model, given)
+    classifier = nearest_neighbors_of(model)
+    if classifier.WhichOneof("DefaultClassLabel") == "defaultInt64Label":
         classifier.int64ClassLabels.vector[:] = [int(given) for given in labels]
     else:
         classifier.stringClassLabels.vector[:] = [str(given) for given in labels]
@@ -110,6 +116,8 @@ def _nearest_neighbors(front: Model, settings: KNNSettings, label: str, probabil
         classifier.inverseDistanceWeighting.SetInParent()
     else:
         raise ModelError(f"weighting: found {settings.weighting!r}, expected 'uniform' or 'inverse-distance'")
+    if not isinstance(settings.default_label, str) and not -(2**63) <= settings.default_label < 2**63:
+        raise ModelError(f"default_label: {settings.default_label} needs more than 64 bits; choose a smaller number")
     if isinstance(settings.default_label, str):
         classifier.defaultStringLabel = settings.default_label
         classifier.stringClassLabels.SetInParent()
@@ -140,8 +148,8 @@ def _write_index(classifier: Model, settings: KNNSettings, dimensions: int) -> N
     if settings.index == "linear":
         index.linearIndex.SetInParent()
     elif settings.index == "kd-tree":
-        if settings.leaf_size < 1:
-            raise ModelError(f"leaf_size: found {settings.leaf_size}, expected 1 or more; 30 is usual")
+        if not 1 <= settings.leaf_size < 2**31:  # the format's int32
+            raise ModelError(f"leaf_size: found {settings.leaf_size}, expected 1 to {2**31 - 1}; 30 is usual")
         index.singleKdTreeIndex.leafSize = settings.leaf_size
     else:
         raise ModelError(f"index: found {settings.index!r}, expected 'linear' or 'kd-tree'")

@@ -171,7 +171,7 @@ def test_wrong_samples_are_refused(values: np.ndarray, labels: list[str], senten
         (KNNSettings(Int64Parameter(0)), "numberOfNeighbors: allows 0"),
         (KNNSettings(Int64Parameter(3), weighting="inverse"), "weighting: found 'inverse'"),
         (KNNSettings(Int64Parameter(3), index="ball"), "index: found 'ball', expected 'linear' or 'kd-tree'"),
-        (KNNSettings(Int64Parameter(3), index="kd-tree", leaf_size=0), "leaf_size: found 0, expected 1 or more"),
+        (KNNSettings(Int64Parameter(3), index="kd-tree", leaf_size=0), "leaf_size: found 0, expected 1 to"),
     ],
 )
 def test_wrong_settings_are_refused(settings: KNNSettings, sentence: str) -> None:

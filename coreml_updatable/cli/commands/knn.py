@@ -18,7 +18,7 @@ from coreml_updatable.data.inputs import Progress
 from coreml_updatable.data.rows.features import Features, Fit, features_of, target_of
 from coreml_updatable.data.rows.reading import labelled_files, labelled_rows, named, rows_of
 from coreml_updatable.errors import DataError, UserError
-from coreml_updatable.marking import sample_counts, with_samples
+from coreml_updatable.marking import expect_label, sample_counts, with_samples
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import pipeline_of
 from coreml_updatable.spec.samples import nearest_neighbors_of
@@ -55,8 +55,9 @@ def remembered(empty: Model, data: Path, fit: Fit, *, quiet: bool) -> tuple[Mode
         for name, row in rows:
             if target not in row:
                 raise DataError(f"{name}: lacks '{target}', the label; add it to the row")
-            labels.append(row[target])
             names.append(name)
+            expect_label(empty, row[target])
+            labels.append(row[target])
             without = {key: value for key, value in row.items() if key != target}
             first.update({} if first else without)
             yield without
@@ -195,9 +196,10 @@ def knn(
     cutting = has_head(source) if cut is None else cut
     with located("extractor", extractor):
         empty = twin(source, settings, label=label, probabilities=probabilities, cut=cutting)
+    warnings = judged(empty, "k-NN model")
     made, first = (empty, None) if samples is None else remembered(empty, samples, fit, quiet=json)
+    warnings = warnings if made is empty else judged(made, "k-NN model")
     proof = prove_twin(source, made, cut=cutting, first=first)
-    warnings = judged(made, "k-NN model")
     content = model_bytes(made)
     target = None if dry_run else named
     if target is not None:

@@ -97,6 +97,14 @@ def asked_for(text: str | None) -> Wanted | None:
     return Wanted(Layout(name), int(bits) if colon else None)
 
 
+def expect(model: "Model", wanted: Wanted | None) -> None:
+    """The errors of ``made`` for a model that cannot be laid out so; nothing runs."""
+    if wanted is not None:
+        from coreml_updatable.converting.layouts import arrange
+
+        arrange([model], wanted.to.value, wanted.bits)
+
+
 def made(model: "Model", wanted: Wanted | None) -> "Laid | None":
     """``model`` laid out as wanted; None where nothing is."""
     if wanted is None:

@@ -202,10 +202,16 @@ def mark(
     learner = last_member(before)
     known = {str(layer.name) for layer in network_of(learner).layers} if is_network(learner) else set()
     given = name_list.labels(labels, class_labels(learner)) if labels is not None else None
+
+    def expect(marked: "Model") -> None:
+        _judged(marked)
+        layouts.expect(marked, wanted)
+
     with located("model", model):
         made, difference = marked_and_proved(
             before,
             settings,
+            expect,
             layers=name_list.names("--layers", layers, known) if layers else None,
             last=1 if last is None else last,
             labels=given,
