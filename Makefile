@@ -108,7 +108,7 @@ test-browser: .venv/installed-dev ## the gallery's pages in a real browser
 	@command -v chromium >/dev/null || { echo 'no chromium on the path, which the pages are tested in; install it (on Debian: apt-get install chromium)' >&2; exit 2; }
 	@$(PYTEST) -m browser
 
-test-docs: .venv/installed-dev ## every command of the README and the docs, in an empty clone (about ten minutes)
+test-docs: .venv/installed-dev ## every command of the README and the docs, in an empty clone (a quarter of an hour)
 	@$(BIN)/python tests/documents.py
 
 fuzz: .venv/installed-dev ## every drawn test again with new cases; run it before a release

@@ -142,7 +142,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run every command of the documents in an empty clone.")
     parser.add_argument("--in", dest="folder", type=Path, help="a clone that is there already")
     parser.add_argument("--only", default="", help="documents whose place holds this text")
-    parser.add_argument("--without", default="\0", help="leave out commands that hold this text")
+    parser.add_argument("--without", action="append", default=[], help="leave out commands that hold this text")
     given = parser.parse_args()
     passed = failed = left_out = 0
     with tempfile.TemporaryDirectory(prefix="documents-") as name:
@@ -150,7 +150,7 @@ def main() -> int:
         home = Path(name) / "home"
         home.mkdir()
         for step in steps(folder):
-            if given.only not in step.where or given.without in step.text:
+            if given.only not in step.where or any(text in step.text for text in given.without):
                 continue
             shown = "Python" if step.python else " ".join(step.text.split())
             if step.reason:
