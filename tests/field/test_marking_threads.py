@@ -218,6 +218,7 @@ def test_layers_are_marked_and_the_model_is_not() -> None:
 @pytest.mark.field_case(
     "apple/turicreate#2258", "an activity classifier of specification version 1, made updatable", "works"
 )
+@pytest.mark.field_case("apple/turicreate#2048", "an updatable activity classifier that Xcode refuses", "warned")
 @pytest.mark.field_case("apple/turicreate#2860", "Turi Create exports version 1: raised to 4 and no further", "works")
 def test_the_version_that_turi_create_writes() -> None:
     model = Model_pb2.Model.FromString(gzip.decompress((TURI_CREATE / "activity.mlmodel.gz").read_bytes()))
@@ -230,6 +231,7 @@ def test_the_version_that_turi_create_writes() -> None:
     marked = cu.mark(model, layers=["dense1"])
     assert marked.message.specificationVersion == 4
     assert rules(marked, "error") == set()
+    assert "L2048" in rules(marked, "warning")
 
 
 def fill(message: Any) -> None:

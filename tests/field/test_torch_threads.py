@@ -88,12 +88,18 @@ MIDDLES: dict[str, Callable[[], nn.Module]] = {
     "hardswish in place": lambda: nn.Hardswish(inplace=True),
     "statistics of the picture": lambda: nn.BatchNorm2d(6, track_running_stats=False),
     "the same without factors": lambda: nn.BatchNorm2d(6, affine=False, track_running_stats=False),
+    "instances": lambda: nn.InstanceNorm2d(6, affine=True),
+    "groups": lambda: nn.GroupNorm(2, 6),
+    "mish in place": lambda: nn.Mish(inplace=True),
     "upsampled": lambda: nn.Sequential(nn.Upsample(scale_factor=2.0, mode="bilinear"), nn.AvgPool2d(2)),
 }
 
 
 @pytest.mark.field_case("apple/coremltools#1798", "hardswish_ of MobileNetV3, in place", "works")
 @pytest.mark.field_case("apple/coremltools#784", "BatchNorm2d with track_running_stats=False", "works")
+@pytest.mark.field_case("apple/coremltools#785", "InstanceNorm2d", "works")
+@pytest.mark.field_case("apple/coremltools#814", "group_norm", "works")
+@pytest.mark.field_case("apple/coremltools#1687", "mish_, in place", "works")
 @pytest.mark.field_case("apple/coremltools#725", "an upsample by a float factor", "works")
 @pytest.mark.parametrize("name", MIDDLES)
 def test_layers_that_did_not_convert(name: str) -> None:
@@ -102,6 +108,15 @@ def test_layers_that_did_not_convert(name: str) -> None:
     assert rules(model, "error") == set()
     said = probabilities(model, [{"image": picture} for picture in photos()])
     np.testing.assert_allclose(said, seen_by_torch(network, photos()), atol=1e-5)
+
+
+@pytest.mark.field_case("apple/coremltools#1747", "upsample_bicubic2d, which coremltools does not translate", "refused")
+@pytest.mark.field_case("apple/coremltools#2175", "bicubic upsampling in Depth-Anything", "refused")
+def test_a_layer_that_core_ml_lacks_is_named() -> None:
+    """Simpler operators, as the advice says, convert: bilinear upsampling above."""
+    network = seeded(Photos(lambda: nn.Sequential(nn.Upsample(scale_factor=2.0, mode="bicubic"), nn.AvgPool2d(2))))
+    with pytest.raises(cu.SourceError, match="upsample_bicubic2d"):
+        cu.convert(network, converter="torch", inputs=[PICTURE], labels=LABELS, mean=MEAN, std=STD)
 
 
 class Steps(nn.Module):

@@ -232,6 +232,7 @@ def test_models_of_other_kinds_are_refused_with_the_reason(kind: str, words: str
         mark(model, SETTINGS)
 
 
+@pytest.mark.field_case("apple/coremltools#1417", "an ML program, which can never be updated", "refused")
 def test_an_ml_program_is_refused_with_the_way_out() -> None:
     model = Model_pb2.Model(specificationVersion=7)
     model.mlProgram.SetInParent()
