@@ -7,7 +7,7 @@ the rights of whoever converts. What is read without that word runs nothing.
 from coreml_updatable.errors import SourceError, UserError
 
 OPTION = "--trust-code"  # of the commands; ``trust_code = true`` in a recipe
-HELP = "Run code that comes with a source, or from outside a recipe's folder."
+HELP = "Run code in a source or outside the recipe's folder."
 NETWORK_ROADS = "convert the network's state_dict() (.safetensors or .pt) with --architecture, or its ONNX export"
 
 

@@ -4,13 +4,14 @@ import errno
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
 from coreml_updatable.cli.command import Command, Group
 from coreml_updatable.cli.looking import look
 from coreml_updatable.cli.max_memory import with_max_memory
-from coreml_updatable.cli.output import complain, guard
+from coreml_updatable.cli.output import complain, guard, say
 from coreml_updatable.errors import UserError
 
 # To add a command, add its name: the module and the function in it bear it too. --help shows them in this order.
@@ -41,11 +42,12 @@ def app(names: Sequence[str] = COMMANDS) -> typer.Typer:
     made = typer.Typer(
         name="coreml-updatable",
         cls=Group,
-        help="Core ML models that an iPhone can go on training, proved on any machine.",
+        help="Build Core ML models that keep learning on an iPhone, and verify them on any machine.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # plain help: boxes would cost more time than all the rest
+        context_settings={"max_content_width": 160},  # an option and its help on one line of a wide terminal
     )
     made.callback()(_group)
     for name in names:
@@ -54,8 +56,22 @@ def app(names: Sequence[str] = COMMANDS) -> typer.Typer:
     return made
 
 
-def _group() -> None:
+def _version(wanted: bool) -> None:
+    """Print the version and leave, where ``wanted``."""
+    if wanted:
+        import coreml_updatable
+
+        say(f"coreml-updatable {coreml_updatable.__version__}")
+        raise typer.Exit
+
+
+def _group(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
     """Makes a group of the commands, even where only one of them is loaded."""
+    del version
 
 
 def main() -> None:

@@ -15,8 +15,24 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of the click ins
 _LISTS = ("--layers", "--labels")  # options that take names with commas between them
 
 
+_VALUES = {Path: "PATH", str: "TEXT", int: "INTEGER", float: "NUMBER"}  # what an option takes, as its help names it
+
+
 class Command(TyperCommand):
     allow_extra_args = True  # they are refused here, in words of our own
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        for parameter in self.params:
+            if parameter.param_type_name == "argument":
+                parameter.display_type_rich = _nothing  # its name and help say what it is
+            elif parameter.metavar is None:
+                parameter.metavar = _metavar(parameter)
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the first paragraph whole: click would cut it and end it with dots."""
+        del limit
+        return " ".join((self.help or "").partition("\n\n")[0].split())
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         given = list(args)
@@ -38,6 +54,19 @@ class Group(TyperGroup):
         if standalone_mode:
             raise SystemExit(status)
         return status
+
+
+def _nothing(ctx: Any) -> None:
+    del ctx
+
+
+def _metavar(parameter: Any) -> str | None:
+    """Return PATH for what typer would show as <path> or <list[Path]>; None where its own word is the better one."""
+    descriptor = parameter.type_descriptor
+    if descriptor.is_choice or parameter.is_flag:
+        return None
+    word = parameter.bare_type().removeprefix("list[").removesuffix("]")
+    return next((shown for kind, shown in _VALUES.items() if word == kind.__name__), None)
 
 
 def _explained(error: Any) -> int:

@@ -29,7 +29,7 @@ def with_max_memory(name: str, command: Callable[..., Any]) -> Callable[..., Any
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="What running a model may take, such as 4GB; its work is bounded in proportion.",
+            help="Memory limit for running models, such as 4GB.",
             show_default="512MB",
         ),
     ]

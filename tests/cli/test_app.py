@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import coreml_updatable
 from coreml_updatable.cli import app as commands
 from coreml_updatable.cli.app import COMMANDS
 
@@ -74,6 +75,32 @@ def test_every_command_explains_itself(name: str) -> None:
     result = CliRunner().invoke(commands.app([name]), [name, "--help"])
     assert result.exit_code == 0
     assert f"{name} [OPTIONS]" in result.output
+    assert "<list[" not in result.output
+
+
+def test_help_cuts_nothing_off() -> None:
+    result = run("--help")
+    assert "..." not in result.stdout.partition("Commands:\n")[2]
+    assert all(len(line) <= 80 for line in result.stdout.splitlines())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_says_what_it_does_on_one_line(name: str) -> None:
+    """On a wide terminal; a list of choices alone may fill a line, its help stands on the next."""
+    result = CliRunner().invoke(commands.app([name]), [name, "--help"], terminal_width=160)
+    lines = result.output.partition("Options:\n")[2].splitlines()
+    options = [place for place, line in enumerate(lines) if line.startswith("  -")]
+    for place in options:
+        if len(lines[place].split("  ")) > 2:
+            assert place + 1 == len(lines) or place + 1 in options
+        else:
+            assert lines[place + 1].startswith("    ")
+            assert place + 2 == len(lines) or place + 2 in options
+
+
+def test_the_version() -> None:
+    result = run("--version")
+    assert (result.returncode, result.stdout) == (0, f"coreml-updatable {coreml_updatable.__version__}\n")
 
 
 def test_only_the_command_that_runs_is_imported() -> None:

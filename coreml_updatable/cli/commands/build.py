@@ -55,18 +55,16 @@ MOST_NAMED = 20  # files that were left out, on a terminal
 def build(
     model: Annotated[str, typer.Argument(help="A sample's name, or the path of a recipe.toml.", show_default=False)],
     data: Annotated[
-        Path | None, typer.Option(help="Your own photos, one folder a class, or an extracted Food-101.")
+        Path | None, typer.Option(help="Your photos, one folder per class, or an extracted Food-101.")
     ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="Another network: torchvision:NAME or timm:NAME, pretrained.")
-    ] = None,
-    weights: Annotated[Path | None, typer.Option(help="The network's weights: .pt, .pth or .safetensors.")] = None,
-    out: Annotated[Path, typer.Option(help="Where builds go; each has its own folder inside.")] = Path("build"),
-    samples: Annotated[Path, typer.Option(help="Where the sample models are.")] = Path("sample_models"),
+    backbone: Annotated[str | None, typer.Option(help="Pretrained network: torchvision:NAME or timm:NAME.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Weights of the network: .pt, .pth or .safetensors.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for builds; each gets a folder inside.")] = Path("build"),
+    samples: Annotated[Path, typer.Option(help="Folder of the sample models.")] = Path("sample_models"),
     trust_code: Annotated[bool, typer.Option(help=TRUST_HELP)] = False,
     json: Annotated[bool, typer.Option("--json", help="Print report.json instead of a table.")] = False,
 ) -> None:
-    """Build both updatable models of MODEL and the report that compares them."""
+    """Build a network, a k-NN and a report that compares them."""
     from coreml_updatable.building.cache import kept_report
     from coreml_updatable.building.request import prepare
     from coreml_updatable.recipes.find import FROZEN, find_recipe

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def check(
     files: Annotated[list[Path], typer.Argument(help="One or more .mlmodel files.", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print the problems as JSON.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as problems too.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as problems.")] = False,
 ) -> None:
-    """Judge models by Apple's rules and by what devices do not forgive.
+    """Check models against Apple's rules and known device problems.
 
     Exit status 0 when every file is fit for a device, 1 when any has a problem.
     """

@@ -35,39 +35,43 @@ _MEAN_AND_STD = {Pixels.UNIT: ((0.0,), (1.0,)), Pixels.BYTES: ((0.0,), (1 / 255,
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="A file or folder of a framework, timm:NAME, ...", show_default=False)],
+    source: Annotated[
+        Path, typer.Argument(help="File or folder of a framework, torchvision:NAME or timm:NAME.", show_default=False)
+    ],
     out: Annotated[Out, option("The updatable model.")],
-    converter: Annotated[str | None, typer.Option(help="By default told from the file's ending.")] = None,
+    converter: Annotated[
+        str | None, typer.Option(help="Name of the converter; default: from the file extension.")
+    ] = None,
     inputs: Annotated[
-        list[str] | None, typer.Option("--input", help="image:224x224, x:64, ids:128:tokens; again for more.")
+        list[str] | None, typer.Option("--input", help="image:224x224, x:64 or ids:128:tokens; repeatable.")
     ] = None,
-    labels: Annotated[str | None, typer.Option(help="a,b,... or @labels.txt, one a line.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Labels: a,b,c or @labels.txt with one per line.")] = None,
     pixels: Annotated[
-        Pixels | None, typer.Option(help="What the source expects of a picture; 0..1 unless it says so itself.")
+        Pixels | None, typer.Option(help="Pixel range the source expects; default: its own, or 0..1.")
     ] = None,
-    mean: Annotated[str | None, typer.Option(help="Of each channel, of pixels in 0..1.")] = None,
-    std: Annotated[str | None, typer.Option(help="Of each channel, of pixels in 0..1.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Mean of each channel, for pixels in 0..1.")] = None,
+    std: Annotated[str | None, typer.Option(help="Standard deviation of each channel, for pixels in 0..1.")] = None,
     weights: Annotated[
-        str | None, typer.Option(help="Of an architecture: a file, pretrained or the name of such, random.")
+        str | None, typer.Option(help="Weights of an architecture: a file, pretrained, a name, or random.")
     ] = None,
     architecture: Annotated[
-        str | None, typer.Option(help="Of a file of weights: torchvision:NAME, timm:NAME, file.py:function.")
+        str | None, typer.Option(help="Network of a weights file: torchvision:NAME, timm:NAME or file.py:function.")
     ] = None,
-    head: Annotated[Head, typer.Option(help="new: one fresh layer for --labels behind the extractor.")] = Head.KEEP,
-    cut: Annotated[str | None, typer.Option(help="The module in front of which the extractor ends.")] = None,
+    head: Annotated[Head, typer.Option(help="new: replace the head by one new layer for --labels.")] = Head.KEEP,
+    cut: Annotated[str | None, typer.Option(help="Module before which the feature extractor ends.")] = None,
     trust_code: Annotated[bool, typer.Option(help=TRUST_HELP)] = False,
     answer: Annotated[
-        str | None, typer.Option(help="Of a source with several outputs: the one with the classes, by name or number.")
+        str | None, typer.Option(help="Output with the classes, by name or index, if there are several.")
     ] = None,
     column: Annotated[
-        int | None, typer.Option(min=0, help="Of a multi-label source: the label, from 0, to make two classes for.")
+        int | None, typer.Option(min=0, help="Multi-label source: index of the label to make a two-class model of.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
-    """Convert SOURCE, mark its last layer updatable, and prove that it answers as its source does.
+    """Convert a classifier to a Core ML model and make it updatable.
 
-    Nothing is written unless the answers agree and no rule of Apple's is broken. `mark` on the result changes what is
-    trained, and how.
+    The last layer of the result is updatable; `mark` changes which layers are trained, and how. Nothing is written
+    unless its predictions agree with the source's and it breaks none of Apple's rules.
     """
     target = out.file()
     if (mean or std) and pixels is not None:

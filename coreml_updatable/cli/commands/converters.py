@@ -43,7 +43,7 @@ def _first_line(entry: EntryPoint) -> str:
 
 
 def converters(json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False) -> None:
-    """List the converters and what each still needs."""
+    """List the converters and what each one needs installed."""
     from importlib.metadata import entry_points
 
     from coreml_updatable.converting.registry import GROUP

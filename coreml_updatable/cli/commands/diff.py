@@ -18,10 +18,12 @@ _SHOWN = 40  # of each kind of change; --json has them all
 
 def diff(
     before: Annotated[Path, typer.Argument(metavar="A", help="An .mlmodel or .mlpackage.", show_default=False)],
-    after: Annotated[Path, typer.Argument(metavar="B", help="Another one.", show_default=False)],
+    after: Annotated[
+        Path, typer.Argument(metavar="B", help="An .mlmodel or .mlpackage to compare it with.", show_default=False)
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print every change as JSON.")] = False,
 ) -> None:
-    """Show what changed from A to B: parameters, labels, descriptions, layers, weights, samples.
+    """Show what changed between two models.
 
     Exit status 0 when both mean the same (every value is equal, however it is stored), 1 when they differ.
     """

@@ -11,17 +11,18 @@ from coreml_updatable.cli.output import say
 def extras(
     models: Annotated[
         list[str] | None,
-        typer.Argument(help="Names of samples, or paths of recipes; none: every sample.", show_default=False),
+        typer.Argument(help="Names of samples or paths of recipes; default: all samples.", show_default=False),
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option(help="Another network: torchvision:NAME or timm:NAME, as `build` takes it.")
+        str | None, typer.Option(help="Pretrained network, as for `build`: torchvision:NAME or timm:NAME.")
     ] = None,
-    samples: Annotated[Path, typer.Option(help="Where the sample models are.")] = Path("sample_models"),
-    all_of_them: Annotated[bool, typer.Option("--all", help="Name those too that are installed.")] = False,
+    samples: Annotated[Path, typer.Option(help="Folder of the sample models.")] = Path("sample_models"),
+    all_of_them: Annotated[bool, typer.Option("--all", help="Include extras that are already installed.")] = False,
 ) -> None:
-    """Print the extras that are missing for MODEL, with commas between: what `pip install -e '.[EXTRAS]'` takes.
+    """Print the extras that are missing to build a model.
 
-    Nothing is printed where nothing is missing. `make updatable` asks this before it builds.
+    The output is a comma-separated list for `pip install -e '.[EXTRAS]'`, or nothing if none is missing.
+    `make updatable` asks this before it builds.
     """
     from coreml_updatable.building.recipe_extras import extras_of
     from coreml_updatable.converting.registry import lacking

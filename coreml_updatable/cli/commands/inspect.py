@@ -167,7 +167,7 @@ def inspect(
     file: Annotated[Path, typer.Argument(help="An .mlmodel or .mlpackage.", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Show a model as Xcode does: General, Predictions, Update, Parameters, and its layers.
+    """Show a model as Xcode does, and its layers.
 
     Exit status 1 when the file contradicts itself: its faults stand on top. Whether a device takes it, `check` says.
     """

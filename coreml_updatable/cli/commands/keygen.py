@@ -9,9 +9,12 @@ from coreml_updatable.cli.output import say
 
 
 def keygen(
-    key: Annotated[Path, typer.Argument(help="Where the private key goes; KEY.pub is the public one.")],
+    key: Annotated[Path, typer.Argument(help="File for the private key; the public key goes to KEY.pub.")],
 ) -> None:
-    """Make an Ed25519 key to sign catalogues with. Keep it where nothing is served; apps carry the public one."""
+    """Create an Ed25519 key pair to sign catalogues.
+
+    Keep the private key away from any folder that is served. Apps ship the public key.
+    """
     from coreml_updatable.publishing.catalogue.signing import PUBLIC_SUFFIX, make_keys
 
     public = make_keys(key)

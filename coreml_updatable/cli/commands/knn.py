@@ -143,41 +143,43 @@ class LabelsKind(StrEnum):
 def knn(
     extractor: Annotated[
         Path,
-        typer.Argument(help="An .mlmodel file: a network that answers a vector, or a classifier.", show_default=False),
+        typer.Argument(help="An .mlmodel: a classifier, or a network that outputs a vector.", show_default=False),
     ],
     out: Annotated[Out | None, option("The k-NN model.")] = None,
     samples: Annotated[
         Path | None,
-        typer.Option(help="A folder of class folders (pictures, or .npy arrays), or .json or .csv rows."),
+        typer.Option(help="Folder with one folder per class (pictures or .npy), or .json or .csv rows."),
     ] = None,
-    neighbors: Annotated[str, typer.Option(help="default:range or set.")] = "3:1..15",
-    weighting: Annotated[Weighting, typer.Option(help="How neighbours vote.")] = Weighting.INVERSE,
-    index: Annotated[str, typer.Option(help="linear, kd-tree or kd-tree:leaf.")] = "linear",
-    labels_kind: Annotated[LabelsKind, typer.Option(help="What the labels are.")] = LabelsKind.STRING,
+    neighbors: Annotated[str, typer.Option(help="Number of neighbors, as default:range or default:set.")] = "3:1..15",
+    weighting: Annotated[Weighting, typer.Option(help="How neighbors vote.")] = Weighting.INVERSE,
+    index: Annotated[str, typer.Option(help="Search index: linear, kd-tree or kd-tree:LEAFSIZE.")] = "linear",
+    labels_kind: Annotated[LabelsKind, typer.Option(help="Type of the labels.")] = LabelsKind.STRING,
     default_label: Annotated[
-        str | None, typer.Option(help="The answer while nothing is remembered.", show_default="unknown, or -1")
+        str | None, typer.Option(help="Prediction while there are no samples.", show_default="unknown, or -1")
     ] = None,
-    label: Annotated[str | None, typer.Option(help="Name of the label's output.", show_default=False)] = None,
-    probabilities: Annotated[str | None, typer.Option(help="Name of the probabilities' output.")] = None,
+    label: Annotated[str | None, typer.Option(help="Name of the label output.", show_default=False)] = None,
+    probabilities: Annotated[str | None, typer.Option(help="Name of the probabilities output.")] = None,
     cut: Annotated[
         bool | None,
         typer.Option(
             "--cut/--whole",
-            help="Cut before the last layer, or take the network as it is.",
-            show_default="cut where there is a softmax",
+            help="Cut before the last layer, or use the whole network.",
+            show_default="cut if there is a softmax",
         ),
     ] = None,
-    fit: Annotated[Fit, typer.Option(help="How pictures of another size are made to fit.")] = Fit.CENTRE_CROP,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    fit: Annotated[Fit, typer.Option(help="How to fit pictures of another size.")] = Fit.CENTRE_CROP,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done, without writing anything.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
-    """Put a k-nearest-neighbours classifier that can be updated behind EXTRACTOR.
+    """Build an updatable k-NN classifier on a feature extractor.
 
-    Nothing is written unless the embedding is the extractor's, the first sample finds itself, an update adds what it
-    is given, and no rule of Apple's is broken.
+    Nothing is written unless the embedding equals the extractor's output, the first sample is its own nearest neighbor,
+    an update adds the samples it is given, and the model breaks none of Apple's rules.
     """
     if out is None and not dry_run:
-        raise typer.BadParameter("name the new model with -o OUT, or say --dry-run to see what would be done")
+        raise typer.BadParameter("name the new model with -o OUT, or use --dry-run to see what would be done")
     named = None if out is None else out.file()
     from coreml_updatable.marking.settings import KNNSettings
 

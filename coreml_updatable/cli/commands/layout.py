@@ -35,22 +35,24 @@ def layout(
         list[Path],
         typer.Argument(help="An updatable model, or the extractor and the head of a split.", show_default=False),
     ],
-    to: Annotated[Layout, typer.Option(help="One network, two in one file, or two files.", show_default=False)],
-    out: Annotated[Out | None, option("The new model; of a split, its stem or a folder, such as app/.")] = None,
+    to: Annotated[Layout, typer.Option(help="One network, a pipeline in one file, or two files.", show_default=False)],
+    out: Annotated[Out | None, option("The new model; for a split, its stem or a folder such as app/.")] = None,
     bits: Annotated[
-        Bits | None, typer.Option(help="Of the frozen extractor's weights.", show_default="as they are")
+        Bits | None, typer.Option(help="Bits of the frozen extractor's weights.", show_default="unchanged")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done, without writing anything.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
-    """Lay an updatable model out in another way, and print the size of each.
+    """Convert between a single network, a pipeline and a split.
 
     A split is NAME.mlmodel, which an app loads once, and NAMEHead.mlmodel, all that an update loads. Nothing is written
-    unless the new layout answers as the old one (32 bits: within 1e-6; 16 bits: 0.01; 8 bits: 0.1 in probability),
-    an update gives it the same head, and no rule of Apple's is broken.
+    unless its predictions equal those of the old one (32 bits: within 1e-6; 16 bits: 0.01; 8 bits: 0.1 in probability),
+    an update gives it the same head, and it breaks none of Apple's rules.
     """
     if out is None and not dry_run:
-        raise typer.BadParameter("name the result with -o OUT, or say --dry-run to see what would be done")
+        raise typer.BadParameter("name the result with -o OUT, or use --dry-run to see what would be done")
     paths = [] if out is None else targets(out, to, _stem(files))
     from coreml_updatable.converting.layouts import laid_out
     from coreml_updatable.errors import located

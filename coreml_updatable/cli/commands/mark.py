@@ -118,52 +118,55 @@ def mark(
     model: Annotated[
         Path,
         typer.Argument(
-            help="An .mlmodel: a network (classifier, regressor, plain), a GLM classifier, a pipeline ending in one.",
+            help="An .mlmodel: a network, a GLM classifier, or a pipeline ending in one.",
             show_default=False,
         ),
     ],
-    out: Annotated[Out | None, out_option("The updatable model; of --layout split, its stem or a folder.")] = None,
-    layers: Annotated[list[str] | None, typer.Option(help="The layers to train: a,b or again for more.")] = None,
-    last: Annotated[int | None, typer.Option(help="How many layers before the softmax to train; 1 by default.")] = None,
-    optimizer: Annotated[Optimizer, typer.Option()] = Optimizer.SGD,
+    out: Annotated[Out | None, out_option("The updatable model; for --layout split, its stem or a folder.")] = None,
+    layers: Annotated[list[str] | None, typer.Option(help="Layers to train: a,b; repeatable.")] = None,
+    last: Annotated[int | None, typer.Option(help="Number of layers before the softmax to train; default: 1.")] = None,
+    optimizer: Annotated[Optimizer, typer.Option(help="Optimizer of an update.")] = Optimizer.SGD,
     learning_rate: Annotated[
-        str | None, typer.Option(help="0.01:0.0001..1 by default (Adam 0.001, --spare 0.03).")
+        str | None, typer.Option(help="Default: 0.01:0.0001..1 (Adam 0.001, --spare 0.03).")
     ] = None,
     mini_batch: Annotated[
-        str | None, typer.Option(help="default:range or set; 8:1,2,4,8,16 by default (with --spare 1).")
+        str | None, typer.Option(help="default:range or default:set; default: 8:1,2,4,8,16 (with --spare: 1).")
     ] = None,
-    epochs: Annotated[str, typer.Option(help="default:range or set.")] = "10:1..100",
-    momentum: Annotated[str | None, typer.Option(help="Of SGD; 0:0..1 by default.")] = None,
-    beta1: Annotated[str | None, typer.Option(help="Of Adam; 0.9:0..1 by default.")] = None,
-    beta2: Annotated[str | None, typer.Option(help="Of Adam; 0.999:0..1 by default.")] = None,
-    eps: Annotated[str | None, typer.Option(help="Of Adam; 1e-8:0..1 by default.")] = None,
-    loss: Annotated[Loss | None, typer.Option(help="That of the model's kind by default.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of shuffling, and of a new head.")] = None,
-    shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle")] = True,
-    labels: Annotated[str | None, typer.Option(help="a,b,...: of a plain network, or new ones.")] = None,
-    spare: Annotated[int, typer.Option(help="Outputs in all to reserve for labels to come: user0, user1 ...")] = 0,
+    epochs: Annotated[str, typer.Option(help="Number of epochs, as default:range or default:set.")] = "10:1..100",
+    momentum: Annotated[str | None, typer.Option(help="Momentum of SGD; default: 0:0..1.")] = None,
+    beta1: Annotated[str | None, typer.Option(help="Beta 1 of Adam; default: 0.9:0..1.")] = None,
+    beta2: Annotated[str | None, typer.Option(help="Beta 2 of Adam; default: 0.999:0..1.")] = None,
+    eps: Annotated[str | None, typer.Option(help="Epsilon of Adam; default: 1e-8:0..1.")] = None,
+    loss: Annotated[Loss | None, typer.Option(help="Loss; default: the one that fits the model.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed for shuffling and for a new head.")] = None,
+    shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle", help="Shuffle the rows in each epoch.")] = True,
+    labels: Annotated[str | None, typer.Option(help="Labels of a plain network, or new labels: a,b,c.")] = None,
+    spare: Annotated[int, typer.Option(help="Number of reserved labels, named user0, user1 and so on.")] = 0,
     spare_share: Annotated[
-        float | None, typer.Option(help="What they may take of an answer: 6e-8; 0.01 learns from fewer photos.")
+        float | None, typer.Option(help="Probability that reserved labels may take: 6e-8; 0.01 needs fewer shots.")
     ] = None,
-    head: Annotated[Head, typer.Option(help="new: the trained layers forget what they knew.")] = Head.KEEP,
-    input_name: Annotated[str | None, typer.Option("--input", help="Name of the input.")] = None,
-    label: Annotated[str | None, typer.Option("--label-name", "--label", help="Name of the label's output.")] = None,
+    head: Annotated[Head, typer.Option(help="new: start from new weights in the trained layers.")] = Head.KEEP,
+    input_name: Annotated[str | None, typer.Option("--input", help="New name of the input.")] = None,
+    label: Annotated[str | None, typer.Option("--label-name", "--label", help="New name of the label output.")] = None,
     probabilities: Annotated[
         str | None,
-        typer.Option("--probabilities-name", "--probabilities", help="Name of the probabilities' output."),
+        typer.Option("--probabilities-name", "--probabilities", help="New name of the probabilities output."),
     ] = None,
     layout: Annotated[
         str | None, typer.Option(help="single, pipeline or split; pipeline:16 or split:8 rounds the extractor.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done, without writing anything.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
-    """Repair the tail of MODEL, mark layers updatable, and prove that its answers have not changed.
+    """Make the last layers of a model updatable.
 
-    Nothing is written unless the answers agree within 1e-5 in probability and no rule of Apple's is broken.
+    Layers behind the head that prevent an update are repaired. Nothing is written unless the predictions agree within
+    1e-5 in probability with those before, and the model breaks none of Apple's rules.
     """
     if out is None and not dry_run:
-        raise typer.BadParameter("name the new model with -o OUT, or say --dry-run to see what would be done")
+        raise typer.BadParameter("name the new model with -o OUT, or use --dry-run to see what would be done")
     if layers and last is not None:
         raise typer.BadParameter("--layers and --last both say what is trained; name one of them")
     if spare_share is not None and not spare:

@@ -155,13 +155,11 @@ def _pair(shares: Iterable[float]) -> str:
 
 
 def models(
-    out: Annotated[Path, typer.Option(help="Where builds go; each has its own folder inside.")] = Path("build"),
-    samples: Annotated[Path, typer.Option(help="Where the sample models are.")] = Path("sample_models"),
-    table: Annotated[
-        Path | None, typer.Option(help="A text with the marks of the table of samples, which is written anew.")
-    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for builds; each gets a folder inside.")] = Path("build"),
+    samples: Annotated[Path, typer.Option(help="Folder of the sample models.")] = Path("sample_models"),
+    table: Annotated[Path | None, typer.Option(help="Markdown file whose table of samples to update.")] = None,
 ) -> None:
-    """Build every sample that needs no download; stop at the first that fails."""
+    """Build all samples without downloads; stop at the first failure."""
 
     from coreml_updatable.cli.commands.build import build
     from coreml_updatable.recipes.find import frozen_samples

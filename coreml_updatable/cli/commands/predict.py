@@ -104,21 +104,22 @@ Named = tuple[str, dict[str, Any]]
 def predict(
     model: Annotated[Path, typer.Argument(help="An .mlmodel or .mlpackage.", show_default=False)],
     inputs: Annotated[
-        list[Path], typer.Argument(help="Pictures, .npy, .json, .csv, folders of pictures or .npy.", show_default=False)
+        list[Path],
+        typer.Argument(help="Pictures, .npy, .json or .csv files, or folders of pictures or .npy.", show_default=False),
     ],
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a row.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per row.")] = False,
     top: Annotated[
         int | None,
         typer.Option(
-            min=1, help="How many probabilities to show, the greatest first.", show_default="3, all with --json"
+            min=1, help="Number of probabilities to show, largest first.", show_default="3, or all with --json"
         ),
     ] = None,
-    fit: Annotated[Fit, typer.Option(help="How pictures of another size are made to fit.")] = Fit.CENTRE_CROP,
+    fit: Annotated[Fit, typer.Option(help="How to fit pictures of another size.")] = Fit.CENTRE_CROP,
     assume: Assume = None,
 ) -> None:
-    """Run MODEL on every INPUT and print its answers.
+    """Run a model and print its predictions.
 
-    What can not be read is named, the rest is answered; exit status 1 then.
+    An input that cannot be read is reported and the others are still run; the exit status is then 1.
     """
     from coreml_updatable.data.rows.features import features_of
     from coreml_updatable.runtime import load

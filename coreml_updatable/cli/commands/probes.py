@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 def probes(
     out: Annotated[Path | None, typer.Argument(help="Folder for the probes.", show_default=False)] = None,
     read: Annotated[
-        Path | None, typer.Option(help="Results from a device: say and keep what they show.", show_default=False)
+        Path | None, typer.Option(help="Results from a device: show and store what they mean.", show_default=False)
     ] = None,
     save: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="With --read: a file of device, OS, results and choices, to send in."),
+        typer.Option("-o", "--output", help="With --read: write device, OS, results and choices to this file."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
 ) -> None:
-    """Write tiny models whose results on a device tell how it learns and votes; or read such results.
+    """Write tiny models to try on a device, or read their results.
+
+    The results show how the device trains and votes where Apple's documentation is silent.
 
     Exit status 1 when a result is missing or fits no known choice.
     """

@@ -10,42 +10,38 @@ from coreml_updatable.errors import CatalogueError
 
 
 def publish(
-    builds: Annotated[
-        list[Path] | None, typer.Argument(help="Folders that builds wrote, such as build/handwritten.")
-    ] = None,
-    to: Annotated[Path | None, typer.Option("--to", help="The catalogue's folder; made if it is missing.")] = None,
+    builds: Annotated[list[Path] | None, typer.Argument(help="Folders of builds, such as build/handwritten.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Folder of the catalogue; created if missing.")] = None,
     device_results: Annotated[
         list[Path] | None,
-        typer.Option("--device-results", help="What a device answered to the probes; again for another device."),
+        typer.Option("--device-results", help="Results of the probes on a device; repeatable."),
     ] = None,
     base_url: Annotated[
-        str | None, typer.Option("--base-url", help="Where the catalogue will be served; else urls are relative.")
+        str | None, typer.Option("--base-url", help="URL of the catalogue; default: URLs are relative.")
     ] = None,
-    keep: Annotated[int | None, typer.Option("--keep", min=1, help="Keep so many versions of each model.")] = None,
+    keep: Annotated[int | None, typer.Option("--keep", min=1, help="Number of versions to keep of each model.")] = None,
     sign: Annotated[
-        list[Path] | None, typer.Option("--sign", help="The private key that signs; again for one that follows it.")
+        list[Path] | None, typer.Option("--sign", help="Private key to sign with; repeat it to change keys.")
     ] = None,
     revoke: Annotated[
-        list[Path] | None, typer.Option("--revoke", help="A public key that readers are to accept no longer.")
+        list[Path] | None, typer.Option("--revoke", help="Public key that readers must no longer accept.")
     ] = None,
     valid_days: Annotated[
-        int, typer.Option("--valid-days", min=1, max=3650, help="Readers refuse what was signed longer ago.")
+        int, typer.Option("--valid-days", min=1, max=3650, help="Days until the signature expires.")
     ] = 90,
     previous: Annotated[
-        Path | None, typer.Option("--previous", help="The catalogue as readers have it now: its folder or index.json.")
+        Path | None, typer.Option("--previous", help="Catalogue that readers have now: its folder or index.json.")
     ] = None,
-    check: Annotated[
-        Path | None, typer.Option("--check", help="Publish nothing; verify every sum and link of this catalogue.")
-    ] = None,
+    check: Annotated[Path | None, typer.Option("--check", help="Verify this catalogue instead of publishing.")] = None,
     public_key: Annotated[
         list[Path] | None,
-        typer.Option("--public-key", help="With --check: a key that must have signed; or another."),
+        typer.Option("--public-key", help="With --check: a key that must have signed; repeatable."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Publish builds as immutable versions, or verify a catalogue.
 
-    Exit status 0 when it is done or all is whole, 1 when a build can not be published or a catalogue has a fault.
+    The exit status is 1 if a build cannot be published or the catalogue has a problem.
     """
     if check is not None:
         if builds or sign or revoke or device_results or any(option is not None for option in (to, base_url, keep)):

@@ -9,11 +9,15 @@ from coreml_updatable.cli.output import say, say_json
 
 
 def replay(
-    vectors: Annotated[Path, typer.Argument(help="NAME.vectors.json, its pictures beside it.", show_default=False)],
+    vectors: Annotated[
+        Path, typer.Argument(help="A NAME.vectors.json file, with its pictures beside it.", show_default=False)
+    ],
     model: Annotated[Path, typer.Argument(help="An .mlmodel file.", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
-    """Replay golden vectors: the answers before and after one update, compared with those to expect.
+    """Test a model against its golden vectors.
+
+    Its predictions before and after one update are compared with the expected ones.
 
     Exit status 0 when all are within the tolerances, 1 when one is not.
     """

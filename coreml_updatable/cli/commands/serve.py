@@ -11,10 +11,13 @@ from coreml_updatable.cli.output import say
 
 def serve(
     site: Annotated[Path, typer.Argument(help="A catalogue that `publish` wrote.", show_default=False)],
-    host: Annotated[str, typer.Option(help="0.0.0.0 lets other devices in.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other devices connect.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 chooses a free one.")] = 8000,
 ) -> None:
-    """Serve a catalogue for trying it out, until Ctrl-C. For the world, put the folder on a web server or a CDN."""
+    """Serve a catalogue on the local network, to try it out.
+
+    Press Ctrl-C to stop. For production, put the folder on any web server or a CDN.
+    """
     from coreml_updatable.publishing.serving import address_of, listen
     from coreml_updatable.publishing.serving import server as server_for
 

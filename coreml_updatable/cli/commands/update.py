@@ -199,29 +199,33 @@ def update(
     model: Annotated[Path, typer.Argument(help="An updatable .mlmodel or .mlpackage.", show_default=False)],
     data: Annotated[
         Path,
-        typer.Argument(help="A folder of class folders (pictures or .npy), or .json or .csv rows.", show_default=False),
+        typer.Argument(
+            help="Folder with one folder per class (pictures or .npy), or .json or .csv rows.", show_default=False
+        ),
     ],
     out: Annotated[Out | None, option("The new model.")] = None,
-    in_place: Annotated[bool, typer.Option("--in-place", help="Replace MODEL by the new model.")] = False,
-    epochs: Annotated[int | None, typer.Option(show_default=False)] = None,
-    learning_rate: Annotated[float | None, typer.Option(show_default=False)] = None,
-    mini_batch_size: Annotated[int | None, typer.Option(show_default=False)] = None,
-    momentum: Annotated[float | None, typer.Option(show_default=False)] = None,
-    seed: Annotated[int | None, typer.Option(show_default=False)] = None,
-    shuffle: Annotated[bool | None, typer.Option("--shuffle/--no-shuffle", show_default=False)] = None,
-    neighbors: Annotated[int | None, typer.Option(help="A k-NN's numberOfNeighbors.", show_default=False)] = None,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Replace the model file by the new model.")] = False,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs.", show_default=False)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Learning rate.", show_default=False)] = None,
+    mini_batch_size: Annotated[int | None, typer.Option(help="Mini-batch size.", show_default=False)] = None,
+    momentum: Annotated[float | None, typer.Option(help="Momentum of SGD.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed for shuffling.", show_default=False)] = None,
+    shuffle: Annotated[
+        bool | None, typer.Option("--shuffle/--no-shuffle", help="Shuffle the rows in each epoch.", show_default=False)
+    ] = None,
+    neighbors: Annotated[int | None, typer.Option(help="Number of neighbors of a k-NN.", show_default=False)] = None,
     parameter: Annotated[
-        list[str] | None, typer.Option(help="Any MLParameterKey: key=value.", show_default=False)
+        list[str] | None, typer.Option(help="Any MLParameterKey, as key=value; repeatable.", show_default=False)
     ] = None,
     assume: Assume = None,
-    fit: Annotated[Fit, typer.Option(help="How pictures of another size are made to fit.")] = Fit.CENTRE_CROP,
+    fit: Annotated[Fit, typer.Option(help="How to fit pictures of another size.")] = Fit.CENTRE_CROP,
     json: Annotated[bool, typer.Option("--json", help="Print parameters, losses and changes as JSON.")] = False,
 ) -> None:
-    """Train MODEL on the rows of DATA and write the personalized model.
+    """Train a model on rows as MLUpdateTask does.
 
-    Parameters that are not given are the model's own defaults; values that it does not allow are refused. The loss told
-    at the end of an epoch is that of its last mini-batch, as devices seem to tell it; `--assume epoch_loss="mean over
-    rows"` tells the mean.
+    The default of each parameter is the model's own; values that the model does not allow are refused. The loss at the
+    end of an epoch is that of its last mini-batch, as devices seem to report it; with `--assume epoch_loss="mean over
+    rows"` it is the mean.
     """
     given = locals()
     target = _target(model, out, in_place=in_place)
