@@ -23,7 +23,8 @@ class Command(TyperCommand):
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
-        for parameter in self.params:
+        shown: list[Any] = self.params
+        for parameter in shown:
             if parameter.param_type_name == "argument":
                 parameter.display_type_rich = _nothing  # its name and help say what it is
             elif parameter.metavar is None:
