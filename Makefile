@@ -87,7 +87,7 @@ FIND_PYTHON38 = python=$${PYTHON38:-$$(for p in python3.8 $${PYENV_ROOT:-$$HOME/
 	@.onnx/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
-# The stamp lies in the folder, so that a folder that is half installed is installed anew.
+# The stamp lies in the folder, so that a folder that is half installed is installed again.
 .venv-turi/installed: constraints-turi.txt
 	@$(call FIND_PYTHON38,Turi Create); \
 	echo 'installing Turi Create 6.4.1 with TensorFlow for Python 3.8 in .venv-turi (once, 1.3 GB)'; \

@@ -76,7 +76,7 @@ def went(name: str, make: Callable[[Path], Source] | None = None) -> Went:
 
 
 def learn(made: Finished) -> tuple[float, ...]:
-    """The mean loss of each epoch of an update on rows by chance, half of them called one label, half another."""
+    """The mean loss of each epoch of an update on random rows, half of them called one label, half another."""
     labels = made.model.neuralNetworkClassifier.stringClassLabels.vector
     rows: list[dict[str, Any]] = [dict(row) for row in trial_rows(made.model, PHOTOS)]
     output = str(made.model.description.predictedFeatureName)

@@ -1,4 +1,4 @@
-"""The architectures of `docs/architectures.md`, each with weights by chance under which its answers say something."""
+"""The architectures of `docs/architectures.md`, each with random weights under which its answers say something."""
 
 import json
 import warnings
@@ -69,7 +69,7 @@ def _distilbert(library: Any, named: dict[str, Any]) -> Any:
 
 
 def _spectrograms() -> Tensor:
-    """[rows, frames, bins] by chance, normalised as AST's own preprocessor does by default."""
+    """[rows, frames, bins] at random, normalised as AST's own preprocessor does by default."""
     with import_module("coreml_updatable.converters.transformers.module").quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its filters of no mel, which the published model has too
         import transformers

@@ -61,7 +61,7 @@ def page(table: Sequence[Went], *, shared: bool) -> str:
 `python -m benchmarks architectures` writes this page (here on {platform.machine()}, {os.cpu_count()} cores, torch \
 {version("torch")}, coremltools {version("coremltools")}). Each network
 is converted as `coreml-updatable convert` does it, its last layer is marked updatable, `check` finds no error, and its
-answers are compared with those of its source on rows by chance. Then it learns: {EPOCHS} epochs of a simulated update
+answers are compared with those of its source on random rows. Then it learns: {EPOCHS} epochs of a simulated update
 on {PHOTOS} rows of two labels. The weights are random, drawn so that the answers differ from input to input; no network
 was downloaded. The peak of memory holds the source, coremltools and the proof. Seconds are of the processor{others}.
 

@@ -15,7 +15,7 @@ def convert(request: SourceRequest) -> ConvertedSource:
     """The model in the file; a k-NN that does not learn yet does so in the result, the rest is for marking to judge.
 
     The model answers what it did before, within 1e-5 in probability.
-    Raises SourceError for options that a finished model has no use for, and ModelError for what is no model.
+    Raises SourceError for options that a finished model has no use for, and ModelError for what is not a model.
     """
     if request.inputs or request.mean or request.std:
         raise SourceError(

@@ -130,7 +130,7 @@ def located(where: str) -> Iterator[None]:
 
 
 def expect(size: int, where: str) -> None:
-    """TooMuchError, which names ``where``, if the run can not hold ``size`` bytes more. For what is not a tensor."""
+    """TooMuchError, which names ``where``, if the run cannot hold ``size`` bytes more. For what is not a tensor."""
     with located(where):
         (_run.get() or Run(1, 0, 0)).expect(size)
 

@@ -17,7 +17,7 @@ class UserError(Exception):
 
 
 class ModelError(UserError):
-    """A Core ML model can not be read, run, marked or updated."""
+    """A Core ML model cannot be read, run, marked or updated."""
 
 
 class RecipeError(UserError):
@@ -27,19 +27,19 @@ class RecipeError(UserError):
 
 
 class DataError(UserError):
-    """Pictures or other rows can not be used."""
+    """Pictures or other rows cannot be used."""
 
 
 class SourceError(UserError):
-    """A source model (module, weights, architecture) can not be loaded or converted."""
+    """A source model (module, weights, architecture) cannot be loaded or converted."""
 
 
 class BuildError(UserError):
-    """A build can not run or can not write what it made."""
+    """A build cannot run or cannot write what it made."""
 
 
 class CatalogueError(UserError):
-    """A catalogue can not be written, read or trusted."""
+    """A catalogue cannot be written, read or trusted."""
 
 
 def quoted(value: object) -> str:

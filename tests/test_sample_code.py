@@ -36,9 +36,9 @@ def test_two_folders_do_not_share_names(folder: Path, tmp_path: Path) -> None:
         ("drawing.py:paint", "drawing.py has no function 'paint'; define it or correct the name"),
         ("drawing.py:size", "drawing.py has no function 'size'; define it or correct the name"),
         ("drawing.py", "drawing.py has no function ''; define it or correct the name"),
-        ("leaving.py:draw", r"leaving.py: can not be imported \(SystemExit: 3\); correct it"),
-        ("broken.py:draw", r"broken.py: can not be imported \(SyntaxError: .*\); correct it"),
-        ("long.py:draw", r"long.py: can not be imported \(ValueError: one two\); correct it"),
+        ("leaving.py:draw", r"leaving.py: cannot be imported \(SystemExit: 3\); correct it"),
+        ("broken.py:draw", r"broken.py: cannot be imported \(SyntaxError: .*\); correct it"),
+        ("long.py:draw", r"long.py: cannot be imported \(ValueError: one two\); correct it"),
     ],
 )
 def test_what_can_not_be_loaded_is_one_sentence(folder: Path, reference: str, sentence: str) -> None:

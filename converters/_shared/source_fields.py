@@ -18,7 +18,7 @@ def sentence_of(
     problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
     place = ".".join(["source", *(str(part) for part in problem["loc"])])
     if problem["type"] == "extra_forbidden":
-        return f"{place} is no field of the {converter} converter; {_nearest(problem['loc'], form)}"
+        return f"{place} is not a field of the {converter} converter; {_nearest(problem['loc'], form)}"
     return own(problem, place) or (
         f"{place} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}; correct it"
     )

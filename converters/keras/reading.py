@@ -23,20 +23,20 @@ MODELS = ("Sequential", "Functional", "Model")
 def refuse_code(config: Any, path: Path, trusted: bool) -> None:
     """A SourceError where a part of ``config`` is code, or comes from outside Keras, and the file is not ``trusted``.
 
-    A function that is written by its name only can not be had from the file either way.
+    A function that is written by its name only cannot be had from the file either way.
     """
     for part in _parts(config):
         module, name, inner = part.get("module"), part.get("class_name"), part.get("config")
         if name in CODE:
-            safe = "replace it by another layer of Keras, such as Rescaling, and save the model anew"
+            safe = "replace it by another layer of Keras, such as Rescaling, and save the model again"
             expect_trust(trusted, f"{path}: layer {_name(part)!r} is a {name}", safe)
         if module == "builtins" and name == "function" and isinstance(inner, str):
             raise SourceError(
                 f"{path}: the function {inner.rpartition('>')[2]!r} is none of Keras's own; "
-                "replace it by one, such as relu, and save the model anew"
+                "replace it by one, such as relu, and save the model again"
             )
         if is_foreign(part):
-            safe = "replace it by a part of Keras and save the model anew"
+            safe = "replace it by a part of Keras and save the model again"
             expect_trust(trusted, f"{path}: {name!r} comes from {module!r}", safe)
 
 
@@ -59,7 +59,7 @@ def imported_parts(config: Any, path: Path) -> dict[str, Any]:
             known = getattr(import_module(module), name)
         except Exception as error:  # the module's own code runs
             raise SourceError(
-                f"{path}: {name!r} can not be imported from {module!r} ({type(error).__name__}: {first_line(error)}); "
+                f"{path}: {name!r} cannot be imported from {module!r} ({type(error).__name__}: {first_line(error)}); "
                 "name the folder of that module in PYTHONPATH"
             ) from error
         found |= {name: known, str(part.get("registered_name") or name): known}
@@ -147,11 +147,11 @@ def read_model(source: Any, trusted: bool) -> Any:
         if unknown:
             raise SourceError(
                 f"{source}: {unknown}, which is none of Keras's own; build the model of Keras's own layers, give it "
-                "the weights, and save it anew"
+                "the weights, and save it again"
             ) from error
         raise SourceError(
-            f"{source}: Keras can not read it ({type(error).__name__}: {first_line(error)}); "
-            "save it anew with model.save, as .h5 if Keras 2 made it"
+            f"{source}: Keras cannot read it ({type(error).__name__}: {first_line(error)}); "
+            "save it again with model.save, as .h5 if Keras 2 made it"
         ) from error
 
 

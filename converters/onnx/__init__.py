@@ -10,7 +10,7 @@ def convert(request: SourceRequest) -> ConvertedSource:
     softmax where this is logits, as onnx2torch computes it; one sigmoid or logit becomes two classes. Pictures
     reach it with the channels where its input has them, in the range that the graph's metadata, the type of its
     input or its first operators ask for. Weights in other files are read from the file's own folder only. Raises
-    SourceError with one sentence, which names the operator that can not be carried over and where it stands.
+    SourceError with one sentence, which names the operator that cannot be carried over and where it stands.
     """
     from ..torch.finished import finished
     from ..torch.reproducible import reproducible

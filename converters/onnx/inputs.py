@@ -80,7 +80,7 @@ def _as_declared(
 ) -> tuple[SourceRequest, tuple[str, ...]]:
     """``request`` with what the graph says of its pictures' pixels, where the request says nothing of them itself.
 
-    The metadata of the graph, and then the type of its inputs: whole numbers can be nothing but 0..255.
+    The metadata of the graph, and then the type of its inputs: integers can be nothing but 0..255.
     """
     pictures = [value for one, value in zip(given, own, strict=True) if isinstance(one, ImageInput)]
     if request.mean or request.std or not pictures:
@@ -90,7 +90,7 @@ def _as_declared(
         mean, std = RANGES[said]
         return replace(request, mean=mean, std=std), (f"pixels reach it as its metadata says: {said}",)
     if all(_holds_bytes(value) for value in pictures):
-        note = "its input holds whole numbers, so pixels reach it as 0..255; say --pixels if it expects them otherwise"
+        note = "its input holds integers, so pixels reach it as 0..255; say --pixels if it expects them otherwise"
         return replace(request, mean=BYTES[0], std=BYTES[1]), (note,)
     return request, ()
 

@@ -17,7 +17,7 @@ MOST_VALUES = 2**28  # of any blob: 1 GB in 32 bits
 
 
 def brought_to_opset(model: Any) -> Any:
-    """A graph of opset 13 to 17 that computes the same; a SourceError where ONNX can not convert it."""
+    """A graph of opset 13 to 17 that computes the same; a SourceError where ONNX cannot convert it."""
     import onnx
     from onnx.version_converter import convert_version
 
@@ -31,7 +31,7 @@ def brought_to_opset(model: Any) -> Any:
             made = convert_version(made, NEWEST)
         except Exception as error:  # of its C++ code
             raise SourceError(
-                f"source: its opset {version} can not be brought to {NEWEST} ({first_line(error)}); "
+                f"source: its opset {version} cannot be brought to {NEWEST} ({first_line(error)}); "
                 f"export it with opset {NEWEST}"
             ) from error
     _check_sizes(made)
@@ -114,7 +114,7 @@ def _check_operators(model: Any) -> None:
             domain = f" of {node.domain}" if node.domain else ""
             raise SourceError(
                 f"source: {_place(node)} is the operator {node.op_type!r}{domain}, opset "
-                f"{versions.get(node.domain, 1)}, which onnx2torch can not carry over; export a network without it"
+                f"{versions.get(node.domain, 1)}, which onnx2torch cannot carry over; export a network without it"
             ) from error
 
 
@@ -123,7 +123,7 @@ def _place(node: Any) -> str:
 
 
 def module_of(model: Any, inputs: Sequence[Input], last: Sequence[bool]) -> nn.Module:
-    """What onnx2torch makes of the graph; whole numbers reach it in 64 bits, as ONNX has them.
+    """What onnx2torch makes of the graph; integers reach it in 64 bits, as ONNX has them.
 
     ``last`` says which inputs are pictures [n, height, width, channels] to the graph; here all have the channels first.
     It answers a tensor, or several by their names in the graph.
@@ -136,7 +136,7 @@ def module_of(model: Any, inputs: Sequence[Input], last: Sequence[bool]) -> nn.M
             graph = convert(model).float()  # of weights in 16 or 64 bits, which Core ML computes with in 32
         except Exception as error:  # each operator's converter raises its own
             raise SourceError(
-                f"source: onnx2torch can not carry it over ({type(error).__name__}: {first_line(error)}); "
+                f"source: onnx2torch cannot carry it over ({type(error).__name__}: {first_line(error)}); "
                 "export a simpler network"
             ) from error
     names = [str(one.name) for one in model.graph.output]

@@ -18,7 +18,7 @@ def read_graph(source: Any) -> Any:
 
     if isinstance(source, Path):
         if source.stat().st_size > MOST_BYTES:
-            raise SourceError(f"{source}: larger than {MOST_BYTES} bytes, which ONNX can not hold; use another file")
+            raise SourceError(f"{source}: larger than {MOST_BYTES} bytes, which ONNX cannot hold; use another file")
         try:
             model = onnx.load_model(source, load_external_data=False)
         except Exception as error:  # protobuf's DecodeError, and what damaged text raises
@@ -50,7 +50,7 @@ def _load_external(model: Any, path: Path) -> None:
             info = ExternalDataInfo(tensor)
         except ValueError as error:
             raise SourceError(
-                f"{path}: what it says of the weights of {tensor.name!r} can not be read ({first_line(error)}); "
+                f"{path}: what it says of the weights of {tensor.name!r} cannot be read ({first_line(error)}); "
                 "export the model again"
             ) from error
         file = (folder / info.location).resolve()
@@ -73,7 +73,7 @@ def _load_external(model: Any, path: Path) -> None:
             load_external_data_for_tensor(tensor, str(folder))
         except Exception as error:  # its own checks of what is a regular file
             raise SourceError(
-                f"{path}: {info.location!r} can not be read ({first_line(error)}); export again"
+                f"{path}: {info.location!r} cannot be read ({first_line(error)}); export again"
             ) from error
         tensor.data_location = tensor.DEFAULT
         del tensor.external_data[:]

@@ -20,7 +20,7 @@ def convert(request: SourceRequest) -> ConvertedSource:
         return _converted(request)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise SourceError(
-            f"source: the estimator is not whole ({type(error).__name__}: {error}); fit it anew and save it again"
+            f"source: the estimator is not whole ({type(error).__name__}: {error}); fit it again and save it"
         ) from error
 
 

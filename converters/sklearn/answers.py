@@ -27,7 +27,7 @@ def answers_of(estimator: Any, name: str) -> Callable[[Sequence[Row]], Float64Ar
                 return np.asarray(estimator.predict_proba(np.stack([row[name] for row in rows])), np.float64)
             except (AttributeError, TypeError, ValueError) as error:
                 raise SourceError(
-                    f"source: predict_proba failed ({type(error).__name__}: {error}); fit the estimator anew"
+                    f"source: predict_proba failed ({type(error).__name__}: {error}); fit the estimator again"
                 ) from error
 
     return answers

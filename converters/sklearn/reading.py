@@ -106,9 +106,9 @@ def read_estimator(source: Any, trusted: bool) -> Any:
     except SourceError:
         raise
     except (Exception, RecursionError) as error:  # a damaged file may fail anywhere in the reader
-        reason = "holds a type that skops can not read" if isinstance(error, UnsupportedTypeException) else "is damaged"
+        reason = "holds a type that skops cannot read" if isinstance(error, UnsupportedTypeException) else "is damaged"
         raise SourceError(
-            f"{source}: {reason} ({type(error).__name__}); save the estimator anew with skops.io.dump"
+            f"{source}: {reason} ({type(error).__name__}); save the estimator again with skops.io.dump"
         ) from error
 
 
@@ -121,7 +121,7 @@ def _unpickled(path: Path) -> Any:
             return load(path)
     except Exception as error:  # whatever runs may raise anything
         raise SourceError(
-            f"{path}: can not be unpickled ({type(error).__name__}: {error}); unpickle it where it was made, and save "
+            f"{path}: cannot be unpickled ({type(error).__name__}: {error}); unpickle it where it was made, and save "
             "it with skops.io.dump"
         ) from error
 

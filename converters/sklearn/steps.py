@@ -30,9 +30,7 @@ def numbers(value: Any, shape: Sequence[int], where: str) -> Array:
     found = np.asarray(value, np.float64)
     if found.shape != tuple(shape) or not np.isfinite(found).all():
         what = f"has the shape {list(found.shape)}" if found.shape != tuple(shape) else "holds NaN or infinity"
-        raise SourceError(
-            f"source: {where} {what}, expected finite numbers {list(shape)}; fit it anew and save it again"
-        )
+        raise SourceError(f"source: {where} {what}, expected finite numbers {list(shape)}; fit it again and save it")
     return found
 
 
@@ -74,7 +72,7 @@ def _scaler(number: int, step: Any) -> Scaler:
 
     if not isinstance(step, StandardScaler):
         raise SourceError(
-            f"source: {_place(number, step)}: can not be converted, expected a StandardScaler before the classifier; "
+            f"source: {_place(number, step)}: cannot be converted, expected a StandardScaler before the classifier; "
             "fit a Pipeline of StandardScaler and the classifier"
         )
     shape, where = (int(step.n_features_in_),), _place(number, step)
@@ -105,7 +103,7 @@ def input_name(inputs: Sequence[ImageInput | ArrayInput], classifier: Any) -> st
 
 
 def labels_of(classifier: Any, given: Sequence[str]) -> tuple[str, ...] | tuple[int, ...]:
-    """The labels in the order of ``predict_proba``: those given, else the estimator's, whole numbers or text."""
+    """The labels in the order of ``predict_proba``: those given, else the estimator's, integers or text."""
     classes = getattr(classifier, "classes_", None)
     if not isinstance(classes, np.ndarray) or classes.ndim != 1:
         raise SourceError(f"source: the {type(classifier).__name__} answers no single label, expected a fitted {KNOWN}")

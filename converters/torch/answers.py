@@ -85,7 +85,7 @@ def run(network: nn.Module, batches: Sequence[Tensor]) -> Any:
     except Exception as error:  # a module from outside may raise anything
         shapes = ", ".join(str(list(batch.shape)) for batch in batches)
         raise SourceError(
-            f"the source can not take an input of shape {shapes} ({type(error).__name__}: {first_line(error)}); "
+            f"the source cannot take an input of shape {shapes} ({type(error).__name__}: {first_line(error)}); "
             "name its inputs as it has them with --input"
         ) from error
 

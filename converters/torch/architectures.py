@@ -53,7 +53,7 @@ def import_library(library: str) -> ModuleType:
 def import_torchvision() -> ModuleType:
     """torchvision, whose wheel of the Python index is built for CUDA.
 
-    Beside a CPU-only torch its compiled operators can not load, and it stops at the first one that it describes. Its
+    Beside a CPU-only torch its compiled operators cannot load, and it stops at the first one that it describes. Its
     networks use none of them, so on exactly that error the two missing operators are declared and it is imported again.
     """
     try:

@@ -55,7 +55,7 @@ def _head_of(network: nn.Module, architecture: str, example: torch.Tensor) -> st
         return last_layer(network, example)
     except (RuntimeError, AssertionError, ValueError) as error:
         raise SourceError(
-            f"{architecture} can not take a picture of shape {list(example.shape)} ({first_line(error)}); "
+            f"{architecture} cannot take a picture of shape {list(example.shape)} ({first_line(error)}); "
             "say another size (--input, or the recipe's [input])"
         ) from error
 

@@ -105,5 +105,5 @@ def _of_timm(config: Mapping[str, Any], by: str) -> DeclaredPicture:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SourceError(
-            f"{by}: its input_size, mean and std can not be read ({error}); correct them, or move the file away"
+            f"{by}: its input_size, mean and std cannot be read ({error}); correct them, or move the file away"
         ) from error

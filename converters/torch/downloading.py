@@ -18,7 +18,7 @@ TIMEOUT = 30.0  # seconds without an answer
 
 
 def downloaded_state(architecture: str, tag: str = "") -> State:
-    """The architecture's published weights; a SourceError names the file where it can not be had.
+    """The architecture's published weights; a SourceError names the file where it cannot be had.
 
     ``tag`` names one of torchvision's sets, the newest if it is empty; timm's stand in the architecture's name.
     """
@@ -59,7 +59,7 @@ def _download(url: str, path: Path, checksum: str | None) -> None:
             torch.hub.download_url_to_file(url, str(path), hash_prefix=checksum, progress=False)
         except Exception as error:  # of the network, the file system or the checksum
             raise SourceError(
-                f"{url} can not be downloaded ({first_line(error)}); download it elsewhere and put it at {path}, or "
+                f"{url} cannot be downloaded ({first_line(error)}); download it elsewhere and put it at {path}, or "
                 'name the file: --weights file (convert), WEIGHTS=file (make), or weights = "file" in [source]'
             ) from error
 

@@ -89,7 +89,7 @@ def check_answer(network: nn.Module, given: Input, classes: int) -> None:
             answer = network(torch.zeros(shape))
     except Exception as error:  # a user's module may raise anything
         raise SourceError(
-            f"the network can not take a {what} of shape {list(shape)} ({type(error).__name__}: "
+            f"the network cannot take a {what} of shape {list(shape)} ({type(error).__name__}: "
             f"{first_line(error)}); change the recipe's [input] or the network"
         ) from error
     found = list(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__

@@ -13,7 +13,7 @@ def normalised(
 ) -> nn.Module:
     """``network((x - mean) / std)`` for x in 0..1, written as x * a + b: one ``batchnorm`` layer when converted.
 
-    Core ML's own preprocessing has one scale for all channels, which can not say this.
+    Core ML's own preprocessing has one scale for all channels, which cannot say this.
     """
     scales, shifts = scale_and_shift(mean, std, channels)
 

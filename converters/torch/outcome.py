@@ -106,7 +106,7 @@ def _one_number(graph: Graph, inputs: Sequence[Input], meaning: Meaning, known: 
     if meaning.kind in ("logits", "features") and not known:
         raise SourceError(
             "the source answers one number without a sigmoid: the logit of two classes, or a value. If it is a logit, "
-            "say --labels no,yes; a model of values is no classifier, and for classes behind its features "
+            "say --labels no,yes; a model of values is not a classifier, and for classes behind its features "
             "say --head new --labels a,b,..."
         )
     if meaning.kind == "softmax":

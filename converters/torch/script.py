@@ -33,6 +33,6 @@ def read_script(path: Path) -> Any:
             return torch.jit.load(str(path), map_location="cpu").eval()
     except Exception as error:  # a damaged file may fail anywhere in the readers
         raise SourceError(
-            f"{path.name}: can not be read as TorchScript ({type(error).__name__}: {first_line(error)}); "
-            "save it anew with torch.jit.save"
+            f"{path.name}: cannot be read as TorchScript ({type(error).__name__}: {first_line(error)}); "
+            "save it again with torch.jit.save"
         ) from error

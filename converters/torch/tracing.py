@@ -98,7 +98,7 @@ def core_ml_of(module: nn.Module, inputs: Sequence[Input]) -> Model:
                 if "Cannot delete op" not in str(error):
                     raise
                 converted = convert(_without_fusing(ct))
-        except Exception as error:  # coremltools raises many kinds for what it can not translate
+        except Exception as error:  # coremltools raises many kinds for what it cannot translate
             raise SourceError(_sentence(error)) from error
     model = converted.get_spec()
     _make_softmax_exact(model)
@@ -170,7 +170,7 @@ def traced_on(module: nn.Module, examples: tuple[Tensor, ...]) -> Any:
             return torch.jit.trace(module.eval(), examples, check_trace=False)
     except Exception as error:  # the module's own code runs
         raise SourceError(
-            f"the network can not be traced ({type(error).__name__}: {first_line(error)}); simplify its forward"
+            f"the network cannot be traced ({type(error).__name__}: {first_line(error)}); simplify its forward"
         ) from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
@@ -208,6 +208,6 @@ def _sentence(error: Exception) -> str:
     named = re.search(r"op \"?'?([\w.]+)\"?'?", text)
     where = f" at the operator {named[1]!r}" if named is not None else ""
     return (
-        f"the network can not be converted{where} ({type(error).__name__}: {first_line(error)}); "
+        f"the network cannot be converted{where} ({type(error).__name__}: {first_line(error)}); "
         "change it or use another one"
     )

@@ -136,7 +136,7 @@ def _linear_head(network: nn.Module, name: str, settings: TorchTraining) -> nn.L
 def _train_extractor(network: nn.Module, request: ConversionRequest, settings: TorchTraining) -> History:
     """Train on the kinds, of which a label may hold several, then freeze all but a fresh head for the labels.
 
-    Told only the labels, a network forgets what else it sees, and can not learn afterwards that one kind is to be
+    Told only the labels, a network forgets what else it sees, and cannot learn afterwards that one kind is to be
     called something else. Kinds keep more; telling as well how far a picture was turned keeps more still
     (self-supervised label augmentation: Lee, Hwang and Shin 2020).
     """

@@ -46,7 +46,7 @@ SIMPLE: Mapping[str, Callable[[Sequence[Any]], Any]] = {
     "aten::Int": lambda given: int(given[0]),
     "aten::Float": lambda given: float(given[0]),
 }
-# Operators on lists of anything, which torch can not call from Python.
+# Operators on lists of anything, which torch cannot call from Python.
 LISTS: Mapping[str, Callable[[Sequence[Any]], Any]] = {
     "aten::add": lambda given: [*given[0], *given[1]],
     "aten::mul": lambda given: list(given[0]) * given[1],
@@ -68,7 +68,7 @@ def unrolled(script: Any) -> nn.Module:
             graph = torch.jit.freeze(script.eval(), optimize_numerics=False).graph
     except Exception as error:  # of its passes
         raise SourceError(
-            f"the TorchScript module can not be frozen ({first_line(error)}); save it in evaluation mode"
+            f"the TorchScript module cannot be frozen ({first_line(error)}); save it in evaluation mode"
         ) from error
     _, *names = [str(one.debugName()) for one in graph.inputs()]
 

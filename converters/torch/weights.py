@@ -58,7 +58,7 @@ def _read_pickle(path: Path, trusted: bool) -> object:
             _refuse_other_archives(path)
         elif not _begins_as_pickle(path):
             raise SourceError(
-                f"{path.name}: can not be read as torch weights (it is no whole archive); save a state_dict() anew"
+                f"{path.name}: cannot be read as torch weights (it is incomplete); save a state_dict() again"
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickles of an unusual protocol
@@ -73,17 +73,17 @@ def _read_pickle(path: Path, trusted: bool) -> object:
                 )
             except SourceError as refusal:
                 raise refusal from error
-        raise SourceError(f"{path.name}: can not be unpickled ({first_line(error)}); save a state_dict()") from error
+        raise SourceError(f"{path.name}: cannot be unpickled ({first_line(error)}); save a state_dict()") from error
     except (ImportError, AttributeError) as error:  # the class of a pickled module
         raise SourceError(
-            f"{path.name}: needs code that can not be imported ({first_line(error)}); name its folder in PYTHONPATH, "
+            f"{path.name}: needs code that cannot be imported ({first_line(error)}); name its folder in PYTHONPATH, "
             "or save a state_dict()"
         ) from error
     except SourceError:
         raise
     except Exception as error:  # a damaged file may fail anywhere in the reader
         raise SourceError(
-            f"{path.name}: can not be read as torch weights ({first_line(error)}); save a state_dict() anew"
+            f"{path.name}: cannot be read as torch weights ({first_line(error)}); save a state_dict() again"
         ) from error
 
 
@@ -99,7 +99,7 @@ def _refuse_other_archives(path: Path) -> None:
         if any(name.endswith("/constants.pkl") for name in archive.namelist()):
             raise SourceError(f"{path.name}: a TorchScript archive, expected weights; save the network's state_dict()")
         if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
-            raise SourceError(f"{path.name}: a compressed archive, expected one written by torch.save; save it anew")
+            raise SourceError(f"{path.name}: a compressed archive, expected one written by torch.save; save it again")
 
 
 def state_in(found: object, name: str) -> State:

@@ -37,10 +37,10 @@ class Folder:
     own_code: bool = False  # it brings the code of its model along
 
     def number(self, name: str, default: int) -> int:
-        """A whole number of ``config``, 1 or more."""
+        """An integer of ``config``, 1 or more."""
         value = self.config.get(name, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise SourceError(f"{self.path}/config.json: {name} is {value!r}, expected a whole number; correct it")
+            raise SourceError(f"{self.path}/config.json: {name} is {value!r}, expected an integer; correct it")
         return value
 
 
@@ -49,7 +49,7 @@ def read_folder(source: Any, trusted: bool) -> Folder:
     if not isinstance(source, Path) or not source.is_dir():
         found = source if isinstance(source, Path) else type(source).__name__
         raise SourceError(
-            f"{found}: is no folder, expected one with config.json and model.safetensors; save the model with "
+            f"{found}: is not a folder, expected one with config.json and model.safetensors; save the model with "
             "save_pretrained"
         )
     config = _read_json(source / "config.json")
@@ -62,7 +62,7 @@ def read_folder(source: Any, trusted: bool) -> Folder:
     kind = _kind(source, config)
     if not any(source.glob("*.safetensors")):
         raise SourceError(
-            f"{source}: has no .safetensors file, and pickled weights are not read; save it anew with save_pretrained"
+            f"{source}: has no .safetensors file, and pickled weights are not read; save it again with save_pretrained"
         )
     return Folder(
         source, kind, config, _read_json(source / "preprocessor_config.json"), _labels(source, config), own_code
@@ -94,13 +94,13 @@ def _read_json(path: Path) -> Mapping[str, Any] | None:
     if not path.is_file():
         return None
     if path.stat().st_size > MOST_BYTES:
-        raise SourceError(f"{path}: larger than {MOST_BYTES} bytes, expected a short file of settings; save it anew")
+        raise SourceError(f"{path}: larger than {MOST_BYTES} bytes, expected a short file of settings; save it again")
     try:
         found = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: is no JSON; save the model anew with save_pretrained") from error
+        raise SourceError(f"{path}: is not valid JSON; save the model again with save_pretrained") from error
     if not isinstance(found, dict):
-        raise SourceError(f"{path}: holds a {type(found).__name__}, expected named settings; save the model anew")
+        raise SourceError(f"{path}: holds a {type(found).__name__}, expected named settings; save the model again")
     return found
 
 

@@ -16,7 +16,7 @@ TIMEOUT = 30.0  # seconds without an answer
 def downloaded_folder(name: str, trusted: bool) -> Path:
     """``name``: OWNER/NAME. Settings and safetensors only: code is fetched of a ``trusted`` one alone.
 
-    HF_ENDPOINT names another hub, as it does for the library. Raises SourceError where the hub can not be had.
+    HF_ENDPOINT names another hub, as it does for the library. Raises SourceError where the hub cannot be had.
     """
     from huggingface_hub import snapshot_download
 

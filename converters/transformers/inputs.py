@@ -92,7 +92,7 @@ def _normalisation(folder: Folder, channels: int) -> tuple[tuple[float, ...], tu
     mean, std = settings.get("image_mean", [0.5] * channels), settings.get("image_std", [0.5] * channels)
     if not (_all_numbers(mean, channels) and _all_numbers(std, channels) and all(std)):
         raise SourceError(
-            f"{folder.path}/preprocessor_config.json: image_mean or image_std is no number a channel; correct it"
+            f"{folder.path}/preprocessor_config.json: image_mean or image_std is not a number a channel; correct it"
         )
     return tuple(one / factor for one in mean), tuple(one / factor for one in std)
 

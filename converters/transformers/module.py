@@ -100,8 +100,8 @@ def _load(folder: Folder) -> Any:
         )
     except Exception as error:  # of its many readers
         raise SourceError(
-            f"{folder.path}: transformers can not load it ({type(error).__name__}: {first_line(error)}); "
-            "save the classifier anew with save_pretrained"
+            f"{folder.path}: transformers cannot load it ({type(error).__name__}: {first_line(error)}); "
+            "save the classifier again with save_pretrained"
         ) from error
     wrong = sorted(told["missing_keys"]) or sorted(map(str, told["mismatched_keys"]))
     if wrong:

@@ -139,7 +139,7 @@ def _run(command: list[str], folder: Path, seconds: float, what: str, more: str)
             )
         except OSError as error:
             raise SourceError(
-                f"{what}: {command[0]} can not be run ({error.strerror}); set {VARIABLE} to a Python 3.8 with Turi "
+                f"{what}: {command[0]} cannot be run ({error.strerror}); set {VARIABLE} to a Python 3.8 with Turi "
                 f"Create, or run: {COMMAND}"
             ) from error
         try:

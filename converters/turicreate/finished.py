@@ -25,7 +25,7 @@ KINDS = {
     "classifier_logistic_regression": "logistic classifier",
     NEIGHBORS_KIND: "nearest-neighbours classifier",
 }
-NEVER = "can not learn on a device; train a logistic, nearest-neighbours, image or drawing classifier"
+NEVER = "cannot learn on a device; train a logistic, nearest-neighbours, image or drawing classifier"
 REFUSED = {
     "boosted_trees_classifier": f"trees {NEVER}",
     "random_forest_classifier": f"trees {NEVER}",
@@ -44,7 +44,9 @@ def kind_of(folder: Path) -> str:
     ``objects.bin`` begins with TCMODEL0, the length of a name as a u64, little-endian, and the name.
     """
     if not folder.is_dir():
-        raise SourceError(f"{folder}: is no folder, expected one that Turi Create's model.save wrote; check the path")
+        raise SourceError(
+            f"{folder}: is not a folder, expected one that Turi Create's model.save wrote; check the path"
+        )
     if not (folder / ARCHIVE).is_file():
         raise SourceError(f"{folder}: has no {ARCHIVE}, expected a folder that Turi Create's model.save wrote")
     try:
@@ -52,12 +54,12 @@ def kind_of(folder: Path) -> str:
             start = file.read(len(MAGIC) + 8 + LONGEST_NAME)
     except OSError as error:
         raise SourceError(
-            f"{folder / OBJECTS}: can not be read ({error.strerror}); copy the whole folder of the model"
+            f"{folder / OBJECTS}: cannot be read ({error.strerror}); copy the whole folder of the model"
         ) from error
     length = int.from_bytes(start[8:16], "little")
     name = start[16 : 16 + length].decode("ascii", "replace")
     if not start.startswith(MAGIC) or not 0 < length <= LONGEST_NAME or len(name) < length or not name.isidentifier():
-        raise SourceError(f"{folder / OBJECTS}: holds no model of Turi Create 5 or 6; save it anew with model.save")
+        raise SourceError(f"{folder / OBJECTS}: holds no model of Turi Create 5 or 6; save it again with model.save")
     if name in KINDS:
         return name
     reason = REFUSED.get(name, "only classifiers that can learn on a device are converted, which are " + _known())

@@ -40,8 +40,8 @@ def reference_values(folder: Path) -> Float64Array:
         return np.concatenate([part for segment in _segments(folder) for part in _parts(segment)])
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, struct.error) as error:
         raise SourceError(
-            f"{folder}: its reference data can not be read ({type(error).__name__}: {error}); "
-            "train it on numbers and arrays in Turi Create 6.4.1, and save it anew"
+            f"{folder}: its reference data cannot be read ({type(error).__name__}: {error}); "
+            "train it on numbers and arrays in Turi Create 6.4.1, and save it again"
         ) from error
 
 
@@ -120,7 +120,7 @@ def neighbors_of(folder: Path, names: tuple[str, ...]) -> Remembered:
     """
     values = reference_values(folder)
     if not np.isfinite(values).all():
-        raise SourceError(f"{folder}: its rows have missing values; fill them, train it anew and save it")
+        raise SourceError(f"{folder}: its rows have missing values; fill them, train it again and save it")
     with TemporaryDirectory() as private:
         path = Path(private) / "values.npy"
         np.save(path, values, allow_pickle=False)

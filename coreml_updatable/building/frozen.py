@@ -95,7 +95,7 @@ SCHEMA = 1
 
 
 def missing(recipe: FrozenRecipe) -> str | None:
-    """What the recipe's function can not import, as one sentence."""
+    """What the recipe's function cannot import, as one sentence."""
     absent = [name for name in recipe.source.needs if find_spec(name) is None]
     if not absent:
         return told_lacking(recipe.extras)
@@ -180,9 +180,9 @@ def _described(recipe: FrozenRecipe, model: Model) -> Model:
 
 
 def _refusal(model: Model) -> str:
-    """Why the model can not be marked, in the marking's own words; a BuildError if it can."""
+    """Why the model cannot be marked, in the marking's own words; a BuildError if it can."""
     try:
         mark(model, UpdateSettings())
     except ModelError as refused:
         return str(refused)
-    raise BuildError("the recipe says that its model can not learn, but it can be marked; write a recipe.toml instead")
+    raise BuildError("the recipe says that its model cannot learn, but it can be marked; write a recipe.toml instead")

@@ -11,7 +11,7 @@ FILES = {"pipeline": ("Pipeline",), "split": ("Extractor", "Head")}  # behind th
 def further_layouts(name: str, network: Model, wanted: Sequence[str]) -> dict[str, Model]:
     """File name -> message, for each of ``wanted``, e.g. "pipeline:16"; each is proved to be the same model.
 
-    BuildError, or ModelError, where a network can not be laid out so.
+    BuildError, or ModelError, where a network cannot be laid out so.
     """
     made: dict[str, Model] = {}
     for text in wanted:

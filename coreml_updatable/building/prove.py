@@ -80,7 +80,7 @@ class UpdateProof:
     loss_before: float
     loss_after: float
     rewritten_difference: (
-        float  # largest difference in probability: the written file loaded anew, against the simulator
+        float  # largest difference in probability: the written file loaded again, against the simulator
     )
 
 
@@ -159,12 +159,12 @@ def loss_of(model: RunnableModel, rows: Rows, labels: Sequence[str]) -> float:
 
 
 def rewritten(model: RunnableModel, write: Callable[[Path], None], rows: Rows, labels: Sequence[str]) -> float:
-    """Write the personal model, load the file anew, and compare its answers with the simulator's."""
+    """Write the personal model, load the file again, and compare its answers with the simulator's."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "personal.mlmodel"
         write(path)
-        anew = load(path)
-    difference = float(np.abs(_probabilities(model, rows, labels) - _probabilities(anew, rows, labels)).max())
+        reloaded = load(path)
+    difference = float(np.abs(_probabilities(model, rows, labels) - _probabilities(reloaded, rows, labels)).max())
     if difference > ALLOWED_DIFFERENCE:
         raise BuildError(
             f"personal model: its file answers otherwise than the simulator by {difference:.2g} in probability, "

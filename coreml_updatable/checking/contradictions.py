@@ -1,4 +1,4 @@
-"""Shapes that can not be: Apple's compiler only warns of them, and then looks at nothing that concerns updates."""
+"""Shapes that cannot be: Apple's compiler only warns of them, and then looks at nothing that concerns updates."""
 
 from collections.abc import Iterator
 

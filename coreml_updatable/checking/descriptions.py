@@ -39,7 +39,7 @@ def features_described(model: Model) -> Iterator[Finding]:
                 case "imageType":
                     yield from _image(where, feature, version)
                 case "dictionaryType" if feature.type.dictionaryType.WhichOneof("KeyType") is None:
-                    yield Finding(where, "is a dictionary of no kind of keys", "strings or whole numbers")
+                    yield Finding(where, "is a dictionary of no kind of keys", "strings or integers")
                 case "sequenceType":
                     yield from _sequence(where, feature.type.sequenceType, version)
 
@@ -131,4 +131,4 @@ def _sequence(where: str, sequence: FeatureDescription, version: int) -> Iterato
     if 0 < limit.upperBound < limit.lowerBound:
         yield Finding(where, f"allows {limit.lowerBound} to {limit.upperBound} entries", "a range that is not empty")
     if sequence.WhichOneof("Type") is None:
-        yield Finding(where, "is a sequence of no kind", "strings or whole numbers")
+        yield Finding(where, "is a sequence of no kind", "strings or integers")

@@ -26,7 +26,7 @@ _SATURATED = log(2**24)
 
 
 def first_step_small(model: Model) -> Iterator[Finding]:
-    """The learning rate is one with which the first step can not overshoot, on features of length 1."""
+    """The learning rate is one with which the first step cannot overshoot, on features of length 1."""
     optimizer, head = optimizer_of(model), _head(network_of(model))
     if optimizer is None or head is None:
         return

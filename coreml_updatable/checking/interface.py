@@ -60,7 +60,7 @@ def labels_fit_outputs(model: Model) -> Iterator[Finding]:
 
 
 def outputs_hold_fractions(model: Model) -> Iterator[Finding]:
-    """An output's type holds what its layer gives: no fractions in whole numbers, no 0 to 1 in a picture."""
+    """An output's type holds what its layer gives: no fractions in integers, no 0 to 1 in a picture."""
     for cut in cut_outputs(model):
         yield Finding(
             f"output '{cut.name}'", f"is declared {cut.declared}, but {cut.writer} gives {cut.gives}", "a type for them"

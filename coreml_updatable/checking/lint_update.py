@@ -49,11 +49,11 @@ def whole_sets_positive(model: Model) -> Iterator[Finding]:
         behind = values[values.index(parameter.defaultValue) :] if parameter.defaultValue in values else []
         for value in behind:
             if value < 1 <= parameter.defaultValue:
-                yield Finding(name, f"the set allows {value}", "whole numbers from 1 up")
+                yield Finding(name, f"the set allows {value}", "integers from 1 up")
 
 
 def one_photo_enough(model: Model) -> Iterator[Finding]:
-    """A mini-batch size of 1 and a single epoch are allowed: else an app can not learn a little from one photo."""
+    """A mini-batch size of 1 and a single epoch are allowed: else an app cannot learn a little from one photo."""
     for name, parameter in whole_parameters(model):
         if name not in ("miniBatchSize", "epochs"):
             continue

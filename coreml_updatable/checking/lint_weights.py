@@ -12,7 +12,7 @@ from coreml_updatable.spec.weights import packed_floats, storage
 
 
 def all_32_bit(model: Model) -> Iterator[Finding]:
-    """No weights of an updatable network are 16-bit: one puts it into 16 bits as a whole, which can not be trained."""
+    """No weights of an updatable network are 16-bit: one puts it into 16 bits as a whole, which cannot be trained."""
     for where, layer in every_layer(model):
         if any(storage(weights) == "float16" for _, weights in weight_fields(layer)):
             yield Finding(where, "has 16-bit weights", "32-bit floats")

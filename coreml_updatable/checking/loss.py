@@ -65,7 +65,7 @@ def squared_error_reads_layer(model: Model) -> Iterator[Finding]:
 
 
 def gradient_reaches_layers(model: Model) -> Iterator[Finding]:
-    """No updatable layer lies behind a layer through which Core ML can not train."""
+    """No updatable layer lies behind a layer through which Core ML cannot train."""
     network = network_of(model)
     written = producers(network.layers)
     loss = loss_blobs(network)

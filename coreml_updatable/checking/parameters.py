@@ -121,7 +121,7 @@ def set_positive(name: str, parameter: Model) -> Iterator[Finding]:
         if value == parameter.defaultValue:
             return
         if value < 1:
-            yield Finding(name, f"the set allows {value}", "whole numbers from 1 up", "leave it out")
+            yield Finding(name, f"the set allows {value}", "integers from 1 up", "leave it out")
 
 
 def default_in_range(name: str, parameter: Model) -> Iterator[Finding]:

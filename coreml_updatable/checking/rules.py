@@ -193,7 +193,7 @@ NEAREST_NEIGHBORS = (
     Rule("K9.4", "error", nearest_neighbors.index_set, "set one"),
     Rule("K9.5", "error", nearest_neighbors.leaf_size, "use 30"),
     Rule("K9.6", "error", nearest_neighbors.distance_set, "set it"),
-    Rule("K9.7", "error", nearest_neighbors.default_label_kind, "use strings for both, or whole numbers"),
+    Rule("K9.7", "error", nearest_neighbors.default_label_kind, "use strings for both, or integers"),
     Rule("K9.8", "error", nearest_neighbors.default_label_set, "set a default label"),
     Rule("K9.9", "error", nearest_neighbors.one_label_a_sample, "mend the labels"),
     Rule("K9.10", "error", nearest_neighbors.sample_lengths, "remove the sample"),

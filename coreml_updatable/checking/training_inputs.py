@@ -41,7 +41,7 @@ def one_is_an_input(model: Model) -> Iterator[Finding]:
 
 
 def one_is_a_target(model: Model) -> Iterator[Finding]:
-    """At least one training input is no model input: the target."""
+    """At least one training input is not a model input: the target."""
     if len(model.description.trainingInput) >= 2 and not targets(model):
         yield Finding(_WHERE, "holds only inputs of the model", "a target as well")
 

@@ -87,7 +87,7 @@ def names(option: str, texts: Sequence[str], known: Collection[str] = ()) -> lis
 
 
 def labels(text: str, own: Sequence[str] | Sequence[int]) -> tuple[str, ...] | tuple[int, ...]:
-    """Labels split at commas: whole numbers for a model whose ``own`` labels are whole numbers, else strings."""
+    """Labels split at commas: integers for a model whose ``own`` labels are integers, else strings."""
     found = tuple(name.strip() for name in text.split(","))
     if not all(found):
         raise typer.BadParameter(f"--labels {text}: a label is empty, expected labels such as a,b,c")
@@ -97,7 +97,7 @@ def labels(text: str, own: Sequence[str] | Sequence[int]) -> tuple[str, ...] | t
         return tuple(int(label) for label in found)
     except ValueError:
         raise typer.BadParameter(
-            f"--labels {text}: expected whole numbers, as the model's own labels are, such as {own[0]}"
+            f"--labels {text}: expected integers, as the model's own labels are, such as {own[0]}"
         ) from None
 
 
@@ -139,5 +139,5 @@ def _number(option: str, text: str, part: str, kind: Callable[[str], Number]) ->
     try:
         return kind(part)
     except ValueError:
-        name = "whole number" if kind is int else "number"
-        raise typer.BadParameter(f"{option} {text}: '{part}' is no {name}, expected one, such as 10:1..100") from None
+        name = "an integer" if kind is int else "a number"
+        raise typer.BadParameter(f"{option} {text}: '{part}' is not {name}, expected one, such as 10:1..100") from None

@@ -106,7 +106,7 @@ class ConvertedSource:
     answers: Callable[[Sequence[Row]], Float64Array] | None  # the source's probabilities [n, labels]; None: the model's
     reference: str  # what the answers are, in words: "scikit-learn's predict_proba"
     tolerance: float  # how far the two may differ in probability
-    rows: tuple[Row, ...] = ()  # on which they are compared; empty: rows by chance that fit the model's inputs
+    rows: tuple[Row, ...] = ()  # on which they are compared; empty: random rows that fit the model's inputs
     notes: tuple[str, ...] = ()  # what a user should know of the conversion, a line each
     facts: Mapping[str, Any] = field(default_factory=dict)
     # The source's logits [n, labels], up to a number that a row has in common: they tell rows apart where probabilities

@@ -147,7 +147,7 @@ def _expect_same_front(before: Model, after: Model) -> None:
 
 
 def _finite(model: Model) -> Float64Array:
-    """The answers before the change; a BuildError where they are no numbers to compare with."""
+    """The answers before the change; a BuildError where they are not numbers to compare with."""
     answers = _answers(model)
     if not np.isfinite(answers).all():
         raise BuildError(

@@ -46,7 +46,7 @@ def finish(
     """What ``convert`` makes of ``request``, updatable.
 
     Raises the converter's SourceError, one where the request scales pictures and there are none, a ModelError where it
-    can not be marked or breaks a rule, and a BuildError where it answers otherwise than its source. They name the
+    cannot be marked or breaks a rule, and a BuildError where it answers otherwise than its source. They name the
     source where it is a file.
     """
     if not isinstance(request.source, Path):

@@ -33,7 +33,7 @@ class Proof:
 
 
 def prove_twin(source: Model, made: Model, *, cut: bool, first: PlainRow | None = None) -> Proof:
-    """Run both on rows made by chance; ``first`` is the row of the first sample, where there are samples.
+    """Run both on random rows; ``first`` is the row of the first sample, where there are samples.
 
     Raises BuildError where the embeddings differ by more than 1e-5 of their largest number, the first sample's
     nearest neighbour is another one, or an update with one row does not add just that; ModelError where an

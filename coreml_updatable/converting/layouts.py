@@ -49,7 +49,7 @@ class Agreement:
 
 
 def agreement(before: Models, after: Models, extractors: tuple[Model, Model], bits: int) -> Agreement:
-    """Both run and updated on eight rows made by chance; BuildError where they differ by more than ALLOWED[bits].
+    """Both run and updated on eight random rows; BuildError where they differ by more than ALLOWED[bits].
 
     ``extractors``: those of both. ``bits``: of the second, where it has fewer than the first; else 32.
     """
@@ -183,7 +183,7 @@ class Laid:
 def laid_out(models: Sequence[Model], layout: str, bits: int | None = None) -> Laid:
     """``models`` (one model, or the two of a split) in another layout, with the extractor's weights in ``bits``.
 
-    Without ``bits`` they stay as they are; a single network has 32. Raises ModelError for what can not be laid out so,
+    Without ``bits`` they stay as they are; a single network has 32. Raises ModelError for what cannot be laid out so,
     BuildError where the result breaks a rule or does not answer and learn as ``models``.
     """
     arranged = arrange(models, layout, bits)
@@ -209,7 +209,7 @@ def arrange(models: Sequence[Model], layout: str, bits: int | None = None) -> Ar
     """What ``laid_out`` makes and judges, without running anything; it raises the same errors, but for the proof's."""
     if layout == "single" and bits not in (None, 32):
         raise ModelError(
-            f"layout: a single network with {bits} bits can not be trained, expected 32; lay it out as a pipeline"
+            f"layout: a single network with {bits} bits cannot be trained, expected 32; lay it out as a pipeline"
         )
     before = _parts(models)
     parts = before if bits is None else Parts(with_bits(before.extractor, bits), before.head)

@@ -27,7 +27,7 @@ NAMED = re.compile(rf"(torchvision|timm):.+|{HUB}[\w.-]+/[\w.-]+|.+\.py:\w+")
 
 
 def source_of(path: Path) -> Path | str:
-    """``path``, or its text where it is no file but a name: "timm:fastvit_t8", "hub:owner/name", "network.py:make"."""
+    """``path``, or its text where it is a name, not a file: "timm:fastvit_t8", "hub:owner/name", "net.py:make"."""
     return str(path) if not path.exists() and NAMED.fullmatch(str(path)) else path
 
 
@@ -48,7 +48,7 @@ def converter_for(source: Path | str) -> tuple[str, str]:
 
 
 def doubt_about(converter: str, source: Path | str) -> str:
-    """What to say where ``converter``, which somebody named, can not read ``source``: whose its ending is; or "".
+    """What to say where ``converter``, which somebody named, cannot read ``source``: whose its ending is; or "".
 
     A RecipeError where a folder or a name is plainly for another of our own converters. A file may be called anything,
     and a converter from another package takes what it likes.

@@ -14,7 +14,7 @@ from coreml_updatable.spec.shapes import MOST_AXES
 
 MOST_VALUES = 2**25  # of one input in one row: a picture of 3,300 by 3,300 pixels
 TOGETHER = 2**25  # values of all rows
-LONGEST = 2**24  # of a whole number that a float32 holds exactly
+LONGEST = 2**24  # of an integer that a float32 holds exactly
 _GRAYSCALE = FeatureTypes_pb2.ImageFeatureType.GRAYSCALE
 _WHOLE = FeatureTypes_pb2.ArrayFeatureType.INT32
 
@@ -102,7 +102,7 @@ def _known(model: Model, feature: str) -> list[str]:
 
 
 def _sensible(feature: FeatureDescription, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """``shape``, before anything of that size is made; a BuildError for a declared size that can not be meant."""
+    """``shape``, before anything of that size is made; a BuildError for a declared size that cannot be meant."""
     if min(shape) < 1 or len(shape) > MOST_AXES or prod(shape) > MOST_VALUES:
         raise BuildError(
             f"input '{feature.name}': declares the size {list(shape)}, expected lengths from 1 up, at most "

@@ -22,7 +22,7 @@ DAMAGES = (ValueError, TypeError, EOFError, ArithmeticError, SyntaxError, TokenE
 
 
 def mapped(path: Path) -> npt.NDArray[Any]:
-    """The array, of any shape; a DataError where the file holds none, less than it declares, or what is no number.
+    """The array, of any shape; a DataError where the file holds none, less than it declares, or what is not a number.
 
     Nothing is unpickled, and a header that declares more than the file holds takes no memory.
     """

@@ -14,7 +14,7 @@ from coreml_updatable.errors import UserError
 def main() -> int:
     """The exit status; 1 after one sentence on standard error."""
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as pixels:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever the sample's code prints is no picture
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever the sample's code prints is not a picture
         order = json.load(sys.stdin)
         target = ImageInput("image", order["width"], order["height"], order["color"])
         try:

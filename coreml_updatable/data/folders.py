@@ -56,7 +56,7 @@ def class_folders(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError as error:
-        raise DataError(f"{folder}: can not be read ({error.strerror}); check the path") from error
+        raise DataError(f"{folder}: cannot be read ({error.strerror}); check the path") from error
 
 
 def stays_inside(path: Path, root: Path) -> bool:
@@ -110,7 +110,7 @@ def _content(path: Path) -> bytes:
 
 
 def list_folder(folder: Path, wanted: Wanted) -> Listing:
-    """The files of every class folder, sorted; a DataError if a folder's name or content can not be right."""
+    """The files of every class folder, sorted; a DataError if a folder's name or content cannot be right."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder, expected one folder a class inside it; check the path")
     classes = class_folders(folder)

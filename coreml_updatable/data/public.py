@@ -80,7 +80,7 @@ def _content(path: Path) -> bytes:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             content = file.read(MAXIMUM_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: can not be read ({' '.join(str(error).split())}); download it again") from error
+        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())}); download it again") from error
     if len(content) > MAXIMUM_BYTES:
         raise DataError(f"{path}: holds more than {MAXIMUM_BYTES:,} bytes, MNIST's files have fewer; check the path")
     return content
@@ -116,7 +116,9 @@ def read_quickdraw(path: Path, most: int | None = None) -> Iterator[tuple[str, s
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{where}: is no JSON, expected an object with a drawing; download it again") from error
+            raise DataError(
+                f"{where}: is not valid JSON, expected an object with a drawing; download it again"
+            ) from error
         strokes = value.get("drawing") if isinstance(value, dict) else None
         yield kind, f"{path.stem} {number}", drawn(points(strokes, where))
 
@@ -146,7 +148,7 @@ def _lines(path: Path) -> Iterator[bytes]:
                 if line.strip():
                     yield line
     except OSError as error:
-        raise DataError(f"{path}: can not be read ({error.strerror}); check the path") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
 
 
 def points(strokes: Any, where: str) -> list[list[tuple[float, float]]]:

@@ -1,4 +1,4 @@
-"""Many files -> pictures or arrays, on a few threads; what can not be read is named and counted."""
+"""Many files -> pictures or arrays, on a few threads; what cannot be read is named and counted."""
 
 import hashlib
 from collections import Counter
@@ -73,7 +73,7 @@ def _read(photo: Photo, target: Input) -> tuple[bytes, UInt8Array | Float32Array
     except DataError as error:
         return f"{photo.name}: {str(error).removeprefix(f'{photo.path}: ')}"
     except OSError as error:
-        return f"{photo.name}: can not be read ({error.strerror})"
+        return f"{photo.name}: cannot be read ({error.strerror})"
 
 
 def _kind_of_change(change: str) -> str:

@@ -49,7 +49,7 @@ def _import_file(root: Path, path: Path) -> ModuleType:
     try:
         return importlib.import_module(f"{package}.{inner}")
     except (Exception, SystemExit) as error:  # a user's file may raise anything, and even leave, while it is imported
-        raise RecipeError(f"{path}: can not be imported ({_reason(error)}); correct it") from error
+        raise RecipeError(f"{path}: cannot be imported ({_reason(error)}); correct it") from error
 
 
 def called(what: str, function: Callable[..., Any], *arguments: Any, error: type[UserError] = DataError) -> Any:

@@ -48,7 +48,7 @@ def as_classifier(
 
 
 def write_labels(model: Model, labels: Labels) -> None:
-    """The labels of a classifier, in place, and with them the kind of its features: strings or whole numbers."""
+    """The labels of a classifier, in place, and with them the kind of its features: strings or integers."""
     classifier = model.neuralNetworkClassifier
     if isinstance(labels[0], str):
         classifier.stringClassLabels.vector[:] = list(labels)
@@ -99,7 +99,7 @@ def _write_outputs(made: Model, label: str, probabilities: str) -> None:
 
 
 def write_kinds(made: Model, labels: Labels) -> None:
-    """The label's and the probabilities' features are of the kind of the labels, strings or whole numbers."""
+    """The label's and the probabilities' features are of the kind of the labels, strings or integers."""
     description, strings = made.description, isinstance(labels[0], str)
     for feature in (*description.output, *description.trainingInput):
         if feature.name == description.predictedFeatureName:
@@ -120,7 +120,7 @@ def check_labels(labels: Labels) -> None:
         or not isinstance(labels[0], str | int)
         or isinstance(labels[0], bool)
     ):
-        raise ModelError("labels: found different kinds, expected all strings or all whole numbers; make them one kind")
+        raise ModelError("labels: found different kinds, expected all strings or all integers; make them one kind")
     if len(set(labels)) != len(labels):
         twice = next(label for label in labels if list(labels).count(label) > 1)
         raise ModelError(f"labels: {twice!r} stands there twice, expected each once; remove one")

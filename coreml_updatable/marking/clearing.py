@@ -142,7 +142,7 @@ def clear(model: Model, numbers: Collection[int]) -> list[str]:
 
 
 class _Clearing:
-    """The network as it is written anew, layer by layer."""
+    """The network as it is written again, layer by layer."""
 
     def __init__(self, model: Model) -> None:
         network = network_of(model)

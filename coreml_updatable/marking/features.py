@@ -20,7 +20,7 @@ def rename_features(model: Model, names: Mapping[str, str]) -> Model:
             raise ModelError(f"features: the model has no {old!r}, expected one of {sorted(known)}; check the name")
         if not new or (new != old and new in known and new not in names):
             raise ModelError(
-                f"features: {old!r} can not become {new!r}, that name is {'taken' if new else 'empty'}; choose another"
+                f"features: {old!r} cannot become {new!r}, that name is {'taken' if new else 'empty'}; choose another"
             )
     check_distinct([names.get(str(f.name), str(f.name)) for f in (*description.input, *description.output)])
     renamed = Model_pb2.Model()

@@ -127,7 +127,7 @@ def write_floats(message: WeightParams, values: Floats) -> None:
 
 
 def renew(network: NeuralNetwork, numbers: Sequence[int], last: int | None, outputs: int, seed: int) -> None:
-    """New weights for the layers ``numbers``, in place, by chance from ``seed``; layer ``last`` gets ``outputs``.
+    """New weights for the layers ``numbers``, in place, at random from ``seed``; layer ``last`` gets ``outputs``.
 
     Weights and bias are uniform between -1/sqrt(n) and 1/sqrt(n), n the numbers that one output reads: what PyTorch
     gives ``nn.Linear`` and ``nn.Conv2d`` (``reset_parameters``: He's uniform bound with a = sqrt(5)). Of ``nn.LSTM`` n

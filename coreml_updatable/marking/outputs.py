@@ -45,7 +45,7 @@ def with_outputs(
 ) -> None:
     """A new head where one is wished for, and ``spare`` spare outputs in all, in place.
 
-    ``trained`` are the numbers of the layers to train: these begin anew. With ``labels`` a new head has just as many
+    ``trained`` are the numbers of the layers to train: these get new weights. With ``labels`` a new head has just as many
     outputs, and the spare ones; without, as many as the old one. ``share``: see ``spare.py``. ``softmax`` is None in a
     network that learns values.
     """
@@ -64,7 +64,7 @@ def with_outputs(
 
 
 def _renew(model: Model, softmax: int, trained: Sequence[int], labels: Labels | None, spare: int, seed: int) -> int:
-    """Begin the trained layers anew; the number of spare outputs still to be added."""
+    """Give the trained layers new weights; the number of spare outputs still to be added."""
     network = network_of(model)
     if labels is None:
         have = spare_labels(model)

@@ -46,7 +46,7 @@ def write_int64(message: Model, parameter: Int64Parameter, name: str, *, lowest:
     for value in (parameter.default, *(parameter.range or ()), *(allowed or ())):
         _check_size(value, name)
         if value < lowest:
-            raise ModelError(f"{name}: allows {value}, expected whole numbers from {lowest} up; leave it out")
+            raise ModelError(f"{name}: allows {value}, expected integers from {lowest} up; leave it out")
     if allowed is not None and parameter.default not in allowed:
         raise ModelError(
             f"{name}: the default {parameter.default} is not in the set {allowed}; add it or change the default"

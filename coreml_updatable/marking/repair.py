@@ -28,13 +28,13 @@ from coreml_updatable.spec.shapes import blob_shapes, element_count
 def repair_tail(model: Model, *, classify: bool = True) -> tuple[Model, list[str]]:
     """The classifier ``model`` with its tail at rank 4 and a ``softmax`` at its end, and what was done, one line each.
 
-    ``reshapeStatic``, ``squeeze`` and the like become ``flatten`` (channel first) or, where the data is no picture, a
+    ``reshapeStatic``, ``squeeze`` and the like become ``flatten`` (channel first) or, where the data are numbers, a
     ``reshapeStatic`` to [1, C, 1, 1]; ``softmaxND`` becomes ``softmax``; logits get a ``softmax``; a mean over height
     and width becomes average pooling; a ``batchedMatmul`` with weights becomes an ``innerProduct``; a ``bias`` or
     ``scale`` is folded into the layer before it; a ``transpose`` is taken out. Probabilities stay the same, and so does
     the shape of a plain network's output. A second repair does nothing. For a loss on values (``classify`` false) there
     is no softmax, and the rank changes only where a layer of the tail stops the gradient.
-    Raises ModelError when the answer can not be that of a softmax.
+    Raises ModelError when the answer cannot be that of a softmax.
     """
     expect_sound(model)
     repaired = Model_pb2.Model()

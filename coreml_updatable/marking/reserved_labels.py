@@ -42,8 +42,8 @@ def with_spare(model: Model, head: Head, spare: int, share: float) -> None:
     """The repaired classifier ``model`` with ``spare`` spare outputs in all, in place; those it has stay as they are.
 
     Those that are added take at most ``share`` of any answer together, before one of them is trained. They are labelled
-    ``user0``, ``user1`` ... or, in a classifier with whole numbers, with those after the largest.
-    Raises ModelError for fewer than there are, for labels that are taken, and where the head can not grow.
+    ``user0``, ``user1`` ... or, in a classifier with integers, with those after the largest.
+    Raises ModelError for fewer than there are, for labels that are taken, and where the head cannot grow.
     """
     labels, have = class_labels(model), spare_labels(model)
     if not 0 < share <= LARGEST_SHARE:
@@ -92,7 +92,7 @@ def _names(labels: Labels, have: Sequence[str] | Sequence[int], wanted: int) -> 
     if not isinstance(labels[0], str):
         first = max(int(label) for label in labels) + 1
         if first + wanted - 1 > _LARGEST_LABEL:
-            raise ModelError(f"spare: no whole numbers are left after the label {first - 1}; give other labels")
+            raise ModelError(f"spare: no integers are left after the label {first - 1}; give other labels")
         return list(range(first, first + wanted))
     free = (name for name in (f"user{number}" for number in count()) if name not in have)
     names = list(islice(free, wanted))

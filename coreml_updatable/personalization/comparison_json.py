@@ -1,4 +1,4 @@
-"""A comparison as JSON, and back: so that a build need not repeat the experiment to write its report anew."""
+"""A comparison as JSON, and back: so that a build need not repeat the experiment to write its report again."""
 
 import dataclasses
 from functools import cache

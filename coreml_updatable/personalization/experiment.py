@@ -56,7 +56,7 @@ def _tried(subject: Subject, photos: tuple[int, ...], label: str) -> tuple[float
 
 
 def check_reset(subject: Subject, before: Sequence[Said]) -> Reset:
-    """After all updates, load the base anew and compare what it says of the held-out pictures with ``before``.
+    """After all updates, load the base again and compare what it says of the held-out pictures with ``before``.
 
     The fresh model gets whole pictures, not the extractor's remembered outputs; so this also judges the remembering.
     """

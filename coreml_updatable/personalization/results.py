@@ -65,7 +65,7 @@ class Reset:
 
     pictures: int
     bytes_equal: bool  # the base's file, before and after all updates
-    labels_equal: bool  # of the base, loaded anew from its bytes and asked again
+    labels_equal: bool  # of the base, loaded again from its bytes and asked again
     max_probability_difference: float
 
 
@@ -82,7 +82,7 @@ class NewLabelPoint:
 
 @dataclass(frozen=True)
 class NewLabel:
-    """The third label on the fly. ``refusal`` is the runtime's own sentence where a model can not learn it."""
+    """The third label on the fly. ``refusal`` is the runtime's own sentence where a model cannot learn it."""
 
     label: str
     refusal: str | None

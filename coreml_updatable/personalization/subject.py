@@ -58,9 +58,9 @@ def _frozen(model: RunnableModel, rows: Sequence[Row]) -> tuple[FrozenRow, ...]:
 
 def learn(subject: Subject, model: RunnableModel, photos: Sequence[int], label: str, learnt_before: int = 0) -> Learnt:
     """One MLUpdateTask on ``model`` with the owner's pictures of these indices, all called ``label``, each followed by
-    the next of the paired rows, which begin anew when all had their turn; ``learnt_before`` photos had theirs already.
+    the next of the paired rows, which start over when all had their turn; ``learnt_before`` photos had theirs already.
 
-    The time is that of the task alone: the extractor's outputs are at hand. UserError if the model can not learn it.
+    The time is that of the task alone: the extractor's outputs are at hand. UserError if the model cannot learn it.
     """
     target = str(model.message.description.predictedFeatureName)
     rows = []

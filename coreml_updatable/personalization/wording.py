@@ -15,7 +15,7 @@ OF_PHOTOS = Words()
 
 
 def words_for(noun: str) -> Words:
-    """Rows that are no pictures are called by their noun, e.g. "clip"; "" is that of pictures."""
+    """Rows that are not pictures are called by their noun, e.g. "clip"; "" is that of pictures."""
     return Words(noun, noun) if noun else OF_PHOTOS
 
 

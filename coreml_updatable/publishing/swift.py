@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from coreml_updatable.text import visible
 
-# Words of the language that can not be the name of a case, and what every enum of strings has.
+# Words of the language that cannot be the name of a case, and what every enum of strings has.
 RESERVED = frozenset(
     (
         *("any", "as", "associatedtype", "break", "case", "catch", "class", "continue", "default", "defer", "deinit"),

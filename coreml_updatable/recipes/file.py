@@ -19,7 +19,7 @@ EXPECTED = {  # pydantic's type of an error -> what a recipe needs there
     "float_type": "a number",
     "greater_than": "more than {gt:g}",
     "greater_than_equal": "at least {ge:g}",
-    "int_type": "a whole number",
+    "int_type": "an integer",
     "less_than": "less than {lt:g}",
     "less_than_equal": "at most {le:g}",
     "string_too_long": "at most {max_length} characters",
@@ -59,7 +59,7 @@ def read_table(path: Path) -> dict[str, Any]:
             raise RecipeError(f"{path}: larger than {MAXIMUM_BYTES} bytes, expected a short TOML file; check the path")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise RecipeError(f"{path}: can not be read ({error.strerror}); check the path") from error
+        raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: not UTF-8 text; save it as UTF-8") from error
     try:
@@ -97,7 +97,7 @@ def sentence_of(error: ValidationError, form: type[BaseModel]) -> str:
     message = message[0].lower() + message[1:]
     match problem["type"]:
         case "extra_forbidden":
-            return f"{place} is no field of a recipe; {_nearest(problem['loc'], form)}"
+            return f"{place} is not a field of a recipe; {_nearest(problem['loc'], form)}"
         case "missing":
             return f"{place} is missing; add it"
         case "value_error":

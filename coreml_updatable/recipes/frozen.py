@@ -39,7 +39,7 @@ class FrozenRecipe(Section):
     seed: int = Field(default=0, ge=0, lt=2**31)
     trust_code: bool = False  # code from outside the recipe's folder may run
     extras: tuple[Name, ...] = ()  # of this package, that the recipe's own code imports
-    why: str = Field(min_length=1)  # it can not learn on the device, in one sentence
+    why: str = Field(min_length=1)  # it cannot learn on the device, in one sentence
     input: ImageSection
     output: FrozenOutput
     source: FrozenSourceSection

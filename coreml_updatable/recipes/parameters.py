@@ -63,7 +63,7 @@ def _from_toml(value: Any) -> Any:
 
 def _least_one(parameter: Int64Parameter) -> Int64Parameter:
     if parameter.lowest() < 1:
-        raise ValueError(f"allows {parameter.lowest()}, expected whole numbers from 1 up")
+        raise ValueError(f"allows {parameter.lowest()}, expected integers from 1 up")
     return parameter
 
 

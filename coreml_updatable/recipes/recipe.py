@@ -218,7 +218,7 @@ class Recipe(Section):
 
     @property
     def noun(self) -> str:
-        """What one row is called where it is no picture; "" where it is."""
+        """What one row is called where it is not a picture; "" where it is."""
         return self.input.noun if isinstance(self.input, ArraySection) else ""
 
     def every_label(self) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def why(message: Model) -> str:
         return f"is a custom model ('{message.customModel.className}'), whose code is in an app"
     if kind in APPLES_OWN:
         return f"is a {kind}, whose weights are in Apple's systems and run there only"
-    return f"is a {kind}, a kind that can not be run here"
+    return f"is a {kind}, a kind that cannot be run here"
 
 
 FEATURE = re.compile(r"feature '([^']*)'")

@@ -1,4 +1,4 @@
-"""Outputs whose declared type cannot hold what their layer gives: fractions in whole numbers, 0..1 in a picture."""
+"""Outputs whose declared type cannot hold what their layer gives: fractions in integers, 0..1 in a picture."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ def read_bounded(path: Path, maximum: int, what: str) -> bytes:
         with path.open("rb") as file:
             content = file.read(maximum + 1) if stat.S_ISFIFO(status.st_mode) else file.read(status.st_size + 1)
     except OSError as error:
-        raise ModelError(f"{path}: can not be read ({error.strerror}); check the path and its permissions") from error
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
     except ValueError:
         raise ModelError(f"'{path}': is no path; check it") from None
     if len(content) > maximum or (stat.S_ISREG(status.st_mode) and len(content) > status.st_size):
@@ -97,11 +97,11 @@ def _inside(package: Path, relative: str, manifest: Path) -> Path:
     if escapes:
         raise ModelError(f"{manifest}: its model is {relative!r}, a path out of the package; export the package again")
     if not found:
-        raise ModelError(f"{manifest}: its model {relative!r} is no file in the package; copy the package whole")
+        raise ModelError(f"{manifest}: its model {relative!r} is not a file in the package; copy the package whole")
     return file
 
 
-MAXIMUM_BYTES = 2**31 - 1  # the wire format of protobuf can not hold more
+MAXIMUM_BYTES = 2**31 - 1  # the wire format of protobuf cannot hold more
 
 
 def read_model(path: Path) -> Model:

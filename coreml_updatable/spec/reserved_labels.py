@@ -18,7 +18,7 @@ COUNT_KEY, LABELS_KEY = "coreml_updatable.spare", "coreml_updatable.spare_labels
 def spare_labels(model: Model) -> tuple[str, ...] | tuple[int, ...]:
     """The spare ones among the labels of a network classifier, or of the one that a pipeline ends in.
 
-    A name in the contract that is no label any more is none of them.
+    A name in the contract that is not a label any more is none of them.
     """
     model = last_member(model)
     listed = set(str(model.description.metadata.userDefined.get(LABELS_KEY, "")).split(",")) - {""}

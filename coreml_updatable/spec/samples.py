@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Samples:
-    """``embeddings`` float32 [n, D] and ``labels``, one a sample (all strings or all whole numbers)."""
+    """``embeddings`` float32 [n, D] and ``labels``, one a sample (all strings or all integers)."""
 
     embeddings: "NDArray[np.float32]"
     labels: tuple[str, ...] | tuple[int, ...]

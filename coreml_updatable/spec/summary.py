@@ -129,7 +129,7 @@ Members: TypeAlias = tuple[tuple[str, Summary], ...]
 
 
 def summarize(model: Model) -> Summary:
-    """A summary of any model; of kinds that can not be updated the description alone."""
+    """A summary of any model; of kinds that cannot be updated the description alone."""
     description, metadata = model.description, model.description.metadata
     kind = str(model.WhichOneof("Type") or "")
     network = _network(model) if is_network(model) else None

@@ -36,7 +36,7 @@ def decode(weights: WeightParams, shape: Sequence[int], where: str, *, channel_a
             return _dequantize(weights, shape, where, channel_axis)
         case "int8":
             raise ModelError(
-                f"{where}: 8-bit weights for dynamic quantization can not be read; export with float weights"
+                f"{where}: 8-bit weights for dynamic quantization cannot be read; export with float weights"
             )
     _expect(where, 0, count, "values")
     return np.zeros(shape, np.float32)
@@ -122,7 +122,7 @@ _HALF_STEP = 0.5 + 1e-3  # of a linear quantization; a little more, for scales a
 
 @dataclass(frozen=True)
 class Numbers:
-    """``values`` float32 [count], None where they can not be decoded. ``grid``: what a quantized tensor can hold.
+    """``values`` float32 [count], None where they cannot be decoded. ``grid``: what a quantized tensor can hold.
 
     ``grid`` float32 [channels, 2**bits] in rising order, a row for each output channel (or one for all of them);
     the channels are the middle axis of ``values`` as [lead, channels, rest].

@@ -104,6 +104,6 @@ class KeptFeatures:
             self._files[name].write(values.tobytes())
         except OSError as error:
             raise DataError(
-                f"update: the features of {len(self.others)} rows can not be kept in {tempfile.gettempdir()} "
+                f"update: the features of {len(self.others)} rows cannot be kept in {tempfile.gettempdir()} "
                 f"({error.strerror}); make room, set TMPDIR, or give fewer rows"
             ) from error

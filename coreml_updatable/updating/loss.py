@@ -26,7 +26,7 @@ def class_number(value: Any, labels: Sequence[str] | Sequence[int], name: str, n
     except ValueError:
         known = ", ".join(quoted(label) for label in labels[:8]) + (", ..." if len(labels) > 8 else "")
         raise ModelError(
-            f"row {number}: '{name}' is {quoted(value)}, the network knows {known}; it can not learn another label, "
+            f"row {number}: '{name}' is {quoted(value)}, the network knows {known}; it cannot learn another label, "
             "a k-NN classifier can"
         ) from None
 
@@ -38,7 +38,7 @@ def class_index(value: Any, classes: int, name: str, number: int) -> int:
     except (TypeError, ValueError, OverflowError):
         given = math.nan
     if isinstance(value, str) or not given.is_integer():
-        raise DataError(f"row {number}: '{name}' is {quoted(value)}, expected one whole number, the class")
+        raise DataError(f"row {number}: '{name}' is {quoted(value)}, expected one integer, the class")
     index = int(given)
     if not 0 <= index < classes:
         raise ModelError(f"row {number}: '{name}' is {index}, the network has the classes 0 to {classes - 1}")

@@ -33,7 +33,7 @@ def _label(value: Any, string: bool, name: str, number: int) -> Label:
         return str(value)
     if not string and isinstance(value, int | np.integer) and not isinstance(value, bool) and -LIMIT <= value < LIMIT:
         return int(value)
-    expected = "text" if string else "whole numbers of 64 bits"
+    expected = "text" if string else "integers of 64 bits"
     raise DataError(
         f"row {number}: '{name}' is {quoted(value)}, the model's labels are {expected}; give one of that kind"
     )

@@ -125,7 +125,7 @@ def _trained(model: NetworkModel) -> dict[Key, nn.Parameter]:
     for step in model.trainable_steps:
         name, kind = step.layer.name, step.layer.WhichOneof("layer")
         if step.layer.isUpdatable and kind not in TRAINABLE_KINDS:
-            raise ModelError(f"layer '{name}': a layer of kind {kind} can not be updated; mark another one")
+            raise ModelError(f"layer '{name}': a layer of kind {kind} cannot be updated; mark another one")
         for key, parameter in updatable(step).items():
             if key in found:
                 raise ModelError(f"layer '{name}': two updatable layers have this name; give each its own")

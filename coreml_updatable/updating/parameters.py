@@ -21,8 +21,8 @@ NOT_NEGATIVE = {"learningRate", "momentum", "eps"}
 REFUSED = {
     "weights": "an update does not apply weights given as parameters; write them into the model",
     "biases": "an update does not apply biases given as parameters; write them into the model",
-    "linkedModelFileName": "linked models can not be updated here; put the model itself in the pipeline",
-    "linkedModelSearchPath": "linked models can not be updated here; put the model itself in the pipeline",
+    "linkedModelFileName": "linked models cannot be updated here; put the model itself in the pipeline",
+    "linkedModelSearchPath": "linked models cannot be updated here; put the model itself in the pipeline",
 }
 
 
@@ -102,7 +102,7 @@ def _checked(key: str, given: Any, message: Any, where: str) -> Value:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ModelError(f"{where}: {key} is {quoted(value)}, expected a number")
     if key in WHOLE and value != int(value):
-        raise ModelError(f"{where}: {key} is {quoted(value)}, expected a whole number")
+        raise ModelError(f"{where}: {key} is {quoted(value)}, expected an integer")
     allowed = message.WhichOneof("AllowedValues")
     if allowed == "set" and int(value) not in message.set.values:
         choices = ", ".join(str(choice) for choice in message.set.values)

@@ -40,7 +40,7 @@ def _rows() -> Iterator[str]:
             words = first_words(import_module(f"coreml_updatable.runtime.layers.{name}"))
         else:
             name, state = "", "refused"
-            words = REFUSED.get(kind, "It can not be run yet.")
+            words = REFUSED.get(kind, "It cannot be run yet.")
         file = f"[{name}.py](../coreml_updatable/runtime/layers/{name}.py)" if name else ""
         yield f"| {kind} | `{message}` | {file} | {state} | {words} |"
 

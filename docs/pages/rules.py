@@ -37,7 +37,7 @@ MODEL = (
     fact("1.1", "rejects", "The version is one of those that exist.", "M1.1"),
     fact("1.2", "rejects", "Updatable means version 4 or later.", "M1.2"),
     fact("1.3", "rejects", "Networks, k-NN and pipelines can be updatable.", "M1.3"),
-    fact("1.4", "rejects", "An ML program can not.", "M1.3", "L1.4"),
+    fact("1.4", "rejects", "An ML program cannot.", "M1.3", "L1.4"),
     fact("1.5", "-", "All else about updates is ignored in a model that is not updatable.", why="held to by `check`"),
     fact("1.6", "rejects", "Features are fully described.", "M1.6"),
     fact("1.7", "passes", "Training inputs are fully described.", "L1.7"),

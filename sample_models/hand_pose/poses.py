@@ -27,7 +27,7 @@ def draw(kind: str, number: int, shape: tuple[int, ...]) -> Float32Array:
     Nothing but the arguments decides how it looks. A ValueError names the kinds there are.
     """
     if kind not in GESTURES:
-        raise ValueError(f"can not pose {kind!r}, only {', '.join(GESTURES)}")
+        raise ValueError(f"cannot pose {kind!r}, only {', '.join(GESTURES)}")
     if shape != (1, 3, JOINTS):
         raise ValueError(f"makes poses of the shape [1, 3, {JOINTS}], not {list(shape)}")
     rng = np.random.default_rng(int.from_bytes(sha256(f"{kind} {number}".encode()).digest()[:16], "big"))

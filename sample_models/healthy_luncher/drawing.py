@@ -32,7 +32,7 @@ def draw(kind: str, number: int, size: tuple[int, int]) -> Image.Image:
     Nothing but the three arguments decides how it looks. A ValueError names the kinds there are.
     """
     if kind not in MEALS:
-        raise ValueError(f"can not draw {kind!r}, only {', '.join(MEALS)}")
+        raise ValueError(f"cannot draw {kind!r}, only {', '.join(MEALS)}")
     paint_meal, tilt, lift = MEALS[kind]
     seed = int.from_bytes(sha256(f"{kind} {number}".encode()).digest()[:16], "big")
     scene = open_scene(np.random.default_rng(seed), size, tilt, lift)

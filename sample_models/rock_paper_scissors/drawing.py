@@ -30,7 +30,7 @@ SKINS: tuple[Color, ...] = ((244, 208, 177), (224, 172, 128), (190, 132, 90), (1
 def draw(kind: str, number: int, size: tuple[int, int]) -> Image.Image:
     """The hand ``number`` that makes the gesture ``kind``: always the same, in RGB."""
     if kind not in GESTURES:
-        raise ValueError(f"can not draw {kind!r}, only {', '.join(GESTURES)}")
+        raise ValueError(f"cannot draw {kind!r}, only {', '.join(GESTURES)}")
     rng = np.random.default_rng(int.from_bytes(sha256(f"{kind} {number}".encode()).digest()[:8], "big"))
     side = FINER * max(size)
     wall = np.array([rng.integers(60, 240), rng.integers(60, 240), rng.integers(60, 240)])

@@ -12,7 +12,7 @@ from .yamnet import CLASSES, EMBEDDING, Body, Convolution
 
 FILE = Path(__file__).parent / "yamnet.h5"
 WARNING = (
-    "RANDOM WEIGHTS: there is no yamnet.h5 in sample_models/sound_id, so the body of YAMNet has weights by chance and "
+    "RANDOM WEIGHTS: there is no yamnet.h5 in sample_models/sound_id, so the body of YAMNet has random weights and "
     f"knows no sounds; fetch {URL} into that folder and build again"
 )
 

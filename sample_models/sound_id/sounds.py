@@ -13,7 +13,7 @@ Generator = np.random.Generator
 def draw(kind: str, number: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     """Clip ``number`` of ``kind``: float32 of ``shape`` (one axis), 16 kHz. A ValueError names the kinds there are."""
     if kind not in MADE:
-        raise ValueError(f"can not make {kind!r}, only {', '.join(MADE)}")
+        raise ValueError(f"cannot make {kind!r}, only {', '.join(MADE)}")
     rng = np.random.default_rng(int.from_bytes(sha256(f"{kind} {number}".encode()).digest()[:16], "big"))
     time = np.arange(shape[0]) / RATE
     wave = MADE[kind](rng, time)

@@ -83,7 +83,7 @@ def test_a_model_that_is_none(build: Build, model: str, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("width = 24", 'width = "24"', "input.width is '24', expected a whole number; correct it"),
+        ("width = 24", 'width = "24"', "input.width is '24', expected an integer; correct it"),
         ("width = 24", "width = 4", "input.width is 4, expected at least 8; correct it"),
         ("held_out = 8", "held_out = 100000000", "personalization.held_out is 100000000, expected at most 10000"),
         ("default = 5, range", "default = 500, range", "update.epochs default 500 is outside its range [1, 50]; widen"),
@@ -111,10 +111,10 @@ def test_a_wrong_recipe(place: Path, build: Build, old: str, new: str, sentence:
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("def draw(:", "can not be imported (SyntaxError: invalid syntax (drawing.py, line 1)); correct it"),
-        ("import sys; sys.exit(3)", "can not be imported (SystemExit: 3); correct it"),
-        ("raise ValueError('one\\ntwo')", "can not be imported (ValueError: one two); correct it"),
-        ("import nothing_of_that_name", "can not be imported (ModuleNotFoundError: No module named"),
+        ("def draw(:", "cannot be imported (SyntaxError: invalid syntax (drawing.py, line 1)); correct it"),
+        ("import sys; sys.exit(3)", "cannot be imported (SystemExit: 3); correct it"),
+        ("raise ValueError('one\\ntwo')", "cannot be imported (ValueError: one two); correct it"),
+        ("import nothing_of_that_name", "cannot be imported (ModuleNotFoundError: No module named"),
         ("drew = 1", "drawing.py:draw: drawing.py has no function 'draw'; define it or correct the name"),
     ],
 )

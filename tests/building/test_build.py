@@ -189,7 +189,7 @@ def test_a_mistake_leaves_the_older_results(copy: Path) -> None:
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert result.stderr.splitlines()[-1].endswith(
-        "source.training.epoch is no field of the torch converter; did you mean 'epochs'?"
+        "source.training.epoch is not a field of the torch converter; did you mean 'epochs'?"
     )
     assert sums(copy / "build" / "shapes") == before
 

@@ -1,4 +1,4 @@
-"""A stage's result is made once for a key, and a damaged file is made anew."""
+"""A stage's result is made once for a key, and a damaged file is made again."""
 
 from pathlib import Path
 

@@ -60,7 +60,7 @@ def test_what_is_missing(distribution: PathDistribution, extras: str, missing: t
     assert (pip == "") == (missing == ())
     facts = told(entry)
     assert (facts.missing, facts.command, facts.endings) == (missing, command, ())
-    assert facts.summary == entry.value  # whose module can not be found
+    assert facts.summary == entry.value  # whose module cannot be found
 
 
 def test_the_command_of_a_checkout(tmp_path: Path, distribution: PathDistribution, monkeypatch: Any) -> None:

@@ -54,18 +54,21 @@ def with_slots(table: dict[str, Any], unknown: str = "unknown", **changes: Any) 
 WRONG: list[tuple[Change, str]] = [
     (
         lambda t: t["update"].update(learning_rat=1),
-        "update.learning_rat is no field of a recipe; did you mean 'learning_rate'?",
+        "update.learning_rat is not a field of a recipe; did you mean 'learning_rate'?",
     ),
     (
         lambda t: t.update(layouts=["split", "split:16"]),
         "layouts holds ['split', 'split:16'], expected each layout once;",
     ),
     (lambda t: t.update(layouts=["folder"]), "layouts.0 is 'folder': string should match pattern"),
-    (lambda t: t.update(knnn={}), "knnn is no field of a recipe; did you mean 'knn'?"),
-    (lambda t: t["knn"].update(zzz=1), "knn.zzz is no field of a recipe; the fields here are: default_label, index,"),
+    (lambda t: t.update(knnn={}), "knnn is not a field of a recipe; did you mean 'knn'?"),
+    (
+        lambda t: t["knn"].update(zzz=1),
+        "knn.zzz is not a field of a recipe; the fields here are: default_label, index,",
+    ),
     (
         lambda t: t["update"]["epochs"].update(defaul=1),
-        "update.epochs.defaul is no field of a recipe; did you mean 'default'?",
+        "update.epochs.defaul is not a field of a recipe; did you mean 'default'?",
     ),
     (lambda t: t["update"]["epochs"].update(default=1000), "update.epochs default 1000 is outside its range [1, 100]"),
     (lambda t: t["update"]["epochs"].update(range=[9, 2]), "update.epochs range [9, 2] is the wrong way round"),
@@ -77,7 +80,7 @@ WRONG: list[tuple[Change, str]] = [
         lambda t: t["update"].update(mini_batch_size={"default": 1, "allowed": [1], "range": [1, 2]}),
         "update.mini_batch_size has both range and allowed",
     ),
-    (lambda t: t["update"].update(epochs=0), "update.epochs allows 0, expected whole numbers from 1 up"),
+    (lambda t: t["update"].update(epochs=0), "update.epochs allows 0, expected integers from 1 up"),
     (lambda t: t["update"].update(epochs="x"), "update.epochs is 'x', expected a number or { default"),
     (lambda t: t["update"].update(epochs=1.5), "update.epochs.default is 1.5"),
     (lambda t: t["update"].update(learning_rate=0.0), "update.learning_rate allows 0.0, expected numbers above 0"),
@@ -94,7 +97,7 @@ WRONG: list[tuple[Change, str]] = [
     (lambda t: t.update(input=array(shape=[0, 2])), "input.shape.0 is 0, expected at least 1"),
     (lambda t: t.update(input=array(shape=[10_000, 2000])), "input has the shape [10000, 2000], expected at most"),
     (lambda t: t.update(input=array(noun="Two words")), "input.noun is 'Two words', expected one word in small"),
-    (lambda t: t.update(input=array(shap=[1])), "input.shap is no field of a recipe; did you mean 'shape'?"),
+    (lambda t: t.update(input=array(shap=[1])), "input.shap is not a field of a recipe; did you mean 'shape'?"),
     (lambda t: t["data"].update(show="x"), "data.show is 'x', expected \"file.py:function\""),
     (
         lambda t: t["knn"].update(weighting="inverse"),
@@ -193,7 +196,7 @@ def test_a_file_that_is_no_recipe(tmp_path: Path, content: bytes, expected: str)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="can not be read"):
+    with pytest.raises(RecipeError, match="cannot be read"):
         read_recipe(tmp_path / "none.toml")
 
 

@@ -1,4 +1,4 @@
-"""Rows that are no pictures, shown by the sample's own function; every way in which that may fail."""
+"""Rows that are not pictures, shown by the sample's own function; every way in which that may fail."""
 
 from pathlib import Path
 

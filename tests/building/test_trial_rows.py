@@ -103,7 +103,7 @@ def classifier(add: Callable[[Any], str], dtype: int) -> Model:
 @pytest.mark.parametrize("name", MODELS)
 def test_models_that_look_up_or_are_not_defined_everywhere(name: str, dtype: int) -> None:
     if dtype == 131104 and name in ("logarithm", "shifted_root", "arc_cosine"):
-        dtype = 65600  # whole numbers make no logarithms; doubles do
+        dtype = 65600  # integers make no logarithms; doubles do
     model = classifier(MODELS[name], dtype)
     answers = load(model).predict(trial_rows(model, 20))
     assert all(np.isfinite(list(answer["p"].values())).all() for answer in answers if isinstance(answer["p"], dict))

@@ -1,4 +1,4 @@
-"""The proof by comparison finds a changed weight and says what it can not compare."""
+"""The proof by comparison finds a changed weight and says what it cannot compare."""
 
 import pytest
 

@@ -195,7 +195,7 @@ def test_a_feature_is_named_as_the_model_and_the_row_name_it(run: Run, tmp_path:
     assert "feature 'input'[2]: is 7, which is none of the model's categories" in said
     (tmp_path / "rows.json").write_text('[{"input": [5, 6, 1.5]}]')
     said = run("predict", tmp_path / "hot.mlmodel", tmp_path / "rows.json").err
-    assert "feature 'input'[2]: is 1.5, expected a whole number" in said
+    assert "feature 'input'[2]: is 1.5, expected an integer" in said
     for word in ("__OHE_0__", "np."):
         assert word not in said
 

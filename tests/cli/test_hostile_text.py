@@ -1,4 +1,4 @@
-"""Every command, with a hostile name in every place where a name may stand: what leaves can not harm a terminal.
+"""Every command, with a hostile name in every place where a name may stand: what leaves cannot harm a terminal.
 
 And `--json` gives a program the very strings that the file holds.
 """

@@ -117,7 +117,7 @@ def test_nothing_heavy_is_imported(file: Path) -> None:
     [
         (b"hello", "not a Core ML model"),
         (b"", "not a Core ML model"),
-        (None, "can not be read"),
+        (None, "cannot be read"),
         (Random(0).randbytes(5000), "not a Core ML model"),
         (valid.classifier().SerializeToString()[:-100], "not a Core ML model"),
         (valid.classifier().description.SerializeToString(), "not a Core ML model"),

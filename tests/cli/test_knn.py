@@ -127,10 +127,10 @@ def test_a_dry_run_writes_nothing(run: Run, picture_model: Path) -> None:
     [
         (["--index", "ball"], "--index ball: expected linear, kd-tree, or kd-tree:leaf"),
         (["--index", "linear:3"], "--index linear:3: expected linear, kd-tree, or kd-tree:leaf"),
-        (["--index", "kd-tree:few"], "--index kd-tree:few: 'few' is no whole number"),
-        (["--neighbors", "many"], "--neighbors many: 'many' is no whole number"),
-        (["--labels-kind", "int64", "--default-label", "none"], "--default-label none: expected a whole number"),
-        (["--labels-kind", "int64", "--default-label", str(2**63)], "expected a whole number of 64 bits"),
+        (["--index", "kd-tree:few"], "--index kd-tree:few: 'few' is not an integer"),
+        (["--neighbors", "many"], "--neighbors many: 'many' is not an integer"),
+        (["--labels-kind", "int64", "--default-label", "none"], "--default-label none: expected an integer"),
+        (["--labels-kind", "int64", "--default-label", str(2**63)], "expected an integer of 64 bits"),
     ],
 )
 def test_options_that_can_not_be_read(run: Run, picture_model: Path, options: list[str], sentence: str) -> None:

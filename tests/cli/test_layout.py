@@ -150,4 +150,4 @@ def test_a_model_is_marked_and_laid_out_at_once(run: Run, tmp_path: Path) -> Non
         ran = run("mark", plain, "--dry-run", "--layout", text)
         assert (ran.status, f"--layout {text}: expected single, pipeline or split" in plain_text(ran.err)) == (2, True)
     ran = run("mark", plain, "--dry-run", "--layout", "single:16")
-    assert (ran.status, "a single network with 16 bits can not be trained" in ran.err) == (1, True)
+    assert (ran.status, "a single network with 16 bits cannot be trained" in ran.err) == (1, True)

@@ -92,13 +92,13 @@ def test_a_dry_run_writes_nothing(run: Run, source: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--learning-rate", "fast"], "--learning-rate fast: 'fast' is no number, expected one, such as 10:1..100"),
+        (["--learning-rate", "fast"], "--learning-rate fast: 'fast' is not a number, expected one, such as 10:1..100"),
         (["--learning-rate", "0.1:1,2"], "--learning-rate 0.1:1,2: '1,2' is no range, expected least..most"),
-        (["--epochs", "1.5"], "--epochs 1.5: '1.5' is no whole number, expected one"),
-        (["--mini-batch", "8:1.."], "--mini-batch 8:1..: '' is no whole number, expected one"),
+        (["--epochs", "1.5"], "--epochs 1.5: '1.5' is not an integer, expected one"),
+        (["--mini-batch", "8:1.."], "--mini-batch 8:1..: '' is not an integer, expected one"),
         (["--layers", "fc", "--last", "2"], "--layers and --last both say what is trained; name one of them"),
-        (["--optimizer", "adam", "--momentum", "0.9"], "--momentum is no parameter of adam; leave it out"),
-        (["--beta1", "0.9"], "--beta1 is no parameter of sgd; leave it out"),
+        (["--optimizer", "adam", "--momentum", "0.9"], "--momentum is not a parameter of adam; leave it out"),
+        (["--beta1", "0.9"], "--beta1 is not a parameter of sgd; leave it out"),
     ],
 )
 def test_parameters_that_can_not_be_read(run: Run, source: Path, options: list[str], sentence: str) -> None:

@@ -71,7 +71,7 @@ def test_labels_keep_their_kind(run: Run, tmp_path: Path) -> None:
     assert class_labels(read_model(out)) == (7, 8, 9)
     ran = run("mark", given, "-o", out, "--labels", "7,8,nine")
     assert ran.status == 2
-    assert "expected whole numbers, as the model's own labels are, such as 1" in said(ran.err)
+    assert "expected integers, as the model's own labels are, such as 1" in said(ran.err)
 
 
 def test_names_with_spaces_before_the_model(run: Run, source: Path) -> None:

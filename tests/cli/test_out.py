@@ -1,4 +1,4 @@
-"""`-o`: a name that ends in a slash is a folder, and what can not be written is told before anything is computed."""
+"""`-o`: a name that ends in a slash is a folder, and what cannot be written is told before anything is computed."""
 
 import os
 from pathlib import Path

@@ -33,4 +33,4 @@ def test_replay(run: Run, picture_model: Path, tmp_path: Path) -> None:
     ran = run("replay", tmp_path / "P.vectors.json", tmp_path / "other.mlmodel")
     assert ran.out.startswith("note: ")
     ran = run("replay", picture_model, picture_model)
-    assert ran.err.endswith(": is no JSON of golden vectors; fetch it again\n")
+    assert ran.err.endswith(": is not valid JSON of golden vectors; fetch it again\n")

@@ -1,4 +1,4 @@
-"""`update` that can not be: said in a sentence, and nothing written."""
+"""`update` that cannot be: said in a sentence, and nothing written."""
 
 import json
 from pathlib import Path

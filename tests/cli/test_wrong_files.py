@@ -1,6 +1,6 @@
 """Wrong files of each kind under every command that reads a model: one sentence, exit status 1 or 2, nothing written.
 
-What is no model at all ends every command so. A model that is only wrong inside is judged by `check`, whose findings
+What is not a model at all ends every command so. A model that is only wrong inside is judged by `check`, whose findings
 are its answer, and shown by `inspect` and `diff` as far as it goes, its faults on top; what builds on it refuses it.
 (More of `check` alone in ``test_check_hostile.py``.)
 """
@@ -70,7 +70,7 @@ def test_what_is_no_model(run: Run, tmp_path: Path, make: Callable[[], bytes], c
 
 @pytest.mark.parametrize("command", ["check", *BUILDERS, *LOOKERS, "predict"])
 @pytest.mark.parametrize(
-    ("name", "said"), [("folder", "is a folder, expected"), ("missing.mlmodel", "can not be read (No such file")]
+    ("name", "said"), [("folder", "is a folder, expected"), ("missing.mlmodel", "cannot be read (No such file")]
 )
 def test_paths_of_no_file(run: Run, tmp_path: Path, name: str, said: str, command: str) -> None:
     (tmp_path / "folder").mkdir()

@@ -1,4 +1,4 @@
-"""Keras files and models that can not be converted: each refused in a sentence, and nothing in them runs."""
+"""Keras files and models that cannot be converted: each refused in a sentence, and nothing in them runs."""
 
 import io
 import json
@@ -60,7 +60,7 @@ def test_a_layer_of_somebodys_module_that_is_trusted(
         assert "somebodys" not in sys.modules
         answers_alike(converted(path, trust_code=True), model)
     monkeypatch.delitem(sys.modules, "somebodys")
-    with pytest.raises(SourceError, match=r"'Mine' can not be imported from 'somebodys' .*PYTHONPATH"):
+    with pytest.raises(SourceError, match=r"'Mine' cannot be imported from 'somebodys' .*PYTHONPATH"):
         converted(path, trust_code=True)
 
 
@@ -192,7 +192,7 @@ def test_files_that_hold_no_model(keras: Any, tmp_path: Path, monkeypatch: pytes
         converted(path)
     flat(keras, 3, None).save(path)
     rewrite(path, lambda config: config["config"]["layers"][1]["config"].update(units=7))
-    with pytest.raises(SourceError, match=r"Keras can not read it \(\w+: .*; save it anew with model.save"):
+    with pytest.raises(SourceError, match=r"Keras cannot read it \(\w+: .*; save it again with model.save"):
         converted(path)
     monkeypatch.setattr(reading, "MOST_BYTES", 100)
     with pytest.raises(SourceError, match="expected at most 100; use a smaller model"):

@@ -175,8 +175,8 @@ def test_weights_beside_the_file(tmp_path: Path) -> None:
         ({"location": ""}, "are said to be in '', expected a file in the same folder"),
         ({"location": "gone.bin"}, "the file of weights 'gone.bin' is missing; put it beside the model"),
         ({"length": "4000"}, "are said to be 4000 bytes at 0 of 'weights.bin', which holds 48; export the model again"),
-        ({"offset": "-8"}, "what it says of the weights of 'w' can not be read (External data offset must be"),
-        ({"length": "many"}, "what it says of the weights of 'w' can not be read"),
+        ({"offset": "-8"}, "what it says of the weights of 'w' cannot be read (External data offset must be"),
+        ({"length": "many"}, "what it says of the weights of 'w' cannot be read"),
     ],
 )
 def test_weights_from_elsewhere_are_refused(entries: dict[str, str], sentence: str, tmp_path: Path) -> None:
@@ -208,10 +208,10 @@ def huge() -> Any:
     ("make", "sentence"),
     [
         (lambda: "text", "source: is a str, expected an onnx.ModelProto; load it with onnx.load"),
-        (custom, "the node that writes 'y' is the operator 'Twice' of my.own, opset 2, which onnx2torch can not carry"),
+        (custom, "the node that writes 'y' is the operator 'Twice' of my.own, opset 2, which onnx2torch cannot carry"),
         (
             lambda: graph(helper.make_node("Hardmax", ["x"], ["y"], name="hard")),
-            "node 'hard' is the operator 'Hardmax', opset 17, which onnx2torch can not carry over; export a network",
+            "node 'hard' is the operator 'Hardmax', opset 17, which onnx2torch cannot carry over; export a network",
         ),
         (lambda: graph(helper.make_node("Nothing", ["x"], ["y"])), "source: breaks a rule of ONNX ("),
         (huge, "'z' has 1000000000000 values, expected at most 268435456; use a smaller network"),
@@ -225,7 +225,7 @@ def huge() -> Any:
         ),
         (lambda: dense(shape=(8, 4)), "input 'x': has the shape [8, 4], expected a batch of 1 or of any size first"),
         (lambda: dense(shape=(1, "n")), "input 'x': has no fixed shape (['any']), expected one; say --input x:LENGTH"),
-        (lambda: dense(shape=(1, 5)), "the source can not take an input of shape [1, 5] (RuntimeError: "),
+        (lambda: dense(shape=(1, 5)), "the source cannot take an input of shape [1, 5] (RuntimeError: "),
     ],
 )
 def test_graphs_that_are_refused(make: Callable[[], Any], sentence: str) -> None:
@@ -256,14 +256,14 @@ def test_files_that_are_no_models_or_too_large(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(SourceError, match="has 1 nodes, expected at most 0; simplify it"):
         converted(path)
     monkeypatch.setattr(reading, "MOST_BYTES", 10)
-    with pytest.raises(SourceError, match="larger than 10 bytes, which ONNX can not hold; use another file"):
+    with pytest.raises(SourceError, match="larger than 10 bytes, which ONNX cannot hold; use another file"):
         converted(path)
 
 
 def test_an_opset_from_the_future() -> None:
     model = dense()
     model.opset_import[0].version = 9999
-    with pytest.raises(SourceError, match=r"breaks a rule of ONNX|its opset 9999 can not be brought to 17"):
+    with pytest.raises(SourceError, match=r"breaks a rule of ONNX|its opset 9999 cannot be brought to 17"):
         converted(model)
 
 

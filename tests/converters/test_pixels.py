@@ -117,7 +117,7 @@ ONNX: dict[str, tuple[list[Any], list[Any], int, dict[str, Any]]] = {
         ],
         LAST, TensorProto.UINT8, {"byte": BYTE},
     ),
-    "whole numbers in 32 bits": (
+    "integers in 32 bits": (
         [CAST, helper.make_node("Mul", ["float", "byte"], ["scaled"])], FIRST, TensorProto.INT32, {"byte": 1 / BYTE},
     ),
     "floats of 0..255 less a mean": (

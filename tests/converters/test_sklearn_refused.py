@@ -1,4 +1,4 @@
-"""Estimators and files that can not be converted: every sentence of refusal."""
+"""Estimators and files that cannot be converted: every sentence of refusal."""
 
 import pickle
 import zipfile
@@ -62,7 +62,7 @@ def without(attribute: str) -> Any:
         (lambda: StandardScaler().fit(np.eye(3)), "the StandardScaler answers no single label, expected a fitted"),
         (
             lambda: fitted(make_pipeline(MinMaxScaler(), LogisticRegression()), 0),
-            "step 1 (MinMaxScaler): can not be converted, expected a StandardScaler before the classifier",
+            "step 1 (MinMaxScaler): cannot be converted, expected a StandardScaler before the classifier",
         ),
         (lambda: fitted(SGDClassifier(), 0), "SGDClassifier with the loss 'hinge' has no probabilities"),
         (lambda: fitted(KNeighborsClassifier(p=1), 0), "with the metric 'manhattan', Core ML knows only the Euclidean"),
@@ -77,7 +77,7 @@ def without(attribute: str) -> Any:
         (several_labels, "the MLPClassifier answers several labels at once, expected one; fit it with one label a row"),
         (
             lambda: broken(coef_=np.ones((2, 4))),
-            "source: coef_ has the shape [2, 4], expected finite numbers [3, 4]; fit it anew and save it again",
+            "source: coef_ has the shape [2, 4], expected finite numbers [3, 4]; fit it again and save it",
         ),
         (lambda: broken(coef_=np.full((3, 4), np.nan)), "source: coef_ holds NaN or infinity, expected finite numbers"),
         (lambda: broken(intercept_=np.ones(2)), "source: the estimator is not whole (ValueError: "),
@@ -93,7 +93,7 @@ def test_what_is_refused(make: Callable[[], Any], sentence: str) -> None:
 
 
 def test_more_neighbors_than_samples() -> None:
-    with pytest.raises(SourceError, match=r"predict_proba failed \(ValueError: .*; fit the estimator anew"):
+    with pytest.raises(SourceError, match=r"predict_proba failed \(ValueError: .*; fit the estimator again"):
         converted(KNeighborsClassifier(5).fit(np.eye(3), [0, 1, 2]))
 
 
@@ -154,7 +154,7 @@ def test_a_file_that_is_no_skops_file(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("schema.json", '{"__class__": "dict"')
     with pytest.raises(
-        SourceError, match=r"is damaged \(JSONDecodeError\); save the estimator anew with skops.io.dump"
+        SourceError, match=r"is damaged \(JSONDecodeError\); save the estimator again with skops.io.dump"
     ):
         converted(path)
 
@@ -184,7 +184,7 @@ def test_a_file_that_would_grow_beyond_measure(tmp_path: Path, monkeypatch: pyte
             "KNeighborsClassifier with the metric 'braycurtis', Core ML",
         ),
         (RidgeClassifier(), "is a RidgeClassifier, expected a fitted KNeighborsClassifier"),
-        (make_pipeline(MinMaxScaler(), LogisticRegression()), "step 1 (MinMaxScaler): can not be converted"),
+        (make_pipeline(MinMaxScaler(), LogisticRegression()), "step 1 (MinMaxScaler): cannot be converted"),
     ],
 )
 def test_a_file_of_another_estimator_is_named_with_what_it_holds(estimator: Any, sentence: str, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ BAD_FACTORIES = {
     "network_of_floats": ("return 1.5", "returned a float, expected a torch.nn.Module"),
     "raises": ("raise ValueError('no such width')", "failed with ValueError: no such width"),
     "wrong_shape": ("return nn.Conv2d(3, classes, 1)", "answers [1, 2, 16, 16] for one picture, expected logits"),
-    "wrong_input": ("return nn.Conv2d(7, classes, 1)", "can not take a picture of shape [1, 3, 16, 16] (RuntimeError"),
+    "wrong_input": ("return nn.Conv2d(7, classes, 1)", "cannot take a picture of shape [1, 3, 16, 16] (RuntimeError"),
     "no_layer": (
         "return nn.Sequential(Bessel(), nn.Flatten(), nn.Linear(768, classes))",
         "uses the operator 'special_i0e', for which coremltools knows no Core ML layer",

@@ -124,7 +124,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"architecture": "torchvision:alexnet", "weights": "other.pth"},
-        "torchvision:alexnet can not take a picture of shape [1, 3, 16, 16]",
+        "torchvision:alexnet cannot take a picture of shape [1, 3, 16, 16]",
     ),
 ]
 
@@ -160,7 +160,7 @@ def test_weights_that_can_not_be_downloaded(
     with pytest.raises(SourceError) as caught:
         convert(request_for(architecture=architecture, weights="pretrained", size=SIZE))
     assert str(caught.value).startswith(place)
-    assert "can not be downloaded" in str(caught.value)
+    assert "cannot be downloaded" in str(caught.value)
     assert "WEIGHTS=file" in str(caught.value)
 
 

@@ -115,7 +115,7 @@ def test_what_is_for_pictures_only(tmp_path: Path, source: dict[str, Any], expec
 def test_a_network_of_another_shape(tmp_path: Path) -> None:
     wrong = request(tmp_path)
     (tmp_path / "model.py").write_text(MODEL.replace("Linear(6", "Linear(7"))
-    with pytest.raises(SourceError, match=r"can not take a row of shape \[1, 2, 3\]"):
+    with pytest.raises(SourceError, match=r"cannot take a row of shape \[1, 2, 3\]"):
         convert(wrong)
     (tmp_path / "other").mkdir()
     other = request(tmp_path / "other")

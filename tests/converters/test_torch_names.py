@@ -119,7 +119,7 @@ def test_what_timms_weights_call_their_classes() -> None:
         (
             "torchvision:vit_b_32",
             {"weights": "random"},
-            "the source can not take an input of shape [1, 3, 64, 64] (",
+            "the source cannot take an input of shape [1, 3, 64, 64] (",
         ),
     ],
 )
@@ -152,6 +152,6 @@ def test_a_refusing_network(
     with pytest.raises(SourceError) as error:
         converted(source, weights=weights)
     said = str(error.value)
-    assert said.startswith(f"{url} can not be downloaded (")
+    assert said.startswith(f"{url} cannot be downloaded (")
     assert f"put it at {tmp_path}/hub/checkpoints/" in said
     assert "--weights file (convert)" in said

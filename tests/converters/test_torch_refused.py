@@ -43,7 +43,7 @@ def rewritten(path: Path, change: Callable[[bytes], bytes]) -> Path:
 
 def test_a_damaged_script(tmp_path: Path) -> None:
     path = rewritten(saved(tmp_path / "net.pt", Net()), lambda code: code.replace(b"->", b"<-"))
-    with pytest.raises(SourceError, match=r"net.pt: can not be read as TorchScript \(.*; save it anew with torch.jit"):
+    with pytest.raises(SourceError, match=r"net.pt: cannot be read as TorchScript \(.*; save it again with torch.jit"):
         converted(path, PICTURE, trust_code=True)
 
 
@@ -116,7 +116,7 @@ REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (
         lambda _: scripted(Branching),
         {"inputs": (ImageInput("image", 8, 12, "rgb"),)},
-        "the source can not take an input of shape [1, 3, 12, 8] (ValueError: ",
+        "the source cannot take an input of shape [1, 3, 12, 8] (ValueError: ",
     ),
     (
         lambda _: scripted(Quantized),

@@ -82,10 +82,13 @@ def _script(path: Path) -> None:
 
 BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "compressed.pt": (_compressed, "a compressed archive, expected one written by torch.save"),
-    "truncated.pt": (_truncated, "can not be read as torch weights"),
+    "truncated.pt": (_truncated, "cannot be read as torch weights"),
     "script.pt": (_script, "a TorchScript archive, expected weights"),
-    "text.pt": (lambda path: path.write_text("hello"), "can not be read as torch weights (it is no whole archive)"),
-    "empty.pt": (lambda path: path.write_bytes(b""), "can not be read as torch weights"),
+    "text.pt": (
+        lambda path: path.write_text("hello"),
+        "cannot be read as torch weights (it is incomplete)",
+    ),
+    "empty.pt": (lambda path: path.write_bytes(b""), "cannot be read as torch weights"),
     "text.safetensors": (lambda path: path.write_text("no tensors"), "no safetensors file"),
     "tensor.pt": (lambda path: torch.save(torch.zeros(3), path), "holds a Tensor, expected a state_dict"),
     "numbers.pt": (lambda path: torch.save({"a": 1}, path), "'a' is an int, expected nothing but named tensors"),

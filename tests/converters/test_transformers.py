@@ -197,7 +197,7 @@ def copy(vit: Path, tmp_path: Path) -> Path:
     ("change", "sentence"),
     [
         (lambda f: (f / "config.json").unlink(), "has no config.json, expected a saved model; save it with save_pretr"),
-        (lambda f: (f / "config.json").write_text("{"), "config.json: is no JSON; save the model anew"),
+        (lambda f: (f / "config.json").write_text("{"), "config.json: is not valid JSON; save the model again"),
         (lambda f: (f / "config.json").write_text("[]"), "config.json: holds a list, expected named settings"),
         (
             lambda f: rewrite(f, auto_map={"AutoModel": "code.Mine"}),
@@ -205,13 +205,13 @@ def copy(vit: Path, tmp_path: Path) -> Path:
         ),
         (lambda f: rewrite(f, model_type="gpt2"), "is of the type 'gpt2', expected one of vit, mobilenet_v2, audio-"),
         (lambda f: (f / "model.safetensors").unlink(), "has no .safetensors file, and pickled weights are not read"),
-        (lambda f: (f / "model.safetensors").write_bytes(b"no"), "transformers can not load it ("),
+        (lambda f: (f / "model.safetensors").write_bytes(b"no"), "transformers cannot load it ("),
         (lambda f: rewrite(f, id2label={"0": "a", "2": "b"}), "id2label does not name every output once, from 0 on"),
         (lambda f: rewrite(f, id2label={"0": "a", "1": "a"}), "id2label does not name every output once, from 0 on"),
-        (lambda f: rewrite(f, id2label={"0": "a", "1": "b"}), "transformers can not load it (RuntimeError: "),
+        (lambda f: rewrite(f, id2label={"0": "a", "1": "b"}), "transformers cannot load it (RuntimeError: "),
         (
             lambda f: rewrite(f, image_size="wide"),
-            "config.json: image_size is 'wide', expected a whole number; correct",
+            "config.json: image_size is 'wide', expected an integer; correct",
         ),
         (lambda f: rewrite(f, num_channels=4), "takes 4 channels, expected 1 or 3; use a model of pictures"),
         (
@@ -220,7 +220,7 @@ def copy(vit: Path, tmp_path: Path) -> Path:
         ),
         (
             lambda f: (f / "preprocessor_config.json").write_text('{"image_mean": [0.5]}'),
-            "preprocessor_config.json: image_mean or image_std is no number a channel; correct it",
+            "preprocessor_config.json: image_mean or image_std is not a number a channel; correct it",
         ),
     ],
 )
@@ -244,10 +244,10 @@ def test_a_head_that_is_not_in_the_file(tmp_path: Path) -> None:
 
 def test_what_is_no_folder_and_settings_too_long(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        SourceError, match=r"config.json: is no folder, expected one with config.json and model.safeten"
+        SourceError, match=r"config.json: is not a folder, expected one with config.json and model.safeten"
     ):
         converted(copy / "config.json")
-    with pytest.raises(SourceError, match=r"str: is no folder, expected one with config.json"):
+    with pytest.raises(SourceError, match=r"str: is not a folder, expected one with config.json"):
         converted("text")
     monkeypatch.setattr(folders, "MOST_BYTES", 10)
     with pytest.raises(SourceError, match=r"config.json: larger than 10 bytes, expected a short file of settings"):

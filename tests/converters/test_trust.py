@@ -155,7 +155,7 @@ def test_a_pickled_module_whose_class_is_nowhere(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("tests.converters.torch_modules.Gone", Gone, raising=False)
     torch.save(Gone(), tmp_path / "whole.pt")
     monkeypatch.undo()
-    with pytest.raises(SourceError, match=r"needs code that can not be imported .*PYTHONPATH"):
+    with pytest.raises(SourceError, match=r"needs code that cannot be imported .*PYTHONPATH"):
         converted(tmp_path / "whole.pt", PICTURE, labels=LABELS, trust_code=True)
 
 

@@ -128,7 +128,7 @@ def test_an_interpreter_that_is_not_there(folder: Path, python38: Path) -> None:
         converted(folder)
     python38.write_text("no program")
     python38.chmod(0o755)
-    with pytest.raises(SourceError, match=r"python3.8 can not be run \(Exec format error\); set TURICREATE_PYTHON to"):
+    with pytest.raises(SourceError, match=r"python3.8 cannot be run \(Exec format error\); set TURICREATE_PYTHON to"):
         converted(folder)
 
 
@@ -143,12 +143,12 @@ def test_a_time_limit_that_is_none(folder: Path, seconds: str, python38: Path, m
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
-        ("boosted_trees_classifier", "is a boosted_trees_classifier of Turi Create: trees can not learn on a device"),
+        ("boosted_trees_classifier", "is a boosted_trees_classifier of Turi Create: trees cannot learn on a device"),
         ("activity_classifier", "is said not to compile in Xcode .turicreate issue 2048.; to try it all the same, ex"),
         ("classifier_svm", "its margins are no probabilities; train a logistic classifier"),
         ("object_detector", "is a object_detector of Turi Create: only classifiers that can learn on a device are con"),
-        ("no name", "objects.bin: holds no model of Turi Create 5 or 6; save it anew with model.save"),
-        ("", "objects.bin: holds no model of Turi Create 5 or 6; save it anew with model.save"),
+        ("no name", "objects.bin: holds no model of Turi Create 5 or 6; save it again with model.save"),
+        ("", "objects.bin: holds no model of Turi Create 5 or 6; save it again with model.save"),
     ],
 )
 def test_a_folder_of_another_kind(tmp_path: Path, kind: str, sentence: str) -> None:
@@ -157,7 +157,9 @@ def test_a_folder_of_another_kind(tmp_path: Path, kind: str, sentence: str) -> N
 
 
 def test_what_is_no_saved_model(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(SourceError, match=r"nowhere: is no folder, expected one that Turi Create's model.save wrote"):
+    with pytest.raises(
+        SourceError, match=r"nowhere: is not a folder, expected one that Turi Create's model.save wrote"
+    ):
         converted(tmp_path / "nowhere")
     with pytest.raises(SourceError, match=r"has no dir_archive.ini, expected a folder that Turi Create's model.save"):
         converted(tmp_path)
@@ -167,7 +169,7 @@ def test_what_is_no_saved_model(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(SourceError, match=r"objects.bin: holds no model of Turi Create"):
         converted(folder)
     (folder / "objects.bin").unlink()
-    with pytest.raises(SourceError, match=r"objects.bin: can not be read \(No such file or directory\); copy the"):
+    with pytest.raises(SourceError, match=r"objects.bin: cannot be read \(No such file or directory\); copy the"):
         converted(folder)
 
 

@@ -58,7 +58,9 @@ def test_several_blocks_that_are_not_compressed(tmp_path: Path) -> None:
 def test_missing_values_are_named_before_turi_create_is_asked(tmp_path: Path) -> None:
     folder = written(tmp_path / "saved.model", [[[1.0, float("nan")]]])
     convert = load_source_converter(find_converter("turicreate"))
-    with pytest.raises(SourceError, match=r"saved.model: its rows have missing values; fill them, train it anew and s"):
+    with pytest.raises(
+        SourceError, match=r"saved.model: its rows have missing values; fill them, train it again and s"
+    ):
         convert(SourceRequest(folder))
 
 
@@ -116,7 +118,7 @@ def test_a_damaged_file_is_one_sentence(copy: Path, damage: Callable[[Path], Non
     damage(copy)
     with pytest.raises(SourceError) as raised:
         reference_values(copy)
-    assert f"{copy}: its reference data can not be read (" in str(raised.value)
+    assert f"{copy}: its reference data cannot be read (" in str(raised.value)
     assert reason in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
 

@@ -37,7 +37,10 @@ def request_for(source: dict[str, Any], **changes: Any) -> ConversionRequest:
     [
         ({}, 'source.train is missing, expected "drawing_classifier", "image_classifier" or "logistic_classifier"; ad'),
         ({"train": "drawings"}, "source.train is 'drawings', expected 'drawing_classifier', 'image_classifier' or 'lo"),
-        ({"train": "drawing_classifier", "iteration": 3}, "source.iteration is no field of the turicreate converter; "),
+        (
+            {"train": "drawing_classifier", "iteration": 3},
+            "source.iteration is not a field of the turicreate converter; ",
+        ),
         ({"train": "drawing_classifier", "iteration": 3}, "did you mean 'iterations'"),
         ({"train": "drawing_classifier", "weights_of": 3}, "the fields here are: batch_size, iterations, l2_penalty, "),
         ({"train": "drawing_classifier", "iterations": 0}, "source.iterations is 0: input should be greater than or e"),

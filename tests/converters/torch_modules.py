@@ -75,7 +75,7 @@ class Parallel(nn.Module):
 
 
 class Branching(nn.Module):
-    """Branches on shapes, a loop over a list, and a table of layers: what tracing alone can not take apart."""
+    """Branches on shapes, a loop over a list, and a table of layers: what tracing alone cannot take apart."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class Unused(Parallel):
 
 
 def drawn(make: Callable[[], nn.Module]) -> nn.Module:
-    """With weights by chance that are large enough to matter."""
+    """With random weights that are large enough to matter."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         network = make().eval()

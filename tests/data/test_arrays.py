@@ -143,7 +143,7 @@ def test_a_whole_collection(sample: Callable[[str], SampleFunction], wanted: Wan
     assert dataset.train.values.dtype == np.float32
     assert len(dataset.train) + len(dataset.validation) + len(dataset.test) == 24
     assert len(dataset.owner_support) == 3
-    assert dataset.origin == "36 rows of 3 kinds, from the sample's own collection."  # arrays are no pictures
+    assert dataset.origin == "36 rows of 3 kinds, from the sample's own collection."  # arrays are not pictures
     for part in (dataset.train, dataset.owner_held_out):
         for value, name in zip(part.values, part.names, strict=True):
             assert float(value[0, 0]) == float(name.split()[1])

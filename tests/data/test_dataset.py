@@ -17,7 +17,7 @@ from coreml_updatable.errors import DataError, RecipeError
 DRAWING = """
 from PIL import Image
 def draw(kind, number, size):
-    print("a word that is no picture")
+    print("a word that is not a picture")
     if kind == "burger" and number == FAIL:
         raise ValueError("no bun")
     return Image.new("RGB", size, (len(kind) * 20, number, 7))

@@ -95,7 +95,7 @@ def test_a_file_that_is_none(tmp_path: Path, content: bytes, expected: str) -> N
 def test_a_damaged_archive(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.gz"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"x.gz: can not be read \(.*\); download it again"):
+    with pytest.raises(DataError, match=r"x.gz: cannot be read \(.*\); download it again"):
         read_array(path, 3)
 
 

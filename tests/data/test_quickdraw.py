@@ -85,7 +85,7 @@ def test_what_adapts_to_something_else(tmp_path: Path, given: object) -> None:
 def test_a_line_that_is_no_drawing(tmp_path: Path, line: str) -> None:
     path = tmp_path / "cat.ndjson"
     path.write_text(f'{{"drawing": [[[1], [2]]]}}\n\n{line}\n')
-    with pytest.raises(DataError, match=r"cat.ndjson: line 2: (is no JSON|has no strokes)"):
+    with pytest.raises(DataError, match=r"cat.ndjson: line 2: (is not valid JSON|has no strokes)"):
         list(read_quickdraw(path))
 
 
@@ -97,7 +97,7 @@ def test_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quickdraw, "MOST_LINE", 50)
     with pytest.raises(DataError, match="a line is longer than 50 bytes, expected one drawing a line"):
         list(read_quickdraw(path))
-    with pytest.raises(DataError, match=r"dog.ndjson: can not be read"):
+    with pytest.raises(DataError, match=r"dog.ndjson: cannot be read"):
         list(read_quickdraw(tmp_path / "dog.ndjson"))
 
 

@@ -56,8 +56,8 @@ def test_a_renamed_pipeline_fits_together() -> None:
     ("wish", "sentence"),
     [
         ({"nowhere": "x"}, "features: the model has no 'nowhere', expected one of"),
-        ({"image": "label"}, "'image' can not become 'label', that name is taken"),
-        ({"image": ""}, "'image' can not become '', that name is empty"),
+        ({"image": "label"}, "'image' cannot become 'label', that name is taken"),
+        ({"image": ""}, "'image' cannot become '', that name is empty"),
     ],
 )
 def test_impossible_names_are_refused(wish: dict[str, str], sentence: str) -> None:

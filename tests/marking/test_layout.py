@@ -260,7 +260,7 @@ def refused() -> dict[str, tuple[list[Model], str, int | None, str]]:
         "two inputs": (several, "pipeline", None, "head: has 2 inputs ('features', 'x'), expected one, the extractor"),
         "three files": ([*files, files[0]], "single", None, "files: found 3, expected one model, or the extractor"),
         "none": ([], "single", None, "files: found 0, expected one model, or the extractor and the head of a split"),
-        "16 bits in one": ([single], "single", 16, "a single network with 16 bits can not be trained, expected 32"),
+        "16 bits in one": ([single], "single", 16, "a single network with 16 bits cannot be trained, expected 32"),
         "odd bits": ([single], "split", 12, "bits: found 12, expected 32, 16 or 8; choose one of them"),
         "another layout": ([single], "double", None, "layout: found 'double', expected one of single, pipeline, split"),
         "NaN": ([nan], "split", 16, "weights hold NaN or an infinite number, expected finite ones; train again"),
@@ -288,7 +288,7 @@ def test_a_result_that_breaks_a_rule_or_answers_otherwise_is_not_given() -> None
     broken.description.predictedProbabilitiesName = "gone"
     with pytest.raises(BuildError, match=r"layout: .*nothing was written"):
         laid_out([broken], "split")
-    rough = marked("pooled linear, logits")  # 8 bits can not tell its small weights from its large ones
+    rough = marked("pooled linear, logits")  # 8 bits cannot tell its small weights from its large ones
     for layer in network_of(rough).layers:
         if layer.WhichOneof("layer") == "convolution":
             weights, channels = layer.convolution.weights.floatValue, int(layer.convolution.outputChannels)

@@ -129,7 +129,7 @@ def test_features_of_a_pipeline_can_be_named() -> None:
     assert made.description.predictedFeatureName == "animal"
     assert check(made) == []
     assert unchanged(model, made) < 1e-6
-    with pytest.raises(ModelError, match="'words' can not be an output, an input or a model before has that name"):
+    with pytest.raises(ModelError, match="'words' cannot be an output, an input or a model before has that name"):
         mark(model, SETTINGS, label="words")
 
 

@@ -61,7 +61,7 @@ def test_labels_are_renamed_and_may_change_their_kind() -> None:
         ({"labels": LABELS, "label": "one", "probabilities": "one"}, "features: 'one' is to name two of them"),
         ({"labels": LABELS, "label": ""}, "features: an output is to be called '', expected a name"),
         ({"labels": LABELS, "probabilities": ""}, "features: an output is to be called '', expected a name"),
-        ({"input": ""}, "'image' can not become '', that name is empty"),
+        ({"input": ""}, "'image' cannot become '', that name is empty"),
         ({"layers": ["fc3"]}, r"no layer 'fc3'; expected names out of fc1, fc2, .*; did you mean 'fc2'\?"),
         (
             {"layers": ["nowhere"]},

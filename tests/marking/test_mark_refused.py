@@ -1,4 +1,4 @@
-"""What can not be marked, and parameters that can not be: each refused in a sentence."""
+"""What cannot be marked, and parameters that cannot be: each refused in a sentence."""
 
 from copy import deepcopy
 

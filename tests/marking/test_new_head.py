@@ -1,4 +1,4 @@
-"""A head that begins anew: PyTorch's bounds, the wished outputs, the same extractor, the same bytes each time."""
+"""A new head: PyTorch's bounds, the wished outputs, the same extractor, the same bytes each time."""
 
 from typing import Any
 

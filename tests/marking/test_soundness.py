@@ -181,7 +181,7 @@ def test_networks_inside_branches_and_loops_write_for_those_behind_them() -> Non
 
 
 def test_a_batchnorm_of_negative_variance_is_no_factor_and_offset() -> None:
-    """Its root is no number, and neither is any answer."""
+    """Its root is not a number, and neither is any answer."""
     model = sound()
     network_of(model).layers[1].batchnorm.variance.floatValue[0] = -1
     made = marked(model, SETTINGS, last=2)

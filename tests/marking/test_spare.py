@@ -175,7 +175,7 @@ def test_whole_numbers_go_on_counting() -> None:
     assert class_labels(made) == (1, 2, 30, 31, 32)
     assert spare_labels(made) == (31, 32)
     assert check(made) == []
-    with pytest.raises(ModelError, match="spare: no whole numbers are left after the label 9223372036854775807"):
+    with pytest.raises(ModelError, match="spare: no integers are left after the label 9223372036854775807"):
         mark(converted("one layer"), SETTINGS, labels=(1, 2, 2**63 - 1), spare=1)
 
 

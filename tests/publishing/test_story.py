@@ -66,7 +66,7 @@ def test_the_third_label(make_comparison: MakeComparison, number: int) -> None:
     assert outcome.new_label is not None
     said = new_label_sentence(name, outcome.new_label, comparison)
     expected = (
-        "The network can not learn it.",
+        "The network cannot learn it.",
         "The k-NN twin takes it: after 10 photos it calls 100% of the held-out",
     )
     assert said.startswith(expected[number])

@@ -1,4 +1,4 @@
-"""Rows that are no pictures are not called so in our sentences; what people wrote stays as they wrote it."""
+"""Rows that are not pictures are not called so in our sentences; what people wrote stays as they wrote it."""
 
 import dataclasses
 import io

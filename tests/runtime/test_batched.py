@@ -41,7 +41,7 @@ def test_normalization_over_the_batch_means_the_rows_own() -> None:
 
 
 def test_a_faulty_layer_is_named_with_a_rows_shape() -> None:
-    with pytest.raises(ModelError, match=r"layer 'one': can not take 'x' \[4\] \(shape '\[3, 5\]' is invalid"):
+    with pytest.raises(ModelError, match=r"layer 'one': cannot take 'x' \[4\] \(shape '\[3, 5\]' is invalid"):
         runner(lambda x: x.reshape(3, 5))({"x": torch.zeros(2, 4)}, 2)
 
 

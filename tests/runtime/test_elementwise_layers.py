@@ -96,7 +96,7 @@ def test_batchnorm_from_the_input(make_model: Any, random: Any, instance: bool) 
         {"x": x.shape},
         False,
     )  # fmt: skip
-    spec.neuralNetwork.layers[0].batchnorm.instanceNormalization = instance  # the builder can not write False
+    spec.neuralNetwork.layers[0].batchnorm.instanceNormalization = instance  # the builder cannot write False
     found = load(spec).predict({"x": x})["y"]
     source, parameters = torch.from_numpy(x), (torch.from_numpy(gamma), torch.from_numpy(beta))
     if instance:

@@ -49,7 +49,9 @@ def test_what_a_type_can_not_hold() -> None:
     array = spec.description.input[0].type.multiArrayType
     for name, value in (("INT32", 1.5), ("INT32", 2.0**31), ("INT8", 128), ("INT8", -129), ("INT32", np.nan)):
         array.dataType = TYPES.Value(name)
-        sentence = f"row 0: feature 'x': holds a value that is no {name.lower()}, which the model takes; round it"
+        sentence = (
+            f"row 0: feature 'x': holds a value that is not of type {name.lower()}, which the model takes; round it"
+        )
         with pytest.raises(DataError, match=sentence):
             load(spec).predict({"x": [0, value, 1]})
     array.dataType = TYPES.FLOAT16
@@ -69,7 +71,7 @@ def test_a_whole_type_holds_all_between_its_ends(name: str, given_as: Any) -> No
     np.testing.assert_array_equal(found, [low, 0, exact])
     load(spec).predict({"x": np.array([low, 0, 0], given_as)})
     for beyond in (low - 1, high + 1):
-        with pytest.raises(DataError, match=f"holds a value that is no {name.lower()}"):
+        with pytest.raises(DataError, match=f"holds a value that is not of type {name.lower()}"):
             load(spec).predict({"x": np.array([0, beyond, 0], given_as)})
 
 

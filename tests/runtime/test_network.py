@@ -255,7 +255,7 @@ def test_labels_and_probabilities_must_agree(classifier: Any, pictures: Any) -> 
 def test_other_kinds_are_refused() -> None:
     spec = Model_pb2.Model(specificationVersion=4)
     spec.bayesianProbitRegressor.SetInParent()
-    with pytest.raises(ModelError, match="is a bayesianProbitRegressor, a kind that can not be run here"):
+    with pytest.raises(ModelError, match="is a bayesianProbitRegressor, a kind that cannot be run here"):
         load(spec)
     spec.mlProgram.SetInParent()
     with pytest.raises(ModelError, match="ML program"):

@@ -82,7 +82,7 @@ def test_imputed_and_scaled(random: Any) -> None:
 
 
 def with_front(front: Model) -> Model:
-    """A model that can not run here, a scaler on what it gives, a linear classifier on that."""
+    """A model that cannot run here, a scaler on what it gives, a linear classifier on that."""
     front.description.input.add(name="image").type.imageType.width = 299
     front.description.output.extend(described({}, {"print": [3]}).description.output)
     scaler = described({"print": [3]}, {"z": [3]})

@@ -28,7 +28,7 @@ def test_reshapes(run_layer: Any) -> None:
     np.testing.assert_array_equal(found, X.reshape(6, -1))
     found = run_layer(lambda b: b.add_rank_preserving_reshape("r", "x", "y", [0, 12, -1, 1]), x=X)
     np.testing.assert_array_equal(found, X.reshape(2, 12, 5, 1))
-    with pytest.raises(ModelError, match=r"layer 'r': can not take 'x' \[2, 3, 4, 5\]"):
+    with pytest.raises(ModelError, match=r"layer 'r': cannot take 'x' \[2, 3, 4, 5\]"):
         run_layer(lambda b: b.add_reshape_static("r", "x", "y", [7, 11]), x=X)
 
 

@@ -60,5 +60,5 @@ def test_salads_are_green_and_the_rest_is_not(draw: Callable[..., Image.Image]) 
 
 
 def test_a_kind_it_can_not_draw(draw: Callable[..., Image.Image]) -> None:
-    with pytest.raises(ValueError, match="can not draw 'soup', only salad, burger, fries, fruit, pizza, pancakes"):
+    with pytest.raises(ValueError, match="cannot draw 'soup', only salad, burger, fries, fruit, pizza, pancakes"):
         draw("soup", 0, SIZE)

@@ -210,5 +210,5 @@ def test_the_sounds() -> None:
         assert 0.03 < np.abs(one).max() < 1.2
         np.testing.assert_array_equal(one, draw(kind, 2, (15_600,)))
         assert (one != draw(kind, 3, (15_600,))).any()
-    with pytest.raises(ValueError, match="can not make 'bark', only smoke_alarm"):
+    with pytest.raises(ValueError, match="cannot make 'bark', only smoke_alarm"):
         draw("bark", 0, (15_600,))

@@ -1,4 +1,4 @@
-"""Samples whose rows are no pictures, built whole: models replay their golden vectors, pages show no photos."""
+"""Samples whose rows are not pictures, built whole: models replay their golden vectors, pages show no photos."""
 
 import json
 import subprocess

@@ -81,13 +81,13 @@ def test_a_link_out_of_the_package_is_refused(tmp_path: Path, link: str) -> None
 def test_a_model_that_is_not_there(tmp_path: Path, path: str) -> None:
     made = package(tmp_path, path=path)
     (made / "Data" / "circle").symlink_to("circle")
-    assert "is no file in the package; copy the package whole" in refused(made)
+    assert "is not a file in the package; copy the package whole" in refused(made)
 
 
 def test_a_pipe_in_a_package_is_not_waited_for(tmp_path: Path) -> None:
     made = package(tmp_path, path="pipe")
     os.mkfifo(made / "Data" / "pipe")
-    assert "is no file in the package" in refused(made)
+    assert "is not a file in the package" in refused(made)
 
 
 @pytest.mark.parametrize("manifest", [b"", b"\xff", b"{", b"[" * 100_000, b'{"a": 1' + b" " * 100])

@@ -74,7 +74,7 @@ def test_a_full_disk_says_so() -> None:
         kept._files["x"].close()
         kept._files["x"] = Full()
         with pytest.raises(
-            DataError, match=r"features of 1 rows can not be kept in .* .No space left on device.; make room"
+            DataError, match=r"features of 1 rows cannot be kept in .* .No space left on device.; make room"
         ):
             kept.add(FrozenRow({"x": np.zeros(3)}))
 

@@ -109,7 +109,7 @@ def test_a_pipeline_learns_as_its_head_does(make_updatable: Any, vectors: Any) -
 
 
 def test_learning_from_features_made_elsewhere(make_updatable: Any, vectors: Any) -> None:
-    """A pipeline whose extractor can not run here learns from what the extractor gives."""
+    """A pipeline whose extractor cannot run here learns from what the extractor gives."""
     head = make_updatable()
     runs, refuses = pipeline(head), pipeline(head)
     refuses.pipelineClassifier.pipeline.models[0].visionFeaturePrint.scene.version = 1
@@ -199,7 +199,5 @@ def test_a_label_of_more_than_64_bits() -> None:
     assert UpdateTask(spec, [row]).resume().model.message.kNearestNeighborsClassifier.int64ClassLabels.vector == [
         2**63 - 1
     ]
-    with pytest.raises(
-        DataError, match="row 0: 'label' is 9223372036854775808, the model's labels are whole numbers of"
-    ):
+    with pytest.raises(DataError, match="row 0: 'label' is 9223372036854775808, the model's labels are integers of"):
         UpdateTask(spec, [{**row, "label": 2**63}]).resume()

@@ -181,7 +181,7 @@ def test_parameters_are_held_to_the_model(make_updatable: Any, rows: Any) -> Non
     cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"learningRate": 0.9}, "parameter 'learningRate': learningRate is 0.9, the model allows 0.01 to 0.5"),
         ({"miniBatchSize": 5}, "miniBatchSize is 5, the model allows 4, 8; choose one of these"),
-        ({"miniBatchSize": 4.5}, "miniBatchSize is 4.5, expected a whole number"),
+        ({"miniBatchSize": 4.5}, "miniBatchSize is 4.5, expected an integer"),
         ({"epochs": "3"}, "epochs is '3', expected a number"),
         (
             {"beta1": 0.5},
@@ -225,7 +225,7 @@ def test_rows_that_can_not_be_learnt(make_updatable: Any, rows: Any) -> None:
     for given, error, message in (
         ([], DataError, "there are no rows to learn from"),
         ([{"x": rows[0]["x"]}], DataError, "row 0: feature 'label' is missing"),
-        ([{**rows[0], "label": "d"}], ModelError, "row 0: 'label' is 'd', the network knows 'a', 'b', 'c'; it can not"),
+        ([{**rows[0], "label": "d"}], ModelError, "row 0: 'label' is 'd', the network knows 'a', 'b', 'c'; it cannot"),
         ([{**rows[0], "x": [np.nan] * 6}], DataError, "row 0: feature 'x': is NaN"),
         ([*rows[:1] * 100, {**rows[0], "x": [np.nan] * 6}], DataError, "row 100: feature 'x': is NaN"),
     ):
@@ -252,7 +252,7 @@ def test_models_that_can_not_be_updated(make_updatable: Any, rows: Any) -> None:
         (lambda _, network: network.updateParams.ClearField("optimizer"), "has no optimizer"),
         (
             lambda _, network: network.layers[1].MergeFrom(type(network.layers[1])(isUpdatable=True)),
-            "can not be updated",
+            "cannot be updated",
         ),
         (
             lambda _, network: network.updateParams.lossLayers[0].categoricalCrossEntropyLossLayer.ClearField("input"),
@@ -281,7 +281,7 @@ def test_a_class_that_is_no_number(make_updatable: Any, rows: Any, wanted: Any) 
     numbered = [{"x": row["x"], "class": "abc".index(row["label"])} for row in rows]
     by_number = UpdateTask(spec, numbered).resume().model.message
     assert network_of(by_number).layers == network_of(UpdateTask(make_updatable(), rows).resume().model.message).layers
-    with pytest.raises(DataError, match=r"row 0: 'class' is .*, expected one whole number, the class"):
+    with pytest.raises(DataError, match=r"row 0: 'class' is .*, expected one integer, the class"):
         UpdateTask(spec, [{**numbered[0], "class": wanted}]).resume()
 
 

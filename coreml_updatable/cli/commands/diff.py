@@ -92,7 +92,7 @@ def _weights(change: "WeightChange") -> str:
                 f"the same {change.values:,} values ({change.before}), other quantization or storage fields beside them"
             )
         case "unreadable":
-            return f"other bytes ({stored}), which can not be decoded"
+            return f"other bytes ({stored}), which cannot be decoded"
     moved = f"norm of the change {change.norm:.4g}"
     if change.relative is not None:
         moved += f" ({change.relative:.3%} of the old norm)"

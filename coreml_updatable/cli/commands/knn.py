@@ -220,7 +220,7 @@ def _index(text: str) -> tuple[str, int]:
     try:
         return kind, int(leaf) if colon else LEAF_SIZE
     except ValueError:
-        raise typer.BadParameter(f"--index {text}: '{leaf}' is no whole number, expected one such as 30") from None
+        raise typer.BadParameter(f"--index {text}: '{leaf}' is not an integer, expected one such as 30") from None
 
 
 def _default_label(given: str | None, kind: LabelsKind) -> str | int:
@@ -233,7 +233,5 @@ def _default_label(given: str | None, kind: LabelsKind) -> str | int:
     except ValueError:
         number = 2**63
     if not -(2**63) <= number < 2**63:
-        raise typer.BadParameter(
-            f"--default-label {given}: expected a whole number of 64 bits, as the labels are int64"
-        )
+        raise typer.BadParameter(f"--default-label {given}: expected an integer of 64 bits, as the labels are int64")
     return number

@@ -176,7 +176,7 @@ def mark(
     )
     for option, value in foreign.items():
         if value is not None:
-            raise typer.BadParameter(f"{option} is no parameter of {optimizer.value}; leave it out")
+            raise typer.BadParameter(f"{option} is not a parameter of {optimizer.value}; leave it out")
     wanted = layouts.asked_for(layout)
     paths = [] if out is None else layouts.targets(out, wanted.to if wanted else layouts.Layout.SINGLE, model.stem)
     from coreml_updatable.cli import text as name_list

@@ -161,7 +161,7 @@ def _read(paths: list[Path], features: "Features", faults: list[str]) -> Iterato
 
 
 def _answers(model: "RunnableModel", rows: Iterator[Named], faults: list[str]) -> Iterator[Named]:
-    """Rows run together; where one of them can not, each runs alone, so that only it is left out."""
+    """Rows run together; where one of them cannot, each runs alone, so that only it is left out."""
     from coreml_updatable.data.rows.reading import named
 
     while block := list(islice(rows, AT_A_TIME)):

@@ -143,7 +143,7 @@ def _counted(count: int, noun: str) -> str:
 
 
 def learn(model: Path, data: Path, fit: Fit, parameters: Mapping[str, Any], under: Chosen, *, quiet: bool) -> Learnt:
-    """Train the model in ``model`` on the rows of ``data``; a UserError names the row that can not be learnt."""
+    """Train the model in ``model`` on the rows of ``data``; a UserError names the row that cannot be learnt."""
     runnable = load(model, assumptions=under.assumptions)
     names: list[str] = []
     losses: list[float] = []

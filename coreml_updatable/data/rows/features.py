@@ -77,7 +77,7 @@ def label_of(feature: FeatureDescription, folder: str, where: str) -> Any:
         number = int(folder)
     except ValueError:
         raise DataError(
-            f"{where}: the folder's name is the label, and '{feature.name}' is a whole number; rename it"
+            f"{where}: the folder's name is the label, and '{feature.name}' is an integer; rename it"
         ) from None
     return number if kind(feature) == "int64Type" else [number]
 

@@ -16,7 +16,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}
 
 
 def picture_of(path: Path, feature: FeatureDescription, features: Features) -> Image.Image:
-    """The picture at the size that the feature names first, on white; DataError if it can not be read.
+    """The picture at the size that the feature names first, on white; DataError if it cannot be read.
 
     One of another size is made to fit as ``features`` say, and is noted there.
     """

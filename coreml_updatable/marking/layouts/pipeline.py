@@ -35,7 +35,7 @@ def to_pipeline(parts: Parts) -> Model:
 def from_pipeline(model: Model) -> Parts:
     """Its two members; what only the pipeline says of itself and its features, they say from now on.
 
-    Raises ModelError for more or fewer, for a pipeline that can not be updated, and for an answer not of the head.
+    Raises ModelError for more or fewer, for a pipeline that cannot be updated, and for an answer not of the head.
     """
     members = pipeline_of(model).models
     if len(members) != 2:

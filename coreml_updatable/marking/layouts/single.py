@@ -165,7 +165,7 @@ def to_single(parts: Parts) -> Model:
     """Both parts as one network of the head's kind; 16-bit and quantized weights become 32-bit floats.
 
     What ``from_single`` cut is put together as it was. Raises ModelError for a k-NN, which is no layer of a network,
-    for an extractor that is no plain network, and for weights that can not be made 32-bit.
+    for an extractor that is not a plain network, and for weights that cannot be made 32-bit.
     """
     _expect_networks(parts)
     features = str(handed_over(parts).name)

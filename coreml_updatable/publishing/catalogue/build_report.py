@@ -48,7 +48,7 @@ class BuildReport(Part):
     labels: tuple[str, ...]
     input: InputPart
     label_feature: str
-    noun: str = ""  # of a row that is no picture
+    noun: str = ""  # of a row that is not a picture
     data: _Data
     models: tuple[ModelPart, ...]
     comparison: Any = None

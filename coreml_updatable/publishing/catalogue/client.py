@@ -136,13 +136,13 @@ class Client:
             connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers=headers)
             response = connection.getresponse()
             if response.status not in (200, 206):
-                raise UntrustedError(f"{url!r:.200}: can not be had (status {response.status}); check the address")
+                raise UntrustedError(f"{url!r:.200}: cannot be had (status {response.status}); check the address")
             piece = self.body(response, most + 1)
             length = response.headers["Content-Length"]
             whole = length is None or not length.isdecimal() or len(piece) == int(length)
             return response.status, response.headers.get("ETag", ""), piece, whole
         except (OSError, http.client.HTTPException) as error:
-            raise UntrustedError(f"{url!r:.200}: can not be had ({type(error).__name__}); try again") from error
+            raise UntrustedError(f"{url!r:.200}: cannot be had ({type(error).__name__}); try again") from error
         finally:
             connection.close()
 

@@ -13,7 +13,7 @@ DEVICE_FILE = r"^[a-z0-9]{1,40}(-[a-z0-9]{1,40}){0,20}\.json$"
 
 
 def is_version(text: str) -> bool:
-    """One to four whole numbers with dots between: 1, 1.0, 2.10.3."""
+    """One to four integers with dots between: 1, 1.0, 2.10.3."""
     return re.fullmatch(VERSION, text) is not None
 
 

@@ -37,7 +37,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Card:
-    """A picture, and what each model answers before and after; ``uri`` is empty where the input is no picture."""
+    """A picture, and what each model answers before and after; ``uri`` is empty where the input is not a picture."""
 
     uri: str
     tiny: bool

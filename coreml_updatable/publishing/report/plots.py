@@ -152,7 +152,7 @@ def _svg(draw: Any, name: str, description: str) -> str:
 
 
 def _inline(svg: str, name: str, description: str) -> str:
-    """The <svg> element alone: ids of its own on the page, the theme's colours, a text for who can not see it."""
+    """The <svg> element alone: ids of its own on the page, the theme's colours, a text for who cannot see it."""
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     for colour, variable in THEME.items():
         svg = svg.replace(colour, variable)

@@ -122,13 +122,13 @@ def reset_sentence(comparison: Comparison, words: Words = OF_PHOTOS) -> str:
     pictures = counted(resets[0][1].pictures, f"held-out {words.picture}")
     return (
         "Resetting brings the base back: after all updates both base models are byte for byte what they were and, "
-        f"loaded anew, answer {pictures} with the same labels and {same}."
+        f"loaded again, answer {pictures} with the same labels and {same}."
     )
 
 
 def new_label_sentence(name: str, result: NewLabel, comparison: Comparison, words: Words = OF_PHOTOS) -> str:
     if result.refusal is not None:
-        return f"The {name} can not learn it. The simulator refuses, in its own words:"
+        return f"The {name} cannot learn it. The simulator refuses, in its own words:"
     last = result.points[-1]
     return (
         f"The {name} takes it: after {counted(last.photos, words.photo)} it calls {percent(last.held_out_accuracy)} of "

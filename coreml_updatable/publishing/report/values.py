@@ -74,7 +74,7 @@ class Proof:
     changed_layers: tuple[str, ...]  # whose weights an update changed
     loss_before: float  # of that update, on its own rows
     loss_after: float
-    rewritten_difference: float  # the personal file, loaded anew, against the simulator: largest in probability
+    rewritten_difference: float  # the personal file, loaded again, against the simulator: largest in probability
 
 
 @dataclass(frozen=True)
@@ -117,4 +117,4 @@ class Report:
     seconds: Mapping[str, float]  # stage -> wall time; empty if unknown
     slots: Slots | None = None  # None where the recipe has no open slots
     paired_with: str = ""  # the label of a base's row that was learnt with each of the owner's; "": none was
-    noun: str = ""  # what one row is called where it is no picture, e.g. "pose"; its plural ends in s
+    noun: str = ""  # what one row is called where it is not a picture, e.g. "pose"; its plural ends in s

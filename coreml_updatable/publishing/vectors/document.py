@@ -73,12 +73,12 @@ class Vectors(_Part):
 def read_vectors(path: Path) -> Vectors:
     """The vectors in ``path``; a DataError for what is none."""
     if not path.is_file() or path.stat().st_size > MAXIMUM_BYTES:
-        raise DataError(f"{path}: is no file of golden vectors, expected NAME{SUFFIX}; check the path")
+        raise DataError(f"{path}: is not a file of golden vectors, expected NAME{SUFFIX}; check the path")
     content = path.read_bytes()
     try:
         found: Any = json.loads(content)["schema"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise DataError(f"{path}: is no JSON of golden vectors; fetch it again") from None
+        raise DataError(f"{path}: is not valid JSON of golden vectors; fetch it again") from None
     if found != SCHEMA:
         raise DataError(f"{path}: is of schema {found!r:.40}, expected {SCHEMA}; use another coreml_updatable")
     try:

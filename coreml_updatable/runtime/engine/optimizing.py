@@ -36,7 +36,7 @@ TOLERANCE = 1e-5  # relative to the largest value of an output
 def optimized(
     function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]
 ) -> Callable[..., tuple[Tensor, ...]] | None:
-    """The optimized function for inputs of these shapes; None where torch can not trace it or the numbers differ."""
+    """The optimized function for inputs of these shapes; None where torch cannot trace it or the numbers differ."""
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -86,7 +86,7 @@ def run_step(step: Step, blobs: dict[str, Tensor], *, in_place: bool = False) ->
         shapes = ", ".join(f"'{blob}' {list(blobs[blob].shape)}" for blob in layer.input)
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise ModelError(
-            f"layer '{layer.name}': can not take {shapes} ({reason}); check the layers before it"
+            f"layer '{layer.name}': cannot take {shapes} ({reason}); check the layers before it"
         ) from error
     values = made if isinstance(made, tuple) else (made,)
     if len(values) != len(layer.output):

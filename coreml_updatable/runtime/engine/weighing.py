@@ -103,7 +103,7 @@ def _name(func: Any) -> str:
 
 def _rough(func: Any, given: list[Any]) -> int:
     """Values that the operation makes at most: no shape function of torch gives more than the product of all the
-    sizes it reads and of the whole numbers that it is told."""
+    sizes it reads and of the integers that it is told."""
     if _name(func) in OF_NUMBERS:
         return 2 * SMALL
     factor = 1

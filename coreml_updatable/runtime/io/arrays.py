@@ -51,7 +51,7 @@ def array(feature: FeatureDescription, value: Any, where: str, *, sequences: boo
 
 
 def in_type(given: NDArray[Any], feature: FeatureDescription, where: str) -> NDArray[Any]:
-    """A copy in the declared type. DataError if whole numbers are declared, and a value is none or does not fit."""
+    """A copy in the declared type. DataError if integers are declared, and a value is none or does not fit."""
     dtype = DTYPES.get(feature.type.multiArrayType.dataType, np.float32)
     if np.issubdtype(dtype, np.integer):
         _expect_whole(given, dtype, where)
@@ -104,7 +104,9 @@ def _expect_whole(given: NDArray[Any], dtype: Any, where: str) -> None:
         low = float(ends.min)  # a power of two, exact in any type of floats; the highest is 1 less than its opposite
         fits = bool((np.isfinite(given) & (given == np.trunc(given)) & (given >= low) & (given < -low)).all())
     if not fits:
-        raise DataError(f"{where}: holds a value that is no {np.dtype(dtype).name}, which the model takes; round it")
+        raise DataError(
+            f"{where}: holds a value that is not of type {np.dtype(dtype).name}, which the model takes; round it"
+        )
 
 
 def _default_shape(described: Any) -> list[int]:

@@ -33,7 +33,7 @@ def checked(feature: FeatureDescription, value: Any, where: str) -> Any:
             return array(feature, value, where)
         case "imageType":
             return value
-    raise ModelError(f"model: input '{feature.name}' is a {kind}, which can not be given here; export the model again")
+    raise ModelError(f"model: input '{feature.name}' is a {kind}, which cannot be given here; export the model again")
 
 
 def absent(feature: FeatureDescription, where: str) -> Any:
@@ -69,7 +69,7 @@ def answered(feature: FeatureDescription, value: Any) -> Any:
 def whole(value: Any, where: str) -> int:
     found = number(value, where)
     if not math.isfinite(found) or found != int(found):
-        raise DataError(f"{where}: is {quoted(value)}, expected a whole number")
+        raise DataError(f"{where}: is {quoted(value)}, expected an integer")
     return int(np.asarray(value).ravel()[0]) if not isinstance(value, int) else value
 
 

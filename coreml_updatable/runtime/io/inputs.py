@@ -112,7 +112,7 @@ def _scale(scaler: Any, space: int, picture: Tensor) -> None:
         biases = [scaler.blueBias, scaler.greenBias, scaler.redBias]
     else:
         biases = [scaler.grayBias]
-    # The format has no default; a scale that is not set can not mean 0, which would erase the picture.
+    # The format has no default; a scale that is not set cannot mean 0, which would erase the picture.
     picture.mul_(scaler.channelScale or 1.0)
     if any(biases):
         picture.add_(torch.tensor(biases)[:, None, None])

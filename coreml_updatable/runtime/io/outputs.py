@@ -75,7 +75,7 @@ class Outputs:
             case "int64Type":
                 number = _number(feature, blob)
                 if not math.isfinite(number):
-                    raise ModelError(f"blob '{feature.name}': is {number}, the model says it is a whole number")
+                    raise ModelError(f"blob '{feature.name}': is {number}, the model says it is an integer")
                 return round(number)
             case "imageType":
                 return _picture(feature, blob)

@@ -187,6 +187,6 @@ def build_layer(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
             "replace it by layers of the format"
         )
     if kind not in KINDS:
-        raise ModelError(f"{context.where}: the kind '{kind}' can not be run yet; replace it by other layers")
+        raise ModelError(f"{context.where}: the kind '{kind}' cannot be run yet; replace it by other layers")
     module: nn.Module = import_module(f"{__name__}.{KINDS[kind]}").build(layer, context)
     return module

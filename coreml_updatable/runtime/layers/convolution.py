@@ -29,7 +29,7 @@ class Convolution(nn.Module):
         self.borders = valid_padding(params.valid.paddingAmounts, context)
         out, channels = int(params.outputChannels), int(params.kernelChannels)
         if out % self.groups:
-            raise context.error(f"{out} output channels can not be split into {self.groups} groups")
+            raise context.error(f"{out} output channels cannot be split into {self.groups} groups")
         shape = (channels, out // self.groups) if params.isDeconvolution else (out, channels)
         self.in_channels = channels if params.isDeconvolution else channels * self.groups
         self.shape = (*shape, *self.kernel)

@@ -1,4 +1,4 @@
-"""copy: y = x. ``CopyLayerParams``: the only layer that may write a blob anew."""
+"""copy: y = x. ``CopyLayerParams``: the only layer that may write a blob again."""
 
 from torch import nn
 

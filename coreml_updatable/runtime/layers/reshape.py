@@ -35,7 +35,7 @@ def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
         ordered = x.movedim(-3, -1) if last else x
         count = prod(ordered.shape[-4 if whole else -3 :])
         if count % fixed if -1 in target else count != fixed:
-            raise context.error(f"input has the shape {list(x.shape)}, which can not become {target}")
+            raise context.error(f"input has the shape {list(x.shape)}, which cannot become {target}")
         y = ordered.reshape([*lead, height, width, channels] if last else [*lead, channels, height, width])
         y = y.movedim(-1, -3) if last else y
         return y.movedim(-5, -4) if whole else y

@@ -47,7 +47,7 @@ def _vector(value: Any, size: int, where: str) -> NDArray[np.float64]:
         vector = np.zeros(size)
         for place, number in value.items():
             if not isinstance(place, int) or not 0 <= place < size:
-                raise DataError(f"{where}: has the place {place!r}, expected whole numbers from 0 to {size - 1}")
+                raise DataError(f"{where}: has the place {place!r}, expected integers from 0 to {size - 1}")
             vector[place] = number
         return vector
     vector = flat(value)

@@ -17,7 +17,7 @@ class WeightChange:
 
     ``kind``: "changed" (other values), "rounded" (the same values, as near as the coarser storage holds them), "stored"
     (the very same values, stored otherwise), "count" (another number of values), "fields" (the same values in the same
-    storage, with something else beside them) or "unreadable" (a quantization that can not be decoded). ``norm`` is the
+    storage, with something else beside them) or "unreadable" (a quantization that cannot be decoded). ``norm`` is the
     Euclidean norm of the change, ``relative`` that norm over the norm of the old values, ``largest`` the greatest
     change of one value; None where there is none.
     """

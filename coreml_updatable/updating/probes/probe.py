@@ -59,7 +59,7 @@ def _mini_batches(probe: Probe) -> int:
 
 
 def digested(probe: Probe, numbers: list[float]) -> list[float]:
-    """The numbers that are compared; where they can not be digested, themselves, which then fit nothing."""
+    """The numbers that are compared; where they cannot be digested, themselves, which then fit nothing."""
     finite = all(isfinite(number) for number in numbers)
     if probe.digest == "rising" and finite and len(numbers) == len(probe.rows):
         return [float(all(early < late for early, late in pairwise(numbers)))]

@@ -5,7 +5,7 @@ from tree_sitter import Language, Node, Parser
 
 
 def faults(source: str) -> list[str]:
-    """The places that the grammar can not read, or where it had to invent something."""
+    """The places that the grammar cannot read, or where it had to invent something."""
     tree = Parser(Language(tree_sitter_swift.language())).parse(source.encode())
     return list(_faults(tree.root_node))
 

@@ -1,4 +1,4 @@
-"""Publishers that are killed, or can not write: whatever is found is a whole catalogue."""
+"""Publishers that are killed, or cannot write: whatever is found is a whole catalogue."""
 
 import re
 import subprocess

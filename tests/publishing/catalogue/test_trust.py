@@ -76,7 +76,7 @@ def test_rollback(history: list[Path]) -> None:
     _, known = read(history[2], trust(OLD))
     for old in history[:2]:
         refused(old, known, "somebody holds back what is new")
-    assert read(history[0], trust(OLD))[0].serial == 1  # who saw nothing yet can not know: hence the expiry
+    assert read(history[0], trust(OLD))[0].serial == 1  # who saw nothing yet cannot know: hence the expiry
 
 
 def test_rollback_after_latest_alone_was_read(history: list[Path]) -> None:

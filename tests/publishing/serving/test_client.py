@@ -92,7 +92,7 @@ def test_nothing_huge_is_read(served: Served, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_server_that_is_not_there(served: Served) -> None:
-    with pytest.raises(UntrustedError, match="can not be had"):
+    with pytest.raises(UntrustedError, match="cannot be had"):
         Client("http://127.0.0.1:9/", served.key).index()
     with pytest.raises(CatalogueError, match="has no model 'Nobody'"):
         Client(served.address, served.key).newest("Nobody")

@@ -135,7 +135,7 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     ("change", "sentence"),
     [
         (lambda value: value.update(schema=2), "is of schema 2, expected 1; use another coreml_updatable"),
-        (lambda value: value.pop("schema"), "is no JSON of golden vectors; fetch it again"),
+        (lambda value: value.pop("schema"), "is not valid JSON of golden vectors; fetch it again"),
         (lambda value: value.pop("before"), "before: Field required; fetch it again"),
         (lambda value: value["before"].pop(), r"has 4 rows, \[3, 4\] answers, expected one a row; fetch it again"),
         (lambda value: value["rows"][0]["image"].update(png="../../x.png"), r"rows\.0\.image\..*; fetch it again"),
@@ -155,5 +155,5 @@ def test_bad_pictures_are_one_sentence(recorded: Recorded) -> None:
     Image.new("1", (5000, 5000)).save(folder / "vectors/picture-01.png")
     with pytest.raises(DataError, match="has 5000x5000 pixels; no model here takes so many"):
         replay(vectors, folder, model)
-    with pytest.raises(DataError, match=r"is no file of golden vectors, expected NAME\.vectors\.json"):
+    with pytest.raises(DataError, match=r"is not a file of golden vectors, expected NAME\.vectors\.json"):
         read_vectors(folder / "nowhere")

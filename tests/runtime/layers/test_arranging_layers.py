@@ -160,10 +160,10 @@ def test_reshape_infers_one_size(answers: Any, at: int, last: bool) -> None:
 
 def test_reshape_that_does_not_fit(answers: Any) -> None:
     x = counting(1, 1, 2, 3, 4)
-    with pytest.raises(ModelError, match=r"layer 'reshape': input has the shape .* can not become \[2, 3, 5\]"):
+    with pytest.raises(ModelError, match=r"layer 'reshape': input has the shape .* cannot become \[2, 3, 5\]"):
         answers(lambda b: b.add_reshape("reshape", "x", "y", [2, 3, 5], 0), [{"x": x}])
     for target, fault in (
-        ([-1, 5, 1], "can not become"),
+        ([-1, 5, 1], "cannot become"),
         ([-1, -1, 4], r"targetShape is \[-1, -1, 4\], expected sizes of at least 1"),
         ([0, 3, 4], r"targetShape is \[0, 3, 4\]"),
         ([-2, 3, -4], r"targetShape is \[-2, 3, -4\]"),

@@ -102,7 +102,7 @@ def test_where(answers: Any, data: Any, shapes: Any) -> None:
 
 def test_errors(answers: Any) -> None:
     row = {"a": np.ones(2, np.float32), "b": np.ones(3, np.float32)}
-    with pytest.raises(ModelError, match=r"layer 'c': can not take 'a' \[2\], 'b' \[3\] \(.*size.*\)"):
+    with pytest.raises(ModelError, match=r"layer 'c': cannot take 'a' \[2\], 'b' \[3\] \(.*size.*\)"):
         answers(lambda b: b.add_equal("c", ["a", "b"], "y"), [row])
     with pytest.raises(ModelError, match="layer 'w': has 2 inputs, the layer expects 3; export the model again"):
         answers(lambda b: b.add_where_broadcastable("w", ["a", "b"], "y"), [row])

@@ -397,7 +397,7 @@ REFUSED: list[tuple[str, tuple[Tensor, ...], str]] = [
     ("scale { shapeScale: 5 " + floats("scale", FIVE) + " }", (random(1, 4, 2, 2),), "the layer expects one for"),
     ("activation { PReLU {} }", (X,), "alpha holds no float values"),
     ("split { nOutputs: 2 }", (X,), "nOutputs is 2, expected 1"),
-    (f"convolution {{ outputChannels: 3 kernelChannels: 5 nGroups: 2 {WEIGHTS} }}", (X,), "can not be split into 2"),
+    (f"convolution {{ outputChannels: 3 kernelChannels: 5 nGroups: 2 {WEIGHTS} }}", (X,), "cannot be split into 2"),
     (f"convolution {{ outputChannels: 2 kernelChannels: 5 {WEIGHTS} }}", (X[0, 0],), "rank 2"),
     (
         f"convolution {{ outputChannels: 2 kernelChannels: 5 {WEIGHTS} }}",
@@ -452,7 +452,7 @@ def test_a_learned_scalar_is_read_from_half_floats_too() -> None:
 @pytest.mark.parametrize("kind", ["batchedMatmul", "innerProduct"])
 @pytest.mark.parametrize("biased", [False, True])
 def test_8_bit_weights_with_an_exact_input(kind: str, biased: bool) -> None:
-    """An input of whole numbers up to 127, the largest among them, is quantized to itself."""
+    """An input of integers up to 127, the largest among them, is quantized to itself."""
     numbers = np.random.default_rng(0)
     x = numbers.integers(-127, 128, (3, 4)).astype(np.float32)
     x[0, 0] = 127

@@ -148,14 +148,14 @@ def test_an_index_outside(answers: Any, at: int) -> None:
         lambda b: b.add_scatter("g", ["x", "i", "u"], "y", 1),
     ):
         row = {"x": X, "i": blob(0, at), "u": np.ones((2, 2), np.float32)}
-        with pytest.raises(ModelError, match=rf"layer 'g': can not take .*'i' \[2\].* \(index {at} is out of bounds"):
+        with pytest.raises(ModelError, match=rf"layer 'g': cannot take .*'i' \[2\].* \(index {at} is out of bounds"):
             answers(add, [row])
     for add in (
         lambda b: b.add_gather_nd("g", ["x", "i"], "y"),
         lambda b: b.add_scatter_nd("g", ["x", "i", "u"], "y"),
     ):
         row = {"x": X, "i": blob(1, at)[None], "u": blob(1)}
-        with pytest.raises(ModelError, match=rf"layer 'g': can not take .* \(index {at} is out of bounds"):
+        with pytest.raises(ModelError, match=rf"layer 'g': cannot take .* \(index {at} is out of bounds"):
             answers(add, [row, row])
 
 

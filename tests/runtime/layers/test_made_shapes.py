@@ -132,7 +132,7 @@ def test_shapes_no_blob_can_have(answers: Any) -> None:
         answers(lambda b: b.add_fill_static("f", "y", (10**6, 10**6)), [{"x": blob(1)}])
     with pytest.raises(ModelError, match=r"layer 'b': needs .* of memory"):
         answers(lambda b: b.add_broadcast_to_dynamic("b", ["x", "n"], "y"), [{"x": blob(1), "n": blob(1e6, 1e6)}])
-    with pytest.raises(ModelError, match=r"layer 'b': can not take 'x' \[2\]"):
+    with pytest.raises(ModelError, match=r"layer 'b': cannot take 'x' \[2\]"):
         answers(lambda b: b.add_broadcast_to_static("b", "x", "y", (3,)), [{"x": blob(1, 2)}])
 
 
@@ -180,7 +180,7 @@ def test_reshape_errors(answers: Any) -> None:
     x = counting((2, 3))
     with pytest.raises(ModelError, match=r"layer 'f': axis is 3, expected -2 to 2 for an input of rank 2; check"):
         answers(lambda b: b.add_flatten_to_2d("f", "x", "y", 3), [{"x": x}])
-    with pytest.raises(ModelError, match=r"layer 'r': can not take 'x' \[2, 3\], 'n' \[1\] \(shape '\[4\]' is invalid"):
+    with pytest.raises(ModelError, match=r"layer 'r': cannot take 'x' \[2, 3\], 'n' \[1\] \(shape '\[4\]' is invalid"):
         answers(lambda b: b.add_reshape_dynamic("r", ["x", "n"], "y"), [{"x": x, "n": blob(4)}] * 2)
 
 

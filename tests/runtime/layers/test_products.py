@@ -1,4 +1,4 @@
-"""Products, tables and normalization: against NumPy's matmul and torch's functions; 8 bits against whole numbers."""
+"""Products, tables and normalization: against NumPy's matmul and torch's functions; 8 bits against integers."""
 
 import warnings
 from collections.abc import Callable
@@ -158,7 +158,7 @@ def test_matmul_faults(answers: Any) -> None:
 
     with pytest.raises(ModelError, match="layer 'p': input has 4 channels, the layer expects 3"):
         answers(add, [{"x": drawn(0, 4)}])
-    with pytest.raises(ModelError, match=r"layer 'p': can not take 'a' \[2, 3\], 'b' \[2, 3\]"):
+    with pytest.raises(ModelError, match=r"layer 'p': cannot take 'a' \[2, 3\], 'b' \[2, 3\]"):
         answers(lambda b: b.add_batched_mat_mul("p", ["a", "b"], "y"), [{"a": drawn(0, 2, 3), "b": drawn(0, 2, 3)}])
     with pytest.raises(ModelError, match="layer 'p': has 3 inputs, the layer expects 1 or 2"):
         answers(add, [{"x": drawn(0, 3)}], edit=lambda layer: layer.input.extend(["x", "x"]))

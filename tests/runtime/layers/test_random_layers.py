@@ -117,7 +117,7 @@ def test_categories_of_a_vector_and_their_faults(answers: Any) -> None:
     assert set(found["y"]) <= {0.0, 1.0, 2.0, 3.0}
     with pytest.raises(ModelError, match=r"layer 'draw': makes a blob of the shape \[0\], expected sizes"):
         answers(lambda b: b.add_categorical_distribution("draw", "x", "y", 0), [{"x": np.zeros(4, np.float32)}])
-    with pytest.raises(ModelError, match=r"layer 'draw': can not take 'x' \[2\]"):
+    with pytest.raises(ModelError, match=r"layer 'draw': cannot take 'x' \[2\]"):
         answers(
             lambda b: b.add_categorical_distribution("draw", "x", "y", 3, False),
             [{"x": np.array([-1.0, 2.0], np.float32)}],

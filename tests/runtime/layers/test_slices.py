@@ -67,7 +67,7 @@ def test_slice_errors(answers: Any) -> None:
         answers(add(end_ids=[2, 2], strides=[1, 0]), [row])
     with pytest.raises(ModelError, match=r"layer 's': takes element 3 of axis 1, which has the size 3"):
         answers(add(squeeze_masks=[False, True]), [{**row, "begins": np.array([0, 3], np.float32)}])
-    with pytest.raises(ModelError, match=r"layer 's': reads inf where it needs a whole number"):
+    with pytest.raises(ModelError, match=r"layer 's': reads inf where it needs an integer"):
         answers(add(), [{**row, "begins": np.array([0, np.inf], np.float32)}] * 2)
     with pytest.raises(ModelError, match=r"layer 's': begins, ends, strides and masks differ in length; export"):
         answers(
@@ -159,7 +159,7 @@ def test_reverse_errors(answers: Any) -> None:
     with pytest.raises(ModelError, match="layer 'r': input has rank 2, the layer expects 1; check"):
         answers(lambda b: b.add_reverse("r", "x", "y", [True]), [{"x": x}])
     row = {"x": x, "n": np.array([4, 1], np.float32)}
-    with pytest.raises(ModelError, match=r"layer 'r': can not take 'x'.*index 3 is out of bounds"):
+    with pytest.raises(ModelError, match=r"layer 'r': cannot take 'x'.*index 3 is out of bounds"):
         answers(lambda b: b.add_reverse_sequence("r", ["x", "n"], "y"), [row])
     with pytest.raises(ModelError, match="layer 'r': has 3 lengths, expected 2, one a sequence"):
         answers(lambda b: b.add_reverse_sequence("r", ["x", "n"], "y"), [{**row, "n": np.ones(3, np.float32)}])

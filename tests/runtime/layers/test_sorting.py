@@ -14,7 +14,7 @@ SHAPES = hnp.array_shapes(max_dims=5, max_side=4)
 
 
 def blobs(data: Any, shape: tuple[int, ...]) -> list[dict[str, Any]]:
-    """Two rows of small whole numbers, so that many are equal."""
+    """Two rows of small integers, so that many are equal."""
     return [{"x": data.draw(hnp.arrays(np.float32, shape, elements=st.integers(-2, 2)))} for _ in range(2)]
 
 

@@ -49,7 +49,7 @@ def test_cum_sum(answers: Any, data: Any, shape: Any, exclusive: bool, reverse: 
         lambda b: b.add_cumsum("c", list(row), "y", 0 if dynamic else axis, reverse, exclusive), [row, {**row, "x": -x}]
     )
     turned = np.flip(x, axis) if reverse else x
-    sums = np.cumsum(turned, axis) - (turned if exclusive else 0)  # whole numbers, so that this is exact
+    sums = np.cumsum(turned, axis) - (turned if exclusive else 0)  # integers, so that this is exact
     expected = np.flip(sums, axis) if reverse else sums
     np.testing.assert_array_equal(found[0]["y"], expected, strict=True)
     np.testing.assert_array_equal(found[1]["y"], -expected)

@@ -126,11 +126,11 @@ def test_feature_vectorizer_of_coremltools(random: Any) -> None:
     row = {"a": 1.5, "b": b, "c": 7, "d": {2: 0.5}}
     assert size == 9
     np.testing.assert_array_equal(load(spec).predict(row)["y"], [1.5, *b, 7, 0, 0, 0.5, 0])
-    with pytest.raises(DataError, match="feature 'd': has the place 4, expected whole numbers from 0 to 3"):
+    with pytest.raises(DataError, match="feature 'd': has the place 4, expected integers from 0 to 3"):
         load(spec).predict({**row, "d": {4: 1.0}})
     with pytest.raises(DataError, match=r"feature 'b': has the shape \[2\], the model expects \[3\]"):
         load(spec).predict({**row, "b": [1, 2]})
-    with pytest.raises(DataError, match=r"feature 'c': is 1\.5, expected a whole number"):
+    with pytest.raises(DataError, match=r"feature 'c': is 1\.5, expected an integer"):
         load(spec).predict({**row, "c": 1.5})
 
 

@@ -1,4 +1,4 @@
-"""Indices, counts and shapes: whole numbers that blobs carry as floats, checked before anything is allocated.
+"""Indices, counts and shapes: integers that blobs carry as floats, checked before anything is allocated.
 
 A fraction is cut off, as a cast in C does; the format leaves that open.
 """
@@ -20,7 +20,7 @@ def integers(blob: Tensor, context: Context) -> list[int]:
     values = blob.flatten().tolist()
     for value in values:
         if not math.isfinite(value):
-            raise context.error(f"reads {value} where it needs a whole number")
+            raise context.error(f"reads {value} where it needs an integer")
     return [int(value) for value in values]
 
 
