@@ -45,7 +45,7 @@ def with_outputs(
 ) -> None:
     """A new head where one is wished for, and ``spare`` spare outputs in all, in place.
 
-    ``trained`` are the numbers of the layers to train: these get new weights. With ``labels`` a new head has just as many
+    ``trained`` are the numbers of the layers to train: these get new weights. With ``labels`` a new head has as many
     outputs, and the spare ones; without, as many as the old one. ``share``: see ``spare.py``. ``softmax`` is None in a
     network that learns values.
     """
