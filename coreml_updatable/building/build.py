@@ -72,7 +72,7 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
     with clock.stage("models") as tell:
         twins = make_twins(recipe, source.converted.model, dataset.train)
         network, knn = load(twins.network), load(twins.knn)
-        tell(1.0, f"the network and its k-NN twin; {len(twins.warnings)} warnings of the rules")
+        tell(1.0, f"the network and its k-NN; {len(twins.warnings)} warnings of the rules")
     with clock.stage("proof") as tell:
         test_rows = rows_of(recipe, dataset.test)
         proof = prove(network, knn, dataset, recipe, test_rows, source.converted.test_probabilities)

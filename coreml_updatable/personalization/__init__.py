@@ -1,1 +1,1 @@
-"""Simulated owners of a phone: what the network and its k-NN twin learn from a few photos, and what they forget."""
+"""Simulated owners of a phone: what the network and its k-NN learn from a few photos, and what they forget."""

@@ -12,7 +12,7 @@ from coreml_updatable.personalization.wording import OF_PHOTOS, Words, counted, 
 from coreml_updatable.runtime import RunnableModel
 
 MOST_LOST = 0.05  # of the base's test accuracy, for a model that suits
-NETWORK, KNN = "the network", "the k-NN twin"
+NETWORK, KNN = "the network", "the k-NN"
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,15 @@ class _Case:
         return self.learnt >= LEARNT and self.lost <= MOST_LOST + 1e-9
 
     def in_words(self) -> str:
-        kept = points(self.before, self.after)
-        return f"{self.name} is right on {percent(self.learnt)} of them, its accuracy on the base's own kinds {kept}"
+        moved = points(self.before, self.after)
+        return f"{self.name} has a personal accuracy of {percent(self.learnt)}, its base accuracy is {moved}"
 
 
 def advise(kind: str, photos: int, network: Outcome, knn: Outcome, words: Words = OF_PHOTOS) -> str:
     """Judged after ``photos`` photos at once: at least 90% of the held-out pictures right, at most 5 points lost."""
     cases = [_case(NETWORK, network), _case(KNN, knn)]
     told = "; ".join(case.in_words() for case in cases)
-    after = f"After {counted(photos, words.photo)} at once, asked about other {words.picture}s of {kind}: {told}."
+    after = f"After one update with {counted(photos, words.photo)} of {kind}: {told}."
     return f"{_choice(cases, words)} {after}{_on_new_labels(network, knn)}"
 
 
@@ -51,20 +51,20 @@ def _choice(cases: list[_Case], words: Words) -> str:
     fit = [case for case in cases if case.suits]
     if not fit:
         return (
-            f"Neither model suits this owner as it is: none gets {percent(LEARNT)} right without losing more than "
-            f"{100 * MOST_LOST:g} points elsewhere."
+            f"Neither model suits this owner as it is: neither reaches a personal accuracy of {percent(LEARNT)} "
+            f"without losing more than {100 * MOST_LOST:g} points of base accuracy."
         )
     if len(fit) == 1:
-        return f"{fit[0].name[0].upper()}{fit[0].name[1:]} suits this owner, the other does not."
+        return f"{fit[0].name[0].upper()}{fit[0].name[1:]} suits this owner; the other does not."
     first, second = sorted(fit, key=lambda case: (case.photos_needed, case.lost, case.growth_bytes))
     if first.photos_needed < second.photos_needed:
         later = "never" if math.isinf(second.photos_needed) else f"after {second.photos_needed:g}"
         needed = counted(first.photos_needed, words.photo)
-        why = f"in the median order it gets {percent(LEARNT)} right after {needed}, {second.name} {later}"
+        why = f"in the median order it reaches {percent(LEARNT)} after {needed}, {second.name} {later}"
     elif first.lost < second.lost:
-        why = f"it needs no more {words.photo}s and loses less elsewhere"
+        why = f"it needs no more {words.photo}s and forgets less"
     elif first.growth_bytes < second.growth_bytes:
-        why = f"it needs no more {words.photo}s, loses no more elsewhere, and its file grows less"
+        why = f"it needs no more {words.photo}s, forgets no more, and its file grows less"
     else:
         return "Both models suit this owner equally well."
     return f"Both models suit this owner, {first.name} better: {why}."
@@ -77,7 +77,7 @@ def _on_new_labels(network: Outcome, knn: Outcome) -> str:
     if len(learners) != 1:
         return ""
     name, point = learners[0]
-    return f" Only {name} takes a label of the owner's own (then right on {percent(point.held_out_accuracy)})."
+    return f" Only {name} accepts a new label of the owner's (personal accuracy {percent(point.held_out_accuracy)})."
 
 
 def _case(name: str, outcome: Outcome) -> _Case:

@@ -151,7 +151,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The network and its k-NN twin with the same owner."""
+    """The network and its k-NN with the same owner."""
 
     kind: str
     label: str

@@ -36,7 +36,7 @@ class SlotsOutcome:
 
 @dataclass(frozen=True)
 class SlotsComparison:
-    """The network and its k-NN twin, taught the same new kinds."""
+    """The network and its k-NN, taught the same new kinds."""
 
     kinds: Mapping[str, str]  # new kind -> the label of its slot
     slots: int  # in all, those that stay open too

@@ -37,27 +37,27 @@ GOOD, SLOWER, LOSSY = outcome((1, 1), 1, 0), outcome((0.5, 0.95), 1, 0), outcome
 @pytest.mark.parametrize(
     ("network", "knn", "begins"),
     [
-        (GOOD, outcome((0, 0.5), 1, 9), "The network suits this owner, the other does not."),
-        (outcome((1, 1), 0.94, 0), GOOD, "The k-NN twin suits this owner, the other does not."),
+        (GOOD, outcome((0, 0.5), 1, 9), "The network suits this owner; the other does not."),
+        (outcome((1, 1), 0.94, 0), GOOD, "The k-NN suits this owner; the other does not."),
         (
             outcome((0, 0.8), 1, 0),
             outcome((0, 0.5), 1, 9),
-            "Neither model suits this owner as it is: none gets 90% right",
+            "Neither model suits this owner as it is: neither reaches a personal accuracy of 90%",
         ),
         (
             SLOWER,
             GOOD,
-            "Both models suit this owner, the k-NN twin better: in the median order it gets 90% right after 1 ",
+            "Both models suit this owner, the k-NN better: in the median order it reaches 90% after 1 ",
         ),
         (
             GOOD,
             LOSSY,
-            "Both models suit this owner, the network better: it needs no more photos and loses less elsewhere.",
+            "Both models suit this owner, the network better: it needs no more photos and forgets less.",
         ),
         (
             GOOD,
             outcome((1, 1), 1, 9),
-            "Both models suit this owner, the network better: it needs no more photos, loses no",
+            "Both models suit this owner, the network better: it needs no more photos, forgets no",
         ),
         (GOOD, GOOD, "Both models suit this owner equally well."),
     ],
@@ -68,14 +68,14 @@ def test_the_choice(network: Outcome, knn: Outcome, begins: str) -> None:
 
 def test_when_none_suits_the_numbers_say_why() -> None:
     said = advise("9", 2, outcome((0, 0.8), 1, 0), outcome((0, 0.85), 0.7, 9))
-    assert "without losing more than 5 points elsewhere. After 2 photos at once" in said
-    assert "the k-NN twin is right on 85% of them, its accuracy on the base's own kinds down by 30 points." in said
+    assert "without losing more than 5 points of base accuracy. After one update with 2 photos" in said
+    assert "the k-NN has a personal accuracy of 85%, its base accuracy is down by 30 points." in said
 
 
 def test_only_who_learns_it_gets_the_new_label() -> None:
     refused = dataclasses.replace(GOOD, new_label=NewLabel("nine", "no", ()))
     learns = dataclasses.replace(GOOD, new_label=NewLabel("nine", None, (NewLabelPoint(2, 0.75, 1.0, 0.0, 9.0),)))
-    ending = "Only the k-NN twin takes a label of the owner's own (then right on 75%)."
+    ending = "Only the k-NN accepts a new label of the owner's (personal accuracy 75%)."
     assert advise("9", 2, refused, learns).endswith(ending)
     assert "label of" not in advise("9", 2, refused, refused)
     assert "label of" not in advise("9", 2, GOOD, GOOD)

@@ -40,7 +40,7 @@ def test_the_text_for_who_can_not_see(make_comparison: Callable[[float, float], 
     svg = learning_plot(make_comparison(0.12, 0.4), "held_out_accuracy", "at_once", "curve", 'A "title" & <more>')
     label = ElementTree.fromstring(svg.replace("xlink:href", "href")).attrib["aria-label"]
     assert label.startswith('A "title" & <more>. network: 0: 0%, 1: 12%')
-    assert "k-NN twin: 0: 0%, 1: 40%" in label
+    assert "k-NN: 0: 0%, 1: 40%" in label
 
 
 @pytest.mark.parametrize("theme", ["var(--ink-2)", "var(--line)"])

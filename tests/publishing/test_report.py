@@ -95,7 +95,7 @@ def test_eight_pictures_of_the_owner_and_two_of_each_kind(page: Page) -> None:
     assert shown["pancakes"] == 8
     assert shown["salad"] == shown["fries"] == 2
     assert shown["burger"] == 3  # one of them was forgotten, and is shown there too
-    assert "1 of 18 test pictures was called rightly before and wrongly after" in page.text()
+    assert "1 of 18 test pictures was right before and wrong after" in page.text()
 
 
 def test_drawn_pictures_are_called_drawn_before_any_number(page: Page) -> None:
@@ -136,7 +136,7 @@ def test_each_model_says_what_an_update_changes(report: Report) -> None:
     network, knn = (dataclasses.replace(one, updatable=()) if one.kind == "k-NN" else one for one in report.models)
     text = Page(render(dataclasses.replace(report, models=(network, knn)))).text()
     assert f"Updatable {', '.join(network.updatable)} " in text
-    assert "Updatable the samples it remembers " in text
+    assert "Updatable the samples it stores " in text
 
 
 def test_same_values_same_bytes(report: Report) -> None:

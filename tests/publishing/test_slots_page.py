@@ -28,14 +28,14 @@ def test_the_page_is_whole_and_shows_every_number(slotted: Report, slots: Slots)
         for point in outcome.points:
             assert f"{100 * point.right.mean:g}%" in words
     assert sum(dict(attributes).get("class") == "card" for tag, attributes in page.tags if tag == "li") == 8
-    assert "New kinds, taught on the device" in words
+    assert "New kinds, learned on the device" in words
 
 
 def test_the_sentences_say_what_the_numbers_are(slots: Slots) -> None:
     network, knn = slots_sentences(slots.comparison)
     assert "Before, the network calls 100% of the pictures “unknown”" in network
-    assert "it knows 10% after 1 and 30% after 3; none of these numbers suffices for 90%" in network
-    assert "it knows 31% after 1 and 93% after 3; 3 photos of each suffice for 90%" in knn
+    assert "personal accuracy is 10% after 1 and 30% after 3; none of these numbers is enough for 90%" in network
+    assert "personal accuracy is 31% after 1 and 93% after 3; 3 photos of each are enough for 90%" in knn
 
 
 @pytest.mark.parametrize("width", [60, 80])

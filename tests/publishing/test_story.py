@@ -19,8 +19,8 @@ def text_of(comparison: Comparison) -> str:
 def test_headline_names_the_shares(make_comparison: MakeComparison) -> None:
     said = headline(make_comparison(0.12, 0.4))
     assert "The network calls 100% of the owner's pancakes “fast-food”." in said
-    assert "the k-NN twin calls 100% of them “healthy”." in said
-    assert said.endswith("Right on the base's own kinds: 100% → 99% (network) and 100% → 99% (k-NN twin).")
+    assert "(network) and 100% (k-NN)." in said
+    assert said.endswith("Base accuracy: 100% → 99% (network) and 100% → 99% (k-NN).")
 
 
 def test_a_kind_that_is_a_number_is_no_part_of_the_share_beside_it(make_comparison: MakeComparison) -> None:
@@ -34,7 +34,7 @@ def test_a_kind_that_is_a_number_is_no_part_of_the_share_beside_it(make_comparis
 def test_a_model_that_never_learns_is_said_to(make_comparison: MakeComparison) -> None:
     said = text_of(make_comparison(0.0, 0.4))
     assert "the network calls 0% of the held-out pictures “healthy”, and still calls 100% “fast-food”" in said
-    assert "In the median order it never gets 90% of them right." in said
+    assert "never reaches an accuracy of 90%" in said
     assert "Its answer turns to “healthy” in 0 of 3 orders." in said
 
 
@@ -49,7 +49,7 @@ def test_a_failed_reset_is_not_hidden(make_comparison: MakeComparison) -> None:
     broken = dataclasses.replace(comparison.knn, reset=Reset(12, True, False, 0.3))
     comparison = dataclasses.replace(comparison, knn=broken)
     assert reset_sentence(comparison) == (
-        "Resetting failed: after the updates the base of the k-NN twin no longer is what it was."
+        "The reset failed: after the updates the base of the k-NN is no longer what it was."
     )
 
 
@@ -67,6 +67,6 @@ def test_the_third_label(make_comparison: MakeComparison, number: int) -> None:
     said = new_label_sentence(name, outcome.new_label, comparison)
     expected = (
         "The network cannot learn it.",
-        "The k-NN twin takes it: after 10 photos it calls 100% of the held-out",
+        "The k-NN accepts it: after 10 photos it calls 100% of the held-out",
     )
     assert said.startswith(expected[number])

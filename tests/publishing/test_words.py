@@ -47,7 +47,7 @@ def test_a_page_of_clips_speaks_of_no_photos(clips: Report) -> None:
     page = render(clips)
     assert OURS.findall(PLAIN.sub(" ", page)) == []
     assert OURS.findall(" ".join(re.findall(r'(?:alt|aria-label|title)="([^"]*)"', page))) == []
-    assert "clips learnt" in page
+    assert "shots (clips of the owner)" in page
     assert "clips of each new kind" in page
 
 
@@ -72,15 +72,15 @@ def test_what_people_wrote_stays(clips: Report) -> None:
     page, text = render(own), printed(own)
     assert "<h1>Photo</h1>" in page
     assert "By the Photo Club." in page
-    assert "Other clips of picture-frame called photo, all clips at once" in page
+    assert "other clips of picture-frame called photo, all clips at once" in page
     assert "other clips of picture-frame" in page
-    assert "picture-frame called photo, and what was kept" in text
-    assert "other clips of picture-frame" in text
+    assert "picture-frame called photo: personal and base accuracy" in text
+    assert "clips of picture-frame" in text
 
 
 def test_a_page_of_photos_says_so(report: Report) -> None:
     page = render(report)
-    assert "photos learnt" in page
+    assert "shots (photos of the owner)" in page
     assert "The first picture" in page
     assert "0 photos is the base model" in page
 

@@ -36,7 +36,7 @@ def chart(lines: Sequence[Line], title: str, axis: str) -> Markup:
     most = max(lines[0].x) or 1.0
     told = "; ".join(
         f"{name}: {', '.join(f'{x:g}: {100 * y.mean:.0f}%' for x, y in zip(line.x, line.y, strict=True))}"
-        for name, line in zip(("network", "k-NN twin"), lines, strict=True)
+        for name, line in zip(("network", "k-NN"), lines, strict=True)
     )
     parts = [*_grid(), *_ticks(lines[0].x, most, axis)]
     for name, line in zip(SERIES, lines, strict=True):

@@ -214,7 +214,7 @@ def title(model: ModelFile) -> str:
         return "Head of the split" if model.update else "Extractor of the split"
     if model.role == "network":
         return "Network" if model.layout == "single" else "Network as a pipeline"
-    return "k-NN twin"
+    return "k-NN"
 
 
 def _label(file: File) -> str:

@@ -19,10 +19,14 @@ from coreml_updatable.publishing.swift import update_snippet
 from coreml_updatable.text import on_page
 
 CURVES: tuple[tuple[str, Way, str], ...] = (
-    ("held_out_accuracy", "at_once", "Other {picture}s of {kind} called {label}, all {photo}s at once"),
-    ("held_out_accuracy", "one_by_one", "The same, one task a {photo}"),
-    ("first_confidence", "one_by_one", "The first {picture}: confidence in the base’s answer, one task a {photo}"),
-    ("test_accuracy", "at_once", "The base’s own test {picture}s called rightly, all {photo}s at once"),
+    (
+        "held_out_accuracy",
+        "at_once",
+        "Personal accuracy: other {picture}s of {kind} called {label}, all {photo}s at once",
+    ),
+    ("held_out_accuracy", "one_by_one", "Personal accuracy, one task per {photo}"),
+    ("first_confidence", "one_by_one", "The first {picture}: probability of the base’s label, one task per {photo}"),
+    ("test_accuracy", "at_once", "Base accuracy: the base’s test {picture}s, all {photo}s at once"),
 )
 
 
@@ -76,7 +80,7 @@ def _owner_page(given: Personalization, words: Words, markup: type) -> Mapping[s
         ],
         "tables": [
             (name, way, getattr(outcome.summary, key))
-            for key, way in (("at_once", f"all {words.photo}s at once"), ("one_by_one", f"one task a {words.photo}"))
+            for key, way in (("at_once", f"all {words.photo}s at once"), ("one_by_one", f"one task per {words.photo}"))
             for name, outcome in outcomes(comparison)
         ],
         "owners": owners_cards(given),
@@ -102,23 +106,26 @@ def _glance(comparison: Comparison, words: Words) -> list[tuple[str, list[str]]]
         return [text(outcome) for outcome in both]
 
     return [
-        (f"{comparison.kind} called {comparison.label}, before", cells(lambda one: _share(one, 0))),
-        (f"{comparison.kind} called {comparison.label}, after {most}", cells(lambda one: _share(one, -1))),
-        (f"Base’s test {words.picture}s right, before", cells(lambda one: _kept_share(one, 0))),
-        (f"Base’s test {words.picture}s right, after {most}", cells(lambda one: _kept_share(one, -1))),
+        (f"Personal accuracy ({comparison.kind} called {comparison.label}), before", cells(lambda one: _share(one, 0))),
+        (f"Personal accuracy, after {most}", cells(lambda one: _share(one, -1))),
+        ("Base accuracy, before", cells(lambda one: _kept_share(one, 0))),
+        (f"Base accuracy, after {most}", cells(lambda one: _kept_share(one, -1))),
         (
-            f"{photos} until {percent(LEARNT)} are right, at once",
+            f"{photos} to reach a personal accuracy of {percent(LEARNT)}, at once",
             cells(lambda one: _photos(one.summary.median_learnt_at_once)),
         ),
         (
-            f"{photos} until {percent(LEARNT)} are right, one by one",
+            f"{photos} to reach {percent(LEARNT)}, one by one",
             cells(lambda one: _photos(one.summary.median_learnt)),
         ),
-        (f"{photos} until the first {words.picture} turns", cells(lambda one: _photos(one.summary.median_flip))),
+        (
+            f"{photos} until the prediction for the first {words.picture} changes",
+            cells(lambda one: _photos(one.summary.median_flip)),
+        ),
         (f"One update with {most}", cells(lambda one: wording.milliseconds(one.summary.at_once[-1].update_ms.mean))),
         (f"Extractor, a {words.picture}", cells(lambda one: wording.milliseconds(one.extractor_ms))),
         (f"Growth of the file, {most}", cells(lambda one: _growth(one.summary.at_once[-1].growth_bytes.mean))),
-        ("Back to the base after a reset", cells(lambda one: "yes" if _is_reset(one) else "no")),
+        ("Reset restores the base", cells(lambda one: "yes" if _is_reset(one) else "no")),
     ]
 
 

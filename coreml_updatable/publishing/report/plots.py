@@ -41,7 +41,9 @@ def learning_plot(comparison: Comparison, field: str, way: str, name: str, title
     """A share of ``SummaryPoint`` against the number of photos, for the network and the twin; ``way`` as in results."""
     summaries = (comparison.network.summary, comparison.knn.summary)
     lines = [curve(getattr(summary, way), field) for summary in summaries]
-    return share_plot(lines, name, title, f"{words.photo}s learnt", tuple(dict.fromkeys((0, *comparison.photos))))
+    return share_plot(
+        lines, name, title, f"shots ({words.photo}s of the owner)", tuple(dict.fromkeys((0, *comparison.photos)))
+    )
 
 
 def slots_plot(comparison: SlotsComparison, field: str, name: str, title: str, words: Words = OF_PHOTOS) -> str:
@@ -63,7 +65,7 @@ def share_plot(lines: Sequence[Line], name: str, title: str, across: str, ticks:
 
     description = "; ".join(
         f"{series}: {', '.join(f'{x:g}: {100 * y.mean:.0f}%' for x, y in zip(line.x, line.y, strict=True))}"
-        for series, line in zip(("network", "k-NN twin"), lines, strict=True)
+        for series, line in zip(("network", "k-NN"), lines, strict=True)
     )
     return _svg(draw, name, f"{title}. {description}")
 

@@ -13,8 +13,8 @@ from coreml_updatable.publishing.report.values import Slots
 
 SHOWN = 4  # pictures of each new kind
 CURVES = (
-    ("right", "Other {picture}s of the new kinds that get their own label"),
-    ("kept", "The base’s own test {picture}s called rightly"),
+    ("right", "Personal accuracy: held-out {picture}s of the new kinds"),
+    ("kept", "Base accuracy: the base’s test {picture}s"),
 )
 
 
@@ -38,7 +38,7 @@ def slots_titles(words: Words) -> list[tuple[str, str]]:
 
 
 def models(comparison: SlotsComparison) -> tuple[tuple[str, SlotsOutcome], ...]:
-    return ("network", comparison.network), ("k-NN twin", comparison.knn)
+    return ("network", comparison.network), ("k-NN", comparison.knn)
 
 
 def slots_sentences(comparison: SlotsComparison, words: Words = OF_PHOTOS) -> list[str]:
@@ -49,14 +49,16 @@ def slots_sentences(comparison: SlotsComparison, words: Words = OF_PHOTOS) -> li
         most = sorted(first.held_out_answers.items(), key=lambda item: (-item[1], item[0]))[0]
         needed = outcome.photos_needed()
         enough = (
-            "none of these numbers suffices" if needed is None else f"{counted(needed, words.photo)} of each suffice"
+            "none of these numbers is enough"
+            if needed is None
+            else f"{counted(needed, words.photo)} of each are enough"
         )
         steps = listed([f"{percent(point.right.mean)} after {point.photos}" for point in outcome.points[1:]])
         said.append(
-            f"Before, the {name} calls {percent(most[1])} of the {words.picture}s “{most[0]}”. Taught a few "
-            f"{words.photo}s of each in one update, it knows {steps}; {enough} for {percent(LEARNT)}. Of the base's "
-            f"test {words.picture}s, {percent(first.kept.mean)} were right before and {percent(last.kept.mean)} are "
-            f"after the most {words.photo}s; {percent(last.called_new)} of them are then called by a new kind's label."
+            f"Before, the {name} calls {percent(most[1])} of the {words.picture}s “{most[0]}”. After one update "
+            f"with a few {words.photo}s of each, its personal accuracy is {steps}; {enough} for {percent(LEARNT)}. "
+            f"Base accuracy goes from {percent(first.kept.mean)} to {percent(last.kept.mean)}; the model then gives "
+            f"{percent(last.called_new)} of the base's test {words.picture}s the label of a new kind."
         )
     return said
 

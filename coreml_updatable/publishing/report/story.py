@@ -8,7 +8,7 @@ from coreml_updatable.personalization.summary import LEARNT
 from coreml_updatable.personalization.wording import OF_PHOTOS, Words, counted, listed, percent, points
 from coreml_updatable.publishing.wording import percent_spread
 
-NETWORK, KNN = "network", "k-NN twin"
+NETWORK, KNN = "network", "k-NN"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def story(comparison: Comparison, words: Words = OF_PHOTOS) -> list[Chapter]:
             tuple(_first_picture(name, outcome, comparison, words) for name, outcome in both),
         ),
         Chapter(f"After {most}", tuple(_after(name, outcome, comparison, words) for name, outcome in both)),
-        Chapter("What the base knew", tuple(_kept(name, outcome, words) for name, outcome in both)),
+        Chapter("Forgetting", tuple(_kept(name, outcome) for name, outcome in both)),
         Chapter("Reset", (reset_sentence(comparison, words),)),
     ]
 
@@ -40,7 +40,7 @@ def headline(comparison: Comparison, words: Words = OF_PHOTOS) -> str:
     answers = comparison.network.summary.at_once[0].held_out_answers
     label, share = _by_share(answers)[0]
     after = [
-        f"the {name} calls {percent(outcome.summary.at_once[-1].held_out_accuracy.mean)} of them “{comparison.label}”"
+        f"{percent(outcome.summary.at_once[-1].held_out_accuracy.mean)} ({name})"
         for name, outcome in outcomes(comparison)
     ]
     kept = [
@@ -49,8 +49,8 @@ def headline(comparison: Comparison, words: Words = OF_PHOTOS) -> str:
     ]
     return (
         f"The network calls {percent(share)} of the owner's {comparison.kind} “{label}”. "
-        f"After {counted(comparison.photos[-1], f'other {words.photo}')} of {comparison.kind}, {listed(after)}. "
-        f"Right on the base's own kinds: {listed(kept)}."
+        f"After {counted(comparison.photos[-1], words.photo)}, personal accuracy is {listed(after)}. "
+        f"Base accuracy: {listed(kept)}."
     )
 
 
@@ -58,8 +58,8 @@ def _before(name: str, outcome: Outcome, comparison: Comparison, words: Words) -
     point = outcome.summary.at_once[0]
     return (
         f"Of {counted(comparison.held_out_pictures, f'held-out {words.picture}')} of {comparison.kind}, the {name} "
-        f"calls {_shares(_by_share(point.held_out_answers))}; it is right on {percent(point.test_accuracy.mean)} of "
-        f"{counted(comparison.test_pictures, f'test {words.picture}')} of its own kinds."
+        f"calls {_shares(_by_share(point.held_out_answers))}; its base accuracy on "
+        f"{counted(comparison.test_pictures, f'test {words.picture}')} is {percent(point.test_accuracy.mean)}."
     )
 
 
@@ -86,7 +86,8 @@ def _after(name: str, outcome: Outcome, comparison: Comparison, words: Words) ->
     others = [pair for pair in _by_share(after.held_out_answers) if pair[0] != comparison.label]
     rest = f", and still calls {_shares(others)}" if others else ""
     return (
-        f"Learnt at once, the {name} calls {percent_spread(after.held_out_accuracy)} of the held-out {words.picture}s "
+        f"After one update with all of them, the {name} calls "
+        f"{percent_spread(after.held_out_accuracy)} of the held-out {words.picture}s "
         f"“{comparison.label}”{rest}. {_learnt(outcome.summary, words)}"
     )
 
@@ -94,47 +95,48 @@ def _after(name: str, outcome: Outcome, comparison: Comparison, words: Words) ->
 def _learnt(summary: Summary, words: Words) -> str:
     at_once, singly = summary.median_learnt_at_once, summary.median_learnt
     if at_once is None and singly is None:
-        return f"In the median order it never gets {percent(LEARNT)} of them right."
+        return f"In the median order it never reaches an accuracy of {percent(LEARNT)}."
     told = [
         f"{'never' if photos is None else 'after ' + counted(photos, words.photo)} {way}"
         for photos, way in ((at_once, "at once"), (singly, "one by one"))
     ]
-    return f"It gets {percent(LEARNT)} of them right {listed(told)} (medians)."
+    return f"It reaches an accuracy of {percent(LEARNT)} {listed(told)} (medians)."
 
 
-def _kept(name: str, outcome: Outcome, words: Words) -> str:
+def _kept(name: str, outcome: Outcome) -> str:
     before, after = outcome.summary.at_once[0], outcome.summary.at_once[-1]
     kinds = [
         f"{kind}: {percent(before.test_accuracy_by_kind[kind].mean)} → {percent(share.mean)}"
         for kind, share in after.test_accuracy_by_kind.items()
     ]
     moved = points(before.test_accuracy.mean, after.test_accuracy.mean)
-    return f"Then the {name}'s accuracy on the base's test {words.picture}s is {moved} ({', '.join(kinds)})."
+    return f"The base accuracy of the {name} is {moved} ({', '.join(kinds)})."
 
 
 def reset_sentence(comparison: Comparison, words: Words = OF_PHOTOS) -> str:
     resets = [(name, outcome.reset) for name, outcome in outcomes(comparison)]
     bad = [name for name, reset in resets if not (reset.bytes_equal and reset.labels_equal)]
     if bad:
-        return f"Resetting failed: after the updates the base of the {listed(bad)} no longer is what it was."
+        return f"The reset failed: after the updates the base of the {listed(bad)} is no longer what it was."
     worst = max(reset.max_probability_difference for _, reset in resets)
-    same = "the very same probabilities" if worst == 0 else f"probabilities within {worst:.1g}"
+    same = "identical probabilities" if worst == 0 else f"probabilities within {worst:.1g}"
     pictures = counted(resets[0][1].pictures, f"held-out {words.picture}")
     return (
-        "Resetting brings the base back: after all updates both base models are byte for byte what they were and, "
+        "A reset restores the base: after all updates both base models are byte for byte what they were and, "
         f"loaded again, answer {pictures} with the same labels and {same}."
     )
 
 
 def new_label_sentence(name: str, result: NewLabel, comparison: Comparison, words: Words = OF_PHOTOS) -> str:
     if result.refusal is not None:
-        return f"The {name} cannot learn it. The simulator refuses, in its own words:"
+        return f"The {name} cannot learn it. The simulator reports:"
     last = result.points[-1]
     return (
-        f"The {name} takes it: after {counted(last.photos, words.photo)} it calls {percent(last.held_out_accuracy)} of "
-        f"the held-out {words.picture}s of {comparison.kind} “{result.label}”, is right on "
-        f"{percent(last.test_accuracy)} of the base's test {words.picture}s, and calls {percent(last.test_called_new)} "
-        f"of those “{result.label}” by mistake."
+        f"The {name} accepts it: after {counted(last.photos, words.photo)} it calls "
+        f"{percent(last.held_out_accuracy)} of the held-out {words.picture}s of {comparison.kind} “{result.label}”, has a base "
+        "accuracy of "
+        f"{percent(last.test_accuracy)}, and calls {percent(last.test_called_new)} "
+        f"of the base's test {words.picture}s “{result.label}” by mistake."
     )
 
 

@@ -54,11 +54,11 @@ def _learning(comparison: Comparison, words: Words) -> Table:
     """A row for each number of photos at once; the share of other pictures of the kind with the owner's label."""
     table = Table(
         Column(Text(visible(f"{words.photo.capitalize()}s"))),
-        title=Text(sentence(f"{comparison.kind} called {comparison.label}, and what was kept")),
+        title=Text(sentence(f"{comparison.kind} called {comparison.label}: personal and base accuracy")),
         title_justify="left",
     )
     for name, _ in outcomes(comparison):
-        for column in (name, "base kept", "update"):
+        for column in (name, "base accuracy", "update"):
             table.add_column(column, justify="right")
     for number in range(1 + len(comparison.photos)):
         cells = []
@@ -72,13 +72,13 @@ def _learning(comparison: Comparison, words: Words) -> Table:
 
 def _slots(slots: SlotsComparison, words: Words) -> Table:
     """A row for each number of photos of each new kind."""
-    title = f"{', '.join(slots.kinds)} in open slots, by {words.photo}s of each, and what was kept"
+    title = f"{', '.join(slots.kinds)} in reserved labels, by {words.photo}s of each: personal and base accuracy"
     table = Table(
         Column(Text(visible(f"{words.photo.capitalize()}s"))), title=Text(sentence(title)), title_justify="left"
     )
-    both = (("network", slots.network), ("k-NN twin", slots.knn))
+    both = (("network", slots.network), ("k-NN", slots.knn))
     for name, _ in both:
-        for column in (name, "base kept", "update"):
+        for column in (name, "base accuracy", "update"):
             table.add_column(column, justify="right")
     for number in range(1 + len(slots.photos)):
         cells = []

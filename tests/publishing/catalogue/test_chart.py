@@ -26,4 +26,4 @@ def test_marks_lie_where_the_numbers_say(make_comparison: Callable[[float, float
         assert len(band.attrib["points"].split()) == 2 * len(points)
     label = svg.attrib["aria-label"]
     assert label.startswith('A "title" <b>. network: 0: 0%, 1: ')
-    assert re.search(r"; k-NN twin: 0: 0%, 1: ", label)
+    assert re.search(r"; k-NN: 0: 0%, 1: ", label)
