@@ -133,7 +133,8 @@ def new_label_sentence(name: str, result: NewLabel, comparison: Comparison, word
     last = result.points[-1]
     return (
         f"The {name} accepts it: after {counted(last.photos, words.photo)} it calls "
-        f"{percent(last.held_out_accuracy)} of the held-out {words.picture}s of {comparison.kind} “{result.label}”, has a "
+        f"{percent(last.held_out_accuracy)} of the held-out {words.picture}s of {comparison.kind} "
+        f"“{result.label}”, has a "
         f"base accuracy of {percent(last.test_accuracy)}, and calls {percent(last.test_called_new)} "
         f"of the base's test {words.picture}s “{result.label}” by mistake."
     )
