@@ -88,7 +88,7 @@ def with_samples(
 def expect_label(model: Model, label: object) -> None:
     """A ModelError for a label that the nearest-neighbors classifier at the end of ``model`` cannot remember."""
     whole = nearest_neighbors_of(model).WhichOneof("DefaultClassLabel") == "defaultInt64Label"
-    kind, name = ((int, np.integer), "whole numbers") if whole else (str, "strings")
+    kind, name = ((int, np.integer), "integers") if whole else (str, "strings")
     if not isinstance(label, kind) or isinstance(label, bool):
         raise ModelError(f"samples: the label {label!r} is of another kind than the default label, expected {name}")
 

@@ -150,7 +150,7 @@ def test_a_file_for_the_result_must_be_named(run: Run, picture_model: Path) -> N
     ("options", "sentence"),
     [
         (["--neighbors", "9:1..5"], "numberOfNeighbors: the default 9 is outside its range 1 to 5"),
-        (["--neighbors", "0"], "numberOfNeighbors: allows 0, expected whole numbers from 1 up"),
+        (["--neighbors", "0"], "numberOfNeighbors: allows 0, expected integers from 1 up"),
         (["--index", "kd-tree:0"], "leaf_size: found 0, expected 1 to"),
         (["--label", "image"], "features: 'image' is a feature of the extractor already; name the output otherwise"),
         (["--label", "one", "--probabilities", "one"], "features: 'one' is a feature of the extractor already"),

@@ -1,4 +1,4 @@
-"""What devices answered to the probes, as a catalogue shows it: validated, written anew, under names of our own."""
+"""What devices answered to the probes, as a catalogue shows it: validated, written again, under names of our own."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ from coreml_updatable.updating.assumptions import Assumptions
 def read_devices(paths: Sequence[Path]) -> list[tuple[Device, bytes]]:
     """Return each file's entry in the index and the bytes to publish; the same results twice are one.
 
-    Nothing of a file is copied as it came: what was read is written anew, and the choices are found again. DataError
+    Nothing of a file is copied as it came: what was read is written again, and the choices are found again. DataError
     for a file that ``probes --read`` refuses, CatalogueError for one that settles nothing.
     """
     from coreml_updatable.updating.probes import all_probes, verdicts
