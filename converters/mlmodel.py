@@ -30,6 +30,10 @@ def convert(request: SourceRequest) -> ConvertedSource:
                 "labels: a nearest-neighbours classifier has the labels of its samples, expected none on the command "
                 "line; leave --labels out"
             )
+        if request.head == "new":
+            raise SourceError(
+                "--head new: a nearest-neighbors classifier has samples and no head, expected a network; leave it out"
+            )
         model = _remembering(model)
     return ConvertedSource(
         model, labels=(), answers=None, reference="the model before", tolerance=1e-5, facts={"kind": _kind(model)}

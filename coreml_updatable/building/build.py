@@ -17,6 +17,7 @@ from coreml_updatable.building.report_stage import as_pictures, assemble
 from coreml_updatable.building.request import BuildRequest
 from coreml_updatable.building.source_stage import convert_source, has_source
 from coreml_updatable.building.write import model_files, write_all
+from coreml_updatable.converting.spread import not_proved
 from coreml_updatable.data.inputs import Examples, Progress, silent
 from coreml_updatable.errors import BuildError
 from coreml_updatable.files import alone
@@ -77,6 +78,8 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
         test_rows = rows_of(recipe, dataset.test)
         proof = prove(network, knn, dataset, recipe, test_rows, source.converted.test_probabilities)
         tell(1.0, f"agrees with its source within {proof.agreement.max_probability_difference:.1g}")
+        if not proof.agreement.proved:
+            tell(1.0, not_proved("the source's answer", proof.agreement.pictures))
     layouts = dict[str, Model]()
     if recipe.layouts:
         with clock.stage("layouts") as tell:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from coreml_updatable.building.experiment import labelled_rows
+from coreml_updatable.converting.spread import compared
 from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError
@@ -70,6 +71,7 @@ class Agreement:
     pictures: int
     labels_equal: int
     max_probability_difference: float
+    proved: bool = True  # False where the source answers the same on all pictures, which agrees with many models
 
 
 @dataclass(frozen=True)
@@ -128,13 +130,14 @@ def agree(model: RunnableModel, rows: Rows, source: Float64Array, labels: Sequen
         said = said / said.sum(axis=1, keepdims=True)
     difference = float(np.abs(said - source).max())
     equal = int((said.argmax(axis=1) == source.argmax(axis=1)).sum())
-    if difference > ALLOWED_DIFFERENCE or equal != len(rows):
+    by_spread = compared(source, said)
+    if not difference <= ALLOWED_DIFFERENCE or equal != len(rows):
         raise BuildError(
             f"converted model: differs from its source by {difference:.2g} in probability and in "
             f"{len(rows) - equal} of {len(rows)} labels, expected at most {ALLOWED_DIFFERENCE} and none; "
             "use another network, this one does not convert faithfully"
         )
-    return Agreement(len(rows), equal, difference)
+    return Agreement(len(rows), equal, difference, len(rows) < 2 or by_spread.verdict != "constant")
 
 
 def update_works(model: RunnableModel, training_rows: Rows, other_rows: Rows, labels: Sequence[str]) -> UpdateProof:

@@ -1,19 +1,22 @@
 """Prove that two models answer the same: both run on the same random inputs, and a difference is explained."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 
+from coreml_updatable.converting.spread import ALLOWED, Compared, centered, compared, not_proved
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError
 from coreml_updatable.marking.features import rename_features
 from coreml_updatable.marking.losses import is_squared_error
+from coreml_updatable.marking.one_number import answers_one_number, end_of
 from coreml_updatable.marking.pipelines import freeze
 from coreml_updatable.marking.reserved_labels import HIDDEN
-from coreml_updatable.marking.tail import answer_blob
+from coreml_updatable.marking.tail import SOFTMAXES, answer_blob
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.io import model_bytes
@@ -79,20 +82,40 @@ ROUNDING = 1e-3  # of logits near 100 in 32 bits, as a part of their exponential
 ROWS = 8
 
 
-def unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> float:
-    """The largest difference in probability between the two over eight rows; a BuildError above 1e-5.
+@dataclass(frozen=True)
+class Unchanged:
+    """``difference``: the largest in probability, or of values relative to the largest of them or 1.
 
-    Answers that are no distribution (logits, logarithms of probabilities) are compared behind a softmax. Of pipelines
+    ``logits``: the largest of what the softmaxes read, as a part of how far rows lie apart; None where a model has
+    none. ``proved`` is False where the rows lie so close together that agreement says little; ``notes`` say so.
+    """
+
+    difference: float
+    logits: float | None = None
+    proved: bool = True
+    notes: tuple[str, ...] = ()
+
+
+def unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> float:
+    """The largest difference of ``prove_unchanged``."""
+    return prove_unchanged(before, after, spare_share).difference
+
+
+def prove_unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> Unchanged:
+    """Compare both over eight rows; a BuildError above 1e-5 in probability, or 0.01 of the spread of the logits.
+
+    Answers that are no distribution (logits, logarithms of probabilities) are compared behind a softmax; one number
+    that became two classes as [1 - p, p], p the number itself behind a sigmoid, else its sigmoid. Of pipelines
     the last members are compared on what is given to them, and the others must be the same. Spare classes that were
     added may take ``spare_share`` of an answer together; the others are compared as shares of the rest. Where values
     are learnt, they are compared themselves, against the largest of them or 1.
     """
     if is_pipeline(before):
         _expect_same_front(before, after)
-        return unchanged(pipeline_of(before).models[-1], pipeline_of(after).models[-1], spare_share)
+        return prove_unchanged(pipeline_of(before).models[-1], pipeline_of(after).models[-1], spare_share)
     if is_squared_error(network_of(after)):
         return _values_unchanged(before, after)
-    old, new = _distributions(_finite(before)), _distributions(_answers(after))
+    old, new = _of_classes(before, _finite(before)), _distributions(_answers(after))
     added = len(spare_labels(after)) - len(spare_labels(before))
     if new.shape[1] != old.shape[1] + added:
         raise BuildError(
@@ -105,25 +128,85 @@ def unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> float
             f"marked model: its spare labels take {taken:.2g} of an answer, expected at most {spare_share:.2g}; "
             f"{remedy(before)}"
         )
-    difference = float(np.abs(old - known / known.sum(axis=1, keepdims=True)).max())
+    shares = known / known.sum(axis=1, keepdims=True)
+    difference = float(np.abs(old - shares).max())
     if not difference <= ALLOWED_DIFFERENCE:  # NaN too
         raise BuildError(
             f"marked model: answers otherwise than before by {difference:.2g} in probability, expected at most "
             f"{ALLOWED_DIFFERENCE}; {remedy(before)}"
         )
-    return difference
+    return _by_spread(before, after, old, shares, difference)
 
 
-def _values_unchanged(before: Model, after: Model) -> float:
+def _by_spread(before: Model, after: Model, old: Float64Array, new: Float64Array, difference: float) -> Unchanged:
+    """What the agreement in probability is worth: probabilities that are all 0 and 1 agree with many others."""
+    of_answers = compared(old, new)
+    ours, theirs = _logits(before), _logits(after)
+    if ours is None or theirs is None:
+        proved = of_answers.verdict != "constant"
+        return Unchanged(difference, None, proved, () if proved else (not_proved("the model's answer", len(old)),))
+    logits = compared(centered(ours), centered(theirs[:, : ours.shape[1]]))
+    if logits.verdict == "differ":
+        raise BuildError(
+            f"marked model: its logits differ from those before by {logits.relative:.2g} of how far they spread over "
+            f"the rows, expected at most {ALLOWED:g}; {remedy(before)}"
+        )
+    if logits.verdict == "constant":
+        return Unchanged(difference, logits.relative, False, (not_proved("the model's answer", len(old)),))
+    notes = (saturated("the model", old, logits),) if of_answers.verdict == "constant" else ()
+    return Unchanged(difference, logits.relative, True, notes)
+
+
+def _values_unchanged(before: Model, after: Model) -> Unchanged:
     old, new = _finite(before), _answers(after)
     with np.errstate(invalid="ignore"):  # of infinite answers
         difference = float(np.abs(old - new).max() / max(1.0, float(np.abs(old).max())))
-    if not difference <= ALLOWED_DIFFERENCE:
+        values = compared(old, new)
+    if not difference <= ALLOWED_DIFFERENCE or values.verdict == "differ":
         raise BuildError(
             f"marked model: answers otherwise than before by {difference:.2g} of its largest value, expected at most "
-            f"{ALLOWED_DIFFERENCE}; {remedy(before)}"
+            f"{ALLOWED_DIFFERENCE}, and by {values.relative:.2g} of the spread of the values, expected {ALLOWED:g}; "
+            f"{remedy(before)}"
         )
-    return difference
+    proved = values.verdict != "constant"
+    return Unchanged(difference, None, proved, () if proved else (not_proved("the model's answer", len(old)),))
+
+
+def saturated(who: str, expected: Float64Array, logits: Compared) -> str:
+    """The note on probabilities that are the same everywhere while the logits are not."""
+    return (
+        f"{who} gives the same probabilities on every row (the largest is {expected.max():.4g}), which prove "
+        f"nothing: its logits are compared instead, and agree within {logits.relative:.1g} of their spread"
+    )
+
+
+def softmax_input(model: Model) -> str | None:
+    """The blob that the softmax of a network reads; None for what has none."""
+    if not is_network(model):
+        return None
+    layers = network_of(model).layers
+    return next((str(layer.input[0]) for layer in reversed(layers) if layer_kind(layer) in SOFTMAXES), None)
+
+
+def _logits(model: Model) -> Float64Array | None:
+    """float64 [rows, classes]: what the softmax reads, [0, z] of one number; None where a model is no network."""
+    if not is_network(model):
+        return None
+    one = answers_one_number(model)
+    blob = end_of(model).blob if one else softmax_input(model) or answer_blob(model)
+    said = load(unrounded(model)).predict(trial_rows(model, ROWS), intermediate=True)
+    if not all(blob in answer and not isinstance(answer[blob], Mapping) for answer in said):
+        return None
+    logits = np.array([np.ravel(answer[blob]) for answer in said], np.float64)
+    return np.hstack([np.zeros_like(logits), logits])[:, :: end_of(model).sign] if one else logits
+
+
+def _of_classes(model: Model, answers: Float64Array) -> Float64Array:
+    """float64 [rows, classes]: what the answers of a model that is to learn labels say of each."""
+    if answers.shape[1] != 1 or not answers_one_number(model):
+        return _distributions(answers)
+    yes = answers if end_of(model).sigmoid else 1 / (1 + np.exp(-answers))
+    return np.hstack([1 - yes, yes])
 
 
 def _expect_same_front(before: Model, after: Model) -> None:

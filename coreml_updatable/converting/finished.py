@@ -9,16 +9,17 @@ import numpy as np
 
 from coreml_updatable.checking import Problem, check
 from coreml_updatable.converting.contract import ConvertedSource, Row, SourceRequest
-from coreml_updatable.converting.equivalence import ROWS, unchanged
-from coreml_updatable.converting.spread import Compared, centered, compared
+from coreml_updatable.converting.equivalence import ROWS, Unchanged, saturated, softmax_input
+from coreml_updatable.converting.marked import marked_and_proved
+from coreml_updatable.converting.spread import centered, compared, not_proved
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError, ModelError, SourceError, located
 from coreml_updatable.files import refuse_lfs_pointer
 from coreml_updatable.marking import check_labels, mark
 from coreml_updatable.marking.features import check_distinct
+from coreml_updatable.marking.marking import Wishes
 from coreml_updatable.marking.settings import UpdateSettings
-from coreml_updatable.marking.tail import SOFTMAXES
 from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
@@ -71,27 +72,60 @@ def _finished(
             "--pixels, --mean and --std: are of pictures, and the source takes none; "
             "leave them out, or put the scaling into the source"
         )
+    wishes: Wishes = {"labels": request.labels or converted.labels or None}
+    if converted.answers is None:
+        return _of_core_ml(converted, request, settings or UpdateSettings(), wishes)
     if not model.isUpdatable:
-        model = mark(model, settings or UpdateSettings(), labels=request.labels or converted.labels or None)
-    problems = check(model)
-    for problem in problems:
-        if problem.severity == "error":
-            raise ModelError(f"converted model: {problem}; nothing was written")
-    untouched = converted.answers is None and model is converted.model
-    rows = () if untouched else converted.rows or tuple(trial_rows(model, ROWS))
-    found = _Agreement(0.0) if untouched else _agreement(model, replace(converted, rows=rows))
+        model = mark(model, settings or UpdateSettings(), **wishes)
+    problems = _judged(model)
+    rows = converted.rows or tuple(trial_rows(model, ROWS))
+    found = _agreement(model, replace(converted, rows=rows), converted.answers(rows))
     return Finished(
         model,
         _trained(model),
         converted.reference,
         len(rows),
         found.difference,
-        found.logits.relative if found.logits is not None else None,
+        found.logits,
         found.proved,
         (*converted.notes, *found.notes),
         tuple(problems),
         converted.facts,
     )
+
+
+def _of_core_ml(
+    converted: ConvertedSource, request: SourceRequest, settings: UpdateSettings, wishes: Wishes
+) -> Finished:
+    """A Core ML model is marked as ``mark`` does it; one that is updatable already stays, unless something is asked."""
+    model, notes, found, rows = converted.model, converted.notes, Unchanged(0.0), 0
+    if not model.isUpdatable or request.labels or request.head == "new":
+        if request.head == "new":
+            wishes = {**wishes, "head": "new"}
+            notes = (*notes, "the head is new: with the old weights in its place, the answers are those before")
+        made, found = marked_and_proved(model, settings, **wishes)
+        model, notes, rows = made.model, (*notes, *made.repairs), ROWS
+    problems = _judged(model)
+    return Finished(
+        model,
+        _trained(model),
+        converted.reference,
+        rows,
+        found.difference,
+        found.logits,
+        found.proved,
+        (*notes, *found.notes),
+        tuple(problems),
+        converted.facts,
+    )
+
+
+def _judged(model: Model) -> list[Problem]:
+    problems = check(model)
+    for problem in problems:
+        if problem.severity == "error":
+            raise ModelError(f"converted model: {problem}; nothing was written")
+    return problems
 
 
 def _trained(model: Model) -> tuple[str, ...]:
@@ -102,20 +136,9 @@ def _trained(model: Model) -> tuple[str, ...]:
     )
 
 
-@dataclass(frozen=True)
-class _Agreement:
-    difference: float
-    logits: Compared | None = None
-    proved: bool = True
-    notes: tuple[str, ...] = ()
-
-
-def _agreement(model: Model, converted: ConvertedSource) -> _Agreement:
+def _agreement(model: Model, converted: ConvertedSource, expected: Float64Array) -> Unchanged:
     """``model`` against its source, each as it answers itself; a BuildError where they differ."""
-    if converted.answers is None:
-        return _Agreement(unchanged(converted.model, model))
     rows, runnable, reference = converted.rows, load(model), converted.reference
-    expected = converted.answers(rows)
     said = probabilities(runnable, rows, converted.labels)
     difference = float(np.abs(said - expected).max())
     if not difference <= converted.tolerance:  # NaN too
@@ -125,9 +148,10 @@ def _agreement(model: Model, converted: ConvertedSource) -> _Agreement:
         )
     of_answers = compared(expected, said)
     own = _logits(runnable, rows) if converted.scores is not None else None
+    alike = (not_proved(f"the answer of {reference}", len(rows)),)
     if converted.scores is None or own is None:
-        alike = len(rows) > 1 and of_answers.verdict == "constant"
-        return _Agreement(difference, None, not alike, (_alike(reference, len(rows)),) if alike else ())
+        proved = len(rows) == 1 or of_answers.verdict != "constant"
+        return Unchanged(difference, None, proved, () if proved else alike)
     logits = compared(centered(converted.scores(rows)), centered(own))
     if logits.verdict == "differ":
         raise BuildError(
@@ -135,35 +159,18 @@ def _agreement(model: Model, converted: ConvertedSource) -> _Agreement:
             "spread over the rows, expected at most 0.01; nothing was written, this source does not convert faithfully"
         )
     if logits.verdict == "constant":
-        return _Agreement(difference, logits, False, (_alike(reference, len(rows)),))
-    notes = (_saturated(expected, reference, logits),) if of_answers.verdict == "constant" else ()
-    return _Agreement(difference, logits, True, notes)
-
-
-def _alike(reference: str, rows: int) -> str:
-    return (
-        f"NOT PROVED: {reference} answers the same on all {rows} rows, as far as 32 bits tell, so that the model does "
-        "too proves little; check the weights, and how its input is scaled"
-    )
-
-
-def _saturated(expected: Float64Array, reference: str, logits: Compared) -> str:
-    return (
-        f"{reference} gives the same probabilities on every row (the largest is {expected.max():.4g}), which prove "
-        f"nothing: its logits are compared instead, and agree within {logits.relative:.1g} of their spread"
-    )
+        return Unchanged(difference, logits.relative, False, alike)
+    notes = (saturated(reference, expected, logits),) if of_answers.verdict == "constant" else ()
+    return Unchanged(difference, logits.relative, True, notes)
 
 
 def _logits(model: RunnableModel, rows: Sequence[Row]) -> Float64Array | None:
     """What the softmax of a network reads, float64 [n, outputs]; None for what has none."""
-    if not is_network(model.message):
-        return None
-    network = network_of(model.message)
-    blobs = [str(layer.input[0]) for layer in network.layers if layer.WhichOneof("layer") in SOFTMAXES][-1:]
-    if not blobs:
+    blob = softmax_input(model.message)
+    if blob is None:
         return None
     answers = model.predict(list(rows), intermediate=True)
-    return np.array([np.ravel(answer[blobs[0]]) for answer in answers], np.float64)
+    return np.array([np.ravel(answer[blob]) for answer in answers], np.float64)
 
 
 def probabilities(model: RunnableModel, rows: Sequence[Row], labels: Sequence[str] | Sequence[int]) -> Float64Array:

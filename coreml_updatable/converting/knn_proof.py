@@ -8,6 +8,7 @@ import numpy as np
 
 from coreml_updatable.converting.embedding import embedded
 from coreml_updatable.converting.equivalence import remedy, unchanged, unrounded
+from coreml_updatable.converting.spread import ALLOWED, compared, not_proved
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.inputs import Float32Array
 from coreml_updatable.errors import BuildError
@@ -26,18 +27,25 @@ _FAULT = "nothing was written, this is a fault of coreml_updatable, please repor
 
 @dataclass(frozen=True)
 class Proof:
-    """``difference`` of embeddings, relative to the largest number; ``samples`` after an update with one row."""
+    """``difference`` of embeddings, relative to the largest number; ``samples`` after an update with one row.
+
+    ``spread``: the same relative to how far rows lie apart. Where they lie together ``proved`` is False and ``notes``
+    say so.
+    """
 
     difference: float
     samples: int
+    spread: float = 0.0
+    proved: bool = True
+    notes: tuple[str, ...] = ()
 
 
 def prove_twin(source: Model, made: Model, *, cut: bool, first: PlainRow | None = None) -> Proof:
     """Run both on random rows; ``first`` is the row of the first sample, where there are samples.
 
-    Raises BuildError where the embeddings differ by more than 1e-5 of their largest number, the first sample's
-    nearest neighbour is another one, or an update with one row does not add just that; ModelError where an
-    embedding is not finite.
+    Raises BuildError where the embeddings differ by more than 1e-5 of their largest number or 0.01 of how far rows lie
+    apart, the first sample's nearest neighbour is another one, or an update with one row does not add just that;
+    ModelError where an embedding is not finite.
     """
     rows = trial_rows(source, ROWS)
     front = pipeline_of(made).models[0]
@@ -46,14 +54,18 @@ def prove_twin(source: Model, made: Model, *, cut: bool, first: PlainRow | None 
     if expected.shape != found.shape:
         raise BuildError(f"twin: the embedding has the shape {found.shape}, expected {expected.shape}; {_FAULT}")
     difference = float(np.abs(expected - found).max() / max(1e-6, float(np.abs(expected).max())))
-    if not difference <= ALLOWED_DIFFERENCE:
+    by_spread = compared(np.asarray(expected, np.float64), np.asarray(found, np.float64))
+    if not difference <= ALLOWED_DIFFERENCE or by_spread.verdict == "differ":
         raise BuildError(
             f"twin: its embedding differs from the extractor's by {difference:.2g}, expected {ALLOWED_DIFFERENCE} at "
-            f"most; {remedy(source)}"
+            f"most, and by {by_spread.relative:.2g} of how far rows lie apart, expected {ALLOWED:g}; {remedy(source)}"
         )
+    proved = by_spread.verdict != "constant" or len(rows) == 1
+    notes = () if proved else (not_proved("the embedding", len(rows)),)
     if first is not None:
         _finds_itself(made, embedded(front, [first])[0])
-    return Proof(difference, _learns(made, rows[0] if first is None else first))
+    samples = _learns(made, rows[0] if first is None else first)
+    return Proof(difference, samples, by_spread.relative, proved, notes)
 
 
 def _before_the_head(source: Model, rows: Sequence[Row], length: int) -> Float32Array:

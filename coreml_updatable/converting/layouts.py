@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from coreml_updatable.checking import Problem, check
+from coreml_updatable.converting import spread
 from coreml_updatable.converting.equivalence import remedy
 from coreml_updatable.converting.trial_rows import MOST_VALUES, trial_rows
 from coreml_updatable.data.inputs import Float64Array
@@ -41,11 +42,14 @@ _WHOLE = FeatureTypes_pb2.ArrayFeatureType.INT32
 @dataclass(frozen=True)
 class Agreement:
     """Largest differences between two layouts: of answers in probability, and relative to the largest number of what an
-    update makes of the head, and of what the extractor hands to it."""
+    update makes of the head, and of what the extractor hands to it. Where rows answer alike, or the update moves
+    nothing, ``proved`` is False and ``notes`` say so."""
 
     answers: float
     heads: float
     features: float
+    proved: bool = True
+    notes: tuple[str, ...] = ()
 
 
 def agreement(before: Models, after: Models, extractors: tuple[Model, Model], bits: int) -> Agreement:
@@ -54,36 +58,52 @@ def agreement(before: Models, after: Models, extractors: tuple[Model, Model], bi
     ``extractors``: those of both. ``bits``: of the second, where it has fewer than the first; else 32.
     """
     rows = trial_rows(before[0], ROWS)
-    features = _of_features(*extractors, rows)
-    if bits == 32 and not features <= ALLOWED[32]:
+    features, of_features = _of_features(*extractors, rows)
+    if bits == 32 and (not features <= ALLOWED[32] or of_features.verdict == "differ"):
         raise BuildError(
-            f"layout: the extractor's features differ by {features:.2g}, expected {ALLOWED[32]:g}; {remedy(before[-1])}"
+            f"layout: the extractor's features differ by {features:.2g}, expected {ALLOWED[32]:g}, and by "
+            f"{of_features.relative:.2g} of how far rows lie apart, expected {spread.ALLOWED:g}; {remedy(before[-1])}"
         )
-    answers = _difference(_answers(before, rows), _answers(after, rows))
+    old = _answers(before, rows)
+    answers = _difference(old, _answers(after, rows))
     if not answers <= ALLOWED[bits]:
         advice = "nothing was written, keep more bits" if bits < 32 else remedy(before[-1])
         raise BuildError(
             f"layout: answers otherwise than before by {answers:.2g}, expected at most {ALLOWED[bits]:g}; {advice}"
         )
-    one, other = _learnt(before, rows), _learnt(after, rows)
+    first, one, other = _weights_of(before[-1]), _learnt(before, rows), _learnt(after, rows)
     heads = float(np.abs(one - other).max() / max(1.0, float(np.abs(one).max()))) if one.size else 0.0
-    if bits == 32 and not heads <= ALLOWED[32]:
+    moved = spread.compared(np.stack([first, one]), np.stack([first, other])) if first.size == one.size > 0 else None
+    if bits == 32 and (not heads <= ALLOWED[32] or (moved is not None and moved.verdict == "differ")):
         raise BuildError(
-            f"layout: an update makes another head by {heads:.2g}, expected at most {ALLOWED[32]:g}; "
-            f"{remedy(before[-1])}"
+            f"layout: an update makes another head by {heads:.2g}, expected at most {ALLOWED[32]:g}"
+            + (f", and by {moved.relative:.2g} of what it changes, expected {spread.ALLOWED:g}" if moved else "")
+            + f"; {remedy(before[-1])}"
         )
-    return Agreement(answers, heads, features)
+    notes = list[str]()
+    if len(rows) > 1 and (of_features.verdict == "constant" or _alike(old)):
+        notes.append(spread.not_proved("the model's answer", len(rows)))
+    if moved is not None and moved.spread == 0:
+        notes.append("NOT PROVED: one update with eight rows changes no weight, so that both heads learn alike is open")
+    return Agreement(answers, heads, features, not notes, tuple(notes))
 
 
-def _of_features(one: Model, other: Model, rows: Sequence[Mapping[str, Any]]) -> float:
-    """Relative to the largest; a network whose features hardly count would else agree with any."""
-    if one == other:
-        return 0.0
-    found, expected = (
-        np.array([[np.ravel(value) for value in answer.values()] for answer in load(model).predict(rows)], np.float64)
-        for model in (other, one)
-    )
-    return float(np.abs(found - expected).max() / max(1e-9, float(np.abs(expected).max())))
+def _alike(answers: list[dict[str, Any]]) -> bool:
+    """Whether all rows have the answer of the first, as far as 32 bits tell."""
+    return _difference([answers[0]] * (len(answers) - 1), answers[1:]) <= spread.CONSTANT
+
+
+def _of_features(one: Model, other: Model, rows: Sequence[Mapping[str, Any]]) -> tuple[float, spread.Compared]:
+    """Relative to the largest, and to the spread; a network whose features hardly count would else agree with any."""
+    expected = _features(one, rows)
+    found = expected if one == other else _features(other, rows)
+    largest = float(np.abs(found - expected).max() / max(1e-9, float(np.abs(expected).max())))
+    return largest, spread.compared(expected, found)
+
+
+def _features(model: Model, rows: Sequence[Mapping[str, Any]]) -> Float64Array:
+    answers = load(model).predict(rows)
+    return np.array([np.concatenate([np.ravel(value) for value in answer.values()]) for answer in answers], np.float64)
 
 
 def _answers(laid: Models, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -122,12 +142,18 @@ def _learnt(laid: Models, rows: Sequence[Mapping[str, Any]]) -> Float64Array:
     taught = [
         {**row, **{str(one.name): _target(one, head, number) for one in targets}} for number, row in enumerate(rows)
     ]
-    learnt = UpdateTask(head, taught, parameters=_fewest_epochs(head)).resume().model.message
-    while is_pipeline(learnt):
-        learnt = pipeline_of(learnt).models[-1]
-    if not is_network(learnt):
-        return np.asarray(samples_of(learnt).embeddings, np.float64).ravel()
-    trained = [layer for layer in network_of(learnt).layers if layer.isUpdatable]
+    return _weights_of(UpdateTask(head, taught, parameters=_fewest_epochs(head)).resume().model.message)
+
+
+def _weights_of(model: Model) -> Float64Array:
+    """The numbers that an update changes: weights of the updatable layers, or the samples of a k-NN."""
+    while is_pipeline(model):
+        model = pipeline_of(model).models[-1]
+    if not is_network(model):
+        return np.asarray(samples_of(model).embeddings, np.float64).ravel()
+    trained = [layer for layer in network_of(model).layers if layer.isUpdatable]
+    if not trained:
+        return np.zeros(0)
     return np.concatenate([packed_floats(weights) for layer in trained for _, weights in weight_fields(layer)]).astype(
         np.float64
     )

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import Unpack
 
-from coreml_updatable.converting.equivalence import unchanged
+from coreml_updatable.converting.equivalence import Unchanged, prove_unchanged
 from coreml_updatable.marking import Marked, marked
+from coreml_updatable.marking.losses import is_squared_error
 from coreml_updatable.marking.marking import Wishes
+from coreml_updatable.marking.one_number import answers_one_number, without_end
 from coreml_updatable.marking.reserved_labels import HIDDEN
 from coreml_updatable.marking.settings import UpdateSettings
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.network import is_network, is_pipeline, last_member, network_of, pipeline_of
 
 
 def marked_and_proved(
@@ -16,17 +19,34 @@ def marked_and_proved(
     settings: UpdateSettings,
     expect: Callable[[Model], None] | None = None,
     **wishes: Unpack[Wishes],
-) -> tuple[Marked, float]:
-    """``marked``, and the largest difference in probability that it makes; a BuildError above 1e-5.
+) -> tuple[Marked, Unchanged]:
+    """``marked``, and how far its answers are those before, within 1e-5 in probability.
 
+    Where the head is new, both are compared with the old one in its place. Raises BuildError where they differ.
     ``expect`` may refuse the marked model before anything runs: a proof takes long where a network is large.
     """
     made = marked(before, settings, **wishes)
     if expect is not None:
         expect(made.model)
     if wishes.get("head", "keep") == "keep":
-        return made, unchanged(before, made.model, wishes.get("spare_share", HIDDEN))
+        return made, prove_unchanged(before, made.model, wishes.get("spare_share", HIDDEN))
     kept: Wishes = {"layers": wishes.get("layers"), "last": wishes.get("last", 1)}
     if wishes.get("labels") is None:
         kept["loss"] = wishes.get("loss")
-    return made, unchanged(before, marked(before, settings, **kept).model)
+    old = _behind_which_no_bounds(before, learns_values=is_squared_error(network_of(last_member(made.model))))
+    if is_network(old) and answers_one_number(old) and wishes.get("labels") is not None:
+        kept["labels"] = ("0", "1")  # the softmax of one number is always 1, which would prove nothing
+    return made, prove_unchanged(old, marked(old, settings, **kept).model)
+
+
+def _behind_which_no_bounds(model: Model, *, learns_values: bool) -> Model:
+    """``model`` as marking has it in front of a new head: without a sigmoid or another activation at its end."""
+    if learns_values:
+        return model
+    if not is_pipeline(model):
+        return without_end(model)[0] if is_network(model) else model
+    made = Model_pb2.Model()
+    made.CopyFrom(model)
+    last = pipeline_of(made).models[-1]
+    last.CopyFrom(_behind_which_no_bounds(last, learns_values=False))
+    return made

@@ -41,6 +41,14 @@ def compared(expected: Float64Array, found: Float64Array) -> Compared:
     return Compared(difference, spread, "constant" if difference <= ROUNDING * largest else "differ")
 
 
+def not_proved(what: str, rows: int) -> str:
+    """The note on a comparison whose verdict is "constant": ``what`` answers the same everywhere."""
+    return (
+        f"NOT PROVED: {what} is the same on all {rows} rows, as far as 32 bits tell, so that it has not changed proves "
+        "little; check the weights, and how the input is scaled"
+    )
+
+
 def centered(logits: Float64Array) -> Float64Array:
     """Logits [rows, classes] without what a row has in common, which a softmax does not see."""
     return np.asarray(logits - logits.mean(axis=1, keepdims=True))

@@ -17,6 +17,7 @@ Constants = Mapping[str, NDArray[np.float32]]
 CONSTANTS = ("loadConstant", "loadConstantND")
 _RANK_5 = 5
 _DEFAULT_EPSILON = 1e-5  # of ``BatchnormLayerParams``
+_ONE_NUMBER = ("activation", "add", "multiply")
 _TWO_SIDED = {
     "addBroadcastable": "+",
     "add": "+",
@@ -36,10 +37,15 @@ class Affine:
 
 
 def constants_of(network: NeuralNetwork) -> dict[str, NDArray[np.float32]]:
-    """What the layers without input write, by blob."""
-    found = {}
+    """What the layers without input write, by blob, and what is made of it by one factor and one offset."""
+    found: dict[str, NDArray[np.float32]] = {}
     for layer in network.layers:
         kind = layer_kind(layer)
+        if kind in _ONE_NUMBER and len(layer.input) == 1 and str(layer.input[0]) in found:
+            affine = affine_of(layer, None, {})
+            if affine is not None:  # coremltools writes x - 1 as x + (-1 * 1)
+                known = found[str(layer.input[0])]
+                found[str(layer.output[0])] = (known * affine.factor + affine.offset).astype(np.float32)
         if kind in CONSTANTS:
             params = getattr(layer, kind)
             shape = [int(length) for length in params.shape]

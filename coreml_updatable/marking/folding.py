@@ -4,27 +4,31 @@ Old writers (MNIST-era files, Caffe) put ``bias`` and ``scale`` behind an ``inne
 constant. No gradient goes through these, so that nothing before them could train.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from coreml_updatable.marking.affine import CONSTANTS, Affine, Constants, affine_of, constants_of, data_input
+from coreml_updatable.marking.affine import Affine, Constants, affine_of, constants_of, data_input
 from coreml_updatable.marking.building_blocks import as_inner_product
-from coreml_updatable.marking.tail import answer_blob
+from coreml_updatable.marking.tail import SOFTMAXES, answer_blob, is_vector
 from coreml_updatable.marking.widening import widen_layer
-from coreml_updatable.spec.graph import consumers, layer_kind, place, producers
+from coreml_updatable.spec.graph import RESHAPES, consumers, layer_kind, needed_layers, place, producers
 from coreml_updatable.spec.layer_shapes import Shape
 from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.shapes import blob_shapes
+from coreml_updatable.spec.shapes import blob_shapes, element_count
 from coreml_updatable.spec.weights import decode, packed
 
+_SHIFTS = ("add", "addBroadcastable", "subtractBroadcastable")
 _LAST_LOOKED_AT = "convolution"  # what stands before it is the front, which stays as it is
 
 
-def fold_tail(model: Model) -> list[str]:
-    """Fold what can be folded between the answer and the last convolution, in place; what was done, one line each."""
-    notes = list[str]()
+def fold_tail(model: Model, *, classify: bool = False) -> list[str]:
+    """Fold what can be folded between the answer and the last convolution, in place; what was done, one line each.
+
+    Where a softmax is to stand at the end (``classify``), what is added to all logits of a row alike goes too.
+    """
+    notes = _drop_shifts(model) if classify else list[str]()
     constants = constants_of(network_of(model))
     while (note := _fold_one(model, constants)) is not None:
         notes.append(note)
@@ -62,12 +66,14 @@ def can_take(layer: NeuralNetworkLayer, shape: Shape | None) -> bool:
 
 def drop_unread_constants(model: Model) -> None:
     network = network_of(model)
-    read = consumers(network.layers)
+    constants, read = constants_of(network), consumers(network.layers)
     shown = {str(feature.name) for feature in model.description.output}
     for number in reversed(range(len(network.layers))):
         layer = network.layers[number]
-        if layer_kind(layer) in CONSTANTS and not ({str(blob) for blob in layer.output} & (read.keys() | shown)):
+        blobs = {str(blob) for blob in layer.output}
+        if blobs <= constants.keys() and not (blobs & (read.keys() | shown)):
             del network.layers[number]
+            read = consumers(network.layers)
 
 
 def _fold_one(model: Model, constants: Constants) -> str | None:
@@ -92,6 +98,48 @@ def _fold_one(model: Model, constants: Constants) -> str | None:
         layers[before].output[:] = layer.output
         del layers[number]
         return f"{where}: {layer_kind(layer)} was folded into {into}, for no gradient goes through it"
+    return None
+
+
+def _drop_shifts(model: Model) -> list[str]:
+    """z - mean(z), z - max(z) and the like in front of the softmax become z, in place: it does not see the difference.
+
+    The layer stays as one that does nothing, for folding to take out.
+    """
+    network, notes = network_of(model), list[str]()
+    written, shapes, blob = producers(network.layers), blob_shapes(model), answer_blob(model)
+    outputs = [str(feature.name) for feature in model.description.output]
+    before = needed_layers(network.layers, [*outputs, blob])
+    while blob in written:
+        layer = network.layers[written[blob]]
+        kind = layer_kind(layer)
+        if kind in _SHIFTS and len(layer.input) == 2:
+            kept = _shifted(layer, shapes)
+            if kept is None:
+                break
+            layer.input[:] = [kept]
+            layer.activation.linear.alpha = 1
+            notes.append(f"{place(written[blob], layer)}: adds one number to all logits, which a softmax does not see")
+        elif kind not in (*RESHAPES, *SOFTMAXES) and not (kind == "unary" and layer.unary.type == layer.unary.LOG):
+            break
+        blob = str(layer.input[0])
+    if notes:
+        after = set(needed_layers(network.layers, [*outputs, answer_blob(model)]))
+        for number in sorted(set(before) - after, reverse=True):
+            del network.layers[number]
+    return notes
+
+
+def _shifted(layer: NeuralNetworkLayer, shapes: Mapping[str, Shape]) -> str | None:
+    """The logits, one vector a row, to all of which ``layer`` adds one other number; None where it does not."""
+    first, second = (str(blob) for blob in layer.input)
+    pairs = [(first, second)] if layer_kind(layer) == "subtractBroadcastable" else [(first, second), (second, first)]
+    for logits, shift in pairs:
+        shape, one = shapes.get(logits), shapes.get(shift)
+        if shape is None or one is None or not is_vector(shape) or element_count(one) != 1:
+            continue
+        if (element_count(shape) or 0) > 1 and shapes.get(str(layer.output[0])) == shape:
+            return logits
     return None
 
 

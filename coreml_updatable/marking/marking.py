@@ -12,6 +12,7 @@ from coreml_updatable.marking.expansions import narrow_expansions
 from coreml_updatable.marking.features import rename_input
 from coreml_updatable.marking.losses import CROSS_ENTROPY, Loss, gradient_begins, loss_for, write_update
 from coreml_updatable.marking.names import layer_numbers, name_layers
+from coreml_updatable.marking.one_number import answers_one_number, two_classes, without_end
 from coreml_updatable.marking.outputs import named, with_outputs
 from coreml_updatable.marking.path import MARKABLE, check_path, in_the_way, last_trainable, softmax_of
 from coreml_updatable.marking.pipelines import with_trained_last
@@ -59,12 +60,14 @@ def mark(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Mo
     """A new, updatable model: tail repaired, layers named and marked, categorical cross entropy, training inputs.
 
     ``layers`` names the layers to train (as called in ``model`` or after naming); else the ``last`` ones before the
-    loss, 1 if not given. ``labels`` make a plain network a classifier, or rename the labels of one; ``label`` and
+    loss, 1 if not given. ``labels`` make a plain network a classifier, or rename the labels of one; two labels make of
+    a network of one number, a logit or its sigmoid, the softmax of [0, z] (``one_number.py``). ``label`` and
     ``probabilities`` name its outputs, ``input`` its one input. ``loss`` is that of the model's kind unless given
     (``losses.py``): without labels a plain network trains against an int32 class called ``<output>_true``, or by
     squared error, as a regressor does, against doubles of that name. ``spare`` outputs in all are reserved for labels
-    to come and take at most ``spare_share`` of an answer, 2^-24 if not given, until one is trained (``spare.py``); a
-    ``head`` that is "new" forgets what it knew, and has as many outputs as there are ``labels`` (``new_head.py``).
+    to come and take at most ``spare_share`` of an answer, 2^-24 if not given, until one is trained
+    (``reserved_labels.py``); a ``head`` that is "new" forgets what it knew, has as many outputs as there are ``labels``
+    (``outputs.py``), and a sigmoid or the like behind the old one goes.
     Marking a marked model replaces its marks and parameters: marking twice gives the same bytes as marking once. Raises
     ModelError with the reason.
     """
@@ -91,6 +94,7 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     written = _places(network_of(model))
     loss = loss_for(model, wishes.get("loss"), labelled=labels is not None)
     head = wishes.get("head", "keep")
+    model, ends = _with_logits(model, labels, head, loss)
     label, probabilities, name = wishes.get("label"), wishes.get("probabilities"), wishes.get("input")
     made = named(model, labels=labels, label=label, probabilities=probabilities, input=name, head=head)
     made, repairs = repair_tail(made, classify=loss == CROSS_ENTROPY)
@@ -122,7 +126,23 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     write_update(made, loss, settings)
     made.isUpdatable = True
     made.specificationVersion = max(made.specificationVersion, LOWEST_SPECIFICATION_VERSION)
-    return Marked(made, (*changes, *repairs))
+    return Marked(made, (*changes, *ends, *repairs))
+
+
+def _with_logits(model: Model, labels: Labels | None, head: str, loss: Loss) -> tuple[Model, list[str]]:
+    """``model`` with the logits of its labels where it answers something else that tells them, and what was done."""
+    if loss != CROSS_ENTROPY:
+        return model, []
+    if head == "new":
+        return without_end(model)
+    if labels is None or not answers_one_number(model):
+        return model, []
+    if len(labels) != 2:
+        raise ModelError(
+            f"labels: {len(labels)} for a network that answers one number, which tells two classes apart; give two "
+            "labels, first the one of low numbers, or a new head with as many outputs as labels: --head new"
+        )
+    return two_classes(model)
 
 
 def _renamed(before: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -39,7 +39,7 @@ def repair_tail(model: Model, *, classify: bool = True) -> tuple[Model, list[str
     expect_sound(model)
     repaired = Model_pb2.Model()
     repaired.CopyFrom(model)
-    notes = [*fold_tail(repaired), *absorb_transposes(repaired)]
+    notes = [*fold_tail(repaired, classify=classify), *absorb_transposes(repaired)]
     tail = find_tail(repaired)
     layers = network_of(repaired).layers
     if not classify and all(passes_gradients(layers[number]) for number in tail.layers):
@@ -232,7 +232,13 @@ def _with_end(work: _Repair, replaced: dict[int, list[NeuralNetworkLayer]]) -> d
     if not work.after_softmax and work.classify:
         logits = _free(f"{tail.answer}_logits", network)
         _rename_output(replaced, work.blob, logits)
-        if not work._spatial():
+        if not work._spatial() and work.shape is not None and is_vector(work.shape):
+            count = channels_of(work.shape)
+            end.append(
+                reshape_static(_free("logits_rank4", network, names=True), logits, f"{logits}_rank4", [1, count, 1, 1])
+            )
+            logits = f"{logits}_rank4"
+        elif not work._spatial():
             raise ModelError(
                 f"{place(last, network.layers[last])}: the rank of its output is not known, expected 4; "
                 "export with a fixed input shape"
@@ -264,17 +270,28 @@ def _refuse_non_logits(work: _Repair) -> None:
         "ReLU",
         "leakyReLU",
     ):
-        found = last.activation.WhichOneof("NonlinearityType")
+        found = str(last.activation.WhichOneof("NonlinearityType"))
         advice = "" if work._classifies() else "; without labels, --loss mean_squared_error trains it on values"
         raise ModelError(
-            f"network: ends in {found}, expected logits or a softmax; convert its source, such as the Keras, torch or "
-            f"ONNX file, with --head new --labels a,b, or export it without the {found}{advice}"
+            f"network: ends in {found}, expected logits or a softmax{_several(work, found)}; give it a new head, whose "
+            f"labels take from one another: mark --head new --labels a,b; or export it without the {found}{advice}"
         )
     shape = work.shape
     if shape is not None and len(shape) in SPATIAL_RANKS and any(n not in (1, None) for n in shape[-2:]):
         raise ModelError(
             f"network: answers a map of shape {list(shape)}, expected one number a class; use a classifier"
         )
+
+
+def _several(work: _Repair, found: str) -> str:
+    """Why the sigmoids of several labels are no softmax."""
+    count = element_count(work.shape) if work.shape is not None else None
+    if found != "sigmoid" or count in (None, 1):
+        return ""
+    return (
+        f": these are {count} labels at once (multi-label), each true or not by itself, and Core ML trains a "
+        "classifier whose labels share 1"
+    )
 
 
 def _writer(model: Model, blob: str) -> int:

@@ -1,12 +1,16 @@
 """The proof by comparison finds a changed weight and says what it cannot compare."""
 
 import pytest
+import torch
 
-from coreml_updatable.converting.equivalence import ALLOWED_DIFFERENCE, unchanged
+from coreml_updatable.converting.equivalence import ALLOWED_DIFFERENCE, prove_unchanged, unchanged
 from coreml_updatable.errors import BuildError
-from coreml_updatable.marking import repair_tail
+from coreml_updatable.marking import mark, repair_tail
+from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.messages import Model, Model_pb2
-from tests.marking.networks import NETWORKS, converted
+from coreml_updatable.spec.network import network_of
+from tests.marking.networks import NETWORKS, convert, converted
+from tests.marking.test_mark import SETTINGS
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -52,3 +56,29 @@ def _copy(model: Model) -> Model:
     made = Model_pb2.Model()
     made.CopyFrom(model)
     return made
+
+
+def test_answers_that_are_the_same_everywhere_are_not_called_proved() -> None:
+    """All weights of the head are zero: the bias alone answers, and any other network with it would agree."""
+    model = convert(torch.nn.Linear(5, 3), (1, 5))
+    layer = next(one for one in network_of(model).layers if layer_kind(one) == "innerProduct")
+    layer.innerProduct.weights.floatValue[:] = [0.0] * 15
+    found = prove_unchanged(model, mark(model, SETTINGS, labels=("a", "b", "c")))
+    assert not found.proved
+    assert "NOT PROVED" in found.notes[0]
+
+
+def test_saturated_probabilities_are_told_apart_by_their_logits() -> None:
+    """Softmaxes of 1 and 0 agree although the weights of the two networks are others."""
+    model = convert(torch.nn.Linear(5, 3), (1, 5))
+    layer = next(one for one in network_of(model).layers if layer_kind(one) == "innerProduct")
+    layer.innerProduct.bias.floatValue[:] = [0.0, 400.0, 0.0]
+    after = mark(model, SETTINGS, labels=("a", "b", "c"))
+    found = prove_unchanged(model, after)
+    assert found.proved
+    assert found.logits is not None
+    assert "logits are compared instead" in found.notes[0]
+    other = next(one for one in network_of(after).layers if layer_kind(one) == "innerProduct")
+    other.innerProduct.weights.floatValue[:] = [2 * value for value in layer.innerProduct.weights.floatValue]
+    with pytest.raises(BuildError, match="its logits differ"):
+        prove_unchanged(model, after)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from coreml_updatable.converting.contract import SourceRequest
 from coreml_updatable.converting.finished import Finished, finish
@@ -14,9 +15,13 @@ from coreml_updatable.errors import ModelError, SourceError
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.io import write_model
 from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import class_labels
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
+from tests.marking.networks import convert as converted_by_coremltools
 from tests.marking.networks import converted
+
+LABELS = class_labels(valid.classifier())
 
 
 def made_of(model: Model, folder: Path, **options: Any) -> Finished:
@@ -30,6 +35,41 @@ def test_a_network_is_marked(tmp_path: Path) -> None:
     assert made.updatable == ("fc",)
     assert (made.rows, made.reference) == (8, "the model before")
     assert made.difference < 1e-6
+
+
+@pytest.mark.parametrize("end", [[], [torch.nn.Sigmoid()]])
+def test_one_number_becomes_two_classes_where_two_labels_are_named(end: list[torch.nn.Module], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    source = torch.nn.Sequential(torch.nn.Linear(5, 1), *end).eval()
+    made = made_of(converted_by_coremltools(source, (1, 5)), tmp_path, labels=("no", "yes"))
+    row = np.ones((1, 5), np.float32)
+    said = source(torch.from_numpy(row)).item()
+    yes = said if end else 1 / (1 + np.exp(-said))
+    name = str(made.model.description.input[0].name)
+    answer = load(made.model).predict({name: row})["labelProbability"]
+    assert answer == pytest.approx({"no": 1 - yes, "yes": yes}, abs=1e-6)
+    assert made.proved
+
+
+def test_several_sigmoids_take_the_new_head_that_their_refusal_names(tmp_path: Path) -> None:
+    source = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.Sigmoid()).eval()
+    model = converted_by_coremltools(source, (1, 5))
+    with pytest.raises(ModelError, match=r"multi-label.*--head new --labels"):
+        made_of(model, tmp_path, labels=("a", "b", "c", "d"))
+    made = made_of(model, tmp_path, labels=("x", "y"), head="new")
+    assert class_labels(made.model) == ("x", "y")
+    assert made.updatable
+    assert made.rows
+
+
+def test_labels_of_what_learns_already_are_not_passed_over(tmp_path: Path) -> None:
+    made = made_of(valid.classifier(), tmp_path, labels=tuple(f"new{n}" for n, _ in enumerate(LABELS)))
+    assert class_labels(made.model) == tuple(f"new{n}" for n, _ in enumerate(LABELS))
+
+
+def test_a_nearest_neighbors_classifier_has_no_head(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="--head new"):
+        made_of(valid.filled_nearest_neighbors(), tmp_path, head="new")
 
 
 def test_a_nearest_neighbours_classifier_learns_from_now_on(tmp_path: Path) -> None:

@@ -208,8 +208,8 @@ def test_an_empty_label_is_no_spare_one() -> None:
 
 def test_logits_of_one_layer_get_a_softmax_and_keep_their_shape() -> None:
     """The blob before the layer and the one behind the softmax are both called after the answer, and are two."""
-    made, difference = marked_and_proved(convert(nn.Linear(5, 3), (1, 5)), SETTINGS)
-    assert difference <= 1e-5
+    made, proof = marked_and_proved(convert(nn.Linear(5, 3), (1, 5)), SETTINGS)
+    assert proof.difference <= 1e-5
     written = [str(blob) for layer in network_of(made.model).layers for blob in layer.output]
     assert len(set(written)) == len(written) == 4
 
@@ -219,7 +219,7 @@ def test_the_proof_is_not_of_what_a_declared_type_rounds(kind: int) -> None:
     """No type, 16-bit floats, doubles, 32-bit integers."""
     model = convert(nn.Linear(5, 3), (1, 5))
     model.description.output[0].type.multiArrayType.dataType = kind
-    assert marked_and_proved(model, SETTINGS, labels=("a", "b", "c"))[1] <= 1e-5
+    assert marked_and_proved(model, SETTINGS, labels=("a", "b", "c"))[1].difference <= 1e-5
 
 
 def test_a_pipeline_whose_members_describe_nothing() -> None:

@@ -93,8 +93,8 @@ def convert(
     else:
         doubt = doubt_about(converter, found)
     _expect_suited(converter, {"--weights": weights, "--architecture": architecture}, ("torch",))
-    graph_only = {"--head new": head is Head.NEW, "--cut": cut, "--answer": answer, "--column": column is not None}
-    _expect_suited(converter, graph_only, GRAPHS)
+    _expect_suited(converter, {"--head new": head is Head.NEW and not cut}, (*GRAPHS, "mlmodel"))
+    _expect_suited(converter, {"--cut": cut, "--answer": answer, "--column": column is not None}, GRAPHS)
     entry = find_converter(converter, asked_by="--converter")
     function = load_source_converter(entry)
     needs = needs_of(entry)

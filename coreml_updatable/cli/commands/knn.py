@@ -106,6 +106,8 @@ class Report:
             "outputs": [str(feature.name) for feature in self.made.description.output],
             "samples": [{"label": label, "count": count} for label, count in sample_counts(self.made).items()],
             "largest_difference": self.proof.difference,
+            "proved": self.proof.proved,
+            "notes": list(self.proof.notes),
             "warnings": self.warnings,
         }
 
@@ -115,6 +117,7 @@ class Report:
         what = "cut before its head" if self.cut else "as it is"
         return [
             *(f"warning: {warning}" for warning in self.warnings),
+            *self.proof.notes,
             f"extractor: {what}; its {self._length()} features are the same within {self.proof.difference:.1g}",
             f"samples: {listed}; the first finds itself"
             if counts

@@ -126,6 +126,8 @@ def as_json(laid: "Laid", paths: list[Path]) -> dict[str, Any]:
             "updated_head": laid.proof.heads,
             "features": laid.proof.features,
         },
+        "proved": laid.proof.proved,
+        "notes": list(laid.proof.notes),
         "warnings": [str(warning) for warning in laid.warnings],
     }
 
@@ -133,6 +135,7 @@ def as_json(laid: "Laid", paths: list[Path]) -> dict[str, Any]:
 def as_lines(laid: "Laid", paths: list[Path]) -> list[str]:
     lines = [f"warning: {warning}" for warning in laid.warnings]
     lines += [f"{name:<9} {' + '.join(f'{size:,}' for size in sizes)} bytes" for name, sizes in laid.sizes.items()]
+    lines += laid.proof.notes
     lines.append(
         f"answers within {laid.proof.answers:.1g} of those before, an updated head within {laid.proof.heads:.1g}, "
         f"features within {laid.proof.features:.1g}; the extractor has {laid.bits} bits"

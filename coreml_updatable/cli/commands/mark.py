@@ -15,6 +15,7 @@ from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.text import real, whole
 
 if TYPE_CHECKING:
+    from coreml_updatable.converting.equivalence import Unchanged
     from coreml_updatable.spec.messages import Model
 
 
@@ -37,6 +38,8 @@ class Told:
     largest_difference: float  # in probability; where the head is new, of the same marking with the old one
     warnings: tuple[str, ...]
     advice: tuple[str, ...] = ()
+    proved: bool = True  # False where the answers are the same on all rows
+    notes: tuple[str, ...] = ()  # on what the proof is worth
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,6 +52,7 @@ class Told:
             span = f"{len(self.spare_labels)} spare labels, {self.spare_labels[0]} to {self.spare_labels[-1]}"
             lines.append(f"{span}; none is the answer until it is trained{self._share()}")
         lines += self.advice
+        lines += self.notes
         names, within = ", ".join(self.updatable), f"{self.largest_difference:.1g}"
         if self.new_head:
             lines.append(f"{begin}: {names} {verb} updatable and new; with the old weights, answers within {within}")
@@ -67,7 +71,7 @@ def told(
     model: "Model",
     target: str | None,
     repairs: Sequence[str],
-    difference: float,
+    proof: "Unchanged",
     warnings: Sequence[str],
     *,
     new_head: bool,
@@ -82,7 +86,20 @@ def told(
     added = len(labels) - (0 if new_head else spare_before)
     share = spare_share if added else None
     advice = (_SLOW,) if added and (share or 0.0) < _QUICK else ()
-    return Told(target, tuple(repairs), trained, labels, added, share, new_head, difference, tuple(warnings), advice)
+    return Told(
+        target,
+        tuple(repairs),
+        trained,
+        labels,
+        added,
+        share,
+        new_head,
+        proof.difference,
+        tuple(warnings),
+        advice,
+        proof.proved,
+        proof.notes,
+    )
 
 
 class Optimizer(StrEnum):
@@ -211,7 +228,7 @@ def mark(
         layouts.expect(marked, wanted)
 
     with located("model", model):
-        made, difference = marked_and_proved(
+        made, proof = marked_and_proved(
             before,
             settings,
             expect,
@@ -233,7 +250,7 @@ def mark(
     target = str(written[0]) if written else None
     new = head is Head.NEW
     done = told(
-        made.model, target, made.repairs, difference, warnings, new_head=new, spare_before=have, spare_share=spare_share
+        made.model, target, made.repairs, proof, warnings, new_head=new, spare_before=have, spare_share=spare_share
     )
     if json:
         say_json({**done.as_json(), **({"layout": layouts.as_json(laid, written)} if laid else {})}, indent=1)

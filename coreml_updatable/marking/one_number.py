@@ -1,0 +1,204 @@
+"""A network that answers one number, the logit of two classes or its sigmoid, as the network of both classes.
+
+sigmoid(z) is the second of softmax([0, z]), and 1 - sigmoid(z) the second of softmax([z, 0]): the other row of the
+last layer's weights is zero.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.marking.affine import affine_of, constants_of, data_input
+from coreml_updatable.marking.building_blocks import as_inner_product, drop_rank_hints
+from coreml_updatable.marking.folding import fold_tail
+from coreml_updatable.marking.head import read_weights, write_weights
+from coreml_updatable.marking.path import HEADS
+from coreml_updatable.marking.tail import answer_blob, is_elementwise
+from coreml_updatable.spec.graph import RESHAPES, consumers, layer_kind, place, producers
+from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetworkLayer
+from coreml_updatable.spec.network import is_network, network_of
+from coreml_updatable.spec.shapes import blob_shapes, element_count
+
+
+@dataclass(frozen=True)
+class End:
+    """Numbers of the layers that stand behind the logits, last first; whether a sigmoid is among them.
+
+    ``sign`` is -1 where the answer is one minus that sigmoid. ``blob`` holds the logits.
+    """
+
+    layers: tuple[int, ...]
+    sigmoid: bool
+    sign: int
+    blob: str
+
+
+def answers_one_number(model: Model) -> bool:
+    """Whether the network ``model`` is known to answer one number a row."""
+    if not is_network(model) or model.WhichOneof("Type") == "neuralNetworkClassifier":
+        return False
+    shape = blob_shapes(model).get(answer_blob(model))
+    return shape is not None and element_count(shape) == 1
+
+
+def end_of(model: Model) -> End:
+    """What stands behind the logits of a network: a sigmoid, one minus it, and changes of shape."""
+    network = network_of(model)
+    written, constants, shapes = producers(network.layers), constants_of(network), blob_shapes(model)
+    blob, found = answer_blob(model), list[int]()
+    factor, offset = 1.0, 0.0  # of what stands behind ``blob``
+    while blob in written:
+        layer = network.layers[written[blob]]
+        source = data_input(layer, constants)
+        if source is None:
+            break
+        found.append(written[blob])
+        if is_sigmoid(layer):
+            if (factor, offset) not in ((1, 0), (-1, 1)):
+                break
+            return End(tuple(found), True, int(factor), source)
+        affine = affine_of(layer, shapes.get(source), constants)
+        if affine is not None and affine.factor.size == affine.offset.size == 1:
+            offset, factor = factor * float(affine.offset[0]) + offset, factor * float(affine.factor[0])
+        elif layer_kind(layer) not in RESHAPES:
+            break
+        blob = source
+    return End((), False, 1, answer_blob(model))
+
+
+def is_sigmoid(layer: NeuralNetworkLayer) -> bool:
+    return layer_kind(layer) == "activation" and layer.activation.WhichOneof("NonlinearityType") == "sigmoid"
+
+
+def two_classes(model: Model) -> tuple[Model, list[str]]:
+    """The network ``model``, which answers one number, with the logits of two classes, and what was done.
+
+    Raises ModelError where no innerProduct or convolution gives that number alone.
+    """
+    made = Model_pb2.Model()
+    made.CopyFrom(model)
+    notes = fold_tail(made)
+    end = end_of(made)
+    head, dropped, factor, offset = _head_of(made, end.blob)
+    network, answer = network_of(made), answer_blob(made)
+    layer = network.layers[head]
+    where = place(head, layer)
+    if layer_kind(layer) == "batchedMatmul":
+        layer.CopyFrom(as_inner_product(layer))
+    weights, bias = read_weights(layer, where)
+    weights, bias = weights * factor, bias * factor + offset
+    pairs = [(np.zeros_like(weights), np.zeros_like(bias)), (weights, bias)][:: end.sign]
+    doubled, biases = (np.concatenate([pair[part] for pair in pairs]) for part in (0, 1))
+    write_weights(layer, doubled.astype(np.float32), biases.astype(np.float32), 2)
+    gone = {*end.layers, *dropped}
+    behind = _without(made, gone)
+    drop_rank_hints(network.layers, behind | {answer})
+    for feature in made.description.output:
+        if feature.name == answer and feature.type.WhichOneof("Type") == "multiArrayType":
+            del feature.type.multiArrayType.shape[:]
+    what = "its sigmoid is that of their softmax" if end.sigmoid else "its one number is their logit"
+    return made, [*notes, f"{where}: gives the logits [0, z] of two classes now, {what}"]
+
+
+def without_end(model: Model) -> tuple[Model, list[str]]:
+    """``model`` without the activation that keeps the answer of its last layer within bounds, and what was done.
+
+    A new head learns its own numbers, and a softmax stands behind them: nothing of the old end counts.
+    """
+    made = Model_pb2.Model()
+    made.CopyFrom(model)
+    fold_tail(made)
+    network, answer = network_of(made), answer_blob(made)
+    constants, written = constants_of(network), producers(network.layers)
+    blob, gone = answer, list[int]()
+    while blob in written:
+        layer = network.layers[written[blob]]
+        source = data_input(layer, constants)
+        if source is None or not (
+            is_elementwise(layer) or layer_kind(layer) in RESHAPES or layer_kind(layer) == "unary"
+        ):
+            break
+        gone.append(written[blob])
+        blob = source
+    ends = [number for number in gone if layer_kind(network.layers[number]) not in RESHAPES]
+    while blob in written and layer_kind(network.layers[written[blob]]) in (*RESHAPES, "reduceMean", "pooling"):
+        blob = str(network.layers[written[blob]].input[0])
+    if not ends or blob not in written or layer_kind(network.layers[written[blob]]) not in (*HEADS, "batchedMatmul"):
+        return model, []
+    notes = [
+        f"{place(number, network.layers[number])}: {_called(network.layers[number])} is gone, a new head is followed "
+        "by a softmax"
+        for number in ends
+    ]
+    _without(made, set(ends))
+    return made, notes
+
+
+def _called(layer: NeuralNetworkLayer) -> str:
+    kind = layer_kind(layer)
+    return str(layer.activation.WhichOneof("NonlinearityType")) if kind == "activation" else kind
+
+
+def _head_of(model: Model, blob: str) -> tuple[int, list[int], float, float]:
+    """The layer with one output that gives ``blob``, what stands between the two but averages, and its effect.
+
+    That is a change of shape, or a factor and an offset, which are those of an average as well.
+    """
+    network, shapes = network_of(model), blob_shapes(model)
+    written, read, constants = producers(network.layers), consumers(network.layers), constants_of(network)
+    dropped, factor, offset = list[int](), 1.0, 0.0
+    while blob in written and len(read.get(blob, [])) <= 1:
+        number = written[blob]
+        layer, kind = network.layers[number], layer_kind(network.layers[number])
+        if kind in (*HEADS, "batchedMatmul"):
+            if _outputs(layer) == 1 and not (kind == "convolution" and layer.convolution.isDeconvolution):
+                return number, dropped, factor, offset
+            break
+        source = data_input(layer, constants)
+        if source is None:
+            break
+        affine = affine_of(layer, shapes.get(source), constants)
+        if affine is not None and affine.factor.size == affine.offset.size == 1:
+            offset, factor = factor * float(affine.offset[0]) + offset, factor * float(affine.factor[0])
+            dropped.append(number)
+        elif kind in RESHAPES:
+            dropped.append(number)
+        elif kind != "reduceMean" and not (kind == "pooling" and layer.pooling.type == layer.pooling.AVERAGE):
+            break
+        blob = source
+    raise ModelError(
+        "network: answers one number that no innerProduct or convolution gives alone, expected one, so that the two "
+        "labels become its two outputs; give it a new head: --head new --labels a,b"
+    )
+
+
+def _outputs(layer: NeuralNetworkLayer) -> int:
+    if layer_kind(layer) == "batchedMatmul":
+        return int(layer.batchedMatmul.weightMatrixSecondDimension)
+    return int(getattr(layer, layer_kind(layer)).outputChannels)
+
+
+def _without(model: Model, gone: set[int]) -> set[str]:
+    """Take the layers ``gone`` out, in place: what they read is what they wrote; the blobs concerned."""
+    network = network_of(model)
+    answer, blobs = answer_blob(model), set[str]()
+    constants = constants_of(network)
+    source: dict[str, str] = {}
+    for number in gone:
+        layer = network.layers[number]
+        source[str(layer.output[0])] = str(data_input(layer, constants))
+    for number in sorted(gone, reverse=True):
+        del network.layers[number]
+
+    def origin(blob: str) -> str:
+        while blob in source:
+            blob = source[blob]
+        return blob
+
+    new = {origin(answer): answer} if answer in source else {}
+    for layer in network.layers:
+        layer.input[:] = [new.get(origin(str(blob)), origin(str(blob))) for blob in layer.input]
+        layer.output[:] = [new.get(str(blob), str(blob)) for blob in layer.output]
+        blobs |= {str(blob) for blob in layer.output if str(blob) in new.values()}
+    return blobs
