@@ -86,7 +86,7 @@ def test_a_text_without_the_marks(text: str) -> None:
         (b"[]", r"report.json: is no report of a build; build the model again$"),
         (b"{", r"report.json: is no report of a build; build the model again$"),
         (b"\xff", r"report.json: is no report of a build; build the model again$"),
-        (b'{"schema": 0}', r"report.json: is of schema 0, expected 1; build the model again$"),
+        (b'{"schema": 0}', r"report.json: is of schema 0, expected 2; build the model again$"),
     ],
 )
 def test_a_report_that_is_none(tmp_path: Path, content: bytes | None, said: str) -> None:

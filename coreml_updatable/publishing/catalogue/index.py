@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from coreml_updatable.publishing.catalogue.names import (
     DEVICE_FILE,
@@ -167,11 +167,6 @@ class Index(Signed):
     base_url: str = ""  # what every url begins with; empty: they are relative to index.json
     models: tuple[Entry, ...] = ()
     devices: Annotated[tuple[Device, ...], Field(max_length=MOST_DEVICES)] = ()  # left out where there are none
-
-    @model_serializer(mode="wrap")
-    def without_no_devices(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        dumped: dict[str, Any] = dump(self)
-        return dumped if self.devices else {name: held for name, held in dumped.items() if name != "devices"}
 
     @model_validator(mode="after")
     def each_device_file_once(self) -> Self:

@@ -47,7 +47,10 @@ def parse(content: bytes, where: str, kind: type[Kind]) -> Kind:
 
 def to_bytes(value: BaseModel) -> bytes:
     """Indented JSON, UTF-8, ending in a newline."""
-    return (json_text(value.model_dump(mode="json"), indent=1) + "\n").encode()
+    dumped = value.model_dump(mode="json")
+    if not dumped.get("devices", True):
+        del dumped["devices"]  # an index without them is as it was before there were any
+    return (json_text(dumped, indent=1) + "\n").encode()
 
 
 def schema_bytes() -> bytes:
