@@ -156,7 +156,7 @@ def test_a_file_for_the_result_must_be_named(run: Run, picture_model: Path) -> N
         (["--label", "one", "--probabilities", "one"], "features: 'one' is a feature of the extractor already"),
         (["--whole"], ".mlmodel: is a classifier, expected a network that answers a vector; cut it before its head"),
         (["--samples", "nowhere"], "nowhere: does not exist; check the path"),
-        (["--labels-kind", "int64", "--samples", "PHOTOS"], "the folder's name is the label, and 'label' is a whole"),
+        (["--labels-kind", "int64", "--samples", "PHOTOS"], "the folder's name is the label, and 'label' is an int"),
     ],
 )
 def test_what_can_not_be_built(run: Run, picture_model: Path, photos: Path, options: list[str], sentence: str) -> None:
