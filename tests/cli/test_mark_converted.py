@@ -80,7 +80,7 @@ CASES = {
             mlp_dim=64,
             num_classes=5,
         ),
-        ("its input is reshaped to [1, 32, 1, 1]", LOGITS),
+        ("its input is reshaped to [1, 32, 1, 1]", LOGITS, "expandDims to rank 5 became reshapeStatic"),
         ("fc9",),
     ),
     "Keras, average and Dense": Case(
