@@ -16,7 +16,7 @@ from coreml_updatable.errors import ModelError
 if TYPE_CHECKING:
     from torch import Tensor
 
-MEMORY = 2**29  # bytes that a run may hold at once, besides the model itself
+MEMORY = 600 * 2**20  # bytes that a run may hold at once, besides the model and its input: the program stays below 1 GB
 WORK_PER_BYTE = 200  # operations of a run for each byte it may hold: about ten seconds of one core in all
 WORK_PER_ROW = 10**9  # operations more for each row
 WORK_PER_WEIGHT = 4096  # and for each row and weight: a large model is expected to do more

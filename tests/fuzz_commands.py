@@ -232,8 +232,8 @@ def ready() -> None:
     from coreml_updatable.cli import app
 
     for name in app.COMMANDS:
-        import_module(f"coreml_updatable.cli.{name}")
-    for name in ("runtime.network", "runtime.pipeline", "building.layouts", "building.marked_and_proved", "updating"):
+        import_module(f"coreml_updatable.cli.commands.{name}")
+    for name in ("runtime.network", "runtime.pipeline", "converting.layouts", "converting.marked", "updating"):
         import_module(f"coreml_updatable.{name}")
     _sound()
 

@@ -30,7 +30,7 @@ def with_max_memory(name: str, command: Callable[..., Any]) -> Callable[..., Any
         typer.Option(
             metavar="SIZE",
             help="Memory limit for running models, such as 4GB.",
-            show_default="512MB",
+            show_default="600MB",
         ),
     ]
     given = signature(command)

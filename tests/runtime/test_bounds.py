@@ -106,6 +106,40 @@ def test_a_refused_run_stays_small() -> None:
     assert int(ran.stdout.splitlines()[-1]) < 700 * 2**20
 
 
+def single(kind: str, shape: tuple[int, ...]) -> Model:
+    """x -> y by one layer."""
+    model = growing(0, shape)
+    del model.neuralNetwork.layers[:]
+    getattr(model.neuralNetwork.layers.add(name=kind, input=["x"], output=["y"]), kind).SetInParent()
+    return model
+
+
+def test_a_convolution_holds_one_copy_of_its_input() -> None:
+    """As torch does, by measured peaks; coremltools' test_dyn_weight_conv2d_stress needs no more for half a gigabyte."""
+    model = single("convolution", (32, 64, 64, 64))
+    params = model.neuralNetwork.layers[0].convolution
+    params.outputChannels, params.kernelChannels, params.nGroups = 1, 64, 1
+    params.kernelSize.extend((1, 1))
+    params.weights.floatValue.extend([1.0] * 64)
+    params.valid.SetInParent()
+    row = {"x": np.ones((32, 64, 64, 64), np.float32)}
+    assert row["x"].nbytes == 2**25
+    with bounds.max_memory(36 * 2**20):
+        assert load(model).predict(row)["y"].shape == (32, 1, 64, 64)
+    with bounds.max_memory(2**25), pytest.raises(ModelError, match="layer 'convolution': needs 33 MB"):
+        load(model).predict(row)
+
+
+@pytest.mark.parametrize("kind", ["randomNormalLike", "randomUniformLike"])
+def test_random_values_are_held_once(kind: str) -> None:
+    model = single(kind, (2**22,))
+    params = getattr(model.neuralNetwork.layers[0], kind)
+    setattr(params, "stdDev" if kind == "randomNormalLike" else "maxVal", 2.0)
+    with bounds.max_memory(17 * 2**20):
+        values = load(model).predict({"x": np.ones(2**22, np.float32)})["y"]
+    assert abs(values.std() - (2 if kind == "randomNormalLike" else 2 / 12**0.5)) < 0.01
+
+
 def test_max_memory_raises_the_bound() -> None:
     model = load(growing(6))  # 512 x 512 numbers: a megabyte
     with bounds.max_memory(2**19), pytest.raises(ModelError, match="needs 1 MB of memory, more than the 0 MB"):

@@ -27,6 +27,7 @@ from coreml_updatable.runtime.engine.weighing import weighed
 Blobs: TypeAlias = dict[str, Tensor]
 MOST_VALUES = 2**21  # input values in one block
 MOST_ROWS = 1024
+REARRANGED = 2**24  # values of blobs that are worth another copy
 
 
 def stacked(rows: Sequence[Mapping[str, Tensor]]) -> Blobs:
@@ -186,6 +187,6 @@ def _channels_last(blobs: Tensor) -> Tensor:
 
     Not where gradients are taken (see ``Convolution.flat``).
     """
-    if torch.is_grad_enabled() or blobs.dim() < 4 or blobs.shape[-1] == 1:
+    if torch.is_grad_enabled() or blobs.dim() < 4 or blobs.shape[-1] == 1 or blobs.numel() > REARRANGED:
         return blobs
     return blobs.movedim(-3, -1).contiguous().movedim(-1, -3)

@@ -77,7 +77,7 @@ class _Weighing(TorchDispatchMode):
         closely = rough > SMALL or run.held + LARGEST_VALUE * rough > run.memory
         if closely:
             size, values = _sizes(func, args, kwargs, inputs, rough, run.memory)
-            run.expect(size + _scratch(func, inputs, values))
+            run.expect(size + _scratch(func, args, inputs, values))
             run.count(_work(func, args, inputs, values))
         made = func(*args, **kwargs)
         tensors = [value for value in tree_flatten(made)[0] if isinstance(value, Tensor)]
@@ -95,6 +95,11 @@ def _is_view(func: Any) -> bool:
         views = bool(aliases) and all(alias is not None and not alias.is_write for alias in aliases)
         _views[func] = views or _name(func) == "_unsafe_view"
     return _views[func]
+
+
+def _in_place(func: Any) -> bool:
+    """Does the operation write its answer into an input?"""
+    return all(one.alias_info is not None and one.alias_info.is_write for one in func._schema.returns)
 
 
 def _name(func: Any) -> str:
@@ -118,6 +123,8 @@ def _rough(func: Any, given: list[Any]) -> int:
 def _sizes(func: Any, args: Any, kwargs: Any, inputs: list[Tensor], rough: int, most: int) -> tuple[int, int]:
     """The bytes that an operation will allocate for its outputs, and the values in them."""
     values = _values(func, args, inputs)
+    if values is not None and torch.Tag.pointwise in func.tags and _in_place(func):
+        return 0, values
     if values is not None:
         first = max((tensor.element_size() for tensor in inputs), default=4)
         return values * (first + LARGEST_VALUE * (len(func._schema.returns) - 1)), values
@@ -201,9 +208,19 @@ def _on_meta(kwargs: Any) -> dict[str, Any]:
     return {"device": "meta", "pin_memory": None} if "device" in kwargs else {}
 
 
-def _scratch(func: Any, inputs: list[Tensor], values: int) -> int:
-    """Bytes that a kernel allocates beside its outputs: a convolution keeps copies in other layouts."""
-    return 4 * (sum(tensor.numel() for tensor in inputs) + values) if _name(func) in (FORWARD, BACKWARD) else 0
+def _scratch(func: Any, args: Any, inputs: list[Tensor], values: int) -> int:
+    """Bytes that a kernel allocates beside its outputs: a convolution keeps copies in other layouts, as measured.
+
+    One of pictures copies an input that is not channels-last; others and gradients copy what they make as well.
+    """
+    name = _name(func)
+    if name not in (FORWARD, BACKWARD):
+        return 0
+    read = sum(tensor.numel() for tensor in inputs)
+    if name == FORWARD and inputs[0].dim() == 4 and not args[6]:
+        channels_last = inputs[0].is_contiguous(memory_format=torch.channels_last)
+        return 4 * (read - inputs[0].numel() if channels_last else read)
+    return 4 * (read + 2 * values)
 
 
 def _work(func: Any, args: Any, inputs: list[Tensor], values: int) -> int:

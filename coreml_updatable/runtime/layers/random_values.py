@@ -21,9 +21,9 @@ from coreml_updatable.runtime.layers._shared.sizes import expect_shape, integers
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 DRAWS: dict[str, Callable[[Any, list[int], Generator | None], Tensor]] = {
-    "randomNormal": lambda p, shape, generator: p.mean + p.stdDev * torch.randn(shape, generator=generator),
+    "randomNormal": lambda p, shape, generator: torch.randn(shape, generator=generator).mul_(p.stdDev).add_(p.mean),
     "randomUniform": lambda p, shape, generator: (
-        p.minVal + (p.maxVal - p.minVal) * torch.rand(shape, generator=generator)
+        torch.rand(shape, generator=generator).mul_(p.maxVal - p.minVal).add_(p.minVal)
     ),
     "randomBernoulli": lambda p, shape, generator: (torch.rand(shape, generator=generator) < p.prob).to(torch.float32),
 }

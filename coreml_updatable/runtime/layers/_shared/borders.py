@@ -1,5 +1,6 @@
 """Borders around the spatial axes: ``BorderAmounts``, ``ValidPadding`` and ``SamePadding``."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -47,4 +48,6 @@ def padded(x: Tensor, borders: Borders, context: Context, value: float = 0.0) ->
 def expect_borders(x: Tensor, borders: Borders, context: Context) -> None:
     """ModelError if x [..., H, W] with ``borders`` would be too large, or empty."""
     sides = [length + before + after for length, (before, after) in zip(x.shape[-2:], borders, strict=True)]
-    expect_shape([*x.shape[:-2], *sides], context)
+    shape = [*x.shape[:-2], *sides]
+    if min(shape) < 1 or math.prod(shape) > x.numel():  # without borders nothing is made
+        expect_shape(shape, context)
