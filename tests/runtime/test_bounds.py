@@ -115,7 +115,7 @@ def single(kind: str, shape: tuple[int, ...]) -> Model:
 
 
 def test_a_convolution_holds_one_copy_of_its_input() -> None:
-    """As torch does, by measured peaks; coremltools' test_dyn_weight_conv2d_stress needs no more for half a gigabyte."""
+    """As torch's peaks show; coremltools' test_dyn_weight_conv2d_stress runs on half a gigabyte so."""
     model = single("convolution", (32, 64, 64, 64))
     params = model.neuralNetwork.layers[0].convolution
     params.outputChannels, params.kernelChannels, params.nGroups = 1, 64, 1
