@@ -8,6 +8,7 @@ meta device), which take seconds to import, decide on the others, where they cou
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from math import prod
 from typing import Any
 
@@ -142,7 +143,7 @@ def _values(func: Any, args: Any, inputs: list[Tensor]) -> int | None:
     """The most values in the first of an operation's outputs, by a rule of our own; None where there is none."""
     name = _name(func)
     if torch.Tag.pointwise in func.tags:
-        return int(prod(torch.broadcast_shapes(*(tensor.shape for tensor in inputs))))
+        return _broadcast([tensor.shape for tensor in inputs])
     if name in NO_LARGER:
         return max((tensor.numel() for tensor in inputs), default=1)
     if name in TOGETHER:
@@ -175,12 +176,17 @@ def _values(func: Any, args: Any, inputs: list[Tensor]) -> int | None:
     return None
 
 
+def _broadcast(shapes: list[torch.Size]) -> int:
+    """Values of what these shapes make together; ``torch.broadcast_shapes`` takes a millisecond for it."""
+    return prod(max(lengths) for lengths in zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1))
+
+
 def _indexed(x: Tensor, indices: Any) -> int:
     given = [index for index in indices if index is not None]
     if any(index.dtype == torch.bool for index in given):
         return x.numel()
     left = prod(length for axis, length in enumerate(x.shape) if axis >= len(indices) or indices[axis] is None)
-    return int(left * prod(torch.broadcast_shapes(*(index.shape for index in given))))
+    return left * _broadcast([index.shape for index in given])
 
 
 def _convolved(
