@@ -55,8 +55,8 @@ def _plain(value: Any, top: int | None) -> Any:
     return value
 
 
-def table(model: Model, answers: Sequence[tuple[str, Mapping[str, Any]]], top: int | None, room: int) -> "Table":
-    """Input in ``room`` columns, then every output; for a classifier its label and the greatest probabilities."""
+def table(model: Model, answers: Sequence[tuple[str, Mapping[str, str]]], room: int) -> "Table":
+    """Input in ``room`` columns, then what each output shows; for a classifier its label first."""
     from rich.table import Column, Table
     from rich.text import Text
 
@@ -67,9 +67,7 @@ def table(model: Model, answers: Sequence[tuple[str, Mapping[str, Any]]], top: i
     first = Column("input", no_wrap=True, overflow="ellipsis")
     made = Table(first, *(Column(Text(_named(name))) for name in outputs), box=None, pad_edge=False)
     for name, answer in answers:
-        made.add_row(
-            Text(visible(shortened(name, room))), *(Text(_short(answer.get(output), top)) for output in outputs)
-        )
+        made.add_row(Text(visible(shortened(name, room))), *(Text(answer.get(output, "")) for output in outputs))
     return made
 
 
@@ -96,7 +94,8 @@ def _named(value: Any) -> str:
     return visible(shortened(str(value), MAX_QUOTED))
 
 
-AT_A_TIME = 256
+AT_A_TIME = 256  # rows, and fewer where their answers are large
+ANSWER_BYTES = 2**26
 VOTERS = ("kNearestNeighborsClassifier", "pipeline", "pipelineClassifier")  # may hold one
 Named = tuple[str, dict[str, Any]]
 
@@ -130,7 +129,7 @@ def predict(
     features = features_of(runnable.message, fit)
     faults: list[str] = []
     answers = _answers(runnable, _read(inputs, features, faults), faults)
-    answered = _print_lines(answers, top) if json else _print_table(runnable, list(answers), top)
+    answered = _print_lines(answers, top) if json else _print_table(runnable, answers, top)
     if answered and features.resized:
         note(f"pictures of another size: {fit.value}")
     if told.named and runnable.message.WhichOneof("Type") in VOTERS:
@@ -164,7 +163,8 @@ def _answers(model: "RunnableModel", rows: Iterator[Named], faults: list[str]) -
     """Rows run together; where one of them cannot, each runs alone, so that only it is left out."""
     from coreml_updatable.data.rows.reading import named
 
-    while block := list(islice(rows, AT_A_TIME)):
+    count = 1  # the first row alone tells how large answers are
+    while block := list(islice(rows, count)):
         try:
             found = model.predict([row for _, row in block])
         except DataError:
@@ -174,7 +174,13 @@ def _answers(model: "RunnableModel", rows: Iterator[Named], faults: list[str]) -
                 except DataError as error:
                     faults.append(str(named(error, [name])))
         else:
+            count = min(AT_A_TIME, max(1, ANSWER_BYTES // max(1, *(_size(answer) for answer in found))))
             yield from ((name, answer) for (name, _), answer in zip(block, found, strict=True))
+
+
+def _size(answer: Mapping[str, Any]) -> int:
+    """Bytes of the arrays in an answer."""
+    return sum(int(getattr(value, "nbytes", 0)) for value in answer.values())
 
 
 def _print_lines(answers: Iterator[Named], top: int | None) -> int:
@@ -187,10 +193,11 @@ def _print_lines(answers: Iterator[Named], top: int | None) -> int:
     return count
 
 
-def _print_table(model: "RunnableModel", answers: list[Named], top: int | None) -> int:
-
-    if answers:
+def _print_table(model: "RunnableModel", answers: Iterator[Named], top: int | None) -> int:
+    """How many rows were printed. What a row shows is kept, not its answer."""
+    shown = [(name, {output: _short(value, top) for output, value in answer.items()}) for name, answer in answers]
+    if shown:
         terminal = console()
         room = terminal.width // 2 if terminal.is_terminal else MAX_WORD
-        terminal.print(table(model.message, answers, top, room))
-    return len(answers)
+        terminal.print(table(model.message, shown, room))
+    return len(shown)
