@@ -232,13 +232,13 @@ def _with_end(work: _Repair, replaced: dict[int, list[NeuralNetworkLayer]]) -> d
     if not work.after_softmax and work.classify:
         logits = _free(f"{tail.answer}_logits", network)
         _rename_output(replaced, work.blob, logits)
-        if not work._spatial() and work.shape is not None and is_vector(work.shape):
-            count = channels_of(work.shape)
-            end.append(
-                reshape_static(_free("logits_rank4", network, names=True), logits, f"{logits}_rank4", [1, count, 1, 1])
+        if not work._spatial() and work.shape is not None:
+            raise ModelError(
+                f"{place(last, network.layers[last])}: gives the answer, expected a linear layer or a convolution "
+                "that can be trained (two of them on the same features, added or averaged, are one with the sum or "
+                "mean of their weights); export the network so"
             )
-            logits = f"{logits}_rank4"
-        elif not work._spatial():
+        if not work._spatial():
             raise ModelError(
                 f"{place(last, network.layers[last])}: the rank of its output is not known, expected 4; "
                 "export with a fixed input shape"
