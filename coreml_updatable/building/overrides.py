@@ -1,6 +1,7 @@
 """What the command line changes in a recipe: another source network, and the weights it starts from."""
 
 from pathlib import Path
+from typing import Any
 
 from coreml_updatable.converting.registry import declared_by, find_converter
 from coreml_updatable.errors import RecipeError
@@ -17,19 +18,11 @@ def with_backbone(recipe: Recipe, backbone: str | None, weights: Path | None) ->
     """
     if backbone is None and weights is None:
         return recipe
-    source = recipe.source
-    fields = source.options()
-    image = recipe.input
-    if backbone is not None and isinstance(image, ArraySection):
-        raise RecipeError(
-            f"--backbone {backbone}: takes pictures, the recipe's input {image.name!r} is an array; leave it out"
-        )
-    if backbone is not None:
-        fields = {name: value for name, value in fields.items() if name not in OF_THE_NETWORK}
-        fields |= {"architecture": backbone, "weights": "pretrained"}
+    source, image = recipe.source, recipe.input
+    fields = source_fields(recipe, backbone)
     if weights is not None:
         fields["weights"] = str(weights.resolve())
-    if backbone is not None:
+    if backbone is not None and not isinstance(image, ArraySection):
         declared = declared_by(find_converter(source.converter), fields)
         if declared is None:
             raise RecipeError(
@@ -38,3 +31,16 @@ def with_backbone(recipe: Recipe, backbone: str | None, weights: Path | None) ->
         image = image.model_copy(update={"width": declared.width, "height": declared.height, "color": "rgb"})
     changed = type(source).model_validate({"converter": source.converter, **fields})
     return recipe.model_copy(update={"source": changed, "input": image})
+
+
+def source_fields(recipe: Recipe, backbone: str | None) -> dict[str, Any]:
+    """The fields of the recipe's [source] with ``backbone`` in the place of its own network; needs no library."""
+    fields = recipe.source.options()
+    if backbone is None:
+        return fields
+    if isinstance(recipe.input, ArraySection):
+        raise RecipeError(
+            f"--backbone {backbone}: takes pictures, the recipe's input {recipe.input.name!r} is an array; leave it out"
+        )
+    own = {name: value for name, value in fields.items() if name not in OF_THE_NETWORK}
+    return {**own, "architecture": backbone, "weights": "pretrained"}

@@ -1,12 +1,13 @@
 """The extras of this package that a recipe needs: what it names itself, its converter's, and those of its network."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
-from coreml_updatable.building.overrides import with_backbone
+from coreml_updatable.building.overrides import source_fields
 from coreml_updatable.converting.registry import find_converter, told_lacking
 from coreml_updatable.errors import RecipeError, SourceError
 from coreml_updatable.installing import OURS
@@ -22,14 +23,15 @@ def extras_of(path: Path, backbone: str | None = None) -> tuple[str, ...]:
     """The extras of this package that a build of the recipe in ``path`` may need, sorted."""
     if path.name == FROZEN:
         return tuple(sorted(set(_known(read_frozen(path), path))))
-    recipe = with_backbone(read_recipe(path), backbone, None)
+    recipe = read_recipe(path)
+    fields = source_fields(recipe, backbone)
     sound = isinstance(recipe.input, ArraySection) and recipe.input.sample_rate > 0
-    return tuple(sorted({*_needed(recipe), *_known(recipe, path), *(["sound"] if sound else [])}))
+    return tuple(sorted({*_needed(recipe, fields), *_known(recipe, path), *(["sound"] if sound else [])}))
 
 
 def refuse_lacking(recipe: Recipe, path: Path) -> None:
     """A SourceError, before anything is built, where the recipe needs what is not installed."""
-    absent = told_lacking(sorted({*_needed(recipe), *_known(recipe, path)}))
+    absent = told_lacking(sorted({*_needed(recipe, recipe.source.options()), *_known(recipe, path)}))
     if absent is not None:
         raise SourceError(f"{recipe.name}: {absent}")
 
@@ -45,10 +47,10 @@ def _known(recipe: Recipe | FrozenRecipe, path: Path) -> tuple[str, ...]:
     return recipe.extras
 
 
-def _needed(recipe: Recipe) -> Iterator[str]:
+def _needed(recipe: Recipe, fields: Mapping[str, Any]) -> Iterator[str]:
     """What the converter needs, and the library of the network that the recipe names."""
     entry = find_converter(recipe.source.converter)
     if entry.dist is not None and entry.dist.name == OURS:
         yield from entry.extras
-    if any(isinstance(value, str) and LIBRARIES.match(value) for value in recipe.source.options().values()):
+    if any(isinstance(value, str) and LIBRARIES.match(value) for value in fields.values()):
         yield "vision"

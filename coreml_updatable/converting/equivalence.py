@@ -77,6 +77,7 @@ def _numbers(message: Any) -> Iterator[Any]:
                 yield from _numbers(inner)
 
 
+WEIGHTED = frozenset({"innerProduct", "convolution", "batchedMatmul"})
 ALLOWED_DIFFERENCE = 1e-5  # in probability: 32-bit sums in another order differ by less
 ROUNDING = 1e-3  # of logits near 100 in 32 bits, as a part of their exponentials
 ROWS = 8
@@ -181,11 +182,16 @@ def saturated(who: str, expected: Float64Array, logits: Compared) -> str:
 
 
 def softmax_input(model: Model) -> str | None:
-    """The blob that the softmax of a network reads; None for what has none."""
-    if not is_network(model):
-        return None
-    layers = network_of(model).layers
-    return next((str(layer.input[0]) for layer in reversed(layers) if layer_kind(layer) in SOFTMAXES), None)
+    """The blob that the softmax behind a network's last weights reads; None for what has none.
+
+    A softmax in front of weights is one of attention.
+    """
+    for layer in reversed(network_of(model).layers) if is_network(model) else ():
+        if layer_kind(layer) in SOFTMAXES:
+            return str(layer.input[0])
+        if layer_kind(layer) in WEIGHTED:
+            return None
+    return None
 
 
 def _logits(model: Model) -> Float64Array | None:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from coreml_updatable.errors import RecipeError, SourceError
+from coreml_updatable.files import refuse_lfs_pointer
 
 CONVERTERS = {
     ".skops": "sklearn",
@@ -28,6 +29,8 @@ NAMED = re.compile(rf"(torchvision|timm):.+|{HUB}[\w.-]+/[\w.-]+|.+\.py:\w+")
 
 def source_of(path: Path) -> Path | str:
     """``path``, or its text where it is a name, not a file: "timm:fastvit_t8", "hub:owner/name", "net.py:make"."""
+    if path.is_file():
+        refuse_lfs_pointer(path, SourceError)  # before anybody is told to install what could not read it either
     return str(path) if not path.exists() and NAMED.fullmatch(str(path)) else path
 
 

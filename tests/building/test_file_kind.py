@@ -42,7 +42,9 @@ def test_what_tells_nothing(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"no.skops: no such file or folder; check the path"):
         converter_for(tmp_path / "no.skops")
     (tmp_path / "a.txt").touch()
-    with pytest.raises(RecipeError, match=r"a.txt: has the ending '.txt', expected one of .h5, .*; name the converter"):
+    with pytest.raises(
+        RecipeError, match=r"a.txt: has the ending '.txt', expected one of .*\.h5, .*; name the converter"
+    ):
         converter_for(tmp_path / "a.txt")
     (tmp_path / "folder").mkdir()
     with pytest.raises(RecipeError, match=r"folder: has no ending, expected one of .*, a folder with a") as error:

@@ -216,6 +216,7 @@ def test_an_unknown_model_names_the_known_ones(tmp_path: Path) -> None:
         find_recipe("x", tmp_path)
 
 
+@pytest.mark.vision
 def test_a_backbone_takes_the_place_of_the_samples_network(tmp_path: Path) -> None:
     recipe = read_recipe(SAMPLES / "healthy_luncher" / "recipe.toml")
     changed = with_backbone(recipe, "torchvision:mobilenet_v3_small", tmp_path / "w.pt")

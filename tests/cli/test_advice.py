@@ -100,8 +100,14 @@ def test_torchscript_and_its_safe_roads(run: Run, tmp_path: Path) -> None:
     assert said.status == 1
     assert all(option in said.err for option in ("--trust-code", "--input"))
     assert run("convert", tmp_path / "net.pt", "-o", out, "--trust-code", "--input", "x:4").status == 0
+
+
+@pytest.mark.vision
+@pytest.mark.filterwarnings("ignore")
+def test_the_safe_road_of_onnx(run: Run, tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)).eval()
     torch.onnx.export(network, (torch.rand(1, 4),), tmp_path / "net.onnx", dynamo=False)
-    assert run("convert", tmp_path / "net.onnx", "-o", out).status == 0
+    assert run("convert", tmp_path / "net.onnx", "-o", tmp_path / "out.mlmodel").status == 0
 
 
 @pytest.mark.vision

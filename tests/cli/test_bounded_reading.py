@@ -150,7 +150,7 @@ def sparse_array(path: Path) -> None:
     [
         (rows_json, "x.json", "4500"),
         (one_long_row, "x.json", "row of more than"),
-        (empty_lists, "x.json", ""),
+        (empty_lists, "x.json", "row of more than"),
         (wide_table, "x.csv", "row of more than"),
         (many_names, "x.csv", "row of more than"),
         (endless_line, "x.csv", "row of more than"),

@@ -355,7 +355,7 @@ class Fixed(nn.Module):
 def test_answers_that_never_change_are_not_called_proved() -> None:
     made = converted(Fixed(0), VALUES)
     assert not made.proved
-    assert any(note.startswith("NOT PROVED: the torch module answers the same on all 8 rows") for note in made.notes)
+    assert any(note.startswith("NOT PROVED: ") and "all 8 rows" in note for note in made.notes)
 
 
 @pytest.mark.parametrize("softmax", [True, False])

@@ -92,7 +92,10 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "text.safetensors": (lambda path: path.write_text("no tensors"), "no safetensors file"),
     "tensor.pt": (lambda path: torch.save(torch.zeros(3), path), "holds a Tensor, expected a state_dict"),
     "numbers.pt": (lambda path: torch.save({"a": 1}, path), "'a' is an int, expected nothing but named tensors"),
-    "keras.h5": (lambda path: path.write_bytes(b"x"), "weights of kind '.h5', expected .pt, .pth or .safetensors"),
+    "keras.h5": (
+        lambda path: path.write_bytes(b"x"),
+        "weights of kind '.h5', expected .pt, .pth, .ckpt or .safetensors",
+    ),
 }
 
 

@@ -47,6 +47,7 @@ def _inside(folder: Path, value: Any, where: str) -> Path:
     return path
 
 
+MOST_LISTS = 2**21  # of one row; an empty one takes sixty bytes and a place in another
 MOST_CHARACTERS = 2**25  # of one row; as Python's objects it takes up to twenty times as many bytes
 CHUNK = 2**16  # characters that are read at a time, at first
 SPACE = " \t\n\r"
@@ -124,6 +125,11 @@ class _Text:
             if len(self._held) - self._at >= MOST_CHARACTERS:
                 raise DataError(
                     f"{self._path}: a row of more than {MOST_CHARACTERS} characters begins in line "
+                    f"{self._line(self._at)}; save long arrays as .npy"
+                )
+            if self._held.count("[", self._at) + self._held.count("{", self._at) > MOST_LISTS:
+                raise DataError(
+                    f"{self._path}: a row of more than {MOST_LISTS} lists and objects begins in line "
                     f"{self._line(self._at)}; save long arrays as .npy"
                 )
             size = min(2 * size, MOST_CHARACTERS + 1)  # a long value is not begun too often, and not read much too far
