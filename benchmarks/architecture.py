@@ -38,6 +38,7 @@ class Went:
     seconds: float  # to convert, mark, check and compare
     peak: float  # megabytes that all this took at most, its source's own weights among them
     difference: float
+    logits: float | None  # their largest difference, as a part of how far rows lie apart
     layer: str  # that learns
     share: float  # of the numbers in the model that are in it
     update: float  # seconds for the simulated update
@@ -67,6 +68,7 @@ def went(name: str, make: Callable[[Path], Source] | None = None) -> Went:
         seconds,
         peak,
         made.difference,
+        made.logits_difference,
         made.updatable[0],
         _share(made),
         time.process_time() - began,
