@@ -1,5 +1,6 @@
 """A finished torch module, from whichever framework it came, as a converted source with its own answers."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -74,6 +75,7 @@ def finished(
         model=core_ml_of(given, inputs),
         labels=known or tuple(range(found.classes)),
         answers=lambda rows: _numpy(found.probabilities(_said(asked, inputs, rows))),
+        precise=lambda rows: _precise(found, asked, inputs, rows),
         scores=_scores(found, asked, inputs, request),
         reference=reference,
         tolerance=TOLERANCE,
@@ -102,6 +104,22 @@ def _scores(
         return None
     inner = _Given(found.inner.eval(), inputs, request)
     return lambda rows: _numpy(_said(inner, inputs, rows))
+
+
+def _precise(found: Outcome, asked: "_Given", inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array | None:
+    """The source's probabilities in 64 bits; None for a network that holds to 32."""
+    try:
+        wide = copy.deepcopy(asked).double()
+        with torch.no_grad():
+            batches = ([_wide(batch) for batch in _batches(inputs, [row])] for row in rows)
+            said = torch.cat([wide.on(batch) for batch in batches])
+    except (RuntimeError, TypeError, NotImplementedError):
+        return None
+    return _numpy(found.probabilities(said)) if said.dtype == torch.float64 else None
+
+
+def _wide(batch: Tensor) -> Tensor:
+    return batch.double() if batch.is_floating_point() else batch
 
 
 class _Given(nn.Module):

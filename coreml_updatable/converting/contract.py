@@ -112,6 +112,8 @@ class ConvertedSource:
     # The source's logits [n, labels], up to a number that a row has in common: they tell rows apart where probabilities
     # are all 0 or 1. None where the source does not give them.
     scores: Callable[[Sequence[Row]], Float64Array] | None = None
+    # ``answers`` in 64 bits, where 32 bits round the source itself away; it gives None where the source cannot run so.
+    precise: Callable[[Sequence[Row]], Float64Array | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from coreml_updatable.checking import Problem, check
 from coreml_updatable.converting.contract import ConvertedSource, Row, SourceRequest
 from coreml_updatable.converting.equivalence import ROWS, Unchanged, saturated, softmax_input
 from coreml_updatable.converting.marked import marked_and_proved
-from coreml_updatable.converting.spread import ROUNDING, Compared, centered, compared, not_proved
+from coreml_updatable.converting.spread import centered, compared, not_proved
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError, ModelError, SourceError, located
@@ -145,7 +145,16 @@ def _agreement(model: Model, converted: ConvertedSource, expected: Float64Array)
     logits = (
         None if converted.scores is None or own is None else compared(centered(converted.scores(rows)), centered(own))
     )
-    if not difference <= converted.tolerance and not _rounded(difference, converted.tolerance, logits):  # NaN too
+    notes: tuple[str, ...] = ()
+    if not difference <= converted.tolerance and converted.precise is not None:  # NaN too
+        exact = converted.precise(rows)
+        if exact is not None and float(np.abs(said - exact).max()) <= converted.tolerance:
+            notes = (
+                f"{reference} differs from its own answer in 64 bits by {np.abs(expected - exact).max():.2g} in "
+                "probability; the model is compared with that answer",
+            )
+            difference = float(np.abs(said - exact).max())
+    if not difference <= converted.tolerance:
         raise BuildError(
             f"converted model: differs from {reference} by {difference:.2g} in probability, expected at most "
             f"{converted.tolerance:g}; nothing was written, this source does not convert faithfully"
@@ -154,22 +163,17 @@ def _agreement(model: Model, converted: ConvertedSource, expected: Float64Array)
     alike = (not_proved(f"the answer of {reference}", len(rows)),)
     if logits is None:
         proved = len(rows) == 1 or of_answers.verdict != "constant"
-        return Unchanged(difference, None, proved, () if proved else alike)
+        return Unchanged(difference, None, proved, notes if proved else (*notes, *alike))
     if logits.verdict == "differ":
         raise BuildError(
             f"converted model: its logits differ from those of {reference} by {logits.relative:.2g} of how far they "
             "spread over the rows, expected at most 0.01; nothing was written, this source does not convert faithfully"
         )
     if logits.verdict == "constant":
-        return Unchanged(difference, logits.relative, False, alike)
-    notes = (saturated(reference, expected, logits),) if of_answers.verdict == "constant" else ()
+        return Unchanged(difference, logits.relative, False, (*notes, *alike))
+    if of_answers.verdict == "constant":
+        notes = (*notes, saturated(reference, expected, logits))
     return Unchanged(difference, logits.relative, True, notes)
-
-
-def _rounded(difference: float, tolerance: float, logits: Compared | None) -> bool:
-    """Whether steep probabilities differ by the rounding of 32-bit logits alone: these agree to ROUNDING of their
-    spread, a hundredth of what is allowed."""
-    return logits is not None and difference <= 10 * tolerance and logits.relative <= ROUNDING
 
 
 def _logits(model: RunnableModel, rows: Sequence[Row]) -> Float64Array | None:

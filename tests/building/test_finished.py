@@ -1,14 +1,15 @@
 """A converted classifier is written only when it answers as its source and breaks no rule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from coreml_updatable.checking import check
-from coreml_updatable.converting.contract import ConvertedSource, SourceRequest
+from coreml_updatable.converting.contract import ConvertedSource, Row, SourceRequest
 from coreml_updatable.converting.finished import finish, probabilities
+from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError, ModelError, SourceError
 from coreml_updatable.runtime import load
 from tests.broken_models import valid
@@ -74,3 +75,22 @@ def test_a_model_that_breaks_a_rule() -> None:
     model.kNearestNeighborsClassifier.numberOfNeighbors.defaultValue = 0
     with pytest.raises(ModelError, match=r"converted model: numberOfNeighbors: .*; nothing was written"):
         finish(source(model=model), SourceRequest("a source"))
+
+
+@pytest.mark.parametrize(("error", "proved"), [(5e-5, True), (2e-4, False)])
+def test_a_source_that_rounds_is_judged_by_its_answer_in_64_bits(error: float, proved: bool) -> None:
+    """32-bit answers that are off by 2e-4, and 64-bit ones from which the model lies ``error`` away."""
+    model = load(finish(source(), SourceRequest("a source")).model)
+
+    def off(by: float) -> Callable[[Sequence[Row]], Float64Array]:
+        return lambda rows: probabilities(model, rows, LABELS) + by * np.array([1, -1, 0])
+
+    if proved:
+        made = finish(source(answers=off(2e-4), precise=off(error), tolerance=1e-4), SourceRequest("a source"))
+        assert made.difference == pytest.approx(error, abs=1e-6)
+        assert any("64 bits" in note for note in made.notes)
+    else:
+        with pytest.raises(BuildError, match="differs from its source"):
+            finish(source(answers=off(2e-4), precise=off(error), tolerance=1e-4), SourceRequest("a source"))
+    with pytest.raises(BuildError, match="differs from its source"):
+        finish(source(answers=off(2e-4), precise=lambda _: None, tolerance=1e-4), SourceRequest("a source"))
