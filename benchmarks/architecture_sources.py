@@ -58,7 +58,7 @@ def folder_source(make: Callable[[Any, dict[str, Any]], Any], batches: Callable[
         network.save_pretrained(folder)
         scaling = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
         (folder / "preprocessor_config.json").write_text(json.dumps(scaling))
-        return Source("transformers", SourceRequest(folder, inputs), f"{LAYERS} layers of 6 or 12")
+        return Source("transformers", SourceRequest(folder, inputs), f"{LAYERS} layers instead of 6 or 12")
 
     return saved
 

@@ -52,24 +52,32 @@ def page(table: Sequence[Went], *, shared: bool) -> str:
     """`docs/architectures.md` in words and one table; ``shared``: whether the machine had other work meanwhile."""
     rows = "\n".join(_row(one) for one in table)
     noted = sorted({f"- {one.name}: {told}" for one in table for told in one.warnings})
-    warned = "\n\nWarnings of `check`:\n" + "\n".join(noted) if noted else "\n\n`check` warns of none of them."
+    warned = (
+        "\n\nWarnings of `check`:\n" + "\n".join(noted) if noted else "\n\n`check` has no warnings about any of them."
+    )
     short = ", ".join(one.name for one in table if one.note)
     note = next((one.note for one in table if one.note), "")
-    others = "; other work shared the cores, which makes them more" if shared else ""
-    return f"""# Which architectures go through
+    others = "; other work shared the cores, which makes them higher" if shared else ""
+    return f"""# Tested architectures
 
-`python -m benchmarks architectures` writes this page (here on {platform.machine()}, {os.cpu_count()} cores, torch \
-{version("torch")}, coremltools {version("coremltools")}). Each network
-is converted as `coreml-updatable convert` does it, its last layer is marked updatable, `check` finds no error, and its
-answers are compared with those of its source on random rows. Then it learns: {EPOCHS} epochs of a simulated update
-on {PHOTOS} rows of two labels. The weights are random, drawn so that the answers differ from input to input; no network
-was downloaded. The peak of memory holds the source, coremltools and the proof. Seconds are of the processor{others}.
+This page is for people who want to convert a network: which architectures were converted and updated here, with size, \
+time and memory.
 
-| network | parameters | model | seconds | peak memory | largest difference | learns | its share | update | loss |
+`python -m benchmarks architectures` writes this page (this time on {platform.machine()}, {os.cpu_count()} cores, \
+torch {version("torch")}, coremltools {version("coremltools")}). Each network
+is converted as `coreml-updatable convert` does it, its last layer is marked as updatable, `check` finds no error, and \
+its
+predictions are compared with those of its source on random rows. Then a simulated update trains it for {EPOCHS} epochs
+on {PHOTOS} rows with two labels. The weights are random, drawn so that the predictions differ from input to input; no \
+network
+was downloaded. Peak memory includes the source, coremltools and the comparison. Seconds are processor time{others}.
+
+| network | parameters | model | seconds | peak memory | largest difference | updatable layer | share of the weights \
+| update | loss |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
-{f"With {note}, as wide as published: {short}." if short else ""}{warned}
+{f"With {note}, but the published width: {short}." if short else ""}{warned}
 """
 
 
