@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from coreml_updatable.errors import CatalogueError
+from coreml_updatable.errors import CatalogueError, DataError
 from coreml_updatable.personalization.comparison_json import from_json
 from coreml_updatable.personalization.results import Comparison
 from coreml_updatable.personalization.slots_results import SlotsComparison
@@ -15,6 +15,8 @@ from coreml_updatable.publishing.report.json import SCHEMA
 
 REPORT = "report.json"
 MAXIMUM_BYTES = 200_000_000
+BUILD_AGAIN = "build the model again"
+OLDER = (1,)  # schemas that differ in nothing that a catalogue reads; a release keeps the report it came with
 
 
 class Part(BaseModel):
@@ -60,7 +62,7 @@ class BuildReport(Part):
         return None if self.comparison is None else from_json(self.comparison)
 
     def slots_compared(self) -> SlotsComparison | None:
-        """The same of new kinds in open slots, where the recipe has them."""
+        """The same of new kinds in open slots, where the recipe has them; a DataError for other fields."""
         if self.slots is None:
             return None
         try:
@@ -68,7 +70,7 @@ class BuildReport(Part):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise CatalogueError(f"{REPORT}: slots.{place}: {first['msg']}; build the model again") from None
+            raise DataError(f"slots.{place}: {first['msg']}; run the comparison again") from None
 
 
 Kind = TypeVar("Kind", bound=BuildReport)
@@ -77,6 +79,11 @@ Kind = TypeVar("Kind", bound=BuildReport)
 def read_report(folder: Path) -> tuple[BuildReport, bytes]:
     """A build's report, and its bytes."""
     return read_report_as(BuildReport, folder)
+
+
+def read_published_report(folder: Path) -> tuple[BuildReport, bytes]:
+    """The same of a release: it never changes, so an older schema is read too, and building again is no remedy."""
+    return read_report_as(BuildReport, folder, OLDER, "restore it from a copy, or publish a newer version of the model")
 
 
 def never_learns(folder: Path) -> bool:
@@ -90,33 +97,45 @@ def never_learns(folder: Path) -> bool:
         return False  # whoever reads it next has a sentence for it
 
 
-def read_report_as(kind: type[Kind], folder: Path) -> tuple[Kind, bytes]:
+def read_report_as(
+    kind: type[Kind], folder: Path, older: tuple[int, ...] = (), remedy: str = BUILD_AGAIN
+) -> tuple[Kind, bytes]:
     """The same with the fields of ``kind``, a class for readers that need more of a report."""
     path = folder / REPORT
     if not path.is_file():
         found = "no such folder" if not folder.is_dir() else f"has no {REPORT}"
-        raise CatalogueError(f"{folder}: {found}, expected what a build wrote; run `coreml-updatable build` first")
+        first = "run `coreml-updatable build` first" if remedy == BUILD_AGAIN else remedy
+        raise CatalogueError(f"{folder}: {found}, expected what a build wrote; {first}")
     if path.stat().st_size > MAXIMUM_BYTES:
-        raise CatalogueError(f"{path}: is larger than {MAXIMUM_BYTES} bytes; build the model again")
+        raise CatalogueError(f"{path}: is larger than {MAXIMUM_BYTES} bytes; {remedy}")
     content = path.read_bytes()
-    return _parsed(kind, content, str(path)), content
+    return _parsed(kind, content, str(path), older, remedy), content
 
 
 def parse_report(content: bytes, where: str) -> BuildReport:
     return _parsed(BuildReport, content, where)
 
 
-def _parsed(kind: type[Kind], content: bytes, where: str) -> Kind:
+def _parsed(
+    kind: type[Kind], content: bytes, where: str, older: tuple[int, ...] = (), remedy: str = BUILD_AGAIN
+) -> Kind:
     try:
         value = json.loads(content)
         found = value.get("schema")
     except (ValueError, AttributeError, RecursionError):
-        raise CatalogueError(f"{where}: is no report of a build; build the model again") from None
-    if found != SCHEMA:
-        raise CatalogueError(f"{where}: is of schema {found!r:.40}, expected {SCHEMA}; build the model again")
+        raise CatalogueError(f"{where}: is no report of a build; {remedy}") from None
+    if found not in (SCHEMA, *older) or isinstance(found, bool):
+        newer = isinstance(found, int) and found > SCHEMA
+        advice = "use a newer coreml_updatable" if newer else remedy
+        raise CatalogueError(f"{where}: is of schema {found!r:.40}, expected {SCHEMA}; {advice}")
     try:
-        return kind.model_validate(value)
+        report = kind.model_validate(value)
+        report.compared()
+        report.slots_compared()
+        return report
+    except DataError as error:
+        raise CatalogueError(f"{where}: {str(error).rpartition('; ')[0]}; {remedy}") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise CatalogueError(f"{where}: {place}: {first['msg']}; build the model again") from None
+        raise CatalogueError(f"{where}: {place}: {first['msg']}; {remedy}") from None

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import numpy as np
 from coreml_updatable.personalization.results import Comparison
 from coreml_updatable.personalization.slots_results import SlotsComparison
 from coreml_updatable.personalization.wording import Words, counted, listed, words_for
-from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport, read_report
+from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport, read_published_report
 from coreml_updatable.publishing.catalogue.chart import learning_chart, slots_chart
 from coreml_updatable.publishing.catalogue.devices import device_table
 from coreml_updatable.publishing.catalogue.index import Entry, File, Index, ModelFile, Release
@@ -20,7 +20,7 @@ from coreml_updatable.publishing.catalogue.names import release_folder
 from coreml_updatable.publishing.catalogue.templates import store_swift, template, text_of
 from coreml_updatable.publishing.report.pictures import data_uri, evenly, is_tiny
 from coreml_updatable.publishing.report.slots import slots_sentences, slots_titles
-from coreml_updatable.publishing.vectors.document import Picture, Row, Vectors, read_vectors
+from coreml_updatable.publishing.vectors.document import Picture, Row, Vectors, read_published_vectors
 from coreml_updatable.publishing.vectors.values import row_values
 from coreml_updatable.publishing.wording import brief
 
@@ -58,7 +58,7 @@ def shown(site: Path, entry: Entry, release: Release, words: Words) -> Shown:
     found: dict[str, Vectors] = {}
     for model in sorted(release.models, key=lambda one: one.role == "network" and one.layout != "single"):
         if model.vectors is not None and model.role not in ("part", *found):  # a further layout is the same network
-            found[model.role] = read_vectors(folder / model.vectors)
+            found[model.role] = read_published_vectors(folder / model.vectors)
     if not found:
         return Shown()
     first = next(iter(found.values()))
@@ -111,11 +111,18 @@ def pages(site: Path, index: Index, public_key: str | None) -> Mapping[str, byte
     cards = []
     for entry in index.models:
         release = entry.versions[0]
-        report, _ = read_report(site / release_folder(entry.name, release.version))
+        report, _ = read_published_report(site / release_folder(entry.name, release.version))
         pictures = shown(site, entry, release, words_for(report.noun))
         made[entry.page] = _model_page(entry, release, report, pictures, index, public_key)
         cards.append(_list_card(entry, release, pictures))
     return {**made, LIST: _list_page(cards, device_table(index.devices), public_key)}
+
+
+def expect_shown(site: Path, releases: Iterable[tuple[Entry, Release]]) -> None:
+    """Read what the pages of ``releases``, which lie in ``site``, need, before anything is written."""
+    for entry, release in releases:
+        report, _ = read_published_report(site / release_folder(entry.name, release.version))
+        shown(site, entry, release, words_for(report.noun))
 
 
 def _render(name: str, script: str, values: Mapping[str, Any]) -> bytes:

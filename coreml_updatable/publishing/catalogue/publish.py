@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.files import alone, write_atomically
-from coreml_updatable.publishing.catalogue.build_report import read_report
+from coreml_updatable.publishing.catalogue.build_report import read_published_report, read_report
 from coreml_updatable.publishing.catalogue.devices import read_devices
 from coreml_updatable.publishing.catalogue.index import Device, Index, Release, device_path, latest_of
 from coreml_updatable.publishing.catalogue.merging import (
@@ -27,7 +27,7 @@ from coreml_updatable.publishing.catalogue.merging import (
     with_urls,
 )
 from coreml_updatable.publishing.catalogue.names import release_folder
-from coreml_updatable.publishing.catalogue.pages import pages
+from coreml_updatable.publishing.catalogue.pages import expect_shown, pages
 from coreml_updatable.publishing.catalogue.places import (
     inside,
     put_in_place,
@@ -150,6 +150,8 @@ def publish(
             kept = grown if keep is None else _numbered(grown, pruned(grown, keep), above)
             for index in (grown, kept):
                 refuse_unsigned(site, to_bytes(index), keys, signers)
+            newest = {entry.name: (entry, entry.versions[0]) for index in (grown, kept) for entry in index.models}
+            expect_shown(site, (one for name, one in newest.items() if (name, one[1].version) not in staged))
             for name, version in staged:
                 put_in_place(staging / name / version, site, release_folder(name, version))
             _write_files(site, {device_path(device): content for device, content in answered})
@@ -191,7 +193,7 @@ def _staged(builds: Sequence[Path], old: Index, site: Path) -> tuple[Staged, dic
         known = published_as(old, report)
         if known is not None:
             verify_build(build, report)
-            _, published = read_report(site / release_folder(name, known.version))
+            _, published = read_published_report(site / release_folder(name, known.version))
             unchanged[name, known.version] = says_the_same(published, content)
             continue
         arrived = site / STAGING / f"{number}"

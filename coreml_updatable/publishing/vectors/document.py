@@ -1,6 +1,7 @@
 """NAME.vectors.json: rows, answers to expect, and how near they must be. These classes are its schema."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -72,15 +73,35 @@ class Vectors(_Part):
 
 def read_vectors(path: Path) -> Vectors:
     """The vectors in ``path``; a DataError for what is none."""
+    return _read(path, {})
+
+
+def read_published_vectors(path: Path) -> Vectors:
+    """The same of a release, which keeps the vectors it came with: those of an older schema are read too.
+
+    Their assumptions have the names of their time, so they are to be shown, not replayed.
+    """
+    return _read(path, {1: ("variants", "assumptions")})
+
+
+def _read(path: Path, older: Mapping[int, tuple[str, str]]) -> Vectors:
+    """``older``: schemas that are read too, with the field that has another name in it, old and new."""
     if not path.is_file() or path.stat().st_size > MAXIMUM_BYTES:
         raise DataError(f"{path}: is not a file of golden vectors, expected NAME{SUFFIX}; check the path")
     content = path.read_bytes()
     try:
-        found: Any = json.loads(content)["schema"]
+        value: Any = json.loads(content)
+        found: Any = value["schema"]
+        if isinstance(found, int) and found in older:
+            before, now = older[found]
+            value[now], value["schema"] = value.pop(before), SCHEMA
+            content, found = json.dumps(value).encode(), SCHEMA
     except (ValueError, KeyError, TypeError, RecursionError):
         raise DataError(f"{path}: is not valid JSON of golden vectors; fetch it again") from None
     if found != SCHEMA:
-        raise DataError(f"{path}: is of schema {found!r:.40}, expected {SCHEMA}; use another coreml_updatable")
+        newer = isinstance(found, int) and found > SCHEMA
+        remedy = "use a newer coreml_updatable" if newer else "build the model again, which writes them"
+        raise DataError(f"{path}: is of schema {found!r:.40}, expected {SCHEMA}; {remedy}")
     try:
         vectors = Vectors.model_validate_json(content)
     except ValidationError as error:

@@ -134,7 +134,7 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda value: value.update(schema=1), "is of schema 1, expected 2; use another coreml_updatable"),
+        (lambda value: value.update(schema=1), "is of schema 1, expected 2; build the model again"),
         (lambda value: value.pop("schema"), "is not valid JSON of golden vectors; fetch it again"),
         (lambda value: value.pop("before"), "before: Field required; fetch it again"),
         (lambda value: value["before"].pop(), r"has 4 rows, \[3, 4\] answers, expected one a row; fetch it again"),
