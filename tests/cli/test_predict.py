@@ -13,7 +13,7 @@ from PIL import Image
 
 import coreml_updatable as cu
 from coreml_updatable.data.fitting import scale_to_fit, stretch
-from coreml_updatable.spec.io import read_model
+from coreml_updatable.spec.io import read_model, write_model
 from tests.cli.conftest import LABELS, SIDE, Ran, Run, noise
 
 
@@ -298,3 +298,33 @@ def test_assumptions_of_voting(run: Run, neighbor_model: Path, tmp_path: Path) -
     ran = run("predict", neighbor_model, tmp_path / "one.npy", "--json", "--assume", "probabilities=votes")
     assert sum(_shares(_rows(ran)[0]).values()) == pytest.approx(3)
     assert ran.err == "assumptions: probabilities=votes\n"
+
+
+@pytest.mark.parametrize("names", [("input", "y"), ("input", "input_"), ("a", "input")])
+def test_an_output_called_input_does_not_take_the_name_of_the_row(
+    run: Run, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    """Judged by coremltools' builder: two copies of the input under these names."""
+    from coremltools.models import datatypes
+    from coremltools.models.neural_network import NeuralNetworkBuilder
+
+    builder = NeuralNetworkBuilder(
+        [("x", datatypes.Array(4))], [(name, datatypes.Array(4)) for name in names], disable_rank5_shape_mapping=True
+    )
+    for number, name in enumerate(names):
+        builder.add_activation(name, "LINEAR", "x", name, [number + 1, 0])
+    write_model(builder.spec, tmp_path / "model.mlmodel")
+    rows = [{"x": [1, 2, 3, 4]}, {"x": [4, 3, 2, 1]}]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    ran = run("predict", tmp_path / "model.mlmodel", tmp_path / "rows.json", "--json")
+    assert ran.status == 0, ran.err
+    for number, (told, row) in enumerate(zip(_rows(ran), rows, strict=True)):
+        assert {name: told.pop(name) for name in names} == {
+            name: [value * (factor + 1) for value in row["x"]] for factor, name in enumerate(names)
+        }
+        ((key, value),) = told.items()  # what is left is the row's name
+        assert key == ("input__" if "input_" in names else "input_")
+        assert value == f"{tmp_path / 'rows.json'}[{number}]"
+    table = run("predict", tmp_path / "model.mlmodel", tmp_path / "rows.json").out
+    assert "rows.json[1]" in table
+    assert "[4] 4, 3, 2, 1" in table
