@@ -8,13 +8,24 @@ TYPE_CHECKING = False  # type checkers take it for true; its import from typing 
 if TYPE_CHECKING:
     from typing import Any
 
-    from coreml_updatable.api import check, convert, diff, inspect, knn, layout, mark, save
+    from coreml_updatable.api import check, convert, diff, inspect, knn, layout, mark, read_rows, replay, save
+    from coreml_updatable.bounds import max_memory
     from coreml_updatable.checking import Problem
     from coreml_updatable.data.inputs import ArrayInput, ImageInput
-    from coreml_updatable.errors import BuildError, DataError, ModelError, SourceError, UserError
+    from coreml_updatable.errors import (
+        BuildError,
+        CatalogueError,
+        DataError,
+        ModelError,
+        RecipeError,
+        SourceError,
+        UserError,
+    )
     from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter
+    from coreml_updatable.publishing.catalogue.from_paths import check_catalogue, publish
     from coreml_updatable.runtime import RunnableModel, load
     from coreml_updatable.updating import Assumptions, UpdateTask
+    from coreml_updatable.updating.probes import read_probes, write_probes
 
     __version__: str
 
@@ -23,18 +34,21 @@ _HOMES = {
     "ArrayInput": "coreml_updatable.data.inputs",
     "Assumptions": "coreml_updatable.updating",
     "BuildError": "coreml_updatable.errors",
+    "CatalogueError": "coreml_updatable.errors",
     "DataError": "coreml_updatable.errors",
     "DoubleParameter": "coreml_updatable.marking.settings",
     "ImageInput": "coreml_updatable.data.inputs",
     "Int64Parameter": "coreml_updatable.marking.settings",
     "ModelError": "coreml_updatable.errors",
     "Problem": "coreml_updatable.checking",
+    "RecipeError": "coreml_updatable.errors",
     "RunnableModel": "coreml_updatable.runtime",
     "SGD": "coreml_updatable.marking.settings",
     "SourceError": "coreml_updatable.errors",
     "UpdateTask": "coreml_updatable.updating",
     "UserError": "coreml_updatable.errors",
     "check": "coreml_updatable.api",
+    "check_catalogue": "coreml_updatable.publishing.catalogue.from_paths",
     "convert": "coreml_updatable.api",
     "diff": "coreml_updatable.api",
     "inspect": "coreml_updatable.api",
@@ -42,7 +56,13 @@ _HOMES = {
     "layout": "coreml_updatable.api",
     "load": "coreml_updatable.runtime",
     "mark": "coreml_updatable.api",
+    "max_memory": "coreml_updatable.bounds",
+    "publish": "coreml_updatable.publishing.catalogue.from_paths",
+    "read_probes": "coreml_updatable.updating.probes",
+    "read_rows": "coreml_updatable.api",
+    "replay": "coreml_updatable.api",
     "save": "coreml_updatable.api",
+    "write_probes": "coreml_updatable.updating.probes",
 }
 
 __all__ = [
@@ -51,18 +71,21 @@ __all__ = [
     "ArrayInput",
     "Assumptions",
     "BuildError",
+    "CatalogueError",
     "DataError",
     "DoubleParameter",
     "ImageInput",
     "Int64Parameter",
     "ModelError",
     "Problem",
+    "RecipeError",
     "RunnableModel",
     "SourceError",
     "UpdateTask",
     "UserError",
     "__version__",
     "check",
+    "check_catalogue",
     "convert",
     "diff",
     "inspect",
@@ -70,7 +93,13 @@ __all__ = [
     "layout",
     "load",
     "mark",
+    "max_memory",
+    "publish",
+    "read_probes",
+    "read_rows",
+    "replay",
     "save",
+    "write_probes",
 ]
 
 
@@ -82,8 +111,15 @@ def __getattr__(name: str) -> "Any":
     if name not in _HOMES:
         raise AttributeError(f"module 'coreml_updatable' has no attribute {name!r}")
     from importlib import import_module
+    from inspect import isfunction
 
-    return getattr(import_module(_HOMES[name]), name)
+    found = getattr(import_module(_HOMES[name]), name)
+    if isfunction(found):
+        from coreml_updatable.spelling import spelled_in_python
+
+        found = spelled_in_python(found)
+    globals()[name] = found  # the same one from now on
+    return found
 
 
 def __dir__() -> list[str]:

@@ -1,33 +1,39 @@
 """The public functions. Each takes a path, a ``Model`` message or a loaded model, and does what the command does."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from coreml_updatable.checking import Problem
 from coreml_updatable.checking import check as check_message
+from coreml_updatable.converting.choosing import Pixels, convert_source
 from coreml_updatable.converting.contract import SourceRequest
 from coreml_updatable.converting.embedding import embedded
-from coreml_updatable.converting.finished import finish
 from coreml_updatable.converting.knn_proof import prove_twin
 from coreml_updatable.converting.layouts import laid_out
 from coreml_updatable.converting.marked import marked_and_proved
-from coreml_updatable.converting.registry import find_converter, load_source_converter, needs_of
-from coreml_updatable.converting.source_kind import converter_for, source_of
 from coreml_updatable.data.inputs import Input
-from coreml_updatable.errors import DataError, ModelError, SourceError, located
+from coreml_updatable.data.notation import input_from, labels_in
+from coreml_updatable.data.rows.features import Fit, features_of
+from coreml_updatable.data.rows.reading import rows_of, sources, training_rows
+from coreml_updatable.errors import DataError, ModelError, located
 from coreml_updatable.marking import expect_label, has_head, twin, with_samples
 from coreml_updatable.marking.losses import Loss
 from coreml_updatable.marking.reserved_labels import HIDDEN
-from coreml_updatable.marking.settings import SGD, Adam, Int64Parameter, KNNSettings, UpdateSettings
+from coreml_updatable.marking.settings import SGD, Adam, Int64Parameter, KNNSettings, UpdateSettings, usual_sgd
 from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.spec.diff.models import Difference, difference
 from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import pipeline_of
+from coreml_updatable.spec.reserved_labels import spare_labels
 from coreml_updatable.spec.summary import Summary, summarize
 
+if TYPE_CHECKING:
+    from coreml_updatable.publishing.vectors.replay import Stage
+
+FitName = Literal["centre-crop", "scale-to-fit", "stretch"]
 AnyModel: TypeAlias = str | PathLike[str] | Model | RunnableModel
 
 
@@ -76,7 +82,8 @@ def mark(
     """Return an updatable model: its tail repaired, its layers marked, its answers proved to be the same.
 
     Args:
-        optimizer: ``SGD(...)`` or ``Adam(...)``; SGD with its defaults if not given.
+        optimizer: ``SGD(...)`` or ``Adam(...)``; by default SGD, with a mini-batch of 1 and a learning rate of
+            0.03 where labels are reserved.
         epochs: the default number of epochs, or a default with the range that an app may choose from.
         shuffle: whether an update shuffles the rows between epochs.
         seed: of shuffling, and of a new head.
@@ -90,10 +97,12 @@ def mark(
 
     Raises ModelError for a model that cannot be marked or would break a rule, BuildError if its answers changed.
     """
-    settings = UpdateSettings(optimizer, epochs, shuffle, seed)
+    source = _message(model)
+    kept = 0 if head == "new" and labels else len(spare_labels(source))
+    settings = UpdateSettings(optimizer or usual_sgd(reserved or kept), epochs, shuffle, seed)
     with _located(model):
         marked, _ = marked_and_proved(
-            _message(model),
+            source,
             settings,
             lambda marked: _expect_valid(marked, "marked model"),
             layers=layers,
@@ -112,7 +121,7 @@ def mark(
 
 def knn(
     model: AnyModel,
-    samples: Iterable[Mapping[str, Any]] = (),
+    samples: Iterable[Mapping[str, Any]] | str | PathLike[str] = (),
     *,
     k: int | Int64Parameter = 3,
     weighting: Literal["inverse-distance", "uniform"] = "inverse-distance",
@@ -122,14 +131,17 @@ def knn(
     label: str | None = None,
     probabilities: str | None = None,
     cut: bool | None = None,
+    fit: FitName = "centre-crop",
 ) -> RunnableModel:
     """Return a k-nearest-neighbors classifier behind the feature extractor of ``model``.
 
     Args:
-        samples: rows with the extractor's features and the label, by the name of the label's output.
+        samples: rows with the extractor's features and the label, by the name of the label's output; or a file or
+            folder of them, as ``read_rows`` takes it.
         k: the default number of neighbors, or a default with its range (1 to 15 for a bare number).
         default_label: the answer while there are no samples; its type is the labels' type.
         cut: True cuts the head off, False takes the network as it is; by default it is cut where there is a softmax.
+        fit: how pictures of another size are made to fit, where ``samples`` are files.
 
     Raises ModelError, DataError for a sample that does not fit, BuildError if the proof of the result fails.
     """
@@ -140,7 +152,7 @@ def knn(
     with _located(model):
         made = twin(source, settings, label=label, probabilities=probabilities, cut=cutting)
     target = str(made.description.predictedFeatureName)
-    rows = list(samples)
+    rows = list(read_rows(made, samples, training=True, fit=fit) if isinstance(samples, str | PathLike) else samples)
     for number, row in enumerate(rows):
         if target not in row:
             raise DataError(f"row {number}: lacks '{target}', the label; add it to the row")
@@ -153,6 +165,19 @@ def knn(
         _expect_valid(made, "k-NN model")
     prove_twin(source, made, cut=cutting, first=bare[0] if bare else None)
     return load(made)
+
+
+def replay(vectors: str | PathLike[str], model: AnyModel) -> "tuple[Stage, ...]":
+    """Test a model against its golden vectors: its answers before and after one update.
+
+    ``vectors``: NAME.vectors.json, with its pictures beside it. A stage's ``faults`` are the answers beyond the
+    tolerance, one sentence each. Raises DataError for a file that is something else.
+    """
+    from coreml_updatable.publishing.vectors.document import read_vectors
+    from coreml_updatable.publishing.vectors.replay import replay as replay_vectors
+
+    path = Path(vectors)
+    return replay_vectors(read_vectors(path), path.parent, _message(model))
 
 
 def layout(
@@ -171,14 +196,17 @@ def convert(
     source: Any,
     *,
     converter: str | None = None,
-    inputs: Sequence[Input] = (),
-    labels: Sequence[str] = (),
+    inputs: Sequence[Input | str] = (),
+    labels: Sequence[str] | str | PathLike[str] = (),
+    pixels: Pixels | None = None,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
     architecture: str = "",
-    weights: str = "",
+    weights: str | PathLike[str] = "",
     head: Literal["keep", "new"] = "keep",
     cut: str = "",
+    answer: str | int = "",
+    column: int | None = None,
     seed: int = 0,
     trust_code: bool = False,
 ) -> RunnableModel:
@@ -187,38 +215,56 @@ def convert(
     Args:
         source: a file or folder, the name of an architecture such as ``timm:NAME``, or an object of the framework.
         converter: by default told from the file's extension.
-        inputs: ``ImageInput`` or ``ArrayInput`` where the source does not say it itself.
-        labels: in the order of the source's answers, where the source does not hold them.
+        inputs: ``ImageInput``, ``ArrayInput`` or a text such as "image:224x224", where the source does not say it.
+        labels: in the order of the source's answers, or a file with one per line, where the source does not hold them.
+        pixels: the range that the source expects, instead of ``mean`` and ``std``; by default its own, or 0..1.
         mean, std: of each channel of a picture in 0..1, as the source expects it; one value counts for all.
         architecture, weights: of a source that holds weights only, and of one that has none.
         head: "new" puts one fresh layer for ``labels`` behind the extractor; ``cut`` names where it ends.
+        answer: name or index of the output with the classes, if there are several.
+        column: of a multi-label source, the index of the label to make a two-class model of.
         trust_code: run code that the source brings along (TorchScript, factories, custom objects).
 
-    Raises SourceError, ModelError or BuildError with one sentence.
+    Raises SourceError, ModelError, RecipeError or BuildError with one sentence.
     """
-    given = source_of(Path(source)) if isinstance(source, str | PathLike) else source
-    if converter is None:
-        if not isinstance(given, str | Path):
-            raise SourceError("convert: an object does not say what reads it; name the converter, such as 'torch'")
-        converter, _ = converter_for(given)
-    entry = find_converter(converter, asked_by="converter")
-    function = load_source_converter(entry)
-    if needs := needs_of(entry).missing:
-        raise SourceError(f"converter {converter}: {', '.join(needs)} is not installed; run: {needs_of(entry).command}")
+    read = labels_in(Path(labels)) if isinstance(labels, str | PathLike) else tuple(labels)
     request = SourceRequest(
-        given,
-        tuple(inputs),
-        tuple(labels),
+        Path(source) if isinstance(source, str | PathLike) else source,
+        tuple(input_from(given) if isinstance(given, str) else given for given in inputs),
+        read,
         tuple(mean),
         tuple(std),
         seed=seed,
         architecture=architecture,
-        weights=weights,
-        head="new" if cut else head,
+        weights=str(weights),
+        head=head,
         cut=cut,
         trust_code=trust_code,
+        answer=str(answer),
+        column=column,
     )
-    return load(finish(function, request).model)
+    return load(convert_source(request, converter, pixels).finished.model)
+
+
+def read_rows(
+    model: AnyModel, path: str | PathLike[str], *, training: bool = False, fit: FitName = "centre-crop"
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows in a file or folder as ``model`` takes them: to predict, or with their labels to update.
+
+    Args:
+        path: a picture, a .npy, .json or .csv file, or a folder of pictures or .npy files.
+        training: with labels: a folder then holds one folder per class, named by the label.
+        fit: how pictures of another size are made to fit: "centre-crop", "scale-to-fit" or "stretch".
+
+    Raises DataError, with the name of the file and row, for what does not fit the model.
+    """
+    message = _message(model)
+    features = features_of(message, Fit(fit))
+    if training:
+        yield from (row for _, row in training_rows(Path(path), message, features))
+        return
+    for file in sources(Path(path), features):
+        yield from (row for _, row in rows_of(file, features))
 
 
 def _message(model: AnyModel) -> Model:

@@ -81,7 +81,7 @@ class Run:
         if needed > self.memory:
             raise _Excess(
                 f"needs {in_words(needed)} of memory, more than the {in_words(self.memory)} that a run may hold; raise "
-                "--max-memory if the machine has more, or use a smaller model or input",
+                "--max-memory (in Python: cu.max_memory) if the machine has more, or use a smaller model or input",
                 needed,
             )
 
@@ -90,7 +90,8 @@ class Run:
         if self.work > self.most_work:
             raise _Excess(
                 f"takes more than {self.most_work / 1e9:.0f} billion operations, the most for a run that may hold "
-                f"{in_words(self.memory)}; raise --max-memory, which raises both, or use a smaller model or input"
+                f"{in_words(self.memory)}; raise --max-memory (in Python: cu.max_memory), which "
+                "raises both, or use a smaller model or input"
             )
 
     def hold(self, tensors: Sequence["Tensor"]) -> None:

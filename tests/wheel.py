@@ -22,13 +22,13 @@ COMMANDS = ("inspect", "check", "predict", "convert", "build")
 NETWORK = """import torch
 
 
-def network():
-    return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+def network(classes):
+    return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, classes))
 """
 SOURCE = """import json, sys, torch
 from network import network
 torch.manual_seed(0)
-made = network()
+made = network(3)
 torch.save(made.state_dict(), "weights.pt")
 rows = torch.randn(5, 4)
 json.dump([{"x": row} for row in rows.tolist()], open("rows.json", "w"))
@@ -37,7 +37,7 @@ json.dump(torch.softmax(made(rows), 1).tolist(), open("expected.json", "w"))
 WHERE = "import coreml_updatable, pathlib; print(pathlib.Path(coreml_updatable.__file__).resolve())"
 
 
-class Fault(Exception):
+class WheelError(Exception):
     """The wheel does not do what the checkout does."""
 
 
@@ -45,7 +45,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="wheel-") as name:
         try:
             _try_in(Path(name))
-        except Fault as fault:
+        except WheelError as fault:
             print(fault)
             return 1
     print(f"the wheel works: {', '.join(COMMANDS)}")
@@ -68,7 +68,7 @@ def _try_in(folder: Path) -> None:
     shutil.rmtree(copy)
     home = Path(_run([str(python), "-c", WHERE], outside).strip())
     if not home.is_relative_to(environment.resolve()):
-        raise Fault(f"{home}: is not in the environment that the wheel was installed into")
+        raise WheelError(f"{home}: is not in the environment that the wheel was installed into")
     _convert_and_predict(python, outside)
     _build(python, outside)
 
@@ -81,22 +81,24 @@ def _convert_and_predict(python: Path, folder: Path) -> None:
     _command(python, folder, "convert", "weights.pt", *options, "-o", "Model.mlmodel")
     seen = json.loads(_command(python, folder, "inspect", "Model.mlmodel", "--json"))
     if not seen["updatable"] or seen["labels"] != ["a", "b", "c"]:
-        raise Fault(f"inspect: tells of another model than was converted: {seen}")
+        raise WheelError(f"inspect: tells of another model than was converted: {seen}")
     _command(python, folder, "check", "Model.mlmodel")
     lines = _command(python, folder, "predict", "Model.mlmodel", "rows.json", "--json").splitlines()
     expected = json.loads((folder / "expected.json").read_text())
     for line, row in zip(lines, expected, strict=True):
         shares = next(value for value in json.loads(line).values() if isinstance(value, dict))
         if max(abs(shares[label] - share) for label, share in zip("abc", row, strict=True)) > 1e-5:
-            raise Fault(f"predict: {shares} instead of torch's {row}")
+            raise WheelError(f"predict: {shares} instead of torch's {row}")
 
 
 def _build(python: Path, folder: Path) -> None:
     _command(python, folder, "build", f"{SAMPLE}/recipe.toml", "--out", "built")
-    built = folder / "built"
+    built = folder / "built" / SAMPLE
     models = sorted(built.glob("*.mlmodel"))
     if len(models) < 2 or not (built / "report.html").is_file():
-        raise Fault(f"build: wrote {sorted(path.name for path in built.iterdir())}, expected two models and a report")
+        raise WheelError(
+            f"build: wrote {sorted(path.name for path in built.iterdir())}, expected two models and a report"
+        )
     for model in models:
         _command(python, folder, "check", str(model))
 
@@ -106,13 +108,13 @@ def _command(python: Path, folder: Path, *arguments: str) -> str:
 
 
 def _run(command: list[str], folder: Path) -> str:
-    """What ``command`` prints, in an environment that knows nothing of the checkout; a Fault where it fails."""
+    """What ``command`` prints, in an environment that knows nothing of the checkout; a WheelError where it fails."""
     started = time.monotonic()
     ran: Any = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
     shown = " ".join(" ".join(command).split())
     print(f"{time.monotonic() - started:6.1f} s {shown:.150}", flush=True)
     if ran.returncode != 0 or "Traceback" in ran.stderr:
-        raise Fault(f"{shown}\nstatus {ran.returncode}\n{ran.stdout}{ran.stderr}")
+        raise WheelError(f"{shown}\nstatus {ran.returncode}\n{ran.stdout}{ran.stderr}")
     return str(ran.stdout)
 
 

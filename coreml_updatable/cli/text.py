@@ -10,25 +10,15 @@ if TYPE_CHECKING:
     from coreml_updatable.marking.settings import DoubleParameter, Int64Parameter
 
 
-KINDS = ("rgb", "bgr", "grayscale", "array", "tokens")
-MOST_VALUES = 2**26  # of one row: a picture of 4,700 by 4,700 pixels
-
-
 def input_of(text: str) -> "ImageInput | ArrayInput":
-    """``NAME:SIZE`` or ``NAME:SIZE:KIND``; two lengths, WIDTHxHEIGHT, are a picture unless KIND says otherwise."""
-    from coreml_updatable.data.inputs import ArrayInput, ImageInput
+    """``NAME:SIZE`` or ``NAME:SIZE:KIND``; BadParameter for anything else."""
+    from coreml_updatable.data.notation import input_from
+    from coreml_updatable.errors import DataError
 
-    name, _, rest = text.partition(":")
-    size, _, kind = rest.partition(":")
-    lengths = _lengths(text, size)
-    kind = kind or ("rgb" if len(lengths) == 2 else "array")
-    if not name or kind not in KINDS:
-        raise _wrong(text, f"{kind!r} is no kind" if name else "it has no name")
-    if kind in ("array", "tokens"):
-        return ArrayInput(name, lengths, whole=kind == "tokens")
-    if len(lengths) != 2:
-        raise _wrong(text, f"a picture has two lengths, not {len(lengths)}")
-    return ImageInput(name, *lengths, "bgr" if kind == "bgr" else "grayscale" if kind == "grayscale" else "rgb")
+    try:
+        return input_from(text)
+    except DataError as error:
+        raise typer.BadParameter(f"--input {error}") from None
 
 
 def numbers_of(option: str, text: str | None) -> tuple[float, ...]:
@@ -47,30 +37,13 @@ def labels_of(text: str | None) -> tuple[str, ...]:
         return tuple(one.strip() for one in text.split(","))
     from pathlib import Path
 
+    from coreml_updatable.data.notation import labels_in
+    from coreml_updatable.errors import DataError
+
     try:
-        lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise typer.BadParameter(f"--labels {text}: the file is no UTF-8 text, expected one label a line") from None
-    return tuple(line.strip() for line in lines if line.strip())
-
-
-def _lengths(text: str, size: str) -> tuple[int, ...]:
-    if not all(one.isascii() and one.isdigit() and len(one) <= 9 for one in size.split("x")):
-        raise _wrong(text, f"{size!r} is no size" if size else "it has no size")
-    lengths = tuple(int(one) for one in size.split("x"))
-    product = 1
-    for length in lengths:
-        product *= length
-    if not 0 < product <= MOST_VALUES:
-        raise _wrong(text, f"the size is not between 1 and {MOST_VALUES} values")
-    return lengths
-
-
-def _wrong(text: str, why: str) -> typer.BadParameter:
-    return typer.BadParameter(
-        f"--input {text}: {why}, expected NAME:WIDTHxHEIGHT for a picture (:grayscale or :bgr behind it), NAME:LENGTH "
-        "for an array, NAME:LENGTH:tokens for token ids"
-    )
+        return labels_in(Path(text[1:]))
+    except DataError as error:
+        raise typer.BadParameter(f"--labels {text}: {str(error).removeprefix(f'{text[1:]}: ')}") from None
 
 
 def names(option: str, texts: Sequence[str], known: Collection[str] = ()) -> list[str]:

@@ -1,6 +1,5 @@
 """`coreml-updatable convert SOURCE -o OUT`: a finished classifier from a framework's file as an updatable model."""
 
-from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,8 +10,6 @@ from coreml_updatable.cli.out import Out, option
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.text import input_of, labels_of, numbers_of
 from coreml_updatable.trust import HELP as TRUST_HELP
-
-GRAPHS = ("torch", "transformers", "keras", "onnx")  # the converters whose sources become a graph of torch's
 
 if TYPE_CHECKING:
     from coreml_updatable.converting.finished import Finished
@@ -29,9 +26,6 @@ class Pixels(StrEnum):
     UNIT = "0..1"
     BYTES = "0..255"
     SIGNED = "-1..1"
-
-
-_MEAN_AND_STD = {Pixels.UNIT: ((0.0,), (1.0,)), Pixels.BYTES: ((0.0,), (1 / 255,)), Pixels.SIGNED: ((0.5,), (0.5,))}
 
 
 def convert(
@@ -74,69 +68,31 @@ def convert(
     unless its predictions agree with the source's and it breaks none of Apple's rules.
     """
     target = out.file()
-    if (mean or std) and pixels is not None:
-        raise typer.BadParameter("--pixels and --mean or --std both say what the source expects; name one of them")
     given = tuple(input_of(text) for text in inputs or ())
     names, means, deviations = labels_of(labels), numbers_of("--mean", mean), numbers_of("--std", std)
 
+    from coreml_updatable.converting.choosing import convert_source
     from coreml_updatable.converting.contract import SourceRequest
-    from coreml_updatable.converting.finished import finish
-    from coreml_updatable.converting.registry import find_converter, load_source_converter, needs_of
-    from coreml_updatable.converting.source_kind import converter_for, doubt_about, source_of
-    from coreml_updatable.errors import SourceError, UserError
     from coreml_updatable.spec.io import write_model
 
-    told, doubt, found = "", "", source_of(source)
-    if converter is None:
-        converter, reason = converter_for(found)
-        told = f"converter {converter}, by {reason}"
-    else:
-        doubt = doubt_about(converter, found)
-    _expect_suited(converter, {"--weights": weights, "--architecture": architecture}, ("torch",))
-    _expect_suited(converter, {"--head new": head is Head.NEW and not cut}, (*GRAPHS, "mlmodel"))
-    _expect_suited(converter, {"--cut": cut, "--answer": answer, "--column": column is not None}, GRAPHS)
-    entry = find_converter(converter, asked_by="--converter")
-    function = load_source_converter(entry)
-    needs = needs_of(entry)
-    if needs.missing:
-        raise SourceError(f"converter {converter}: {', '.join(needs.missing)} is not installed; run: {needs.command}")
-    default_mean, default_std = _MEAN_AND_STD[pixels] if pixels is not None else ((), ())
     request = SourceRequest(
-        found,
+        source,
         given,
         names,
-        means or default_mean,
-        deviations or default_std,
+        means,
+        deviations,
         architecture=architecture or "",
         weights=weights or "",
-        head="new" if cut or head is Head.NEW else "keep",
+        head="new" if head is Head.NEW else "keep",
         cut=cut or "",
         trust_code=trust_code,
         answer=answer or "",
         column=column,
     )
-    try:
-        made = finish(function, request)
-    except UserError as error:
-        if not doubt:
-            raise
-        raise type(error)(f"{error}; {doubt}") from error
-    write_model(made.model, target)
-    _tell(target, made, converter, told, json=json)
-
-
-def _expect_suited(converter: str, options: Mapping[str, object], suited: Sequence[str]) -> None:
-    """A BadParameter for an option that ``converter``, one of ours, has no use for."""
-    from coreml_updatable.converting.source_kind import OURS
-
-    named = [option for option, value in options.items() if value]
-    if named and converter in OURS and converter not in suited:
-        which = f"{suited[0]} only" if len(suited) == 1 else ", ".join(suited)
-        later = "; convert it, and then: coreml-updatable mark MODEL --head new --labels ..."
-        raise typer.BadParameter(
-            f"{named[0]} is for the converter {which}, not for {converter}; leave it out"
-            + (later if named[0] in ("--head new", "--cut") else "")
-        )
+    done = convert_source(request, converter, pixels.value if pixels is not None else None)
+    write_model(done.finished.model, target)
+    told = f"converter {done.converter}, by {done.reason}" if done.reason else ""
+    _tell(target, done.finished, done.converter, told, json=json)
 
 
 def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from coreml_updatable.cli.output import say, say_json
-from coreml_updatable.text import json_text
 
 if TYPE_CHECKING:
     from coreml_updatable.updating.probes import Verdict
@@ -43,30 +42,19 @@ def probes(
 
 
 def _write(out: Path) -> None:
-    from coreml_updatable.files import write_atomically
-    from coreml_updatable.spec.io import write_model
-    from coreml_updatable.updating.probes import all_probes, document
+    from coreml_updatable.updating.probes import write_probes
 
-    made = all_probes()
-    content = document(made)
-    for probe, entry in zip(made, content["probes"], strict=True):
-        write_model(probe.model, out / entry["model"])
-    write_atomically(out / "probes.json", (json_text(content, indent=1) + "\n").encode())
+    made = write_probes(out)
     say(f"{out}: {len(made)} probes and probes.json; docs/probes.md says how to run them on a device")
 
 
 def _read(path: Path, out: Path | None, *, json: bool) -> int:
     from coreml_updatable.cli.assumptions import store
-    from coreml_updatable.files import write_atomically
-    from coreml_updatable.updating.probes import all_probes, verdicts
-    from coreml_updatable.updating.probes.results import read_results, results_bytes
+    from coreml_updatable.updating.probes.asking import judged
 
-    given = read_results(path)
-    found = verdicts(all_probes(), given.results)
+    given, found = judged(path, out)
     choices = {verdict.assumption: verdict.choice for verdict in found if verdict.choice is not None}
     kept = store(choices, given.source) if choices else None
-    if out is not None:
-        write_atomically(out, results_bytes(given, found))
     if json:
         _print_json(found, given)
     else:

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from coreml_updatable.cli.output import note, say, say_json
-from coreml_updatable.errors import CatalogueError
 
 
 def publish(
@@ -71,27 +70,22 @@ def _publish(
     json: bool,
 ) -> None:
     from coreml_updatable.publishing.catalogue.build_report import never_learns
-    from coreml_updatable.publishing.catalogue.check_site import previous_index
-    from coreml_updatable.publishing.catalogue.merging import valid_base_url
-    from coreml_updatable.publishing.catalogue.publish import publish as publish_builds
-    from coreml_updatable.publishing.catalogue.signing import read_private_key, read_public_keys
+    from coreml_updatable.publishing.catalogue.from_paths import publish as publish_builds
 
-    address = valid_base_url(base_url) if base_url else base_url
-    keys = [read_private_key(path, site) for path in sign]
-    revoked = [key for path in revoke for key in read_public_keys(path)]
-    above = 0 if previous is None else previous_index(previous).serial
-    learning = [build for build in builds if not never_learns(build)]
-    if builds and not learning:
-        raise CatalogueError(
-            f"{builds[0]}: its model never learns on the device, expected one that does, a catalogue holds no other; "
-            "name another build"
-        )
-    for build in builds:
-        if build not in learning:
-            note(f"note: {build}: its model never learns on the device; it is left out")
     done = publish_builds(
-        learning, site, devices=devices, base_url=address, keep=keep, key=keys, revoked=revoked, days=days, above=above
+        builds,
+        site,
+        device_results=devices,
+        base_url=base_url,
+        keep=keep,
+        sign=sign,
+        revoke=revoke,
+        valid_days=days,
+        previous=previous,
     )
+    for build in builds:
+        if never_learns(build):
+            note(f"note: {build}: its model never learns on the device; it is left out")
     outcomes = {"published": done.new, "unchanged": done.unchanged, "removed": done.removed}
     kept = {"kept_reports": done.kept_reports}
     if json:
@@ -116,10 +110,9 @@ def _publish(
 def _check(site: Path, public_keys: list[Path], previous: Path | None, json: bool) -> int:
     from dataclasses import asdict
 
-    from coreml_updatable.publishing.catalogue.check_site import check_site
-    from coreml_updatable.publishing.catalogue.signing import read_public_key
+    from coreml_updatable.publishing.catalogue.from_paths import check_catalogue
 
-    checked = check_site(site, [read_public_key(path) for path in public_keys], previous)
+    checked = check_catalogue(site, public_keys=public_keys, previous=previous)
     if json:
         say_json({"site": str(site), **asdict(checked)}, indent=2)
         return int(bool(checked.faults))

@@ -1,0 +1,58 @@
+"""Inputs and labels as one writes them: ``image:224x224``, a file of labels."""
+
+from pathlib import Path
+
+from coreml_updatable.data.inputs import ArrayInput, ImageInput, Input
+from coreml_updatable.errors import DataError
+
+KINDS = ("rgb", "bgr", "grayscale", "array", "tokens")
+MOST_VALUES = 2**26  # of one row: a picture of 4,700 by 4,700 pixels
+MOST_BYTES = 100_000_000  # of a file of labels
+
+
+def input_from(text: str) -> Input:
+    """Return the input that ``NAME:SIZE`` or ``NAME:SIZE:KIND`` stands for; a DataError for anything else.
+
+    Two lengths, WIDTHxHEIGHT, are a picture unless KIND says otherwise.
+    """
+    name, _, rest = text.partition(":")
+    size, _, kind = rest.partition(":")
+    lengths = _lengths(text, size)
+    kind = kind or ("rgb" if len(lengths) == 2 else "array")
+    if not name or kind not in KINDS:
+        raise _wrong(text, f"{kind!r} is no kind" if name else "it has no name")
+    if kind in ("array", "tokens"):
+        return ArrayInput(name, lengths, whole=kind == "tokens")
+    if len(lengths) != 2:
+        raise _wrong(text, f"a picture has two lengths, not {len(lengths)}")
+    return ImageInput(name, *lengths, "bgr" if kind == "bgr" else "grayscale" if kind == "grayscale" else "rgb")
+
+
+def labels_in(path: Path) -> tuple[str, ...]:
+    """Return the labels in a text file, one per line; a DataError for a file that is not UTF-8 text."""
+    if path.is_file() and path.stat().st_size > MOST_BYTES:
+        raise DataError(f"{path}: the file is larger than {MOST_BYTES} bytes, expected one label per line")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: the file is no UTF-8 text, expected one label a line") from None
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _lengths(text: str, size: str) -> tuple[int, ...]:
+    if not all(one.isascii() and one.isdigit() and len(one) <= 9 for one in size.split("x")):
+        raise _wrong(text, f"{size!r} is no size" if size else "it has no size")
+    lengths = tuple(int(one) for one in size.split("x"))
+    product = 1
+    for length in lengths:
+        product *= length
+    if not 0 < product <= MOST_VALUES:
+        raise _wrong(text, f"the size is not between 1 and {MOST_VALUES} values")
+    return lengths
+
+
+def _wrong(text: str, why: str) -> DataError:
+    return DataError(
+        f"{text}: {why}, expected NAME:WIDTHxHEIGHT for a picture (:grayscale or :bgr behind it), NAME:LENGTH "
+        "for an array, NAME:LENGTH:tokens for token ids"
+    )
