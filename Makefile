@@ -1,7 +1,7 @@
 # The two main commands are `make updatable MODEL=healthy_luncher` and `make test`. Each installs what it needs into .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: fuzz-commands help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-browser test-docs mutants models models-table turi fuzz lint types check benchmarks clean
+.PHONY: fuzz-commands help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-browser test-docs test-wheel mutants models models-table turi fuzz lint types check benchmarks clean
 
 # Variables given by the user reach the recipes through the environment exactly as typed: a name with a space or a quote
 # stays one word, and make expands nothing in it. Without this, MODEL='$(shell ...)' would run a command.
@@ -110,6 +110,9 @@ test-browser: .venv/installed-dev ## test the gallery's pages in Chromium
 
 test-docs: .venv/installed-dev ## run every command of the docs in an empty clone (15 minutes)
 	@$(BIN)/python tests/documents.py
+
+test-wheel: .venv/installed ## build the wheel, install it into an empty environment and use it there
+	@$(BIN)/python tests/wheel.py
 
 fuzz: .venv/installed-dev ## run the property tests with new random cases; before a release
 	@$(BIN)/python -m pytest --hypothesis-profile=default -m 'not vision and not onnx_route and not turi and not browser' \
