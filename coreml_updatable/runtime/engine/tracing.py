@@ -1,0 +1,193 @@
+"""A batched function recorded as a straight line of torch's operations, for one set of shapes, and made simpler.
+
+Batching leaves reshapes between the operations, which keep an engine from fusing a convolution with the activation
+behind it; so they are pushed towards the end, where they cancel. Borders of zeros that stand before a convolution are
+folded into it. Every rewriting is an identity: an elementwise operation and a border commute with a reshape.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn import functional
+
+aten = torch.ops.aten
+ELEMENTWISE = {
+    aten.hardtanh.default,
+    aten.relu.default,
+    aten.sigmoid.default,
+    aten.hardsigmoid.default,
+    aten.tanh.default,
+    aten.clamp.default,
+    aten.leaky_relu.default,
+    aten.gelu.default,
+}
+ELEMENTWISE_PAIRS = {aten.add.Tensor, aten.mul.Tensor, aten.sub.Tensor, aten.div.Tensor}
+VIEWS = {aten.view.default, aten._unsafe_view.default, aten.reshape.default}
+PAD, CONVOLUTION = aten.constant_pad_nd.default, aten.convolution.default
+
+
+def traced(function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]) -> fx.GraphModule:
+    """What ``function`` does on inputs of these shapes. RuntimeError where it looks at values."""
+    with torch.no_grad():
+        return pull_borders(push_views(make_fx(function)(*inputs))).eval()
+
+
+def push_views(module: fx.GraphModule) -> fx.GraphModule:
+    """Drop permutations that permute nothing, join reshapes, and move reshapes behind elementwise operations."""
+    graph = module.graph
+    for node in list(graph.nodes):
+        if node.op != "call_function":
+            continue
+        if node.target is aten.permute.default and list(node.args[1]) == list(range(len(node.args[1]))):
+            _replace(graph, node, node.args[0])
+        elif node.target in VIEWS:
+            source = node.args[0]
+            if _is_view(source):
+                source = source.args[0]
+                node.args = (source, node.args[1])
+            if _shape(source) == _shape(node):
+                _replace(graph, node, source)
+        elif _commutes(node):
+            _move_view_behind(graph, node)
+    graph.eliminate_dead_code()
+    module.recompile()
+    return module
+
+
+def pull_borders(module: fx.GraphModule) -> fx.GraphModule:
+    """Where a border and a reshape stand before a convolution, put the reshape first."""
+    graph = module.graph
+    for node in list(graph.nodes):
+        view: Any = node.args[0] if node.op == "call_function" and node.target is CONVOLUTION else None
+        if not _is_view(view) or view.args[0].target is not PAD or not _keeps_padded_axes(view.args[0], view):
+            continue
+        border: Any = view.args[0]
+        shape = _moved_shape(border, view, _shape(border.args[0]))
+        with graph.inserting_before(node):
+            source = graph.call_function(aten.view.default, (border.args[0], list(shape)))
+            source.meta["val"] = _like(border, shape)
+            padded = graph.call_function(PAD, (source, *border.args[1:]), dict(border.kwargs))
+            padded.meta["val"] = view.meta["val"]
+        node.replace_input_with(view, padded)
+        if _is_view(border.args[0]):
+            source.args = (border.args[0].args[0], list(shape))
+    graph.eliminate_dead_code()
+    module.recompile()
+    return module
+
+
+def borders(node: Any) -> tuple[fx.Node, tuple[int, int, int, int]] | None:
+    """What is padded, and (left, right, top, bottom) >= 0, where ``node`` puts zeros around pictures [n, C, H, W]."""
+    if not isinstance(node, fx.Node) or node.target is not PAD or len(_shape(node)) != 4:
+        return None
+    source, amounts, value = node.args[0], list(node.args[1]), node.args[2] if len(node.args) > 2 else 0.0  # type: ignore[arg-type]
+    edges = tuple(int(edge) for edge in (*amounts, 0, 0, 0, 0)[:4])
+    if not isinstance(source, fx.Node) or value != 0 or any(amounts[4:]) or min(edges) < 0:
+        return None
+    return source, (edges[0], edges[1], edges[2], edges[3])
+
+
+def fold_borders(module: fx.GraphModule) -> fx.GraphModule:
+    """Let convolutions pad by themselves. Torch's pad both sides alike, so where one side needs more, the filter gets
+    rows or columns of zeros on the other."""
+    graph = module.graph
+    for node in list(graph.nodes):
+        if node.op != "call_function" or node.target is not CONVOLUTION or node.args[6]:
+            continue
+        found = borders(node.args[0])
+        weight = node.args[1]
+        if found is None or not isinstance(weight, fx.Node) or weight.op != "get_attr" or len(node.args[4]) != 2:
+            continue
+        source, (left, right, top, bottom) = found
+        values, (high, wide), dilation = getattr(module, str(weight.target)), node.args[4], node.args[5]
+        grown = [_grown((top + high, bottom + high), dilation[0]), _grown((left + wide, right + wide), dilation[1])]
+        if None in grown:
+            continue
+        (before, after), (first, last) = grown[0], grown[1]  # type: ignore[misc]
+        name = str(weight.target)
+        if before or after or first or last:
+            name = f"_folded_{node.name}"
+            module.register_buffer(name, functional.pad(values.detach(), (first, last, before, after)))
+        with graph.inserting_before(node):
+            filters = graph.get_attr(name)
+        padding = [max(top, bottom) + high, max(left, right) + wide]
+        node.args = (source, filters, *node.args[2:4], padding, *node.args[5:])
+    graph.eliminate_dead_code()
+    module.recompile()
+    return module
+
+
+def _grown(edges: tuple[int, int], dilation: int) -> tuple[int, int] | None:
+    """Zeros before and after a filter, with which the larger border on both sides gives the same windows."""
+    missing = max(edges) - min(edges)
+    if missing % dilation:
+        return None
+    return (missing // dilation, 0) if edges[0] < edges[1] else (0, missing // dilation)
+
+
+def _commutes(node: fx.Node) -> bool:
+    if node.target in ELEMENTWISE or (node.target is PAD and _pads_kept_axes(node)):
+        return _is_view(node.args[0])
+    if node.target not in ELEMENTWISE_PAIRS or not all(_is_view(argument) for argument in node.args[:2]):
+        return False
+    first, second = node.args[:2]
+    assert isinstance(first, fx.Node)
+    assert isinstance(second, fx.Node)
+    return _shape(first) == _shape(second) and _shape(first.args[0]) == _shape(second.args[0])
+
+
+def _pads_kept_axes(node: fx.Node) -> bool:
+    """Does the reshape before leave the last axes, the only ones that are padded, as they are?"""
+    view: Any = node.args[0]
+    return _is_view(view) and _keeps_padded_axes(node, view, view.args[0])
+
+
+def _keeps_padded_axes(border: fx.Node, view: fx.Node, source: fx.Node | None = None) -> bool:
+    """Does ``view`` (of ``source``, or of what is padded) leave the axes that ``border`` pads as they are?"""
+    axes = len(border.args[1]) // 2  # type: ignore[arg-type]
+    before, after = _shape(source or border), _shape(view)
+    return axes < min(len(before), len(after)) and before[-axes:] == after[-axes:]
+
+
+def _move_view_behind(graph: fx.Graph, node: fx.Node) -> None:
+    count = 2 if node.target in ELEMENTWISE_PAIRS else 1
+    views = [argument for argument in node.args[:count] if isinstance(argument, fx.Node)]
+    sources: list[Any] = [view.args[0] for view in views]
+    target: Any = node.target
+    with graph.inserting_before(node):
+        moved = graph.call_function(target, (*sources, *node.args[count:]), dict(node.kwargs))
+        shape = _moved_shape(node, sources[0], _shape(node)) if node.target is PAD else _shape(sources[0])
+        moved.meta["val"] = _like(node, shape)
+        view = graph.call_function(aten.view.default, (moved, list(_shape(node))))
+        view.meta["val"] = node.meta["val"]
+    _replace(graph, node, view)
+
+
+def _moved_shape(border: fx.Node, outer: fx.Node, inner: tuple[int, ...]) -> tuple[int, ...]:
+    """The first axes of ``outer`` with the last ones, which ``border`` pads, of ``inner``."""
+    axes = len(border.args[1]) // 2  # type: ignore[arg-type]
+    shape = _shape(outer)
+    return (*shape[: len(shape) - axes], *inner[len(inner) - axes :])
+
+
+def _like(node: fx.Node, shape: tuple[int, ...]) -> Tensor:
+    return torch.empty(shape, dtype=node.meta["val"].dtype, device="meta")
+
+
+def _replace(graph: fx.Graph, node: fx.Node, by: Any) -> None:
+    node.replace_all_uses_with(by)
+    graph.erase_node(node)
+
+
+def _is_view(node: Any) -> bool:
+    return isinstance(node, fx.Node) and node.op == "call_function" and node.target in VIEWS
+
+
+def _shape(node: Any) -> tuple[int, ...]:
+    if node.target is operator.getitem or "val" not in node.meta:
+        return (-1, id(node))
+    return tuple(node.meta["val"].shape)
