@@ -1,27 +1,26 @@
 """The walk from a recipe to two models and a report. Every stage is a function of values; writing comes last."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from coreml_updatable.building.dataset_stage import collect
-from coreml_updatable.building.experiment import rows_of, scenario_of, slots_scenario_of
+from coreml_updatable.building.experiment import rows_of, scenario_of
 from coreml_updatable.building.further_layouts import further_layouts
 from coreml_updatable.building.golden_stage import golden_vectors
-from coreml_updatable.building.models_stage import make_twins
-from coreml_updatable.building.prove import prove
+from coreml_updatable.building.models_stage import fixed_model, make_twins
+from coreml_updatable.building.prove import prove, prove_scores
 from coreml_updatable.building.rehearsal import rehearse
-from coreml_updatable.building.report_stage import as_pictures, assemble
-from coreml_updatable.building.request import BuildRequest
-from coreml_updatable.building.source_stage import convert_source, has_source
+from coreml_updatable.building.report_stage import as_pictures, assemble, assemble_fixed
+from coreml_updatable.building.request import AnyRequest, BuildRequest, FixedRequest
+from coreml_updatable.building.source_stage import convert_source, fixed_source, has_source
 from coreml_updatable.building.write import model_files, write_all
 from coreml_updatable.converting.spread import not_proved
 from coreml_updatable.data.inputs import Examples, Progress, silent
 from coreml_updatable.errors import BuildError
 from coreml_updatable.files import alone
-from coreml_updatable.personalization.wording import words_for
 from coreml_updatable.publishing.report.values import Report
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import Model
@@ -50,10 +49,29 @@ class Clock:
         self.on_progress(name, 1.0, last[0])
 
 
-def run(request: BuildRequest, on_progress: Progress = silent) -> Report:
+def run(request: AnyRequest, on_progress: Progress = silent) -> Report:
     """Build everything, prove it, compare the twins, and write the results into ``request.target``."""
     with alone(request.target, "another build of this model", error=BuildError, option="--out"):
-        return _run(request, Clock(on_progress))
+        clock = Clock(on_progress)
+        return _run(request, clock) if isinstance(request, BuildRequest) else _run_fixed(request, clock)
+
+
+def _run_fixed(request: FixedRequest, clock: Clock) -> Report:
+    """The same stages for a model that is not updatable, which needs no data, no k-NN and no owner."""
+    with clock.stage("source") as tell:
+        source = fixed_source(request)
+        tell(1.0, "converted")
+    with clock.stage("models") as tell:
+        model, warnings, refusal = fixed_model(request.recipe, source.model)
+        tell(1.0, f"{len(warnings)} warnings of the rules")
+    with clock.stage("proof") as tell:
+        proof = prove_scores(model, source)
+        tell(1.0, f"agrees with its source within {proof[0].difference:.1g} of the range of its answers")
+    report = assemble_fixed(request, source, model, warnings, refusal, proof, clock.seconds)
+    with clock.stage("writing") as tell:
+        write_all(request, {f"{request.recipe.name}.mlmodel": model}, report, {})
+        tell(1.0, str(request.target))
+    return report
 
 
 def _run(request: BuildRequest, clock: Clock) -> Report:
@@ -77,35 +95,28 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
     with clock.stage("proof") as tell:
         test_rows = rows_of(recipe, dataset.test)
         proof = prove(network, knn, dataset, recipe, test_rows, source.converted.test_probabilities)
-        tell(1.0, f"agrees with its source within {proof.agreement.max_probability_difference:.1g}")
-        if not proof.agreement.proved:
-            tell(1.0, not_proved("the source's answer", proof.agreement.pictures))
+        agreement = proof[0]
+        tell(1.0, f"agrees with its source within {agreement.difference:.1g}")
+        if not agreement.proved:
+            tell(1.0, not_proved("the source's answer", agreement.rows))
     layouts = dict[str, Model]()
     if recipe.layouts:
         with clock.stage("layouts") as tell:
             layouts = further_layouts(recipe.name, twins.network, recipe.layouts)
             tell(1.0, f"the same network as {', '.join(layouts)}")
     comparison: Any = None
-    slots: Any = None
     if recipe.personalization is not None:
         from coreml_updatable.personalization.compare import compare
 
         with clock.stage("comparison") as tell:
             scenario = scenario_of(recipe, dataset, test_rows)
             comparison = compare(network, knn, scenario, tell)
-            shown = f"{_listed(scenario.photos)} {scenario.words.photo}s"
+            shown = f"{', '.join(map(str, scenario.shots))} {scenario.words.photo}s of each kind"
             tell(1.0, f"both models, after {shown}, {len(scenario.seeds)} orders")
-    if recipe.slots is not None:
-        from coreml_updatable.personalization.slots import compare_slots
-
-        with clock.stage("comparison") as tell:
-            slots = compare_slots(network, knn, slots_scenario_of(recipe, dataset, test_rows), tell)
-            shown = f"{_listed(slots.photos)} {words_for(recipe.noun).photo}s"
-            tell(1.0, f"both models, after {shown} of each new kind, {len(slots.seeds)} orders")
     with clock.stage("vectors") as tell:
         vectors = golden_vectors(recipe, dataset, {**model_files(recipe.name, twins), **layouts})
         tell(1.0, "golden answers of every model that takes whole rows, before and after an update")
-    report = assemble(request, dataset, source, twins, proof, comparison, slots, clock.seconds)
+    report = assemble(request, dataset, source, twins, proof, comparison, clock.seconds)
     with clock.stage("writing") as tell:
         write_all(request, {**model_files(recipe.name, twins), **layouts}, report, vectors)
         tell(1.0, str(request.target))
@@ -114,7 +125,3 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
 
 def _first(examples: Examples) -> Examples:
     return Examples(examples.values[:1], examples.labels[:1], examples.names[:1], examples.kinds[:1])
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))

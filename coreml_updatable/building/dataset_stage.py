@@ -15,7 +15,6 @@ from coreml_updatable.data.inputs import Examples
 from coreml_updatable.data.wanted import Owner, SampleFunction, Wanted
 from coreml_updatable.recipes.recipe import Recipe
 
-POOL = 4  # times the most photos that are taught: each order of them has others
 PARTS = ("train", "validation", "test", "owner_support", "owner_held_out")
 
 
@@ -48,8 +47,10 @@ def wanted(recipe: Recipe) -> Wanted:
         input=recipe.row_input(),
         labels=recipe.labels,
         kinds=data.kinds,
-        owner=Owner(owner.kind, owner.label, owner.photos[-1], owner.held_out) if owner else None,
-        taught=taught(recipe),
+        owners=tuple(Owner(kind, label, owner.support(), owner.held_out) for kind, label in owner.kinds.items())
+        if owner
+        else (),
+        reserved_labels=recipe.every_label()[len(recipe.labels) :],
         test_share=data.test_share,
         validation_share=data.validation_share,
         drawn_kinds=data.drawn_kinds,
@@ -57,15 +58,6 @@ def wanted(recipe: Recipe) -> Wanted:
         maximum_per_kind=data.maximum_per_kind,
         seed=recipe.seed,
     )
-
-
-def taught(recipe: Recipe) -> tuple[Owner, ...]:
-    """The kinds that fill open slots, each with the label of its slot."""
-    slots = recipe.slots
-    if slots is None:
-        return ()
-    pairs = zip(slots.kinds, slots.labels(), strict=False)
-    return tuple(Owner(kind, label, POOL * slots.photos[-1], slots.held_out) for kind, label in pairs)
 
 
 def _packed(dataset: Dataset) -> Mapping[str, npt.NDArray[Any]]:

@@ -6,7 +6,6 @@ from typing import Any
 from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import Examples
 from coreml_updatable.personalization.scenario import Scenario
-from coreml_updatable.personalization.slots import SlotsScenario
 from coreml_updatable.personalization.wording import words_for
 from coreml_updatable.recipes.recipe import Recipe
 
@@ -27,42 +26,23 @@ def labelled_rows(recipe: Recipe, examples: Examples) -> tuple[Row, ...]:
 
 def scenario_of(recipe: Recipe, dataset: Dataset, test_rows: tuple[Row, ...]) -> Scenario:
     """The experiment that the recipe's [personalization] table describes."""
-    owner = recipe.personalization
+    owner, labels = recipe.personalization, recipe.every_label()
     if owner is None:
         raise ValueError("the recipe has no owner")
     return Scenario(
-        kind=owner.kind,
-        label=owner.label,
+        kinds=owner.kinds,
         owner_rows=rows_of(recipe, dataset.owner_support),
+        owner_kinds=dataset.owner_support.kinds,
         held_out_rows=rows_of(recipe, dataset.owner_held_out),
+        held_out_kinds=dataset.owner_held_out.kinds,
         test_rows=test_rows,
-        test_labels=tuple(recipe.labels[label] for label in dataset.test.labels),
+        test_labels=tuple(labels[label] for label in dataset.test.labels),
         test_kinds=dataset.test.kinds,
-        photos=owner.photos,
+        shots=owner.shots,
         seeds=owner.seeds,
         new_label=owner.new_label,
         paired=_paired(recipe, dataset),
         words=words_for(recipe.noun),
-    )
-
-
-def slots_scenario_of(recipe: Recipe, dataset: Dataset, test_rows: tuple[Row, ...]) -> SlotsScenario:
-    """The experiment that the recipe's [slots] table describes."""
-    slots = recipe.slots
-    if slots is None:
-        raise ValueError("the recipe has no slots")
-    labels = recipe.every_label()
-    return SlotsScenario(
-        kinds=dict(zip(slots.kinds, slots.labels(), strict=False)),
-        slots=slots.count,
-        owner_rows=rows_of(recipe, dataset.owner_support),
-        owner_labels=tuple(labels[label] for label in dataset.owner_support.labels),
-        held_out_rows=rows_of(recipe, dataset.owner_held_out),
-        held_out_labels=tuple(labels[label] for label in dataset.owner_held_out.labels),
-        test_rows=test_rows,
-        test_labels=tuple(labels[label] for label in dataset.test.labels),
-        photos=slots.photos,
-        seeds=slots.seeds,
     )
 
 

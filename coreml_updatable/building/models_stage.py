@@ -9,11 +9,12 @@ from coreml_updatable import __version__
 from coreml_updatable.checking import Problem, check
 from coreml_updatable.converting.embedding import embedded
 from coreml_updatable.data.inputs import Examples, Float32Array
-from coreml_updatable.errors import BuildError
-from coreml_updatable.marking import Wishes, describe, extractor, mark, twin, with_samples
+from coreml_updatable.errors import BuildError, ModelError
+from coreml_updatable.marking import Wishes, describe, extractor, mark, rename_features, twin, with_samples
+from coreml_updatable.marking.preview import with_preview
 from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
 from coreml_updatable.recipes import parameters, recipe
-from coreml_updatable.recipes.recipe import Recipe
+from coreml_updatable.recipes.recipe import AnyRecipe, FixedRecipe, Recipe
 from coreml_updatable.spec.messages import Model
 
 
@@ -96,15 +97,17 @@ def marked_pair(recipe: Recipe, converted: Model) -> tuple[Model, Model]:
         "label": outputs.label,
         "probabilities": outputs.probabilities,
     }
-    if recipe.slots is not None:
-        wishes |= {"spare": recipe.slots.count, "spare_share": recipe.slots.share}
+    if recipe.reserved_labels is not None:
+        wishes |= {"spare": recipe.reserved_labels.count, "spare_share": recipe.reserved_labels.share}
     network = mark(converted, update_settings(recipe.update), **wishes)
     return network, twin(network, knn_settings(recipe.knn))
 
 
 def described_and_judged(recipe: Recipe, network: Model, knn: Model) -> Twins:
     """Both as they are written; a BuildError if a rule is broken."""
-    network, knn = _described(recipe, network), _described(recipe, knn)
+    names = recipe.outputs
+    outputs = {names.label: names.label_description, names.probabilities: names.probabilities_description}
+    network, knn = _described(recipe, network, outputs), _described(recipe, knn, outputs)
     return Twins(network, knn, _checked(network, knn))
 
 
@@ -115,13 +118,25 @@ def embeddings(network: Model, examples: Examples) -> Float32Array:
     return embedded(alone, ({name: value} for value in examples.values))
 
 
-def _described(recipe: Recipe, model: Model) -> Model:
-    outputs, metadata = recipe.outputs, recipe.metadata
-    features: Mapping[str, str] = {
-        recipe.input.name: recipe.input.description,
-        outputs.label: outputs.label_description,
-        outputs.probabilities: outputs.probabilities_description,
-    }
+def fixed_model(recipe: FixedRecipe, converted: Model) -> tuple[Model, tuple[Problem, ...], str]:
+    """The model as it is written, what the rules warn of, and why it cannot be marked, in the marking's own words.
+
+    A BuildError if a rule is broken, or if it can be marked.
+    """
+    output = recipe.output
+    named = rename_features(converted, {str(converted.description.output[0].name): output.name})
+    described = _described(recipe, named, {output.name: output.description})
+    model = with_preview(described, recipe.preview.type, recipe.labels, recipe.preview.colors)
+    try:
+        mark(model, UpdateSettings())
+    except ModelError as refused:
+        return model, _checked(model), str(refused)
+    raise BuildError("the recipe says `updatable = false`, but its model can be marked; leave that line out")
+
+
+def _described(recipe: AnyRecipe, model: Model, outputs: Mapping[str, str]) -> Model:
+    metadata = recipe.metadata
+    features = {recipe.input.name: recipe.input.description, **outputs}
     return describe(
         model,
         features=features,
@@ -133,8 +148,8 @@ def _described(recipe: Recipe, model: Model) -> Model:
     )
 
 
-def _checked(network: Model, knn: Model) -> tuple[Problem, ...]:
-    problems = [*check(network), *check(knn)]
+def _checked(*models: Model) -> tuple[Problem, ...]:
+    problems = [problem for model in models for problem in check(model)]
     for problem in problems:
         if problem.severity == "error":
             raise BuildError(f"built model breaks rule {problem.rule}: {problem}")

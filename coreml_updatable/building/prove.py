@@ -1,7 +1,7 @@
 """Prove that the two written models do what they should, before anything is compared or published."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from coreml_updatable.building.experiment import labelled_rows
-from coreml_updatable.converting.spread import compared
+from coreml_updatable.converting.contract import ConvertedSource
+from coreml_updatable.converting.spread import Agreement, compared
+from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.dataset import Dataset
-from coreml_updatable.data.inputs import Float64Array
+from coreml_updatable.data.inputs import Float64Array, UInt8Array
 from coreml_updatable.errors import BuildError
 from coreml_updatable.marking import sample_counts
+from coreml_updatable.publishing.report.values import Masks, UpdateProof
 from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.spec.io import model_bytes
@@ -64,51 +67,19 @@ Row = Mapping[str, Any]
 Rows = Sequence[Row]
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """The written model against its source on pictures never seen in training."""
-
-    pictures: int
-    labels_equal: int
-    max_probability_difference: float
-    proved: bool = True  # False where the source answers the same on all pictures, which agrees with many models
-
-
-@dataclass(frozen=True)
-class UpdateProof:
-    """One simulated update with the model's own default parameters."""
-
-    changed: tuple[str, ...]  # the layers whose weights changed
-    loss_before: float
-    loss_after: float
-    rewritten_difference: (
-        float  # largest difference in probability: the written file loaded again, against the simulator
-    )
-
-
-@dataclass(frozen=True)
-class Proof:
-    """Everything that was proved of the two models."""
-
-    agreement: Agreement
-    update: UpdateProof
-    knn_rewritten_difference: float
-
-
 MOST_UPDATE_ROWS = 10  # as many photos as an owner takes in an evening
 
 
 def prove(
     network: RunnableModel, knn: RunnableModel, dataset: Dataset, recipe: Recipe, test_rows: Rows, source: Float64Array
-) -> Proof:
+) -> tuple[Agreement, UpdateProof]:
     """Agreement with the source, and one update of each model looked at closely."""
     rows = labelled_rows(recipe, dataset.owner_support if len(dataset.owner_support) else dataset.validation)
-    rows = rows[:MOST_UPDATE_ROWS]
-    return Proof(
-        agreement=agree(network, test_rows, source, recipe.labels),
-        update=update_works(network, rows, test_rows, recipe.every_label()),
-        knn_rewritten_difference=knn_update_works(knn, rows, test_rows, recipe.every_label()),
-    )
+    rows, labels = rows[:MOST_UPDATE_ROWS], recipe.every_label()
+    agreement = agree(network, test_rows, source, recipe.labels)
+    update = update_works(network, rows, test_rows, labels)
+    rewritten_knn = knn_update_works(knn, rows, test_rows, labels)
+    return agreement, replace(update, rewritten_difference=max(update.rewritten_difference, rewritten_knn))
 
 
 def knn_update_works(model: RunnableModel, training_rows: Rows, other_rows: Rows, labels: Sequence[str]) -> float:
@@ -126,7 +97,7 @@ def knn_update_works(model: RunnableModel, training_rows: Rows, other_rows: Rows
 def agree(model: RunnableModel, rows: Rows, source: Float64Array, labels: Sequence[str]) -> Agreement:
     """Compare probabilities [n, classes]; a BuildError if any differs by more than 1e-4 or any label is another one."""
     said = _probabilities(model, rows, labels)
-    if spare_labels(model.message):  # open slots take a share of every answer, and leave the others' shares of the rest
+    if spare_labels(model.message):  # they take a share of every answer
         said = said / said.sum(axis=1, keepdims=True)
     difference = float(np.abs(said - source).max())
     equal = int((said.argmax(axis=1) == source.argmax(axis=1)).sum())
@@ -137,7 +108,8 @@ def agree(model: RunnableModel, rows: Rows, source: Float64Array, labels: Sequen
             f"{len(rows) - equal} of {len(rows)} labels, expected at most {ALLOWED_DIFFERENCE} and none; "
             "use another network, this one does not convert faithfully"
         )
-    return Agreement(len(rows), equal, difference, len(rows) < 2 or by_spread.verdict != "constant")
+    proved = len(rows) < 2 or by_spread.verdict != "constant"
+    return Agreement(difference, len(rows), by_spread.relative, proved)
 
 
 def update_works(model: RunnableModel, training_rows: Rows, other_rows: Rows, labels: Sequence[str]) -> UpdateProof:
@@ -184,3 +156,49 @@ def _without_label(model: RunnableModel, row: Row) -> Row:
 def _probabilities(model: RunnableModel, rows: Rows, labels: Sequence[str]) -> Float64Array:
     name = str(model.message.description.predictedProbabilitiesName)
     return np.array([[answer[name].get(label, 0.0) for label in labels] for answer in model.predict(list(rows))])
+
+
+SQUARES = 8  # along the longer side of the second picture
+
+
+def prove_scores(model: Model, source: ConvertedSource) -> tuple[Agreement, Masks]:
+    """Compare scores [n, classes, ...] on a picture of noise and one of squares.
+
+    The difference is relative to the range in which the scores of a class lie. Raises BuildError where it is more than
+    the source's tolerance, or where the scores are the same everywhere.
+    """
+    if source.answers is None:
+        raise BuildError("source: gives no answers of its own, expected those of the network it was made from")
+    name, output = str(model.description.input[0].name), str(model.description.output[0].name)
+    fine, coarse = (np.asarray(row[name]) for row in trial_rows(model, 2))
+    pixels = np.stack([fine, _in_squares(coarse)])
+    rows = [{name: picture} for picture in pixels]
+    expected = source.answers(rows)
+    scores = np.stack([np.asarray(answer[output], np.float64) for answer in load(model).predict(rows)])
+    if scores.size != expected.size:
+        raise BuildError(
+            f"converted model: answers {list(scores.shape[1:])}, its source {list(expected.shape[1:])}, expected the "
+            "same; correct the recipe's function"
+        )
+    scores = scores.reshape(expected.shape)
+    by_class = np.moveaxis(expected, 1, 0).reshape(expected.shape[1], -1)
+    spread = float(np.ptp(by_class, axis=1).max())
+    if spread <= source.tolerance * float(np.abs(expected).max()):
+        raise BuildError(
+            f"source: answers the same at every place of every picture, within {spread:.1g}, expected numbers that "
+            "differ, because constants prove nothing; give weights that see something"
+        )
+    difference = float(np.abs(scores - expected).max()) / spread
+    if not difference <= source.tolerance:  # NaN too
+        raise BuildError(
+            f"converted model: differs from its source by {difference:.2g} of the range of its answers, expected at "
+            f"most {source.tolerance:g}; nothing was written, this source does not convert faithfully"
+        )
+    return Agreement(difference, len(rows)), Masks(pixels, expected.argmax(axis=1), scores.argmax(axis=1))
+
+
+def _in_squares(pixels: UInt8Array) -> UInt8Array:
+    """Pixels from far apart, each as large as a square: shapes to see, where noise is as good as gray."""
+    height, width = pixels.shape[:2]
+    side = max(1, max(height, width) // SQUARES)
+    return pixels[::side, ::side].repeat(side, axis=0).repeat(side, axis=1)[:height, :width]

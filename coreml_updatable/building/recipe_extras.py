@@ -11,32 +11,31 @@ from coreml_updatable.building.overrides import source_fields
 from coreml_updatable.converting.registry import find_converter, told_lacking
 from coreml_updatable.errors import RecipeError, SourceError
 from coreml_updatable.installing import OURS
-from coreml_updatable.recipes.file import read_recipe
-from coreml_updatable.recipes.find import FROZEN
-from coreml_updatable.recipes.frozen import FrozenRecipe, read_frozen
-from coreml_updatable.recipes.recipe import ArraySection, Recipe
+from coreml_updatable.recipes.file import read_any_recipe
+from coreml_updatable.recipes.recipe import AnyRecipe, ArraySection, FixedRecipe, Recipe
 
 LIBRARIES = re.compile(r"(torchvision|timm):.")  # in front of a network's name
 
 
 def extras_of(path: Path, backbone: str | None = None) -> tuple[str, ...]:
     """The extras of this package that a build of the recipe in ``path`` may need, sorted."""
-    if path.name == FROZEN:
-        return tuple(sorted(set(_known(read_frozen(path), path))))
-    recipe = read_recipe(path)
+    recipe = read_any_recipe(path)
+    if isinstance(recipe, FixedRecipe):
+        return tuple(sorted(set(_known(recipe, path))))
     fields = source_fields(recipe, backbone)
     sound = isinstance(recipe.input, ArraySection) and recipe.input.sample_rate > 0
     return tuple(sorted({*_needed(recipe, fields), *_known(recipe, path), *(["sound"] if sound else [])}))
 
 
-def refuse_lacking(recipe: Recipe, path: Path) -> None:
+def refuse_lacking(recipe: AnyRecipe, path: Path) -> None:
     """A SourceError, before anything is built, where the recipe needs what is not installed."""
-    absent = told_lacking(sorted({*_needed(recipe, recipe.source.options()), *_known(recipe, path)}))
+    needed = () if isinstance(recipe, FixedRecipe) else _needed(recipe, recipe.source.options())
+    absent = told_lacking(sorted({*needed, *_known(recipe, path)}))
     if absent is not None:
         raise SourceError(f"{recipe.name}: {absent}")
 
 
-def _known(recipe: Recipe | FrozenRecipe, path: Path) -> tuple[str, ...]:
+def _known(recipe: AnyRecipe, path: Path) -> tuple[str, ...]:
     """What the recipe itself says it needs; a RecipeError for an extra that there is none of."""
     known = distribution(OURS).metadata.get_all("Provides-Extra") or []
     for extra in recipe.extras:

@@ -19,7 +19,7 @@ from coreml_updatable.data.sample_code import load_function
 from coreml_updatable.errors import BuildError, ModelError, RecipeError
 from coreml_updatable.marking import with_samples
 from coreml_updatable.publishing.catalogue.names import is_version
-from coreml_updatable.recipes.recipe import ArraySection, Recipe
+from coreml_updatable.recipes.recipe import AnyRecipe, ArraySection, Recipe
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2, NeuralNetwork_pb2, NeuralNetworkLayer
 from coreml_updatable.spec.samples import nearest_neighbors_of
 
@@ -34,13 +34,18 @@ def expect_names_and_settings(recipe: Recipe, where: object) -> None:
 
     Nothing of the recipe's own runs, and neither torch nor a converter is imported.
     """
+    expect_version(recipe, where)
+    _rehearse(recipe, stand_in(recipe), where)
+
+
+def expect_version(recipe: AnyRecipe, where: object) -> None:
+    """A RecipeError, beginning with ``where``, for a version that no catalogue takes."""
     version = recipe.metadata.version
     if not is_version(version):
         raise RecipeError(
             f"{where}: metadata.version is {version!r:.80}, expected numbers with dots such as 1.0, or no catalogue "
             "takes the models; correct it"
         )
-    _rehearse(recipe, stand_in(recipe), where)
 
 
 def rehearse(request: "BuildRequest") -> None:

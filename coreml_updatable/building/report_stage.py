@@ -4,7 +4,7 @@ import dataclasses
 import os
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -14,19 +14,22 @@ from PIL import Image
 
 from coreml_updatable.building.cache import LIBRARIES, version_of
 from coreml_updatable.building.models_stage import Twins
-from coreml_updatable.building.prove import ALLOWED_DIFFERENCE, Proof
-from coreml_updatable.building.request import BuildRequest
+from coreml_updatable.building.prove import ALLOWED_DIFFERENCE
+from coreml_updatable.building.request import BuildRequest, FixedRequest
 from coreml_updatable.building.source_stage import Source
+from coreml_updatable.checking import Problem
 from coreml_updatable.checking.check import applying
+from coreml_updatable.converting.contract import ConvertedSource
+from coreml_updatable.converting.spread import Agreement
 from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import Examples, UInt8Array
 from coreml_updatable.data.sample_code import called, load_function
 from coreml_updatable.errors import DataError
 from coreml_updatable.personalization.results import Comparison
-from coreml_updatable.personalization.slots_results import SlotsComparison
 from coreml_updatable.publishing.report import values as report_data
 from coreml_updatable.publishing.report.model_facts import model_facts
 from coreml_updatable.publishing.report.pictures import SIZE, plotted
+from coreml_updatable.publishing.report.values import UpdateProof
 from coreml_updatable.recipes.recipe import ArraySection
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_pipeline, pipeline_of
@@ -60,9 +63,8 @@ def assemble(
     dataset: Dataset,
     source: Source,
     twins: Twins,
-    proof: Proof,
+    proof: tuple[Agreement, UpdateProof],
     comparison: Comparison | None,
-    slots: SlotsComparison | None,
     seconds: Mapping[str, float],
 ) -> report_data.Report:
     """The report's values."""
@@ -82,17 +84,17 @@ def assemble(
         label_feature=recipe.outputs.label,
         data=_data_facts(request, dataset),
         personalization=personalization,
-        slots=report_data.Slots(slots, as_pictures(request, dataset.owner_held_out)) if slots is not None else None,
+        reserved_labels=len(recipe.every_label()) - len(recipe.labels),
         models=(
             model_facts(f"{recipe.name}.mlmodel", "network", twins.network),
             model_facts(f"{recipe.name}KNN.mlmodel", "k-NN", twins.knn),
         ),
-        proof=_proof_facts(proof, twins),
-        source={name.replace("_", " "): _in_words(value) for name, value in source.converted.facts.items()},
+        proof=_proof_facts(*proof, twins),
+        source=_source_facts(source.converted.facts),
         history=source.converted.history,
-        assumptions=_texts(asdict(Assumptions())),
+        assumptions={name: str(value) for name, value in asdict(Assumptions()).items()},
         versions=_versions(),
-        machine=f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+        machine=_machine(),
         seconds=dict(seconds),
         paired_with=(recipe.personalization.paired_with or "") if recipe.personalization else "",
         noun=recipe.noun,
@@ -120,19 +122,67 @@ def _said_of(request: BuildRequest) -> str:
     return request.recipe.data.description if request.data is None else ""
 
 
-def _proof_facts(proof: Proof, twins: Twins) -> report_data.Proof:
-    return report_data.Proof(
-        pictures=proof.agreement.pictures,
-        max_probability_difference=proof.agreement.max_probability_difference,
-        allowed_difference=ALLOWED_DIFFERENCE,
-        labels_equal=proof.agreement.labels_equal,
-        rules=_rules_put(twins.network) + _rules_put(twins.knn),
-        problems=tuple(str(problem) for problem in twins.warnings),
-        changed_layers=proof.update.changed,
-        loss_before=proof.update.loss_before,
-        loss_after=proof.update.loss_after,
-        rewritten_difference=max(proof.update.rewritten_difference, proof.knn_rewritten_difference),
+def assemble_fixed(
+    request: FixedRequest,
+    source: ConvertedSource,
+    model: Model,
+    warnings: Sequence[Problem],
+    marking_says: str,
+    proof: tuple[Agreement, report_data.Masks],
+    seconds: Mapping[str, float],
+) -> report_data.Report:
+    """The same for a model that is not updatable."""
+    recipe, (agreement, masks) = request.recipe, proof
+    same = masks.model == masks.source
+    return report_data.Report(
+        name=recipe.name,
+        sample=request.sample,
+        description=recipe.metadata.description,
+        labels=recipe.labels,
+        input=recipe.input.converted(),
+        label_feature="",
+        data=None,
+        personalization=None,
+        models=(model_facts(f"{recipe.name}.mlmodel", "network", model),),
+        proof=report_data.Proof(
+            pictures=agreement.rows,
+            places=same.size,
+            labels_equal=int(same.sum()),
+            max_difference=agreement.difference,
+            allowed_difference=source.tolerance,
+            rules=_rules_put(model),
+            problems=tuple(map(str, warnings)),
+            update=None,
+        ),
+        source=_source_facts(source.facts),
+        history=(),
+        assumptions={},
+        versions=_versions(),
+        machine=_machine(),
+        seconds=dict(seconds),
+        fixed=report_data.Fixed(recipe.why, marking_says, recipe.preview.type, recipe.preview.colors, masks),
     )
+
+
+def _proof_facts(agreement: Agreement, update: UpdateProof, twins: Twins) -> report_data.Proof:
+    return report_data.Proof(
+        pictures=agreement.rows,
+        places=agreement.rows,
+        labels_equal=agreement.rows,  # or the build had ended
+        max_difference=agreement.difference,
+        allowed_difference=ALLOWED_DIFFERENCE,
+        rules=_rules_put(twins.network) + _rules_put(twins.knn),
+        problems=tuple(map(str, twins.warnings)),
+        update=update,
+    )
+
+
+def _source_facts(facts: Mapping[str, object]) -> dict[str, str]:
+    return {name.replace("_", " "): _in_words(value) for name, value in facts.items()}
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
 
 
 def _rules_put(model: Model) -> int:
@@ -154,10 +204,6 @@ def _in_words(value: object) -> str:
         case int() if not isinstance(value, bool):
             return f"{value:,}"
     return str(value)
-
-
-def _texts(values: Mapping[str, object]) -> dict[str, str]:
-    return {name: str(value) for name, value in values.items()}
 
 
 def _versions() -> dict[str, str]:

@@ -1,44 +1,62 @@
 """What is to be built, read and validated, with the key of everything that could change the result."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from coreml_updatable.building.cache import code_digest, code_in, files_digest, key_of, sample_code_digest
 from coreml_updatable.building.overrides import with_backbone
 from coreml_updatable.building.recipe_extras import refuse_lacking
-from coreml_updatable.building.rehearsal import expect_names_and_settings
+from coreml_updatable.building.rehearsal import expect_names_and_settings, expect_version
 from coreml_updatable.converting.registry import check_source, find_converter, version_of
 from coreml_updatable.data.folders import digest
 from coreml_updatable.errors import DataError, RecipeError, SourceError
-from coreml_updatable.recipes.file import read_recipe
-from coreml_updatable.recipes.find import FROZEN, RECIPE
-from coreml_updatable.recipes.recipe import Recipe
+from coreml_updatable.recipes.file import read_any_recipe
+from coreml_updatable.recipes.find import RECIPE
+from coreml_updatable.recipes.recipe import FixedRecipe, Recipe
 
 CODE_FIELDS = ("draw", "load", "show", "adapt")  # of [data]
 
 
 @dataclass(frozen=True)
-class BuildRequest:
-    """A recipe with what the command line changed in it.
+class _Request:
+    """``folder`` is the recipe's own, ``sample`` the name of that folder, ``target`` where the results go; ``key`` says
+    when the results of an earlier run may stay."""
 
-    ``folder`` is the recipe's own, ``sample`` the name of that folder, ``data`` a folder of photos or None, ``target``
-    where the results go. The keys say when an earlier result may be used again: ``data_key`` for the pictures,
-    ``source_key`` for the trained and converted network, ``key`` for everything.
-    """
-
-    recipe: Recipe
     recipe_path: Path
     folder: Path
     sample: str
-    data: Path | None
     target: Path
-    data_key: str
-    source_key: str
     key: str
 
     @property
     def cache(self) -> Path:
         return self.target / ".cache"
+
+
+@dataclass(frozen=True)
+class FixedRequest(_Request):
+    """A recipe for a model that is not updatable, with what the command line changed in it."""
+
+    recipe: FixedRecipe
+
+
+@dataclass(frozen=True)
+class BuildRequest(_Request):
+    """A recipe with what the command line changed in it, and a folder of photos ``data`` or None.
+
+    ``data_key`` says when an earlier result may be used again for the pictures, ``source_key`` for the trained and
+    converted network.
+    """
+
+    recipe: Recipe
+    data: Path | None
+    data_key: str
+    source_key: str
+
+
+AnyRequest: TypeAlias = BuildRequest | FixedRequest
 
 
 def prepare(
@@ -48,13 +66,13 @@ def prepare(
     weights: Path | None,
     out: Path,
     trust_code: bool = False,
-) -> BuildRequest:
+) -> AnyRequest:
     """Read the recipe, apply the command line, refuse names and settings that no stage takes, and make the keys.
 
     Nothing is built yet, and no code of the recipe's has run.
     """
-    recipe = with_backbone(read_recipe(recipe_path), backbone, weights)
-    recipe = recipe.model_copy(update={"trust_code": recipe.trust_code or trust_code})
+    found = read_any_recipe(recipe_path)
+    found = found.model_copy(update={"trust_code": found.trust_code or trust_code})
     folder = recipe_path.resolve().parent
     sample = _sample(folder, recipe_path.name)
     if (out / sample).resolve() == folder:
@@ -62,24 +80,24 @@ def prepare(
             f"--out {out}: the results would lie among the recipe's own files in {folder}, expected a folder of their "
             "own; give another"
         )
+    if isinstance(found, FixedRecipe):
+        return _fixed(found, recipe_path, {"--data": data, "--backbone": backbone}, weights, out)
+    recipe = with_backbone(found, backbone, weights)
     if data is not None and not data.is_dir():
         raise DataError(f"{data}: no such folder, expected one folder a class inside it; check the path")
     refuse_lacking(recipe, recipe_path)
     check_source(find_converter(recipe.source.converter), recipe.source.options())
     expect_names_and_settings(recipe, recipe_path)
     owner = recipe.personalization
-    kept_for_owner: object = (owner.kind, owner.label, owner.held_out, owner.photos[-1]) if owner else None
-    if recipe.slots is not None:
-        kept_for_owner = recipe.slots.model_dump(mode="json")
     data_key = key_of(
         code_digest(),
         sample_code_digest(folder, _no_code(folder, data, out)),
         _outside_digests(recipe, folder),
         recipe.data.model_dump(mode="json"),
         recipe.input.model_dump(mode="json"),
-        recipe.labels,
         recipe.seed,
-        kept_for_owner,
+        (owner.kinds, owner.held_out, owner.support()) if owner else None,
+        recipe.every_label(),
         digest(data, _classes(recipe)) if data is not None else None,
     )
     source_key = key_of(
@@ -89,12 +107,35 @@ def prepare(
         _weights_digest(folder, recipe.source.options().get("weights")),
     )
     key = key_of(source_key, recipe.model_dump(mode="json"))
-    return BuildRequest(recipe, recipe_path, folder, sample, data, out / sample, data_key, source_key, key)
+    return BuildRequest(recipe_path, folder, sample, out / sample, key, recipe, data, data_key, source_key)
+
+
+def _fixed(
+    recipe: FixedRecipe, path: Path, unused: Mapping[str, object], weights: Path | None, out: Path
+) -> FixedRequest:
+    for option, given in unused.items():
+        if given is not None:
+            raise RecipeError(f"{option}: is of no use for {path.parent.name}, which is not updatable; leave it out")
+    refuse_lacking(recipe, path)
+    expect_version(recipe, path)
+    if weights is not None:
+        changed = recipe.source.model_copy(update={"weights": str(weights.resolve())})
+        recipe = recipe.model_copy(update={"source": changed})
+    folder = path.resolve().parent
+    sample = _sample(folder, path.name)
+    key = key_of(
+        code_digest(),
+        sample_code_digest(folder, _no_code(folder, None, out)),
+        _digests([recipe.source.make], folder, recipe.trust_code),
+        recipe.model_dump(mode="json"),
+        _weights_digest(folder, recipe.source.weights),
+    )
+    return FixedRequest(path, folder, sample, out / sample, key, recipe)
 
 
 def _sample(folder: Path, recipe: str) -> str:
     """The name of the results of the file ``recipe``: another recipe in the same folder has results of its own."""
-    return folder.name if recipe in (RECIPE, FROZEN) else f"{folder.name}-{Path(recipe).stem}"
+    return folder.name if recipe == RECIPE else f"{folder.name}-{Path(recipe).stem}"
 
 
 def _no_code(folder: Path, data: Path | None, out: Path) -> list[Path]:
@@ -107,15 +148,18 @@ def _no_code(folder: Path, data: Path | None, out: Path) -> list[Path]:
 def _outside_digests(recipe: Recipe, folder: Path) -> list[str]:
     """Of the trusted code that the recipe names in other folders."""
     named = (*(getattr(recipe.data, field) for field in CODE_FIELDS), recipe.source.options().get("factory"))
-    paths = [(folder / str(one).partition(":")[0]).resolve() for one in named if one] if recipe.trust_code else []
+    return _digests(named, folder, recipe.trust_code)
+
+
+def _digests(references: Iterable[object], folder: Path, trusted: bool) -> list[str]:
+    paths = [(folder / str(one).partition(":")[0]).resolve() for one in references if one] if trusted else []
     return [code_in(path.parent) for path in paths if path.is_file() and not path.is_relative_to(folder)]
 
 
 def _classes(recipe: Recipe) -> set[str]:
     """Every class folder that a build may read."""
     owner = recipe.personalization
-    taught = recipe.slots.kinds if recipe.slots else ()
-    return {*recipe.data.kinds, *recipe.labels, *taught, *([owner.kind] if owner else [])}
+    return {*recipe.data.kinds, *recipe.labels, *(owner.kinds if owner else ())}
 
 
 def _weights_digest(folder: Path, weights: object) -> str | None:

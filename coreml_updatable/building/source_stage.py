@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from coreml_updatable.building.cache import SECONDS, is_remembered, remembered
-from coreml_updatable.building.request import BuildRequest
-from coreml_updatable.converting.contract import ConversionRequest, Converted
+from coreml_updatable.building.request import BuildRequest, FixedRequest
+from coreml_updatable.converting.contract import ConversionRequest, Converted, ConvertedSource, SourceRequest
 from coreml_updatable.converting.registry import find_converter, load_converter
 from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import Progress
+from coreml_updatable.data.sample_code import called, load_function
+from coreml_updatable.errors import SourceError, a_kind
 from coreml_updatable.spec.io import model_bytes, parse_model
 
 
@@ -36,6 +38,26 @@ def convert_source(request: BuildRequest, dataset: Dataset, on_progress: Progres
 
     packed = remembered(request.cache, "source", request.source_key, make)
     return Source(_unpacked(packed), reused, float(packed[SECONDS]))
+
+
+def fixed_source(request: FixedRequest) -> ConvertedSource:
+    """What the function of a recipe for a model that is not updatable gives."""
+    recipe, source = request.recipe, request.recipe.source
+    if source.weights is not None and not (request.folder / source.weights).is_file():
+        raise SourceError(f"{source.weights}: no such file of weights; check the path")
+    make = load_function(request.folder, source.make, recipe.trust_code)
+    asked = SourceRequest(
+        source=request.folder,
+        inputs=(recipe.input.converted(),),
+        labels=recipe.labels,
+        weights=str(request.folder / source.weights) if source.weights is not None else "",
+        seed=recipe.seed,
+        trust_code=recipe.trust_code,
+    )
+    made = called(f"{source.make}: making the model", make, asked, error=SourceError)
+    if not isinstance(made, ConvertedSource):
+        raise SourceError(f"{source.make}: gave {a_kind(made)}, expected a ConvertedSource; correct it")
+    return made
 
 
 def has_source(request: BuildRequest) -> bool:

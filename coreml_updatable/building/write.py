@@ -8,7 +8,7 @@ from rich.console import Console
 
 from coreml_updatable.building.cache import REPORT, SUMMARY
 from coreml_updatable.building.models_stage import Twins
-from coreml_updatable.building.request import BuildRequest
+from coreml_updatable.building.request import AnyRequest
 from coreml_updatable.files import write_all_atomically
 from coreml_updatable.publishing.report.json import report_object
 from coreml_updatable.publishing.report.page import render
@@ -26,7 +26,7 @@ def model_files(name: str, twins: Twins) -> dict[str, Model]:
     return {f"{name}.mlmodel": twins.network, f"{name}KNN.mlmodel": twins.knn}
 
 
-def write_all(request: BuildRequest, models: Mapping[str, Model], report: Report, vectors: Mapping[str, bytes]) -> None:
+def write_all(request: AnyRequest, models: Mapping[str, Model], report: Report, vectors: Mapping[str, bytes]) -> None:
     """All files of the build; ``models``: by file name.
 
     Everything is made before the first byte is written; report.json comes last.

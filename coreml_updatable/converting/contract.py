@@ -23,12 +23,9 @@ from typing import Any, Literal
 
 from coreml_updatable.data.inputs import (
     Examples,
-    Float32Array,
     Float64Array,
-    ImageInput,
     Input,
     Progress,
-    UInt8Array,
     silent,
 )
 from coreml_updatable.spec.messages import Model
@@ -103,7 +100,8 @@ class ConvertedSource:
 
     model: Model
     labels: tuple[str, ...] | tuple[int, ...]  # of the columns of ``answers``; empty where the model has its own
-    answers: Callable[[Sequence[Row]], Float64Array] | None  # the source's probabilities [n, labels]; None: the model's
+    # The source's probabilities [n, labels], or scores [n, labels, ...] of what is not updatable; None: the model's.
+    answers: Callable[[Sequence[Row]], Float64Array] | None
     reference: str  # what the answers are, in words: "scikit-learn's predict_proba"
     tolerance: float  # how far the two may differ in probability
     rows: tuple[Row, ...] = ()  # on which they are compared; empty: random rows that fit the model's inputs
@@ -114,24 +112,3 @@ class ConvertedSource:
     scores: Callable[[Sequence[Row]], Float64Array] | None = None
     # ``answers`` in 64 bits, where 32 bits round the source itself away; it gives None where the source cannot run so.
     precise: Callable[[Sequence[Row]], Float64Array | None] | None = None
-
-
-@dataclass(frozen=True)
-class FrozenRequest:
-    """What the function of a recipe for a model that never learns is given (``frozen.toml``)."""
-
-    input: ImageInput
-    output: str  # what the model's one output is to be called
-    classes: int
-    weights: Path | None  # a file; None: whatever the function does without one
-    seed: int
-
-
-@dataclass(frozen=True)
-class FrozenSource:
-    """What it gives back: a model that answers one multi-array a picture, and the source to compare it with."""
-
-    model: Model  # a neuralNetwork message
-    answers: Callable[[UInt8Array], Float32Array]  # pictures [n, height, width, channels] -> the source's own [n, ...]
-    notes: tuple[str, ...] = ()  # what whoever builds it must know, said loudly
-    facts: Mapping[str, Any] = field(default_factory=dict)

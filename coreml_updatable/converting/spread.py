@@ -43,6 +43,22 @@ def compared(expected: Float64Array, found: Float64Array) -> Compared:
     return Compared(difference, spread, "constant" if difference <= ROUNDING * largest else "differ")
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """How far what was made answers as what it was made from.
+
+    ``difference``: the largest over ``rows`` rows, in probability, or as whoever compares says. ``relative``: the
+    largest as a part of how far rows lie apart, of logits or features; None where these were not compared. ``proved``
+    is False where the rows lie so close together that agreement says little; ``notes`` say so.
+    """
+
+    difference: float
+    rows: int = 0
+    relative: float | None = None
+    proved: bool = True
+    notes: tuple[str, ...] = ()
+
+
 def not_proved(what: str, rows: int) -> str:
     """The note on a comparison whose verdict is "constant": ``what`` answers the same everywhere."""
     return (

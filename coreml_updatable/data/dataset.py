@@ -77,7 +77,7 @@ def arranged(pictures: Pictures, wanted: Wanted, where: str) -> Dataset:
     official = [pictures.official[at] for at in base]
     parts = split(kinds, names, wanted.test_share, wanted.validation_share, wanted.seed, official)
     check_enough(wanted.labels, [str(wanted.label_of(kind)) for kind in kinds], parts, where)
-    owners = [_owners(pictures, wanted, owner, where) for owner in wanted.owners()]
+    owners = [_owners(pictures, wanted, owner, where) for owner in wanted.owners]
     support, held_out = [at for own, _ in owners for at in own], [at for _, own in owners for at in own]
     return Dataset(
         train=_examples(pictures, wanted, [base[at] for at in parts.train]),
@@ -97,7 +97,7 @@ def _owners(pictures: Pictures, wanted: Wanted, owner: Owner, where: str) -> tup
         raise DataError(
             f"{where}: the owner's kind {owner.kind!r} has {len(mine)} usable pictures, at least "
             f"{owner.support + FEWEST_HELD_OUT} are needed ({owner.support} to learn from, {FEWEST_HELD_OUT} or more "
-            "never shown); add pictures or lower personalization.photos"
+            "never shown); add pictures or lower personalization.shots"
         )
     return mine[: owner.support], mine[owner.support : owner.support + owner.held_out]
 
@@ -157,7 +157,7 @@ def _collected(folder: Path, wanted: Wanted, what: str) -> Pictures:
 
 def _drawn(draw: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pictures:
     counts = [(kind, wanted.drawn_per_kind) for kind in wanted.drawn_kinds]
-    owners = wanted.owners()
+    owners = wanted.owners
     counts += [(owner.kind, owner.support + owner.held_out) for owner in owners]
     values: UInt8Array | Float32Array
     if isinstance(wanted.input, ImageInput):
@@ -182,7 +182,7 @@ def _is_row(item: tuple[Any, ...], kind: type) -> bool:
 def _loaded(load: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pictures:
     function = load.load()
     items: list[Any] = called(f"{load.reference}: loading", lambda: list(function()))
-    known = {*wanted.kinds, *(owner.kind for owner in wanted.owners())}
+    known = {*wanted.kinds, *(owner.kind for owner in wanted.owners)}
     kind_of_value, value_words = (
         (Image.Image, "PIL image") if isinstance(wanted.input, ImageInput) else (np.ndarray, "array")
     )

@@ -144,12 +144,11 @@ def check_classes(kinds: set[str], folder: Path, wanted: Wanted) -> None:
             raise DataError(
                 f"{folder}: holds no pictures for the label {label!r}, expected a folder named {_any_of(names)}; add it"
             )
-    for owner in wanted.owners():
+    for owner in wanted.owners:
         if owner.kind not in kinds:
-            table = "[slots]" if owner in wanted.taught else "[personalization]"
             raise DataError(
                 f"{folder}: holds no folder {owner.kind!r}, which the owner's pictures come from; "
-                f"add it, or drop {table} from the recipe"
+                "add it, or drop [personalization] from the recipe"
             )
 
 

@@ -223,7 +223,7 @@ def list_food101(folder: Path, wanted: Wanted) -> Listing:
         listed: list[Photo] = []
         for entry in _entries(folder / "meta", split):
             kind = entry.split("/")[0]
-            if kind not in wanted.kinds and all(kind != owner.kind for owner in wanted.owners()):
+            if kind not in wanted.kinds and all(kind != owner.kind for owner in wanted.owners):
                 continue
             listed.append(Photo(kind, folder / "images" / f"{entry}.jpg", f"{entry}.jpg", split == "test"))
         share = wanted.test_share if split == "test" else 1 - wanted.test_share

@@ -11,8 +11,8 @@ from coreml_updatable.data.sample_code import load_function
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose phone it is: ``kind`` is what the pictures show, ``label`` what their owner says they are (the base never
-    learns it). ``support`` pictures to learn from, and at most ``held_out`` that are never learnt."""
+    """One kind of the owner's, which the base is never trained on: ``kind`` is what the pictures show, ``label`` what
+    their owner says they are. ``support`` pictures to take shots from, and at most ``held_out`` to test on."""
 
     kind: str
     label: str
@@ -27,9 +27,9 @@ class Wanted:
     input: Input
     labels: tuple[str, ...]
     kinds: Mapping[str, str]
-    owner: Owner | None = None
+    owners: tuple[Owner, ...] = ()  # one for each of the owner's kinds, which the base never learns
+    reserved_labels: tuple[str, ...] = ()  # they follow ``labels``; only the owner's kinds may have them
     adapt: "SampleFunction | None" = None  # what the sample does to pictures of a collection (``collected.py``)
-    taught: tuple[Owner, ...] = ()  # kinds that fill open slots; each has a label of its own
     test_share: float = 0.2
     validation_share: float = 0.1
     drawn_kinds: tuple[str, ...] = ()
@@ -39,27 +39,18 @@ class Wanted:
 
     def label_of(self, kind: str) -> str | None:
         """The label that the base learns for ``kind``: the owner's kind has none; a label stands for itself."""
-        if any(kind == owner.kind for owner in self.owners()):
+        if any(kind == owner.kind for owner in self.owners):
             return None
         return self.kinds.get(kind, kind if kind in self.labels else None)
 
     def index_of(self, kind: str) -> int:
-        """The index of the label of ``kind``; for the owner's kind, of what the owner says. Slots follow the labels."""
-        if self.owner is not None and kind == self.owner.kind:
-            return self.labels.index(self.owner.label)
-        taught = [owner.kind for owner in self.taught]
-        if kind in taught:
-            return len(self.labels) + taught.index(kind)
-        label = self.label_of(kind)
-        return self.labels.index(label) if label is not None else -1
+        """The index of the label of ``kind``; for the owner's kinds, of what the owner says."""
+        label = next((owner.label for owner in self.owners if owner.kind == kind), self.label_of(kind))
+        return (*self.labels, *self.reserved_labels).index(label) if label is not None else -1
 
     def known(self) -> list[str]:
         """Every name that a class folder may have."""
-        return sorted({*self.kinds, *self.labels, *(owner.kind for owner in self.owners())})
-
-    def owners(self) -> tuple[Owner, ...]:
-        """The owner's kinds, which the base never learns."""
-        return (self.owner, *self.taught) if self.owner is not None else self.taught
+        return sorted({*self.kinds, *self.labels, *(owner.kind for owner in self.owners)})
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,13 @@
 """Compare the network and its k-NN with one owner under the same conditions, and say which of the two suits."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from coreml_updatable.personalization.experiment import run
-from coreml_updatable.personalization.results import Comparison, Outcome
+from coreml_updatable.personalization.protocol import run
+from coreml_updatable.personalization.results import ENOUGH, Comparison, Outcome
 from coreml_updatable.personalization.scenario import Scenario
-from coreml_updatable.personalization.summary import LEARNT
-from coreml_updatable.personalization.wording import OF_PHOTOS, Words, counted, percent, points
+from coreml_updatable.personalization.wording import OF_PHOTOS, Words, counted, listed, percent, points
 from coreml_updatable.runtime import RunnableModel
 
 MOST_LOST = 0.05  # of the base's test accuracy, for a model that suits
@@ -17,13 +16,13 @@ NETWORK, KNN = "the network", "the k-NN"
 
 @dataclass(frozen=True)
 class _Case:
-    """One model after the most photos at once: means over the seeds."""
+    """One model after the most shots at once: means over the seeds."""
 
     name: str
-    learnt: float
-    before: float  # accuracy on the base's test pictures
+    personal: float  # accuracy on the owner's held-out rows
+    before: float  # accuracy on the base's test rows
     after: float
-    photos_needed: float
+    shots_needed: float
     growth_bytes: float
 
     @property
@@ -32,18 +31,19 @@ class _Case:
 
     @property
     def suits(self) -> bool:
-        return self.learnt >= LEARNT and self.lost <= MOST_LOST + 1e-9
+        return self.personal >= ENOUGH and self.lost <= MOST_LOST + 1e-9
 
     def in_words(self) -> str:
         moved = points(self.before, self.after)
-        return f"{self.name} has a personal accuracy of {percent(self.learnt)}, its base accuracy is {moved}"
+        return f"{self.name} has a personal accuracy of {percent(self.personal)}, its base accuracy is {moved}"
 
 
-def advise(kind: str, photos: int, network: Outcome, knn: Outcome, words: Words = OF_PHOTOS) -> str:
-    """Judged after ``photos`` photos at once: at least 90% of the held-out pictures right, at most 5 points lost."""
+def advise(kinds: Collection[str], shots: int, network: Outcome, knn: Outcome, words: Words = OF_PHOTOS) -> str:
+    """Judged after ``shots`` shots of each kind at once: personal accuracy at least 90%, at most 5 points lost."""
     cases = [_case(NETWORK, network), _case(KNN, knn)]
     told = "; ".join(case.in_words() for case in cases)
-    after = f"After one update with {counted(photos, words.photo)} of {kind}: {told}."
+    each = "each of" if len(kinds) > 1 else "of"
+    after = f"After one update with {counted(shots, words.photo)} {each} {listed(list(kinds))}: {told}."
     return f"{_choice(cases, words)} {after}{_on_new_labels(network, knn)}"
 
 
@@ -51,16 +51,16 @@ def _choice(cases: list[_Case], words: Words) -> str:
     fit = [case for case in cases if case.suits]
     if not fit:
         return (
-            f"Neither model suits this owner as it is: neither reaches a personal accuracy of {percent(LEARNT)} "
+            f"Neither model suits this owner as it is: neither reaches a personal accuracy of {percent(ENOUGH)} "
             f"without losing more than {100 * MOST_LOST:g} points of base accuracy."
         )
     if len(fit) == 1:
         return f"{fit[0].name[0].upper()}{fit[0].name[1:]} suits this owner; the other does not."
-    first, second = sorted(fit, key=lambda case: (case.photos_needed, case.lost, case.growth_bytes))
-    if first.photos_needed < second.photos_needed:
-        later = "never" if math.isinf(second.photos_needed) else f"after {second.photos_needed:g}"
-        needed = counted(first.photos_needed, words.photo)
-        why = f"in the median order it reaches {percent(LEARNT)} after {needed}, {second.name} {later}"
+    first, second = sorted(fit, key=lambda case: (case.shots_needed, case.lost, case.growth_bytes))
+    if first.shots_needed < second.shots_needed:
+        later = "never" if math.isinf(second.shots_needed) else f"after {second.shots_needed:g}"
+        needed = counted(first.shots_needed, words.photo)
+        why = f"in the median order it reaches {percent(ENOUGH)} after {needed}, {second.name} {later}"
     elif first.lost < second.lost:
         why = f"it needs no more {words.photo}s and forgets less"
     elif first.growth_bytes < second.growth_bytes:
@@ -81,13 +81,13 @@ def _on_new_labels(network: Outcome, knn: Outcome) -> str:
 
 
 def _case(name: str, outcome: Outcome) -> _Case:
-    points_at, needed = outcome.summary.at_once, outcome.summary.median_learnt_at_once
+    points_at, needed = outcome.summary.at_once, outcome.summary.shots_needed_at_once
     return _Case(
         name=name,
-        learnt=points_at[-1].held_out_accuracy.mean,
+        personal=points_at[-1].held_out_accuracy.mean,
         before=points_at[0].test_accuracy.mean,
         after=points_at[-1].test_accuracy.mean,
-        photos_needed=math.inf if needed is None else needed,
+        shots_needed=math.inf if needed is None else needed,
         growth_bytes=points_at[-1].growth_bytes.mean,
     )
 
@@ -110,17 +110,16 @@ def compare(
     network_outcome = run(network, scenario, scenario.network_parameters, lambda: count("network"))
     knn_outcome = run(knn, scenario, scenario.knn_parameters, lambda: count("k-NN"))
     return Comparison(
-        kind=scenario.kind,
-        label=scenario.label,
-        photos=scenario.photos,
+        kinds=scenario.kinds,
+        shots=scenario.shots,
         seeds=scenario.seeds,
-        owner_pictures=len(scenario.owner_rows),
-        held_out_pictures=len(scenario.held_out_rows),
-        test_pictures=len(scenario.test_rows),
+        owner_rows=len(scenario.owner_rows),
+        held_out_rows=len(scenario.held_out_rows),
+        test_rows=len(scenario.test_rows),
         test_kinds=dict(sorted(zip(scenario.test_kinds, scenario.test_labels, strict=True))),
         network_parameters={name: float(value) for name, value in scenario.network_parameters.items()},
         knn_parameters={name: float(value) for name, value in scenario.knn_parameters.items()},
         network=network_outcome,
         knn=knn_outcome,
-        advice=advise(scenario.kind, scenario.most_photos, network_outcome, knn_outcome, scenario.words),
+        advice=advise(scenario.kinds, scenario.shots[-1], network_outcome, knn_outcome, scenario.words),
     )

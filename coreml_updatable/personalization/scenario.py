@@ -1,4 +1,4 @@
-"""Who the phone belongs to: the pictures its owner takes, what the owner says they are, and how often it is tried."""
+"""Who the phone belongs to: the examples its owner gives, what the owner calls them, and how often it is tried."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,24 +13,25 @@ Parameters: TypeAlias = Mapping[str, Any]  # as MLParameterKey names them; empty
 
 @dataclass(frozen=True)
 class Scenario:
-    """One owner, who calls every picture of a kind by one label, and the pictures the models are judged on.
+    """One owner, who has a label for each kind, and the rows that the models are judged on.
 
-    ``owner_rows`` are the photos the owner takes, one after another, in an order that each seed shuffles.
-    ``held_out_rows`` show the same kind and are never learnt. ``test_rows``, with ``test_labels`` and ``test_kinds`` of
-    the same length, are the base model's own test pictures: what must not be forgotten.
+    ``kinds`` maps each kind of the owner's to its label: one of the model's own, or a reserved one. The owner gives
+    ``owner_rows`` one after another, in an order that each seed shuffles. ``held_out_rows`` show the same kinds and are
+    never trained on. ``test_rows``, with ``test_labels`` and ``test_kinds``, are the base model's own test set.
     """
 
-    kind: str  # what the owner's pictures show
-    label: str  # what the owner says they are: one of the model's labels
+    kinds: Mapping[str, str]
     owner_rows: tuple[Row, ...]
+    owner_kinds: tuple[str, ...]
     held_out_rows: tuple[Row, ...]
+    held_out_kinds: tuple[str, ...]
     test_rows: tuple[Row, ...]
     test_labels: tuple[str, ...]
     test_kinds: tuple[str, ...]
-    photos: tuple[int, ...] = (1, 2, 3, 5, 10)  # numbers of photos to learn from, rising
+    shots: tuple[int, ...] = (1, 2, 3, 5, 10)  # of each kind, rising
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    new_label: str | None = None  # a label the models do not know; None: not tried
-    paired: tuple[Row, ...] = ()  # with their labels: with each photo the next of these is learnt too, over and over
+    new_label: str | None = None  # a label the models do not know, for all kinds; None: not tried
+    paired: tuple[Row, ...] = ()  # with their labels: each shot is trained on together with the next of these
     network_parameters: Parameters = field(default_factory=dict)
     knn_parameters: Parameters = field(default_factory=dict)
     words: Words = OF_PHOTOS  # what the advice calls a row
@@ -38,31 +39,32 @@ class Scenario:
     def __post_init__(self) -> None:
         problem = _problem(self)
         if problem:
-            raise DataError(f"owner of {self.kind!r}: {problem}")
+            raise DataError(f"owner of {', '.join(self.kinds)}: {problem}")
 
     @property
-    def most_photos(self) -> int:
-        return self.photos[-1]
+    def held_out_labels(self) -> tuple[str, ...]:
+        return tuple(self.kinds[kind] for kind in self.held_out_kinds)
 
 
 def _problem(scenario: Scenario) -> str | None:
-    photos = scenario.photos
-    if not photos or list(photos) != sorted(set(photos)) or photos[0] < 1:
-        return f"photos is {list(photos)}, expected rising numbers from 1 up, each once; sort them"
+    shots = scenario.shots
+    if not shots or list(shots) != sorted(set(shots)) or shots[0] < 1:
+        return f"shots is {list(shots)}, expected rising numbers from 1 up, each once; sort them"
     if not scenario.seeds:
         return "no seeds, expected at least one; give seeds such as (0, 1, 2)"
-    if len(scenario.owner_rows) < photos[-1]:
-        return (
-            f"{len(scenario.owner_rows)} pictures to learn from, expected at least {photos[-1]} (the most of photos); "
-            "add pictures or lower photos"
-        )
-    if not scenario.held_out_rows:
-        return "no held-out pictures, expected at least one; add pictures of this kind"
+    for rows, kinds, least, what in (
+        (scenario.owner_rows, scenario.owner_kinds, shots[-1], "rows to learn from"),
+        (scenario.held_out_rows, scenario.held_out_kinds, 1, "held-out rows"),
+    ):
+        if len(rows) != len(kinds) or not set(kinds) <= set(scenario.kinds):
+            return f"{len(rows)} {what} with {len(kinds)} kinds, expected one of {list(scenario.kinds)} for each"
+        for kind in scenario.kinds:
+            if kinds.count(kind) < least:
+                return f"{kinds.count(kind)} {what} of {kind!r}, expected at least {least}; add rows or lower shots"
     sizes = (len(scenario.test_rows), len(scenario.test_labels), len(scenario.test_kinds))
     if sizes[0] < 1 or len(set(sizes)) != 1:
         return (
-            f"{sizes[0]} test pictures with {sizes[1]} labels and {sizes[2]} kinds, "
-            "expected as many of each, at least one; "
-            "give every test picture its label and kind"
+            f"{sizes[0]} test rows with {sizes[1]} labels and {sizes[2]} kinds, expected as many of each, at least "
+            "one; give every test row its label and kind"
         )
     return None

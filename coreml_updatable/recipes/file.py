@@ -4,13 +4,22 @@ import json
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from coreml_updatable.errors import RecipeError
-from coreml_updatable.recipes.recipe import AdamSection, ArraySection, ImageSection, Recipe, SGDSection
+from coreml_updatable.recipes.recipe import (
+    AdamSection,
+    AnyRecipe,
+    ArraySection,
+    FixedRecipe,
+    ImageSection,
+    Recipe,
+    SGDSection,
+)
 
+Form = TypeVar("Form", bound=BaseModel)
 MAXIMUM_BYTES = 1_000_000
 EXPECTED = {  # pydantic's type of an error -> what a recipe needs there
     "bool_type": "true or false",
@@ -35,6 +44,12 @@ FORMS: dict[str, type[BaseModel]] = {  # of a section, by what chooses them
     "image": ImageSection,
     "sgd": SGDSection,
 }
+RENAMED = {
+    "slots": '[reserved_labels] with count and share, and [personalization] with kinds = { KIND = "user0", ... }',
+    "personalization.kind": "kinds = { KIND = LABEL }",
+    "personalization.label": "kinds = { KIND = LABEL }",
+    "personalization.photos": "shots",
+}
 PATTERNS = {
     "name": "a letter, then at most 63 letters, digits and underscores",
     "data.draw": '"file.py:function"',
@@ -43,16 +58,23 @@ PATTERNS = {
     "data.show": '"file.py:function"',
     "input.noun": "one word in small letters",
     "source.make": '"file.py:function"',
-    "source.needs": "a module's name without dots",
 }
 
 
 def read_recipe(path: Path) -> Recipe:
     """The validated recipe in the TOML file ``path``; a RecipeError names the first wrong field and the right one."""
-    return parse_recipe(read_table(path), str(path))
+    return parse_recipe(_read_table(path), str(path))
 
 
-def read_table(path: Path) -> dict[str, Any]:
+def read_any_recipe(path: Path) -> AnyRecipe:
+    """The same, also of a model that is not updatable."""
+    table = _read_table(path)
+    return (
+        _validated(FixedRecipe, table, str(path)) if table.get("updatable") is False else parse_recipe(table, str(path))
+    )
+
+
+def _read_table(path: Path) -> dict[str, Any]:
     """What the TOML file ``path`` holds; a RecipeError where it is none."""
     try:
         if path.stat().st_size > MAXIMUM_BYTES:
@@ -70,12 +92,20 @@ def read_table(path: Path) -> dict[str, Any]:
 
 def parse_recipe(table: dict[str, Any], where: str) -> Recipe:
     """The recipe in a parsed TOML ``table``."""
-    table = _with_defaults(table)
+    for old, new in RENAMED.items():
+        section, _, field = old.partition(".")
+        found = table.get(section)
+        if found is not None and (not field or (isinstance(found, dict) and field in found)):
+            raise RecipeError(f"{where}: {old} has a new name; write {new}")
+    return _validated(Recipe, _with_defaults(table), where)
+
+
+def _validated(form: type[Form], table: dict[str, Any], where: str) -> Form:
     try:
         # As JSON: only there does pydantic's strict mode, which converts no types, take a list for a tuple.
-        return Recipe.model_validate_json(json.dumps(table, default=str), strict=True)
+        return form.model_validate_json(json.dumps(table, default=str), strict=True)
     except ValidationError as error:
-        raise RecipeError(f"{where}: {sentence_of(error, Recipe)}") from error
+        raise RecipeError(f"{where}: {_sentence_of(error, form)}") from error
 
 
 def _with_defaults(table: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +117,7 @@ def _with_defaults(table: dict[str, Any]) -> dict[str, Any]:
     return {**table, **sections}
 
 
-def sentence_of(error: ValidationError, form: type[BaseModel]) -> str:
+def _sentence_of(error: ValidationError, form: type[BaseModel]) -> str:
     """The most telling problem: a misspelt field explains a missing one, so it goes first."""
     problems = error.errors(include_url=False)
     problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])

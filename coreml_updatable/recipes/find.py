@@ -6,22 +6,20 @@ from pathlib import Path
 from coreml_updatable.errors import RecipeError
 
 RECIPE = "recipe.toml"
-FROZEN = "frozen.toml"  # of a model that never learns on the device
 
 
 def find_recipe(name: str, samples: Path) -> Path:
     """The recipe that ``name`` means: a folder of ``samples``, or the path of a recipe or of the folder it lies in."""
-    known = sorted([*known_samples(samples), *frozen_samples(samples)])
+    known = known_samples(samples)
     if not name:
         raise RecipeError(f"no model is named; {_suggestion(name, known)}")
     path = Path(name)
     if path.suffix == ".toml" and path.is_file():
         return path
-    for file in (RECIPE, FROZEN):
-        if (path / file).is_file() and (path.is_absolute() or len(path.parts) > 1):
-            return path / file
-        if (samples / name / file).is_file() and len(path.parts) == 1:
-            return samples / name / file
+    if (path / RECIPE).is_file() and (path.is_absolute() or len(path.parts) > 1):
+        return path / RECIPE
+    if (samples / name / RECIPE).is_file() and len(path.parts) == 1:
+        return samples / name / RECIPE
     if path.is_dir():
         raise RecipeError(f"{name}: a folder without a {RECIPE}; {_suggestion(name, known)}")
     if len(path.parts) > 1 or path.suffix == ".toml":
@@ -30,13 +28,8 @@ def find_recipe(name: str, samples: Path) -> Path:
 
 
 def known_samples(samples: Path) -> list[str]:
-    """The names of the sample models that learn on the device, sorted."""
+    """The names of the sample models, sorted."""
     return sorted(path.parent.name for path in samples.glob(f"*/{RECIPE}"))
-
-
-def frozen_samples(samples: Path) -> list[str]:
-    """The names of those that do not."""
-    return sorted(path.parent.name for path in samples.glob(f"*/{FROZEN}"))
 
 
 def _suggestion(name: str, known: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from math import prod
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -20,6 +20,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Share = Annotated[float, Field(gt=0, lt=0.5)]
 MOST_VALUES = 10_000_000  # of one row
 Layout = Annotated[str, Field(pattern=r"^(pipeline|split)(:(8|16))?$")]  # and the bits of the frozen weights
+Color = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 FunctionReference = Annotated[str, Field(pattern=r"^[\w./-]+\.py:[A-Za-z_]\w*$")]
 
 
@@ -137,45 +138,39 @@ class KNNSection(Section):
     samples_per_kind: int = Field(default=6, ge=0, le=10_000)  # training pictures that the twin remembers
 
 
-class PersonalizationSection(Section):
-    kind: Name
-    label: Name
-    paired_with: Name | None = None  # a label: with each photo of the owner, one of these of the base is learnt too
-    new_label: Name
-    photos: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(default=(1, 2, 3, 5, 10), min_length=1)
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
-    held_out: int = Field(default=40, ge=2, le=10_000)
-
-    @model_validator(mode="after")
-    def rising(self) -> Self:
-        _expect_rising(self.photos)
-        return self
-
-
-class SlotsSection(Section):
-    """Open slots ``user0`` ... of the network, and kinds that the base never sees and the owner puts into them."""
+class ReservedLabelsSection(Section):
+    """Outputs ``user0`` ... of the network, kept free for classes that the owner adds later."""
 
     count: int = Field(ge=1, le=1000)
-    share: float = Field(default=0.01, gt=0, le=0.1)  # of an answer, that all open slots together may take
-    kinds: tuple[Name, ...] = Field(min_length=1)  # they become user0, user1, ..., in this order
-    photos: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(default=(1, 3, 5), min_length=1)  # of each kind
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
-    held_out: int = Field(default=40, ge=2, le=10_000)  # of each kind
-
-    @model_validator(mode="after")
-    def sensible(self) -> Self:
-        _expect_rising(self.photos)
-        if len(self.kinds) > self.count or len(set(self.kinds)) != len(self.kinds):
-            raise ValueError(f"has the kinds {list(self.kinds)} for {self.count} slots, expected one each; correct it")
-        return self
+    share: float = Field(default=0.01, gt=0, le=0.1)  # of an answer, that all of them together may take
 
     def labels(self) -> tuple[str, ...]:
         return tuple(f"user{number}" for number in range(self.count))
 
 
-def _expect_rising(photos: tuple[int, ...]) -> None:
-    if list(photos) != sorted(set(photos)):
-        raise ValueError(f"photos is {list(photos)}, expected rising numbers, each once; sort them")
+class PersonalizationSection(Section):
+    """The simulated owner: kinds that the base never sees, each with the label that the owner gives it."""
+
+    kinds: dict[Name, Name] = Field(min_length=1)
+    paired_with: Name | None = None  # a label: each shot is trained on together with a row of the base's that has it
+    new_label: Name | None = None  # another label, which the models do not know, to be tried on the fly
+    shots: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(default=(1, 2, 3, 5, 10), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
+    pool: int | None = Field(default=None, ge=1, le=10_000)  # rows of each kind to take shots from; default: the most
+    held_out: int = Field(default=40, ge=2, le=10_000)  # rows of each kind
+
+    def support(self) -> int:
+        """Rows of each kind that the owner's shots are taken from."""
+        return self.pool or self.shots[-1]
+
+    @model_validator(mode="after")
+    def rising(self) -> Self:
+        shots = self.shots
+        if list(shots) != sorted(set(shots)):
+            raise ValueError(f"shots is {list(shots)}, expected rising numbers, each once; sort them")
+        if self.pool is not None and self.pool < shots[-1]:
+            raise ValueError(f"pool is {self.pool}, expected at least {shots[-1]}, the most shots; raise it")
+        return self
 
 
 class MetadataSection(Section):
@@ -185,13 +180,21 @@ class MetadataSection(Section):
     description: str
 
 
-class Recipe(Section):
-    """``sample_models/NAME/recipe.toml`` or a user's own."""
+class _Common(Section):
+    """What every recipe has."""
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
     labels: tuple[Name, ...] = Field(min_length=2)
     seed: int = Field(default=0, ge=0, lt=2**31)
     trust_code: bool = False  # code from outside the recipe's folder may run
+    extras: tuple[Name, ...] = ()  # of this package, that the recipe's own code imports
+    metadata: MetadataSection
+
+
+class Recipe(_Common):
+    """``sample_models/NAME/recipe.toml`` or a user's own."""
+
+    updatable: bool = True  # false: see FixedRecipe
     input: Annotated[ImageSection | ArraySection, Field(discriminator="type")]
     outputs: OutputsSection = OutputsSection()
     source: SourceSection
@@ -199,17 +202,14 @@ class Recipe(Section):
     update: Annotated[SGDSection | AdamSection, Field(discriminator="optimizer")]
     knn: KNNSection
     layouts: tuple[Layout, ...] = ()  # of the network, beside its single file
-    extras: tuple[Name, ...] = ()  # of this package, that the recipe's own code imports
     personalization: PersonalizationSection | None = None
-    slots: SlotsSection | None = None
-    metadata: MetadataSection
+    reserved_labels: ReservedLabelsSection | None = None
 
     @model_validator(mode="after")
     def fields_agree(self) -> Self:
         for problem in (
             *_label_problems(self),
             *_owner_problems(self),
-            *_slot_problems(self),
             *_feature_problems(self),
             *_layout_problems(self),
         ):
@@ -222,17 +222,61 @@ class Recipe(Section):
         return self.input.noun if isinstance(self.input, ArraySection) else ""
 
     def every_label(self) -> tuple[str, ...]:
-        """The labels of the network's outputs, in their order: those of the base, then the slots."""
-        return (*self.labels, *(self.slots.labels() if self.slots is not None else ()))
+        """The labels of the network's outputs, in their order: those of the base, then the reserved ones."""
+        return (*self.labels, *(self.reserved_labels.labels() if self.reserved_labels is not None else ()))
 
     def row_input(self) -> Input:
         return self.input.converted()
 
 
+class FixedOutput(Section):
+    name: Name
+    description: str
+
+
+class FixedSource(Section):
+    make: FunctionReference  # make(SourceRequest) -> ConvertedSource with one multi-array as its answer
+    weights: Annotated[str, Field(min_length=1)] | None = None  # a file beside the recipe
+
+
+class PreviewSection(Section):
+    type: Name  # as Xcode knows it: imageSegmenter
+    colors: tuple[Color, ...]  # of each label
+
+
+class FixedRecipe(_Common):
+    """A recipe that says ``updatable = false``: neither data nor update, the model is what its source is."""
+
+    updatable: Literal[False]
+    why: str = Field(min_length=1)  # it cannot learn on the device, in one sentence
+    input: ImageSection
+    output: FixedOutput
+    source: FixedSource
+    preview: PreviewSection
+
+    @model_validator(mode="after")
+    def a_color_a_label(self) -> Self:
+        if len(self.preview.colors) != len(self.labels):
+            raise ValueError(
+                f"preview.colors has {len(self.preview.colors)} colors for {len(self.labels)} labels, expected one "
+                "each; correct it"
+            )
+        for problem in _double_labels(self):
+            raise ValueError(problem)
+        return self
+
+
+AnyRecipe: TypeAlias = Recipe | FixedRecipe
+
+
+def _double_labels(recipe: AnyRecipe) -> Iterator[str]:
+    if len(set(recipe.labels)) != len(recipe.labels):
+        yield f"labels holds {list(recipe.labels)}, expected each label once; remove the double one"
+
+
 def _label_problems(recipe: Recipe) -> Iterator[str]:
     labels, kinds = list(recipe.labels), recipe.data.kinds
-    if len(set(labels)) != len(labels):
-        yield f"labels holds {labels}, expected each label once; remove the double one"
+    yield from _double_labels(recipe)
     for kind, label in kinds.items():
         if label not in labels:
             yield f"data.kinds.{kind} is {label!r}, expected one of the labels {labels}; correct it or add the label"
@@ -244,32 +288,23 @@ def _label_problems(recipe: Recipe) -> Iterator[str]:
 
 
 def _owner_problems(recipe: Recipe) -> Iterator[str]:
-    owner = recipe.personalization
+    owner, known = recipe.personalization, list(recipe.every_label())
+    for label in (*recipe.labels, recipe.knn.default_label):
+        if label in known[len(recipe.labels) :]:
+            yield f"the label {label!r} is a reserved one; rename it"
     if owner is None:
         return
-    if owner.label not in recipe.labels:
-        yield f"personalization.label is {owner.label!r}, expected one of the labels {list(recipe.labels)}; correct it"
-    if owner.paired_with is not None and (owner.paired_with not in recipe.labels or owner.paired_with == owner.label):
-        others = [label for label in recipe.labels if label != owner.label]
-        yield f"personalization.paired_with is {owner.paired_with!r}, expected one of {others}; correct it"
-    if owner.kind in recipe.data.kinds:
-        yield f"personalization.kind {owner.kind!r} is in data.kinds too; the base must not learn it; remove it there"
-    if owner.new_label in (*recipe.labels, recipe.knn.default_label):
-        yield f"personalization.new_label {owner.new_label!r} is a label already; choose a new word"
-
-
-def _slot_problems(recipe: Recipe) -> Iterator[str]:
-    slots = recipe.slots
-    if slots is None:
-        return
-    if recipe.personalization is not None:
-        yield "has both personalization and slots, expected at most one of them; remove the other"
-    for kind in slots.kinds:
+    for kind, label in owner.kinds.items():
+        if label not in known:
+            yield f"personalization.kinds.{kind} is {label!r}, expected one of the labels {known}; correct it"
         if kind in recipe.data.kinds:
-            yield f"slots.kinds names {kind!r}, which is in data.kinds too; the base must not learn it; remove it there"
-    for label in (*recipe.labels, recipe.knn.default_label):
-        if label in slots.labels():
-            yield f"the label {label!r} is that of a slot; call it otherwise"
+            yield f"personalization.kinds.{kind} is in data.kinds too, so the base is trained on it; remove it there"
+    taken = {*owner.kinds.values()}
+    if owner.paired_with is not None and (owner.paired_with not in recipe.labels or owner.paired_with in taken):
+        others = [label for label in recipe.labels if label not in taken]
+        yield f"personalization.paired_with is {owner.paired_with!r}, expected one of {others}; correct it"
+    if owner.new_label in (*known, recipe.knn.default_label):
+        yield f"personalization.new_label {owner.new_label!r} is a label already; choose a new word"
 
 
 def _feature_problems(recipe: Recipe) -> Iterator[str]:

@@ -1,15 +1,16 @@
 """DeepLabV3 on MobileNetV3 from torchvision (Chen et al. 2017), its normalisation inside, as a Core ML network."""
 
+from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.converting.contract import FrozenRequest, FrozenSource
-from coreml_updatable.data.inputs import Float32Array, UInt8Array
-from coreml_updatable.marking import rename_features
+from coreml_updatable.converting.contract import ConvertedSource, Row, SourceRequest
+from coreml_updatable.data.inputs import Float64Array, ImageInput
 
 # By name: the folder of the converters is mapped into the package when it is installed.
 architectures = import_module("coreml_updatable.converters.torch.architectures")
@@ -17,7 +18,7 @@ tracing = import_module("coreml_updatable.converters.torch.tracing")
 weights = import_module("coreml_updatable.converters.torch.weights")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, which torchvision's weights were trained with
 RANDOM = (
-    "the weights are RANDOM: no file was given, so the masks mean nothing. Download "
+    "The weights are RANDOM: no file was given, so the masks mean nothing. Download "
     "torchvision's deeplabv3_mobilenet_v3_large (DeepLabV3_MobileNet_V3_Large_Weights) and build with WEIGHTS=file"
 )
 
@@ -62,34 +63,39 @@ def stir(segmenter: Segmenter, height: int, width: int) -> None:
             last.bias.sub_(mean).div_(deviation)
 
 
-def make(request: FrozenRequest) -> FrozenSource:
+def make(request: SourceRequest) -> ConvertedSource:
     torch.manual_seed(request.seed)
+    (image,) = request.inputs
+    assert isinstance(image, ImageInput)
+    classes, path = len(request.labels), Path(request.weights) if request.weights else None
     networks = architectures.import_torchvision().models.segmentation
-    network = networks.deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=request.classes)
-    if request.weights is not None:
-        state = weights.read_state(request.weights)
+    network = networks.deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=classes)
+    if path is not None:
+        state = weights.read_state(path)
         own = {name: value for name, value in state.items() if not name.startswith("aux_classifier.")}
-        weights.load_state(network, own, request.weights.name)
+        weights.load_state(network, own, path.name)
     segmenter = Segmenter(network).eval()
-    if request.weights is None:
-        stir(segmenter, request.input.height, request.input.width)
-    model = rename_features(tracing.core_ml_of(segmenter, (request.input,)), {tracing.ANSWER: request.output})
-    shape = (1, request.classes, request.input.height, request.input.width)
+    if path is None:
+        stir(segmenter, image.height, image.width)
+    model = tracing.core_ml_of(segmenter, (image,))
+    shape = (1, classes, image.height, image.width)
     model.description.output[0].type.multiArrayType.shape[:] = shape  # a fixed shape, which Xcode asks for
 
-    def answers(pixels: UInt8Array) -> Float32Array:
-        pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(255)
+    def answers(rows: Sequence[Row]) -> Float64Array:
         with torch.no_grad():
-            said = [segmenter(picture[None]).numpy()[0] for picture in pictures]
-        return np.stack(said)
+            pictures = (torch.from_numpy(row[image.name]).permute(2, 0, 1).float().div(255) for row in rows)
+            return np.stack([segmenter(picture[None]).numpy()[0] for picture in pictures]).astype(np.float64)
 
-    return FrozenSource(
+    return ConvertedSource(
         model,
+        request.labels,
         answers,
-        notes=() if request.weights is not None else (RANDOM,),
+        "torchvision's own scores",
+        tolerance=1e-4,  # of the range of the scores
         facts={
             "architecture": "torchvision deeplabv3_mobilenet_v3_large",
-            "weights": "random" if request.weights is None else request.weights.name,
+            "weights": "random" if path is None else path.name,
             "parameters": sum(one.numel() for one in network.parameters()),
+            **({"warning": RANDOM} if path is None else {}),
         },
     )

@@ -39,12 +39,12 @@ def test_the_owners_scenario(recipe: Recipe) -> None:
     support, held_out = examples(30, (1, 1, 1), "star"), examples(40, (1, 1), "star")
     dataset = Dataset(train, validation, test, support, held_out, "made here", ())
     scenario = scenario_of(recipe, dataset, rows_of(recipe, dataset.test))
-    assert (scenario.kind, scenario.label, scenario.new_label) == ("star", "round", "star")
+    assert (scenario.kinds, scenario.new_label) == ({"star": "round"}, "star")
     assert [row["image"][0, 0, 0] for row in scenario.owner_rows] == [30, 31, 32]
     assert [row["image"][0, 0, 0] for row in scenario.held_out_rows] == [40, 41]
     assert [row["image"][0, 0, 0] for row in scenario.test_rows] == [20, 21]
     assert scenario.test_labels == ("angular", "round")
-    assert (scenario.photos, scenario.seeds) == ((1, 3), (0, 1))
+    assert (scenario.shots, scenario.seeds) == ((1, 3), (0, 1))
 
 
 def test_a_recipe_without_an_owner_has_no_scenario() -> None:

@@ -15,7 +15,7 @@ from coreml_updatable.cli.commands.converters import told
 from coreml_updatable.converting.registry import GROUP, find_converter, needs_of
 from coreml_updatable.errors import RecipeError
 from coreml_updatable.installing import install_command
-from coreml_updatable.recipes.find import find_recipe, frozen_samples, known_samples
+from coreml_updatable.recipes.find import find_recipe, known_samples
 from tests.cli.conftest import Run, run
 
 __all__ = ["run"]
@@ -84,9 +84,7 @@ def test_the_command_works_here() -> None:
 
 
 def test_the_extras_of_the_samples() -> None:
-    found = {
-        name: extras_of(find_recipe(name, SAMPLES)) for name in (*known_samples(SAMPLES), *frozen_samples(SAMPLES))
-    }
+    found = {name: extras_of(find_recipe(name, SAMPLES)) for name in known_samples(SAMPLES)}
     assert {name: extras for name, extras in found.items() if extras} == {
         "segmenter": ("vision",),
         "sound_id": ("sound",),

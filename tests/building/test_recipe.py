@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from coreml_updatable.building.overrides import with_backbone
 from coreml_updatable.data.inputs import ArrayInput
 from coreml_updatable.errors import RecipeError
-from coreml_updatable.recipes.file import parse_recipe, read_recipe
+from coreml_updatable.recipes.file import parse_recipe, read_any_recipe, read_recipe
 from coreml_updatable.recipes.find import find_recipe
 from coreml_updatable.recipes.recipe import ImageSection, Recipe
 
@@ -37,18 +37,15 @@ def array(**fields: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("sample", sorted(path.parent.name for path in SAMPLES.glob("*/recipe.toml")))
 def test_the_samples_are_valid(sample: str) -> None:
-    recipe = read_recipe(SAMPLES / sample / "recipe.toml")
-    assert recipe.row_input().name == recipe.input.name
+    recipe = read_any_recipe(SAMPLES / sample / "recipe.toml")
+    if isinstance(recipe, Recipe):
+        assert recipe.row_input().name == recipe.input.name
 
 
-def slots(**changes: Any) -> dict[str, Any]:
-    return {"count": 2, "kinds": ["pancakes"], **changes}
-
-
-def with_slots(table: dict[str, Any], unknown: str = "unknown", **changes: Any) -> None:
-    del table["personalization"]
+def reserve(table: dict[str, Any], unknown: str = "unknown", **changes: Any) -> None:
+    table["personalization"] = {"kinds": {"pancakes": "user0"}}
     table["knn"]["default_label"] = unknown
-    table["slots"] = slots(**changes)
+    table["reserved_labels"] = {"count": 2, **changes}
 
 
 WRONG: list[tuple[Change, str]] = [
@@ -115,25 +112,32 @@ WRONG: list[tuple[Change, str]] = [
     (lambda t: t["data"].update(drawn_kinds=[]), "data has draw but no drawn_kinds"),
     (lambda t: t["data"].update(drawn_kinds=["soup"]), "data drawn_kinds names 'soup', which kinds does not map"),
     (lambda t: t["data"].update(draw="../x.sh"), "data.draw is '../x.sh'"),
-    (lambda t: t["personalization"].update(label="heathy"), "personalization.label is 'heathy', expected one of"),
+    (
+        lambda t: t["personalization"].update(kinds={"pancakes": "heathy"}),
+        "personalization.kinds.pancakes is 'heathy', expected one of",
+    ),
     (
         lambda t: t["personalization"].update(paired_with="healthy"),
         "personalization.paired_with is 'healthy', expected one of ['fast-food']; correct it",
     ),
-    (lambda t: t["personalization"].update(kind="salad"), "personalization.kind 'salad' is in data.kinds too"),
+    (
+        lambda t: t["personalization"].update(kinds={"salad": "healthy"}),
+        "personalization.kinds.salad is in data.kinds too",
+    ),
     (
         lambda t: t["personalization"].update(new_label="healthy"),
         "personalization.new_label 'healthy' is a label already",
     ),
-    (lambda t: t["personalization"].update(photos=[3, 1]), "personalization photos is [3, 1], expected rising numbers"),
-    (lambda t: t.update(slots=slots()), "has both personalization and slots, expected at most one of them"),
-    (lambda t: with_slots(t, kinds=["salad"]), "slots.kinds names 'salad', which is in data.kinds too"),
-    (lambda t: with_slots(t, kinds=["a", "b", "c"]), "slots has the kinds ['a', 'b', 'c'] for 2 slots"),
-    (lambda t: with_slots(t, kinds=["a", "a"]), "slots has the kinds ['a', 'a'] for 2 slots, expected one each"),
-    (lambda t: with_slots(t, photos=[3, 1]), "slots photos is [3, 1], expected rising numbers"),
-    (lambda t: with_slots(t, share=0.5), "slots.share is 0.5, expected at most 0.1"),
-    (lambda t: with_slots(t, count=0), "slots.count is 0, expected at least 1"),
-    (lambda t: with_slots(t, unknown="user1"), "the label 'user1' is that of a slot"),
+    (lambda t: t["personalization"].update(kinds={}), "personalization.kinds is {}"),
+    (lambda t: t["personalization"].update(shots=[3, 1]), "personalization shots is [3, 1], expected rising numbers"),
+    (lambda t: t["personalization"].update(pool=9), "personalization pool is 9, expected at least 10"),
+    (lambda t: t["personalization"].update(kinds={"pancakes": "user0"}), "pancakes is 'user0', expected one of"),
+    (lambda t: reserve(t, share=0.5), "reserved_labels.share is 0.5, expected at most 0.1"),
+    (lambda t: reserve(t, count=0), "reserved_labels.count is 0, expected at least 1"),
+    (lambda t: reserve(t, unknown="user1"), "the label 'user1' is a reserved one"),
+    (lambda t: t.update(slots={"count": 2}), "slots has a new name; write [reserved_labels] with count and share"),
+    (lambda t: t["personalization"].update(kind="salad"), "personalization.kind has a new name; write kinds ="),
+    (lambda t: t["personalization"].update(photos=[1]), "personalization.photos has a new name; write shots"),
     (lambda t: t["outputs"].update(label="image"), "input.name, outputs.label and outputs.probabilities are"),
 ]
 
@@ -159,8 +163,8 @@ def test_a_bare_number_is_a_default() -> None:
     assert parsed(lambda t: t["update"].update(epochs=7)).update.epochs.default == 7
 
 
-def test_slots_have_labels_behind_the_others() -> None:
-    assert parsed(with_slots).every_label() == (*parsed(lambda _: None).labels, "user0", "user1")
+def test_reserved_labels_follow_the_others() -> None:
+    assert parsed(reserve).every_label() == (*parsed(lambda _: None).labels, "user0", "user1")
 
 
 def test_adam_is_a_choice() -> None:

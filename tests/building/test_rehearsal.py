@@ -41,7 +41,7 @@ BAD = [
     ("knn", "number_of_neighbors", str(2**70), ["numberOfNeighbors", "64 bits", "choose a smaller number"]),
     ("knn", "leaf_size", str(2**40), ["leaf_size", str(2**40), "30 is usual"]),
     ("knn", "default_label", '"round"', ["knn.default_label", "choose another"]),
-    ("personalization", "label", '"nobody"', ["personalization.label", "correct it"]),
+    ("personalization", "kinds", '{ star = "nobody" }', ["personalization.kinds.star", "correct it"]),
     ("personalization", "new_label", '"round"', ["personalization.new_label", "choose a new word"]),
     ("metadata", "version", '"beta"', ["metadata.version", "'beta'", "correct it"]),
     ("metadata", "version", '"1.0.0.0.1"', ["metadata.version", "correct it"]),

@@ -18,7 +18,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def asked(folder: Path, out: Path, data: Path | None = None, recipe: str = "recipe.toml") -> BuildRequest:
-    return prepare(folder / recipe, data, None, None, out)
+    request = prepare(folder / recipe, data, None, None, out)
+    assert isinstance(request, BuildRequest)
+    return request
 
 
 def test_a_build_into_the_recipes_folder_stays_up_to_date(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,8 +57,10 @@ def test_trusted_code_in_another_folder_counts(folder: Path) -> None:
     (folder / "recipe.toml").write_text(re.sub(r'draw = "[^"]*"', 'draw = "../outside.py:draw"', recipe, count=1))
     before = prepare(folder / "recipe.toml", None, None, None, folder / "build", trust_code=True)
     assert before.recipe.trust_code
+    assert isinstance(before, BuildRequest)
     (folder.parent / "outside.py").write_text("x = 2")
     after = prepare(folder / "recipe.toml", None, None, None, folder / "build", trust_code=True)
+    assert isinstance(after, BuildRequest)
     assert after.data_key != before.data_key
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coreml_updatable.building.report_stage import as_pictures
-from coreml_updatable.building.request import prepare
+from coreml_updatable.building.request import BuildRequest, prepare
 from coreml_updatable.data.inputs import Examples
 from coreml_updatable.errors import DataError
 from coreml_updatable.publishing.report.pictures import SIZE
@@ -21,7 +21,9 @@ def shown(folder: Path, body: str) -> Examples:
     assert '"showing.py:show"' in recipe
     (folder / RECIPE).write_text(recipe)
     (folder / "showing.py").write_text(f"from PIL import Image\ndef show(row):\n    {body}\n")
-    return as_pictures(prepare(folder / RECIPE, None, None, None, folder / "build"), ROWS)
+    request = prepare(folder / RECIPE, None, None, None, folder / "build")
+    assert isinstance(request, BuildRequest)
+    return as_pictures(request, ROWS)
 
 
 def test_as_the_sample_shows_them(tmp_path: Path) -> None:

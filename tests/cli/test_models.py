@@ -9,7 +9,7 @@ import pytest
 
 from coreml_updatable.cli.commands.models import BEGIN, END, every_sample, left_out
 from coreml_updatable.recipes.file import read_recipe
-from coreml_updatable.recipes.find import frozen_samples, known_samples
+from coreml_updatable.recipes.find import known_samples
 
 SHAPES = Path(__file__).parents[1] / "building" / "shapes"
 SAMPLES = Path(__file__).parents[2] / "sample_models"
@@ -74,4 +74,4 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_sample_is_named() -> None:
-    assert [name for name, _ in every_sample(SAMPLES)] == [*known_samples(SAMPLES), *frozen_samples(SAMPLES)]
+    assert [name for name, _ in every_sample(SAMPLES)] == known_samples(SAMPLES)

@@ -26,7 +26,7 @@ def wanted() -> Wanted:
         input=RGB,
         labels=("fast-food", "healthy"),
         kinds={"salad": "healthy", "greek_salad": "healthy", "burger": "fast-food", "fries": "fast-food"},
-        owner=Owner("pancakes", "healthy", support=3, held_out=4),
+        owners=(Owner("pancakes", "healthy", support=3, held_out=4),),
         drawn_kinds=("salad", "burger"),
         drawn_per_kind=20,
     )

@@ -47,7 +47,7 @@ def sample(tmp_path: Path) -> Callable[[str], SampleFunction]:
 @pytest.fixture
 def wanted() -> Wanted:
     kinds = {"low": "down", "high": "up"}
-    return Wanted(TARGET, ("down", "up"), kinds, Owner("mine", "up", 3, 4), drawn_kinds=("low", "high"))
+    return Wanted(TARGET, ("down", "up"), kinds, (Owner("mine", "up", 3, 4),), drawn_kinds=("low", "high"))
 
 
 def test_drawn(sample: Callable[[str], SampleFunction]) -> None:

@@ -180,9 +180,9 @@ def test_the_digest_changes_with_names_and_contents(photos: Callable[..., Path])
     assert digest(folder, ("salad", "burger")) != renamed
 
 
-def test_kinds_for_open_slots_come_behind_the_labels(photos: Callable[..., Path], wanted: Wanted) -> None:
-    taught = (Owner("pancakes", "user0", 3, 4), Owner("soup", "user1", 3, 2))
-    slotted = replace(wanted, owner=None, taught=taught)
+def test_reserved_labels_come_behind_the_labels(photos: Callable[..., Path], wanted: Wanted) -> None:
+    owners = (Owner("pancakes", "user0", 3, 4), Owner("soup", "user1", 3, 2))
+    slotted = replace(wanted, owners=owners, reserved_labels=("user0", "user1"))
     data = load_dataset(slotted, folder=photos(salad=10, burger=10, pancakes=9, soup=5))
     check_no_leak(data)
     assert data.owner_support.kinds == ("pancakes",) * 3 + ("soup",) * 3
@@ -190,14 +190,15 @@ def test_kinds_for_open_slots_come_behind_the_labels(photos: Callable[..., Path]
     assert {"pancakes", "soup"}.isdisjoint(data.train.kinds)
 
 
-def test_a_kind_for_a_slot_that_is_not_there(photos: Callable[..., Path], wanted: Wanted) -> None:
-    slotted = replace(wanted, owner=None, taught=(Owner("soup", "user0", 3, 2),))
-    with pytest.raises(DataError, match=r"holds no folder 'soup', .*; add it, or drop \[slots\] from the recipe"):
+def test_a_kind_of_the_owners_that_is_not_there(photos: Callable[..., Path], wanted: Wanted) -> None:
+    slotted = replace(wanted, owners=(Owner("soup", "user0", 3, 2),), reserved_labels=("user0",))
+    with pytest.raises(DataError, match=r"holds no folder 'soup', .*; add it, or drop \[personalization\]"):
         load_dataset(slotted, folder=photos(salad=10, burger=10))
 
 
-def test_kinds_for_slots_are_drawn(sample: Callable[..., SampleFunction], wanted: Wanted) -> None:
-    slotted = replace(wanted, owner=None, taught=(Owner("pancakes", "user0", 3, 4), Owner("pizza", "user1", 3, 4)))
-    data = load_dataset(slotted, draw=sample(DRAWING.replace("FAIL", "-1")))
+def test_several_kinds_of_the_owners_are_drawn(sample: Callable[..., SampleFunction], wanted: Wanted) -> None:
+    owners = (Owner("pancakes", "user0", 3, 4), Owner("pizza", "user1", 3, 4))
+    reserved = replace(wanted, owners=owners, reserved_labels=("user0", "user1"))
+    data = load_dataset(reserved, draw=sample(DRAWING.replace("FAIL", "-1")))
     assert data.origin.endswith("and 7 each of pancakes, pizza for the owner.")
     assert data.owner_held_out.kinds == ("pancakes",) * 4 + ("pizza",) * 4

@@ -55,7 +55,7 @@ def test_as_the_sample_takes_it(mnist: Path) -> None:
         input=ImageInput("image", 28, 28, "grayscale"),
         labels=digits,
         kinds={digit: digit for digit in digits},
-        owner=Owner("lying 7", "7", 3, 5),
+        owners=(Owner("lying 7", "7", 3, 5),),
         adapt=SampleFunction(SAMPLE, "digits.py:adapt"),
     )
     data = load_dataset(wanted, folder=mnist)

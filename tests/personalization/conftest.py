@@ -96,14 +96,15 @@ def scenario(world: World) -> Scenario:
         return tuple({"point": point.astype(np.float32)} for point in points)
 
     return Scenario(
-        kind="rapids",
-        label="calm",
+        kinds={"rapids": "calm"},
         owner_rows=rows(world.owner),
+        owner_kinds=("rapids",) * len(world.owner),
         held_out_rows=rows(world.held_out),
+        held_out_kinds=("rapids",) * len(world.held_out),
         test_rows=rows(world.test),
         test_labels=tuple(LABEL_OF[kind] for kind in world.test_kinds),
         test_kinds=world.test_kinds,
-        photos=(1, 3, 6),
+        shots=(1, 3, 6),
         seeds=(0, 1, 2),
         new_label="rapids",
     )

@@ -14,21 +14,23 @@ from coreml_updatable.personalization.results import (
     SeedResult,
     Shown,
     Step,
+    summarize,
 )
-from coreml_updatable.personalization.summary import summarize
 
 
 def outcome(learnt: tuple[float, float], kept: float, growth: int) -> Outcome:
     """Learnt shares after 1 and 2 photos; the base's accuracy after 2."""
 
     def at(photos: int, share: float, test: float) -> Measurement:
-        return Measurement(photos, share, {"low": share}, test, {"7": test}, 0.0, "low", 0.5, 1.0, growth * photos)
+        personal, base = {"9": share}, {"7": test}
+        answers = {"low": share}
+        return Measurement(photos, share, personal, answers, test, base, 0.0, 0.0, "low", 0.5, 1.0, growth * photos)
 
     measured = (at(1, learnt[0], 1.0), at(2, learnt[1], kept))
     steps = tuple(Step(number, False, 0.5, after) for number, after in enumerate(measured))
     seeds = (SeedResult(0, (0, 1), at(0, 0.0, 1.0), measured, steps, None),)
     shown = Shown((), (), (), ())
-    return Outcome(seeds, summarize(seeds, "low"), shown, Reset(1, True, True, 0.0), None, 1.0, 1000)
+    return Outcome(seeds, summarize(seeds), shown, Reset(1, True, True, 0.0), None, 1.0, 1000)
 
 
 GOOD, SLOWER, LOSSY = outcome((1, 1), 1, 0), outcome((0.5, 0.95), 1, 0), outcome((1, 1), 0.98, 0)
@@ -63,11 +65,11 @@ GOOD, SLOWER, LOSSY = outcome((1, 1), 1, 0), outcome((0.5, 0.95), 1, 0), outcome
     ],
 )
 def test_the_choice(network: Outcome, knn: Outcome, begins: str) -> None:
-    assert advise("9", 2, network, knn).startswith(begins)
+    assert advise(["9"], 2, network, knn).startswith(begins)
 
 
 def test_when_none_suits_the_numbers_say_why() -> None:
-    said = advise("9", 2, outcome((0, 0.8), 1, 0), outcome((0, 0.85), 0.7, 9))
+    said = advise(["9"], 2, outcome((0, 0.8), 1, 0), outcome((0, 0.85), 0.7, 9))
     assert "without losing more than 5 points of base accuracy. After one update with 2 photos" in said
     assert "the k-NN has a personal accuracy of 85%, its base accuracy is down by 30 points." in said
 
@@ -76,6 +78,10 @@ def test_only_who_learns_it_gets_the_new_label() -> None:
     refused = dataclasses.replace(GOOD, new_label=NewLabel("nine", "no", ()))
     learns = dataclasses.replace(GOOD, new_label=NewLabel("nine", None, (NewLabelPoint(2, 0.75, 1.0, 0.0, 9.0),)))
     ending = "Only the k-NN accepts a new label of the owner's (personal accuracy 75%)."
-    assert advise("9", 2, refused, learns).endswith(ending)
-    assert "label of" not in advise("9", 2, refused, refused)
-    assert "label of" not in advise("9", 2, GOOD, GOOD)
+    assert advise(["9"], 2, refused, learns).endswith(ending)
+    assert "label of" not in advise(["9"], 2, refused, refused)
+    assert "label of" not in advise(["9"], 2, GOOD, GOOD)
+
+
+def test_several_kinds_are_named() -> None:
+    assert "After one update with 2 photos each of 8 and 9: " in advise(["8", "9"], 2, GOOD, GOOD)

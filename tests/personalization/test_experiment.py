@@ -1,5 +1,6 @@
 """The whole experiment on real models, its accuracies worked out again: SGD in numpy, neighbours by scikit-learn."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,9 +10,8 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from coreml_updatable.personalization.compare import compare
-from coreml_updatable.personalization.comparison_json import from_json, to_json
-from coreml_updatable.personalization.experiment import shuffled
-from coreml_updatable.personalization.results import Comparison, Measurement
+from coreml_updatable.personalization.protocol import order_of
+from coreml_updatable.personalization.results import Comparison, Measurement, read_comparison
 from coreml_updatable.personalization.scenario import Scenario
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.io import model_bytes
@@ -70,6 +70,8 @@ def agrees(measured: Measurement, answer: Answer, base: Answer, world: Any, scen
     for kind, accuracy in measured.test_accuracy_by_kind.items():
         chosen = np.array(scenario.test_kinds) == kind
         assert accuracy == pytest.approx(np.mean(test[chosen] == labels[chosen]))
+    assert measured.called_owners == pytest.approx(np.mean((test == "calm") & (labels != "calm")))
+    assert measured.held_out_accuracy_by_kind == {"rapids": measured.held_out_accuracy}
     assert measured.forgotten == pytest.approx(np.mean((before == labels) & (test != labels)))
     assert measured.first_label == LABELS[answer(first_point)[0].argmax()]
     assert measured.first_confidence == pytest.approx(answer(first_point)[0, base(first_point)[0].argmax()], abs=1e-5)
@@ -80,7 +82,7 @@ def test_network_at_once(comparison: Comparison, scenario: Scenario, world: Any)
         agrees(seed.before, Head(world), Head(world), world, scenario, seed.order[0])
         for measured in seed.at_once:
             head = Head(world)
-            head.learn(world.owner[list(seed.order[: measured.photos])])
+            head.learn(world.owner[list(seed.order[: measured.shots])])
             agrees(measured, head, Head(world), world, scenario, seed.order[0])
 
 
@@ -88,7 +90,7 @@ def test_network_one_by_one(comparison: Comparison, scenario: Scenario, world: A
     for seed in comparison.network.seeds:
         head = Head(world)
         for step in seed.one_by_one:
-            point = world.owner[step.photo][None]
+            point = world.owner[step.row][None]
             assert step.confidence_before_reveal == pytest.approx(head(point)[0, 0], abs=1e-5)
             assert step.right_before_reveal == (head(point)[0].argmax() == 0)
             head.learn(point)
@@ -100,15 +102,19 @@ def test_knn_both_ways(comparison: Comparison, scenario: Scenario, world: Any) -
     for seed in comparison.knn.seeds:
         measured = [*seed.at_once, *(step.after for step in seed.one_by_one)]
         for one in measured:
-            learnt = neighbours(world, world.owner[list(seed.order[: one.photos])])
+            learnt = neighbours(world, world.owner[list(seed.order[: one.shots])])
             agrees(one, learnt, base, world, scenario, seed.order[0])
 
 
 def test_orders_are_permutations_that_the_seed_decides(comparison: Comparison, scenario: Scenario) -> None:
     orders = [seed.order for seed in comparison.network.seeds]
-    assert orders == [seed.order for seed in comparison.knn.seeds] == [shuffled(scenario, seed) for seed in (0, 1, 2)]
+    assert (
+        orders
+        == [seed.order for seed in comparison.knn.seeds]
+        == [order_of(scenario.owner_kinds, scenario.shots[-1], seed) for seed in (0, 1, 2)]
+    )
     assert len(set(orders)) == 3
-    assert all(len(set(order)) == scenario.most_photos for order in orders)
+    assert all(len(set(order)) == scenario.shots[-1] for order in orders)
 
 
 def test_the_network_refuses_the_third_label_in_a_sentence(comparison: Comparison) -> None:
@@ -126,13 +132,13 @@ def test_the_knn_learns_the_third_label(comparison: Comparison, world: Any, scen
     for point in result.points:
         tried = []
         for seed in comparison.knn.seeds:
-            photos = world.owner[list(seed.order[: point.photos])]
+            photos = world.owner[list(seed.order[: point.shots])]
             points = world.features(np.concatenate([world.train, photos]))
             labels = [*world.train_labels, *["rapids"] * len(photos)]
             held_out, test = (majority(points, labels, world.features(asked)) for asked in (world.held_out, world.test))
             tried.append([held_out == "rapids", test == np.array(scenario.test_labels), test == "rapids"])
         expected = [np.mean([answers[place] for answers in tried]) for place in range(3)]
-        found = [point.held_out_accuracy, point.test_accuracy, point.test_called_new]
+        found = [point.held_out_accuracy, point.test_accuracy, point.called_owners]
         np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
@@ -174,4 +180,4 @@ def test_progress_rises_to_one(comparison: Comparison, progress: Sequence[tuple[
 def test_json_round_trip(comparison: Comparison) -> None:
     import json
 
-    assert from_json(json.loads(json.dumps(to_json(comparison)))) == comparison
+    assert read_comparison(json.loads(json.dumps(dataclasses.asdict(comparison)))) == comparison

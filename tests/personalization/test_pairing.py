@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coreml_updatable.personalization import subject as subject_module
-from coreml_updatable.personalization.experiment import run
+from coreml_updatable.personalization import protocol
+from coreml_updatable.personalization.protocol import prepare, run, update
 from coreml_updatable.personalization.scenario import Scenario
-from coreml_updatable.personalization.subject import learn, prepare
 from coreml_updatable.runtime import load
 from coreml_updatable.updating import UpdateTask
 
@@ -22,7 +21,7 @@ PARTNERS = 3
 def paired(scenario: Scenario, network_message: Any) -> Scenario:
     """Partners of the label that is not the owner's."""
     target = str(network_message.description.predictedFeatureName)
-    other = next(label for label in sorted(set(scenario.test_labels)) if label != scenario.label)
+    other = next(label for label in sorted(set(scenario.test_labels)) if label != "calm")
     partners = tuple({**row, target: other} for row in scenario.test_rows[:PARTNERS])
     return dataclasses.replace(scenario, paired=partners)
 
@@ -36,7 +35,7 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Any]]:
         seen.append(rows)
         return UpdateTask(model, rows, **more)
 
-    monkeypatch.setattr(subject_module, "UpdateTask", told)
+    monkeypatch.setattr(protocol, "UpdateTask", told)
     return seen
 
 
@@ -57,7 +56,7 @@ def test_every_partner_comes_before_any_comes_twice(
     model = load(network_message)
     photos = [PARTNERS * place for place in range(len(paired.owner_rows) // PARTNERS)]
     assert len(photos) > 1
-    learn(prepare(model, paired, {}), model, photos, paired.label)
+    update(prepare(model, paired, {}), model, photos)
     (rows,) = tasks
     assert in_turn(rows[1::2])
     assert len({id(row) for row in rows[1::2]}) == min(PARTNERS, len(photos))
@@ -66,8 +65,8 @@ def test_every_partner_comes_before_any_comes_twice(
 def test_they_come_in_turn_one_by_one_too(paired: Scenario, network_message: Any, tasks: list[Sequence[Any]]) -> None:
     one_order = dataclasses.replace(paired, seeds=(1,), new_label=None)
     run(load(network_message), one_order, {})
-    singly = [rows[1] for rows in tasks if len(rows) == 2][: one_order.most_photos]
-    assert len(singly) == one_order.most_photos > PARTNERS
+    singly = [rows[1] for rows in tasks if len(rows) == 2][: one_order.shots[-1]]
+    assert len(singly) == one_order.shots[-1] > PARTNERS
     assert in_turn(singly)
 
 
@@ -78,9 +77,9 @@ def test_it_is_the_task_with_both(paired: Scenario, scenario: Scenario, network_
     photos = [2, 0, 1]
     rows: list[Mapping[str, Any]] = []
     for photo, partner in zip(photos, paired.paired, strict=True):
-        rows += [{**scenario.owner_rows[photo], target: scenario.label}, partner]
-    learnt = learn(prepare(model, paired, {}), model, photos, scenario.label)
-    alone = learn(prepare(model, scenario, {}), model, photos, scenario.label)
+        rows += [{**scenario.owner_rows[photo], target: "calm"}, partner]
+    learnt = update(prepare(model, paired, {}), model, photos)
+    alone = update(prepare(model, scenario, {}), model, photos)
     name, other = str(description.predictedProbabilitiesName), paired.paired[0][target]
     without, together, by_hand = (
         np.array([answer[name][other] for answer in one.predict(list(scenario.test_rows))])

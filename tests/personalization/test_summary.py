@@ -5,8 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coreml_updatable.personalization.results import Measurement, SeedResult, Step
-from coreml_updatable.personalization.summary import learnt_after, median_photos, spread, summarize
+from coreml_updatable.personalization.results import (
+    Measurement,
+    SeedResult,
+    Step,
+    enough_after,
+    median_shots,
+    spread,
+    summarize,
+)
 
 SHARES = st.floats(0, 1)
 
@@ -14,7 +21,10 @@ SHARES = st.floats(0, 1)
 def measurement(photos: int, learnt: float) -> Measurement:
     label = "low" if learnt > 0.5 else "high"
     answers = {"low": learnt} if learnt == 1 else {"low": learnt, "high": 1 - learnt}
-    return Measurement(photos, learnt, answers, 1 - learnt / 9, {"7": learnt}, learnt / 9, label, 1 - learnt, 2.0, 8)
+    by_kind, base = {"9": learnt}, {"7": learnt}
+    return Measurement(
+        photos, learnt, by_kind, answers, 1 - learnt / 9, base, learnt / 9, learnt / 8, label, 1 - learnt, 2.0, 8
+    )
 
 
 @st.composite
@@ -31,14 +41,15 @@ def seed_results(draw: st.DrawFn) -> list[SeedResult]:
 
 @given(seed_results())
 def test_points_are_numpys_statistics(seeds: list[SeedResult]) -> None:
-    summary = summarize(seeds, "low")
-    assert [point.photos for point in summary.at_once] == [0, 1, 3]
-    assert [point.photos for point in summary.one_by_one] == [0, 1, 2, 3]
+    summary = summarize(seeds)
+    assert [point.shots for point in summary.at_once] == [0, 1, 3]
+    assert [point.shots for point in summary.one_by_one] == [0, 1, 2, 3]
     for place, point in enumerate(summary.one_by_one[1:]):
         learnt = np.array([seed.one_by_one[place].after.held_out_accuracy for seed in seeds])
         np.testing.assert_allclose(point.held_out_accuracy.mean, learnt.mean(), atol=1e-12)
         assert (point.held_out_accuracy.minimum, point.held_out_accuracy.maximum) == (learnt.min(), learnt.max())
-        np.testing.assert_allclose(point.first_flipped, np.mean(learnt > 0.5), atol=1e-12)
+        np.testing.assert_allclose(point.called_owners.mean, learnt.mean() / 8, atol=1e-12)
+        assert point.held_out_accuracy_by_kind == {"9": point.held_out_accuracy}
         assert point.right_before_reveal == pytest.approx(np.mean(learnt > 0.5))
         np.testing.assert_allclose(sum(point.held_out_answers.values()), 1, atol=1e-12)
         np.testing.assert_allclose(point.held_out_answers["low"], learnt.mean(), atol=1e-12)
@@ -47,13 +58,13 @@ def test_points_are_numpys_statistics(seeds: list[SeedResult]) -> None:
 @given(st.lists(st.one_of(st.none(), st.integers(0, 20)), min_size=1, max_size=9))
 def test_never_is_more_than_any_number(photos: list[int | None]) -> None:
     expected = np.median([np.inf if count is None else count for count in photos])
-    found = median_photos(photos)
+    found = median_shots(photos)
     assert found == (None if np.isinf(expected) else expected)
 
 
 @given(st.lists(SHARES, min_size=1, max_size=8))
 def test_learnt_is_the_first_at_ninety_percent(shares: list[float]) -> None:
-    found = learnt_after([measurement(photos, share) for photos, share in enumerate(shares)])
+    found = enough_after([measurement(photos, share) for photos, share in enumerate(shares)])
     enough = np.flatnonzero(np.array(shares) >= 0.9)
     assert found == (int(enough[0]) if enough.size else None)
 

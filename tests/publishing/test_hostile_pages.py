@@ -24,7 +24,7 @@ NAMES = pytest.mark.parametrize("name", [*HOSTILE.values(), "\udcff"], ids=[*HOS
 def hostile(report: Report, name: str) -> Report:
     assert report.personalization is not None
     old = report.personalization.comparison
-    comparison = dataclasses.replace(old, kind=name, label=name, advice=name)
+    comparison = dataclasses.replace(old, kinds={name: name}, advice=name)
     model = dataclasses.replace(report.models[0], file=name, updatable=(name,), summary=name)
     return dataclasses.replace(
         report,

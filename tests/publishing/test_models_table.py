@@ -8,9 +8,9 @@ import pytest
 
 from coreml_updatable.cli.commands.models import BEGIN, END, TableReport, models_table, read_report, with_table
 from coreml_updatable.errors import BuildError, CatalogueError
-from coreml_updatable.personalization.summary import summarize
+from coreml_updatable.personalization.results import summarize
 from coreml_updatable.publishing.report.json import report_object
-from coreml_updatable.publishing.report.values import Report, Slots
+from coreml_updatable.publishing.report.values import Report
 
 
 def cells(row: str) -> list[str]:
@@ -22,12 +22,11 @@ def as_read(report: Report) -> TableReport:
     return TableReport.model_validate(json.loads(json.dumps({**report_object(report), "files": {}})))
 
 
-def test_a_row_for_a_report_of_each_kind(report: Report, slots: Slots) -> None:
+def test_a_row_for_a_report_of_each_kind(report: Report, stickers: Report) -> None:
     network = dataclasses.replace(report.models[0], weights=1000, trainable=194)
     owned = dataclasses.replace(report, models=(network, report.models[1]))
-    slotted = dataclasses.replace(owned, sample="stickers", personalization=None, slots=slots)
     plain = dataclasses.replace(owned, sample="plain", personalization=None)
-    reports = [as_read(one) for one in (owned, slotted, plain)]
+    reports = [as_read(one) for one in (owned, dataclasses.replace(stickers, models=owned.models), plain)]
     head, rule, *rows = models_table(reports).splitlines()
     assert len(cells(head)) == len(cells(rule)) == len(cells(rows[0])) == 9
     assert cells(rows[0])[:4] == ["`healthy_luncher`", "`image`, 128 x 128 rgb", "254.3 kB / 254.3 kB", "19.4%"]
@@ -37,7 +36,7 @@ def test_a_row_for_a_report_of_each_kind(report: Report, slots: Slots) -> None:
     assert [float(share.rstrip("%")) for share in cells(rows[0])[5].split(" of ")[0].split(" / ")] == pytest.approx(
         [100 * share for share in last], abs=0.06
     )
-    assert cells(rows[1])[4:8] == ["90% / 90%", "30% / 93% of 7, 8 after 3", "90% / 90%", "over 3 / 3"]
+    assert cells(rows[1])[4:8] == ["100% / 100%", "30% / 91.6% of 7, 8 after 10", "99.7% / 99.1%", "over 10 / 10"]
     assert cells(rows[2])[4:8] == ["–"] * 4
     assert cells(rows[0])[8] == "35 s"
     assert "measured on: 2 cores, x86-64, Linux." in models_table(reports)
@@ -51,18 +50,18 @@ def test_photos_needed_is_what_the_report_says(report: Report) -> None:
         dataclasses.replace(
             seed,
             at_once=tuple(
-                dataclasses.replace(at, held_out_accuracy=float(number < 2 and at.photos >= 2)) for at in seed.at_once
+                dataclasses.replace(at, held_out_accuracy=float(number < 2 and at.shots >= 2)) for at in seed.at_once
             ),
         )
         for number, seed in enumerate(comparison.network.seeds)
     )
-    network = dataclasses.replace(comparison.network, seeds=seeds, summary=summarize(seeds, comparison.label))
+    network = dataclasses.replace(comparison.network, seeds=seeds, summary=summarize(seeds))
     changed = dataclasses.replace(comparison, network=network)
     given = dataclasses.replace(report.personalization, comparison=changed)
     row = models_table([as_read(dataclasses.replace(report, personalization=given))]).splitlines()[2]
     assert len(seeds) == 3
     assert cells(row)[7].split(" / ")[0] == "2"
-    last = comparison.knn.summary.median_learnt_at_once
+    last = comparison.knn.summary.shots_needed_at_once
     assert cells(row)[7].split(" / ")[1] == f"{last:g}"
 
 
@@ -86,7 +85,7 @@ def test_a_text_without_the_marks(text: str) -> None:
         (b"[]", r"report.json: is no report of a build; build the model again$"),
         (b"{", r"report.json: is no report of a build; build the model again$"),
         (b"\xff", r"report.json: is no report of a build; build the model again$"),
-        (b'{"schema": 0}', r"report.json: is of schema 0, expected 2; build the model again$"),
+        (b'{"schema": 0}', r"report.json: is of schema 0, expected 3; build the model again$"),
     ],
 )
 def test_a_report_that_is_none(tmp_path: Path, content: bytes | None, said: str) -> None:

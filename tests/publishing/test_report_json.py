@@ -4,7 +4,7 @@ import json
 import pytest
 
 from coreml_updatable.errors import DataError
-from coreml_updatable.personalization.comparison_json import from_json, to_json
+from coreml_updatable.personalization.results import read_comparison
 from coreml_updatable.publishing.report.json import report_json
 from coreml_updatable.publishing.report.values import Report
 
@@ -12,8 +12,8 @@ from coreml_updatable.publishing.report.values import Report
 def test_round_trip(report: Report) -> None:
     read = json.loads(report_json(report))
     assert report.personalization is not None
-    assert from_json(read["comparison"]) == report.personalization.comparison
-    assert read["schema"] == 2
+    assert read_comparison(read["comparison"]) == report.personalization.comparison
+    assert read["schema"] == 3
     assert [model["sha256"] for model in read["models"]] == [model.sha256 for model in report.models]
     assert read["pictures"]["test"] == list(report.personalization.test.names)
     assert read["models"] == json.loads(json.dumps([dataclasses.asdict(model) for model in report.models]))
@@ -32,7 +32,7 @@ def test_nan_is_not_json(report: Report) -> None:
 
 def test_a_damaged_comparison_is_one_sentence(report: Report) -> None:
     assert report.personalization is not None
-    value = to_json(report.personalization.comparison)
+    value = dataclasses.asdict(report.personalization.comparison)
     del value["network"]["reset"]["labels_equal"]
     with pytest.raises(DataError, match=r"^comparison: network\.reset\.labels_equal: .*; run the comparison again$"):
-        from_json(value)
+        read_comparison(value)

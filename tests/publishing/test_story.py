@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from coreml_updatable.personalization.results import Comparison, Reset
-from coreml_updatable.publishing.report.story import headline, new_label_sentence, outcomes, reset_sentence, story
+from coreml_updatable.publishing.report.story import headline, new_label_sentence, reset_sentence, story
 
 MakeComparison = Callable[[float, float], Comparison]
 
@@ -33,7 +33,7 @@ def test_a_kind_that_is_a_number_is_no_part_of_the_share_beside_it(make_comparis
 
 def test_a_model_that_never_learns_is_said_to(make_comparison: MakeComparison) -> None:
     said = text_of(make_comparison(0.0, 0.4))
-    assert "the network calls 0% of the held-out pictures “healthy”, and still calls 100% “fast-food”" in said
+    assert "the network predicts “healthy” for 0% of the held-out pictures, and still calls 100% “fast-food”" in said
     assert "never reaches an accuracy of 90%" in said
     assert "Its answer turns to “healthy” in 0 of 3 orders." in said
 
@@ -62,7 +62,7 @@ def test_a_reset_within_rounding_names_the_difference(make_comparison: MakeCompa
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_third_label(make_comparison: MakeComparison, number: int) -> None:
     comparison = make_comparison(0.12, 0.4)
-    name, outcome = outcomes(comparison)[number]
+    name, outcome = comparison.outcomes()[number]
     assert outcome.new_label is not None
     said = new_label_sentence(name, outcome.new_label, comparison)
     expected = (

@@ -21,8 +21,8 @@ def draw() -> Callable[..., Image.Image]:
 
 def test_every_kind_of_the_recipe_is_drawn(draw: Callable[..., Image.Image]) -> None:
     recipe = read_recipe(FOLDER / "recipe.toml")
-    assert recipe.slots is not None
-    for kind in (*recipe.data.drawn_kinds, *recipe.slots.kinds):
+    assert recipe.personalization is not None
+    for kind in (*recipe.data.drawn_kinds, *recipe.personalization.kinds):
         picture = draw(kind, 3, (64, 64))
         assert (picture.mode, picture.size) == ("RGB", (64, 64))
         assert np.asarray(picture).std() > 10

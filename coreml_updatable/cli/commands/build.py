@@ -6,47 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from coreml_updatable.cli.output import console, note, say, say_json
-from coreml_updatable.errors import RecipeError
 from coreml_updatable.trust import HELP as TRUST_HELP
 
 if TYPE_CHECKING:
-    from coreml_updatable.building.request import BuildRequest
-
-
-def build_frozen_model(
-    path: Path,
-    data: Path | None,
-    backbone: str | None,
-    weights: Path | None,
-    out: Path,
-    *,
-    trust_code: bool,
-    json: bool,
-) -> None:
-    """Build it and say what it is, and loudly what it is not."""
-    from coreml_updatable.building.frozen import build_frozen
-    from coreml_updatable.recipes.frozen import read_frozen
-
-    for option, given in (("--data", data), ("--backbone", backbone)):
-        if given is not None:
-            raise RecipeError(f"{option}: is of no use for {path.parent.name}, which never learns; leave it out")
-    recipe = read_frozen(path)
-    recipe = recipe.model_copy(update={"trust_code": recipe.trust_code or trust_code})
-    target = out / path.resolve().parent.name
-    report = build_frozen(recipe, path.resolve().parent, weights, target)
-    if json:
-        say_json(report, indent=2)
-        return
-    note(*(f"NOTE: {remark}" for remark in report["notes"]))
-    say(
-        f"{target / f'{recipe.name}.mlmodel'}: answers as its source within {report['relative_difference']:.2g} of the "
-        f"range of its answers, the same label in {report['same_label']:.1%} of the places, where "
-        f"{report['labels_seen']} of the {len(report['labels'])} labels win; {len(report['problems'])} warnings of the "
-        "rules",
-        f"{target / 'report.html'}: shows it",
-        f"It does not learn on the device: {recipe.why}",
-        f"What marking says of it: {report['marking_says']}",
-    )
+    from coreml_updatable.building.request import AnyRequest
 
 
 MOST_NAMED = 20  # files that were left out, on a terminal
@@ -67,13 +30,9 @@ def build(
     """Build a network, a k-NN and a report that compares them."""
     from coreml_updatable.building.cache import kept_report
     from coreml_updatable.building.request import prepare
-    from coreml_updatable.recipes.find import FROZEN, find_recipe
+    from coreml_updatable.recipes.find import find_recipe
 
-    path = find_recipe(model, samples)
-    if path.name == FROZEN:
-        build_frozen_model(path, data, backbone, weights, out, trust_code=trust_code, json=json)
-        return
-    request = prepare(path, data, backbone, weights, out, trust_code)
+    request = prepare(find_recipe(model, samples), data, backbone, weights, out, trust_code)
     if kept_report(request.target, request.key) is not None:
         note(f"{request.target} is up to date")
     else:
@@ -81,19 +40,19 @@ def build(
     _show(request, json=json)
 
 
-def _run(request: "BuildRequest", *, quiet: bool) -> None:
+def _run(request: "AnyRequest", *, quiet: bool) -> None:
     from coreml_updatable.building.build import run
     from coreml_updatable.cli.progress import watched
 
     with watched(quiet=quiet) as on_progress:
         report = run(request, on_progress)
-    left_out = report.data.unreadable
+    left_out = report.data.unreadable if report.data else ()
     note(*(f"left out: {sentence}" for sentence in left_out[:MOST_NAMED]))
     if len(left_out) > MOST_NAMED:
         note(f"left out: {len(left_out) - MOST_NAMED} files more, all named in report.json")
 
 
-def _show(request: "BuildRequest", *, json: bool) -> None:
+def _show(request: "AnyRequest", *, json: bool) -> None:
     """The report in short, as the build left it; the same after a run that had nothing to do."""
     from coreml_updatable.building.cache import REPORT, SUMMARY
 

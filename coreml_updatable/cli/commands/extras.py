@@ -26,9 +26,9 @@ def extras(
     """
     from coreml_updatable.building.recipe_extras import extras_of
     from coreml_updatable.converting.registry import lacking
-    from coreml_updatable.recipes.find import find_recipe, frozen_samples, known_samples
+    from coreml_updatable.recipes.find import find_recipe, known_samples
 
-    names = models or [*known_samples(samples), *frozen_samples(samples)]
+    names = models or known_samples(samples)
     needed = sorted({extra for name in names for extra in extras_of(find_recipe(name, samples), backbone)})
     shown = needed if all_of_them else lacking(needed)
     if shown:

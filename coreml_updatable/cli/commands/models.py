@@ -7,30 +7,34 @@ from typing import Annotated
 import typer
 from pydantic import Field
 
-from coreml_updatable.building.frozen import missing
 from coreml_updatable.cli.output import note
 from coreml_updatable.converting.registry import find_converter, needs_of, told_lacking
 from coreml_updatable.errors import BuildError, UserError
-from coreml_updatable.personalization.summary import LEARNT
+from coreml_updatable.personalization.results import ENOUGH
 from coreml_updatable.personalization.wording import percent
-from coreml_updatable.publishing.catalogue.build_report import BuildReport, InputPart, ModelPart, read_report_as
+from coreml_updatable.publishing.catalogue.build_report import (
+    BuildReport,
+    InputPart,
+    ModelPart,
+    never_learns,
+    read_report_as,
+)
 from coreml_updatable.publishing.wording import byte_count
-from coreml_updatable.recipes.file import read_recipe
-from coreml_updatable.recipes.find import FROZEN, RECIPE, frozen_samples, known_samples
-from coreml_updatable.recipes.frozen import read_frozen
-from coreml_updatable.recipes.recipe import Recipe
+from coreml_updatable.recipes.file import read_any_recipe
+from coreml_updatable.recipes.find import RECIPE, known_samples
+from coreml_updatable.recipes.recipe import AnyRecipe, FixedRecipe
 from coreml_updatable.text import markdown, markdown_code, visible
 
 
 def every_sample(samples: Path) -> Iterator[tuple[str, str | None]]:
     """The name of each sample, and why it is left out, or None for one that can be built without a download."""
     for name in known_samples(samples):
-        yield name, left_out(read_recipe(samples / name / RECIPE))
-    for name in frozen_samples(samples):
-        yield name, missing(read_frozen(samples / name / FROZEN))
+        yield name, left_out(read_any_recipe(samples / name / RECIPE))
 
 
-def left_out(recipe: Recipe) -> str | None:
+def left_out(recipe: AnyRecipe) -> str | None:
+    if isinstance(recipe, FixedRecipe):
+        return told_lacking(recipe.extras)
     if recipe.data.draw is None and recipe.data.load is None:
         return "it has no data of its own; build it with DATA=folder"
     if recipe.source.options().get("weights") == "pretrained":
@@ -51,8 +55,8 @@ NOTE = (
     "network's weights that an update changes. *Base accuracy* is measured on the base test set before any update, "
     "*personal accuracy* on the owner's held-out examples and *base accuracy after* on the base test set, both after "
     "the largest number of shots that was tried; forgetting is the difference of the two base accuracies. *Shots "
-    f"needed* is how many it takes to reach a personal accuracy of {percent(LEARNT)}, in the median order (for each "
-    "kind and on average, where there are several). An empty k-NN has an accuracy of 0%. Build times are wall-clock "
+    f"needed* is how many it takes to reach a personal accuracy of {percent(ENOUGH)}, in the median order (of each "
+    "kind, where there are several). An empty k-NN has an accuracy of 0%. Build times are wall-clock "
     "seconds, including training, measured on: "
 )
 
@@ -111,7 +115,7 @@ def _row(report: TableReport) -> str:
         _input(report.input),
         f"{byte_count(network.bytes)} / {byte_count(knn.bytes)}",
         percent(network.trainable / network.weights) if network.weights else "none",
-        *_learnt(report),
+        *_personal(report),
         f"{sum(report.seconds.values()):.0f} s",
     ]
     return f"| {' | '.join(cells)} |"
@@ -123,30 +127,20 @@ def _input(given: _Image | _Array) -> str:
     return f"{markdown_code(given.name)}, {' x '.join(map(str, given.shape))} numbers"
 
 
-def _learnt(report: TableReport) -> list[str]:
+def _personal(report: TableReport) -> list[str]:
     """Base accuracy, personal accuracy, base accuracy after, shots needed; each of the network and the k-NN."""
-    comparison, slots = report.compared(), report.slots_compared()
-    if comparison is not None:
-        summaries = [one.summary for one in (comparison.network, comparison.knn)]
-        right = [[(at.held_out_accuracy.mean, at.test_accuracy.mean) for at in one.at_once] for one in summaries]
-        needed = [one.median_learnt_at_once for one in summaries]
-        return _cells(right, needed, comparison.kind, comparison.photos[-1])
-    if slots is not None:
-        outcomes = (slots.network, slots.knn)
-        right = [[(at.right.mean, at.kept.mean) for at in one.points] for one in outcomes]
-        return _cells(right, [one.photos_needed() for one in outcomes], ", ".join(slots.kinds), slots.photos[-1])
-    return ["–"] * 4
-
-
-def _cells(
-    right: Sequence[Sequence[tuple[float, float]]], needed: Sequence[float | None], what: str, most: int
-) -> list[str]:
-    """``right``: of each model the shares of others and of the base's own, after rising numbers of photos."""
+    comparison = report.compared()
+    if comparison is None:
+        return ["–"] * 4
+    summaries = [outcome.summary for _, outcome in comparison.outcomes()]
+    before, after = ([one.at_once[place] for one in summaries] for place in (0, -1))
+    most, kinds = comparison.shots[-1], ", ".join(comparison.kinds)
+    needed = [one.shots_needed_at_once for one in summaries]
     return [
-        _pair(points[0][1] for points in right),
-        f"{_pair(points[-1][0] for points in right)} of {markdown(what)} after {most}",
-        _pair(points[-1][1] for points in right),
-        " / ".join(f"over {most}" if photos is None else f"{photos:g}" for photos in needed),
+        _pair(point.test_accuracy.mean for point in before),
+        f"{_pair(point.held_out_accuracy.mean for point in after)} of {markdown(kinds)} after {most}",
+        _pair(point.test_accuracy.mean for point in after),
+        " / ".join(f"over {most}" if shots is None else f"{shots:g}" for shots in needed),
     ]
 
 
@@ -162,7 +156,6 @@ def models(
     """Build all samples without downloads; stop at the first failure."""
 
     from coreml_updatable.cli.commands.build import build
-    from coreml_updatable.recipes.find import frozen_samples
 
     found = list(every_sample(samples))
     if not found:
@@ -180,7 +173,7 @@ def models(
             rest = f"; not built after it: {', '.join(later)}" if later else ""
             raise BuildError(f"{name}: {str(error).removeprefix(f'{name}: ')}{rest}") from error
     if table is not None:
-        _write(table, [name for name in names if name not in frozen_samples(samples)], out)
+        _write(table, [name for name in names if not never_learns(out / name)], out)
 
 
 def _write(table: Path, names: list[str], out: Path) -> None:

@@ -85,7 +85,7 @@ def _publish(
     )
     for build in builds:
         if never_learns(build):
-            note(f"note: {build}: its model never learns on the device; it is left out")
+            note(f"note: {build}: its model is not updatable; it is left out")
     outcomes = {"published": done.new, "unchanged": done.unchanged, "removed": done.removed}
     kept = {"kept_reports": done.kept_reports}
     if json:

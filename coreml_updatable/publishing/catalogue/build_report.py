@@ -4,19 +4,17 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from coreml_updatable.errors import CatalogueError, DataError
-from coreml_updatable.personalization.comparison_json import from_json
-from coreml_updatable.personalization.results import Comparison
-from coreml_updatable.personalization.slots_results import SlotsComparison
+from coreml_updatable.personalization.results import Comparison, read_comparison
 from coreml_updatable.publishing.catalogue.names import FILE, NAME, SUM
 from coreml_updatable.publishing.report.json import SCHEMA
 
 REPORT = "report.json"
 MAXIMUM_BYTES = 200_000_000
 BUILD_AGAIN = "build the model again"
-OLDER = (1,)  # schemas that differ in nothing that a catalogue reads; a release keeps the report it came with
+OLDER = (1, 2)  # of published reports, which stay as they came; their comparisons have other fields, and are not shown
 
 
 class Part(BaseModel):
@@ -54,23 +52,11 @@ class BuildReport(Part):
     data: _Data
     models: tuple[ModelPart, ...]
     comparison: Any = None
-    slots: Any = None
     files: dict[str, _Sum]
 
     def compared(self) -> Comparison | None:
-        """The comparison of the twins, where the recipe names an owner."""
-        return None if self.comparison is None else from_json(self.comparison)
-
-    def slots_compared(self) -> SlotsComparison | None:
-        """The same of new kinds in open slots, where the recipe has them; a DataError for other fields."""
-        if self.slots is None:
-            return None
-        try:
-            return TypeAdapter(SlotsComparison).validate_python(self.slots)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise DataError(f"slots.{place}: {first['msg']}; run the comparison again") from None
+        """The comparison of network and k-NN, where the recipe names an owner."""
+        return None if self.comparison is None else read_comparison(self.comparison)
 
 
 Kind = TypeVar("Kind", bound=BuildReport)
@@ -92,7 +78,7 @@ def never_learns(folder: Path) -> bool:
     if not path.is_file() or path.stat().st_size > MAXIMUM_BYTES:
         return False
     try:
-        return bool(json.loads(path.read_bytes()).get("learns") is False)
+        return bool(json.loads(path.read_bytes()).get("updatable") is False)
     except (ValueError, AttributeError, RecursionError):
         return False  # whoever reads it next has a sentence for it
 
@@ -128,10 +114,11 @@ def _parsed(
         newer = isinstance(found, int) and found > SCHEMA
         advice = "use a newer coreml_updatable" if newer else remedy
         raise CatalogueError(f"{where}: is of schema {found!r:.40}, expected {SCHEMA}; {advice}")
+    if found in older:
+        value["comparison"] = None
     try:
         report = kind.model_validate(value)
         report.compared()
-        report.slots_compared()
         return report
     except DataError as error:
         raise CatalogueError(f"{where}: {str(error).rpartition('; ')[0]}; {remedy}") from None

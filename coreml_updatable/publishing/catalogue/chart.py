@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from coreml_updatable.personalization.results import Comparison
-from coreml_updatable.personalization.slots_results import SlotsComparison
 from coreml_updatable.personalization.wording import OF_PHOTOS, Words
-from coreml_updatable.publishing.report.plots import Line, curve
+from coreml_updatable.publishing.report.plots import Line, curve, shots_axis
 from coreml_updatable.text import visible
 
 WIDTH, HEIGHT = 400, 260
@@ -20,15 +19,9 @@ SHARES = (0, 25, 50, 75, 100)
 
 
 def learning_chart(comparison: Comparison, field: str, title: str, words: Words = OF_PHOTOS) -> Markup:
-    """A share of ``SummaryPoint`` against the photos learnt at once: means as lines, extremes as bands."""
-    lines = [curve(outcome.summary.at_once, field) for outcome in (comparison.network, comparison.knn)]
-    return chart(lines, title, f"{words.photo}s learnt")
-
-
-def slots_chart(comparison: SlotsComparison, field: str, title: str, words: Words = OF_PHOTOS) -> Markup:
-    """The same of a ``SlotsPoint``, against the photos of each new kind."""
-    lines = [curve(one.points, field) for one in (comparison.network, comparison.knn)]
-    return chart(lines, title, f"{words.photo}s of each new kind")
+    """A share of ``SummaryPoint`` against the shots of one update: means as lines, extremes as bands."""
+    lines = [curve(outcome.summary.at_once, field) for _, outcome in comparison.outcomes()]
+    return chart(lines, title, shots_axis(comparison, "at_once", words))
 
 
 def chart(lines: Sequence[Line], title: str, axis: str) -> Markup:

@@ -30,7 +30,7 @@ def publish(
     """Publish builds as immutable versions into the catalogue ``to``; on any error the catalogue stays as it was.
 
     Args:
-        builds: folders that a build wrote. A model that never learns is left out.
+        builds: folders that a build wrote. A model that is not updatable is left out.
         device_results: files of what devices answered to the probes.
         base_url: URL of the catalogue; None leaves it as it is, and relative at first.
         keep: the number of versions to keep of each model.
@@ -45,7 +45,7 @@ def publish(
     learning = [build for build in folders if not never_learns(build)]
     if folders and not learning:
         raise CatalogueError(
-            f"{folders[0]}: its model never learns on the device, expected one that does, a catalogue holds no other; "
+            f"{folders[0]}: its model is not updatable, expected one that is, a catalogue holds no other; "
             "name another build"
         )
     return publish_builds(

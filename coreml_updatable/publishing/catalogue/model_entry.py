@@ -8,6 +8,7 @@ from coreml_updatable.personalization.wording import counted, words_for
 from coreml_updatable.publishing.catalogue import index
 from coreml_updatable.publishing.catalogue.build_report import BuildReport
 from coreml_updatable.publishing.report.model_facts import learns
+from coreml_updatable.publishing.report.story import owners_kinds, owners_labels, shots_of_each
 from coreml_updatable.publishing.vectors.document import SUFFIX
 from coreml_updatable.spec import summary as spec
 from coreml_updatable.spec.messages import Model
@@ -94,14 +95,15 @@ def _accuracies(role: index.Role, report: BuildReport) -> tuple[index.Accuracy, 
     words = words_for(report.noun)
     outcome: Outcome = comparison.network if role == "network" else comparison.knn
     before, after = outcome.summary.at_once[0], outcome.summary.at_once[-1]
-    orders = f"after {counted(after.photos, words.photo)} at once (mean of {counted(len(comparison.seeds), 'order')})"
-    owners = f"other {words.picture}s of {comparison.kind}, which the owner calls “{comparison.label}”"
+    shots, seeds = shots_of_each(after.shots, comparison, words), counted(len(comparison.seeds), "order")
+    orders = f"after {shots} at once (mean of {seeds})"
+    owners = f"other {words.picture}s of {owners_kinds(comparison)}, called {owners_labels(comparison)}"
     own = f"test {words.picture}s of the base's own kinds"
     measured = (
-        (before.test_accuracy.mean, comparison.test_pictures, f"{own}, before any update"),
-        (after.test_accuracy.mean, comparison.test_pictures, f"{own}, {orders}"),
-        (before.held_out_accuracy.mean, comparison.held_out_pictures, f"{owners}, before any update"),
-        (after.held_out_accuracy.mean, comparison.held_out_pictures, f"{owners}, {orders}"),
+        (before.test_accuracy.mean, comparison.test_rows, f"{own}, before any update"),
+        (after.test_accuracy.mean, comparison.test_rows, f"{own}, {orders}"),
+        (before.held_out_accuracy.mean, comparison.held_out_rows, f"{owners}, before any update"),
+        (after.held_out_accuracy.mean, comparison.held_out_rows, f"{owners}, {orders}"),
     )
     return tuple(
         index.Accuracy(value=min(value, 1.0), pictures=pictures, measured_on=on) for value, pictures, on in measured

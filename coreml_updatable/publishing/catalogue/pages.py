@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coreml_updatable.personalization.results import Comparison
-from coreml_updatable.personalization.slots_results import SlotsComparison
 from coreml_updatable.personalization.wording import Words, counted, listed, words_for
 from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport, read_published_report
-from coreml_updatable.publishing.catalogue.chart import learning_chart, slots_chart
+from coreml_updatable.publishing.catalogue.chart import learning_chart
 from coreml_updatable.publishing.catalogue.devices import device_table
 from coreml_updatable.publishing.catalogue.index import Entry, File, Index, ModelFile, Release
 from coreml_updatable.publishing.catalogue.names import release_folder
 from coreml_updatable.publishing.catalogue.templates import store_swift, template, text_of
 from coreml_updatable.publishing.report.pictures import data_uri, evenly, is_tiny
-from coreml_updatable.publishing.report.slots import slots_sentences, slots_titles
+from coreml_updatable.publishing.report.story import headline, owners_kinds
 from coreml_updatable.publishing.vectors.document import Picture, Row, Vectors, read_published_vectors
 from coreml_updatable.publishing.vectors.values import row_values
 from coreml_updatable.publishing.wording import brief
@@ -100,8 +99,8 @@ SIZES = (1_000_000, 5_000_000, 20_000_000, 100_000_000)  # that one can ask for
 IN_A_STRIP = 4
 LABELS = {"report.html": "the build’s report", REPORT: "the same as JSON"}
 CURVES = (
-    ("held_out_accuracy", "Other {picture}s of {kind} called {label}, by {photo}s learnt"),
-    ("test_accuracy", "The model’s own test {picture}s called rightly, by {photo}s learnt"),
+    ("held_out_accuracy", "Personal accuracy: other {picture}s of {kinds}"),
+    ("test_accuracy", "Base accuracy: the base’s test {picture}s"),
 )
 
 
@@ -180,7 +179,7 @@ def _model_page(
     public_key: str | None,
 ) -> bytes:
     words = words_for(report.noun)
-    models, comparison, slots = ordered(release), report.compared(), report.slots_compared()
+    models, comparison = ordered(release), report.compared()
     swift = [(model, store_swift(entry, model, index.base_url, public_key)) for model in models]
     learners = [model for model in models if model.accuracies]
     values = {
@@ -197,7 +196,6 @@ def _model_page(
             key=lambda page: page["file"] not in LABELS,
         ),
         "owner": None if comparison is None else _owner(comparison, release, words),
-        "slots": None if slots is None else _slots(slots, words),
         "photo": words.photo,
         "picture": words.picture,
         "learners": learners,
@@ -231,10 +229,9 @@ def _label(file: File) -> str:
 def _owner(comparison: Comparison, release: Release, words: Words) -> dict[str, Any]:
     """The twins beside each other, and which suits whom."""
     learners = [model for model in release.models if model.accuracies]
-    titles = [
-        (field, text.format(kind=comparison.kind, label=comparison.label, **asdict(words))) for field, text in CURVES
-    ]
+    titles = [(field, text.format(kinds=owners_kinds(comparison), **asdict(words))) for field, text in CURVES]
     return {
+        "headline": headline(comparison, words),
         "advice": comparison.advice,
         "orders": len(comparison.seeds),
         "curves": [(title, learning_chart(comparison, field, title, words)) for field, title in titles],
@@ -243,14 +240,4 @@ def _owner(comparison: Comparison, release: Release, words: Words) -> dict[str, 
             for first, *others in zip(*(model.accuracies for model in learners), strict=True)
             for same in ((first, *others),)
         ],
-    }
-
-
-def _slots(comparison: SlotsComparison, words: Words) -> dict[str, Any]:
-    """New kinds in open slots: what the report says of them, and the twins' curves."""
-    return {
-        "kinds": listed([f"“{kind}”" for kind in comparison.kinds]),
-        "sentences": slots_sentences(comparison, words),
-        "orders": len(comparison.seeds),
-        "curves": [(title, slots_chart(comparison, field, title, words)) for field, title in slots_titles(words)],
     }

@@ -59,10 +59,9 @@ from coreml_updatable.publishing.catalogue.site_files import (
 OF_A_RUN = frozenset({"seconds", "machine", "versions", "key", "files"})
 MEASURED_TIMES = {
     "comparison": frozenset({"update_ms", "extractor_ms"}),
-    "slots": frozenset({"update_ms"}),
 }
 NAMED_BY_PEOPLE = frozenset(
-    {"held_out_answers", "test_accuracy_by_kind", "right_by_kind", "test_kinds", "kinds"}
+    {"held_out_answers", "held_out_accuracy_by_kind", "test_accuracy_by_kind", "test_kinds", "kinds"}
 )  # whose keys are labels or kinds
 
 

@@ -1,15 +1,15 @@
 """Pictures beside the answers before and after."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coreml_updatable.data.inputs import Examples
-from coreml_updatable.personalization.results import Answer, Shown
+from coreml_updatable.personalization.results import Answer
 from coreml_updatable.publishing.report.pictures import data_uri, evenly, is_tiny
 from coreml_updatable.publishing.report.values import Personalization
 from coreml_updatable.publishing.wording import brief
 
-OWNERS, PER_KIND, LOST = 8, 2, 4  # how many pictures are shown of each
+OWNERS, OWNERS_PER_KIND, PER_KIND, LOST = 8, 4, 2, 4  # how many pictures are shown of each
 
 
 @dataclass(frozen=True)
@@ -36,67 +36,59 @@ class Card:
 
 
 def owners_cards(given: Personalization) -> list[Card]:
-    """Held-out pictures of the owner's kind, evenly spaced; right is what the owner says."""
-    comparison = given.comparison
-    return [
-        card(
-            given.held_out,
-            index,
-            comparison.label,
-            [
-                ("network", _pair(comparison.network.shown, "held_out", index)),
-                ("k-NN", _pair(comparison.knn.shown, "held_out", index)),
-            ],
-        )
-        for index in evenly(len(given.held_out), OWNERS)
-    ]
+    """Held-out pictures of the owner's kinds, evenly spaced within each; right is what the owner says."""
+    kinds = given.comparison.kinds
+    per_kind = OWNERS if len(kinds) == 1 else OWNERS_PER_KIND
+    return [_owners_card(given, index) for index in _some_of_each(given.held_out.kinds, per_kind)]
 
 
 def base_cards(given: Personalization) -> list[Card]:
     """Test pictures of the base's kinds, evenly spaced within each; right is the base's label."""
-    kinds = given.test.kinds
-    chosen = []
+    return [_test_card(given, index) for index in _some_of_each(given.test.kinds, PER_KIND)]
+
+
+def _some_of_each(kinds: Sequence[str], wanted: int) -> list[int]:
+    shown = []
     for kind in dict.fromkeys(kinds):
-        members = [index for index, of in enumerate(kinds) if of == kind]
-        chosen += [members[place] for place in evenly(len(members), PER_KIND)]
-    return [_test_card(given, index) for index in chosen]
+        members = [index for index, own in enumerate(kinds) if own == kind]
+        shown += [members[place] for place in evenly(len(members), wanted)]
+    return shown
 
 
 def lost_cards(given: Personalization) -> tuple[list[Card], int]:
-    """Test pictures that a model called rightly before and wrongly after: the first few, and how many there are."""
+    """Test pictures that a model had right before and wrong after: the first few, and how many there are."""
     comparison = given.comparison
     lost = []
     for index, kind in enumerate(given.test.kinds):
         wanted = comparison.test_kinds[kind]
-        pairs = [_pair(one.shown, "test", index) for one in (comparison.network, comparison.knn)]
+        pairs = [(one.shown.test_before[index], one.shown.test_after[index]) for _, one in comparison.outcomes()]
         if any(before.label == wanted != after.label for before, after in pairs):
             lost.append(index)
     return [_test_card(given, index) for index in lost[:LOST]], len(lost)
 
 
+def _owners_card(given: Personalization, index: int) -> Card:
+    outcomes = given.comparison.outcomes()
+    said = [(name, one.shown.held_out_before[index], one.shown.held_out_after[index]) for name, one in outcomes]
+    return _card(given.held_out, index, given.comparison.kinds, said)
+
+
 def _test_card(given: Personalization, index: int) -> Card:
-    comparison = given.comparison
-    wanted = comparison.test_kinds[given.test.kinds[index]]
-    models = [
-        ("network", _pair(comparison.network.shown, "test", index)),
-        ("k-NN", _pair(comparison.knn.shown, "test", index)),
-    ]
-    return card(given.test, index, wanted, models)
+    outcomes = given.comparison.outcomes()
+    said = [(name, one.shown.test_before[index], one.shown.test_after[index]) for name, one in outcomes]
+    return _card(given.test, index, given.comparison.test_kinds, said)
 
 
-def _pair(shown: Shown, group: str, index: int) -> tuple[Answer, Answer]:
-    if group == "held_out":
-        return shown.held_out_before[index], shown.held_out_after[index]
-    return shown.test_before[index], shown.test_after[index]
-
-
-def card(pictures: Examples, index: int, wanted: str, models: Sequence[tuple[str, tuple[Answer, Answer]]]) -> Card:
-    pixels = pictures.pixels[index]
-    changes = [
+def _card(
+    pictures: Examples, index: int, labels: Mapping[str, str], answers: Sequence[tuple[str, Answer, Answer]]
+) -> Card:
+    pixels, kind = pictures.pixels[index], pictures.kinds[index]
+    wanted = labels[kind]
+    changes = tuple(
         Change(model, _said(before), _said(after), before.label == wanted, after.label == wanted)
-        for model, (before, after) in models
-    ]
-    return Card(data_uri(pixels), is_tiny(pixels), pictures.kinds[index], pictures.names[index], wanted, tuple(changes))
+        for model, before, after in answers
+    )
+    return Card(data_uri(pixels), is_tiny(pixels), kind, pictures.names[index], wanted, changes)
 
 
 def _said(answer: Answer) -> str:

@@ -3,11 +3,10 @@
 import dataclasses
 from typing import Any
 
-from coreml_updatable.personalization.comparison_json import to_json
 from coreml_updatable.publishing.report.values import Report
 from coreml_updatable.text import json_text
 
-SCHEMA = 2  # raised when a field changes its meaning or goes; 2: "assumptions" for what was "variants"
+SCHEMA = 3  # raised when a field changes its meaning or goes; 3: the standard words (docs/design.md)
 
 
 def report_object(report: Report) -> dict[str, Any]:
@@ -22,12 +21,13 @@ def report_object(report: Report) -> dict[str, Any]:
         "input": dataclasses.asdict(report.input),
         "label_feature": report.label_feature,
         "noun": report.noun,
-        "data": dataclasses.asdict(report.data),
+        "updatable": report.fixed is None,
+        "data": dataclasses.asdict(report.data) if report.data else None,
         "models": [dataclasses.asdict(model) for model in report.models],
         "proof": dataclasses.asdict(report.proof),
         "source": dict(report.source),
         "history": [dict(entry) for entry in report.history],
-        "comparison": to_json(given.comparison) if given else None,
+        "comparison": dataclasses.asdict(given.comparison) if given else None,
         "pictures": {
             "owner": list(given.owner.names),
             "held_out": list(given.held_out.names),
@@ -35,7 +35,8 @@ def report_object(report: Report) -> dict[str, Any]:
         }
         if given
         else None,
-        "slots": dataclasses.asdict(report.slots.comparison) if report.slots else None,
+        "reserved_labels": report.reserved_labels,
+        "why_not_updatable": [report.fixed.why, report.fixed.marking_says] if report.fixed else [],
         "assumptions": dict(report.assumptions),
         "versions": dict(report.versions),
         "machine": report.machine,

@@ -1,20 +1,28 @@
 """report.html: one page that holds all it shows. Values in, text out; the caller writes it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
-from coreml_updatable.data.inputs import ArrayInput
-from coreml_updatable.personalization.results import Comparison, Outcome, Way
-from coreml_updatable.personalization.summary import LEARNT
-from coreml_updatable.personalization.wording import Words, counted, percent, words_for
+import numpy as np
+
+from coreml_updatable.data.inputs import ArrayInput, UInt8Array
+from coreml_updatable.personalization.results import ENOUGH, Comparison, Outcome, Way
+from coreml_updatable.personalization.wording import Words, percent, words_for
 from coreml_updatable.publishing import wording
 from coreml_updatable.publishing.report.gallery import base_cards, lost_cards, owners_cards
+from coreml_updatable.publishing.report.pictures import data_uri, mask_uri
 from coreml_updatable.publishing.report.plots import history_plots, learning_plot
-from coreml_updatable.publishing.report.slots import slots_page
-from coreml_updatable.publishing.report.story import headline, new_label_sentence, outcomes, story
-from coreml_updatable.publishing.report.values import Personalization, Report
+from coreml_updatable.publishing.report.story import (
+    headline,
+    new_label_sentence,
+    owners_kinds,
+    owners_labels,
+    shots_of_each,
+    story,
+)
+from coreml_updatable.publishing.report.values import Fixed, Personalization, Report
 from coreml_updatable.publishing.swift import update_snippet
 from coreml_updatable.text import on_page
 
@@ -22,7 +30,7 @@ CURVES: tuple[tuple[str, Way, str], ...] = (
     (
         "held_out_accuracy",
         "at_once",
-        "Personal accuracy: other {picture}s of {kind} called {label}, all {photo}s at once",
+        "Personal accuracy: other {picture}s of {kinds}, all {photo}s at once",
     ),
     ("held_out_accuracy", "one_by_one", "Personal accuracy, one task per {photo}"),
     ("first_confidence", "one_by_one", "The first {picture}: probability of the base’s label, one task per {photo}"),
@@ -57,10 +65,32 @@ def render(report: Report) -> str:
         style=Markup((here / "report.css").read_text(encoding="utf-8")),
         history={title: Markup(svg) for title, svg in history_plots(report.history).items()},
         snippet=update_snippet(report.input.name, report.label_feature, array=isinstance(report.input, ArrayInput)),
+        fixed=_fixed_page(report.labels, report.fixed) if report.fixed else None,
         owner=_owner_page(given, words, Markup) if given else None,
-        slots=slots_page(report.slots, words, Markup) if report.slots else None,
     )
     return page
+
+
+def _fixed_page(labels: Sequence[str], fixed: Fixed) -> Mapping[str, Any]:
+    """Of each picture: data URIs of itself and both masks. Of each label: its color and share."""
+    masks = fixed.masks
+    is_pixelwise = masks.source.shape == masks.pixels.shape[:3]
+    counts = np.bincount(masks.model.ravel(), minlength=len(labels))
+    return {
+        "rows": [
+            (data_uri(pixels), mask_uri(source, fixed.colors), mask_uri(model, fixed.colors))
+            for pixels, source, model in zip(_with_channels(masks.pixels), masks.source, masks.model, strict=True)
+        ]
+        if is_pixelwise
+        else [],
+        "legend": list(zip(labels, fixed.colors, counts / counts.sum() * is_pixelwise, strict=True)),
+        "labels_seen": int((counts > 0).sum()),
+    }
+
+
+def _with_channels(pixels: UInt8Array) -> UInt8Array:
+    """[n, height, width, channels], where a gray picture comes without."""
+    return pixels if pixels.ndim == 4 else pixels[..., None]
 
 
 def _owner_page(given: Personalization, words: Words, markup: type) -> Mapping[str, Any]:
@@ -68,28 +98,31 @@ def _owner_page(given: Personalization, words: Words, markup: type) -> Mapping[s
     comparison = given.comparison
     return {
         "comparison": comparison,
+        "kinds": owners_kinds(comparison),
+        "each": " of each kind" if len(comparison.kinds) > 1 else "",
+        "most": shots_of_each(comparison.shots[-1], comparison, words),
         "headline": headline(comparison, words),
         "story": story(comparison, words),
         "glance": _glance(comparison, words),
         "curves": [
             (text, markup(learning_plot(comparison, field, way, f"curve-{number}", text, words)))
             for number, (field, way, text) in enumerate(
-                (field, way, text.format(kind=comparison.kind, label=comparison.label, **asdict(words)))
+                (field, way, text.format(kinds=owners_kinds(comparison), **asdict(words)))
                 for field, way, text in CURVES
             )
         ],
         "tables": [
             (name, way, getattr(outcome.summary, key))
             for key, way in (("at_once", f"all {words.photo}s at once"), ("one_by_one", f"one task per {words.photo}"))
-            for name, outcome in outcomes(comparison)
+            for name, outcome in comparison.outcomes()
         ],
         "owners": owners_cards(given),
         "base": base_cards(given),
         "lost": lost_cards(given),
-        "kept": _kept(comparison),
+        "forgetting": _forgetting(comparison),
         "new_label": [
             (new_label_sentence(name, outcome.new_label, comparison, words), outcome.new_label)
-            for name, outcome in outcomes(comparison)
+            for name, outcome in comparison.outcomes()
             if outcome.new_label is not None
         ],
     }
@@ -97,8 +130,8 @@ def _owner_page(given: Personalization, words: Words, markup: type) -> Mapping[s
 
 def _glance(comparison: Comparison, words: Words) -> list[tuple[str, list[str]]]:
     """The table at the top: a name, and a cell for each model."""
-    both = [outcome for _, outcome in outcomes(comparison)]
-    most = counted(comparison.photos[-1], words.photo)
+    both = [outcome for _, outcome in comparison.outcomes()]
+    most = shots_of_each(comparison.shots[-1], comparison, words)
 
     photos = f"{words.photo.capitalize()}s"
 
@@ -106,21 +139,24 @@ def _glance(comparison: Comparison, words: Words) -> list[tuple[str, list[str]]]
         return [text(outcome) for outcome in both]
 
     return [
-        (f"Personal accuracy ({comparison.kind} called {comparison.label}), before", cells(lambda one: _share(one, 0))),
-        (f"Personal accuracy, after {most}", cells(lambda one: _share(one, -1))),
-        ("Base accuracy, before", cells(lambda one: _kept_share(one, 0))),
-        (f"Base accuracy, after {most}", cells(lambda one: _kept_share(one, -1))),
         (
-            f"{photos} to reach a personal accuracy of {percent(LEARNT)}, at once",
-            cells(lambda one: _photos(one.summary.median_learnt_at_once)),
+            f"Personal accuracy ({owners_kinds(comparison)} called {owners_labels(comparison)}), before",
+            cells(lambda one: _share(one, 0)),
+        ),
+        (f"Personal accuracy, after {most}", cells(lambda one: _share(one, -1))),
+        ("Base accuracy, before", cells(lambda one: _base_share(one, 0))),
+        (f"Base accuracy, after {most}", cells(lambda one: _base_share(one, -1))),
+        (
+            f"{photos} to reach a personal accuracy of {percent(ENOUGH)}, at once",
+            cells(lambda one: _shots(one.summary.shots_needed_at_once)),
         ),
         (
-            f"{photos} to reach {percent(LEARNT)}, one by one",
-            cells(lambda one: _photos(one.summary.median_learnt)),
+            f"{photos} to reach {percent(ENOUGH)}, one by one",
+            cells(lambda one: _shots(one.summary.shots_needed)),
         ),
         (
             f"{photos} until the prediction for the first {words.picture} changes",
-            cells(lambda one: _photos(one.summary.median_flip)),
+            cells(lambda one: _shots(one.summary.median_flip)),
         ),
         (f"One update with {most}", cells(lambda one: wording.milliseconds(one.summary.at_once[-1].update_ms.mean))),
         (f"Extractor, a {words.picture}", cells(lambda one: wording.milliseconds(one.extractor_ms))),
@@ -129,12 +165,12 @@ def _glance(comparison: Comparison, words: Words) -> list[tuple[str, list[str]]]
     ]
 
 
-def _kept(comparison: Comparison) -> list[tuple[str, str, list[tuple[str, str]]]]:
+def _forgetting(comparison: Comparison) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """By kind of the base: its label, and each model's accuracy before and after."""
     rows = []
     for kind, label in comparison.test_kinds.items():
         pairs = []
-        for _, outcome in outcomes(comparison):
+        for _, outcome in comparison.outcomes():
             first, last = outcome.summary.at_once[0], outcome.summary.at_once[-1]
             after = wording.percent_spread(last.test_accuracy_by_kind[kind])
             pairs.append((percent(first.test_accuracy_by_kind[kind].mean), after))
@@ -146,11 +182,11 @@ def _share(outcome: Outcome, place: int) -> str:
     return wording.percent_spread(outcome.summary.at_once[place].held_out_accuracy)
 
 
-def _kept_share(outcome: Outcome, place: int) -> str:
+def _base_share(outcome: Outcome, place: int) -> str:
     return wording.percent_spread(outcome.summary.at_once[place].test_accuracy)
 
 
-def _photos(median: float | None) -> str:
+def _shots(median: float | None) -> str:
     return "never" if median is None else f"{median:g}"
 
 

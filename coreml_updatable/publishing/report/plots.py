@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from coreml_updatable.personalization.results import Comparison, Spread, SummaryPoint
-from coreml_updatable.personalization.slots_results import SlotsComparison, SlotsPoint
+from coreml_updatable.personalization.results import Comparison, Spread, SummaryPoint, Way
 from coreml_updatable.personalization.wording import OF_PHOTOS, Words
 from coreml_updatable.text import shortened, visible
 
@@ -31,25 +30,27 @@ class Line:
     y: tuple[Spread, ...]
 
 
-def curve(points: Iterable[SummaryPoint | SlotsPoint], field: str) -> Line:
-    """The spreads ``field`` of the points, against their numbers of photos."""
+def curve(points: Iterable[SummaryPoint], field: str) -> Line:
+    """The spreads ``field`` of the points, against their numbers of shots."""
     chosen = list(points)
-    return Line(tuple(float(point.photos) for point in chosen), tuple(getattr(point, field) for point in chosen))
+    return Line(tuple(float(point.shots) for point in chosen), tuple(getattr(point, field) for point in chosen))
 
 
-def learning_plot(comparison: Comparison, field: str, way: str, name: str, title: str, words: Words = OF_PHOTOS) -> str:
-    """A share of ``SummaryPoint`` against the number of photos, for the network and the twin; ``way`` as in results."""
-    summaries = (comparison.network.summary, comparison.knn.summary)
-    lines = [curve(getattr(summary, way), field) for summary in summaries]
-    return share_plot(
-        lines, name, title, f"shots ({words.photo}s of the owner)", tuple(dict.fromkeys((0, *comparison.photos)))
-    )
+def learning_plot(comparison: Comparison, field: str, way: Way, name: str, title: str, words: Words = OF_PHOTOS) -> str:
+    """A share of ``SummaryPoint`` against the number of shots, for the network and the k-NN."""
+    lines = [curve(getattr(outcome.summary, way), field) for _, outcome in comparison.outcomes()]
+    ticks = (0, *comparison.shots) if way == "at_once" or len(comparison.kinds) == 1 else _few(lines[0].x)
+    return share_plot(lines, name, title, shots_axis(comparison, way, words), ticks)
 
 
-def slots_plot(comparison: SlotsComparison, field: str, name: str, title: str, words: Words = OF_PHOTOS) -> str:
-    """The same of a ``SlotsPoint``, against the photos of each new kind."""
-    lines = [curve(one.points, field) for one in (comparison.network, comparison.knn)]
-    return share_plot(lines, name, title, f"{words.photo}s of each new kind", (0, *comparison.photos))
+def shots_axis(comparison: Comparison, way: Way, words: Words) -> str:
+    """What the axis of shots counts."""
+    each = " of each kind" if len(comparison.kinds) > 1 and way == "at_once" else ""
+    return f"shots ({words.photo}s of the owner{each})"
+
+
+def _few(places: Sequence[float]) -> list[float]:
+    return [place for place in places if place % max(1, round(len(places) / 6)) == 0]
 
 
 def share_plot(lines: Sequence[Line], name: str, title: str, across: str, ticks: Sequence[float]) -> str:

@@ -5,9 +5,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from coreml_updatable.personalization.results import Comparison
-from coreml_updatable.personalization.slots_results import SlotsComparison
 from coreml_updatable.personalization.wording import Words, counted, percent, words_for
-from coreml_updatable.publishing.report.story import outcomes, reset_sentence
+from coreml_updatable.publishing.report.story import owners_kinds, owners_labels, reset_sentence
 from coreml_updatable.publishing.report.values import Report
 from coreml_updatable.publishing.wording import byte_count, milliseconds, percent_spread, tiny
 from coreml_updatable.text import sentence, visible
@@ -21,9 +20,10 @@ def summary(report: Report) -> RenderableType:
         comparison = report.personalization.comparison
         parts += [_learning(comparison, words), Text(sentence(reset_sentence(comparison, words)))]
         parts.append(Text(sentence(comparison.advice), style="bold"))
-    if report.slots:
-        parts += [_slots(report.slots.comparison, words)]
-    if report.data.origin == "drawn":
+    if report.fixed:
+        parts.append(Text(sentence(f"It is not updatable: {report.fixed.why}"), style="bold"))
+        parts.append(Text(sentence(f"What marking says of it: {report.fixed.marking_says}")))
+    if report.data and report.data.origin == "drawn":
         said = "The pictures were drawn by a program; no photo was used."
         said = f"The {report.noun}s were made by a program." if report.noun else said
         parts.append(Text(sentence(said), style="italic"))
@@ -36,55 +36,38 @@ def _files(report: Report) -> Table:
     table = Table("Model", "Size", "Learns", title=Text(visible(report.name)), title_justify="left")
     table.columns[1].justify = "right"
     for model in report.models:
-        learns = model.summary or ", ".join(model.updatable)
+        learns = model.summary or ", ".join(model.updatable) or "nothing"
         table.add_row(Text(visible(model.file)), byte_count(model.bytes), Text(sentence(learns)))
     return table
 
 
 def _proof(report: Report, words: Words) -> str:
     proof = report.proof
+    agrees = f"{proof.labels_equal} of {proof.pictures} held-out {words.picture}s (probabilities within "
+    if report.fixed:
+        share = percent(proof.labels_equal / proof.places)
+        agrees = f"{share} of the places of {proof.pictures} random pictures (of the range of its scores, within "
     return (
-        f"Agrees with its source on {proof.labels_equal} of {proof.pictures} held-out {words.picture}s "
-        f"(probabilities within {tiny(proof.max_probability_difference)}); {proof.rules} rules checked, "
+        f"Agrees with its source on {agrees}{tiny(proof.max_difference)}); {proof.rules} rules checked, "
         f"{counted(len(proof.problems), 'warning')}."
     )
 
 
 def _learning(comparison: Comparison, words: Words) -> Table:
-    """A row for each number of photos at once; the share of other pictures of the kind with the owner's label."""
+    """A row for each number of shots at once."""
+    each = " of each" if len(comparison.kinds) > 1 else ""
+    title = f"{owners_kinds(comparison)} called {owners_labels(comparison)}: personal and base accuracy"
     table = Table(
-        Column(Text(visible(f"{words.photo.capitalize()}s"))),
-        title=Text(sentence(f"{comparison.kind} called {comparison.label}: personal and base accuracy")),
-        title_justify="left",
+        Column(Text(visible(f"{words.photo.capitalize()}s{each}"))), title=Text(sentence(title)), title_justify="left"
     )
-    for name, _ in outcomes(comparison):
+    for name, _ in comparison.outcomes():
         for column in (name, "base accuracy", "update"):
             table.add_column(column, justify="right")
-    for number in range(1 + len(comparison.photos)):
+    for place, shots in enumerate((0, *comparison.shots)):
         cells = []
-        for _, outcome in outcomes(comparison):
-            point = outcome.summary.at_once[number]
-            time = milliseconds(point.update_ms.mean) if point.photos else ""
+        for _, outcome in comparison.outcomes():
+            point = outcome.summary.at_once[place]
+            time = milliseconds(point.update_ms.mean) if shots else ""
             cells += [percent_spread(point.held_out_accuracy), percent(point.test_accuracy.mean), time]
-        table.add_row(str(comparison.photos[number - 1] if number else 0), *cells)
-    return table
-
-
-def _slots(slots: SlotsComparison, words: Words) -> Table:
-    """A row for each number of photos of each new kind."""
-    title = f"{', '.join(slots.kinds)} in reserved labels, by {words.photo}s of each: personal and base accuracy"
-    table = Table(
-        Column(Text(visible(f"{words.photo.capitalize()}s"))), title=Text(sentence(title)), title_justify="left"
-    )
-    both = (("network", slots.network), ("k-NN", slots.knn))
-    for name, _ in both:
-        for column in (name, "base accuracy", "update"):
-            table.add_column(column, justify="right")
-    for number in range(1 + len(slots.photos)):
-        cells = []
-        for _, outcome in both:
-            point = outcome.points[number]
-            time = milliseconds(point.update_ms) if point.photos else ""
-            cells += [percent_spread(point.right), percent(point.kept.mean), time]
-        table.add_row(str(slots.network.points[number].photos), *cells)
+        table.add_row(str(shots), *cells)
     return table

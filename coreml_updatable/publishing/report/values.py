@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from coreml_updatable.data.inputs import Examples, Input
+from coreml_updatable.data.inputs import Examples, Input, Int64Array, UInt8Array
 from coreml_updatable.personalization.results import Comparison
-from coreml_updatable.personalization.slots_results import SlotsComparison
 
 Origin = Literal["drawn", "photos", "loaded"]  # by the sample's program, from a folder, by the sample's own loader
 
@@ -62,19 +61,47 @@ class ModelFacts:
 
 
 @dataclass(frozen=True)
+class UpdateProof:
+    """One simulated update of each model with its own default parameters."""
+
+    changed_layers: tuple[str, ...]  # whose weights it changed
+    loss_before: float  # of the network, on the update's own rows
+    loss_after: float
+    rewritten_difference: float  # a personal file, loaded again, against the simulator: largest in probability
+
+
+@dataclass(frozen=True)
 class Proof:
     """What was checked of the written files before anything was compared."""
 
-    pictures: int  # held out from training, put to the source and to the written model
-    max_probability_difference: float
+    pictures: int  # put to the source and to the written model
+    places: int  # at which labels were compared: one a picture, of masks one a pixel
+    labels_equal: int  # at how many of them both have the same label
+    max_difference: float  # in probability; of masks, of the range in which a class's scores lie
     allowed_difference: float
-    labels_equal: int  # of those pictures
-    rules: int  # rules checked, of both files together
+    rules: int  # rules checked, of all files together
     problems: tuple[str, ...]  # warnings that remain; errors end a build
-    changed_layers: tuple[str, ...]  # whose weights an update changed
-    loss_before: float  # of that update, on its own rows
-    loss_after: float
-    rewritten_difference: float  # the personal file, loaded again, against the simulator: largest in probability
+    update: UpdateProof | None  # None where the model is not updatable
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The proof's pictures uint8 [n, height, width, channels], and the class int64 [n, ...] of each place."""
+
+    pixels: UInt8Array
+    source: Int64Array
+    model: Int64Array
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """What is shown of a model that is not updatable."""
+
+    why: str
+    marking_says: str
+    preview: str  # as Xcode knows it, e.g. imageSegmenter
+    colors: tuple[str, ...]  # of each label, #rrggbb
+    masks: Masks
 
 
 @dataclass(frozen=True)
@@ -88,14 +115,6 @@ class Personalization:
 
 
 @dataclass(frozen=True)
-class Slots:
-    """New kinds in open slots, and the held-out pictures of them."""
-
-    comparison: SlotsComparison
-    held_out: Examples
-
-
-@dataclass(frozen=True)
 class Report:
     """Everything the report shows."""
 
@@ -105,7 +124,7 @@ class Report:
     labels: tuple[str, ...]
     input: Input
     label_feature: str
-    data: DataFacts
+    data: DataFacts | None  # None where the model is not updatable: nothing was trained here
     personalization: Personalization | None  # None where the recipe names no owner
     models: tuple[ModelFacts, ...]
     proof: Proof
@@ -115,6 +134,7 @@ class Report:
     versions: Mapping[str, str]  # package -> version
     machine: str  # what the times were measured on, e.g. "2 cores, x86-64, Linux"
     seconds: Mapping[str, float]  # stage -> wall time; empty if unknown
-    slots: Slots | None = None  # None where the recipe has no open slots
-    paired_with: str = ""  # the label of a base's row that was learnt with each of the owner's; "": none was
+    fixed: Fixed | None = None  # None where the models are updatable
+    reserved_labels: int = 0  # outputs of the network that are kept free
+    paired_with: str = ""  # the label of the base's rows that the owner's are trained on together with; "": none
     noun: str = ""  # what one row is called where it is not a picture, e.g. "pose"; its plural ends in s

@@ -19,7 +19,7 @@ def test_marks_lie_where_the_numbers_say(make_comparison: Callable[[float, float
         heights = [(BOTTOM - float(mark.attrib["cy"])) / (BOTTOM - TOP) for mark in marks]
         assert heights == pytest.approx([point.held_out_accuracy.mean for point in points], abs=0.001)
         xs = [float(mark.attrib["cx"]) for mark in marks]
-        photos = [point.photos for point in points]
+        photos = [point.shots for point in points]
         shares = [(x - xs[0]) / (xs[-1] - xs[0]) for x in xs]
         assert shares == pytest.approx([one / photos[-1] for one in photos], abs=0.001)
         (band,) = (one for one in svg.iter("polygon") if one.attrib["class"] == f"band {name}")

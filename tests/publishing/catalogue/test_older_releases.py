@@ -74,7 +74,7 @@ def test_a_new_version_follows_one_of_the_old_schema(old: Path, make_build: Make
         (lambda value: value.update(schema=99), ("schema 99", "use a newer coreml_updatable")),
         (lambda value: value.update(schema=0), ("schema 0", "restore it from a copy", "newer version of the model")),
         (lambda value: value.update(labels=3), ("labels", "restore it from a copy", "newer version of the model")),
-        (lambda value: value.update(slots={}), ("slots", "restore it from a copy", "newer version of the model")),
+        (lambda value: value.update(files=3), ("files", "restore it from a copy", "newer version of the model")),
     ],
 )
 def test_a_release_that_cannot_be_shown_stops_before_anything_is_written(

@@ -58,7 +58,7 @@ def test_what_is_no_build_is_refused(make_build: MakeBuild, site: Path, tmp_path
     refused(tmp_path / "empty", r"empty: has no report\.json, expected what a build wrote")
     (tmp_path / "empty/report.json").write_text("[1]")
     refused(tmp_path / "empty", r"report\.json: is no report of a build; build the model again")
-    refused(report_with(make_build("A1"), schema=1), r"report\.json: is of schema 1, expected 2; build the model again")
+    refused(report_with(make_build("A1"), schema=1), r"report\.json: is of schema 1, expected 3; build the model again")
     refused(report_with(make_build("A2"), labels=3), r"report\.json: labels: Input should be .*; build the model again")
     refused(report_with(make_build("A3"), files={}), r"its report lists no \.mlmodel file of its models")
     outside = {"../escaped.mlmodel": {"sha256": "0" * 64}}

@@ -1,7 +1,6 @@
 """Two reports of one build differ in times and sums only; a label or a kind that is called so counts."""
 
 import copy
-import dataclasses
 import json
 from typing import Any
 
@@ -9,15 +8,15 @@ import pytest
 
 from coreml_updatable.publishing.catalogue.publish import says_the_same
 from coreml_updatable.publishing.report.json import report_object
-from coreml_updatable.publishing.report.values import Report, Slots
+from coreml_updatable.publishing.report.values import Report
 
 NAMES = ("seconds", "machine", "versions", "key", "files", "update_ms", "extractor_ms")
 
 
 @pytest.fixture(scope="module")
-def table(report: Report, slots: Slots) -> dict[str, Any]:
+def table(stickers: Report) -> dict[str, Any]:
     """A report with every part, as a build writes it."""
-    whole = report_object(dataclasses.replace(report, slots=slots))
+    whole = report_object(stickers)
     made: dict[str, Any] = json.loads(json.dumps({**whole, "key": "0", "files": {"A.mlmodel": {"sha256": "0"}}}))
     return made
 
@@ -40,7 +39,7 @@ def test_what_a_run_measured_is_noise(table: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("place", ["train", "source", "history", "answers", "kinds", "right_by_kind"])
+@pytest.mark.parametrize("place", ["train", "source", "history", "answers", "kinds", "by_kind"])
 def test_a_name_that_people_gave_is_none(table: dict[str, Any], name: str, place: str) -> None:
     one, other = copy.deepcopy(table), copy.deepcopy(table)
     for changed, value in ((one, 1), (other, 2)):
@@ -50,6 +49,6 @@ def test_a_name_that_people_gave_is_none(table: dict[str, Any], name: str, place
             "history": changed["history"][0],
             "answers": changed["comparison"]["network"]["summary"]["at_once"][0]["held_out_answers"],
             "kinds": changed["comparison"]["test_kinds"],
-            "right_by_kind": changed["slots"]["knn"]["points"][1]["right_by_kind"],
+            "by_kind": changed["comparison"]["knn"]["summary"]["at_once"][1]["held_out_accuracy_by_kind"],
         }[place][name] = value
     assert not same(one, other)

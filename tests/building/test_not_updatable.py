@@ -1,4 +1,4 @@
-"""A model that never learns: a small segmenter of our own, made, proved, described for Xcode and written."""
+"""A model that is not updatable: a small segmenter of our own, made, proved, described for Xcode and written."""
 
 import json
 import re
@@ -18,12 +18,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coreml_updatable.building.frozen import build_frozen, missing
+from coreml_updatable.building.build import run as run_build
+from coreml_updatable.building.cache import kept_report
+from coreml_updatable.building.request import prepare
 from coreml_updatable.checking import check
 from coreml_updatable.errors import BuildError, RecipeError, SourceError, UserError
 from coreml_updatable.marking.preview import PARAMETERS_KEY, TYPE_KEY
-from coreml_updatable.recipes.find import find_recipe, frozen_samples
-from coreml_updatable.recipes.frozen import FrozenRecipe, read_frozen
+from coreml_updatable.recipes.file import read_any_recipe
+from coreml_updatable.recipes.find import find_recipe
+from coreml_updatable.recipes.recipe import FixedRecipe
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.io import read_model
 from coreml_updatable.spec.messages import Model
@@ -35,28 +38,30 @@ MODEL = """
 import numpy as np
 import torch
 from torch import nn
-from coreml_updatable.converting.contract import FrozenSource
-from coreml_updatable.converters.torch.tracing import ANSWER, core_ml_of
-from coreml_updatable.marking import rename_features
+from coreml_updatable.converting.contract import ConvertedSource
+from coreml_updatable.converters.torch.tracing import core_ml_of
 
 
 def make(request):
     torch.manual_seed(request.seed)
-    small = [nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(8, request.classes, 1)]
+    small = [nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(8, len(request.labels), 1)]
     masks = [*small, nn.Upsample(scale_factor=2)]
-    classes = [*small[:2], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, request.classes)]
+    classes = [*small[:2], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, len(request.labels))]
     network = nn.Sequential(*(classes if CLASSIFIES else masks)).eval()
-    model = rename_features(core_ml_of(network, (request.input,)), {ANSWER: request.output})
+    model = core_ml_of(network, request.inputs)
 
-    def answers(pixels):
+    def answers(rows):
+        pixels = np.stack([row[request.inputs[0].name] for row in rows])
         with torch.no_grad():
             return network(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255.0).numpy() * FACTOR
 
-    return FrozenSource(model, answers, ("the weights are random",), {"weights": "random"}) if FACTOR else model
+    facts = {"weights": "random", "warning": "The weights are random"}
+    return ConvertedSource(model, request.labels, answers, "torch", 1e-4, facts=facts) if FACTOR else model
 """
 RECIPE = """
 name = "Masks"
 labels = ["ground", "thing", "other"]
+updatable = false
 why = "A mask has no loss in Core ML."
 [input]
 name = "image"
@@ -92,14 +97,18 @@ def written(tmp_path: Path) -> Callable[..., Path]:
         for old, new in changes.values():
             assert old in recipe
             recipe = recipe.replace(old, new)
-        (folder / "frozen.toml").write_text(recipe)
-        return folder / "frozen.toml"
+        (folder / "recipe.toml").write_text(recipe)
+        return folder / "recipe.toml"
 
     return write
 
 
 def built(path: Path, weights: Path | None = None) -> Any:
-    return build_frozen(read_frozen(path), path.parent, weights, path.parents[1] / "build" / "masks")
+    request = prepare(path, None, None, weights, path.parents[1] / "build")
+    run_build(request)
+    report = kept_report(request.target, request.key)
+    assert report is not None
+    return report
 
 
 def test_it_is_proved_described_and_written(written: Callable[..., Path], tmp_path: Path) -> None:
@@ -107,15 +116,16 @@ def test_it_is_proved_described_and_written(written: Callable[..., Path], tmp_pa
     command = [sys.executable, "-c", "from coreml_updatable.cli import main; main()", "build", str(path)]
     done = subprocess.run([*command, "--out", str(tmp_path / "build")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "NOTE: the weights are random" in done.stderr
-    assert "It does not learn on the device: A mask has no loss in Core ML." in done.stdout
-    assert "What marking says of it: network: answers a map of shape [1, 3, 16, 16]" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "The weights are random" in said
+    assert "It is not updatable: A mask has no loss in Core ML." in said
+    assert "What marking says of it: network: answers a map of shape [1, 3, 16, 16]" in said
     target = tmp_path / "build" / "masks"
     report = json.loads((target / "report.json").read_text())
-    assert report["relative_difference"] <= 1e-4
-    assert report["same_label"] == 1
-    assert report["labels_seen"] > 1
-    assert report["learns"] is False
+    assert report["proof"]["max_difference"] <= 1e-4
+    assert report["proof"]["labels_equal"] == report["proof"]["places"] == 2 * 16 * 16
+    assert report["proof"]["update"] is report["data"] is report["comparison"] is None
+    assert report["updatable"] is False
     model = read_model(target / "Masks.mlmodel")
     assert not model.isUpdatable
     assert [problem for problem in check(model) if problem.severity == "error"] == []
@@ -125,16 +135,19 @@ def test_it_is_proved_described_and_written(written: Callable[..., Path], tmp_pa
     assert json.loads(defined[PARAMETERS_KEY]) == {"labels": recipe["labels"], "colors": recipe["preview"]["colors"]}
     assert [feature.name for feature in model.description.output] == ["scores"]
     page = (target / "report.html").read_text()
-    assert f"{target / 'report.html'}: shows it" in done.stdout
+    assert f"report: {target / 'report.html'}" in done.stdout
     assert_it_shows(page, recipe, report, model)
     data = subprocess.run([*command, "--data", str(tmp_path)], capture_output=True, text=True, check=False)
     assert data.returncode == 2
-    assert "--data: is of no use for masks, which never learns; leave it out" in data.stderr
+    assert "--data: is of no use for masks, which is not updatable; leave it out" in data.stderr
+    again = subprocess.run([*command, "--out", str(tmp_path / "build")], capture_output=True, text=True, check=False)
+    assert "is up to date" in again.stderr
+    assert again.stdout == done.stdout
 
 
 def assert_it_shows(page: str, recipe: Any, report: Any, model: Model) -> None:
     """The page's masks are the classes that the written model gives the page's pictures, in the recipe's colours."""
-    for told in (recipe["why"], report["marking_says"], "The weights are random.", *recipe["labels"], "imageSegmenter"):
+    for told in (*report["why_not_updatable"], "The weights are random.", *recipe["labels"], "imageSegmenter"):
         assert escape(told, quote=False) in page
     shown = [pixels_of(uri) for uri in re.findall(r'img src="data:image/png;base64,([^"]+)"', page)]
     assert len(shown) == 6
@@ -165,8 +178,8 @@ def pixels_of(base64: str) -> Any:
             BuildError,
             "source: answers the same at every place of every picture, within 0, expected",
         ),
-        ("0", False, SourceError, "model.py:make: gave a Model, expected a FrozenSource; correct it"),
-        ("1.0", True, BuildError, "the recipe says that its model cannot learn, but it can be marked"),
+        ("0", False, SourceError, "model.py:make: gave a Model, expected a ConvertedSource; correct it"),
+        ("1.0", True, BuildError, "the recipe says `updatable = false`, but its model can be marked"),
         ("(1.0 if 1 else 0) * CUT", False, BuildError, r"answers \[.*\], its source \[3, 16, 4\], expected the same"),
         (
             "1 / 0",
@@ -189,18 +202,10 @@ def test_weights_that_are_not_there(written: Callable[..., Path], tmp_path: Path
         built(written(), tmp_path / "gone.pth")
 
 
-def test_a_module_that_is_not_there(written: Callable[..., Path]) -> None:
-    needs = ('make = "model.py:make"', 'make = "model.py:make"\nneeds = ["no_such_module"]\ninstall = "pip install it"')
-    path = written(needs=needs)
-    assert missing(read_frozen(path)) == "no_such_module is not installed; run: pip install it"
-    with pytest.raises(SourceError, match="Masks: no_such_module is not installed; run: pip install it"):
-        built(path)
-
-
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        (', "#00ff00"]', "]", "preview.colors has 2 colours for 3 labels, expected one each"),
+        (', "#00ff00"]', "]", "preview.colors has 2 colors for 3 labels, expected one each"),
         ('"#00ff00"', '"green"', "preview.colors.2 is 'green'"),
         ('"other"]', '"thing"]', "labels holds .*, expected each label once"),
         ("why =", "wy =", "wy is not a field of a recipe; did you mean 'why'"),
@@ -208,17 +213,12 @@ def test_a_module_that_is_not_there(written: Callable[..., Path]) -> None:
         ('why = "A mask has no loss in Core ML."', "", "why is missing; add it"),
         ("width = 16", "width = 3", "input.width is 3, expected at least 8"),
         ("[preview]", "[preview", "not valid TOML"),
-        (
-            "[preview]",
-            'needs = ["torch", "absent.part"]\n[preview]',
-            "source.needs.1 is 'absent.part', expected a module's name without dots; correct it",
-        ),
         ("model.py:make", "model.py", "source.make is 'model.py', expected \"file.py:function\"; correct it"),
     ],
 )
 def test_a_mistake_is_one_sentence(written: Callable[..., Path], old: str, new: str, expected: str) -> None:
     with pytest.raises(RecipeError, match=expected):
-        read_frozen(written(change=(old, new)))
+        read_any_recipe(written(change=(old, new)))
 
 
 def test_a_catalogue_leaves_it_out(written: Callable[..., Path], tmp_path: Path, run: Run) -> None:
@@ -226,14 +226,14 @@ def test_a_catalogue_leaves_it_out(written: Callable[..., Path], tmp_path: Path,
     build, site = tmp_path / "build" / "masks", tmp_path / "site"
     ran = run("publish", build, "--to", site)
     assert ran.status == 1
-    assert f"{build}: its model never learns on the device, expected one that does" in ran.err
+    assert f"{build}: its model is not updatable, expected one that is" in ran.err
     assert not site.exists()
     other = tmp_path / "other"  # a build whose report is none
     other.mkdir()
     (other / "report.json").write_text("[")
     ran = run("publish", build, other, "--to", site)
     assert ran.status == 1
-    assert f"note: {build}: its model never learns on the device; it is left out" in ran.err
+    assert f"note: {build}: its model is not updatable; it is left out" in ran.err
     assert f"{other / 'report.json'}: is no report of a build" in ran.err
 
 
@@ -241,18 +241,17 @@ def test_it_is_found_by_its_name(written: Callable[..., Path], tmp_path: Path) -
     path = written()
     assert find_recipe("masks", tmp_path) == path
     assert find_recipe(str(path.parent), tmp_path / "elsewhere") == path
-    assert frozen_samples(tmp_path) == ["masks"]
 
 
-@pytest.mark.parametrize("name", frozen_samples(SAMPLES))
-def test_the_samples_are_valid(name: str) -> None:
-    assert isinstance(read_frozen(SAMPLES / name / "frozen.toml"), FrozenRecipe)
-    assert (SAMPLES / name / "README.md").is_file()
+def segmenter() -> FixedRecipe:
+    recipe = read_any_recipe(SAMPLES / "segmenter" / "recipe.toml")
+    assert isinstance(recipe, FixedRecipe)
+    return recipe
 
 
 def test_the_segmenters_colours_are_those_of_pascal_voc() -> None:
     """The bits of a class's number, dealt out in turn to red, green and blue, the highest bit first (VOC's devkit)."""
-    for number, color in enumerate(read_frozen(SAMPLES / "segmenter" / "frozen.toml").preview.colors):
+    for number, color in enumerate(segmenter().preview.colors):
         channels = [sum((number >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)]
         assert color == "#" + bytes(channels).hex()
 
@@ -263,7 +262,7 @@ def test_the_segmenters_labels_are_those_of_its_weights() -> None:
     weights = architectures.import_torchvision().models.segmentation.DeepLabV3_MobileNet_V3_Large_Weights.DEFAULT
     background, *things = weights.meta["categories"]
     assert background.strip("_") == "background"
-    assert read_frozen(SAMPLES / "segmenter" / "frozen.toml").labels == ("background", *things)
+    assert segmenter().labels == ("background", *things)
 
 
 @pytest.mark.vision
@@ -274,7 +273,7 @@ def test_deeplab_with_weights_from_a_file(tmp_path: Path) -> None:
 
     architectures = import_module("coreml_updatable.converters.torch.architectures")
     folder = Path(shutil.copytree(SAMPLES / "segmenter", tmp_path / "segmenter"))
-    recipe = folder / "frozen.toml"
+    recipe = folder / "recipe.toml"
     recipe.write_text(recipe.read_text().replace("256", "64"))
     torch.manual_seed(5)
     networks = architectures.import_torchvision().models.segmentation
@@ -283,16 +282,15 @@ def test_deeplab_with_weights_from_a_file(tmp_path: Path) -> None:
     with pytest.raises(
         BuildError, match=r"source: answers the same at every place of every picture, .* give weights that"
     ):
-        build_frozen(read_frozen(recipe), folder, tmp_path / "untrained.pth", tmp_path / "build")
+        built(recipe, tmp_path / "untrained.pth")
     for module in network.modules():  # as in training: activations that neither fade nor grow
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
     with torch.no_grad():
         network.train()(torch.randn(4, 3, 64, 64))
     torch.save(network.state_dict(), tmp_path / "weights.pth")
-    report = build_frozen(read_frozen(recipe), folder, tmp_path / "weights.pth", tmp_path / "build")
-    assert report["relative_difference"] <= 1e-4
-    assert report["same_label"] > 0.999
-    assert report["labels_seen"] > 1
-    assert report["notes"] == []
+    report = built(recipe, tmp_path / "weights.pth")
+    assert report["proof"]["max_difference"] <= 1e-4
+    assert report["proof"]["labels_equal"] > 0.999 * report["proof"]["places"]
+    assert "warning" not in report["source"]
     assert report["source"]["weights"] == "weights.pth"
