@@ -5,19 +5,19 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from coreml_updatable.checking import Problem
+from coreml_updatable.checking import Problem, expect_valid
 from coreml_updatable.checking import check as check_message
 from coreml_updatable.converting.choosing import Pixels, convert_source
 from coreml_updatable.converting.contract import SourceRequest
 from coreml_updatable.converting.embedding import embedded
-from coreml_updatable.converting.knn_proof import prove_twin
+from coreml_updatable.converting.knn_proof import prove_knn
 from coreml_updatable.converting.layouts import laid_out
 from coreml_updatable.converting.marked import marked_and_proved
 from coreml_updatable.data.inputs import Input
 from coreml_updatable.data.notation import input_from, labels_in
 from coreml_updatable.data.rows.features import Fit, features_of
 from coreml_updatable.data.rows.reading import rows_of, sources, training_rows
-from coreml_updatable.errors import DataError, ModelError, located
+from coreml_updatable.errors import DataError, located
 from coreml_updatable.marking import expect_label, has_head, twin, with_samples
 from coreml_updatable.marking.losses import Loss
 from coreml_updatable.marking.reserved_labels import HIDDEN
@@ -104,7 +104,7 @@ def mark(
         marked, _ = marked_and_proved(
             source,
             settings,
-            lambda marked: _expect_valid(marked, "marked model"),
+            lambda made: expect_valid(made, "marked model"),
             layers=layers,
             last=last,
             labels=labels,
@@ -157,13 +157,13 @@ def knn(
         if target not in row:
             raise DataError(f"row {number}: lacks '{target}', the label; add it to the row")
         expect_label(made, row[target])
-    _expect_valid(made, "k-NN model")
+    expect_valid(made, "k-NN model")
     bare = [{name: value for name, value in row.items() if name != target} for row in rows]
     if rows:
         vectors = embedded(pipeline_of(made).models[0], bare)
         made = with_samples(made, vectors, [row[target] for row in rows])
-        _expect_valid(made, "k-NN model")
-    prove_twin(source, made, cut=cutting, first=bare[0] if bare else None)
+        expect_valid(made, "k-NN model")
+    prove_knn(source, made, cut=cutting, first=bare[0] if bare else None)
     return load(made)
 
 
@@ -281,9 +281,3 @@ def _path_or_message(model: AnyModel) -> str | PathLike[str] | Model:
 
 def _located(model: AnyModel) -> Any:
     return located("model", Path(model) if isinstance(model, str | PathLike) else "model")
-
-
-def _expect_valid(message: Model, where: str) -> None:
-    for problem in check_message(message):
-        if problem.severity == "error":
-            raise ModelError(f"{where}: {problem}")

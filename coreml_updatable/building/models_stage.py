@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coreml_updatable import __version__
-from coreml_updatable.checking import Problem, check
+from coreml_updatable.checking import Problem, expect_valid
 from coreml_updatable.converting.embedding import embedded
 from coreml_updatable.data.inputs import Examples, Float32Array
 from coreml_updatable.errors import BuildError, ModelError
@@ -108,7 +108,7 @@ def described_and_judged(recipe: Recipe, network: Model, knn: Model) -> Twins:
     names = recipe.outputs
     outputs = {names.label: names.label_description, names.probabilities: names.probabilities_description}
     network, knn = _described(recipe, network, outputs), _described(recipe, knn, outputs)
-    return Twins(network, knn, _checked(network, knn))
+    return Twins(network, knn, (*expect_valid(network, "network", BuildError), *expect_valid(knn, "k-NN", BuildError)))
 
 
 def embeddings(network: Model, examples: Examples) -> Float32Array:
@@ -130,7 +130,7 @@ def fixed_model(recipe: FixedRecipe, converted: Model) -> tuple[Model, tuple[Pro
     try:
         mark(model, UpdateSettings())
     except ModelError as refused:
-        return model, _checked(model), str(refused)
+        return model, tuple(expect_valid(model, "model", BuildError)), str(refused)
     raise BuildError("the recipe says `updatable = false`, but its model can be marked; leave that line out")
 
 
@@ -146,11 +146,3 @@ def _described(recipe: AnyRecipe, model: Model, outputs: Mapping[str, str]) -> M
         version=metadata.version,
         user_defined={"made by": f"coreml_updatable {__version__}", "recipe": recipe.name},
     )
-
-
-def _checked(*models: Model) -> tuple[Problem, ...]:
-    problems = [problem for model in models for problem in check(model)]
-    for problem in problems:
-        if problem.severity == "error":
-            raise BuildError(f"built model breaks rule {problem.rule}: {problem}")
-    return tuple(problems)

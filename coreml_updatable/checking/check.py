@@ -8,6 +8,7 @@ from coreml_updatable.checking import rules
 from coreml_updatable.checking.contradictions import UNSEEN, hides_updates
 from coreml_updatable.checking.pipeline import member_place
 from coreml_updatable.checking.problem import Problem, Rule
+from coreml_updatable.errors import ModelError, UserError
 from coreml_updatable.spec.io import read_any_model
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_network, is_pipeline, pipeline_of
@@ -32,6 +33,15 @@ def check(path_or_model: str | PathLike[str] | Model) -> list[Problem]:
             (f"{inside}{member_place(model, number)}: ", member)
             for number, member in reversed(list(enumerate(members)))
         ]
+    return problems
+
+
+def expect_valid(model: Model, what: str, error: type[UserError] = ModelError) -> list[Problem]:
+    """Return the warnings; raise ``error``, beginning with ``what``, for the first thing that Apple's tools reject."""
+    problems = check(model)
+    for problem in problems:
+        if problem.severity == "error":
+            raise error(f"{what}: {problem}")
     return problems
 
 

@@ -1,13 +1,12 @@
 """Prove that two models answer the same: both run on the same random inputs, and a difference is explained."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 
-from coreml_updatable.converting.spread import ALLOWED, Compared, centered, compared, not_proved
+from coreml_updatable.converting.spread import ALLOWED, Agreement, Compared, centered, compared, not_proved
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError
@@ -83,26 +82,12 @@ ROUNDING = 1e-3  # of logits near 100 in 32 bits, as a part of their exponential
 ROWS = 8
 
 
-@dataclass(frozen=True)
-class Unchanged:
-    """``difference``: the largest in probability, or of values relative to the largest of them or 1.
-
-    ``logits``: the largest of what the softmaxes read, as a part of how far rows lie apart; None where a model has
-    none. ``proved`` is False where the rows lie so close together that agreement says little; ``notes`` say so.
-    """
-
-    difference: float
-    logits: float | None = None
-    proved: bool = True
-    notes: tuple[str, ...] = ()
-
-
 def unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> float:
     """The largest difference of ``prove_unchanged``."""
     return prove_unchanged(before, after, spare_share).difference
 
 
-def prove_unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> Unchanged:
+def prove_unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> Agreement:
     """Compare both over eight rows; a BuildError above 1e-5 in probability, or 0.01 of the spread of the logits.
 
     Answers that are no distribution (logits, logarithms of probabilities) are compared behind a softmax; one number
@@ -139,13 +124,15 @@ def prove_unchanged(before: Model, after: Model, spare_share: float = HIDDEN) ->
     return _by_spread(before, after, old, shares, difference)
 
 
-def _by_spread(before: Model, after: Model, old: Float64Array, new: Float64Array, difference: float) -> Unchanged:
+def _by_spread(before: Model, after: Model, old: Float64Array, new: Float64Array, difference: float) -> Agreement:
     """What the agreement in probability is worth: probabilities that are all 0 and 1 agree with many others."""
     of_answers = compared(old, new)
     ours, theirs = _logits(before), _logits(after)
     if ours is None or theirs is None:
         proved = of_answers.verdict != "constant"
-        return Unchanged(difference, None, proved, () if proved else (not_proved("the model's answer", len(old)),))
+        return Agreement(
+            difference, len(old), None, proved, () if proved else (not_proved("the model's answer", len(old)),)
+        )
     logits = compared(centered(ours), centered(theirs[:, : ours.shape[1]]))
     if logits.verdict == "differ":
         raise BuildError(
@@ -153,12 +140,17 @@ def _by_spread(before: Model, after: Model, old: Float64Array, new: Float64Array
             f"the rows, expected at most {ALLOWED:g}; {remedy(before)}"
         )
     if logits.verdict == "constant":
-        return Unchanged(difference, logits.relative, False, (not_proved("the model's answer", len(old)),))
+        return Agreement(difference, len(old), logits.relative, False, (not_proved("the model's answer", len(old)),))
     notes = (saturated("the model", old, logits),) if of_answers.verdict == "constant" else ()
-    return Unchanged(difference, logits.relative, True, notes)
+    return Agreement(difference, len(old), logits.relative, True, notes)
 
 
-def _values_unchanged(before: Model, after: Model) -> Unchanged:
+def _without_logits(difference: float, rows: int, answers: Compared) -> Agreement:
+    proved = answers.verdict != "constant"
+    return Agreement(difference, rows, None, proved, () if proved else (not_proved("the model's answer", rows),))
+
+
+def _values_unchanged(before: Model, after: Model) -> Agreement:
     old, new = _finite(before), _answers(after)
     with np.errstate(invalid="ignore"):  # of infinite answers
         difference = float(np.abs(old - new).max() / max(1.0, float(np.abs(old).max())))
@@ -170,7 +162,9 @@ def _values_unchanged(before: Model, after: Model) -> Unchanged:
             f"{remedy(before)}"
         )
     proved = values.verdict != "constant"
-    return Unchanged(difference, None, proved, () if proved else (not_proved("the model's answer", len(old)),))
+    return Agreement(
+        difference, len(old), None, proved, () if proved else (not_proved("the model's answer", len(old)),)
+    )
 
 
 def saturated(who: str, expected: Float64Array, logits: Compared) -> str:

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from coreml_updatable.checking import Problem, check
+from coreml_updatable.checking import Problem, expect_valid
 from coreml_updatable.converting.contract import ConvertedSource, Row, SourceRequest
-from coreml_updatable.converting.equivalence import ROWS, Unchanged, saturated, softmax_input
+from coreml_updatable.converting.equivalence import ROWS, saturated, softmax_input
 from coreml_updatable.converting.marked import marked_and_proved
-from coreml_updatable.converting.spread import centered, compared, not_proved
+from coreml_updatable.converting.spread import Agreement, centered, compared, not_proved
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.inputs import Float64Array
-from coreml_updatable.errors import BuildError, ModelError, SourceError, located
+from coreml_updatable.errors import BuildError, SourceError, located
 from coreml_updatable.files import refuse_lfs_pointer
 from coreml_updatable.marking import check_labels, mark
 from coreml_updatable.marking.features import check_distinct
@@ -32,10 +32,7 @@ class Finished:
     model: Model
     updatable: tuple[str, ...]  # the layers that learn; empty for one that learns by remembering
     reference: str  # whose answers it has
-    rows: int  # on how many they were compared; 0 where the source is such a model itself
-    difference: float  # the largest, in probability
-    logits_difference: float | None  # the largest, as a part of how far rows lie apart; None: not compared
-    proved: bool  # False where the source answers the same on every row, so that agreement says little
+    agreement: Agreement  # of no rows where the source is such a model itself
     notes: tuple[str, ...]
     warnings: tuple[Problem, ...]
     facts: Mapping[str, Any]
@@ -77,19 +74,16 @@ def _finished(
         return _of_core_ml(converted, request, settings or UpdateSettings(), wishes)
     if not model.isUpdatable:
         model = mark(model, settings or UpdateSettings(), **wishes)
-    problems = _judged(model)
+    warnings = expect_valid(model, "converted model")
     rows = converted.rows or tuple(trial_rows(model, ROWS))
     found = _agreement(model, replace(converted, rows=rows), converted.answers(rows))
     return Finished(
         model,
         _trained(model),
         converted.reference,
-        len(rows),
-        found.difference,
-        found.logits,
-        found.proved,
+        found,
         (*converted.notes, *found.notes),
-        tuple(problems),
+        tuple(warnings),
         converted.facts,
     )
 
@@ -98,34 +92,23 @@ def _of_core_ml(
     converted: ConvertedSource, request: SourceRequest, settings: UpdateSettings, wishes: Wishes
 ) -> Finished:
     """A Core ML model is marked as ``mark`` does it; one that is updatable already stays, unless something is asked."""
-    model, notes, found, rows = converted.model, converted.notes, Unchanged(0.0), 0
+    model, notes, found = converted.model, converted.notes, Agreement(0.0)
     if not model.isUpdatable or request.labels or request.head == "new":
         if request.head == "new":
             wishes = {**wishes, "head": "new"}
             notes = (*notes, "the head is new: with the old weights in its place, the answers are those before")
         made, found = marked_and_proved(model, settings, **wishes)
-        model, notes, rows = made.model, (*notes, *made.repairs), ROWS
-    problems = _judged(model)
+        model, notes = made.model, (*notes, *made.repairs)
+    warnings = expect_valid(model, "converted model")
     return Finished(
         model,
         _trained(model),
         converted.reference,
-        rows,
-        found.difference,
-        found.logits,
-        found.proved,
+        found,
         (*notes, *found.notes),
-        tuple(problems),
+        tuple(warnings),
         converted.facts,
     )
-
-
-def _judged(model: Model) -> list[Problem]:
-    problems = check(model)
-    for problem in problems:
-        if problem.severity == "error":
-            raise ModelError(f"converted model: {problem}; nothing was written")
-    return problems
 
 
 def _trained(model: Model) -> tuple[str, ...]:
@@ -136,7 +119,7 @@ def _trained(model: Model) -> tuple[str, ...]:
     )
 
 
-def _agreement(model: Model, converted: ConvertedSource, expected: Float64Array) -> Unchanged:
+def _agreement(model: Model, converted: ConvertedSource, expected: Float64Array) -> Agreement:
     """``model`` against its source, each as it answers itself; a BuildError where they differ."""
     rows, runnable, reference = converted.rows, load(model), converted.reference
     said = probabilities(runnable, rows, converted.labels)
@@ -163,17 +146,17 @@ def _agreement(model: Model, converted: ConvertedSource, expected: Float64Array)
     alike = (not_proved(f"the answer of {reference}", len(rows)),)
     if logits is None:
         proved = len(rows) == 1 or of_answers.verdict != "constant"
-        return Unchanged(difference, None, proved, notes if proved else (*notes, *alike))
+        return Agreement(difference, len(rows), None, proved, notes if proved else (*notes, *alike))
     if logits.verdict == "differ":
         raise BuildError(
             f"converted model: its logits differ from those of {reference} by {logits.relative:.2g} of how far they "
             "spread over the rows, expected at most 0.01; nothing was written, this source does not convert faithfully"
         )
     if logits.verdict == "constant":
-        return Unchanged(difference, logits.relative, False, (*notes, *alike))
+        return Agreement(difference, len(rows), logits.relative, False, (*notes, *alike))
     if of_answers.verdict == "constant":
         notes = (*notes, saturated(reference, expected, logits))
-    return Unchanged(difference, logits.relative, True, notes)
+    return Agreement(difference, len(rows), logits.relative, True, notes)
 
 
 def _logits(model: RunnableModel, rows: Sequence[Row]) -> Float64Array | None:

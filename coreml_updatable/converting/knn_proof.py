@@ -1,14 +1,13 @@
 """The proof that a twin does what it is for: its embedding is the extractor's, it finds what it knows, it learns."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from coreml_updatable.converting.embedding import embedded
 from coreml_updatable.converting.equivalence import remedy, unchanged, unrounded
-from coreml_updatable.converting.spread import ALLOWED, compared, not_proved
+from coreml_updatable.converting.spread import ALLOWED, Agreement, compared, not_proved
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.inputs import Float32Array
 from coreml_updatable.errors import BuildError
@@ -25,23 +24,10 @@ ROWS = 4
 _FAULT = "nothing was written, this is a fault of coreml_updatable, please report it"
 
 
-@dataclass(frozen=True)
-class Proof:
-    """``difference`` of embeddings, relative to the largest number; ``samples`` after an update with one row.
+def prove_knn(source: Model, made: Model, *, cut: bool, first: PlainRow | None = None) -> tuple[Agreement, int]:
+    """Return how far embeddings agree, relative to their largest number, and the samples after an update with one row.
 
-    ``spread``: the same relative to how far rows lie apart. Where they lie together ``proved`` is False and ``notes``
-    say so.
-    """
-
-    difference: float
-    samples: int
-    spread: float = 0.0
-    proved: bool = True
-    notes: tuple[str, ...] = ()
-
-
-def prove_twin(source: Model, made: Model, *, cut: bool, first: PlainRow | None = None) -> Proof:
-    """Run both on random rows; ``first`` is the row of the first sample, where there are samples.
+    ``first`` is the row of the first sample, where there are samples.
 
     Raises BuildError where the embeddings differ by more than 1e-5 of their largest number or 0.01 of how far rows lie
     apart, the first sample's nearest neighbour is another one, or an update with one row does not add just that;
@@ -65,7 +51,7 @@ def prove_twin(source: Model, made: Model, *, cut: bool, first: PlainRow | None 
     if first is not None:
         _finds_itself(made, embedded(front, [first])[0])
     samples = _learns(made, rows[0] if first is None else first)
-    return Proof(difference, samples, by_spread.relative, proved, notes)
+    return Agreement(difference, len(rows), by_spread.relative, proved, notes), samples
 
 
 def _before_the_head(source: Model, rows: Sequence[Row], length: int) -> Float32Array:

@@ -7,9 +7,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from coreml_updatable.checking import Problem, check
+from coreml_updatable.checking import Problem, expect_valid
 from coreml_updatable.converting import spread
 from coreml_updatable.converting.equivalence import remedy
+from coreml_updatable.converting.spread import Agreement
 from coreml_updatable.converting.trial_rows import MOST_VALUES, trial_rows
 from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError, ModelError
@@ -39,22 +40,11 @@ ROWS = 8
 _WHOLE = FeatureTypes_pb2.ArrayFeatureType.INT32
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """Largest differences between two layouts: of answers in probability, and relative to the largest number of what an
-    update makes of the head, and of what the extractor hands to it. Where rows answer alike, or the update moves
-    nothing, ``proved`` is False and ``notes`` say so."""
+def agreement(before: Models, after: Models, extractors: tuple[Model, Model], bits: int) -> tuple[Agreement, float]:
+    """Run and update both on eight random rows.
 
-    answers: float
-    heads: float
-    features: float
-    proved: bool = True
-    notes: tuple[str, ...] = ()
-
-
-def agreement(before: Models, after: Models, extractors: tuple[Model, Model], bits: int) -> Agreement:
-    """Both run and updated on eight random rows; BuildError where they differ by more than ALLOWED[bits].
-
+    Returns how far their answers and the extractor's features agree, and the largest difference of what an update makes
+    of the heads, relative to their largest number. Raises BuildError where they differ by more than ALLOWED[bits].
     ``extractors``: those of both. ``bits``: of the second, where it has fewer than the first; else 32.
     """
     rows = trial_rows(before[0], ROWS)
@@ -85,7 +75,7 @@ def agreement(before: Models, after: Models, extractors: tuple[Model, Model], bi
         notes.append(spread.not_proved("the model's answer", len(rows)))
     if moved is not None and moved.spread == 0:
         notes.append("NOT PROVED: one update with eight rows changes no weight, so that both heads learn alike is open")
-    return Agreement(answers, heads, features, not notes, tuple(notes))
+    return Agreement(answers, len(rows), features, not notes, tuple(notes)), heads
 
 
 def _alike(answers: list[dict[str, Any]]) -> bool:
@@ -201,7 +191,8 @@ class Laid:
 
     models: tuple[Model, ...]
     bits: int  # of the extractor
-    proof: Agreement
+    agreement: Agreement  # of answers in probability; relative: of features, to their largest number
+    heads: float  # largest difference after an update, relative to the largest number
     warnings: tuple[Problem, ...]
     sizes: dict[str, tuple[int, ...]]
 
@@ -217,8 +208,8 @@ def laid_out(models: Sequence[Model], layout: str, bits: int | None = None) -> L
     kept = 32 if layout == "single" else fewest_bits(parts.extractor)
     rounded = bits if bits is not None and bits < fewest_bits(before.extractor) else 32
     whole = models if len(models) == 1 else (before.extractor, before.head)
-    proof = agreement(whole, made, (before.extractor, parts.extractor), rounded)
-    return Laid(made, kept, proof, arranged.warnings, _sizes(parts, layout, made))
+    agreed, heads = agreement(whole, made, (before.extractor, parts.extractor), rounded)
+    return Laid(made, kept, agreed, heads, arranged.warnings, _sizes(parts, layout, made))
 
 
 @dataclass(frozen=True)
@@ -240,7 +231,9 @@ def arrange(models: Sequence[Model], layout: str, bits: int | None = None) -> Ar
     before = _parts(models)
     parts = before if bits is None else Parts(with_bits(before.extractor, bits), before.head)
     made = _models(parts, layout)
-    return Arranged(before, parts, made, tuple(_judged(made)))
+    return Arranged(
+        before, parts, made, tuple(problem for one in made for problem in expect_valid(one, "layout", BuildError))
+    )
 
 
 def _parts(models: Sequence[Model]) -> Parts:
@@ -261,14 +254,6 @@ def _models(parts: Parts, layout: str) -> tuple[Model, ...]:
         case "split":
             return to_files(parts)
     raise ModelError(f"layout: found {layout!r}, expected one of {', '.join(LAYOUTS)}; choose one of them")
-
-
-def _judged(models: Sequence[Model]) -> list[Problem]:
-    problems = [problem for model in models for problem in check(model)]
-    for problem in problems:
-        if problem.severity == "error":
-            raise BuildError(f"layout: {problem}; nothing was written")
-    return problems
 
 
 def _sizes(parts: Parts, layout: str, made: tuple[Model, ...]) -> dict[str, tuple[int, ...]]:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Unpack
 
-from coreml_updatable.converting.equivalence import Unchanged, prove_unchanged
+from coreml_updatable.converting.equivalence import prove_unchanged
+from coreml_updatable.converting.spread import Agreement
 from coreml_updatable.marking import Marked, marked
 from coreml_updatable.marking.losses import is_squared_error
 from coreml_updatable.marking.marking import Wishes
@@ -17,9 +18,9 @@ from coreml_updatable.spec.network import is_network, is_pipeline, last_member, 
 def marked_and_proved(
     before: Model,
     settings: UpdateSettings,
-    expect: Callable[[Model], None] | None = None,
+    expect: Callable[[Model], object] | None = None,
     **wishes: Unpack[Wishes],
-) -> tuple[Marked, Unchanged]:
+) -> tuple[Marked, Agreement]:
     """``marked``, and how far its answers are those before, within 1e-5 in probability.
 
     Where the head is new, both are compared with the old one in its place. Raises BuildError where they differ.

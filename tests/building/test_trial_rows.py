@@ -8,7 +8,7 @@ import pytest
 from coremltools.models import datatypes
 from coremltools.models.neural_network import NeuralNetworkBuilder
 
-from coreml_updatable.converting.knn_proof import prove_twin
+from coreml_updatable.converting.knn_proof import prove_knn
 from coreml_updatable.converting.marked import marked_and_proved
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.marking import twin
@@ -109,7 +109,7 @@ def test_models_that_look_up_or_are_not_defined_everywhere(name: str, dtype: int
     assert all(np.isfinite(list(answer["p"].values())).all() for answer in answers if isinstance(answer["p"], dict))
     marked_and_proved(model, SETTINGS)
     made = twin(model, KNNSettings(Int64Parameter(1)), cut=True)
-    prove_twin(model, made, cut=True)
+    prove_knn(model, made, cut=True)
 
 
 def test_every_row_of_a_table_is_tried() -> None:

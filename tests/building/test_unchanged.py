@@ -76,7 +76,7 @@ def test_saturated_probabilities_are_told_apart_by_their_logits() -> None:
     after = mark(model, SETTINGS, labels=("a", "b", "c"))
     found = prove_unchanged(model, after)
     assert found.proved
-    assert found.logits is not None
+    assert found.relative is not None
     assert "logits are compared instead" in found.notes[0]
     other = next(one for one in network_of(after).layers if layer_kind(one) == "innerProduct")
     other.innerProduct.weights.floatValue[:] = [2 * value for value in layer.innerProduct.weights.floatValue]

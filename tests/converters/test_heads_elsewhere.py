@@ -66,7 +66,7 @@ def test_keras_sigmoids(keras: Any, name: str) -> None:
     yes = keras.ops.convert_to_numpy(model(rows(5, 6), training=False)).reshape(5)
     assert np.ptp(yes) > 0.05
     np.testing.assert_allclose(said(made, rows(5, 6), TWO), np.stack([1 - yes, yes], 1), atol=1e-6)
-    assert made.proved
+    assert made.agreement.proved
 
 
 def test_keras_logits_of_two_classes_by_their_labels(keras: Any, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_keras_heads_that_are_refused_get_a_new_one(keras: Any, name: str) -> No
     assert "--head new --labels a,b" in str(error.value)
     made = keras_files.converted(model, labels=("a", "b", "c"), head="new")
     assert made.facts["features"] == (4 if name == "unit" else 5)
-    assert made.difference < 1e-6
+    assert made.agreement.difference < 1e-6
     if "multi-label" in sentence:
         assert "--column 0 --labels no,yes" in str(error.value)
         one = keras_files.converted(model, labels=TWO, column=2)
@@ -219,7 +219,7 @@ def test_onnx_heads_that_are_refused_get_a_new_one(layer: Any, end: str, sentenc
     assert sentence in str(error.value)
     made = onnx_files.converted(model, labels=("a", "b"), head="new")
     assert made.facts["features"] == 4
-    assert made.difference < 1e-6
+    assert made.agreement.difference < 1e-6
     if end == "Sigmoid":
         one = onnx_files.converted(model, labels=TWO, column=1)
         evaluator: Any = ReferenceEvaluator(model)
@@ -276,7 +276,7 @@ def test_a_folder_with_several_labels_at_once(tmp_path: Path) -> None:
     np.testing.assert_allclose(text_said(one, TWO)[:, 1], logits_of(model).sigmoid().numpy()[:, 1], atol=1e-5)
     made = hugging_face.converted(folder, inputs=TEXT, labels=("a", "b"), head="new")
     assert (made.facts["cut"], made.facts["features"]) == ("classifier", 16)
-    assert made.difference < 1e-5
+    assert made.agreement.difference < 1e-5
 
 
 def test_a_folder_with_one_output(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_a_new_head_behind_other_folders(kind: str, tmp_path: Path) -> None:
     folder = hugging_face.saved(hugging_face.made(kind), tmp_path, settings)
     inputs = (ArrayInput("sound", (400,)),) if kind == "wav2vec2" else ()
     made = hugging_face.converted(folder, inputs=inputs, labels=("a", "b"), head="new")
-    assert made.difference < 1e-5
+    assert made.agreement.difference < 1e-5
     assert made.updatable
     assert made.facts["features"] == (12 if kind == "wav2vec2" else 16)
 

@@ -56,7 +56,7 @@ def test_a_picture_classifier_in_a_file(keras: Any, ending: str, tmp_path: Path)
     model = pictures(keras)
     model.save(tmp_path / f"model{ending}")
     made = converted(tmp_path / f"model{ending}", labels=("a", "b", "c"), mean=(0.0,), std=(1 / 255,))
-    assert made.difference < 1e-5
+    assert made.agreement.difference < 1e-5
     given = made.model.description.input[0]
     assert (given.name, given.type.imageType.width, given.type.imageType.height) == ("image", 16, 12)
     pixels = np.random.default_rng(2).integers(0, 256, (4, 12, 16, 3), np.uint8)
@@ -95,4 +95,4 @@ def test_an_h5_of_keras_2_with_the_groups_of_its_depthwise_layers(keras: Any, tm
         depthwise = next(one for one in config["config"]["layers"] if one["class_name"] == "DepthwiseConv2D")
         depthwise["config"]["groups"] = 1
         file.attrs["model_config"] = json.dumps(config)
-    assert converted(path).difference < 1e-5
+    assert converted(path).agreement.difference < 1e-5

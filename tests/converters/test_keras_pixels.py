@@ -89,4 +89,4 @@ def test_of_two_pictures_each_must_be_scaled(keras: Any) -> None:
         pooled = layers.Concatenate()([layers.GlobalAveragePooling2D()(x) for x in seen])
         made = converted(keras.Model([one, other], layers.Dense(3)(pooled)), labels=("a", "b", "c"))
         assert made.notes[0].startswith(said)
-        assert made.difference < 1e-5
+        assert made.agreement.difference < 1e-5

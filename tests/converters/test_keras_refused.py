@@ -220,7 +220,7 @@ def test_sources_and_inputs_that_do_not_fit(keras: Any) -> None:
         SourceError, match=r"has no fixed shape \(\['any', 'any', 3\]\), expected one; say --input image:WIDTH"
     ):
         converted(open_size)
-    assert converted(open_size, inputs=(ImageInput("image", 12, 12, "rgb"),)).difference < 1e-5
+    assert converted(open_size, inputs=(ImageInput("image", 12, 12, "rgb"),)).agreement.difference < 1e-5
 
 
 def test_answers_and_labels_that_do_not_fit(keras: Any) -> None:

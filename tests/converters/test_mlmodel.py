@@ -33,8 +33,8 @@ def made_of(model: Model, folder: Path, **options: Any) -> Finished:
 def test_a_network_is_marked(tmp_path: Path) -> None:
     made = made_of(converted("squeezed linear", image=True), tmp_path, labels=("a", "b", "c"))
     assert made.updatable == ("fc",)
-    assert (made.rows, made.reference) == (8, "the model before")
-    assert made.difference < 1e-6
+    assert (made.agreement.rows, made.reference) == (8, "the model before")
+    assert made.agreement.difference < 1e-6
 
 
 @pytest.mark.parametrize("end", [[], [torch.nn.Sigmoid()]])
@@ -48,7 +48,7 @@ def test_one_number_becomes_two_classes_where_two_labels_are_named(end: list[tor
     name = str(made.model.description.input[0].name)
     answer = load(made.model).predict({name: row})["labelProbability"]
     assert answer == pytest.approx({"no": 1 - yes, "yes": yes}, abs=1e-6)
-    assert made.proved
+    assert made.agreement.proved
 
 
 def test_several_sigmoids_take_the_new_head_that_their_refusal_names(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_several_sigmoids_take_the_new_head_that_their_refusal_names(tmp_path: P
     made = made_of(model, tmp_path, labels=("x", "y"), head="new")
     assert class_labels(made.model) == ("x", "y")
     assert made.updatable
-    assert made.rows
+    assert made.agreement.rows
 
 
 def test_labels_of_what_learns_already_are_not_passed_over(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_nearest_neighbours_classifier_learns_from_now_on(tmp_path: Path) -> N
     del model.description.trainingInput[:]
     made = made_of(model, tmp_path)
     assert made.updatable == ()
-    assert made.rows == 0
+    assert made.agreement.rows == 0
     row = {"embedding": np.ones(4, np.float32)}
     assert load(made.model).predict(row) == load(model).predict(row)
     context = UpdateTask(made.model, [{**row, "label": "new"}]).resume()

@@ -64,8 +64,8 @@ def test_it_answers_predict_proba(
     steps = [StandardScaler(with_mean=with_mean, with_std=with_std) for _ in range(scalers)]
     estimator = fitted(make_pipeline(*steps, ESTIMATORS[kind](seed)), seed, classes, features)
     made = converted(estimator)
-    assert made.difference <= 1e-6
-    assert made.rows > 0
+    assert made.agreement.difference <= 1e-6
+    assert made.agreement.rows > 0
     assert not check(made.model)
 
 
@@ -87,14 +87,14 @@ def test_large_features_lose_no_digits_in_the_scaler() -> None:
     random = np.random.default_rng(0)
     rows = random.normal(size=(60, 3)) * [1, 100, 0.01] + [5000, -1e6, 40]
     estimator = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, (rows[:, 0] > 5000).astype(int))
-    assert converted(estimator).difference <= 1e-6
+    assert converted(estimator).agreement.difference <= 1e-6
 
 
 def test_nested_pipelines_passthrough_and_single_precision() -> None:
     inner = Pipeline([("scale", StandardScaler()), ("nothing", "passthrough"), ("none", None)])
     estimator = Pipeline([("inner", inner), ("last", LogisticRegression())])
     rows = np.random.default_rng(1).normal(size=(30, 2)).astype(np.float32)
-    assert converted(estimator.fit(rows, rows[:, 0] > 0)).difference <= 1e-6
+    assert converted(estimator.fit(rows, rows[:, 0] > 0)).agreement.difference <= 1e-6
 
 
 def test_labels_are_whole_numbers_text_or_those_given() -> None:

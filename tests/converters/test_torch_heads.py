@@ -108,9 +108,9 @@ def test_several_classes(name: str) -> None:
     np.testing.assert_allclose(expected.sum(1), 1, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.1
     np.testing.assert_allclose(said(made, (0, 1, 2)), expected, atol=2e-6)
-    assert made.proved
-    assert made.logits_difference is not None
-    assert made.logits_difference < 1e-5
+    assert made.agreement.proved
+    assert made.agreement.relative is not None
+    assert made.agreement.relative < 1e-5
     learns(made)
 
 
@@ -236,7 +236,7 @@ def test_what_is_neither_is_refused_and_a_new_head_helps(name: str) -> None:
         return
     assert "--head new --labels a,b" in str(error.value)
     made = converted(Head(outputs, behind), VALUES, labels=("a", "b", "c"), head="new")
-    assert made.difference < 1e-6
+    assert made.agreement.difference < 1e-6
     assert made.facts["features"] == (3 if name == "embedding" else 8)
     learns(made)
 
@@ -284,7 +284,7 @@ def test_features_without_a_head_are_no_classes() -> None:
         converted(network, PICTURE)
     made = converted(network, PICTURE, labels=("a", "b"), head="new")
     assert made.facts["features"] == 7
-    assert made.difference < 1e-6
+    assert made.agreement.difference < 1e-6
     made = converted(network, PICTURE, labels=tuple("abcdefg"))  # somebody who names them knows what they are
     assert any("with labels, they count as logits" in note for note in made.notes)
 
@@ -304,7 +304,7 @@ def test_torchscript_with_several_labels(compile_it: bool) -> None:
         converted(script, PICTURE, labels=tuple("abcd"))
     made = converted(script, PICTURE, labels=("x", "y", "z"), head="new")
     assert made.facts["features"] == 8
-    assert made.difference < 1e-6
+    assert made.agreement.difference < 1e-6
     pixels = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), np.uint8)
     (layer,) = (one for one in made.model.neuralNetworkClassifier.layers if one.name == made.updatable[0])
     front: Any = multi_label()
@@ -332,7 +332,7 @@ def test_a_head_that_gives_maps_is_refused() -> None:
 def test_squeezenets_head_stays_one_of_logits() -> None:
     torch.manual_seed(0)
     made = converted(Convolutional().eval(), PICTURE)
-    assert made.proved
+    assert made.agreement.proved
     assert made.notes[-1] == "the source names no labels: they are the numbers 0 to 2"
 
 
@@ -354,7 +354,7 @@ class Fixed(nn.Module):
 
 def test_answers_that_never_change_are_not_called_proved() -> None:
     made = converted(Fixed(0), VALUES)
-    assert not made.proved
+    assert not made.agreement.proved
     assert any(note.startswith("NOT PROVED: ") and "all 8 rows" in note for note in made.notes)
 
 
@@ -365,7 +365,7 @@ def test_saturated_answers_are_proved_by_their_logits(softmax: bool) -> None:
     with torch.no_grad():
         assert set(network(torch.from_numpy(rows())).softmax(1).argmax(1).tolist()) == {2}
     made = converted(network, VALUES)
-    assert made.proved
-    assert made.logits_difference is not None
-    assert 0 < made.logits_difference < 1e-2
+    assert made.agreement.proved
+    assert made.agreement.relative is not None
+    assert 0 < made.agreement.relative < 1e-2
     assert any("the same probabilities on every row (the largest is 1)" in note for note in made.notes)

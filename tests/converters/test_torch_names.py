@@ -59,7 +59,7 @@ def test_random_weights_are_said_loudly() -> None:
     made = converted("torchvision:squeezenet1_1", weights="random", labels=("a", "b"))
     assert made.notes[0].startswith("THE WEIGHTS ARE RANDOM, as asked for: the model knows nothing")
     assert made.updatable
-    assert made.difference < 1e-5
+    assert made.agreement.difference < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_random_weights_are_said_loudly() -> None:
 def test_the_head_is_found(architecture: str, where: str, width: int) -> None:
     made = converted(architecture, weights="random", labels=("a", "b"), head="new")
     assert (made.facts["cut"], made.facts["features"]) == (where, width)
-    assert made.difference < 1e-5
+    assert made.agreement.difference < 1e-5
 
 
 def test_published_weights_by_their_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_a_new_head_behind_the_extractor(make: Callable[[], nn.Module], cut: str
     made = converted(drawn(make), PICTURE, labels=("x", "y"), head="new", cut=cut)
     assert (made.facts["cut"], made.facts["features"]) == (where, width)
     assert made.reference == "the torch module with a new head"
-    assert made.difference < 1e-5
+    assert made.agreement.difference < 1e-5
     (dense,) = (one.innerProduct for one in made.model.neuralNetworkClassifier.layers if one.name == made.updatable[0])
     assert (dense.inputChannels, dense.outputChannels) == (width, 2)
     assert (

@@ -86,7 +86,7 @@ def agrees(made: Finished, rows: list[dict[str, Any]], logits: torch.Tensor) -> 
     expected = logits.detach().softmax(1).numpy()
     assert np.ptp(expected, axis=0).max() > 1e-3
     np.testing.assert_allclose(probabilities(load(made.model), rows, LABELS), expected, atol=1e-5)
-    assert made.difference < 1e-5
+    assert made.agreement.difference < 1e-5
     assert made.updatable
     losses = learn(made)
     assert losses[-1] < losses[0]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coreml_updatable.converting.knn_proof import prove_twin
+from coreml_updatable.converting.knn_proof import prove_knn
 from coreml_updatable.converting.layouts import LAYOUTS, laid_out
 from coreml_updatable.converting.marked import marked_and_proved
 from coreml_updatable.errors import UserError
@@ -67,7 +67,7 @@ def use(model: Model, random: Random) -> str:
     match random.randrange(6):
         case 0:
             cut = has_head(model)
-            prove_twin(model, twin(model, NEIGHBORS, cut=cut), cut=cut)
+            prove_knn(model, twin(model, NEIGHBORS, cut=cut), cut=cut)
             return "twin"
         case 1:
             laid_out([model], random.choice(LAYOUTS), random.choice((None, 16, 8)))

@@ -77,7 +77,7 @@ def test_one_number_becomes_two_classes(kind: type[nn.Module], name: str) -> Non
     answers = load(found.model).predict([{feature: row[None].numpy()} for row in rows])
     np.testing.assert_allclose([answer["labelProbability"]["yes"] for answer in answers], yes, atol=1e-6)
     assert proof.proved
-    assert proof.logits is not None
+    assert proof.relative is not None
     assert class_labels(found.model) == TWO
     assert not [problem for problem in check(found.model) if problem.severity == "error"]
     assert mark(found.model, SETTINGS) == found.model

@@ -102,10 +102,10 @@ def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool)
             "converter": converter,
             "updatable": made.updatable,
             "reference": made.reference,
-            "rows": made.rows,
-            "largest_difference": made.difference,
-            "logits_difference": made.logits_difference,
-            "proved": made.proved,
+            "rows": made.agreement.rows,
+            "largest_difference": made.agreement.difference,
+            "logits_difference": made.agreement.relative,
+            "proved": made.agreement.proved,
             "notes": made.notes,
             "warnings": [str(problem) for problem in made.warnings],
             "facts": dict(made.facts),
@@ -115,8 +115,8 @@ def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool)
     lines = [*([told] if told else []), *made.notes]
     lines += [f"warning: {warning}" for warning in made.warnings]
     learns = f"{', '.join(made.updatable)} is updatable" if made.updatable else "it learns by remembering"
-    compared = f"within {made.difference:.1g} of {made.reference}, on {made.rows} rows"
-    if made.logits_difference is not None and made.proved:
-        compared += f", its logits within {made.logits_difference:.1g} of their spread"
-    lines.append(f"{out}: {learns}; its answers are {compared if made.rows else 'untouched'}")
+    compared = f"within {made.agreement.difference:.1g} of {made.reference}, on {made.agreement.rows} rows"
+    if made.agreement.relative is not None and made.agreement.proved:
+        compared += f", its logits within {made.agreement.relative:.1g} of their spread"
+    lines.append(f"{out}: {learns}; its answers are {compared if made.agreement.rows else 'untouched'}")
     say(*lines)

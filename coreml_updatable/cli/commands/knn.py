@@ -13,7 +13,7 @@ from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.progress import watched
 from coreml_updatable.cli.text import whole
 from coreml_updatable.converting.embedding import embedded
-from coreml_updatable.converting.knn_proof import Proof
+from coreml_updatable.converting.spread import Agreement
 from coreml_updatable.data.inputs import Progress
 from coreml_updatable.data.rows.features import Features, Fit, features_of, target_of
 from coreml_updatable.data.rows.reading import labelled_files, labelled_rows, named, rows_of
@@ -25,18 +25,6 @@ from coreml_updatable.spec.samples import nearest_neighbors_of
 
 if TYPE_CHECKING:
     from coreml_updatable.spec.messages import Model
-
-
-def judged(made: "Model", what: str) -> list[str]:
-    """The warnings of the rules; a ModelError for the first thing that Apple's compiler would reject."""
-    from coreml_updatable.checking import check
-    from coreml_updatable.errors import ModelError
-
-    problems = check(made)
-    for problem in problems:
-        if problem.severity == "error":
-            raise ModelError(f"{what}: {problem}; nothing was written")
-    return [str(problem) for problem in problems]
 
 
 Named = tuple[str, dict[str, Any]]
@@ -86,14 +74,15 @@ def _rows(data: Path, model: Model, features: Features, progress: Progress) -> I
 
 
 @dataclass(frozen=True)
-class Report:
+class Made:
     """What was made, and what proves it. ``path`` is None where nothing was written."""
 
     path: Path | None
     made: Model
     cut: bool
     size: int
-    proof: Proof
+    agreement: Agreement
+    samples_after: int  # an update with one row
     warnings: list[str]
 
     def as_json(self) -> dict[str, Any]:
@@ -105,9 +94,9 @@ class Report:
             "embedding": {"name": str(embedding.name), "length": self._length()},
             "outputs": [str(feature.name) for feature in self.made.description.output],
             "samples": [{"label": label, "count": count} for label, count in sample_counts(self.made).items()],
-            "largest_difference": self.proof.difference,
-            "proved": self.proof.proved,
-            "notes": list(self.proof.notes),
+            "largest_difference": self.agreement.difference,
+            "proved": self.agreement.proved,
+            "notes": list(self.agreement.notes),
             "warnings": self.warnings,
         }
 
@@ -117,12 +106,12 @@ class Report:
         what = "cut before its head" if self.cut else "as it is"
         return [
             *(f"warning: {warning}" for warning in self.warnings),
-            *self.proof.notes,
-            f"extractor: {what}; its {self._length()} features are the same within {self.proof.difference:.1g}",
+            *self.agreement.notes,
+            f"extractor: {what}; its {self._length()} features are the same within {self.agreement.difference:.1g}",
             f"samples: {listed}; the first finds itself"
             if counts
             else "samples: none yet, it answers its default label",
-            f"update: one row more makes {self.proof.samples}",
+            f"update: one row more makes {self.samples_after}",
             f"{'nothing written' if self.path is None else self.path}: {self.size:,} bytes",
         ]
 
@@ -192,7 +181,8 @@ def knn(
         whole("--neighbors", neighbors), schemes[weighting], kind, leaf, _default_label(default_label, labels_kind)
     )
 
-    from coreml_updatable.converting.knn_proof import prove_twin
+    from coreml_updatable.checking import expect_valid
+    from coreml_updatable.converting.knn_proof import prove_knn
     from coreml_updatable.errors import located
     from coreml_updatable.marking import has_head, twin
     from coreml_updatable.spec.io import model_bytes, read_model, write_model
@@ -201,19 +191,19 @@ def knn(
     cutting = has_head(source) if cut is None else cut
     with located("extractor", extractor):
         empty = twin(source, settings, label=label, probabilities=probabilities, cut=cutting)
-    warnings = judged(empty, "k-NN model")
+    problems = expect_valid(empty, "k-NN model")
     made, first = (empty, None) if samples is None else remembered(empty, samples, fit, quiet=json)
-    warnings = warnings if made is empty else judged(made, "k-NN model")
-    proof = prove_twin(source, made, cut=cutting, first=first)
+    problems = problems if made is empty else expect_valid(made, "k-NN model")
+    agreement, samples_after = prove_knn(source, made, cut=cutting, first=first)
     content = model_bytes(made)
     target = None if dry_run else named
     if target is not None:
         write_model(made, target)
-    report = Report(target, made, cutting, len(content), proof, warnings)
+    done = Made(target, made, cutting, len(content), agreement, samples_after, [str(problem) for problem in problems])
     if json:
-        say_json(report.as_json(), indent=1)
+        say_json(done.as_json(), indent=1)
     else:
-        say(*report.as_lines())
+        say(*done.as_lines())
 
 
 def _index(text: str) -> tuple[str, int]:

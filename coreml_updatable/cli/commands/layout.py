@@ -122,12 +122,12 @@ def as_json(laid: "Laid", paths: list[Path]) -> dict[str, Any]:
         "bits": laid.bits,
         "bytes": {name: list(sizes) for name, sizes in laid.sizes.items()},
         "largest_difference": {
-            "answers": laid.proof.answers,
-            "updated_head": laid.proof.heads,
-            "features": laid.proof.features,
+            "answers": laid.agreement.difference,
+            "updated_head": laid.heads,
+            "features": laid.agreement.relative,
         },
-        "proved": laid.proof.proved,
-        "notes": list(laid.proof.notes),
+        "proved": laid.agreement.proved,
+        "notes": list(laid.agreement.notes),
         "warnings": [str(warning) for warning in laid.warnings],
     }
 
@@ -135,10 +135,10 @@ def as_json(laid: "Laid", paths: list[Path]) -> dict[str, Any]:
 def as_lines(laid: "Laid", paths: list[Path]) -> list[str]:
     lines = [f"warning: {warning}" for warning in laid.warnings]
     lines += [f"{name:<9} {' + '.join(f'{size:,}' for size in sizes)} bytes" for name, sizes in laid.sizes.items()]
-    lines += laid.proof.notes
+    lines += laid.agreement.notes
     lines.append(
-        f"answers within {laid.proof.answers:.1g} of those before, an updated head within {laid.proof.heads:.1g}, "
-        f"features within {laid.proof.features:.1g}; the extractor has {laid.bits} bits"
+        f"answers within {laid.agreement.difference:.1g} of those before, an updated head within {laid.heads:.1g}, "
+        f"features within {laid.agreement.relative:.1g}; the extractor has {laid.bits} bits"
     )
     lines.append(f"{' and '.join(map(str, paths))} written" if paths else "nothing written")
     return lines

@@ -15,7 +15,7 @@ from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.text import real, whole
 
 if TYPE_CHECKING:
-    from coreml_updatable.converting.equivalence import Unchanged
+    from coreml_updatable.converting.spread import Agreement
     from coreml_updatable.spec.messages import Model
 
 
@@ -71,7 +71,7 @@ def told(
     model: "Model",
     target: str | None,
     repairs: Sequence[str],
-    proof: "Unchanged",
+    proof: "Agreement",
     warnings: Sequence[str],
     *,
     new_head: bool,
@@ -196,6 +196,7 @@ def mark(
             raise typer.BadParameter(f"{option} is not a parameter of {optimizer.value}; leave it out")
     wanted = layouts.asked_for(layout)
     paths = [] if out is None else layouts.targets(out, wanted.to if wanted else layouts.Layout.SINGLE, model.stem)
+    from coreml_updatable.checking import expect_valid
     from coreml_updatable.cli import text as name_list
     from coreml_updatable.converting.marked import marked_and_proved
     from coreml_updatable.errors import located
@@ -224,7 +225,7 @@ def mark(
     given = name_list.labels(labels, class_labels(learner)) if labels is not None else None
 
     def expect(marked: "Model") -> None:
-        _judged(marked)
+        expect_valid(marked, "marked model")
         layouts.expect(marked, wanted)
 
     with located("model", model):
@@ -243,7 +244,7 @@ def mark(
             head=head.value,
             loss=None if loss is None else _FIELDS[loss],
         )
-    warnings = _judged(made.model)
+    warnings = [str(problem) for problem in expect_valid(made.model, "marked model")]
     laid = layouts.made(made.model, wanted)
     written = [] if dry_run else paths
     layouts.write(laid.models if laid else [made.model], written)
@@ -256,15 +257,3 @@ def mark(
         say_json({**done.as_json(), **({"layout": layouts.as_json(laid, written)} if laid else {})}, indent=1)
     else:
         say(*done.as_lines(), *(layouts.as_lines(laid, written) if laid else []))
-
-
-def _judged(made: "Model") -> list[str]:
-    """The warnings of the rules; a ModelError for the first thing that Apple's compiler would reject."""
-    from coreml_updatable.checking import check
-    from coreml_updatable.errors import ModelError
-
-    problems = check(made)
-    for problem in problems:
-        if problem.severity == "error":
-            raise ModelError(f"marked model: {problem}; nothing was written")
-    return [str(problem) for problem in problems]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from coreml_updatable.checking import check
+from coreml_updatable.checking import expect_valid
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.files import write_atomically
 from coreml_updatable.personalization.wording import counted, words_for
@@ -14,7 +14,6 @@ from coreml_updatable.publishing.catalogue.index import File, ModelFile, Release
 from coreml_updatable.publishing.catalogue.model_entry import model_entry
 from coreml_updatable.publishing.catalogue.names import is_file_name, is_version
 from coreml_updatable.spec.io import parse_model
-from coreml_updatable.spec.messages import Model
 
 MODEL_SUFFIX = ".mlmodel"
 MEASURED = frozenset({REPORT, "report.html"})  # they tell the times of one run, and so are not what a version is
@@ -46,7 +45,7 @@ def read_release(folder: Path, report: BuildReport, report_bytes: bytes, target:
     for read in _files(folder, report):
         if read.file.endswith(MODEL_SUFFIX):
             model = parse_model(read.content, str(folder / read.file))
-            _fit_for_a_device(model, folder / read.file)
+            expect_valid(model, f"{folder / read.file}: is not published", CatalogueError)
             models.append(model_entry(read.entry(), model, report))
             described = model.description.metadata
             if models[-1].role != "part":
@@ -118,13 +117,6 @@ def _files(folder: Path, report: BuildReport) -> Iterator[Read]:
 def _copied(read: Read, target: Path) -> File:
     write_atomically(target / read.file, read.content)
     return read.entry()
-
-
-def _fit_for_a_device(model: Model, path: Path) -> None:
-    errors = [problem for problem in check(model) if problem.severity == "error"]
-    if errors:
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise CatalogueError(f"{path}: is not published, for {errors[0]}{more}")
 
 
 def _one_version(folder: Path, versions: dict[str, str]) -> str:

@@ -35,8 +35,8 @@ def of_the_future(models: dict[str, Model]) -> None:
     [
         (no_version, r"Luncher\.mlmodel: its version is 'one', expected numbers with dots such as 1\.0; set metadata"),
         (two_versions, r"LuncherKNN\.mlmodel: its version is 1\.1, that of Luncher\.mlmodel 1\.0; build both again$"),
-        (broken, r"Luncher\.mlmodel: is not published, for .* \(error "),
-        (of_the_future, r"Luncher\.mlmodel: (is not published, for .*version|specification version 99)"),
+        (broken, r"Luncher\.mlmodel: is not published: .* \(error "),
+        (of_the_future, r"Luncher\.mlmodel: (is not published: .*version|specification version 99)"),
     ],
 )
 def test_a_model_that_is_not_fit_is_refused(make_build: MakeBuild, site: Path, change: Any, sentence: str) -> None:
