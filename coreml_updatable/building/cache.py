@@ -55,7 +55,7 @@ def _read(path: Path, key: str) -> dict[str, npt.NDArray[Any]] | None:
         return None
 
 
-LIBRARIES = ("coremltools", "numpy", "pillow", "torch", "torchvision", "timm", "scikit-learn", "matplotlib")
+LIBRARIES = ("coremltools", "numpy", "pillow", "torch", "torchvision", "timm", "scikit-learn")
 
 
 def key_of(*parts: Any) -> str:

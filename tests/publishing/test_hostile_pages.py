@@ -9,10 +9,9 @@ from html.parser import HTMLParser
 import pytest
 
 from coreml_updatable.personalization.results import Comparison, Spread
-from coreml_updatable.publishing.catalogue.chart import learning_chart
+from coreml_updatable.publishing.chart import Line, chart, learning_chart
 from coreml_updatable.publishing.report.json import report_json
 from coreml_updatable.publishing.report.page import render
-from coreml_updatable.publishing.report.plots import Line, share_plot
 from coreml_updatable.publishing.report.terminal import summary
 from coreml_updatable.publishing.report.values import Report
 from coreml_updatable.publishing.swift import literal
@@ -84,8 +83,8 @@ def test_the_short_form(report: Report, name: str) -> None:
 
 @NAMES
 def test_drawings(report: Report, name: str) -> None:
-    line = Line((0.0, 1.0), (Spread(0, 0, 0), Spread(1, 1, 1)))
-    drawn = share_plot([line, line], "id", name, name, (0, 1))
+    line = Line(name, (0.0, 1.0), (Spread(0, 0, 0), Spread(1, 1, 1)))
+    drawn = str(chart([line, line], name, name, ticks=(0, 1), legend=True))
     assert report.personalization is not None
     comparison: Comparison = report.personalization.comparison
     for svg in (drawn, str(learning_chart(comparison, "held_out_accuracy", name))):

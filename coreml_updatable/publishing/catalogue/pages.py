@@ -12,11 +12,11 @@ import numpy as np
 from coreml_updatable.personalization.results import Comparison
 from coreml_updatable.personalization.wording import Words, counted, listed, words_for
 from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport, read_published_report
-from coreml_updatable.publishing.catalogue.chart import learning_chart
 from coreml_updatable.publishing.catalogue.devices import device_table
 from coreml_updatable.publishing.catalogue.index import Entry, File, Index, ModelFile, Release
 from coreml_updatable.publishing.catalogue.names import release_folder
 from coreml_updatable.publishing.catalogue.templates import store_swift, template, text_of
+from coreml_updatable.publishing.chart import learning_chart
 from coreml_updatable.publishing.report.pictures import data_uri, evenly, is_tiny
 from coreml_updatable.publishing.report.story import headline, owners_kinds
 from coreml_updatable.publishing.vectors.document import Picture, Row, Vectors, read_published_vectors

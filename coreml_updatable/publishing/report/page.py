@@ -11,9 +11,9 @@ from coreml_updatable.data.inputs import ArrayInput, UInt8Array
 from coreml_updatable.personalization.results import ENOUGH, Comparison, Outcome, Way
 from coreml_updatable.personalization.wording import Words, percent, words_for
 from coreml_updatable.publishing import wording
+from coreml_updatable.publishing.chart import history_charts, learning_chart
 from coreml_updatable.publishing.report.gallery import base_cards, lost_cards, owners_cards
 from coreml_updatable.publishing.report.pictures import data_uri, mask_uri
-from coreml_updatable.publishing.report.plots import history_plots, learning_plot
 from coreml_updatable.publishing.report.story import (
     headline,
     new_label_sentence,
@@ -63,10 +63,10 @@ def render(report: Report) -> str:
         photo=words.photo,
         picture=words.picture,
         style=Markup((here / "report.css").read_text(encoding="utf-8")),
-        history={title: Markup(svg) for title, svg in history_plots(report.history).items()},
+        history=history_charts(report.history),
         snippet=update_snippet(report.input.name, report.label_feature, array=isinstance(report.input, ArrayInput)),
         fixed=_fixed_page(report.labels, report.fixed) if report.fixed else None,
-        owner=_owner_page(given, words, Markup) if given else None,
+        owner=_owner_page(given, words) if given else None,
     )
     return page
 
@@ -93,7 +93,7 @@ def _with_channels(pixels: UInt8Array) -> UInt8Array:
     return pixels if pixels.ndim == 4 else pixels[..., None]
 
 
-def _owner_page(given: Personalization, words: Words, markup: type) -> Mapping[str, Any]:
+def _owner_page(given: Personalization, words: Words) -> Mapping[str, Any]:
     """What the page shows of the comparison."""
     comparison = given.comparison
     return {
@@ -105,7 +105,7 @@ def _owner_page(given: Personalization, words: Words, markup: type) -> Mapping[s
         "story": story(comparison, words),
         "glance": _glance(comparison, words),
         "curves": [
-            (text, markup(learning_plot(comparison, field, way, f"curve-{number}", text, words)))
+            (text, learning_chart(comparison, field, text, words, way))
             for number, (field, way, text) in enumerate(
                 (field, way, text.format(kinds=owners_kinds(comparison), **asdict(words)))
                 for field, way, text in CURVES

@@ -1,0 +1,178 @@
+"""Curves as inline SVG, drawn in a moment: a report has some, and a catalogue of many models is published often.
+
+Colors and line styles come from the page's style (report.css), so a drawing follows the page's theme.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from coreml_updatable.personalization.results import Comparison, Spread, SummaryPoint, Way
+from coreml_updatable.personalization.wording import OF_PHOTOS, Words
+from coreml_updatable.text import shortened, visible
+
+WIDTH, HEIGHT = 400, 260
+LEFT, RIGHT, TOP, BOTTOM = 46, 388, 12, 214  # of the plot inside
+SERIES = ("network", "knn")  # classes of the page's style
+MOST_MARKS = 15  # more points are shown as a line alone
+MAX_LABEL = 60  # characters of a name in a drawing
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: what it is called, x, and the spread over the seeds at each x."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[Spread, ...]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values to places in the drawing; ``ticks`` are the values that the axis shows, ``text`` how."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    text: Callable[[float], str]
+
+    def place(self, value: float, start: float, end: float) -> float:
+        return round(start + (end - start) * (value - self.low) / (self.high - self.low or 1.0), 1)
+
+
+SHARES = Scale(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0), lambda share: "100%" if share == 1 else f"{100 * share:g}")
+
+
+def learning_chart(
+    comparison: Comparison, field: str, title: str, words: Words = OF_PHOTOS, way: Way = "at_once"
+) -> Markup:
+    """A share of ``SummaryPoint`` against the number of shots: means as lines, extremes as bands."""
+    lines = [curve(name, getattr(outcome.summary, way), field) for name, outcome in comparison.outcomes()]
+    each = " of each kind" if len(comparison.kinds) > 1 and way == "at_once" else ""
+    shown = comparison.shots if way == "at_once" or len(comparison.kinds) == 1 else lines[0].x[1:]
+    return chart(lines, title, f"shots ({words.photo}s of the owner{each})", ticks=(0, *shown))
+
+
+def curve(name: str, points: Iterable[SummaryPoint], field: str) -> Line:
+    """The spreads ``field`` of the points, against their numbers of shots."""
+    chosen = list(points)
+    return Line(name, tuple(float(point.shots) for point in chosen), tuple(getattr(point, field) for point in chosen))
+
+
+def history_charts(history: Sequence[Mapping[str, float]]) -> dict[str, Markup]:
+    """One chart for the losses, one for the accuracies of a training, by epoch: title -> SVG."""
+    charts = {}
+    epochs = tuple(float(entry.get("epoch", number)) for number, entry in enumerate(history, start=1))
+    for ending, title in (("loss", "Loss"), ("accuracy", "Accuracy")):
+        names = [name for name in history[0] if name.endswith(ending)] if history else []
+        names = sorted(names, key=lambda name: (not name.startswith("train"), name))[: len(SERIES)]
+        lines = [
+            Line(name.replace("_", " "), epochs, tuple(Spread(*[entry[name]] * 3) for entry in history))
+            for name in names
+        ]
+        if lines:
+            values = [spread.mean for line in lines for spread in line.y]
+            scale = SHARES if ending == "accuracy" else nice_scale(min(0.0, *values), max(values))
+            charts[title] = chart(lines, f"{title} by epoch", "epoch", ticks=epochs, scale=scale, legend=True)
+    return charts
+
+
+def chart(
+    lines: Sequence[Line],
+    title: str,
+    axis: str,
+    *,
+    ticks: Sequence[float],
+    scale: Scale = SHARES,
+    legend: bool = False,
+) -> Markup:
+    """At most two lines; ``axis`` says what ``ticks`` count. Its numbers are told to those who do not see it, too."""
+    across = Scale(min(lines[0].x), max(lines[0].x), tuple(ticks), lambda value: f"{value:g}")
+    told = "; ".join(
+        f"{line.name}: {', '.join(f'{x:g}: {_told(y.mean, scale)}' for x, y in zip(line.x, line.y, strict=True))}"
+        for line in lines
+    )
+    parts = [*_grid(scale), *_ticks(across, axis)]
+    for style, line in zip(SERIES, lines, strict=False):
+        parts += _series(style, line, across, scale)
+    if legend:
+        parts += _legend(lines)
+    opening = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}. {}">').format(
+        WIDTH, HEIGHT, visible(title), visible(told)
+    )
+    return opening + Markup("").join(parts) + Markup("</svg>")
+
+
+def nice_scale(low: float, high: float) -> Scale:
+    """A scale from ``low`` to ``high`` with at most six ticks at 1, 2 or 5 times a power of ten."""
+    span = high - low or 1.0
+    power = 10 ** math.floor(math.log10(span / 5))
+    step = next(factor * power for factor in (1, 2, 5, 10) if span <= 5 * factor * power)
+    first, last = math.floor(low / step), max(math.ceil(high / step), math.floor(low / step) + 1)
+    ticks = tuple(step * number for number in range(first, last + 1))
+    return Scale(ticks[0], ticks[-1], ticks, lambda value: f"{value:.3g}")
+
+
+def _told(value: float, scale: Scale) -> str:
+    return f"{100 * value:.0f}%" if scale is SHARES else f"{value:.3g}"
+
+
+def _grid(scale: Scale) -> list[Markup]:
+    made = []
+    for value in scale.ticks:
+        y = scale.place(value, BOTTOM, TOP)
+        made.append(Markup('<path class="grid" d="M{} {}H{}"/>').format(LEFT, y, RIGHT))
+        made.append(
+            Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(LEFT - 8, y + 4, scale.text(value))
+        )
+    return made
+
+
+def _ticks(across: Scale, axis: str) -> list[Markup]:
+    """A number at each place that is not too near the one before, and what they count."""
+    made, last = [], -100.0
+    for value in across.ticks:
+        x = _x(across, value)
+        if x - last >= 20:
+            made.append(_centered(x, BOTTOM + 20, across.text(value)))
+            last = x
+    return [*made, _centered((LEFT + RIGHT) / 2, BOTTOM + 40, visible(shortened(axis, MAX_LABEL)))]
+
+
+def _centered(x: float, y: float, text: str) -> Markup:
+    return Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(x, y, text)
+
+
+def _series(style: str, line: Line, across: Scale, scale: Scale) -> list[Markup]:
+    xs = [_x(across, x) for x in line.x]
+    low, high, mean = (
+        [scale.place(getattr(y, end), BOTTOM, TOP) for y in line.y] for end in ("minimum", "maximum", "mean")
+    )
+    made = []
+    if low != high:
+        around = _points([*xs, *reversed(xs)], [*high, *reversed(low)])
+        made.append(Markup('<polygon class="band {}" points="{}"/>').format(style, around))
+    made.append(Markup('<polyline class="line {}" points="{}"/>').format(style, _points(xs, mean)))
+    for x, y in zip(xs, mean, strict=True) if len(xs) <= MOST_MARKS else ():
+        made.append(Markup('<circle class="mark {}" cx="{}" cy="{}" r="3.2"/>').format(style, x, y))
+    return made
+
+
+def _legend(lines: Sequence[Line]) -> list[Markup]:
+    made = []
+    for number, (style, line) in enumerate(zip(SERIES, lines, strict=False)):
+        y = TOP + 8 + 18 * number
+        made.append(Markup('<path class="line {}" d="M{} {}h28"/>').format(style, RIGHT - 28, y))
+        name = visible(shortened(line.name, MAX_LABEL))
+        made.append(Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(RIGHT - 36, y + 4, name))
+    return made
+
+
+def _points(xs: Sequence[float], ys: Sequence[float]) -> str:
+    return " ".join(f"{x:g},{y:g}" for x, y in zip(xs, ys, strict=True))
+
+
+def _x(across: Scale, value: float) -> float:
+    return across.place(value, LEFT + 8, RIGHT - 8)
