@@ -24,6 +24,7 @@ def hostile(report: Report, name: str) -> Report:
     assert report.personalization is not None
     old = report.personalization.comparison
     comparison = dataclasses.replace(old, kinds={name: name}, advice=name)
+    held_out = dataclasses.replace(report.personalization.held_out, kinds=(name,) * 12)
     model = dataclasses.replace(report.models[0], file=name, updatable=(name,), summary=name)
     return dataclasses.replace(
         report,
@@ -32,7 +33,7 @@ def hostile(report: Report, name: str) -> Report:
         description=name,
         noun=name,
         models=(model, report.models[1]),
-        personalization=dataclasses.replace(report.personalization, comparison=comparison),
+        personalization=dataclasses.replace(report.personalization, comparison=comparison, held_out=held_out),
         source={name: name, "warning": name},
     )
 

@@ -60,11 +60,12 @@ def test_what_people_wrote_stays(clips: Report) -> None:
     compared = clips.personalization.comparison
     advice = advise(["picture-frame"], 10, compared.network, compared.knn, words_for("clip"))
     renamed = dataclasses.replace(compared, kinds={"picture-frame": "photo"}, advice=advice)
+    held_out = dataclasses.replace(clips.personalization.held_out, kinds=("picture-frame",) * 12)
     own = dataclasses.replace(
         clips,
         name="Photo",
         description="By the Photo Club.",
-        personalization=dataclasses.replace(clips.personalization, comparison=renamed),
+        personalization=dataclasses.replace(clips.personalization, comparison=renamed, held_out=held_out),
     )
     page, text = render(own), printed(own)
     assert "<h1>Photo</h1>" in page

@@ -55,10 +55,10 @@ def _proof(report: Report, words: Words) -> str:
 
 def _learning(comparison: Comparison, words: Words) -> Table:
     """A row for each number of shots at once."""
-    each = " of each" if len(comparison.kinds) > 1 else ""
-    title = f"{owners_kinds(comparison)} called {owners_labels(comparison)}: personal and base accuracy"
+    each = f", by {words.photo}s of each" if len(comparison.kinds) > 1 else ""
+    title = f"{owners_kinds(comparison)} called {owners_labels(comparison)}{each}: personal and base accuracy"
     table = Table(
-        Column(Text(visible(f"{words.photo.capitalize()}s{each}"))), title=Text(sentence(title)), title_justify="left"
+        Column(Text(visible(f"{words.photo.capitalize()}s"))), title=Text(sentence(title)), title_justify="left"
     )
     for name, _ in comparison.outcomes():
         for column in (name, "base accuracy", "update"):
