@@ -35,6 +35,11 @@ _OUTPUTS: dict[str, tuple[int, int]] = {  # all others write one
 # fmt: on
 
 
+def input_counts(kind: str) -> tuple[int, int]:
+    """Return the least and the highest number of blobs that a layer of ``kind`` reads; ``MANY`` is no limit."""
+    return _INPUTS.get(kind, (1, 1))
+
+
 def wrong_counts(layer: NeuralNetworkLayer) -> Iterator[tuple[str, str]]:
     """What was found and what was expected, where ``layer`` reads or writes more or fewer blobs than its kind does."""
     kind = layer_kind(layer)

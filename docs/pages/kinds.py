@@ -6,12 +6,13 @@ python -m docs.pages.kinds > docs/models.md
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from types import ModuleType
 
 from coreml_updatable.runtime.pipeline import APPLES_OWN
 from coreml_updatable.runtime.steps import KINDS as STEP_KINDS
 from coreml_updatable.spec.messages import Model_pb2
 from coreml_updatable.spec.network import NETWORK_KINDS, PIPELINE_KINDS
-from docs.pages.layers import first_words
+from docs.pages.layers import words_on
 
 INTRODUCTION = """\
 # Model kinds
@@ -30,7 +31,7 @@ FILES = {
     **dict.fromkeys(NETWORK_KINDS, "network"),
     **dict.fromkeys(PIPELINE_KINDS, "pipeline"),
     "kNearestNeighborsClassifier": "neighbors/classifier",
-    **{kind: f"steps/{name}" for kind, name in STEP_KINDS.items()},
+    **{kind: f"steps/{name.partition('.')[0]}" for kind, name in STEP_KINDS.items()},
 }
 REFUSED = {
     "customModel": "Its code is in an app, not in the model.",
@@ -50,11 +51,18 @@ def _rows() -> Iterator[str]:
         kind, message = field.name, field.message_type.name
         if kind in FILES:
             path, state = FILES[kind], "runs"
-            words = first_words(import_module(f"coreml_updatable.runtime.{path.replace('/', '.')}"))
+            module = import_module(f"coreml_updatable.runtime.{path.replace('/', '.')}")
+            words = words_on(kind, module) if kind in STEP_KINDS else first_words(module)
             file = f"[{path.split('/')[-1]}.py](../coreml_updatable/runtime/{path}.py)"
         else:
             file, state, words = "", "refused", REFUSED.get(kind, "It cannot be run yet.")
         yield f"| {kind} | `{message}` | {file} | {state} | {words} |"
+
+
+def first_words(module: ModuleType) -> str:
+    """Return the first paragraph of a module's docstring, as one line of a Markdown table."""
+    first = " ".join((module.__doc__ or "").split("\n\n")[0].split())
+    return first.replace("``", "`").replace("|", "\\|")
 
 
 if __name__ == "__main__":

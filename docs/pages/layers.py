@@ -5,6 +5,7 @@ python -m docs.pages.layers > docs/layers.md
 
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from importlib import import_module
 from types import ModuleType
 
@@ -15,7 +16,7 @@ INTRODUCTION = """\
 # Layer kinds
 
 Every kind that `NeuralNetworkLayer` of the Core ML format has, with the file in `coreml_updatable/runtime/layers/` that
-runs it and the first words of that file; its docstring says more: shapes, defaults, and what the format leaves open.
+runs it and what that file says of the kind: shapes, defaults, and what the format leaves open.
 {ran} of {all} run.
 
 Written by `python -m docs.pages.layers > docs/layers.md`; a test holds page and code together.
@@ -37,7 +38,7 @@ def _rows() -> Iterator[str]:
         kind, message = field.name, field.message_type.name
         if kind in KINDS:
             name, state = KINDS[kind], "runs"
-            words = first_words(import_module(f"coreml_updatable.runtime.layers.{name}"))
+            words = words_on(kind, import_module(f"coreml_updatable.runtime.layers.{name}"))
         else:
             name, state = "", "refused"
             words = REFUSED.get(kind, "It cannot be run yet.")
@@ -45,10 +46,18 @@ def _rows() -> Iterator[str]:
         yield f"| {kind} | `{message}` | {file} | {state} | {words} |"
 
 
-def first_words(module: ModuleType) -> str:
-    """The first paragraph of a module's docstring, as one line of a Markdown table."""
-    first = " ".join((module.__doc__ or "").split("\n\n")[0].split())
-    return first.replace("``", "`").replace("|", "\\|")
+def words_on(kind: str, module: ModuleType) -> str:
+    """Return what the module's docstring says of a kind, as one line of a Markdown table.
+
+    It is the paragraph that begins with the kind's name, alone or in a list, before a colon; or with a pattern for it.
+    """
+    for paragraph in (module.__doc__ or "").split("\n\n"):
+        names, colon, words = " ".join(paragraph.split()).partition(": ")
+        if colon and any(fnmatchcase(kind, name) for name in names.split(", ")):
+            return (
+                (words[0].upper() + words[1:] if words[:2].isalpha() else words).replace("``", "`").replace("|", "\\|")
+            )
+    raise LookupError(f"{module.__name__}: no paragraph on {kind}")
 
 
 if __name__ == "__main__":

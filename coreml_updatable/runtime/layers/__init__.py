@@ -1,10 +1,11 @@
-"""The layer kinds that run: kind in the format -> module here that builds it, imported on demand.
+"""The layer kinds that run, by the family that builds them: a module here, imported on demand.
 
-Each module has ``build(layer, context) -> torch.nn.Module``. The module's forward takes the layer's inputs and returns
-its output, or a tuple of outputs. It sees one row: batching is put around it, so the shapes are those of the format.
-Its parameters carry the names of the message's fields, in the file's own layout; so training and writing back need
-no knowledge of the kind. Layers with notational axes use the last three axes as C, H, W.
-A module with ``scoped = True`` gets the dictionary of all blobs instead, and changes it (branch, loop).
+Each family has ``build(layer, context) -> torch.nn.Module``, and a paragraph of its docstring on each of its kinds. The
+module's forward takes the layer's inputs and returns its output, or a tuple of outputs. It sees one row: batching is
+put around it, so the shapes are those of the format. Its parameters carry the names of the message's fields, in the
+file's own layout; so training and writing back need no knowledge of the kind. Layers with notational axes use the last
+three axes as C, H, W. A module with ``scoped = True`` gets the dictionary of all blobs instead, and changes it (branch,
+loop).
 """
 
 from importlib import import_module
@@ -13,171 +14,58 @@ from torch import nn
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.spec.layer_kinds import MANY, input_counts
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
-KINDS = {
-    "NonMaximumSuppression": "non_maximum_suppression",
-    "acos": "pointwise",
-    "acosh": "pointwise",
+FAMILIES = {
     "activation": "activation",
-    "add": "add",
-    "addBroadcastable": "broadcastable",
-    "argMax": "arg_max",
-    "argMin": "arg_max",
-    "argSort": "arg_sort",
-    "asin": "pointwise",
-    "asinh": "pointwise",
-    "atan": "pointwise",
-    "atanh": "pointwise",
-    "average": "elementwise",
-    "batchedMatmul": "batched_matmul",
-    "batchnorm": "batchnorm",
-    "biDirectionalLSTM": "lstm",
-    "bias": "bias",
-    "branch": "branch",
-    "broadcastToDynamic": "broadcast_to",
-    "broadcastToLike": "broadcast_to",
-    "broadcastToStatic": "broadcast_to",
-    "categoricalDistribution": "categorical_distribution",
-    "ceil": "pointwise",
-    "clampedReLU": "clamped_relu",
-    "clip": "clip",
-    "concat": "concat",
-    "concatND": "concat_nd",
-    "constantPad": "constant_pad",
-    "convolution": "convolution",
-    "convolution3d": "convolution3d",
-    "copy": "copy",
-    "cos": "pointwise",
-    "cosh": "pointwise",
-    "crop": "crop",
-    "cropResize": "crop_resize",
-    "cumSum": "cum_sum",
-    "divideBroadcastable": "broadcastable",
-    "dot": "dot",
-    "embedding": "embedding",
-    "embeddingND": "embedding",
-    "equal": "comparison",
-    "erf": "pointwise",
-    "exp2": "pointwise",
-    "expandDims": "expand_dims",
-    "fillDynamic": "fill",
-    "fillLike": "fill",
-    "fillStatic": "fill",
-    "flatten": "flatten",
-    "flattenTo2D": "flatten_to_2d",
-    "floor": "pointwise",
-    "floorDivBroadcastable": "broadcastable",
-    "gather": "gather",
-    "gatherAlongAxis": "gather_along_axis",
-    "gatherND": "gather_nd",
-    "gelu": "gelu",
-    "getShape": "get_shape",
-    "globalPooling3d": "pooling3d",
-    "greaterEqual": "comparison",
-    "greaterThan": "comparison",
-    "gru": "gru",
-    "innerProduct": "inner_product",
-    "l2normalize": "l2normalize",
-    "layerNormalization": "layer_normalization",
-    "lessEqual": "comparison",
-    "lessThan": "comparison",
-    "loadConstant": "load_constant",
-    "loadConstantND": "load_constant_nd",
-    "logicalAnd": "logical",
-    "logicalNot": "logical",
-    "logicalOr": "logical",
-    "logicalXor": "logical",
-    "loop": "loop",
-    "loopBreak": "loop",
-    "loopContinue": "loop",
-    "lowerTriangular": "matrix_band_part",
-    "lrn": "lrn",
-    "matrixBandPart": "matrix_band_part",
-    "max": "elementwise",
-    "maxBroadcastable": "broadcastable",
-    "min": "elementwise",
-    "minBroadcastable": "broadcastable",
-    "modBroadcastable": "broadcastable",
-    "multiply": "multiply",
-    "multiplyBroadcastable": "broadcastable",
-    "mvn": "mvn",
-    "notEqual": "comparison",
-    "oneHot": "one_hot",
-    "padding": "padding",
-    "permute": "permute",
-    "pooling": "pooling",
-    "pooling3d": "pooling3d",
-    "powBroadcastable": "broadcastable",
-    "randomBernoulliDynamic": "random_values",
-    "randomBernoulliLike": "random_values",
-    "randomBernoulliStatic": "random_values",
-    "randomNormalDynamic": "random_values",
-    "randomNormalLike": "random_values",
-    "randomNormalStatic": "random_values",
-    "randomUniformDynamic": "random_values",
-    "randomUniformLike": "random_values",
-    "randomUniformStatic": "random_values",
-    "rangeDynamic": "range",
-    "rangeStatic": "range",
-    "rankPreservingReshape": "rank_preserving_reshape",
-    "reduce": "reduce",
-    "reduceL1": "reduce_nd",
-    "reduceL2": "reduce_nd",
-    "reduceLogSum": "reduce_nd",
-    "reduceLogSumExp": "reduce_nd",
-    "reduceMax": "reduce_nd",
-    "reduceMean": "reduce_nd",
-    "reduceMin": "reduce_nd",
-    "reduceProd": "reduce_nd",
-    "reduceSum": "reduce_nd",
-    "reduceSumSquare": "reduce_nd",
-    "reorganizeData": "reorganize_data",
-    "reshape": "reshape",
-    "reshapeDynamic": "reshape_like",
-    "reshapeLike": "reshape_like",
-    "reshapeStatic": "reshape_static",
-    "resizeBilinear": "resize_bilinear",
-    "reverse": "reverse",
-    "reverseSeq": "reverse_seq",
-    "round": "pointwise",
-    "scale": "scale",
-    "scatter": "scatter",
-    "scatterAlongAxis": "scatter_along_axis",
-    "scatterND": "scatter_nd",
-    "sequenceRepeat": "sequence_repeat",
-    "sign": "pointwise",
-    "simpleRecurrent": "simple_recurrent",
-    "sin": "pointwise",
-    "sinh": "pointwise",
-    "slice": "slice",
-    "sliceBySize": "slice_by_size",
-    "sliceDynamic": "slice_dynamic",
-    "sliceStatic": "slice_static",
-    "slidingWindows": "sliding_windows",
-    "softmax": "softmax",
-    "softmaxND": "softmax_nd",
-    "split": "split",
-    "splitND": "split_nd",
-    "squeeze": "squeeze",
-    "stack": "stack",
-    "subtractBroadcastable": "broadcastable",
-    "tan": "pointwise",
-    "tanh": "pointwise",
-    "tile": "tile",
-    "topK": "top_k",
-    "transpose": "transpose",
-    "unary": "unary",
-    "uniDirectionalLSTM": "lstm",
-    "upperTriangular": "matrix_band_part",
-    "upsample": "upsample",
-    "whereBroadcastable": "where_broadcastable",
-    "whereNonZero": "where_non_zero",
+    "control": "branch loop loopBreak loopContinue",
+    "convolution": "convolution convolution3d",
+    "elementwise": (
+        "add addBroadcastable average divideBroadcastable equal floorDivBroadcastable greaterEqual greaterThan "
+        "lessEqual lessThan logicalAnd logicalNot logicalOr logicalXor max maxBroadcastable min minBroadcastable "
+        "modBroadcastable multiply multiplyBroadcastable notEqual powBroadcastable subtractBroadcastable "
+        "whereBroadcastable"
+    ),
+    "embedding": "embedding embeddingND",
+    "filling": "fillDynamic fillLike fillStatic getShape loadConstant loadConstantND rangeDynamic rangeStatic",
+    "gather_scatter": "gather gatherAlongAxis gatherND scatter scatterAlongAxis scatterND",
+    "indices": "argMax argMin argSort oneHot topK whereNonZero",
+    "joining": "concat concatND split splitND stack",
+    "matrix_band_part": "lowerTriangular matrixBandPart upperTriangular",
+    "non_maximum_suppression": "NonMaximumSuppression",
+    "normalization": "batchnorm l2normalize layerNormalization lrn mvn",
+    "padding": "constantPad crop padding",
+    "pointwise": (
+        "acos acosh asin asinh atan atanh ceil clampedReLU clip copy cos cosh erf exp2 floor gelu round sign sin sinh "
+        "tan tanh unary"
+    ),
+    "pooling": "globalPooling3d pooling pooling3d",
+    "products": "batchedMatmul dot innerProduct",
+    "random_values": (
+        "categoricalDistribution randomBernoulliDynamic randomBernoulliLike randomBernoulliStatic randomNormalDynamic "
+        "randomNormalLike randomNormalStatic randomUniformDynamic randomUniformLike randomUniformStatic"
+    ),
+    "rearranging": "permute reorganizeData reverse reverseSeq transpose",
+    "recurrent": "biDirectionalLSTM gru simpleRecurrent uniDirectionalLSTM",
+    "reductions": (
+        "cumSum reduce reduceL1 reduceL2 reduceLogSum reduceLogSumExp reduceMax reduceMean reduceMin reduceProd "
+        "reduceSum reduceSumSquare"
+    ),
+    "repeating": "broadcastToDynamic broadcastToLike broadcastToStatic sequenceRepeat tile",
+    "reshape": (
+        "expandDims flatten flattenTo2D rankPreservingReshape reshape reshapeDynamic reshapeLike reshapeStatic squeeze"
+    ),
+    "resizing": "cropResize resizeBilinear upsample",
+    "scale": "bias scale",
+    "slicing": "slice sliceBySize sliceDynamic sliceStatic slidingWindows",
+    "softmax": "softmax softmaxND",
 }
+KINDS = {kind: family for family, kinds in FAMILIES.items() for kind in kinds.split()}
 
 
 def build_layer(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
-    """The module of one layer; ModelError if its kind is not known or its message is at fault."""
+    """Build the module of one layer; ModelError if its kind is not known or its message is at fault."""
     kind = layer.WhichOneof("layer")
     if kind is None:
         raise ModelError(f"{context.where}: has no kind, or one newer than this program knows; install a newer version")
@@ -188,5 +76,9 @@ def build_layer(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
         )
     if kind not in KINDS:
         raise ModelError(f"{context.where}: the kind '{kind}' cannot be run yet; replace it by other layers")
+    least, most = input_counts(kind)
+    if most != MANY and KINDS[kind] != "recurrent" and not least <= len(layer.input) <= most:  # states may be left out
+        expected = least if least == most else f"{least} to {most}"
+        raise context.misfit(f"has {len(layer.input)} inputs, the layer expects {expected}")
     module: nn.Module = import_module(f"{__name__}.{KINDS[kind]}").build(layer, context)
     return module

@@ -1,6 +1,5 @@
-"""activation: an elementwise function; the formula stands in each ``Activation...`` message. ``ActivationParams``.
-
-x of any shape; PReLU and parametricSoftplus take one value a channel (axis -3), or a single one.
+"""activation: an elementwise function; the formula stands in each ``Activation...`` message. x of any shape; PReLU
+and parametricSoftplus take one value a channel (axis -3), or a single one.
 """
 
 from collections.abc import Callable
@@ -10,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetworkLayer, WeightParams
@@ -28,14 +26,6 @@ FUNCTIONS: dict[str, Callable[[Any, Tensor], Tensor]] = {
     "softsign": lambda _, x: functional.softsign(x),
     "softplus": lambda _, x: functional.softplus(x),
 }
-
-
-def apply(params: Any, x: Tensor) -> Tensor:
-    """The activation in an ``ActivationParams`` message, other than those with weights."""
-    kind = params.WhichOneof("NonlinearityType")
-    if kind not in FUNCTIONS:
-        raise ModelError(f"activation: the kind '{kind}' is not one that can be applied here; export the model again")
-    return FUNCTIONS[kind](getattr(params, kind), x)
 
 
 class PReLU(nn.Module):
@@ -59,9 +49,7 @@ class ParametricSoftplus(nn.Module):
 def _per_channel(weights: WeightParams, context: Context, name: str) -> nn.Parameter:
     count = len(weights.floatValue) or len(weights.float16Value) // 2
     if not count:
-        raise ModelError(
-            f"{context.where}: {name} holds no float values, expected one a channel; export the model again"
-        )
+        raise context.misfit(f"{name} holds no float values, expected one a channel")
     return context.parameter(weights, (count,), name)
 
 
@@ -73,5 +61,6 @@ def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
     if kind == "parametricSoftplus":
         return ParametricSoftplus(params.parametricSoftplus, context)
     if kind not in FUNCTIONS:
-        raise ModelError(f"{context.where}: has no activation, or one newer than this program knows; export it again")
-    return Function(lambda x: apply(params, x), in_place=functional.relu_ if kind == "ReLU" else None)
+        raise context.misfit("has no activation, or one newer than this program knows")
+    function, values = FUNCTIONS[kind], getattr(params, kind)
+    return Function(lambda x: function(values, x), in_place=functional.relu_ if kind == "ReLU" else None)

@@ -1,7 +1,6 @@
-"""matrixBandPart, lowerTriangular, upperTriangular: 0 outside some diagonals. ``MatrixBandPartLayerParams`` and so on.
-
-x [..., M, N] -> the same shape. Kept is x[m, n] where m - n <= numLower and n - m <= numUpper, a negative number
-setting no bound; in the lower triangle n - m <= k, in the upper one n - m >= k.
+"""matrixBandPart, lowerTriangular, upperTriangular: 0 outside some diagonals. x [..., M, N] -> the same shape. Kept
+is x[m, n] where m - n <= numLower and n - m <= numUpper, a negative number setting no bound; in the lower triangle n
+- m <= k, in the upper one n - m >= k.
 """
 
 import torch
@@ -13,7 +12,6 @@ from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
-    context.expect_inputs(1)
     kind = layer.WhichOneof("layer")
     low, high = _bounds(layer, kind)
 

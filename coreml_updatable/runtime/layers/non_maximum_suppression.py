@@ -1,13 +1,11 @@
-"""NonMaximumSuppression: of boxes that overlap, the one with the highest score. ``NonMaximumSuppressionLayerParams``.
-
-Boxes [B, N, 4] as (x, y, width, height) by their centres; scores [B, N, C], a box's score being its highest. Three more
-inputs of one value, if given, stand for ``iouThreshold``, ``scoreThreshold`` and ``maxBoxes``.
--> the boxes kept [B, M, 4], their scores [B, M, C], both padded with 0, their numbers [B, M], padded with -1, and how
-many [B]; M is ``maxBoxes``. From the highest score on, a box is kept unless its intersection over union with one kept
-before is above the threshold; with ``perClassSuppression``, only boxes of the same best class count. Scores below
-``scoreThreshold`` are left out; if none remains, the best box is kept.
-
-Left open by the format: of equal scores the first box wins; two boxes without area overlap by 0.
+"""NonMaximumSuppression: of boxes that overlap, the one with the highest score. Boxes [B, N, 4] as (x, y, width,
+height) by their centres; scores [B, N, C], a box's score being its highest. Three more inputs of one value, if
+given, stand for ``iouThreshold``, ``scoreThreshold`` and ``maxBoxes``. -> the boxes kept [B, M, 4], their scores [B,
+M, C], both padded with 0, their numbers [B, M], padded with -1, and how many [B]; M is ``maxBoxes``. From the
+highest score on, a box is kept unless its intersection over union with one kept before is above the threshold; with
+``perClassSuppression``, only boxes of the same best class count. Scores below ``scoreThreshold`` are left out; if
+none remains, the best box is kept. Left open by the format: of equal scores the first box wins; two boxes without
+area overlap by 0.
 """
 
 import torch
@@ -82,5 +80,4 @@ def _padded(values: Tensor, count: int, by: float) -> Tensor:
 
 
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
-    context.expect_inputs(2, 3, 4, 5)
     return NonMaximumSuppression(layer, context)

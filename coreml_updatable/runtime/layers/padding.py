@@ -1,31 +1,87 @@
-"""padding: borders around H and W: a constant, the reflected or the repeated edge. ``PaddingLayerParams``.
+"""Borders added to an input, or cut off.
 
-x [..., C, H, W] -> [..., C, top + H + bottom, left + W + right]. No kind set means the constant 0.
+padding: borders around H and W: a constant, the reflected or the repeated edge. x [..., C, H, W] -> [..., C, top + H +
+bottom, left + W + right]. No kind set means the constant 0.
+
+crop: cuts the borders off H and W. One input x [..., C, H, W]: less ``cropAmounts`` on each side. Two inputs: as high
+and wide as the second, from ``offset`` on. An offset that is not set is [0, 0].
+
+constantPad: ``value`` added before and after the input on every axis. ``padAmounts`` is [before, after] an axis, for
+all axes: y [before + d + after, ...]. With ``padToGivenOutputSizeMode`` an amount is the size the axis shall have,
+padded on that side; an axis that is as large already stays. A second input [2 rank] gives the amounts in the message's
+place.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.runtime.layers._shared.borders import expect_borders, valid_padding
+from coreml_updatable.runtime.layers._shared.borders import border_amounts, expect_borders, torch_edges
 from coreml_updatable.runtime.layers._shared.context import Context
-from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.function import Function, function_of
+from coreml_updatable.runtime.layers._shared.sizes import expect_shape, integers
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 MODES = {"constant": "constant", "reflection": "reflect", "replication": "replicate"}
 
 
-def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
-    params = layer.padding
-    (top, bottom), (left, right) = valid_padding(params.paddingAmounts, context)
+def _padding(params: Any, context: Context) -> Function:
+    borders = border_amounts(params.paddingAmounts, context)
     mode = MODES[params.WhichOneof("PaddingType") or "constant"]
-    value = params.constant.value
+    edges = torch_edges(borders)
 
     def pad(x: Tensor) -> Tensor:
         context.expect_rank(x, 3)
-        expect_borders(x, ((top, bottom), (left, right)), context)
+        expect_borders(x, borders, context)
         if mode == "constant":
-            return functional.pad(x, (left, right, top, bottom), value=value)
-        y = functional.pad(x.reshape(-1, *x.shape[-3:]), (left, right, top, bottom), mode)
+            return functional.pad(x, edges, value=params.constant.value)
+        y = functional.pad(x.reshape(-1, *x.shape[-3:]), edges, mode)
         return y.reshape(*x.shape[:-3], *y.shape[1:])
 
     return Function(pad)
+
+
+def _crop(params: Any, context: Context) -> Function:
+    borders = border_amounts(params.cropAmounts, context)
+    offset = [int(amount) for amount in params.offset] or [0, 0]
+    if len(offset) != 2:
+        raise context.misfit(f"offset has {len(offset)} values, expected 2 (height, width)")
+
+    def crop(x: Tensor, like: Tensor | None = None) -> Tensor:
+        context.expect_rank(x, 3)
+        for axis, (before, after), first in zip((-2, -1), borders, offset, strict=True):
+            size = x.shape[axis]
+            start, end = (before, size - after) if like is None else (first, first + like.shape[axis])
+            if not 0 <= start < end <= size:
+                raise context.error(f"axis {axis} of the input has the size {size}, which has no part {start}:{end}")
+            x = x.narrow(axis, start, end - start)
+        return x
+
+    return Function(crop)
+
+
+def constant_pad(params: Any, context: Context, x: Tensor, *dynamic: Tensor) -> Tensor:
+    amounts = integers(dynamic[0], context) if dynamic else [int(amount) for amount in params.padAmounts]
+    if len(amounts) != 2 * x.dim() or min(amounts) < 0:
+        raise context.error(f"pads by {amounts}, expected {2 * x.dim()} amounts of 0 or more")
+    pairs = list(zip(amounts[::2], amounts[1::2], strict=True))
+    if params.padToGivenOutputSizeMode:
+        pairs = [_missing(pair, size, context) for pair, size in zip(pairs, x.shape, strict=True)]
+    expect_shape([size + sum(pair) for pair, size in zip(pairs, x.shape, strict=True)], context)
+    return functional.pad(x, torch_edges(pairs), value=params.value)
+
+
+def _missing(pair: Sequence[int], size: int, context: Context) -> tuple[int, int]:
+    """What an axis of ``size`` lacks, before and after, to the size that one of ``pair`` names."""
+    before, after = pair
+    if before and after:
+        raise context.error(f"pads an axis to {before} and to {after}, expected one of them to be 0")
+    return max(0, before - size) if before else 0, max(0, after - size) if after else 0
+
+
+def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
+    if context.kind == "padding":
+        return _padding(layer.padding, context)
+    return _crop(layer.crop, context) if context.kind == "crop" else function_of(context, {"constantPad": constant_pad})

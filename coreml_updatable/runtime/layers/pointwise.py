@@ -1,16 +1,32 @@
-"""ceil, floor, sign, round, exp2, trigonometric and hyperbolic functions, erf: y = f(x). ``CeilLayerParams`` and so on.
+"""Elementwise functions of one input without weights: x and y have one shape, any.
 
-x, y of any shape. Halves are rounded to the even number, as IEEE 754 and NumPy do; the format leaves that open.
+ceil, floor, sign, round, exp2, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, erf: y = f(x).
+Halves are rounded to the even number, as IEEE 754 and NumPy do; the format leaves that open.
+
+unary: f(scale x + shift); scale 1 and epsilon 1e-6 if not set.
+
+clip: y = min(max(x, minVal), maxVal).
+
+clampedReLU: y = min(x, beta) where x >= 0, else min(alpha x, beta).
+
+gelu: y = x Phi(x), exact or by its tanh or sigmoid approximation, x sigmoid(1.702 x) (Hendrycks and Gimpel, Gaussian
+Error Linear Units, 2016).
+
+copy: y = x; the only layer that may write a blob again.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from coreml_updatable.runtime.layers._shared.context import Context
-from coreml_updatable.runtime.layers._shared.function import Function
-from coreml_updatable.spec.messages import NeuralNetworkLayer
+from coreml_updatable.runtime.layers._shared.function import Function, function_of
+from coreml_updatable.spec.messages import NeuralNetwork_pb2, NeuralNetworkLayer
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "ceil": torch.ceil,
     "floor": torch.floor,
     "sign": torch.sign,
@@ -29,9 +45,57 @@ FUNCTIONS = {
     "acosh": torch.acosh,
     "atanh": torch.atanh,
     "erf": torch.erf,
+    "copy": lambda x: x,
 }
+UNARY: dict[str, Callable[[Tensor, float, float], Tensor]] = {
+    "SQRT": lambda x, _alpha, _epsilon: torch.sqrt(x),
+    "RSQRT": lambda x, _alpha, epsilon: torch.rsqrt(x + epsilon),
+    "INVERSE": lambda x, _alpha, epsilon: torch.reciprocal(x + epsilon),
+    "POWER": lambda x, alpha, _epsilon: torch.pow(x, alpha),
+    "EXP": lambda x, _alpha, _epsilon: torch.exp(x),
+    "LOG": lambda x, _alpha, _epsilon: torch.log(x),
+    "ABS": lambda x, _alpha, _epsilon: torch.abs(x),
+    "THRESHOLD": lambda x, alpha, _epsilon: torch.clamp(x, min=alpha),
+}
+GELU_TANH, GELU_SIGMOID = 1, 2
+
+
+def _unary(params: Any, context: Context) -> Function:
+    names = NeuralNetwork_pb2.UnaryFunctionLayerParams.Operation
+    if params.type not in names.values():
+        raise context.misfit(f"the function {params.type} is not known")
+    function = UNARY[names.Name(params.type)]
+    scale, shift = params.scale or 1.0, params.shift
+    alpha, epsilon = params.alpha, params.epsilon or 1e-6
+    if scale == 1.0 and shift == 0.0:
+        return Function(lambda x: function(x, alpha, epsilon))
+    return Function(lambda x: function(scale * x + shift, alpha, epsilon))
+
+
+def _clip(low: float, high: float) -> Function:
+    if low < high:  # hardtanh is the same function, which torch fuses into the convolution before it
+        return Function(
+            lambda x: functional.hardtanh(x, low, high), in_place=lambda x: functional.hardtanh_(x, low, high)
+        )
+    return Function(lambda x: torch.clamp(x, low, high))
+
+
+def clamped_relu(params: Any, _context: Context, x: Tensor) -> Tensor:
+    return torch.where(x >= 0, x, params.alpha * x).clamp(max=params.beta)
+
+
+def gelu(params: Any, _context: Context, x: Tensor) -> Tensor:
+    if params.mode == GELU_SIGMOID:
+        return x * torch.sigmoid(1.702 * x)
+    return functional.gelu(x, approximate="tanh" if params.mode == GELU_TANH else "none")
+
+
+FORMULAS = {"clampedReLU": clamped_relu, "gelu": gelu}
 
 
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
-    context.expect_inputs(1)
-    return Function(FUNCTIONS[layer.WhichOneof("layer")])
+    if context.kind in FUNCTIONS:
+        return Function(FUNCTIONS[context.kind])
+    if context.kind == "unary":
+        return _unary(layer.unary, context)
+    return _clip(layer.clip.minVal, layer.clip.maxVal) if context.kind == "clip" else function_of(context, FORMULAS)

@@ -1,116 +1,149 @@
-"""pooling: maximum, average, or L2 (the root of the sum of squares) over windows. ``PoolingLayerParams``.
+"""Maximum, average, or L2 (the root of the sum of squares) over windows.
 
-x [..., C, H, W] -> y [..., C, H', W']. Padding counts as zeros in an average unless ``avgPoolExcludePadding``; a
-maximum never takes it. With ``includeLastPixel`` the last window may reach past the padding; as in Caffe, where this
-mode comes from, what lies past it never counts. A maximum over no pixel at all (borders as wide as the kernel, strides
-above it) is 0, as the average is. The format leaves these open.
+pooling: maximum, average or L2 over height and width. x [..., C, H, W] -> y [..., C, H', W'].
+
+pooling3d: maximum or average over depth, height and width. x [B, C, D, H, W] -> y [B, C, D', H', W']. Of same padding
+the format says "the input's size", which holds for a stride of 1; for others D' = ceil(D / stride) is taken, as
+everywhere else in the format.
+
+globalPooling3d: maximum or average of each channel. x [B, C, D, H, W] -> y [B, C, 1, 1, 1].
+
+Padding counts as zeros in an average unless it is excluded; a maximum never takes it. With ``includeLastPixel`` the
+last window may reach past the padding; as in Caffe, where this mode comes from, what lies past it never counts. A
+maximum over no pixel at all (borders as wide as the kernel, strides above it) is 0, as the average is. The format
+leaves these open.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import prod
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.layers._shared.borders import (
-    MAXIMUM,
+    MAX_BORDER,
+    SAME,
     Borders,
+    border_amounts,
+    custom_borders,
     expect_borders,
-    same_padding,
-    valid_padding,
+    same_borders,
+    torch_edges,
+    triple,
 )
 from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 MAX, AVERAGE, L2 = 0, 1, 2
+MAXIMUM: dict[int, Callable[..., Tensor]] = {2: functional.max_pool2d, 3: functional.max_pool3d}
+MEAN: dict[int, Callable[..., Tensor]] = {2: functional.avg_pool2d, 3: functional.avg_pool3d}
 
 
 class GlobalPooling(nn.Module):
-    def __init__(self, kind: int) -> None:
+    def __init__(self, axes: int, context: Context) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind, self.context = context.params.type, context
+        self.axes = tuple(range(-axes, 0))
 
     def forward(self, x: Tensor) -> Tensor:
+        if len(self.axes) == 3:
+            self.context.expect_rank(x, 5, 5)
         if self.kind == MAX:
-            return x.amax((-2, -1), keepdim=True)
-        return x.mean((-2, -1), keepdim=True) if self.kind == AVERAGE else x.square().sum((-2, -1), keepdim=True).sqrt()
+            return x.amax(self.axes, keepdim=True)
+        return x.mean(self.axes, keepdim=True) if self.kind == AVERAGE else x.square().sum(self.axes, True).sqrt()
 
 
 class Pooling(nn.Module):
     def __init__(self, layer: NeuralNetworkLayer, context: Context) -> None:
         super().__init__()
-        params = layer.pooling
         self.context = context
-        self.kind = params.type
-        self.kernel = context.pair(params.kernelSize, 3, "kernelSize")
-        self.stride = context.pair(params.stride, 1, "stride")
-        self.padding = params.WhichOneof("PoolingPaddingType") or "valid"
-        self.asymmetry = int(params.same.asymmetryMode)
-        self.borders = valid_padding(params.valid.paddingAmounts, context)
-        amounts = [int(amount) for amount in params.includeLastPixel.paddingAmounts] or [0, 0]
-        if len(amounts) != 2 or max(amounts) > MAXIMUM:
-            raise ModelError(
-                f"{context.where}: paddingAmounts {amounts}, expected 2 small ones; export the model again"
-            )
-        self.amounts = amounts
-        self.exclude = params.avgPoolExcludePadding
+        self.kind = context.params.type
+        self.kernel: Sequence[int]
+        self.stride: Sequence[int]
+        self.same: int | None = None  # the asymmetry
+        self.amounts: list[int] = []  # of includeLastPixel
+        if context.kind == "pooling":
+            plane = layer.pooling
+            self.kernel = context.pair(plane.kernelSize, 3, "kernelSize")
+            self.stride = context.pair(plane.stride, 1, "stride")
+            self.borders = border_amounts(plane.valid.paddingAmounts, context)
+            self.exclude = plane.avgPoolExcludePadding
+            padding = plane.WhichOneof("PoolingPaddingType")
+            if padding == "same":
+                self.same = int(plane.same.asymmetryMode)
+            if padding == "includeLastPixel":
+                self.amounts = [int(amount) for amount in plane.includeLastPixel.paddingAmounts] or [0, 0]
+                if len(self.amounts) != 2 or max(self.amounts) > MAX_BORDER:
+                    raise context.misfit(f"paddingAmounts {self.amounts}, expected 2 small ones")
+        else:
+            volume = layer.pooling3d
+            self.kernel, self.stride = triple(volume, "kernel", context), triple(volume, "stride", context)
+            self.borders = custom_borders(volume, context)
+            self.exclude = volume.countExcludePadding
+            self.same = 0 if volume.paddingType == SAME else None
+        self.axes = len(self.kernel)
 
     def forward(self, x: Tensor) -> Tensor:
-        self.context.expect_rank(x, 3)
-        flat = x.reshape(-1, *x.shape[-3:])
-        borders, beyond = self._borders(flat.shape[-2:])
-        (top, bottom), (left, right) = borders
-        expect_borders(flat, ((top, bottom + beyond[0]), (left, right + beyond[1])), self.context)
-        y = self._pool(flat, borders, beyond)
-        return y.reshape(*x.shape[:-3], *y.shape[1:])
+        self.context.expect_rank(x, *((3,) if self.axes == 2 else (5, 5)))
+        flat = x.reshape(-1, *x.shape[-self.axes - 1 :])
+        inner, outer = self._borders(flat.shape[-self.axes :])
+        expect_borders(flat, outer, self.context)
+        y = self._pool(flat, torch_edges(inner), torch_edges(outer))
+        return y.reshape(*x.shape[: -self.axes - 1], *y.shape[1:])
 
-    def _borders(self, size: Sequence[int]) -> tuple[Borders, tuple[int, int]]:
-        """The padding, and how far the last window reaches past it at the bottom and right."""
-        if self.padding == "same":
-            return same_padding(size, self.kernel, self.stride, self.asymmetry), (0, 0)
-        if self.padding == "valid":
-            return self.borders, (0, 0)
+    def _borders(self, size: Sequence[int]) -> tuple[Borders, Borders]:
+        """The padding, and the padding with what the last window reaches past it."""
+        if self.same is not None:
+            borders = same_borders(size, self.kernel, self.stride, self.same)
+            return borders, borders
+        if not self.amounts:
+            return self.borders, self.borders
         beyond = []
         for length, kernel, stride, amount in zip(size, self.kernel, self.stride, self.amounts, strict=True):
             count = -(-(length + 2 * amount - kernel) // stride) + 1
             if max(self.amounts) > 0 and (count - 1) * stride >= length + amount:
                 count -= 1
             beyond.append((count - 1) * stride + kernel - length - 2 * amount)
-        high, wide = self.amounts
-        return ((high, high), (wide, wide)), (beyond[0], beyond[1])
+        return (
+            [(amount, amount) for amount in self.amounts],
+            [(amount, amount + more) for amount, more in zip(self.amounts, beyond, strict=True)],
+        )
 
-    def _pool(self, x: Tensor, borders: Borders, beyond: tuple[int, int]) -> Tensor:
-        (top, bottom), (left, right) = borders
-        inner = (left, right, top, bottom)
-        outer = (left, right + beyond[1], top, bottom + beyond[0])
+    def _pool(self, x: Tensor, inner: Sequence[int], outer: Sequence[int]) -> Tensor:
         if self.kind == MAX:
             return self._maximum(x, outer)
         padded = functional.pad(x, outer) if any(outer) else x
-        area = self.kernel[0] * self.kernel[1]
+        area = prod(self.kernel)
         if self.kind == L2:
-            return (functional.avg_pool2d(padded.square(), self.kernel, self.stride) * area).sqrt()
-        y = functional.avg_pool2d(padded, self.kernel, self.stride)
-        if not any(outer) or not (self.exclude or any(beyond)):
+            return (self._mean(padded.square()) * area).sqrt()
+        y = self._mean(padded)
+        if not any(outer) or not (self.exclude or outer != inner):
             return y
-        counted = torch.ones(1, 1, *x.shape[-2:], dtype=x.dtype)
+        counted = torch.ones(1, 1, *x.shape[2:], dtype=x.dtype)
         if not self.exclude:
             counted = functional.pad(counted, inner, value=1.0)
         rest = [edge - (0 if self.exclude else done) for edge, done in zip(outer, inner, strict=True)]
-        share = functional.avg_pool2d(functional.pad(counted, rest), self.kernel, self.stride)
-        return y / share.clamp(min=1 / area)
+        return y / self._mean(functional.pad(counted, rest)).clamp(min=1 / area)
+
+    def _mean(self, x: Tensor) -> Tensor:
+        return MEAN[self.axes](x, self.kernel, self.stride)
 
     def _maximum(self, x: Tensor, outer: Sequence[int]) -> Tensor:
+        pool = MAXIMUM[self.axes]
         if not any(outer):
-            return functional.max_pool2d(x, self.kernel, self.stride)
-        y = functional.max_pool2d(functional.pad(x, outer, value=-torch.inf), self.kernel, self.stride)
+            return pool(x, self.kernel, self.stride)
+        y = pool(functional.pad(x, outer, value=-torch.inf), self.kernel, self.stride)
         if max(outer) < min(self.kernel):
             return y  # no window lies outside
-        inside = functional.pad(torch.ones(1, 1, *x.shape[-2:], dtype=x.dtype), outer)
-        return torch.where(functional.max_pool2d(inside, self.kernel, self.stride) > 0, y, 0.0)
+        inside = functional.pad(torch.ones(1, 1, *x.shape[2:], dtype=x.dtype), outer)
+        return torch.where(pool(inside, self.kernel, self.stride) > 0, y, 0.0)
 
 
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
-    if layer.pooling.type not in (MAX, AVERAGE, L2):
-        raise context.misfit(f"pooling type {layer.pooling.type} is not known")
-    return GlobalPooling(layer.pooling.type) if layer.pooling.globalPooling else Pooling(layer, context)
+    plane = context.kind == "pooling"
+    if context.params.type not in ((MAX, AVERAGE, L2) if plane else (MAX, AVERAGE)):
+        raise context.misfit(f"pooling type {context.params.type} is not known")
+    if context.kind == "globalPooling3d" or (plane and layer.pooling.globalPooling):
+        return GlobalPooling(2 if plane else 3, context)
+    return Pooling(layer, context)

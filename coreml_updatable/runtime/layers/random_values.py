@@ -1,8 +1,16 @@
-"""randomNormal, randomUniform, randomBernoulli, each Like, Static and Dynamic: values from a distribution.
-``RandomNormalLikeLayerParams`` and its eight siblings.
+"""Values from a distribution.
 
-Normal: ``mean``, ``stdDev``. Uniform: ``minVal`` to ``maxVal``. Bernoulli: 1 with the probability ``prob``, else 0. The
-shape is the input's (Like), ``outputShape`` (Static), or what the input, a blob [R], holds (Dynamic).
+randomNormal*: values of a normal distribution with ``mean`` and ``stdDev``. The shape is the input's (Like),
+``outputShape`` (Static), or what the input, a blob [R], holds (Dynamic).
+
+randomUniform*: values from ``minVal`` to ``maxVal``; shapes as in randomNormal.
+
+randomBernoulli*: 1 with the probability ``prob``, else 0; shapes as in randomNormal.
+
+categoricalDistribution: ``numSamples`` draws, with replacement, from the weights along the last axis. x [..., D] -> y
+[..., numSamples], the numbers drawn, 0 to D - 1. x are logits, or probabilities p with the logits ln(p + eps); the
+chances are softmax(logits / temperature). eps is 1e-10 and temperature 1 if not set. The format leaves open how eps and
+temperature enter.
 
 The format does not name the generator, so a device draws other numbers of the same distribution. Here it is torch's. A
 ``seed`` of 0 or more gives the same values for every row; a negative one, new values each time (torch.manual_seed
@@ -16,7 +24,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from coreml_updatable.runtime.layers._shared.context import Context
-from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.function import Function, function_of
 from coreml_updatable.runtime.layers._shared.sizes import expect_shape, integers
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
@@ -29,21 +37,35 @@ DRAWS: dict[str, Callable[[Any, list[int], Generator | None], Tensor]] = {
 }
 
 
-def seeded(seed: int) -> Generator | None:
+def _seeded(seed: int) -> Generator | None:
     """A generator that starts from ``seed``, or None, torch's own, for a negative one."""
     return torch.Generator().manual_seed(seed) if seed >= 0 else None
 
 
-def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
-    kind = layer.WhichOneof("layer")
+def categorical(params: Any, context: Context, x: Tensor) -> Tensor:
+    context.expect_rank(x, 1)
+    count = int(params.numSamples)
+    shape = expect_shape([*x.shape[:-1], count], context)
+    logits = x if params.isLogits else (x + (params.eps or 1e-10)).log()
+    chances = torch.softmax(logits / (params.temperature or 1.0), -1).reshape(-1, x.shape[-1])
+    drawn = torch.multinomial(chances, count, replacement=True, generator=_seeded(params.seed))
+    return drawn.reshape(shape).to(x.dtype)
+
+
+def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:  # noqa: ARG001
+    kind, params = context.kind, context.params
+    if kind == "categoricalDistribution":
+        return function_of(context, {kind: categorical})
     name = next(name for name in DRAWS if kind.startswith(name))
-    params, draw = getattr(layer, kind), DRAWS[name]
     if name == "randomBernoulli" and not 0 <= params.prob <= 1:
         raise context.misfit(f"prob is {params.prob:g}, expected 0 to 1")
+
+    def draw(shape: list[int]) -> Tensor:
+        return DRAWS[name](params, shape, _seeded(params.seed))
+
     if kind == name + "Static":
         shape = expect_shape([int(size) for size in params.outputShape], context)
-        return Function(lambda: draw(params, shape, seeded(params.seed)))
-    context.expect_inputs(1)
+        return Function(lambda: draw(shape))
     if kind == name + "Like":
-        return Function(lambda x: draw(params, list(x.shape), seeded(params.seed)))
-    return Function(lambda x: draw(params, expect_shape(integers(x, context), context), seeded(params.seed)))
+        return Function(lambda x: draw(list(x.shape)))
+    return Function(lambda x: draw(expect_shape(integers(x, context), context)))

@@ -1,24 +1,44 @@
-"""reshape: the same values in ``targetShape``, in the order of channels first or channels last. ``ReshapeLayerParams``.
+"""Other shapes for the same values.
 
-x [Seq, B, C, H, W]. Three sizes [C', H', W']: the axes before stay. Four [Seq', C', H', W']: the batch stays. Channels
-last reads and fills as if C stood behind W. The format asks for rank 5; three sizes also do for rank 3 and 4. One size
-may be -1, as onnx-coreml wrote it: it is what the others leave.
+reshape: the same values in ``targetShape``, in the order of channels first or channels last. x [Seq, B, C, H, W]. Three
+sizes [C', H', W']: the axes before stay. Four [Seq', C', H', W']: the batch stays. Channels last reads and fills as if
+C stood behind W. The format asks for rank 5; three sizes also do for rank 3 and 4. One size may be -1, as onnx-coreml
+wrote it: it is what the others leave.
+
+reshapeStatic: the same values in ``targetShape``; one -1 is inferred.
+
+reshapeLike: the shape of the second input.
+
+reshapeDynamic: the shape that the second input, a blob [R], holds; one -1 is inferred.
+
+rankPreservingReshape: ``targetShape`` of the input's rank; 0 keeps a size, one -1 is inferred.
+
+flatten: [..., C, H, W] -> [..., C H W, 1, 1], channels first or last.
+
+flattenTo2D: the axes before ``axis`` into one, the others into a second. x [A, B] (any number of axes each) -> [product
+of A, product of B]. ``axis`` from -rank to rank.
+
+expandDims: new axes of size 1 at the named places of the output.
+
+squeeze: drops axes of size 1, those named or all of them. At least one axis remains.
 """
 
 from math import prod
+from typing import Any
 
 from torch import Tensor, nn
 
 from coreml_updatable.runtime.layers._shared.context import Context
-from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers._shared.function import Formula, Function, function_of
+from coreml_updatable.runtime.layers._shared.sizes import axis_of, integers
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 CHANNEL_LAST = 1
 
 
-def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
-    target = [int(size) for size in layer.reshape.targetShape]
-    last = layer.reshape.mode == CHANNEL_LAST
+def _reshape(params: Any, context: Context) -> Function:
+    target = [int(size) for size in params.targetShape]
+    last = params.mode == CHANNEL_LAST
     if len(target) not in (3, 4):
         raise context.misfit(f"targetShape has {len(target)} sizes, expected 3 or 4")
     if target.count(-1) > 1 or any(size < 1 and size != -1 for size in target):
@@ -41,3 +61,70 @@ def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
         return y.movedim(-5, -4) if whole else y
 
     return Function(reshape)
+
+
+def reshape_static(params: Any, _context: Context, x: Tensor) -> Tensor:
+    return x.reshape(list(params.targetShape))
+
+
+def reshape_like(_params: Any, _context: Context, x: Tensor, like: Tensor) -> Tensor:
+    return x.reshape(like.shape)
+
+
+def reshape_dynamic(_params: Any, context: Context, x: Tensor, shape: Tensor) -> Tensor:
+    return x.reshape(integers(shape, context))
+
+
+def reshape_rank_preserving(params: Any, context: Context, x: Tensor) -> Tensor:
+    target = list(params.targetShape)
+    if x.dim() != len(target):
+        raise context.error(f"input has rank {x.dim()}, the layer expects {len(target)}")
+    return x.reshape([size or kept for size, kept in zip(target, x.shape, strict=True)])
+
+
+def flatten(params: Any, context: Context, x: Tensor) -> Tensor:
+    context.expect_rank(x, 3)
+    ordered = x.movedim(-3, -1) if params.mode == CHANNEL_LAST else x
+    return ordered.flatten(-3)[..., None, None]
+
+
+def flatten_to_2d(params: Any, context: Context, x: Tensor) -> Tensor:
+    axis, rank = int(params.axis), x.dim()
+    if not -rank <= axis <= rank:
+        raise context.error(f"axis is {axis}, expected {-rank} to {rank} for an input of rank {rank}")
+    axis = axis + rank if axis < 0 else axis
+    return x.reshape(prod(x.shape[:axis]), prod(x.shape[axis:]))
+
+
+def expand_dims(params: Any, context: Context, x: Tensor) -> Tensor:
+    rank = x.dim() + len(params.axes)
+    for axis in sorted(axis_of(int(axis), rank, context) for axis in params.axes):
+        x = x.unsqueeze(axis)
+    return x
+
+
+def squeeze(params: Any, context: Context, x: Tensor) -> Tensor:
+    sizes = list(x.shape)
+    dropped = [axis_of(int(axis), x.dim(), context) for axis in params.axes]
+    if params.squeezeAll:
+        dropped = [axis for axis, size in enumerate(sizes) if size == 1]
+    for axis in dropped:
+        if sizes[axis] != 1:
+            raise context.error(f"axis {axis} of the input has the size {sizes[axis]}, only size 1 can be dropped")
+    return x.reshape([size for axis, size in enumerate(sizes) if axis not in dropped] or [1])
+
+
+FORMULAS: dict[str, Formula] = {
+    "reshapeStatic": reshape_static,
+    "reshapeLike": reshape_like,
+    "reshapeDynamic": reshape_dynamic,
+    "rankPreservingReshape": reshape_rank_preserving,
+    "flatten": flatten,
+    "flattenTo2D": flatten_to_2d,
+    "expandDims": expand_dims,
+    "squeeze": squeeze,
+}
+
+
+def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
+    return _reshape(layer.reshape, context) if context.kind == "reshape" else function_of(context, FORMULAS)

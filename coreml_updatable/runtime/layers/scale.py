@@ -1,6 +1,8 @@
-"""scale: y = scale x + bias, broadcast over the last three axes. ``ScaleLayerParams``.
+"""Weights of their own for each channel, or each value of [C, H, W].
 
-x [..., C, H, W]; scale and bias of shape [1], [C], [1, H, W] or [C, H, W].
+scale: y = scale x + bias. x [..., C, H, W]; scale and bias of shape [1], [C], [1, H, W] or [C, H, W].
+
+bias: y = x + bias, of shape [1], [C], [1, H, W] or [C, H, W] against x [..., C, H, W].
 """
 
 from collections.abc import Sequence
@@ -14,28 +16,31 @@ from coreml_updatable.spec.messages import NeuralNetworkLayer
 class Scale(nn.Module):
     def __init__(self, layer: NeuralNetworkLayer, context: Context) -> None:
         super().__init__()
-        params = layer.scale
         self.context = context
-        self.scale = context.parameter(params.scale, sizes(params.shapeScale, context), "scale")
-        self.bias = None
-        if params.hasBias:
-            self.bias = context.parameter(params.bias, sizes(params.shapeBias, context), "bias")
+        self.scale = self.bias = None
+        if context.kind == "scale":
+            self.scale = context.parameter(layer.scale.scale, _sizes(layer.scale.shapeScale, context), "scale")
+            if layer.scale.hasBias:
+                self.bias = context.parameter(layer.scale.bias, _sizes(layer.scale.shapeBias, context), "bias")
+        else:
+            self.bias = context.parameter(layer.bias.bias, _sizes(layer.bias.shape, context), "bias")
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x * over_channels(self.scale, x, self.context)
-        return y if self.bias is None else y + over_channels(self.bias, x, self.context)
+        y = x if self.scale is None else x * self._over_channels(self.scale, x)
+        return y if self.bias is None else y + self._over_channels(self.bias, x)
+
+    def _over_channels(self, values: Tensor, x: Tensor) -> Tensor:
+        """[C] -> [C, 1, 1]; a shape of length 3 stays. ModelError unless x [..., C, H, W] keeps its shape beside it."""
+        self.context.expect_rank(x, 3)
+        shaped = values[:, None, None] if values.dim() == 1 else values
+        if any(size not in (1, has) for size, has in zip(shaped.shape, x.shape[-3:], strict=True)):
+            raise self.context.error(
+                f"input has the shape {list(x.shape)}, the layer expects one for {list(values.shape)}"
+            )
+        return shaped
 
 
-def over_channels(values: Tensor, x: Tensor, context: Context) -> Tensor:
-    """[C] -> [C, 1, 1]; a shape of length 3 stays. ModelError unless x [..., C, H, W] keeps its shape beside it."""
-    context.expect_rank(x, 3)
-    shaped = values[:, None, None] if values.dim() == 1 else values
-    if any(size not in (1, has) for size, has in zip(shaped.shape, x.shape[-3:], strict=True)):
-        raise context.error(f"input has the shape {list(x.shape)}, the layer expects one for {list(values.shape)}")
-    return shaped
-
-
-def sizes(shape: Sequence[int], context: Context) -> list[int]:
+def _sizes(shape: Sequence[int], context: Context) -> list[int]:
     """The declared shape of a scale or bias, [1] if it is not set."""
     if len(shape) not in (0, 1, 3):
         raise context.misfit(f"a shape of {len(shape)} sizes, expected 1 or 3")

@@ -1,12 +1,16 @@
-"""softmax: y_i = exp(x_i) / sum_j exp(x_j). ``SoftmaxLayerParams``. x [..., C, H, W], rank 3 or more.
+"""Softmax along one axis.
 
-Along axis -3, but at rank 3 along the axis that ``PredictionAssumptions.softmax_at_rank_3`` names.
+softmax: y_i = exp(x_i) / sum_j exp(x_j). x [..., C, H, W], rank 3 or more. Along axis -3, but at rank 3 along the axis
+that ``PredictionAssumptions.softmax_at_rank_3`` names.
+
+softmaxND: y_i = exp(x_i) / sum_j exp(x_j) along ``axis``, which may be negative.
 """
 
 import torch
 from torch import Tensor, nn
 
 from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 
@@ -16,7 +20,7 @@ class Softmax(nn.Module):
         self.context = context
 
     def axis(self, rank: int) -> int:
-        """The axis for an input of ``rank``, counted from its end."""
+        """Return the axis for an input of ``rank``, counted from its end."""
         return -1 if rank == 3 and self.context.assumptions.softmax_at_rank_3 == "last axis" else -3
 
     def forward(self, x: Tensor) -> Tensor:
@@ -24,5 +28,8 @@ class Softmax(nn.Module):
         return torch.softmax(x, self.axis(x.dim()))
 
 
-def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:  # noqa: ARG001
-    return Softmax(context)
+def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
+    if context.kind == "softmax":
+        return Softmax(context)
+    axis = int(layer.softmaxND.axis)
+    return Function(lambda x: torch.softmax(x, axis))

@@ -1,8 +1,8 @@
-"""The models of a pipeline that are neither networks nor neighbors: kind in the format -> module here that builds it.
+"""The models of a pipeline that are neither networks nor neighbors: kind in the format -> module and function here.
 
-Each module has ``build(model) -> Run``, or ``build(model, assumptions)`` where something is open about its kind: a
-function from rows of checked features (see runtime/features.py) to rows of outputs by name, many at once. NumPy only;
-numbers are doubles, as the messages hold them.
+The function, imported on demand, is ``(model) -> Run``, or ``(model, assumptions)`` where something is open about its
+kind. A ``Run`` maps rows of checked features (see runtime/io/features.py) to rows of outputs by name, many at once.
+NumPy only; numbers are doubles, as the messages hold them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,22 +15,22 @@ from coreml_updatable.spec.messages import Model
 Run: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], list[dict[str, Any]]]
 
 KINDS = {
-    "arrayFeatureExtractor": "array_feature_extractor",
-    "categoricalMapping": "categorical_mapping",
-    "dictVectorizer": "dict_vectorizer",
-    "featureVectorizer": "feature_vectorizer",
-    "glmClassifier": "glm_classifier",
-    "glmRegressor": "glm_regressor",
-    "identity": "identity",
-    "imputer": "imputer",
-    "nonMaximumSuppression": "suppression",
-    "normalizer": "normalizer",
-    "oneHotEncoder": "one_hot_encoder",
-    "scaler": "scaler",
-    "supportVectorClassifier": "support_vector_classifier",
-    "supportVectorRegressor": "support_vector_regressor",
-    "treeEnsembleClassifier": "tree_ensemble_classifier",
-    "treeEnsembleRegressor": "tree_ensemble_regressor",
+    "arrayFeatureExtractor": "features.array_feature_extractor",
+    "categoricalMapping": "features.categorical_mapping",
+    "dictVectorizer": "features.dict_vectorizer",
+    "featureVectorizer": "features.feature_vectorizer",
+    "glmClassifier": "generalized_linear.glm_classifier",
+    "glmRegressor": "generalized_linear.glm_regressor",
+    "identity": "features.identity",
+    "imputer": "features.imputer",
+    "nonMaximumSuppression": "suppression.build",
+    "normalizer": "features.normalizer",
+    "oneHotEncoder": "features.one_hot_encoder",
+    "scaler": "features.scaler",
+    "supportVectorClassifier": "support_vectors.support_vector_classifier",
+    "supportVectorRegressor": "support_vectors.support_vector_regressor",
+    "treeEnsembleClassifier": "trees.tree_ensemble_classifier",
+    "treeEnsembleRegressor": "trees.tree_ensemble_regressor",
 }
 OPEN = ("supportVectorClassifier",)
 
@@ -38,6 +38,7 @@ OPEN = ("supportVectorClassifier",)
 def build_step(model: Model, assumptions: PredictionAssumptions) -> Run:
     """Return the function of one model of a kind in ``KINDS``; ModelError if its message is at fault."""
     kind = str(model.WhichOneof("Type"))
-    build = import_module(f"{__name__}.{KINDS[kind]}").build
+    module, _, function = KINDS[kind].partition(".")
+    build = getattr(import_module(f"{__name__}.{module}"), function)
     run: Run = build(model, assumptions) if kind in OPEN else build(model)
     return run

@@ -1,16 +1,26 @@
-"""A tree ensemble's sums: base prediction + the values of the leaf that each tree leads to. ``TreeEnsembleParameters``.
+"""Tree ensembles. They share the sums: base prediction + the values of the leaf that each tree leads to. Each node
+compares one value of x with its own; a NaN goes to the true child if ``missingValueTracksTrueChild``, else to the false
+one. All rows walk all trees at once, a level at a time.
 
-Each node compares one value of x with its own; a NaN goes to the true child if ``missingValueTracksTrueChild``, else to
-the false one. All rows walk all trees at once, a level at a time.
+treeEnsembleClassifier: class probabilities from the ensemble's sums v. NoTransform v; Classification_SoftMax
+softmax(v); Regression_Logistic 1 / (1 + e^-v); Classification_SoftMaxWithZeroClassReference softmax of [0, v]. Of two
+classes with one dimension it is the second's.
+
+treeEnsembleRegressor: the ensemble's sums, or the logistic function of them. x [D] is all inputs one after another. One
+dimension gives a number, more give an array.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.steps import Run
+from coreml_updatable.runtime.steps.classes import classified, labels_of, logistic, softmax, two_classes
+from coreml_updatable.runtime.steps.interface import matrix
+from coreml_updatable.spec.messages import Model
 
 LEAF = 6
 COMPARISONS: tuple[Callable[[Any, Any], Any], ...] = (
@@ -117,3 +127,50 @@ class Trees:
             inner = level[~self.leaf[level]]
             level = np.concatenate([self.true[inner], self.false[inner]])
         return count
+
+
+NO_TRANSFORM, SOFTMAX, LOGISTIC, ZERO_REFERENCE = range(4)
+
+
+def tree_ensemble_classifier(model: Model) -> Run:
+    trees = Trees(model.treeEnsembleClassifier.treeEnsemble)
+    labels = labels_of(model)
+    transform = model.treeEnsembleClassifier.postEvaluationTransform
+    single = trees.dimensions == 1 and len(labels) == 2 and transform in (NO_TRANSFORM, LOGISTIC)
+    expected = len(labels) - (transform == ZERO_REFERENCE)
+    if transform not in range(4) or not (single or trees.dimensions == expected):
+        raise ModelError(
+            f"model: {trees.dimensions} prediction dimensions for {len(labels)} classes, expected {expected}; "
+            "export the model again"
+        )
+
+    def shares(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        if transform == ZERO_REFERENCE:
+            return softmax(np.concatenate([np.zeros((len(sums), 1)), sums], 1))
+        made = {NO_TRANSFORM: lambda v: v, SOFTMAX: softmax, LOGISTIC: logistic}[transform](sums)
+        return two_classes(made) if single else made
+
+    def run(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        x = matrix(model, rows)
+        trees.expect_width(x)
+        return classified(model, labels, shares(trees(x))) if len(x) else []
+
+    return run
+
+
+TRANSFORMS = {0: lambda sums: sums, 2: logistic}  # NoTransform, Regression_Logistic
+
+
+def tree_ensemble_regressor(model: Model) -> Run:
+    trees = Trees(model.treeEnsembleRegressor.treeEnsemble)
+    name = str(model.description.predictedFeatureName)
+    transform = TRANSFORMS.get(model.treeEnsembleRegressor.postEvaluationTransform)
+    if not name or transform is None:
+        raise ModelError("model: a tree regressor without a predicted feature, or with a softmax; export it again")
+
+    def run(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        x = matrix(model, rows)
+        trees.expect_width(x)
+        return [{name: y if len(y) > 1 else float(y[0])} for y in transform(trees(x))] if len(x) else []
+
+    return run

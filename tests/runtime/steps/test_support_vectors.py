@@ -14,7 +14,7 @@ from sklearn.svm import SVC, SVR, NuSVC, NuSVR
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import load
 from coreml_updatable.runtime.assumptions import PredictionAssumptions as Assumptions
-from coreml_updatable.runtime.steps.support_vector_classifier import _coupled
+from coreml_updatable.runtime.steps.support_vectors import _coupled
 
 KERNELS: list[dict[str, Any]] = [
     {"kernel": "linear"},

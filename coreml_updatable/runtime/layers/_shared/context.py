@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,14 +27,21 @@ class Context:
     def where(self) -> str:
         return f"layer '{self.layer.name}'"
 
+    @property
+    def kind(self) -> str:
+        return str(self.layer.WhichOneof("layer"))
+
+    @property
+    def params(self) -> Any:
+        """The message of the layer's kind."""
+        return getattr(self.layer, self.kind)
+
     def parameter(
         self, weights: WeightParams, shape: Sequence[int], name: str, *, channel_axis: int = 0
     ) -> nn.Parameter:
         """The weights as a parameter of ``shape``, float32; ModelError if the file holds more or fewer."""
         if math.prod(shape) == 0:
-            raise ModelError(
-                f"{self.where}: {name} has the shape {list(shape)}, expected no zero; export the model again"
-            )
+            raise self.misfit(f"{name} has the shape {list(shape)}, expected no zero")
         if len(shape) > MOST_AXES:
             raise self.misfit(f"{name} has {len(shape)} axes, expected at most {MOST_AXES}")
         values = decode(weights, shape, f"{self.where}: {name}", channel_axis=channel_axis)
@@ -42,27 +50,20 @@ class Context:
     def pair(self, values: Sequence[int], default: int, name: str) -> tuple[int, int]:
         """A repeated field of length 2, [H, W]; ``default`` twice if it is not set."""
         if len(values) not in (0, 2):
-            raise ModelError(
-                f"{self.where}: {name} has {len(values)} values, expected 2 (height, width); export it again"
-            )
+            raise self.misfit(f"{name} has {len(values)} values, expected 2 (height, width)")
         pair = (int(values[0]), int(values[1])) if values else (default, default)
         if min(pair) < 1:
-            raise ModelError(f"{self.where}: {name} is {list(pair)}, expected at least 1; export the model again")
+            raise self.misfit(f"{name} is {list(pair)}, expected at least 1")
         return pair
 
     def expect_channels(self, found: int, expected: int) -> None:
         if found != expected:
             raise self.error(f"input has {found} channels, the layer expects {expected}")
 
-    def expect_rank(self, x: Tensor, lowest: int) -> None:
-        if x.dim() < lowest:
-            raise self.error(f"input has rank {x.dim()}, the layer expects at least {lowest}")
-
-    def expect_inputs(self, *counts: int) -> None:
-        """ModelError unless the layer has one of these numbers of inputs."""
-        if len(self.layer.input) not in counts:
-            expected = " or ".join(str(count) for count in counts)
-            raise self.misfit(f"has {len(self.layer.input)} inputs, the layer expects {expected}")
+    def expect_rank(self, x: Tensor, lowest: int, highest: int = MOST_AXES) -> None:
+        if not lowest <= x.dim() <= highest:
+            expected = lowest if lowest == highest else f"at least {lowest}"
+            raise self.error(f"input has rank {x.dim()}, the layer expects {expected}")
 
     def misfit(self, fault: str) -> ModelError:
         """``fault`` as an error of what the layer's own message says."""

@@ -1,0 +1,106 @@
+"""Sums of products: matrices, weights and vectors.
+
+innerProduct: y = W x + b. x [n], [m, n], [l, m, n]: over the last axis. x [m, C, H, W], [l, m, C, H, W]: over the last
+three, C H W = n, and the output keeps the rank as [..., k, 1, 1]. W [k, n], b [k].
+
+batchedMatmul: y = a b over the last two axes, broadcast as in NumPy. Two inputs: a [..., m, n], b [..., n, k], each
+transposed if so set; of rank 1, a is [1, n] and b [n, 1], and these ones stay in y. Transposing comes after that, which
+the format leaves open. One input: y = x W + b, x [..., n], W [n, k] in column-major order, that is [k, n] in the file;
+b [k].
+
+dot: y = sum of x1 x2 along axis -3, or their cosine (``cosineSimilarity``). x1, x2 [..., C, 1, 1] -> y [..., 1, 1, 1].
+The format does not say what the cosine with a vector of zeros is; here 0.
+
+``int8DynamicQuantize`` (8-bit weights, an input that is quantized when it comes): the format says only that the input
+is quantized to 8 bits and the product dequantized. Taken here: the whole blob has one scale, its largest magnitude /
+127, without an offset; halves round to even; products are summed exactly.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import function_of
+from coreml_updatable.spec.messages import NeuralNetworkLayer, WeightParams
+
+LARGEST = 127.0
+
+
+class Linear(nn.Module):
+    """x [..., n] by W [k, n], plus b. ``spatial``: from rank 4 on, the last three axes are one."""
+
+    def __init__(self, params: Any, inputs: int, outputs: int, spatial: bool, context: Context) -> None:
+        super().__init__()
+        self.context, self.inputs, self.spatial = context, inputs, spatial
+        shape = (outputs, inputs)
+        self.int8 = int8_weights(params.weights, shape, context) if params.int8DynamicQuantize else None
+        self.weights = None if self.int8 else context.parameter(params.weights, shape, "weights")
+        self.bias = context.parameter(params.bias, (outputs,), "bias") if params.hasBias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.context.expect_rank(x, 1)
+        joined = self.spatial and x.dim() > 3
+        if joined:
+            x = x.flatten(-3)
+        self.context.expect_channels(x.shape[-1], self.inputs)
+        y = self._product(x)
+        return y[..., None, None] if joined else y
+
+    def _product(self, x: Tensor) -> Tensor:
+        if self.int8 is None:
+            assert self.weights is not None
+            return functional.linear(x, self.weights, self.bias)
+        values, scale = self.int8
+        step = x.abs().amax().clamp(min=torch.finfo(torch.float32).tiny) / LARGEST
+        quantized = (x / step).round().clamp(-LARGEST, LARGEST).to(torch.float64)
+        y = ((quantized @ values.T) * (step * scale)).to(torch.float32)
+        return y if self.bias is None else y + self.bias
+
+
+def int8_weights(weights: WeightParams, shape: Sequence[int], context: Context) -> tuple[Tensor, float]:
+    """The 8-bit weights as float64 of ``shape``, not scaled, and their scale; ModelError if the message is at fault."""
+    scales = weights.quantization.linearQuantization.scale
+    if len(weights.int8RawValue) != math.prod(shape) or len(scales) != 1:
+        raise context.misfit(
+            f"weights hold {len(weights.int8RawValue)} 8-bit values and {len(scales)} scales, "
+            f"expected {math.prod(shape)} and 1 for dynamic quantization"
+        )
+    values = np.frombuffer(weights.int8RawValue, np.int8).reshape(shape)
+    return torch.from_numpy(values.astype(np.float64)), float(scales[0])
+
+
+def matmul(params: Any, _context: Context, a: Tensor, b: Tensor) -> Tensor:
+    a = a[None] if a.dim() == 1 else a
+    b = b[:, None] if b.dim() == 1 else b
+    return (a.mT if params.transposeA else a) @ (b.mT if params.transposeB else b)
+
+
+def dot(params: Any, context: Context, a: Tensor, b: Tensor) -> Tensor:
+    for x in (a, b):
+        if x.dim() < 3 or x.shape[-2:] != (1, 1):
+            raise context.error(f"input has the shape {list(x.shape)}, the layer expects [..., C, 1, 1]")
+    context.expect_channels(b.shape[-3], a.shape[-3])
+    y = (a * b).sum(-3, keepdim=True)
+    if not params.cosineSimilarity:
+        return y
+    lengths: Tensor = a.norm(dim=-3, keepdim=True) * b.norm(dim=-3, keepdim=True)
+    return y / lengths.clamp(min=torch.finfo(torch.float32).tiny)
+
+
+FORMULAS = {"batchedMatmul": matmul, "dot": dot}
+
+
+def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
+    params = context.params
+    if context.kind == "innerProduct":
+        return Linear(params, int(params.inputChannels), int(params.outputChannels), True, context)
+    if context.kind == "batchedMatmul" and len(layer.input) == 1:
+        sizes = int(params.weightMatrixFirstDimension), int(params.weightMatrixSecondDimension)
+        return Linear(params, *sizes, False, context)
+    return function_of(context, FORMULAS)

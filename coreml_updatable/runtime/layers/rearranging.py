@@ -1,0 +1,109 @@
+"""The same values in another order.
+
+permute: x [Seq, B, C, H, W] with the axes Seq, C, H, W in another order; B stays second. Axis i of those four in the
+output is axis ``axis[i]`` of those four in the input. The format asks for rank 5; an order that leaves Seq in place
+also does for rank 3 and 4.
+
+transpose: axis i of the output is axis ``axes[i]`` of the input.
+
+reverse: the order turned round on each axis whose flag is set, as numpy.flip. x of any shape.
+
+reverseSeq: the first ``lengths[b]`` steps of each sequence b turned round, the rest kept. x with B sequences along
+``batchAxis`` and T steps along ``sequenceAxis``, lengths [B] from 0 to T -> x's shape.
+
+reorganizeData: moves data between the channels and blocks of b x b pixels. SPACE_TO_DEPTH x [..., C, H, W] -> [..., b b
+C, H / b, W / b]; channel (i b + j) C + c takes pixel (i, j) of each block of channel c. DEPTH_TO_SPACE is its reverse.
+PIXEL_SHUFFLE takes the channels in the order c b b + i b + j.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Formula, function_of
+from coreml_updatable.runtime.layers._shared.sizes import axis_of
+from coreml_updatable.spec.messages import NeuralNetworkLayer
+
+PLACES = (-5, -3, -2, -1)  # Seq, C, H, W
+SPACE_TO_DEPTH, DEPTH_TO_SPACE, PIXEL_SHUFFLE = 0, 1, 2
+
+
+def _order(params: Any) -> list[int]:
+    return [int(axis) for axis in params.axis] or [0, 1, 2, 3]
+
+
+def permute(params: Any, context: Context, x: Tensor) -> Tensor:
+    order = _order(params)
+    context.expect_rank(x, 3 if order[0] == 0 else 5)
+    axes = list(range(x.dim()))
+    for place, axis in zip(PLACES, order, strict=True):
+        if place >= -x.dim():
+            axes[place] = x.dim() + PLACES[axis]
+    return x.permute(axes)
+
+
+def transpose(params: Any, _context: Context, x: Tensor) -> Tensor:
+    return x.permute([int(axis) for axis in params.axes])
+
+
+def reverse(params: Any, context: Context, x: Tensor) -> Tensor:
+    flags = params.reverseDim
+    if x.dim() != len(flags):
+        raise context.error(f"input has rank {x.dim()}, the layer expects {len(flags)}")
+    return torch.flip(x, [axis for axis, flag in enumerate(flags) if flag])
+
+
+def reverse_sequences(params: Any, context: Context, x: Tensor, lengths: Tensor) -> Tensor:
+    batch = axis_of(int(params.batchAxis), x.dim(), context)
+    sequence = axis_of(int(params.sequenceAxis), x.dim(), context)
+    if batch == sequence:
+        raise context.misfit(f"axis {batch} is both that of the batch and of the sequence")
+    if lengths.numel() != x.shape[batch]:
+        raise context.error(f"has {lengths.numel()} lengths, expected {x.shape[batch]}, one a sequence")
+    along = [1] * x.dim()
+    along[batch] = x.shape[batch]
+    ends = lengths.long().reshape(along)
+    along[batch], along[sequence] = 1, x.shape[sequence]
+    steps = torch.arange(x.shape[sequence]).reshape(along)
+    return torch.gather(x, sequence, torch.where(steps < ends, ends - 1 - steps, steps).expand(x.shape))
+
+
+def reorganize(params: Any, context: Context, x: Tensor) -> Tensor:
+    context.expect_rank(x, 3)
+    channels, height, width = x.shape[-3:]
+    size = int(params.blockSize)
+    if params.mode == SPACE_TO_DEPTH:
+        if height % size or width % size:
+            raise context.error(f"input has the shape {list(x.shape)}, which blocks of {size} x {size} do not fill")
+        blocks = x.reshape(-1, channels, height // size, size, width // size, size).permute(0, 3, 5, 1, 2, 4)
+        return blocks.reshape(*x.shape[:-3], size**2 * channels, height // size, width // size)
+    if channels % size**2:
+        raise context.error(f"input has {channels} channels, the layer expects a multiple of {size**2}")
+    if params.mode == PIXEL_SHUFFLE:
+        return functional.pixel_shuffle(x, size)
+    pixels = x.reshape(-1, size, size, channels // size**2, height, width).permute(0, 3, 4, 1, 5, 2)
+    return pixels.reshape(*x.shape[:-3], channels // size**2, height * size, width * size)
+
+
+FORMULAS: dict[str, Formula] = {
+    "permute": permute,
+    "transpose": transpose,
+    "reverse": reverse,
+    "reverseSeq": reverse_sequences,
+    "reorganizeData": reorganize,
+}
+
+
+def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
+    if context.kind == "permute" and sorted(_order(layer.permute)) != [0, 1, 2, 3]:
+        raise context.misfit(f"axis is {_order(layer.permute)}, expected an order of 0, 1, 2, 3")
+    if context.kind == "reorganizeData":
+        params = layer.reorganizeData
+        if params.blockSize < 2 or params.mode not in (SPACE_TO_DEPTH, DEPTH_TO_SPACE, PIXEL_SHUFFLE):
+            raise context.misfit(
+                f"mode {params.mode} with blockSize {params.blockSize}, expected mode 0, 1 or 2 and at least 2"
+            )
+    return function_of(context, FORMULAS)

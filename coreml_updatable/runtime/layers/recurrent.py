@@ -1,0 +1,285 @@
+"""Recurrent layers over a sequence [Seq, B, n, 1, 1]; a state is [1, B, k, 1, 1], zeros where the layer does not read
+it.
+
+simpleRecurrent: y_t = f(clip(W x_t + R y_{t-1} + b)). x [Seq, B, n, 1, 1], and y_0 [1, B, k, 1, 1] if given -> y [Seq
+or 1, B, k, 1, 1], and the last y if named. W [k, n], R [k, k], b [k].
+
+gru: z = f(clip(W_z x + R_z y' + b_z)); r = f(clip(W_r x + R_r y' + b_r)); o = g(clip(W_o x + R_o (y' r) + b_o)); y = (1
+- z) o + z y', where y' is the step before. Shapes as in simpleRecurrent.
+
+uniDirectionalLSTM, biDirectionalLSTM: with y', c' the step before: input i = f(clip(W_i x + R_i y' + p_i c' + b_i)),
+forget r = f(clip(W_f x + R_f y' + p_f c' + b_f)), z = g(clip(W_z x + R_z y' + b_z)), c = c' r + i z within the cell's
+clip (50 if not set), output o = f(clip(W_o x + R_o y' + p_o c + b_o)), y = h(c) o. ``forgetBias`` adds 1 to b_f;
+``coupledInputAndForgetGate`` puts 1 - i for r. x [Seq, B, n, 1, 1]; states y_0, c_0 [1, B, k, 1, 1] if given, and for
+the other direction two more -> y [Seq or 1, B, k or 2 k, 1, 1], and the last states if named, in the same order. W [k,
+n], R [k, k], p and b [k]. Of two directions the second reads from the end; its step for x_t stands beside the first's,
+and without ``sequenceOutput`` both give their last.
+
+clip is to [-50, 50], in every gate before its activation. ``reverseInput`` reads the sequence from its end, and gives
+the steps in the order of reading, as the Keras layers do from which it comes; the format leaves that order open.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.spec.messages import NeuralNetworkLayer
+
+Activation: TypeAlias = Callable[[Tensor], Tensor]
+LIMIT = 50.0
+# What the format allows in a recurrent layer; writers leave the fields at zero, so zeros mean these (alpha, beta).
+CONSTANTS = {"linear": (1.0, 0.0), "scaledTanh": (1.7159, 2 / 3), "sigmoidHard": (0.2, 0.5)}
+FUNCTIONS: dict[str, Activation] = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "ReLU": torch.relu}
+GRU_GATES = ("updateGate", "resetGate", "outputGate")
+LSTM_GATES = ("inputGate", "forgetGate", "blockInput", "outputGate")
+CELL_CLIP = 50.0
+
+
+def clipped(x: Tensor) -> Tensor:
+    """x within [-50, 50]: every gate is clipped before its activation."""
+    return x.clamp(-LIMIT, LIMIT)
+
+
+def activations(messages: Sequence[Any], count: int, context: Context) -> list[Activation]:
+    """The functions of ``count`` ``ActivationParams`` messages; ModelError unless there are just as many."""
+    if len(messages) != count:
+        raise context.misfit(f"has {len(messages)} activations, expected {count}")
+    return [_activation(message, context) for message in messages]
+
+
+def _activation(message: Any, context: Context) -> Activation:
+    kind = message.WhichOneof("NonlinearityType")
+    if kind in FUNCTIONS:
+        return FUNCTIONS[kind]
+    if kind not in CONSTANTS:
+        known = ", ".join(sorted([*FUNCTIONS, *CONSTANTS]))
+        raise ModelError(f"{context.where}: the activation '{kind}' is none of a recurrent layer; use one of {known}")
+    params = getattr(message, kind)
+    alpha, beta = (params.alpha, params.beta) if params.alpha or params.beta else CONSTANTS[kind]
+    if kind == "linear":
+        return lambda x: alpha * x + beta
+    if kind == "scaledTanh":
+        return lambda x: alpha * torch.tanh(beta * x)
+    return lambda x: (alpha * x + beta).clamp(0.0, 1.0)
+
+
+def vectors(x: Tensor, size: int, context: Context) -> Tensor:
+    """The sequence [Seq, B, size, 1, 1] as vectors [Seq, B, size]."""
+    if x.dim() != 5 or x.shape[2:] != (size, 1, 1):
+        raise context.error(f"input has the shape {list(x.shape)}, the layer expects [Seq, Batch, {size}, 1, 1]")
+    return x[..., 0, 0]
+
+
+def states(given: Sequence[Tensor], count: int, x: Tensor, size: int, context: Context) -> list[Tensor]:
+    """``count`` states [B, size] for the vectors x [Seq, B, ...]: those given, or zeros."""
+    if len(given) not in (0, count):
+        raise context.error(f"has {len(given) + 1} inputs, the layer expects 1 or {count + 1}")
+    batch = x.shape[1]
+    if not given:
+        return [x.new_zeros(batch, size)] * count
+    for state in given:
+        if (
+            state.dim() != 5
+            or state.shape[0] != 1
+            or state.shape[1] not in (1, batch)
+            or state.shape[2:] != (size, 1, 1)
+        ):
+            raise context.error(
+                f"a state has the shape {list(state.shape)}, the layer expects [1, {batch}, {size}, 1, 1]"
+            )
+    return [state[0, ..., 0, 0].expand(batch, size) for state in given]
+
+
+def blob(y: Tensor) -> Tensor:
+    """Vectors [..., n] as a blob [..., n, 1, 1]."""
+    return y[..., None, None]
+
+
+def outputs(
+    sequence: Sequence[Tensor], last: Sequence[Tensor], whole: bool, context: Context
+) -> Tensor | tuple[Tensor, ...]:
+    """The layer's outputs: all steps in the order in which they were computed, or the last; then, if the layer
+    names them, the ``last`` states."""
+    y = blob(torch.stack(list(sequence)) if whole else sequence[-1][None])
+    named = len(context.layer.output)
+    if named not in (1, len(last) + 1):
+        raise context.misfit(f"has {named} outputs, expected 1 or {len(last) + 1}")
+    return y if named == 1 else (y, *(blob(state)[None] for state in last))
+
+
+class SimpleRecurrent(nn.Module):
+    def __init__(self, layer: NeuralNetworkLayer, context: Context) -> None:
+        super().__init__()
+        params = layer.simpleRecurrent
+        self.context = context
+        self.inputs, self.size = int(params.inputVectorSize), int(params.outputVectorSize)
+        self.whole, self.backwards = params.sequenceOutput, params.reverseInput
+        (self.activation,) = activations([params.activation], 1, context)
+        self.weightMatrix = context.parameter(params.weightMatrix, (self.size, self.inputs), "weightMatrix")
+        self.recursionMatrix = context.parameter(params.recursionMatrix, (self.size, self.size), "recursionMatrix")
+        self.biasVector = (
+            context.parameter(params.biasVector, (self.size,), "biasVector") if params.hasBiasVector else None
+        )
+
+    def forward(self, x: Tensor, *given: Tensor) -> Tensor | tuple[Tensor, ...]:
+        sequence = vectors(x, self.inputs, self.context)
+        (y,) = states(given, 1, sequence, self.size, self.context)
+        steps = functional.linear(sequence, self.weightMatrix, self.biasVector)
+        made = []
+        for step in (steps.flip(0) if self.backwards else steps).unbind(0):
+            y = self.activation(clipped(step + functional.linear(y, self.recursionMatrix)))
+            made.append(y)
+        return outputs(made, [y], self.whole, self.context)
+
+
+class GRU(nn.Module):
+    def __init__(self, layer: NeuralNetworkLayer, context: Context) -> None:
+        super().__init__()
+        params = layer.gru
+        self.context = context
+        self.inputs, self.size = int(params.inputVectorSize), int(params.outputVectorSize)
+        self.whole, self.backwards, self.biased = params.sequenceOutput, params.reverseInput, params.hasBiasVectors
+        self.f, self.g = activations(params.activations, 2, context)
+        shapes: dict[str, tuple[int, ...]] = {
+            "WeightMatrix": (self.size, self.inputs),
+            "RecursionMatrix": (self.size, self.size),
+        }
+        if self.biased:
+            shapes["BiasVector"] = (self.size,)
+        for gate in GRU_GATES:
+            for kind, shape in shapes.items():
+                name = gate + kind
+                self.register_parameter(name, context.parameter(getattr(params, name), shape, name))
+
+    def forward(self, x: Tensor, *given: Tensor) -> Tensor | tuple[Tensor, ...]:
+        sequence = vectors(x, self.inputs, self.context)
+        (y,) = states(given, 1, sequence, self.size, self.context)
+        bias = self._joined("BiasVector") if self.biased else None
+        steps = functional.linear(sequence, self._joined("WeightMatrix"), bias)
+        of_z, of_r, of_o = (self.get_parameter(gate + "RecursionMatrix") for gate in GRU_GATES)
+        of_both = torch.cat([of_z, of_r])
+        made = []
+        for step in (steps.flip(0) if self.backwards else steps).unbind(0):
+            z, r = self.f(clipped(step[:, : 2 * self.size] + functional.linear(y, of_both))).chunk(2, -1)
+            o = self.g(clipped(step[:, 2 * self.size :] + functional.linear(y * r, of_o)))
+            y = (1 - z) * o + z * y
+            made.append(y)
+        return outputs(made, [y], self.whole, self.context)
+
+    def _joined(self, kind: str) -> Tensor:
+        return torch.cat([self.get_parameter(gate + kind) for gate in GRU_GATES])
+
+
+class Weights(nn.Module):
+    """One direction: ``LSTMWeightParams``, its parameters by the names of the fields."""
+
+    def __init__(self, message: Any, options: Any, inputs: int, size: int, context: Context) -> None:
+        super().__init__()
+        self.options, self.size = options, size
+        shapes: dict[str, tuple[int, ...]] = {}
+        for gate in LSTM_GATES:
+            shapes[gate + "WeightMatrix"] = (size, inputs)
+            shapes[gate + "RecursionMatrix"] = (size, size)
+            if options.hasBiasVectors:
+                shapes[gate + "BiasVector"] = (size,)
+            if options.hasPeepholeVectors and gate != "blockInput":
+                shapes[gate + "PeepholeVector"] = (size,)
+        for name, shape in shapes.items():
+            self.register_parameter(name, context.parameter(getattr(message, name), shape, name))
+
+    def forward(
+        self, x: Tensor, y: Tensor, c: Tensor, functions: Sequence[Activation]
+    ) -> tuple[list[Tensor], tuple[Tensor, Tensor]]:
+        """Every step's y [B, k] for x [Seq, B, n], and the last y and c."""
+        f, g, h = functions
+        limit = self.options.cellClipThreshold or CELL_CLIP
+        recursion = self._joined("RecursionMatrix")
+        made = []
+        for step in functional.linear(x, self._joined("WeightMatrix"), self._bias()).unbind(0):
+            of_i, of_r, of_z, of_o = (step + functional.linear(y, recursion)).chunk(4, -1)
+            i = f(clipped(self._seeing(of_i, "inputGate", c)))
+            r = 1 - i if self.options.coupledInputAndForgetGate else f(clipped(self._seeing(of_r, "forgetGate", c)))
+            c = (c * r + i * g(clipped(of_z))).clamp(-limit, limit)
+            y = h(c) * f(clipped(self._seeing(of_o, "outputGate", c)))
+            made.append(y)
+        return made, (y, c)
+
+    def _joined(self, kind: str) -> Tensor:
+        return torch.cat([self.get_parameter(gate + kind) for gate in LSTM_GATES])
+
+    def _bias(self) -> Tensor | None:
+        bias = self._joined("BiasVector") if self.options.hasBiasVectors else None
+        if not self.options.forgetBias:
+            return bias
+        ones = torch.zeros(4, self.size)
+        ones[LSTM_GATES.index("forgetGate")] = 1.0
+        return ones.flatten() if bias is None else bias + ones.flatten()
+
+    def _seeing(self, x: Tensor, gate: str, c: Tensor) -> Tensor:
+        """The gate's x with its peephole at the cell, if the layer has them."""
+        return x + self.get_parameter(gate + "PeepholeVector") * c if self.options.hasPeepholeVectors else x
+
+
+class UniDirectionalLSTM(nn.Module):
+    def __init__(self, layer: NeuralNetworkLayer, context: Context) -> None:
+        super().__init__()
+        params = layer.uniDirectionalLSTM
+        self.context = context
+        self.inputs, self.size = int(params.inputVectorSize), int(params.outputVectorSize)
+        self.whole, self.backwards = params.params.sequenceOutput, params.reverseInput
+        self.functions = activations(params.activations, 3, context)
+        self.weightParams = Weights(params.weightParams, params.params, self.inputs, self.size, context)
+
+    def forward(self, x: Tensor, *given: Tensor) -> Tensor | tuple[Tensor, ...]:
+        sequence = vectors(x, self.inputs, self.context)
+        y, c = states(given, 2, sequence, self.size, self.context)
+        made, last = self.weightParams(sequence.flip(0) if self.backwards else sequence, y, c, self.functions)
+        return outputs(made, last, self.whole, self.context)
+
+
+class BiDirectionalLSTM(nn.Module):
+    def __init__(self, layer: NeuralNetworkLayer, context: Context) -> None:
+        super().__init__()
+        params = layer.biDirectionalLSTM
+        self.context = context
+        self.inputs, self.size = int(params.inputVectorSize), int(params.outputVectorSize)
+        self.whole = params.params.sequenceOutput
+        self.functions = [
+            activations(messages, 3, context)
+            for messages in (params.activationsForwardLSTM, params.activationsBackwardLSTM)
+        ]
+        if len(params.weightParams) != 2:
+            raise context.misfit(f"has weights for {len(params.weightParams)} directions, expected 2")
+        self.weightParams = nn.ModuleList(
+            [Weights(message, params.params, self.inputs, self.size, context) for message in params.weightParams]
+        )
+
+    def forward(self, x: Tensor, *given: Tensor) -> Tensor | tuple[Tensor, ...]:
+        sequence = vectors(x, self.inputs, self.context)
+        y, c, y_back, c_back = states(given, 4, sequence, self.size, self.context)
+        forwards, backwards = self.weightParams
+        made, last = forwards(sequence, y, c, self.functions[0])
+        made_back, last_back = backwards(sequence.flip(0), y_back, c_back, self.functions[1])
+        if self.whole:
+            pairs = zip(made, reversed(made_back), strict=True)
+        else:
+            pairs = zip(made[-1:], made_back[-1:], strict=True)
+        joined = [torch.cat(pair, -1) for pair in pairs]
+        return outputs(joined, [*last, *last_back], self.whole, self.context)
+
+
+LAYERS: dict[str, Callable[[NeuralNetworkLayer, Context], nn.Module]] = {
+    "simpleRecurrent": SimpleRecurrent,
+    "gru": GRU,
+    "uniDirectionalLSTM": UniDirectionalLSTM,
+    "biDirectionalLSTM": BiDirectionalLSTM,
+}
+
+
+def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
+    return LAYERS[context.kind](layer, context)

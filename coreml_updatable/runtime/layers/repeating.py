@@ -1,0 +1,60 @@
+"""The same values several times over.
+
+tile: the input repeated ``reps[i]`` times along axis i. x [d0, ..., dR] -> [d0 reps0, ..., dR repsR]; fewer reps than
+axes are for the last ones. A second input gives the reps in the message's place.
+
+sequenceRepeat: the whole sequence n times over. x [Seq, B, C, H, W] -> y [n Seq, B, C, H, W]. n is 1 if not set. Of a
+sequence longer than 1 the format does not say whether it is repeated whole or step by step.
+
+broadcastToLike, broadcastToStatic, broadcastToDynamic: repeated to a larger shape, as numpy.broadcast_to: that of the
+second input (like), ``targetShape`` (static), or what the second input, a blob [R], holds (dynamic).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.runtime.layers._shared.function import Formula, Function, function_of
+from coreml_updatable.runtime.layers._shared.sizes import expect_shape, integers
+from coreml_updatable.spec.messages import NeuralNetworkLayer
+
+
+def tile(params: Any, context: Context, x: Tensor, *dynamic: Tensor) -> Tensor:
+    reps = integers(dynamic[0], context) if dynamic else [int(count) for count in params.reps]
+    if not 1 <= len(reps) <= x.dim() or min(reps) < 1:
+        raise context.error(f"repeats {reps} times, expected 1 to {x.dim()} counts of at least 1")
+    full = [1] * (x.dim() - len(reps)) + reps
+    expect_shape([size * count for size, count in zip(x.shape, full, strict=True)], context)
+    return x.repeat(full)
+
+
+def repeat_sequence(params: Any, context: Context, x: Tensor) -> Tensor:
+    count = int(params.nRepetitions) or 1
+    context.expect_rank(x, 5)
+    expect_shape([count, *x.shape], context)
+    return x.repeat([1] * (x.dim() - 5) + [count, 1, 1, 1, 1])
+
+
+def broadcast_to_like(_params: Any, _context: Context, x: Tensor, like: Tensor) -> Tensor:
+    return torch.broadcast_to(x, like.shape)
+
+
+def broadcast_to_dynamic(_params: Any, context: Context, x: Tensor, target: Tensor) -> Tensor:
+    return torch.broadcast_to(x, expect_shape(integers(target, context), context))
+
+
+FORMULAS: dict[str, Formula] = {
+    "tile": tile,
+    "sequenceRepeat": repeat_sequence,
+    "broadcastToLike": broadcast_to_like,
+    "broadcastToDynamic": broadcast_to_dynamic,
+}
+
+
+def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
+    if context.kind == "broadcastToStatic":
+        shape = expect_shape([int(size) for size in layer.broadcastToStatic.targetShape], context)
+        return Function(lambda x: torch.broadcast_to(x, shape))
+    return function_of(context, FORMULAS)

@@ -1,0 +1,244 @@
+"""Feature steps: one feature made of others, row by row.
+
+identity: the outputs are the inputs of the same names.
+
+arrayFeatureExtractor: y_i = x[extractIndex_i], x in row-major order. One index and an output that is a number: that
+number.
+
+featureVectorizer: the inputs one after another in one array, in the order of ``inputList``. An input is a number, an
+array of ``inputDimensions`` values, or a dictionary from place to value, 0 elsewhere.
+
+dictVectorizer: y_i = x[key i], 0 where x does not have the key. The format wants every key of x to be among the
+model's. Apps give texts with any words, and exporters (scikit-learn, Turi Create) mean unknown ones to be passed over;
+so they are. A model that declares a dictionary as its output, as Turi Create's do, gives it sparse: {i: y_i}.
+
+oneHotEncoder: y_i = 1 where category i is x, else 0; sparse, the dictionary {i: 1}. An unknown category is refused, or
+gives zeros (sparse: nothing), as ``handleUnknown`` says.
+
+categoricalMapping: y = map[x], or the value for what is not in the map. Without such a value, what is not in the map is
+refused.
+
+imputer: y = x, with the imputed value where x is the missing value. The missing value is ``replaceDoubleValue`` and so
+on; where none is set, NaN. An array takes its imputed value by place from an imputed array, or everywhere the single
+one. In a dictionary a key of the imputed dictionary that x does not have is missing too; the format leaves this open.
+
+normalizer: y = x / norm(x), where norm is max |x_i|, sum |x_i|, or the square root of sum x_i^2. A vector of zeros
+stays what it is: the format leaves this open, and exporters (scikit-learn) mean it so.
+
+scaler: y = scaleValue (x + shiftValue). Both hold one value, or one for each value of the input; one that is not set
+changes nothing (scale 1, shift 0).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coreml_updatable.errors import DataError, ModelError, quoted
+from coreml_updatable.runtime.steps import Run
+from coreml_updatable.runtime.steps.interface import CATEGORIES, NUMBERS, each, flat, the_output
+from coreml_updatable.spec.messages import Model
+
+
+def identity(model: Model) -> Run:
+    inputs = [str(feature.name) for feature in model.description.input]
+    outputs = [str(feature.name) for feature in model.description.output]
+    # With one of each the names may differ.
+    source = dict(zip(outputs, inputs, strict=True)) if len(inputs) == len(outputs) == 1 else {n: n for n in outputs}
+    for name in source.values():
+        if name not in inputs:
+            raise ModelError(f"model: the identity gives '{name}', which is no input; name outputs as inputs")
+
+    def run(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [{name: row[given] for name, given in source.items()} for row in rows]
+
+    return run
+
+
+def array_feature_extractor(model: Model) -> Run:
+    indices = [int(index) for index in model.arrayFeatureExtractor.extractIndex]
+    if not indices:
+        raise ModelError("model: an arrayFeatureExtractor without indices; export the model again")
+
+    def extracted(value: Any, where: str) -> NDArray[Any]:
+        x = np.asarray(value).ravel()
+        if max(indices) >= len(x):
+            raise ModelError(f"{where}: has {len(x)} values, the model extracts index {max(indices)}; check the model")
+        return x[indices]
+
+    return each(model, extracted, ("multiArrayType",))
+
+
+MOST_VALUES = 2**28
+
+
+def feature_vectorizer(model: Model) -> Run:
+    columns = [(str(column.inputColumn), int(column.inputDimensions)) for column in model.featureVectorizer.inputList]
+    target = str(the_output(model).name)
+    known = {str(feature.name) for feature in model.description.input}
+    for name, size in columns:
+        if name not in known:
+            raise ModelError(f"model: the featureVectorizer reads '{name}', which is no input; check the names")
+        if not 0 < size <= MOST_VALUES:
+            raise ModelError(f"model: '{name}' has {size} dimensions, expected 1 to {MOST_VALUES}; export it again")
+    if not 0 < sum(size for _, size in columns) <= MOST_VALUES:
+        raise ModelError(f"model: a featureVectorizer of no values, or more than {MOST_VALUES}; export it again")
+
+    def run(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [
+            {
+                target: np.concatenate(
+                    [_vector(row[name], size, f"row {number}: feature '{name}'") for name, size in columns]
+                )
+            }
+            for number, row in enumerate(rows)
+        ]
+
+    return run
+
+
+def _vector(value: Any, size: int, where: str) -> NDArray[np.float64]:
+    if isinstance(value, Mapping):
+        vector = np.zeros(size)
+        for place, number in value.items():
+            if not isinstance(place, int) or not 0 <= place < size:
+                raise DataError(f"{where}: has the place {place!r}, expected integers from 0 to {size - 1}")
+            vector[place] = number
+        return vector
+    vector = flat(value)
+    if len(vector) != size:
+        raise ModelError(f"{where}: has {len(vector)} values, the model expects {size}; export the model again")
+    return vector
+
+
+def dict_vectorizer(model: Model) -> Run:
+    kind = model.dictVectorizer.WhichOneof("Map")
+    if kind is None:
+        raise ModelError("model: a dictVectorizer without keys; export the model again")
+    keys = list(getattr(model.dictVectorizer, kind).vector)
+    places = {key: place for place, key in enumerate(keys)}
+
+    def sparse(value: Mapping[Any, float], _where: str) -> dict[int, float]:
+        return {places[key]: float(number) for key, number in value.items() if key in places}
+
+    def vectorized(value: Mapping[Any, float], _where: str) -> NDArray[np.float64]:
+        vector = np.zeros(len(keys))
+        for key, number in value.items():
+            if key in places:
+                vector[places[key]] = number
+        return vector
+
+    declared = the_output(model).type.WhichOneof("Type")
+    return each(model, sparse if declared == "dictionaryType" else vectorized, ("dictionaryType",))
+
+
+IGNORE_UNKNOWN = 1
+
+
+def one_hot_encoder(model: Model) -> Run:
+    encoder = model.oneHotEncoder
+    kind = encoder.WhichOneof("CategoryType")
+    if kind is None:
+        raise ModelError("model: a oneHotEncoder without categories; export the model again")
+    places = {category: place for place, category in enumerate(getattr(encoder, kind).vector)}
+    size = len(getattr(encoder, kind).vector)
+
+    def encoded(value: Any, where: str) -> Any:
+        place = places.get(value)
+        if place is None and encoder.handleUnknown != IGNORE_UNKNOWN:
+            raise DataError(f"{where}: is {quoted(value)}, which is none of the model's categories; give one of them")
+        if encoder.outputSparse:
+            return {} if place is None else {place: 1.0}
+        vector = np.zeros(size)
+        if place is not None:
+            vector[place] = 1.0
+        return vector
+
+    return each(model, encoded, CATEGORIES)
+
+
+def categorical_mapping(model: Model) -> Run:
+    mapping = model.categoricalMapping
+    kind, otherwise = mapping.WhichOneof("MappingType"), mapping.WhichOneof("ValueOnUnknown")
+    if kind is None:
+        raise ModelError("model: a categoricalMapping without a map; export the model again")
+    known = dict(getattr(mapping, kind).map)
+    default = getattr(mapping, otherwise) if otherwise else None
+
+    def mapped(value: Any, where: str) -> Any:
+        found = known.get(value, default)
+        if found is None:
+            raise DataError(
+                f"{where}: is {quoted(value)}, which the model's map does not have; give one of its categories"
+            )
+        return found
+
+    return each(model, mapped, CATEGORIES)
+
+
+def imputer(model: Model) -> Run:
+    kind, replaced = model.imputer.WhichOneof("ImputedValue"), model.imputer.WhichOneof("ReplaceValue")
+    if kind is None:
+        raise ModelError("model: an imputer without imputed values; export the model again")
+    missing = getattr(model.imputer, replaced) if replaced else float("nan")
+    value = getattr(model.imputer, kind)
+    if kind.endswith("Dictionary"):
+        known = dict(value.map)
+        return each(model, lambda x, _: _dictionary(x, known, missing), ("dictionaryType",))
+    imputed = np.array(value.vector, np.float64) if kind.endswith("Array") else value
+    return each(model, lambda x, where: _imputed(x, imputed, missing, where), (*NUMBERS, "stringType"))
+
+
+def _imputed(x: Any, imputed: Any, missing: Any, where: str) -> Any:
+    if not isinstance(x, np.ndarray):
+        if isinstance(imputed, np.ndarray):
+            raise ModelError(f"{where}: is a single value, the imputer has an array of them; export the model again")
+        return imputed if _is(x, missing) else x
+    if isinstance(imputed, str) or isinstance(missing, str):
+        raise ModelError(f"{where}: is an array, the imputer replaces text; export the model again")
+    if isinstance(imputed, np.ndarray) and len(imputed) != x.size:
+        raise ModelError(f"{where}: has {x.size} values, the imputer has {len(imputed)}; export the model again")
+    flat = x.astype(np.float64).ravel()
+    absent = np.isnan(flat) if missing != missing else flat == missing
+    filled: NDArray[np.float64] = np.where(absent, imputed, flat)
+    return filled.reshape(x.shape)
+
+
+def _dictionary(x: Any, known: Mapping[Any, float], missing: Any) -> dict[Any, float]:
+    given = {key: number for key, number in x.items() if key not in known or not _is(number, missing)}
+    return {**known, **given}
+
+
+def _is(value: Any, missing: Any) -> bool:
+    return bool(value == missing) or bool(value != value and missing != missing)
+
+
+ORDERS = {0: np.inf, 1: 1, 2: 2}  # Normalizer.NormType -> order of the norm
+
+
+def normalizer(model: Model) -> Run:
+    if model.normalizer.normType not in ORDERS:
+        raise ModelError(f"model: the normalizer's normType is {model.normalizer.normType}, expected 0, 1 or 2")
+    order = ORDERS[model.normalizer.normType]
+
+    def normalized(value: Any, _where: str) -> NDArray[np.float64]:
+        x = np.asarray(value, np.float64)
+        norm = float(np.linalg.norm(x.ravel(), order)) if x.size else 0.0
+        return x / norm if norm else x
+
+    return each(model, normalized, NUMBERS)
+
+
+def scaler(model: Model) -> Run:
+    shift, scale = np.array(model.scaler.shiftValue or [0.0]), np.array(model.scaler.scaleValue or [1.0])
+
+    def scaled(value: Any, where: str) -> NDArray[np.float64]:
+        x = np.asarray(value, np.float64)
+        for name, numbers in (("shiftValue", shift), ("scaleValue", scale)):
+            if len(numbers) not in (1, x.size):
+                raise ModelError(f"{where}: has {x.size} values, {name} has {len(numbers)}; export the model again")
+        y: NDArray[np.float64] = scale * (x.ravel() + shift)
+        return y.reshape(x.shape)
+
+    return each(model, scaled, NUMBERS)
