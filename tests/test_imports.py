@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "data": {"spec"},
     "checking": {"spec"},
     "runtime": {"spec"},
-    "marking": {"runtime", "spec"},
+    "marking": {"checking", "runtime", "spec"},
     "updating": {"runtime", "spec"},
     "personalization": {"updating", "runtime", "data", "spec"},
     "recipes": {"data", "spec"},

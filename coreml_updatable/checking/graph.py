@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.checking.wires import tangles, written_blobs
+from coreml_updatable.spec.graph import place, producers
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
 
@@ -13,7 +15,25 @@ def layers_in_order(model: Model) -> Iterator[Finding]:
     """A network has layers, and each reads model inputs or what earlier layers wrote."""
     if not network_of(model).layers:
         yield Finding("network", "has no layers", "at least one")
+    yield from _circle(model)
     yield from (finding for kind, finding in tangles(model) if kind == "read")
+
+
+def _circle(model: Model) -> Iterator[Finding]:
+    layers, writers = network_of(model).layers, producers(network_of(model).layers)
+    inputs = {str(feature.name) for feature in model.description.input}
+    waits_for = {
+        number: {writers[blob] for blob in map(str, layer.input) if blob in writers and blob not in inputs}
+        for number, layer in enumerate(layers)
+    }
+    try:
+        TopologicalSorter(waits_for).prepare()
+    except CycleError as error:
+        ring = error.args[1][1:]  # in the order of the flow, from the last to itself
+        start = ring.index(min(ring))
+        first, *others = ring[start:] + ring[:start]
+        way = f" by way of {' and '.join(place(number, layers[number]) for number in others)}" if others else ""
+        yield Finding(place(first, layers[first]), f"waits for its own output{way}", "no circle of layers")
 
 
 def outputs_distinct(model: Model) -> Iterator[Finding]:

@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any, TypeAlias
 
-from coreml_updatable.spec.availability import AVAILABILITY as AVAILABILITY
-from coreml_updatable.spec.availability import availability
+from coreml_updatable.spec.availability import availability, newer_contents
 from coreml_updatable.spec.features import describe_type
 from coreml_updatable.spec.graph import layer_kind, loss_blobs
 from coreml_updatable.spec.head_memory import HeadMemory, head_memory
@@ -14,7 +13,6 @@ from coreml_updatable.spec.kind_facts import kind_facts
 from coreml_updatable.spec.layer_shapes import Shape
 from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import class_labels, is_network, is_pipeline, last_member, network_of, pipeline_of
-from coreml_updatable.spec.notices import faults, remarks
 from coreml_updatable.spec.parameters import Parameter, network_parameters, parameter
 from coreml_updatable.spec.samples import nearest_neighbors_of, sample_counts
 from coreml_updatable.spec.shapes import blob_shapes
@@ -97,8 +95,7 @@ class Summary:
     specification_version: int
     availability: str
     updatable: bool
-    remarks: tuple[str, ...]  # worth knowing
-    faults: tuple[str, ...]  # where the file contradicts itself
+    newer_contents: tuple[tuple[str, int], ...]  # what in it needs a newer version, and which
     description: str
     author: str
     license: str
@@ -113,11 +110,6 @@ class Summary:
     facts: tuple[tuple[str, str], ...]  # of a support vector machine or a non-maximum suppression
     update: Update | None
     members: tuple[tuple[str, "Summary"], ...]  # name and summary of each model of a pipeline
-
-    @property
-    def sound(self) -> bool:
-        """Whether neither the model nor a member of it has faults."""
-        return not self.faults and all(member.sound for _, member in self.members)
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionaries, lists, strings and numbers; None for a number that JSON does not have."""
@@ -142,8 +134,7 @@ def summarize(model: Model) -> Summary:
         specification_version=version,
         availability=availability(model),
         updatable=bool(model.isUpdatable),
-        remarks=remarks(model),
-        faults=faults(model),
+        newer_contents=tuple(newer_contents(model)),
         description=str(metadata.shortDescription),
         author=str(metadata.author),
         license=str(metadata.license),

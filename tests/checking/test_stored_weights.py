@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from coreml_updatable.checking import check
-from coreml_updatable.spec.declared_weights import declared_weights
+from coreml_updatable.checking.stored_weights import declared_weights
 from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetworkLayer
 from coreml_updatable.spec.storage import weight_fields
 from tests.runtime.mutations import layer_kinds

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
+from coreml_updatable.checking import check
 from coreml_updatable.cli.commands.diff import _lines
 from coreml_updatable.cli.commands.inspect import page
 from coreml_updatable.errors import ModelError
@@ -26,7 +27,7 @@ def looked_at(model: Model, other: Model) -> None:
     summary = summarize(model)
     text = json.dumps(summary.to_json(), allow_nan=False)
     assert text.isascii()
-    lines = list(page("model", summary))
+    lines = list(page("model", summary, check(model)))
     assert all(line.isprintable() for line in lines)
     found = difference(other, model)
     assert json.dumps(found.to_json(), allow_nan=False)

@@ -10,6 +10,7 @@ from coreml_updatable.cli.output import say_json, say_styled
 from coreml_updatable.text import visible
 
 if TYPE_CHECKING:
+    from coreml_updatable.checking import Problem
     from coreml_updatable.spec.head_memory import HeadMemory
     from coreml_updatable.spec.parameters import Parameter
     from coreml_updatable.spec.summary import Feature, NearestNeighbors, Network, Summary, Update
@@ -31,6 +32,8 @@ def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 _SHOWN_LAYERS = 60  # a longer network shows its first and last ones
 _SHOWN_LABELS = 20
+_SHOWN_PROBLEMS = 3  # of a rule
+_SHOWN_NEWER = 3
 
 
 class Title(str):
@@ -39,12 +42,11 @@ class Title(str):
     __slots__ = ()
 
 
-def page(name: str, summary: "Summary") -> Iterator[str]:
-    """General, Predictions, Update, Parameters, neighbours, layers; then the members of a pipeline in the same way."""
+def page(name: str, summary: "Summary", problems: "Sequence[Problem]" = ()) -> Iterator[str]:
+    """Yield Problems, General, Predictions, Update, Parameters, neighbors, layers; then each member of a pipeline."""
     yield Title(visible(name))
-    for heading, sentences in (("Faults", summary.faults), ("Remarks", summary.remarks)):
-        if sentences:
-            yield from _section(heading, [(sentence,) for sentence in sentences])
+    if problems:
+        yield from _section("Problems", [(sentence,) for sentence in _first(problems)])
     yield from _section("General", _general(summary))
     predictions = [*_features(summary.inputs, "input"), *_features(summary.outputs, "output")]
     yield from _section("Predictions", predictions)
@@ -64,6 +66,15 @@ def page(name: str, summary: "Summary") -> Iterator[str]:
         yield from page(f"model{number} {member}".rstrip(), inner)
 
 
+def _first(problems: "Sequence[Problem]") -> Iterator[str]:
+    """Yield the problems in words, of each rule the first few: a broken file has hundreds."""
+    for rule in dict.fromkeys(problem.rule for problem in problems):
+        same = [problem for problem in problems if problem.rule == rule]
+        yield from map(str, same[:_SHOWN_PROBLEMS])
+        if len(same) > _SHOWN_PROBLEMS:
+            yield f"… and {len(same) - _SHOWN_PROBLEMS} more of {rule}"
+
+
 def _section(name: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield ""
     yield Title(visible(name))
@@ -75,6 +86,7 @@ def _general(summary: "Summary") -> list[Sequence[str]]:
         ("Kind", f"{summary.kind}, {'updatable' if summary.updatable else 'not updatable'}"),
         ("Size", size(summary.bytes)),
         ("Availability", f"{summary.availability} (specification version {summary.specification_version})"),
+        *(("", f"{what} needs version {version}") for what, version in summary.newer_contents[:_SHOWN_NEWER]),
         ("Description", summary.description),
         ("Author", summary.author),
         ("License", summary.license),
@@ -169,15 +181,19 @@ def inspect(
 ) -> None:
     """Show a model as Xcode does, and its layers.
 
-    Exit status 1 when the file contradicts itself: its faults stand on top. Whether a device takes it, `check` says.
+    The problems that `check` finds stand on top. Exit status 1 when one of them is an error, 0 otherwise.
     """
+    from dataclasses import asdict
+
+    from coreml_updatable.checking import check
     from coreml_updatable.spec.io import read_model
     from coreml_updatable.spec.summary import summarize
 
-    summary = summarize(read_model(file))
+    model = read_model(file)
+    summary, problems = summarize(model), check(model)
     if json:
-        say_json(summary.to_json(), indent=2)
+        say_json({**summary.to_json(), "problems": [asdict(problem) for problem in problems]}, indent=2)
     else:
-        for line in page(file.name, summary):
+        for line in page(file.name, summary, problems):
             say_styled((line, "bold" if isinstance(line, Title) else ""))
-    raise typer.Exit(0 if summary.sound else 1)
+    raise typer.Exit(1 if any(problem.severity == "error" for problem in problems) else 0)

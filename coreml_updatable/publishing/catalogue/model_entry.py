@@ -11,6 +11,7 @@ from coreml_updatable.publishing.report.model_facts import learns
 from coreml_updatable.publishing.report.story import owners_kinds, owners_labels, shots_of_each
 from coreml_updatable.publishing.vectors.document import SUFFIX
 from coreml_updatable.spec import summary as spec
+from coreml_updatable.spec.availability import AVAILABILITY
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_pipeline
 
@@ -59,11 +60,11 @@ def _is_whole(model: Model, report: BuildReport) -> bool:
 
 
 def _least_ios(file: str, summary: spec.Summary) -> str:
-    system = spec.AVAILABILITY.get(summary.specification_version)
+    system = AVAILABILITY.get(summary.specification_version)
     if system is None:
         raise CatalogueError(
             f"{file}: specification version {summary.specification_version}, expected one of "
-            f"{min(spec.AVAILABILITY)} to {max(spec.AVAILABILITY)}; export it for a system that is known"
+            f"{min(AVAILABILITY)} to {max(AVAILABILITY)}; export it for a system that is known"
         )
     return system
 
