@@ -7,8 +7,7 @@ from typing import TypeAlias
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.spec.graph import every_layer, layer_kind
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer, WeightParams
-from coreml_updatable.spec.storage import filled_fields
-from coreml_updatable.spec.weights import storage
+from coreml_updatable.spec.storage import filled_fields, storage
 
 _Fits: TypeAlias = Callable[[NeuralNetworkLayer], bool]
 _RECURRENT = ("linear", "sigmoid", "tanh", "scaledTanh", "sigmoidHard", "ReLU")

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
+from coreml_updatable.checking.lint_weights import not_finite_floats
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.spec.features import equal_types, feature_named
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import pipeline_of
 from coreml_updatable.spec.samples import nearest_neighbors_of
-from coreml_updatable.spec.weights import packed_floats
 
 
 def one_vector_input(model: Model) -> Iterator[Finding]:
@@ -43,7 +41,7 @@ def dimensions_fit(model: Model) -> Iterator[Finding]:
 def samples_finite(model: Model) -> Iterator[Finding]:
     """No stored sample holds NaN or infinite numbers: its distance to everything would be NaN."""
     for number, sample in enumerate(nearest_neighbors_of(model).nearestNeighborsIndex.floatSamples):
-        if not np.isfinite(packed_floats(sample)).all():
+        if not_finite_floats(sample):
             yield Finding(f"floatSamples[{number}]", "holds NaN or infinite numbers", "finite ones")
 
 

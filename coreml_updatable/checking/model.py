@@ -1,12 +1,15 @@
 """Rules of every model: version, kind, and the descriptions of its features (``Model``, ``ModelDescription``)."""
 
 from collections.abc import Iterator
+from math import prod
 
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import NETWORK_KINDS, PIPELINE_KINDS, WAY_OUT, is_network, is_pipeline
+from coreml_updatable.spec.shapes import MOST_AXES
 
 NEWEST_VERSION = 10
+MAX_NUMBERS = 2**31  # in one feature
 _OPTIONAL = (  # kinds, networks aside, that may have optional inputs
     "imputer", "serializedModel", "mlProgram", "treeEnsembleRegressor", "treeEnsembleClassifier", *PIPELINE_KINDS,
     "itemSimilarityRecommender", "identity",
@@ -73,6 +76,19 @@ def inputs_and_outputs(model: Model) -> Iterator[Finding]:
     free = model.specificationVersion >= 9 and (is_network(model) or is_pipeline(model))
     if not description.input and not free:
         yield Finding("description", "has no input", "at least one", "describe what the model is given")
+
+
+def sizes_possible(model: Model) -> Iterator[Finding]:
+    """No feature is declared to hold 2^31 numbers or more, which is more than any device can."""
+    for side, features in (("input", model.description.input), ("output", model.description.output)):
+        for feature in features:
+            picture, shape = feature.type.imageType, feature.type.multiArrayType.shape
+            if feature.type.WhichOneof("Type") == "imageType":
+                count = int(picture.width * picture.height)
+            else:
+                count = prod(abs(int(length)) for length in shape[:MOST_AXES]) if shape else 0
+            if count >= MAX_NUMBERS:
+                yield Finding(f"{side} '{feature.name}'", f"holds {count} numbers", f"fewer than {MAX_NUMBERS}")
 
 
 def optional_inputs(model: Model) -> Iterator[Finding]:

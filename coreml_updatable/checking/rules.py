@@ -40,6 +40,7 @@ MODEL = (
     Rule("M1.8", "error", model.inputs_and_outputs, "describe what the model is given and what it answers"),
     Rule("M1.9", "error", model.optional_inputs, "clear isOptional"),
     Rule("L1.4", "warning", model.no_program, "convert with convert_to='neuralnetwork'", "apple/coremltools#1417"),
+    Rule("L1.13", "warning", model.sizes_possible, "declare the size that the model is given"),
     Rule("M1.10", "error", model.some_kind, "export the model again"),
     Rule("M1.11", "error", model.one_function, "clear functions and defaultFunctionName"),
 )

@@ -8,8 +8,7 @@ from typing import Any
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.spec.graph import every_layer, layer_kind
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer, WeightParams
-from coreml_updatable.spec.storage import filled_fields
-from coreml_updatable.spec.weights import storage
+from coreml_updatable.spec.storage import filled_fields, storage
 
 _LSTM_MATRICES = ("inputGate", "forgetGate", "blockInput", "outputGate")
 _LSTM_PEEPHOLES = ("inputGate", "forgetGate", "outputGate")

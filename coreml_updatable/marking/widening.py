@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer, WeightParams
-from coreml_updatable.spec.storage import weight_fields
-from coreml_updatable.spec.weights import decode, storage
+from coreml_updatable.spec.storage import storage, weight_fields
+from coreml_updatable.spec.weights import decode
 
 
 def widen_layer(layer: NeuralNetworkLayer, where: str) -> None:

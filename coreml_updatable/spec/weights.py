@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.messages import FloatVector, WeightParams
-from coreml_updatable.spec.storage import FLOATS_TAG, packed_bytes
-from coreml_updatable.spec.storage import storage as storage
+from coreml_updatable.spec.storage import FLOATS_TAG, packed_bytes, storage
 
 
 def decode(weights: WeightParams, shape: Sequence[int], where: str, *, channel_axis: int = 0) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from coreml_updatable.runtime.engine.program import Program, Step
 from coreml_updatable.runtime.engine.weights import Key, field, updatable, with_weights
 from coreml_updatable.runtime.network import NetworkModel
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.weights import storage
+from coreml_updatable.spec.storage import storage
 from coreml_updatable.updating.assumptions import Assumptions
 from coreml_updatable.updating.fixed_features import KeptFeatures
 from coreml_updatable.updating.heads import GraphHead, LinearHead

@@ -46,6 +46,7 @@ MODEL = (
     fact("1.10", "rejects", "A model is of a kind.", "M1.10"),
     fact("1.11", "rejects", "Functions are those of an ML program.", "M1.11"),
     fact("1.12", "passes", "An output's type can hold what its layer gives.", "L1.12"),
+    fact("1.13", "passes", "A feature's size is one that a device can hold.", "L1.13"),
 )
 GRAPH = (
     fact("2.1", "rejects", "A network has layers, in an order in which each can run.", "N2.1"),

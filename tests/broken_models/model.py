@@ -267,6 +267,13 @@ def described_state_that_is_none() -> Model:
     return model
 
 
+def absurd_size() -> Model:
+    model = exact()
+    model.description.input[0].type.multiArrayType.ClearField("shape")
+    model.description.input[0].type.multiArrayType.shape.extend([1, 3, 2**20, 2**20])
+    return model
+
+
 BREAKERS = {
     "M1.1": [unknown_version],
     "M1.2": [old_version],
@@ -301,6 +308,7 @@ BREAKERS = {
     "M12.1": [extractor_of_a_print_from_numbers, recommender_without_outputs],
     "M12.2": [mapping_of_nothing, tree_of_two_roots],
     "L1.4": [ml_program],
+    "L1.13": [absurd_size],
     "M1.10": [of_no_kind],
     "M1.11": [default_function],
 }

@@ -6,7 +6,7 @@ from coreml_updatable.checking.rules import RULES
 from docs.pages.rules import FACTS
 
 SECTIONS = {
-    "1": 12,
+    "1": 13,
     "2": 19,
     "3": 11,
     "4": 3,

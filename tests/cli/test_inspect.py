@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from coreml_updatable.checking import check
 from coreml_updatable.cli.commands.inspect import inspect
 from coreml_updatable.marking import describe
 from coreml_updatable.spec.io import write_model
 from coreml_updatable.spec.messages import Model, Model_pb2
-from tests.broken_models import valid
+from tests.broken_models import graph, valid
 
 app = typer.Typer()
 app.command()(inspect)
@@ -146,29 +148,52 @@ def set_field(message: Any, name: str, value: object) -> None:
     setattr(message, name, value)
 
 
-FAULTS = {
-    "its settings ask for": spoilt(lambda m: valid.layer(m, "fc").innerProduct.weights.floatValue.pop()),
-    "feed each other in a circle": spoilt(lambda m: valid.layer(m, "conv").input.insert(0, "probabilities")),
-    "is given 144 channels, it expects": spoilt(
-        lambda m: set_field(valid.layer(m, "fc").innerProduct, "inputChannels", 9)
+PROBLEMS = {
+    "N2.4": (1, spoilt(lambda m: valid.layer(m, "fc").innerProduct.weights.floatValue.pop())),
+    "N2.1": (1, spoilt(lambda m: valid.layer(m, "conv").input.insert(0, "probabilities"))),
+    "M1.2": (1, spoilt(lambda m: set_field(m, "specificationVersion", 1))),
+    "L2.10": (0, graph.contradicting_channels()),
+    "L1.13": (1, spoilt(lambda m: m.description.input[0].type.multiArrayType.shape.append(2**62))),
+    "L11.6": (
+        0,
+        spoilt(lambda m: valid.layer(m, "fc").innerProduct.weights.floatValue.__setitem__(0, float("nan"))),
     ),
-    "more than any device can": spoilt(lambda m: m.description.input[0].type.multiArrayType.shape.append(2**62)),
-    "NaN or infinite": spoilt(
-        lambda m: valid.layer(m, "fc").innerProduct.weights.floatValue.__setitem__(0, float("nan"))
-    ),
-    "needs specification version 4": spoilt(lambda m: set_field(m, "specificationVersion", 1)),
 }
 
 
-@pytest.mark.parametrize("sentence", FAULTS)
-def test_a_file_that_contradicts_itself_has_status_1(tmp_path: Path, sentence: str) -> None:
-    write_model(FAULTS[sentence], tmp_path / "m.mlmodel")
+@pytest.mark.parametrize("rule", PROBLEMS)
+def test_what_check_finds_stands_on_top(tmp_path: Path, rule: str) -> None:
+    status, model = PROBLEMS[rule]
+    write_model(model, tmp_path / "m.mlmodel")
     result = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel")])
-    assert result.exit_code == 1
-    assert sentence in result.stdout.partition("Faults\n")[2].partition("\n\n")[0]
+    found = [problem for problem in check(model) if problem.rule == rule]
+    assert found
+    assert result.exit_code == status
+    assert str(found[0]) in result.stdout.partition("Problems\n")[2].partition("\n\n")[0]
     as_json = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel"), "--json"])
-    assert as_json.exit_code == 1
-    assert any(sentence in fault for fault in json.loads(as_json.stdout)["faults"])
+    assert as_json.exit_code == status
+    assert json.loads(as_json.stdout)["problems"] == [asdict(problem) for problem in check(model)]
+
+
+def test_many_problems_of_one_rule_are_counted(tmp_path: Path) -> None:
+    model = valid.classifier()
+    for number in range(9):
+        model.neuralNetworkClassifier.layers.add(
+            name=f"{number}", input=[f"none{number}"], output=[f"out{number}"]
+        ).softmax.SetInParent()
+    write_model(model, tmp_path / "m.mlmodel")
+    result = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel")])
+    assert result.stdout.count("which nothing before it writes") == 3
+    assert "… and 6 more of N2.1" in result.stdout
+
+
+def test_what_is_newer_than_the_version_is_named(tmp_path: Path) -> None:
+    model = valid.exact()
+    model.specificationVersion = 1
+    write_model(model, tmp_path / "m.mlmodel")
+    result = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel")])
+    assert "layer 'squeeze' (squeeze) needs version 4" in result.stdout
+    assert "iOS 13, macOS 10.15 or later" in result.stdout
 
 
 def test_a_fault_of_a_member_counts(tmp_path: Path) -> None:
@@ -177,16 +202,21 @@ def test_a_fault_of_a_member_counts(tmp_path: Path) -> None:
     write_model(model, tmp_path / "m.mlmodel")
     result = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel")])
     assert result.exit_code == 1
-    assert "reads 'none', which nothing writes" in result.stdout
+    assert "models[0]: " in result.stdout
+    assert "reads 'none', which nothing before it writes" in result.stdout
 
 
 def test_an_ml_program_is_told_the_way_out(tmp_path: Path) -> None:
     program = Model_pb2.Model(specificationVersion=7)
     program.mlProgram.version = 1
+    for features in (program.description.input, program.description.output):
+        features.add(name=f"x{len(program.description.input)}").type.CopyFrom(valid.plain().description.input[0].type)
     write_model(program, tmp_path / "m.mlmodel")
     result = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel")])
     assert result.exit_code == 0
-    assert "Remarks\n  an ML program can never be updatable; convert with convert_to='neuralnetwork'\n" in result.stdout
+    problems = result.stdout.partition("Problems\n")[2].partition("\n\n")[0]
+    assert "ML program" in problems
+    assert "convert_to='neuralnetwork'" in problems
 
 
 def test_the_memory_of_the_head(file: Path, tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes
-from coreml_updatable.spec.storage import weight_fields
-from coreml_updatable.spec.weights import packed_floats, storage
+from coreml_updatable.spec.storage import storage, weight_fields
+from coreml_updatable.spec.weights import packed_floats
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
 from tests.marking.layered import LABELS

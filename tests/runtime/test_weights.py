@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.messages import NeuralNetwork_pb2
-from coreml_updatable.spec.weights import decode, encode, floats_in, packed_floats, storage
+from coreml_updatable.spec.storage import storage
+from coreml_updatable.spec.weights import decode, encode, floats_in, packed_floats
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=300))

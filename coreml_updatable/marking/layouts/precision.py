@@ -9,8 +9,8 @@ from coreml_updatable.marking.widening import widen_halves, widen_layer
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer, WeightParams
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.storage import weight_fields
-from coreml_updatable.spec.weights import packed_floats, storage
+from coreml_updatable.spec.storage import storage, weight_fields
+from coreml_updatable.spec.weights import packed_floats
 
 BITS = (32, 16, 8)
 _LAYERS = ("convolution", "innerProduct")
