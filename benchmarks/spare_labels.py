@@ -13,7 +13,7 @@ import numpy as np
 
 from coreml_updatable.data.sample_code import load_function
 from coreml_updatable.marking import mark
-from coreml_updatable.marking.reserved_labels import HIDDEN
+from coreml_updatable.marking.outputs import HIDDEN
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.io import read_model

@@ -20,7 +20,7 @@ from coreml_updatable.data.rows.reading import rows_of, sources, training_rows
 from coreml_updatable.errors import DataError, located
 from coreml_updatable.marking import expect_label, has_head, twin, with_samples
 from coreml_updatable.marking.losses import Loss
-from coreml_updatable.marking.reserved_labels import HIDDEN
+from coreml_updatable.marking.outputs import HIDDEN
 from coreml_updatable.marking.settings import SGD, Adam, Int64Parameter, KNNSettings, UpdateSettings, usual_sgd
 from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.spec.diff.models import Difference, difference

@@ -3,12 +3,11 @@
 Lengths are narrowed layer by layer, forward and backward, until every input has been felt at every blob.
 """
 
-from coreml_updatable.checking.layer_kinds import blobs_counted
 from coreml_updatable.checking.layer_parameters import parameters_given
 from coreml_updatable.checking.layer_ranges import narrow
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.checking.ranges import Blob, ContradictionError, Range
-from coreml_updatable.checking.ranks import is_rank_5, rank_5_inputs
+from coreml_updatable.checking.ranks import blobs_counted, is_rank_5, rank_5_inputs
 from coreml_updatable.spec.features import COLOR_SPACES
 from coreml_updatable.spec.graph import place
 from coreml_updatable.spec.messages import FeatureDescription, Model

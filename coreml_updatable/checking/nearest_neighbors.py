@@ -1,11 +1,16 @@
-"""Rules of a k-nearest-neighbours classifier (``KNearestNeighborsClassifier``)."""
+"""Rules of a k-nearest-neighbors classifier (``KNearestNeighborsClassifier``): what Apple's compiler enforces, and
+what it lets pass in neighbors and pipelines and phones crash on.
+"""
 
 from collections.abc import Iterator
 
 from coreml_updatable.checking.interface import LABEL_TYPES, predicted_feature, probabilities_feature
+from coreml_updatable.checking.lint_weights import not_finite_floats
 from coreml_updatable.checking.parameters import default_in_range, default_in_set, default_positive, set_positive
 from coreml_updatable.checking.problem import Finding
+from coreml_updatable.spec.features import equal_types, feature_named
 from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import pipeline_of
 from coreml_updatable.spec.samples import nearest_neighbors_of, sample_labels
 
 _DEFAULT_TYPES = {"defaultStringLabel": "stringType", "defaultInt64Label": "int64Type"}
@@ -85,3 +90,82 @@ def neighbors_label_output(model: Model) -> Iterator[Finding]:
 def neighbors_probabilities(model: Model) -> Iterator[Finding]:
     """Where a name for the probabilities is given, it is an output and a dictionary or an array."""
     yield from probabilities_feature(model)
+
+
+def one_vector_input(model: Model) -> Iterator[Finding]:
+    """A k-NN has one input, an array of rank 1: fed another rank, phones crash (coremltools #1122, #913)."""
+    inputs = model.description.input
+    if len(inputs) != 1:
+        yield Finding("description", f"has {len(inputs)} inputs", "one", "keep the embedding only")
+        return
+    where = f"input '{inputs[0].name}'"
+    if inputs[0].type.WhichOneof("Type") != "multiArrayType":
+        yield Finding(where, f"is a {inputs[0].type.WhichOneof('Type')}", "a multi-array", "put an extractor before it")
+    elif len(inputs[0].type.multiArrayType.shape) != 1:
+        found = list(inputs[0].type.multiArrayType.shape)
+        yield Finding(where, f"has the shape {found}", "rank 1", "let the extractor end in a squeeze or reshapeStatic")
+
+
+def dimensions_fit(model: Model) -> Iterator[Finding]:
+    """numberOfDimensions is 1 or more, and the length of the input."""
+    dimensions = nearest_neighbors_of(model).nearestNeighborsIndex.numberOfDimensions
+    if dimensions < 1:
+        yield Finding("numberOfDimensions", f"is {dimensions}", "1 or more", "set it to the length of the input")
+        return
+    for feature in model.description.input:
+        shape = list(feature.type.multiArrayType.shape)
+        if len(shape) == 1 and shape[0] != dimensions:
+            yield Finding(
+                "numberOfDimensions", f"is {dimensions}", f"{shape[0]}, the input's length", "make them equal"
+            )
+
+
+def samples_finite(model: Model) -> Iterator[Finding]:
+    """No stored sample holds NaN or infinite numbers: its distance to everything would be NaN."""
+    for number, sample in enumerate(nearest_neighbors_of(model).nearestNeighborsIndex.floatSamples):
+        if not_finite_floats(sample):
+            yield Finding(f"floatSamples[{number}]", "holds NaN or infinite numbers", "finite ones")
+
+
+def last_member_fed(model: Model) -> Iterator[Finding]:
+    """What the last member is trained with is a training input of the pipeline or made by an earlier member."""
+    members = pipeline_of(model).models
+    if not model.isUpdatable or not members:
+        return
+    known = {str(feature.name) for feature in model.description.trainingInput}
+    known |= {str(feature.name) for member in members[:-1] for feature in member.description.output}
+    known |= {str(feature.name) for feature in members[-1].description.input}  # of these other rules speak
+    known.add(str(model.description.predictedFeatureName))
+    for feature in members[-1].description.trainingInput:
+        if feature.name not in known:
+            yield Finding("trainingInput", f"lacks '{feature.name}', with which the last member is trained", "it")
+
+
+def neighbors_training_inputs(model: Model) -> Iterator[Finding]:
+    """An updatable k-NN or pipeline has as training inputs its input and its label, as described there."""
+    description = model.description
+    if not model.isUpdatable:
+        return
+    label = feature_named(description.output, str(description.predictedFeatureName))
+    for feature in (*description.input, *([label] if label is not None else [])):
+        given = feature_named(description.trainingInput, str(feature.name))
+        if given is None:
+            yield Finding("trainingInput", f"lacks '{feature.name}'", "it")
+        elif not equal_types(given, feature):
+            yield Finding(f"trainingInput '{feature.name}'", "is of another type", "the same type")
+
+
+def default_label_given(model: Model) -> Iterator[Finding]:
+    """A default label is set, for the day when an app has reset the model."""
+    classifier = nearest_neighbors_of(model)
+    stored = len(classifier.stringClassLabels.vector) + len(classifier.int64ClassLabels.vector)
+    if stored and classifier.WhichOneof("DefaultClassLabel") is None:
+        yield Finding("DefaultClassLabel", "is not set", "one")
+
+
+def pipeline_names_output(model: Model) -> Iterator[Finding]:
+    """The predicted feature of a pipelineClassifier or pipelineRegressor is one of its outputs."""
+    name = str(model.description.predictedFeatureName)
+    named = model.WhichOneof("Type") == "pipeline" or feature_named(model.description.output, name) is not None
+    if pipeline_of(model).models and not named:
+        yield Finding("predictedFeatureName", f"is '{name}', which is no output", "an output")

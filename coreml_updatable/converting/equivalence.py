@@ -13,8 +13,8 @@ from coreml_updatable.errors import BuildError
 from coreml_updatable.marking.features import rename_features
 from coreml_updatable.marking.losses import is_squared_error
 from coreml_updatable.marking.one_number import answers_one_number, end_of
+from coreml_updatable.marking.outputs import HIDDEN
 from coreml_updatable.marking.pipelines import freeze
-from coreml_updatable.marking.reserved_labels import HIDDEN
 from coreml_updatable.marking.tail import SOFTMAXES, answer_blob
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.graph import layer_kind, place

@@ -9,7 +9,7 @@ from coreml_updatable.marking import Marked, marked
 from coreml_updatable.marking.losses import is_squared_error
 from coreml_updatable.marking.marking import Wishes
 from coreml_updatable.marking.one_number import answers_one_number, without_end
-from coreml_updatable.marking.reserved_labels import HIDDEN
+from coreml_updatable.marking.outputs import HIDDEN
 from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import is_network, is_pipeline, last_member, network_of, pipeline_of

@@ -1,5 +1,13 @@
-"""Renaming and describing the features of a model, its members included."""
+"""Renaming and describing the features of a model, its members included, and what Xcode's Preview tab shows.
 
+Two lines of the model's own metadata make the preview show answers as they are meant, for example as colored masks
+(coremltools' guide, "Xcode Model Preview Types"):
+
+    com.apple.coreml.model.preview.type      "imageSegmenter"
+    com.apple.coreml.model.preview.params    {"labels": ["background", ...], "colors": ["#000000", ...]}
+"""
+
+import json
 from collections.abc import Mapping, Sequence
 
 from coreml_updatable.errors import ModelError
@@ -116,3 +124,16 @@ def _describe_features(model: Model, texts: Mapping[str, str]) -> None:
     for feature in described:
         if feature.name in texts:
             feature.shortDescription = texts[feature.name]
+
+
+TYPE_KEY, PARAMETERS_KEY = "com.apple.coreml.model.preview.type", "com.apple.coreml.model.preview.params"
+
+
+def with_preview(model: Model, kind: str, labels: Sequence[str], colors: Sequence[str]) -> Model:
+    """``model`` with both lines; ``colors`` are hexadecimal, one a label."""
+    made = Model_pb2.Model()
+    made.CopyFrom(model)
+    defined = made.description.metadata.userDefined
+    defined[TYPE_KEY] = kind
+    defined[PARAMETERS_KEY] = json.dumps({"labels": list(labels), "colors": list(colors)}, ensure_ascii=False)
+    return made

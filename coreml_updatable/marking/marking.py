@@ -8,16 +8,15 @@ from typing import Literal, TypedDict, Unpack
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.classifier import Labels
 from coreml_updatable.marking.clearing import clear, clearable
-from coreml_updatable.marking.expansions import narrow_expansions
 from coreml_updatable.marking.features import rename_input
 from coreml_updatable.marking.losses import CROSS_ENTROPY, Loss, gradient_begins, loss_for, write_update
+from coreml_updatable.marking.moves import narrow_expansions
 from coreml_updatable.marking.names import layer_numbers, name_layers
 from coreml_updatable.marking.one_number import answers_one_number, two_classes, without_end
-from coreml_updatable.marking.outputs import named, with_outputs
+from coreml_updatable.marking.outputs import HIDDEN, named, with_outputs
 from coreml_updatable.marking.path import MARKABLE, check_path, in_the_way, last_trainable, softmax_of
 from coreml_updatable.marking.pipelines import with_trained_last
 from coreml_updatable.marking.repair import repair_tail
-from coreml_updatable.marking.reserved_labels import HIDDEN
 from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.marking.sources import trainable

@@ -1,16 +1,112 @@
-"""The outputs of a classifier that is being marked: their names and labels, and the head that gives them."""
+"""The outputs of a classifier that is being marked: their names and labels, the head that gives them, reserved labels.
+
+Reserved labels are classes that an owner adds later, on the device, and that do not show until then. With the logits z
+of K classes and s of S reserved ones, an old probability becomes
+
+    p' = exp(z) / (sum exp(z) + sum exp(s)) = p (1 - q),        q = sum exp(s) / (sum exp(z) + sum exp(s)).
+
+A reserved output gets the mean of the old weights and the mean of the old biases less c, so that for every input,
+whatever its logits, s = mean(z) - c. The exponential is convex: sum exp(z) >= K exp(mean(z)). Hence q <= S / K exp(-c),
+and with
+
+    c = ln(1 / share) + ln(S / K), and at least 1,
+
+q <= share, by default 2^-24: half a unit in the last place of a 32-bit 1. No input breaks that bound, as one could with
+zero weights and a low bias; and no smaller c would do, because where all z are equal the bound is met. No label changes
+either, whatever the share, because s is below the mean of z. A reserved output has the least way to go, and it can go
+it: the gradient of cross entropy on its own example is (p - 1) x, which is -x however small p is. With a larger share
+the way is shorter, and fewer photos do: what an example lifts its neighbors by must carry them over c as well. Pooling
+behind the head changes nothing: the mean of averages is the average of means, and a maximum of means is no more than
+the mean of the maxima.
+"""
 
 from collections.abc import Sequence
+from itertools import count, islice
+from math import log
+
+import numpy as np
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.classifier import Labels, as_classifier, rename_answers, write_labels
 from coreml_updatable.marking.features import rename_input
-from coreml_updatable.marking.head import Head, change_outputs, find_head, renew
-from coreml_updatable.marking.reserved_labels import with_own_spare, with_spare
+from coreml_updatable.marking.head import Head, change_outputs, find_head, read_weights, renew, write_weights
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels, network_of
 from coreml_updatable.spec.reserved_labels import spare_labels, write_spare_labels
+
+HIDDEN = 2.0**-24  # a share that no 32-bit probability shows
+LARGEST_SHARE = 0.1
+MOST = 1000
+_LARGEST_LABEL = 2**63 - 1
+
+
+def with_spare(model: Model, head: Head, spare: int, share: float) -> None:
+    """The repaired classifier ``model`` with ``spare`` spare outputs in all, in place; those it has stay as they are.
+
+    Those that are added take at most ``share`` of any answer together, before one of them is trained. They are labelled
+    ``user0``, ``user1`` ... or, in a classifier with integers, with those after the largest.
+    Raises ModelError for fewer than there are, for labels that are taken, and where the head cannot grow.
+    """
+    labels, have = class_labels(model), spare_labels(model)
+    if not 0 < share <= LARGEST_SHARE:
+        raise ModelError(f"spare_share: found {share:g}, expected above 0 and at most {LARGEST_SHARE}; 0.01 is usual")
+    if not labels:
+        raise ModelError("spare: the model has no labels, expected a classifier; give labels as well")
+    if not len(have) <= spare <= MOST:
+        found = f"found {spare}, expected {len(have)} to {MOST}"
+        more = ", the model has that many already and none can be taken out" if have else ""
+        raise ModelError(f"spare: {found}{more}; ask for another number")
+    if spare == len(have):
+        return
+    added = _names(labels, have, spare - len(have))
+    change_outputs(model, head, len(labels), len(labels) + len(added))
+    layer = network_of(model).layers[head.number]
+    weights, bias = read_weights(layer, place(head.number, layer))
+    if len(weights) != len(labels):
+        raise ModelError(
+            f"{place(head.number, layer)}: has {len(weights)} outputs for {len(labels)} labels, expected one each; "
+            "export the model again"
+        )
+    own = [number for number, label in enumerate(labels) if label not in have]
+    low = max(log(1 / share) + log(len(added) / len(own)), 1.0)
+    mean = weights[own].mean(0, dtype=np.float64, keepdims=True).astype(np.float32)
+    least = np.float32(bias[own].mean(dtype=np.float64) - low)
+    write_weights(
+        layer,
+        np.concatenate([weights, np.repeat(mean, len(added), 0)]),
+        np.concatenate([bias, np.full(len(added), least, np.float32)]),
+        len(labels) + len(added),
+    )
+    write_labels(model, [*labels, *added])
+    write_spare_labels(model, [*have, *added])
+
+
+def with_own_spare(model: Model, labels: Labels) -> Labels:
+    """``labels`` for a model with spare ones: where they are as many as the others, the spare ones stay behind them."""
+    have = spare_labels(model)
+    if not have or len(labels) != len(class_labels(model)) - len(have):
+        return labels
+    named, own = iter(labels), set(have)
+    return [label if label in own else next(named) for label in class_labels(model)]  # type: ignore[return-value]
+
+
+def _names(labels: Labels, have: Sequence[str] | Sequence[int], wanted: int) -> list[str] | list[int]:
+    if not isinstance(labels[0], str):
+        first = max(int(label) for label in labels) + 1
+        if first + wanted - 1 > _LARGEST_LABEL:
+            raise ModelError(f"spare: no integers are left after the label {first - 1}; give other labels")
+        return list(range(first, first + wanted))
+    free = (name for name in (f"user{number}" for number in count()) if name not in have)
+    names = list(islice(free, wanted))
+    for name in names:
+        if name in labels:
+            raise ModelError(
+                f"spare: {name!r} is a label already, expected {names[0]} to {names[-1]} to be free; "
+                "call it otherwise with labels"
+            )
+    return names
+
 
 HEADS = ("keep", "new")
 

@@ -14,9 +14,9 @@ from coreml_updatable.marking.building_blocks import (
     softmax,
 )
 from coreml_updatable.marking.folding import fold_tail
+from coreml_updatable.marking.moves import absorb_transposes
 from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.marking.tail import SOFTMAXES, SPATIAL_RANKS, Tail, channels_of, find_tail, is_reshape, is_vector
-from coreml_updatable.marking.transposes import absorb_transposes
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.layer_kinds import passes_gradients
 from coreml_updatable.spec.layer_shapes import Shape, layer_shape

@@ -1,7 +1,7 @@
 """What marking takes for granted: the rules of a network's wires and weights hold, and each label stands once."""
 
 from coreml_updatable.checking.graph import layers_in_order, outputs_distinct
-from coreml_updatable.checking.layer_kinds import blobs_counted
+from coreml_updatable.checking.ranks import blobs_counted
 from coreml_updatable.checking.stored_weights import convolution_weights, products_hold_weights, weight_counts
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.graph import layer_kind, place

@@ -1,9 +1,15 @@
-"""The features of a model: what it is given and what it answers."""
+"""The features of a model: what it is given and what it answers, and the color spaces of pictures."""
 
 from collections.abc import Iterable
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model
+
+GRAYSCALE, RGB, BGR, GRAYSCALE_FLOAT16 = (
+    FeatureTypes_pb2.ImageFeatureType.ColorSpace.Value(name)
+    for name in ("GRAYSCALE", "RGB", "BGR", "GRAYSCALE_FLOAT16")
+)
+
 
 COLOR_SPACES: dict[int, tuple[str, int]] = {  # ImageFeatureType.ColorSpace -> (name, channels)
     FeatureTypes_pb2.ImageFeatureType.GRAYSCALE: ("grayscale", 1),

@@ -1,6 +1,6 @@
 """Everything worth saying of a model, as plain values: what ``inspect`` shows and a program reads as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any, TypeAlias
@@ -9,7 +9,6 @@ from coreml_updatable.spec.availability import availability, newer_contents
 from coreml_updatable.spec.features import describe_type
 from coreml_updatable.spec.graph import layer_kind, loss_blobs
 from coreml_updatable.spec.head_memory import HeadMemory, head_memory
-from coreml_updatable.spec.kind_facts import kind_facts
 from coreml_updatable.spec.layer_shapes import Shape
 from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import class_labels, is_network, is_pipeline, last_member, network_of, pipeline_of
@@ -17,6 +16,58 @@ from coreml_updatable.spec.parameters import Parameter, network_parameters, para
 from coreml_updatable.spec.samples import nearest_neighbors_of, sample_counts
 from coreml_updatable.spec.shapes import blob_shapes
 from coreml_updatable.spec.storage import storage, weight_count, weight_fields
+
+_SHOWN = 20  # numbers of a list
+
+
+def kind_facts(model: Model) -> tuple[tuple[str, str], ...]:
+    """Name and words of each fact; empty for other kinds of models."""
+    match model.WhichOneof("Type"):
+        case "supportVectorClassifier":
+            return tuple(_classifier(model))
+        case "supportVectorRegressor":
+            return tuple(_machine(model.supportVectorRegressor))
+        case "nonMaximumSuppression":
+            return tuple(_suppression(model))
+    return ()
+
+
+def _classifier(model: Model) -> Iterator[tuple[str, str]]:
+    machine = model.supportVectorClassifier
+    yield from _machine(machine)
+    counts = [str(count) for count in machine.numberOfSupportVectorsPerClass]
+    yield "Of each class", ", ".join(counts[:_SHOWN]) + (", …" if len(counts) > _SHOWN else "")
+    yield "Probabilities", "yes" if machine.probA and machine.probB else "no, the label alone"
+
+
+def _machine(machine: Any) -> Iterator[tuple[str, str]]:
+    kernel = machine.kernel
+    match kernel.WhichOneof("kernel"):
+        case "linearKernel":
+            yield "Kernel", "linear"
+        case "rbfKernel":
+            yield "Kernel", f"radial basis function, gamma {kernel.rbfKernel.gamma:g}"
+        case "polyKernel":
+            poly = kernel.polyKernel
+            yield "Kernel", f"polynomial of degree {poly.degree}, gamma {poly.gamma:g}, c {poly.c:g}"
+        case "sigmoidKernel":
+            yield "Kernel", f"sigmoid, gamma {kernel.sigmoidKernel.gamma:g}, c {kernel.sigmoidKernel.c:g}"
+    kind = machine.WhichOneof("supportVectors")
+    if kind:
+        yield "Support vectors", f"{len(getattr(machine, kind).vectors)}, {kind.removesuffix('SupportVectors')}"
+
+
+def _suppression(model: Model) -> Iterator[tuple[str, str]]:
+    nms = model.nonMaximumSuppression
+    yield "Suppression", "among boxes of the same class" if nms.pickTop.perClass else "among boxes of all classes"
+    for what, value, name in (
+        ("Overlap above", nms.iouThreshold, nms.iouThresholdInputFeatureName),
+        ("Confidence below", nms.confidenceThreshold, nms.confidenceThresholdInputFeatureName),
+    ):
+        yield what, f"{value:g}" + (f", or the input '{name}'" if name else "")
+    if not class_labels(model):
+        yield "Labels", "none in the model"
+
 
 KINDS = {
     "neuralNetwork": "Neural Network",

@@ -1,23 +1,58 @@
-"""UpdateTask: MLUpdateTask on any machine, with its words."""
+"""UpdateTask: MLUpdateTask on any machine, with its words.
 
-from collections.abc import Callable, Iterable, Mapping, Sized
+A k-NN classifier learns by keeping the rows as samples, with their labels, new ones too.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from coreml_updatable import bounds
-from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.errors import DataError, ModelError, quoted
 from coreml_updatable.runtime import FrozenRow, Row, RunnableModel, load
-from coreml_updatable.runtime.neighbors.classifier import NearestNeighborsModel
+from coreml_updatable.runtime.neighbors.classifier import Label, NearestNeighborsModel
 from coreml_updatable.runtime.pipeline import LAST, PipelineModel
 from coreml_updatable.spec.io import write_model
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.updating.assumptions import Assumptions, trained_under
 from coreml_updatable.updating.fixed_features import MEMORY, KeptFeatures
-from coreml_updatable.updating.neighbors import with_rows
+from coreml_updatable.updating.loss import target
 from coreml_updatable.updating.parameters import Parameters, Value, of_network, unset_of_network
+
+LIMIT = 2**63
+
+
+def with_rows(
+    model: NearestNeighborsModel,
+    samples: NDArray[np.float32],
+    rows: Sequence[Mapping[str, Any]],
+    parameters: Mapping[str, Any],
+) -> NearestNeighborsModel:
+    """The model with ``samples`` [n, D] remembered; ``rows`` hold their labels.
+
+    ``numberOfNeighbors`` holds for predictions; the file keeps its default.
+    """
+    name = str(model.description.predictedFeatureName)
+    labels = [_label(target(row, name, at), model.string_labels, name, at) for at, row in enumerate(rows)]
+    return model.updated(samples, labels, int(parameters["numberOfNeighbors"]))
+
+
+def _label(value: Any, string: bool, name: str, number: int) -> Label:
+    if string and isinstance(value, str):
+        return str(value)
+    if not string and isinstance(value, int | np.integer) and not isinstance(value, bool) and -LIMIT <= value < LIMIT:
+        return int(value)
+    expected = "text" if string else "integers of 64 bits"
+    raise DataError(
+        f"row {number}: '{name}' is {quoted(value)}, the model's labels are {expected}; give one of that kind"
+    )
+
 
 EPOCHS_WEIGHED = 100  # the work of more is not allowed without --max-memory
 AT_A_TIME = 64  # rows held before the frozen part has run on them

@@ -23,7 +23,7 @@ from coreml_updatable.building.cache import kept_report
 from coreml_updatable.building.request import prepare
 from coreml_updatable.checking import check
 from coreml_updatable.errors import BuildError, RecipeError, SourceError, UserError
-from coreml_updatable.marking.preview import PARAMETERS_KEY, TYPE_KEY
+from coreml_updatable.marking.features import PARAMETERS_KEY, TYPE_KEY
 from coreml_updatable.recipes.file import read_any_recipe
 from coreml_updatable.recipes.find import find_recipe
 from coreml_updatable.recipes.recipe import FixedRecipe

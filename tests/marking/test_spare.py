@@ -13,7 +13,7 @@ from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.errors import BuildError, ModelError
 from coreml_updatable.marking import mark
 from coreml_updatable.marking.head import write_weights
-from coreml_updatable.marking.reserved_labels import HIDDEN
+from coreml_updatable.marking.outputs import HIDDEN
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.io import model_bytes

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from coreml_updatable.checking import check
 from coreml_updatable.errors import ModelError, UserError
 from coreml_updatable.runtime import load
-from coreml_updatable.spec.color_spaces import RGB
+from coreml_updatable.spec.features import RGB
 from coreml_updatable.spec.io import parse_model
 from coreml_updatable.spec.messages import Model, Model_pb2
 from tests.runtime.mutations import any_layer, damaged_bytes, damaged_fields, layer_kinds

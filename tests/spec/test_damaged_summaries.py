@@ -11,8 +11,7 @@ from coreml_updatable.checking import check
 from coreml_updatable.cli.commands.diff import _lines
 from coreml_updatable.cli.commands.inspect import page
 from coreml_updatable.errors import ModelError
-from coreml_updatable.spec.diff.models import difference
-from coreml_updatable.spec.diff.words import sentence
+from coreml_updatable.spec.diff.models import difference, sentence
 from coreml_updatable.spec.io import parse_model
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.summary import summarize

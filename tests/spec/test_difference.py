@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from coreml_updatable.marking import describe, with_samples
-from coreml_updatable.spec.diff.models import Difference, difference
-from coreml_updatable.spec.diff.words import sentence
+from coreml_updatable.spec.diff.models import Difference, difference, sentence
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.weights import packed

@@ -10,8 +10,7 @@ with warnings.catch_warnings():
     from coremltools.models import MLModel
     from coremltools.models.neural_network import quantization_utils
 
-from coreml_updatable.spec.diff.models import difference
-from coreml_updatable.spec.diff.words import sentence
+from coreml_updatable.spec.diff.models import difference, sentence
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.weights import packed
 from tests.broken_models import valid

@@ -7,7 +7,7 @@ import pytest
 
 from coreml_updatable.runtime.engine.program import build_steps
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.updating.heads import GraphHead, LinearHead
+from coreml_updatable.updating.network import GraphHead, LinearHead
 
 STEP = 1e-5
 

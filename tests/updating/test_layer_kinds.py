@@ -15,7 +15,7 @@ from coreml_updatable.runtime import load
 from coreml_updatable.runtime.engine.program import build_steps
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.updating import Assumptions, UpdateTask
-from coreml_updatable.updating.heads import GraphHead
+from coreml_updatable.updating.network import GraphHead
 from tests.updating.test_gradients import assert_gradients
 
 with warnings.catch_warnings():

@@ -9,8 +9,7 @@ import typer
 from coreml_updatable.cli.output import say, say_json
 
 if TYPE_CHECKING:
-    from coreml_updatable.spec.diff.fields import Change
-    from coreml_updatable.spec.diff.layers import LayerChange, LayerChanges, WeightChange
+    from coreml_updatable.spec.diff.layers import Change, LayerChange, LayerChanges, WeightChange
     from coreml_updatable.spec.diff.models import Difference, SampleChanges
 
 _SHOWN = 40  # of each kind of change; --json has them all
@@ -27,8 +26,7 @@ def diff(
 
     Exit status 0 when both mean the same (every value is equal, however it is stored), 1 when they differ.
     """
-    from coreml_updatable.spec.diff.models import difference
-    from coreml_updatable.spec.diff.words import sentence
+    from coreml_updatable.spec.diff.models import difference, sentence
     from coreml_updatable.spec.io import read_model
 
     found = difference(read_model(before), read_model(after))

@@ -200,7 +200,7 @@ def mark(
     from coreml_updatable.cli import text as name_list
     from coreml_updatable.converting.marked import marked_and_proved
     from coreml_updatable.errors import located
-    from coreml_updatable.marking.reserved_labels import HIDDEN
+    from coreml_updatable.marking.outputs import HIDDEN
     from coreml_updatable.marking.settings import SGD, Adam, UpdateSettings
     from coreml_updatable.spec.io import read_model
     from coreml_updatable.spec.network import class_labels, is_network, last_member, network_of

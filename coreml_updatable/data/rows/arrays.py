@@ -10,7 +10,7 @@ from coreml_updatable import bounds
 from coreml_updatable.data.arrays import mapped
 from coreml_updatable.data.rows.features import Features, kind
 from coreml_updatable.errors import DataError
-from coreml_updatable.spec.color_spaces import BGR, RGB
+from coreml_updatable.spec.features import BGR, RGB
 from coreml_updatable.spec.messages import FeatureDescription
 
 COPIES = 3  # of a row, until a model has read it

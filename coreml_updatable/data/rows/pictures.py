@@ -9,7 +9,7 @@ from coreml_updatable.data.inputs import ImageInput, UInt8Array
 from coreml_updatable.data.pictures import MAXIMUM_PIXELS, flattened, read_photo, to_pixels
 from coreml_updatable.data.rows.features import Features, Fit
 from coreml_updatable.errors import ModelError
-from coreml_updatable.spec.color_spaces import BGR, RGB
+from coreml_updatable.spec.features import BGR, RGB
 from coreml_updatable.spec.messages import FeatureDescription
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}

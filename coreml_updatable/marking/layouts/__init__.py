@@ -3,8 +3,7 @@
 Every way from one layout to another leads through its two parts, the frozen extractor and the trainable head.
 """
 
-from coreml_updatable.marking.layouts.parts import FEATURES, Parts
-from coreml_updatable.marking.layouts.pipeline import from_pipeline, to_pipeline
+from coreml_updatable.marking.layouts.parts import FEATURES, Parts, from_pipeline, to_pipeline
 from coreml_updatable.marking.layouts.precision import with_bits
 from coreml_updatable.marking.layouts.single import to_single
 from coreml_updatable.marking.layouts.split import from_files, from_single, to_files

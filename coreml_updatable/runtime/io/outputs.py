@@ -11,7 +11,7 @@ from PIL import Image
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.io.arrays import DTYPES, expect_label
 from coreml_updatable.runtime.io.inputs import EXACT_ARRAY
-from coreml_updatable.spec.color_spaces import BGR, GRAYSCALE_FLOAT16, RGB
+from coreml_updatable.spec.features import BGR, GRAYSCALE_FLOAT16, RGB
 from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetwork
 from coreml_updatable.spec.network import class_labels, network_of
 

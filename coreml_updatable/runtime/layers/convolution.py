@@ -81,7 +81,7 @@ class Convolution(nn.Module):
         self.span = [(kernel - 1) * step + 1 for kernel, step in zip(self.kernel, self.dilation, strict=True)]
         self.fresh = not params.isDeconvolution
         if params.isDeconvolution and len(layer.input) != 1:
-            raise context.misfit(f"has {len(layer.input)} inputs, a deconvolution expects 1")
+            raise context.misfit(f"has {len(layer.input)} inputs, the layer expects 1 as a deconvolution")
         self.weights: nn.Parameter | None = None
         if len(layer.input) == 1:
             self.weights = context.parameter(
@@ -142,7 +142,10 @@ class Deconvolution(Convolution):
         if not self.size and self.same is None:
             return self.borders
         target = self.size or [length * step for length, step in zip(size, self.stride, strict=True)]
-        return [halves(has - wants, self.same) for has, wants in zip(full, target, strict=True)]
+        totals = [has - wants for has, wants in zip(full, target, strict=True)]
+        if min(totals) < -max(self.stride):
+            raise self.context.error(f"outputShape is {list(target)}, the layer makes {list(full)}")
+        return [halves(total, self.same) for total in totals]
 
 
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:

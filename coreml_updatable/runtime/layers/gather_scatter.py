@@ -135,5 +135,5 @@ def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:  # noqa: AR
     if context.kind in GATHERS:
         return function_of(context, GATHERS)
     if context.params.mode not in MODES.values():
-        raise context.misfit(f"the scatter mode {context.params.mode} is not known")
+        raise context.unknown(f"the scatter mode {context.params.mode}")
     return function_of(context, SCATTERS)

@@ -63,7 +63,7 @@ GELU_TANH, GELU_SIGMOID = 1, 2
 def _unary(params: Any, context: Context) -> Function:
     names = NeuralNetwork_pb2.UnaryFunctionLayerParams.Operation
     if params.type not in names.values():
-        raise context.misfit(f"the function {params.type} is not known")
+        raise context.unknown(f"the function {params.type}")
     function = UNARY[names.Name(params.type)]
     scale, shift = params.scale or 1.0, params.shift
     alpha, epsilon = params.alpha, params.epsilon or 1e-6

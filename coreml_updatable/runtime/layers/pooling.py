@@ -143,7 +143,7 @@ class Pooling(nn.Module):
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
     plane = context.kind == "pooling"
     if context.params.type not in ((MAX, AVERAGE, L2) if plane else (MAX, AVERAGE)):
-        raise context.misfit(f"pooling type {context.params.type} is not known")
+        raise context.unknown(f"pooling type {context.params.type}")
     if context.kind == "globalPooling3d" or (plane and layer.pooling.globalPooling):
         return GlobalPooling(2 if plane else 3, context)
     return Pooling(layer, context)

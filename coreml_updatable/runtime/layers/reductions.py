@@ -50,7 +50,7 @@ OPERATIONS = ("Sum", "Mean", "Prod", "LOGSUM", "SumSquare", "L1", "L2", "Max", "
 
 def _reduce(params: Any, context: Context) -> Function:
     if params.mode not in range(len(OPERATIONS)) or params.axis not in range(len(AXES)):
-        raise context.misfit(f"mode {params.mode} or axis {params.axis} is not known")
+        raise context.unknown(f"mode {params.mode} or axis {params.axis}")
     operation, axes, epsilon = OPERATIONS[params.mode], AXES[params.axis], params.epsilon or 1e-6
     if operation == "ARGMAX" and len(axes) > 1:
         raise context.misfit(f"ARGMAX over {len(axes)} axes, expected one of C, H, W")

@@ -126,7 +126,7 @@ class CropResize(nn.Module):
         self.normalized, self.scale = params.normalizedCoordinates, params.spatialScale or 1.0
         boxes = params.boxIndicesMode.boxMode
         if boxes not in range(len(ORDERS)):
-            raise context.misfit(f"boxMode {boxes} is not known")
+            raise context.unknown(f"boxMode {boxes}")
         self.order, self.by_center = ORDERS[boxes], boxes >= FIRST_BY_CENTER
 
     def forward(self, x: Tensor, boxes: Tensor) -> Tensor:

@@ -99,7 +99,7 @@ def test_split(answers: Any, lead: Any, chw: Any, count: int) -> None:
 def test_split_of_what_does_not_divide(answers: Any) -> None:
     with pytest.raises(ModelError, match="layer 'split': input has 3 channels, which 2 outputs do not split"):
         answers(lambda b: b.add_split("split", "x", ["y", "z"]), [{"x": counting(3, 1, 1)}])
-    with pytest.raises(ModelError, match="layer 'split': nOutputs is 3, expected 2"):
+    with pytest.raises(ModelError, match="layer 'split': splits into 3 parts, expected 2"):
         answers(
             lambda b: b.add_split("split", "x", ["y", "z"]), [{"x": counting(3, 1, 1)}],
             edit=lambda layer: setattr(layer.split, "nOutputs", 3),

@@ -108,7 +108,7 @@ def test_errors(answers: Any) -> None:
         answers(lambda b: b.add_where_broadcastable("w", ["a", "b"], "y"), [row])
     with pytest.raises(ModelError, match="layer 'l': has 1 inputs, the layer expects 2"):
         answers(lambda b: b.add_logical("l", ["a", "b"], "y", "OR"), [row], edit=lambda layer: layer.input.pop())
-    with pytest.raises(ModelError, match="layer 'c': has 3 inputs, the layer expects 1 or 2"):
+    with pytest.raises(ModelError, match="layer 'c': has 3 inputs, the layer expects 1 to 2"):
         answers(lambda b: b.add_less_than("c", ["a", "b", "a"], "y"), [row])
     with pytest.raises(ModelError, match="layer 'm': has 1 inputs, the layer expects 2"):
         answers(lambda b: b.add_mod_broadcastable("m", ["a"], "y"), [row])

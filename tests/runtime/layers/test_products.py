@@ -160,7 +160,7 @@ def test_matmul_faults(answers: Any) -> None:
         answers(add, [{"x": drawn(0, 4)}])
     with pytest.raises(ModelError, match=r"layer 'p': cannot take 'a' \[2, 3\], 'b' \[2, 3\]"):
         answers(lambda b: b.add_batched_mat_mul("p", ["a", "b"], "y"), [{"a": drawn(0, 2, 3), "b": drawn(0, 2, 3)}])
-    with pytest.raises(ModelError, match="layer 'p': has 3 inputs, the layer expects 1 or 2"):
+    with pytest.raises(ModelError, match="layer 'p': has 3 inputs, the layer expects 1 to 2"):
         answers(add, [{"x": drawn(0, 3)}], edit=lambda layer: layer.input.extend(["x", "x"]))
 
 

@@ -23,17 +23,17 @@ def crop_resize(builder: Any) -> None:
 
 
 MODES: list[tuple[Add, str, str]] = [
-    (lambda b: b.add_reduce("it", "x", "y", "C", "sum"), "reduce.mode", "mode {} or axis 2 is newer"),
-    (lambda b: b.add_reduce("it", "x", "y", "C", "sum"), "reduce.axis", "mode 0 or axis {} is newer"),
+    (lambda b: b.add_reduce("it", "x", "y", "C", "sum"), "reduce.mode", "mode {} or axis 2 is not known"),
+    (lambda b: b.add_reduce("it", "x", "y", "C", "sum"), "reduce.axis", "mode 0 or axis {} is not known"),
     (lambda b: b.add_resize_bilinear("it", "x", "y"), "resizeBilinear.mode.samplingMethod", r".* in mode {}, expected"),
     (crop_resize, "cropResize.mode.samplingMethod", r".* in mode {}, expected"),
-    (crop_resize, "cropResize.boxIndicesMode.boxMode", "boxMode {} is newer"),
+    (crop_resize, "cropResize.boxIndicesMode.boxMode", "boxMode {} is not known"),
     (lambda b: b.add_slice("it", "x", "y", "width", 0, 1), "slice.axis", "stride 1 along axis {}, expected"),
     (lambda b: b.add_reorganize_data("it", "x", "y"), "reorganizeData.mode", "mode {} with blockSize 2, expected"),
     (lambda b: b.add_pooling("it", 1, 1, 1, 1, "MAX", "VALID", "x", "y"), "pooling.type", "pooling type {} is not"),
-    (pool3d, "pooling3d.type", "pooling type {} is newer"),
-    (pool3d, "pooling3d.paddingType", "paddingType {} is newer"),
-    (lambda b: b.add_global_pooling3d("it", "x", "y", "MAX"), "globalPooling3d.type", "pooling type {} is newer"),
+    (pool3d, "pooling3d.type", "pooling type {} is not known"),
+    (pool3d, "pooling3d.paddingType", "paddingType {} is not known"),
+    (lambda b: b.add_global_pooling3d("it", "x", "y", "MAX"), "globalPooling3d.type", "pooling type {} is not known"),
 ]
 
 

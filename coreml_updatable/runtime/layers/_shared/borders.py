@@ -29,7 +29,7 @@ def border_amounts(amounts: Any, context: Context) -> Borders:
 def custom_borders(params: Any, context: Context) -> Borders:
     """``customPaddingFront`` and its siblings where ``paddingType`` is CUSTOM, else none."""
     if params.paddingType not in (CUSTOM, VALID, SAME):
-        raise context.misfit(f"paddingType {params.paddingType} is not known, expected 0, 1 or 2")
+        raise context.unknown(f"paddingType {params.paddingType}")
     if params.paddingType != CUSTOM:
         return [(0, 0)] * 3
     amounts = ((int(getattr(params, f"customPadding{side}")) for side in pair) for pair in SIDES)

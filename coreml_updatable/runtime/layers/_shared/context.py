@@ -69,6 +69,10 @@ class Context:
         """``fault`` as an error of what the layer's own message says."""
         return ModelError(f"{self.where}: {fault}; export the model again")
 
+    def unknown(self, what: str) -> ModelError:
+        """``what`` as an error: a mode that the format did not have when this program was written."""
+        return ModelError(f"{self.where}: {what} is not known; install a newer version, or export the model again")
+
     def error(self, fault: str) -> ModelError:
         """``fault`` as an error of this layer that names the blobs it reads, if any."""
         if not self.layer.input:
