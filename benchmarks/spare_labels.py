@@ -34,7 +34,7 @@ def main() -> None:
     new = [draw("pancakes", FIRST + n, (128, 128)) for n in range(NEW)]
     print("| share | photos | right | kept |\n| --- | --- | --- | --- |")
     for share in (HIDDEN, 0.001, 0.01, 0.05):
-        spare = load(mark(model, SETTINGS, spare=7, spare_share=share))
+        spare = load(mark(model, SETTINGS, reserved=7, reserved_share=share))
         known = spare.frozen([{"image": picture} for picture, _ in old])
         pancakes = spare.frozen([{"image": picture} for picture in new])
         for photos in (1, 3, 5, 10):

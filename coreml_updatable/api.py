@@ -27,7 +27,7 @@ from coreml_updatable.spec.diff.models import Difference, difference
 from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import pipeline_of
-from coreml_updatable.spec.reserved_labels import spare_labels
+from coreml_updatable.spec.reserved_labels import reserved_labels
 from coreml_updatable.spec.summary import Summary, summarize
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def mark(
     Raises ModelError for a model that cannot be marked or would break a rule, BuildError if its answers changed.
     """
     source = _message(model)
-    kept = 0 if head == "new" and labels else len(spare_labels(source))
+    kept = 0 if head == "new" and labels else len(reserved_labels(source))
     settings = UpdateSettings(optimizer or usual_sgd(reserved or kept), epochs, shuffle, seed)
     with _located(model):
         marked, _ = marked_and_proved(
@@ -111,8 +111,8 @@ def mark(
             label=label,
             probabilities=probabilities,
             input=input,
-            spare=reserved,
-            spare_share=reserved_share,
+            reserved=reserved,
+            reserved_share=reserved_share,
             head=head,
             loss=loss,
         )

@@ -11,7 +11,7 @@ from coreml_updatable.converting.embedding import embedded
 from coreml_updatable.data.inputs import Examples, Float32Array
 from coreml_updatable.errors import BuildError, ModelError
 from coreml_updatable.marking import Wishes, describe, extractor, mark, rename_features, twin, with_samples
-from coreml_updatable.marking.preview import with_preview
+from coreml_updatable.marking.features import with_preview
 from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
 from coreml_updatable.recipes import parameters, recipe
 from coreml_updatable.recipes.recipe import AnyRecipe, FixedRecipe, Recipe
@@ -98,7 +98,7 @@ def marked_pair(recipe: Recipe, converted: Model) -> tuple[Model, Model]:
         "probabilities": outputs.probabilities,
     }
     if recipe.reserved_labels is not None:
-        wishes |= {"spare": recipe.reserved_labels.count, "spare_share": recipe.reserved_labels.share}
+        wishes |= {"reserved": recipe.reserved_labels.count, "reserved_share": recipe.reserved_labels.share}
     network = mark(converted, update_settings(recipe.update), **wishes)
     return network, twin(network, knn_settings(recipe.knn))
 

@@ -22,7 +22,7 @@ from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.reserved_labels import spare_labels
+from coreml_updatable.spec.reserved_labels import reserved_labels
 from coreml_updatable.updating import UpdateTask
 
 
@@ -97,7 +97,7 @@ def knn_update_works(model: RunnableModel, training_rows: Rows, other_rows: Rows
 def agree(model: RunnableModel, rows: Rows, source: Float64Array, labels: Sequence[str]) -> Agreement:
     """Compare probabilities [n, classes]; a BuildError if any differs by more than 1e-4 or any label is another one."""
     said = _probabilities(model, rows, labels)
-    if spare_labels(model.message):  # they take a share of every answer
+    if reserved_labels(model.message):  # they take a share of every answer
         said = said / said.sum(axis=1, keepdims=True)
     difference = float(np.abs(said - source).max())
     equal = int((said.argmax(axis=1) == source.argmax(axis=1)).sum())

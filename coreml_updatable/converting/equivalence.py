@@ -21,7 +21,7 @@ from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
 from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
-from coreml_updatable.spec.reserved_labels import spare_labels
+from coreml_updatable.spec.reserved_labels import reserved_labels
 from coreml_updatable.spec.weights import numbers_in
 
 LARGEST = 1e4  # 32-bit floats carry seven digits: beyond it a sum is off by more than 1e-3
@@ -82,36 +82,36 @@ ROUNDING = 1e-3  # of logits near 100 in 32 bits, as a part of their exponential
 ROWS = 8
 
 
-def unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> float:
+def unchanged(before: Model, after: Model, reserved_share: float = HIDDEN) -> float:
     """The largest difference of ``prove_unchanged``."""
-    return prove_unchanged(before, after, spare_share).difference
+    return prove_unchanged(before, after, reserved_share).difference
 
 
-def prove_unchanged(before: Model, after: Model, spare_share: float = HIDDEN) -> Agreement:
+def prove_unchanged(before: Model, after: Model, reserved_share: float = HIDDEN) -> Agreement:
     """Compare both over eight rows; a BuildError above 1e-5 in probability, or 0.01 of the spread of the logits.
 
     Answers that are no distribution (logits, logarithms of probabilities) are compared behind a softmax; one number
     that became two classes as [1 - p, p], p the number itself behind a sigmoid, else its sigmoid. Of pipelines
     the last members are compared on what is given to them, and the others must be the same. Spare classes that were
-    added may take ``spare_share`` of an answer together; the others are compared as shares of the rest. Where values
+    added may take ``reserved_share`` of an answer together; the others are compared as shares of the rest. Where values
     are learnt, they are compared themselves, against the largest of them or 1.
     """
     if is_pipeline(before):
         _expect_same_front(before, after)
-        return prove_unchanged(pipeline_of(before).models[-1], pipeline_of(after).models[-1], spare_share)
+        return prove_unchanged(pipeline_of(before).models[-1], pipeline_of(after).models[-1], reserved_share)
     if is_squared_error(network_of(after)):
         return _values_unchanged(before, after)
     old, new = _of_classes(before, _finite(before)), _distributions(_answers(after))
-    added = len(spare_labels(after)) - len(spare_labels(before))
+    added = len(reserved_labels(after)) - len(reserved_labels(before))
     if new.shape[1] != old.shape[1] + added:
         raise BuildError(
             f"marked model: answers {new.shape[1]} classes, expected {old.shape[1] + added}; {remedy(before)}"
         )
     known = new[:, : old.shape[1]]
     taken = float((new.sum(axis=1) - known.sum(axis=1)).max())
-    if not taken <= spare_share * (1 + ROUNDING):
+    if not taken <= reserved_share * (1 + ROUNDING):
         raise BuildError(
-            f"marked model: its spare labels take {taken:.2g} of an answer, expected at most {spare_share:.2g}; "
+            f"marked model: its reserved labels take {taken:.2g} of an answer, expected at most {reserved_share:.2g}; "
             f"{remedy(before)}"
         )
     shares = known / known.sum(axis=1, keepdims=True)

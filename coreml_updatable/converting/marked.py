@@ -30,7 +30,7 @@ def marked_and_proved(
     if expect is not None:
         expect(made.model)
     if wishes.get("head", "keep") == "keep":
-        return made, prove_unchanged(before, made.model, wishes.get("spare_share", HIDDEN))
+        return made, prove_unchanged(before, made.model, wishes.get("reserved_share", HIDDEN))
     kept: Wishes = {"layers": wishes.get("layers"), "last": wishes.get("last", 1)}
     if wishes.get("labels") is None:
         kept["loss"] = wishes.get("loss")

@@ -7,7 +7,7 @@ from coreml_updatable.marking.features import check_distinct, rename_features
 from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.reserved_labels import spare_labels, write_spare_labels
+from coreml_updatable.spec.reserved_labels import reserved_labels, write_reserved_labels
 from coreml_updatable.spec.shapes import blob_shapes, element_count
 
 _NETWORK_FIELDS = ("layers", "preprocessing")
@@ -43,7 +43,7 @@ def as_classifier(
         blob = answer_blob(made)
     made.neuralNetworkClassifier.labelProbabilityLayerName = blob
     write_labels(made, labels)
-    write_spare_labels(made, spare_labels(made))
+    write_reserved_labels(made, reserved_labels(made))
     return made
 
 

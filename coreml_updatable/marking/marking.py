@@ -24,7 +24,7 @@ from coreml_updatable.marking.widening import widen_halves, widen_layer
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import Model, NeuralNetwork
 from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
-from coreml_updatable.spec.reserved_labels import spare_labels, write_spare_labels
+from coreml_updatable.spec.reserved_labels import reserved_labels, write_reserved_labels
 from coreml_updatable.spec.storage import weight_fields
 
 _DATE = "com.github.apple.coremltools.conversion_date"
@@ -41,8 +41,8 @@ class Wishes(TypedDict, total=False):
     label: str | None
     probabilities: str | None
     input: str | None
-    spare: int
-    spare_share: float
+    reserved: int
+    reserved_share: float
     head: Literal["keep", "new"]
     loss: Loss | None
 
@@ -63,8 +63,8 @@ def mark(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Mo
     a network of one number, a logit or its sigmoid, the softmax of [0, z] (``one_number.py``). ``label`` and
     ``probabilities`` name its outputs, ``input`` its one input. ``loss`` is that of the model's kind unless given
     (``losses.py``): without labels a plain network trains against an int32 class called ``<output>_true``, or by
-    squared error, as a regressor does, against doubles of that name. ``spare`` outputs in all are reserved for labels
-    to come and take at most ``spare_share`` of an answer, 2^-24 if not given, until one is trained
+    squared error, as a regressor does, against doubles of that name. ``reserved`` outputs in all are kept for labels to
+    come and take at most ``reserved_share`` of an answer, 2^-24 if not given, until one is trained
     (``reserved_labels.py``); a ``head`` that is "new" forgets what it knew, has as many outputs as there are ``labels``
     (``outputs.py``), and a sigmoid or the like behind the old one goes.
     Marking a marked model replaces its marks and parameters: marking twice gives the same bytes as marking once. Raises
@@ -119,8 +119,8 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     repairs += clear(made, in_the_way(network, begin, numbers, can_clear))
     numbers = layer_numbers(network, trained)
     softmax = softmax_of(network, made) if loss == CROSS_ENTROPY else None
-    spare, share, seed = wishes.get("spare", 0), wishes.get("spare_share", HIDDEN), settings.seed or 0
-    with_outputs(made, softmax, numbers, labels=labels, head=head, spare=spare, share=share, seed=seed)
+    reserved, share, seed = wishes.get("reserved", 0), wishes.get("reserved_share", HIDDEN), settings.seed or 0
+    with_outputs(made, softmax, numbers, labels=labels, head=head, reserved=reserved, share=share, seed=seed)
     _mark_layers(network, numbers)
     write_update(made, loss, settings)
     made.isUpdatable = True
@@ -161,7 +161,7 @@ def _marked_pipeline(model: Model, settings: UpdateSettings, wishes: Wishes) -> 
     inner: Wishes = {**wishes, "input": None}
     last = marked(members[-1], settings, **inner)
     made = with_trained_last(made, last.model)
-    write_spare_labels(made, spare_labels(last.model))
+    write_reserved_labels(made, reserved_labels(last.model))
     drop_date(made)
     return Marked(made, last.repairs)
 

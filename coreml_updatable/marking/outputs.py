@@ -33,7 +33,7 @@ from coreml_updatable.marking.head import Head, change_outputs, find_head, read_
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels, network_of
-from coreml_updatable.spec.reserved_labels import spare_labels, write_spare_labels
+from coreml_updatable.spec.reserved_labels import reserved_labels, write_reserved_labels
 
 HIDDEN = 2.0**-24  # a share that no 32-bit probability shows
 LARGEST_SHARE = 0.1
@@ -41,25 +41,27 @@ MOST = 1000
 _LARGEST_LABEL = 2**63 - 1
 
 
-def with_spare(model: Model, head: Head, spare: int, share: float) -> None:
-    """The repaired classifier ``model`` with ``spare`` spare outputs in all, in place; those it has stay as they are.
+def with_reserved(model: Model, head: Head, reserved: int, share: float) -> None:
+    """Give the repaired classifier ``model`` ``reserved`` reserved outputs in all, in place; those it has stay.
 
     Those that are added take at most ``share`` of any answer together, before one of them is trained. They are labelled
     ``user0``, ``user1`` ... or, in a classifier with integers, with those after the largest.
     Raises ModelError for fewer than there are, for labels that are taken, and where the head cannot grow.
     """
-    labels, have = class_labels(model), spare_labels(model)
+    labels, have = class_labels(model), reserved_labels(model)
     if not 0 < share <= LARGEST_SHARE:
-        raise ModelError(f"spare_share: found {share:g}, expected above 0 and at most {LARGEST_SHARE}; 0.01 is usual")
+        raise ModelError(
+            f"reserved_share: found {share:g}, expected above 0 and at most {LARGEST_SHARE}; 0.01 is usual"
+        )
     if not labels:
-        raise ModelError("spare: the model has no labels, expected a classifier; give labels as well")
-    if not len(have) <= spare <= MOST:
-        found = f"found {spare}, expected {len(have)} to {MOST}"
+        raise ModelError("reserved: the model has no labels, expected a classifier; give labels as well")
+    if not len(have) <= reserved <= MOST:
+        found = f"found {reserved}, expected {len(have)} to {MOST}"
         more = ", the model has that many already and none can be taken out" if have else ""
-        raise ModelError(f"spare: {found}{more}; ask for another number")
-    if spare == len(have):
+        raise ModelError(f"reserved: {found}{more}; ask for another number")
+    if reserved == len(have):
         return
-    added = _names(labels, have, spare - len(have))
+    added = _names(labels, have, reserved - len(have))
     change_outputs(model, head, len(labels), len(labels) + len(added))
     layer = network_of(model).layers[head.number]
     weights, bias = read_weights(layer, place(head.number, layer))
@@ -79,12 +81,12 @@ def with_spare(model: Model, head: Head, spare: int, share: float) -> None:
         len(labels) + len(added),
     )
     write_labels(model, [*labels, *added])
-    write_spare_labels(model, [*have, *added])
+    write_reserved_labels(model, [*have, *added])
 
 
-def with_own_spare(model: Model, labels: Labels) -> Labels:
-    """``labels`` for a model with spare ones: where they are as many as the others, the spare ones stay behind them."""
-    have = spare_labels(model)
+def with_own_reserved(model: Model, labels: Labels) -> Labels:
+    """Return ``labels`` for a model with reserved ones: as many as the others leave the reserved ones behind them."""
+    have = reserved_labels(model)
     if not have or len(labels) != len(class_labels(model)) - len(have):
         return labels
     named, own = iter(labels), set(have)
@@ -95,14 +97,14 @@ def _names(labels: Labels, have: Sequence[str] | Sequence[int], wanted: int) -> 
     if not isinstance(labels[0], str):
         first = max(int(label) for label in labels) + 1
         if first + wanted - 1 > _LARGEST_LABEL:
-            raise ModelError(f"spare: no integers are left after the label {first - 1}; give other labels")
+            raise ModelError(f"reserved: no integers are left after the label {first - 1}; give other labels")
         return list(range(first, first + wanted))
     free = (name for name in (f"user{number}" for number in count()) if name not in have)
     names = list(islice(free, wanted))
     for name in names:
         if name in labels:
             raise ModelError(
-                f"spare: {name!r} is a label already, expected {names[0]} to {names[-1]} to be free; "
+                f"reserved: {name!r} is a label already, expected {names[0]} to {names[-1]} to be free; "
                 "call it otherwise with labels"
             )
     return names
@@ -124,7 +126,7 @@ def named(
     if labels is None:
         return rename_answers(made, label, probabilities)
     if head == "keep":
-        labels = with_own_spare(made, labels)
+        labels = with_own_reserved(made, labels)
     return as_classifier(made, labels, label=label, probabilities=probabilities, counted=head == "keep")
 
 
@@ -135,49 +137,49 @@ def with_outputs(
     *,
     labels: Labels | None,
     head: str,
-    spare: int,
+    reserved: int,
     share: float,
     seed: int,
 ) -> None:
-    """A new head where one is wished for, and ``spare`` spare outputs in all, in place.
+    """A new head where one is wished for, and ``reserved`` reserved outputs in all, in place.
 
     ``trained`` are the numbers of the layers to train: these get new weights. With ``labels`` a new head has as many
-    outputs, and the spare ones; without, as many as the old one. ``share``: see ``spare.py``. ``softmax`` is None in a
+    outputs, and the reserved ones; without, as many as the old one. ``share``: see above. ``softmax`` is None in a
     network that learns values.
     """
-    if spare < 0:
-        raise ModelError(f"spare: found {spare}, expected 0 or more; say how many outputs to reserve")
+    if reserved < 0:
+        raise ModelError(f"reserved: found {reserved}, expected 0 or more; say how many outputs to reserve")
     if softmax is None:
-        if spare:
-            raise ModelError(f"spare: found {spare} for a model that learns values, expected 0; give labels")
+        if reserved:
+            raise ModelError(f"reserved: found {reserved} for a model that learns values, expected 0; give labels")
         if head == "new":
             renew(network_of(model), trained, None, 0, seed)
         return
     if head == "new":
-        spare = _renew(model, softmax, trained, labels, spare, seed)
-    if spare and spare != len(spare_labels(model)):
-        with_spare(model, _trained_head(model, softmax, trained), spare, share)
+        reserved = _renew(model, softmax, trained, labels, reserved, seed)
+    if reserved and reserved != len(reserved_labels(model)):
+        with_reserved(model, _trained_head(model, softmax, trained), reserved, share)
 
 
-def _renew(model: Model, softmax: int, trained: Sequence[int], labels: Labels | None, spare: int, seed: int) -> int:
-    """Give the trained layers new weights; the number of spare outputs still to be added."""
+def _renew(model: Model, softmax: int, trained: Sequence[int], labels: Labels | None, reserved: int, seed: int) -> int:
+    """Give the trained layers new weights; the number of reserved outputs still to be added."""
     network = network_of(model)
     if labels is None:
-        have = spare_labels(model)
+        have = reserved_labels(model)
         labels = [label for label in class_labels(model) if label not in have]  # type: ignore[assignment]
-        spare = max(spare, len(have))
+        reserved = max(reserved, len(have))
     if not labels:
         renew(network, trained, None, 0, seed)
-        return spare
+        return reserved
     write_labels(model, labels)
-    write_spare_labels(model, ())
+    write_reserved_labels(model, ())
     head = find_head(network, softmax)
     layer = network.layers[head.number]
     old = int(getattr(layer, layer_kind(layer)).outputChannels)
     if old != len(labels):
         change_outputs(model, _trained_head(model, softmax, trained), old, len(labels))
     renew(network, trained, head.number, len(labels), seed)
-    return spare
+    return reserved
 
 
 def _trained_head(model: Model, softmax: int, trained: Sequence[int]) -> Head:

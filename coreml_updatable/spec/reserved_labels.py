@@ -1,4 +1,4 @@
-"""Spare labels: outputs of a classifier that are reserved for classes an owner adds later.
+"""Reserved labels: outputs of a classifier that are reserved for classes an owner adds later.
 
 The contract is two lines of a model's own metadata (``Metadata.userDefined``; ``creatorDefinedKey`` in Core ML), of a
 pipeline's and of its last member's:
@@ -15,8 +15,8 @@ from coreml_updatable.spec.network import class_labels, last_member
 COUNT_KEY, LABELS_KEY = "coreml_updatable.spare", "coreml_updatable.spare_labels"
 
 
-def spare_labels(model: Model) -> tuple[str, ...] | tuple[int, ...]:
-    """The spare ones among the labels of a network classifier, or of the one that a pipeline ends in.
+def reserved_labels(model: Model) -> tuple[str, ...] | tuple[int, ...]:
+    """Return the reserved ones among the labels of a network classifier, or of the one that a pipeline ends in.
 
     A name in the contract that is not a label any more is none of them.
     """
@@ -25,7 +25,7 @@ def spare_labels(model: Model) -> tuple[str, ...] | tuple[int, ...]:
     return tuple(label for label in class_labels(model) if str(label) in listed)  # type: ignore[return-value]
 
 
-def write_spare_labels(model: Model, labels: Sequence[str] | Sequence[int]) -> None:
+def write_reserved_labels(model: Model, labels: Sequence[str] | Sequence[int]) -> None:
     """The contract, in place; without labels it is taken out."""
     defined = model.description.metadata.userDefined
     for key, text in ((COUNT_KEY, str(len(labels))), (LABELS_KEY, ",".join(str(label) for label in labels))):

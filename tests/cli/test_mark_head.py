@@ -9,7 +9,7 @@ import pytest
 from coreml_updatable.checking import check
 from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.network import class_labels, network_of
-from coreml_updatable.spec.reserved_labels import spare_labels
+from coreml_updatable.spec.reserved_labels import reserved_labels
 from tests.cli.conftest import Run
 from tests.cli.test_mark_names import said
 from tests.marking.networks import converted
@@ -63,7 +63,7 @@ def test_spare_labels_are_learnt_by_update(run: Run, source: Path) -> None:
     assert json.loads(before.out)["label"] in ("a", "b", "c")
     assert run("update", out, rows, "-o", learnt).status == 0
     assert json.loads(run("predict", learnt, rows, "--json").out)["label"] == "user0"
-    assert spare_labels(read_model(learnt))[0] == "user0"
+    assert reserved_labels(read_model(learnt))[0] == "user0"
 
 
 def test_a_larger_share_and_a_small_batch(run: Run, source: Path) -> None:
@@ -117,15 +117,15 @@ def test_a_new_head_for_other_labels(run: Run, source: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "status", "sentence"),
     [
-        (["--spare", "2"], 1, "spare: the model has no labels, expected a classifier; give labels as well"),
-        (["--labels", "a,b,c", "--spare", "-2"], 1, "spare: found -2, expected 0 or more"),
-        (["--labels", "a,b,c", "--spare", "100000"], 1, "spare: found 100000, expected 0 to 1000"),
+        (["--spare", "2"], 1, "reserved: the model has no labels, expected a classifier; give labels as well"),
+        (["--labels", "a,b,c", "--spare", "-2"], 1, "reserved: found -2, expected 0 or more"),
+        (["--labels", "a,b,c", "--spare", "100000"], 1, "reserved: found 100000, expected 0 to 1000"),
         (
             ["--labels", "a,user0,c", "--spare", "1"],
             1,
             "'user0' is a label already, expected user0 to user0",
         ),
-        (["--labels", "a,b,c", "--spare", "2", "--spare-share", "2"], 1, "spare_share: found 2, expected above 0"),
+        (["--labels", "a,b,c", "--spare", "2", "--spare-share", "2"], 1, "reserved_share: found 2, expected above 0"),
         (["--spare", "some"], 2, "Invalid value for '--spare'"),
         (["--head", "other"], 2, "Invalid value for '--head'"),
         (["--labels", "a,b,c,d"], 1, "labels: 4 for a network with 3 outputs"),

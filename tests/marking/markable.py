@@ -27,7 +27,7 @@ def markable_models() -> list[Model]:
         layered.classifier(_clip, layered.bias_in_halves, _leaky),
         layered.classifier(layered.with_constant("addBroadcastable"), shape=(1, 5), constant=(6,)),
         layered.classifier(layered.batchnorm, _quantized, shape=(5,)),
-        mark(layered.classifier(layered.bias, _leaky), SETTINGS, last=2, spare=2),
+        mark(layered.classifier(layered.bias, _leaky), SETTINGS, last=2, reserved=2),
         _turned(),
         converted("squeezed linear", labels=_LABELS),
         converted("hard swish"),

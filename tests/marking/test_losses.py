@@ -117,9 +117,9 @@ def test_losses_that_do_not_fit_are_refused(model: Model, loss: Loss, sentence: 
         mark(model, SETTINGS, loss=loss)
 
 
-def test_values_have_no_spare_labels_and_begin_anew_when_asked_to() -> None:
-    with pytest.raises(ModelError, match="spare: found 2 for a model that learns values, expected 0"):
-        mark(unmarked(valid.regressor()), SETTINGS, spare=2)
+def test_values_have_no_reserved_labels_and_begin_anew_when_asked_to() -> None:
+    with pytest.raises(ModelError, match="reserved: found 2 for a model that learns values, expected 0"):
+        mark(unmarked(valid.regressor()), SETTINGS, reserved=2)
     made = mark(unmarked(valid.regressor()), SETTINGS, head="new")
     assert check(made) == []
     assert valid.layer(made, "fc2").innerProduct.weights != valid.layer(valid.regressor(), "fc2").innerProduct.weights

@@ -31,11 +31,11 @@ WISHES: tuple[dict[str, Any], ...] = (
     {},
     {},
     {"last": 2},
-    {"spare": 3},
+    {"reserved": 3},
     {"labels": ("a", "b", "c")},
     {"head": "new", "labels": ("p", "q")},
     {"loss": "mean_squared_error"},
-    {"input": "photo", "last": 2, "spare": 1},
+    {"input": "photo", "last": 2, "reserved": 1},
 )
 
 

@@ -13,7 +13,7 @@ from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.network import class_labels, network_of
-from coreml_updatable.spec.reserved_labels import spare_labels
+from coreml_updatable.spec.reserved_labels import reserved_labels
 from coreml_updatable.spec.weights import packed_floats
 from tests.broken_models import valid
 from tests.marking.networks import LABELS, NETWORKS, converted
@@ -86,15 +86,15 @@ def test_another_seed_another_head() -> None:
 
 
 def test_labels_and_slots_of_a_new_head() -> None:
-    seven = mark(converted("one layer"), SETTINGS, labels=LABELS, spare=7)
+    seven = mark(converted("one layer"), SETTINGS, labels=LABELS, reserved=7)
     again = mark(seven, SETTINGS, head="new")
     assert class_labels(again) == class_labels(seven)
-    assert spare_labels(again) == spare_labels(seven)
+    assert reserved_labels(again) == reserved_labels(seven)
     shares = load(again).predict(trial_rows(again, 1)[0])["labelProbability"]
-    assert sum(shares[label] for label in spare_labels(again)) < 1e-7
-    fewer = mark(seven, SETTINGS, head="new", labels=("x", "y"), spare=1)
+    assert sum(shares[label] for label in reserved_labels(again)) < 1e-7
+    fewer = mark(seven, SETTINGS, head="new", labels=("x", "y"), reserved=1)
     assert class_labels(fewer) == ("x", "y", "user0")
-    assert spare_labels(mark(seven, SETTINGS, head="new", labels=LABELS)) == ()
+    assert reserved_labels(mark(seven, SETTINGS, head="new", labels=LABELS)) == ()
     plain = mark(converted("one layer"), SETTINGS, head="new")
     assert class_labels(plain) == ()
     assert check(plain) == []

@@ -17,7 +17,7 @@ from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.reserved_labels import spare_labels
+from coreml_updatable.spec.reserved_labels import reserved_labels
 from tests.broken_models import valid
 from tests.marking import layered
 from tests.marking.linear_models import glm, of_words
@@ -198,10 +198,10 @@ def test_a_mask_of_minus_infinity_is_not_folded() -> None:
     assert np.isneginf(kept[0])
 
 
-def test_an_empty_label_is_no_spare_one() -> None:
+def test_an_empty_label_is_no_reserved_one() -> None:
     model = sound()
     model.neuralNetworkClassifier.stringClassLabels.vector[:] = ["a", "b", ""]
-    assert spare_labels(model) == ()
+    assert reserved_labels(model) == ()
     marked_and_proved(model, SETTINGS, labels=("a", "b", "c"))
 
 

@@ -39,7 +39,7 @@ def models(network_message: Any, world: World) -> tuple[Any, Any]:
     """The network with three open slots, and its twin, which holds the base's training points."""
     optimizer = SGD(DoubleParameter(LEARNING_RATE), Int64Parameter(1), DoubleParameter(0.0))
     settings = UpdateSettings(optimizer, Int64Parameter(EPOCHS), shuffle=False)
-    network = mark(network_message, settings, layers=["head"], spare=3, spare_share=0.05)
+    network = mark(network_message, settings, layers=["head"], reserved=3, reserved_share=0.05)
     empty = twin(network, KNNSettings(Int64Parameter(1)))
     return network, with_samples(empty, world.features(world.train).astype(np.float32), world.train_labels)
 

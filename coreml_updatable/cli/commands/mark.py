@@ -79,10 +79,10 @@ def told(
     spare_share: float | None,
 ) -> Told:
     from coreml_updatable.spec.network import last_member, network_of
-    from coreml_updatable.spec.reserved_labels import spare_labels
+    from coreml_updatable.spec.reserved_labels import reserved_labels
 
     trained = tuple(str(layer.name) for layer in network_of(last_member(model)).layers if layer.isUpdatable)
-    labels = spare_labels(model)
+    labels = reserved_labels(model)
     added = len(labels) - (0 if new_head else spare_before)
     share = spare_share if added else None
     advice = (_SLOW,) if added and (share or 0.0) < _QUICK else ()
@@ -204,10 +204,10 @@ def mark(
     from coreml_updatable.marking.settings import SGD, Adam, UpdateSettings
     from coreml_updatable.spec.io import read_model
     from coreml_updatable.spec.network import class_labels, is_network, last_member, network_of
-    from coreml_updatable.spec.reserved_labels import spare_labels
+    from coreml_updatable.spec.reserved_labels import reserved_labels
 
     before = read_model(model)
-    have = len(spare_labels(before))
+    have = len(reserved_labels(before))
     stay = not (head is Head.NEW and labels)  # a new head with labels has those alone
     slots = spare or (have if stay else 0)
     rate = real("--learning-rate", learning_rate or (_FOR_SPARE if slots else _LEARNING_RATE)[optimizer])
@@ -239,8 +239,8 @@ def mark(
             label=label,
             probabilities=probabilities,
             input=input_name,
-            spare=spare,
-            spare_share=share,
+            reserved=spare,
+            reserved_share=share,
             head=head.value,
             loss=None if loss is None else _FIELDS[loss],
         )

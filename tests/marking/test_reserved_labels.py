@@ -19,7 +19,7 @@ from coreml_updatable.runtime import load
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels
-from coreml_updatable.spec.reserved_labels import COUNT_KEY, LABELS_KEY, spare_labels
+from coreml_updatable.spec.reserved_labels import COUNT_KEY, LABELS_KEY, reserved_labels
 from coreml_updatable.spec.summary import summarize
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
@@ -34,10 +34,10 @@ ROUNDING = 1 + 1e-5  # of 32-bit weights and exponentials
 @pytest.mark.parametrize("name", NETWORKS)
 def test_no_answer_changes_and_no_rule_breaks(name: str) -> None:
     without = mark(converted(name), SETTINGS, labels=LABELS)
-    made = mark(converted(name), SETTINGS, labels=LABELS, spare=7)
+    made = mark(converted(name), SETTINGS, labels=LABELS, reserved=7)
     assert check(made) == []
     assert class_labels(made) == LABELS + SPARE
-    assert model_bytes(made) == model_bytes(mark(without, SETTINGS, spare=7))
+    assert model_bytes(made) == model_bytes(mark(without, SETTINGS, reserved=7))
     rows = trial_rows(made, 3)
     for old, new in zip(load(without).predict(rows), load(made).predict(rows), strict=True):
         assert new["label"] == old["label"]
@@ -56,14 +56,14 @@ def linear(weights: Any, bias: Any) -> Model:
 @settings(max_examples=30)
 @given(
     scale=st.floats(0.001, 30),
-    spare=st.integers(1, 100),
+    reserved=st.integers(1, 100),
     biased=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_the_bound_holds_for_any_weights_and_any_input(scale: float, spare: int, biased: bool, seed: int) -> None:
+def test_the_bound_holds_for_any_weights_and_any_input(scale: float, reserved: int, biased: bool, seed: int) -> None:
     chance = np.random.default_rng(seed)
     bias = chance.normal(0, scale, 3).astype(np.float32) if biased else None
-    made = mark(linear(chance.normal(0, scale, (3, 5)), bias), SETTINGS, labels=LABELS, spare=spare)
+    made = mark(linear(chance.normal(0, scale, (3, 5)), bias), SETTINGS, labels=LABELS, reserved=reserved)
     said = load(made).predict({"image": chance.normal(0, 10, (1, 5))})
     probabilities = list(said["labelProbability"].values())
     rounding = 1 + 1e-5 * (1 + 100 * scale)  # 32-bit logits of this size are off by that
@@ -72,7 +72,7 @@ def test_the_bound_holds_for_any_weights_and_any_input(scale: float, spare: int,
 
 
 def test_the_bound_is_met_where_all_logits_are_equal() -> None:
-    made = mark(linear(np.ones((3, 5)), np.zeros(3, np.float32)), SETTINGS, labels=LABELS, spare=4)
+    made = mark(linear(np.ones((3, 5)), np.zeros(3, np.float32)), SETTINGS, labels=LABELS, reserved=4)
     said = load(made).predict({"image": np.ones((1, 5))})["labelProbability"]
     share = sum(said[f"user{number}"] for number in range(4))
     assert share == pytest.approx(HIDDEN, rel=1e-5)
@@ -94,29 +94,29 @@ def right(model: Any, rows: list[dict[str, Any]]) -> float:
     return float(np.mean([answer["label"] == row["label"] for answer, row in zip(answers, rows, strict=True)]))
 
 
-@pytest.mark.parametrize(("share", "spare"), [(0.1, 2), (0.01, 7), (1e-3, 1000)])
-def test_a_larger_share_changes_no_label_and_learns_from_less(share: float, spare: int) -> None:
+@pytest.mark.parametrize(("share", "reserved"), [(0.1, 2), (0.01, 7), (1e-3, 1000)])
+def test_a_larger_share_changes_no_label_and_learns_from_less(share: float, reserved: int) -> None:
     chance = np.random.default_rng(0)
     plain = linear(chance.normal(size=(3, 5)), chance.normal(size=3).astype(np.float32))
-    made = mark(plain, SETTINGS, labels=LABELS, spare=spare, spare_share=share)
+    made = mark(plain, SETTINGS, labels=LABELS, reserved=reserved, reserved_share=share)
     assert unchanged(plain, made, share) < 1e-6
     rows = trial_rows(made, 30)
     without = load(mark(plain, SETTINGS, labels=LABELS)).predict(rows)
     assert [answer["label"] for answer in load(made).predict(rows)] == [answer["label"] for answer in without]
-    with pytest.raises(BuildError, match=f"spare labels take .* of an answer, expected at most {share / 1000:.2g}"):
+    with pytest.raises(BuildError, match=f"reserved labels take .* of an answer, expected at most {share / 1000:.2g}"):
         unchanged(plain, made, share / 1000)
     row = {**rows[0], "label": "user0"}
     losses = [
         float(UpdateTask(model, [row], parameters={"epochs": 1, "miniBatchSize": 1}).resume().metrics["lossValue"])
-        for model in (made, mark(plain, SETTINGS, labels=LABELS, spare=spare))
+        for model in (made, mark(plain, SETTINGS, labels=LABELS, reserved=reserved))
     ]
     assert losses[0] < losses[1] - 5  # nearer to its goal
 
 
-def test_at_its_largest_share_among_many_classes_a_spare_label_is_still_not_answered() -> None:
+def test_at_its_largest_share_among_many_classes_a_reserved_label_is_still_not_answered() -> None:
     many = [f"label {number}" for number in range(1000)]
     made = mark(linear(np.zeros((3, 5)), None), SETTINGS, labels=many, head="new")
-    zero = mark(made, SETTINGS, spare=1, spare_share=0.1)
+    zero = mark(made, SETTINGS, reserved=1, reserved_share=0.1)
     said = load(zero).predict({"image": np.zeros((1, 5))})
     assert said["label"] != "user0"
 
@@ -127,7 +127,7 @@ def test_a_trained_slot_answers_for_its_class_and_the_old_classes_stay(slot: str
         SGD(DoubleParameter(0.1), Int64Parameter(1), DoubleParameter(0.0)), Int64Parameter(10), seed=1
     )
     head = np.eye(5)[:3] * 2  # knows the first three points
-    before = mark(linear(head, np.zeros(3, np.float32)), learning, labels=LABELS, spare=7)
+    before = mark(linear(head, np.zeros(3, np.float32)), learning, labels=LABELS, reserved=7)
     known, new = clusters({0: "a", 1: "b", 2: "c"}, 1, 30), clusters({3: slot}, 2, 30)
     assert (right(load(before), known), right(load(before), new)) == (1.0, 0.0)
     task = UpdateTask(before, clusters({3: slot}, 3, 5))
@@ -140,43 +140,43 @@ def test_a_trained_slot_answers_for_its_class_and_the_old_classes_stay(slot: str
 
 
 def test_the_contract_stands_in_the_metadata_and_inspect_shows_it() -> None:
-    made = mark(converted("one layer"), SETTINGS, labels=LABELS, spare=3)
+    made = mark(converted("one layer"), SETTINGS, labels=LABELS, reserved=3)
     defined = dict(summarize(made).user_defined)
     assert (defined[COUNT_KEY], defined[LABELS_KEY]) == ("3", "user0,user1,user2")
-    assert spare_labels(made) == SPARE[:3]
-    assert spare_labels(mark(converted("one layer"), SETTINGS, labels=LABELS)) == ()
+    assert reserved_labels(made) == SPARE[:3]
+    assert reserved_labels(mark(converted("one layer"), SETTINGS, labels=LABELS)) == ()
 
 
 def test_more_can_be_added_and_none_taken_out() -> None:
-    three = mark(converted("one layer"), SETTINGS, labels=LABELS, spare=3)
-    assert model_bytes(mark(three, SETTINGS, spare=3)) == model_bytes(three) == model_bytes(mark(three, SETTINGS))
+    three = mark(converted("one layer"), SETTINGS, labels=LABELS, reserved=3)
+    assert model_bytes(mark(three, SETTINGS, reserved=3)) == model_bytes(three) == model_bytes(mark(three, SETTINGS))
     assert model_bytes(mark(three, SETTINGS, labels=LABELS)) == model_bytes(three)
-    five = mark(three, SETTINGS, spare=5)
-    assert spare_labels(five) == SPARE[:5]
+    five = mark(three, SETTINGS, reserved=5)
+    assert reserved_labels(five) == SPARE[:5]
     rows = trial_rows(five, 10)
     for answer in load(five).predict(rows):
         assert sum(answer["labelProbability"][label] for label in SPARE[:5]) <= 2 * HIDDEN
-    with pytest.raises(ModelError, match="spare: found 2, expected 3 to 1000, the model has that many already"):
-        mark(three, SETTINGS, spare=2)
+    with pytest.raises(ModelError, match="reserved: found 2, expected 3 to 1000, the model has that many already"):
+        mark(three, SETTINGS, reserved=2)
 
 
-def test_a_renamed_slot_is_spare_no_longer() -> None:
-    three = mark(converted("one layer"), SETTINGS, labels=LABELS, spare=3)
+def test_a_renamed_slot_is_reserved_no_longer() -> None:
+    three = mark(converted("one layer"), SETTINGS, labels=LABELS, reserved=3)
     named = mark(three, SETTINGS, labels=(*LABELS, "soup", "user1", "user2"))
-    assert spare_labels(named) == ("user1", "user2")
+    assert reserved_labels(named) == ("user1", "user2")
     assert dict(named.description.metadata.userDefined)[COUNT_KEY] == "2"
-    assert spare_labels(mark(named, SETTINGS, spare=4)) == ("user1", "user2", "user0", "user3")
+    assert reserved_labels(mark(named, SETTINGS, reserved=4)) == ("user1", "user2", "user0", "user3")
     others = mark(three, SETTINGS, labels=("x", "y", "z"))
     assert class_labels(others) == ("x", "y", "z", *SPARE[:3])
 
 
 def test_whole_numbers_go_on_counting() -> None:
-    made = mark(converted("one layer"), SETTINGS, labels=(1, 2, 30), spare=2)
+    made = mark(converted("one layer"), SETTINGS, labels=(1, 2, 30), reserved=2)
     assert class_labels(made) == (1, 2, 30, 31, 32)
-    assert spare_labels(made) == (31, 32)
+    assert reserved_labels(made) == (31, 32)
     assert check(made) == []
-    with pytest.raises(ModelError, match="spare: no integers are left after the label 9223372036854775807"):
-        mark(converted("one layer"), SETTINGS, labels=(1, 2, 2**63 - 1), spare=1)
+    with pytest.raises(ModelError, match="reserved: no integers are left after the label 9223372036854775807"):
+        mark(converted("one layer"), SETTINGS, labels=(1, 2, 2**63 - 1), reserved=1)
 
 
 def test_declared_logits_grow_too() -> None:
@@ -184,7 +184,7 @@ def test_declared_logits_grow_too() -> None:
     logits = model.description.output.add(name="fc")
     logits.type.multiArrayType.shape.append(3)
     logits.type.multiArrayType.dataType = logits.type.multiArrayType.FLOAT32
-    made = mark(model, SETTINGS, spare=2)
+    made = mark(model, SETTINGS, reserved=2)
     assert check(made) == []
     assert load(made).predict({"image": np.ones((3, 8, 8))})["fc"].shape == (5,)
 
@@ -192,11 +192,11 @@ def test_declared_logits_grow_too() -> None:
 def test_a_linear_classifier_at_the_end_of_a_pipeline() -> None:
     chance = np.random.default_rng(0)
     last = glm(("spam", "ham"), chance.normal(size=(1, 3)), [0.1])
-    made = mark(of_words(["free", "lunch", "meeting"], last, ["spam", "ham"]), SETTINGS, spare=2)
+    made = mark(of_words(["free", "lunch", "meeting"], last, ["spam", "ham"]), SETTINGS, reserved=2)
     assert check(made) == []
-    assert spare_labels(made) == ("user0", "user1")
+    assert reserved_labels(made) == ("user0", "user1")
     assert dict(made.description.metadata.userDefined)[COUNT_KEY] == "2"
-    assert model_bytes(mark(made, SETTINGS, spare=2)) == model_bytes(made)
+    assert model_bytes(mark(made, SETTINGS, reserved=2)) == model_bytes(made)
     said = load(made).predict({"words": {"free": 2.0, "lunch": 1.0}})["classProbability"]
     assert said["user0"] + said["user1"] <= HIDDEN * ROUNDING
     slow = {"epochs": 10, "learningRate": 1.0, "miniBatchSize": 1}
@@ -226,23 +226,31 @@ def activated() -> Model:
 @pytest.mark.parametrize(
     ("model", "wishes", "sentence"),
     [
-        (converted("one layer"), {"spare": 2}, "spare: the model has no labels, expected a classifier; give labels"),
-        (valid.classifier(), {"spare": -1}, "spare: found -1, expected 0 or more"),
+        (
+            converted("one layer"),
+            {"reserved": 2},
+            "reserved: the model has no labels, expected a classifier; give labels",
+        ),
+        (valid.classifier(), {"reserved": -1}, "reserved: found -1, expected 0 or more"),
         (
             valid.classifier(),
-            {"spare": 1, "spare_share": 0.2},
-            "spare_share: found 0.2, expected above 0 and at most",
+            {"reserved": 1, "reserved_share": 0.2},
+            "reserved_share: found 0.2, expected above 0 and at most",
         ),
-        (valid.classifier(), {"spare": 1, "spare_share": float("nan")}, "spare_share: found nan, expected above 0"),
-        (valid.classifier(), {"spare": 1001}, "spare: found 1001, expected 0 to 1000; ask for another number"),
         (
             valid.classifier(),
-            {"labels": ("a", "user3", "c"), "spare": 5},
-            "spare: 'user3' is a label already, expected user0 to user4 to be free; call it otherwise with labels",
+            {"reserved": 1, "reserved_share": float("nan")},
+            "reserved_share: found nan, expected above 0",
         ),
-        (valid.classifier(), {"layers": ["conv"], "spare": 2}, r"'fc': is to get other outputs, .* name it too"),
-        (shared(), {"spare": 2}, r"layers\[3\] 'fc': 2 layers read its output, expected one"),
-        (activated(), {"spare": 2}, r"'relu2': is of kind activation, expected nothing but pooling and flattening"),
+        (valid.classifier(), {"reserved": 1001}, "reserved: found 1001, expected 0 to 1000; ask for another number"),
+        (
+            valid.classifier(),
+            {"labels": ("a", "user3", "c"), "reserved": 5},
+            "reserved: 'user3' is a label already, expected user0 to user4 to be free; call it otherwise with labels",
+        ),
+        (valid.classifier(), {"layers": ["conv"], "reserved": 2}, r"'fc': is to get other outputs, .* name it too"),
+        (shared(), {"reserved": 2}, r"layers\[3\] 'fc': 2 layers read its output, expected one"),
+        (activated(), {"reserved": 2}, r"'relu2': is of kind activation, expected nothing but pooling and flattening"),
     ],
 )
 def test_slots_that_can_not_be_are_refused_in_a_sentence(model: Model, wishes: dict[str, Any], sentence: str) -> None:
@@ -259,4 +267,4 @@ def test_a_head_of_another_kind_is_refused(kind: str) -> None:
     else:
         head.nGroups = 2
     with pytest.raises(ModelError, match=f"is {kind}, expected a plain one"):
-        mark(model, SETTINGS, spare=2)
+        mark(model, SETTINGS, reserved=2)
