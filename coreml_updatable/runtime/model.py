@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, overload
+from copy import copy
+from typing import Any, Self, TypeAlias, overload
 
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.io.row import FrozenRow, Row
@@ -19,26 +20,53 @@ Prediction: TypeAlias = dict[str, Any]
 class RunnableModel(ABC):
     """A model that predicts as Core ML does. Answers go by the model's own output names."""
 
-    assumptions = PredictionAssumptions()  # under which it predicts; an Assumptions where it was loaded with one
-    part: Part  # the part that no update changes; rows frozen by an equal one may be given
+    def __init__(self, message: Model, assumptions: PredictionAssumptions | None = None) -> None:
+        self.base = message  # before any update
+        self.assumptions = assumptions or PredictionAssumptions()  # under which it predicts
+        self.part: Part  # the part that no update changes; rows frozen by an equal one may be given
+        self._message: Model | None = message
 
     @property
-    @abstractmethod
     def message(self) -> Model:
-        """The ``Model`` message, with what was learned. Do not change it."""
+        """The ``Model`` message with what was learned; made when it is first asked for. Do not change it."""
+        if self._message is None:
+            self._message = self._written_back()
+        return self._message
 
     @property
-    @abstractmethod
-    def base(self) -> Model:
-        """The message before any update."""
+    def description(self) -> Any:
+        """The model's description, which no update changes."""
+        return self.base.description
+
+    def _written_back(self) -> Model:
+        """Return a copy of ``base`` with what was learned."""
+        raise NotImplementedError
+
+    def _changed(self, **attributes: Any) -> Self:
+        """Return the same model with other attributes, whose message is still to be made. It shares all others."""
+        model = copy(self)
+        vars(model).update(attributes, _message=None)
+        return model
 
     @overload
     def predict(self, rows: Row, intermediate: bool = False) -> Prediction: ...
     @overload
     def predict(self, rows: Sequence[Row], intermediate: bool = False) -> list[Prediction]: ...
-    @abstractmethod
+
     def predict(self, rows: Row | Sequence[Row], intermediate: bool = False) -> Prediction | list[Prediction]:
-        """Return the answer for one row, or a list of answers for several."""
+        """Return the answer for one row, or a list of answers for several.
+
+        ``intermediate`` adds what is computed on the way: a network's blobs by name (of a FrozenRow those that its
+        frozen part kept), those of a pipeline's members as "model0.blob", the vector that a k-NN looks up, the inputs
+        of other models as they were read.
+        """
+        single = isinstance(rows, Mapping | FrozenRow)
+        answers = self._predict([rows] if isinstance(rows, Mapping | FrozenRow) else list(rows), intermediate)
+        return answers[0] if single else answers
+
+    @abstractmethod
+    def _predict(self, rows: list[Row], intermediate: bool) -> list[Prediction]:
+        """Return the answer for each row."""
 
     @abstractmethod
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
@@ -77,13 +105,6 @@ class RunnableModel(ABC):
 
     def __repr__(self) -> str:
         return f"<{one_line(self.message)}>"
-
-
-def as_rows(rows: Row | Sequence[Row]) -> tuple[list[Row], bool]:
-    """The rows as a list, and whether a single one was given."""
-    if isinstance(rows, Mapping | FrozenRow):
-        return [rows], True
-    return list(rows), False
 
 
 def numbered(rows: Sequence[Row], numbers: Sequence[int] | None) -> list[tuple[int, Row]]:

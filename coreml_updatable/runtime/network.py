@@ -6,7 +6,7 @@ Models that come from an update share the first part.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from coreml_updatable.runtime.engine.weights import NewWeights, with_weights, wr
 from coreml_updatable.runtime.io.inputs import Inputs
 from coreml_updatable.runtime.io.outputs import Outputs
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_part
-from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
+from coreml_updatable.runtime.model import Prediction, RunnableModel, numbered
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
@@ -33,10 +33,8 @@ class NetworkModel(RunnableModel):
     """``load`` makes it; see RunnableModel for what it can do."""
 
     def __init__(self, message: Model, assumptions: PredictionAssumptions | None = None) -> None:
+        super().__init__(message, assumptions)
         network = network_of(message)
-        self.assumptions = assumptions or PredictionAssumptions()
-        self._base = message
-        self._message: Model | None = message
         self._new: NewWeights = {}
         self._outputs = Outputs(message)
         self._inputs = Inputs(message, network)
@@ -53,30 +51,13 @@ class NetworkModel(RunnableModel):
         self.part = Part(self._content)
         self._tail = self._after()
 
-    @property
-    def message(self) -> Model:
-        """The message with the learnt weights; made when it is first asked for."""
-        if self._message is None:
-            self._message = written_back(self._base, self._new)
-        return self._message
-
-    @property
-    def description(self) -> Any:
-        """The model's description, which no update changes."""
-        return self._base.description
-
-    @property
-    def base(self) -> Model:
-        """The message before any update; all but the updatable weights are as in ``message``."""
-        return self._base
+    def _written_back(self) -> Model:
+        return written_back(self.base, self._new)
 
     def updated(self, weights: NewWeights) -> "NetworkModel":
         """The same model with other weights in its updatable layers. It shares the frozen part."""
-        model = object.__new__(NetworkModel)
-        model.__dict__.update(self.__dict__)
-        model._new = {**self._new, **weights}
-        model._message = None
-        model.trainable_steps = with_weights(self.trainable_steps, weights)
+        steps = with_weights(self.trainable_steps, weights)
+        model = self._changed(_new={**self._new, **weights}, trainable_steps=steps)
         model._tail = model._after()
         return model
 
@@ -88,36 +69,26 @@ class NetworkModel(RunnableModel):
 
     def _content(self) -> Iterator[Any]:
         """What the frozen part computes from which inputs, and which blobs it hands on."""
-        network = network_of(self._base)
-        yield from self._base.description.input
+        network = network_of(self.base)
+        yield from self.base.description.input
         yield from network.preprocessing
         yield f"{network.arrayInputShapeMapping} {network.imageInputShapeMapping} {self.crossing}"
         yield self.assumptions.softmax_at_rank_3
         yield from (step.layer for step in self._frozen_steps)
 
-    @overload
-    def predict(self, rows: Row, intermediate: bool = False) -> Prediction: ...
-    @overload
-    def predict(self, rows: Sequence[Row], intermediate: bool = False) -> list[Prediction]: ...
-
-    def predict(self, rows: Row | Sequence[Row], intermediate: bool = False) -> Prediction | list[Prediction]:
-        """The answers, one dictionary a row. ``intermediate``: every blob by name as well, as arrays.
-
-        A FrozenRow has only those blobs that its frozen part kept.
-        """
-        many, single = as_rows(rows)
+    def _predict(self, rows: list[Row], intermediate: bool) -> list[Prediction]:
         frozen, tail = self._frozen, self._tail
         if intermediate:
             early = sorted({*self._inputs.names, *_written(self._frozen_steps)})
             frozen = Batched(Program(self._frozen_steps, early), optimize=False)
             tail = self._after(everything=True)
         answers = []
-        with torch.no_grad(), self._bounded(len(many)):
-            halfway = (blobs for blobs, _ in self._halfway(numbered(many, None), frozen))
+        with torch.no_grad(), self._bounded(len(rows)):
+            halfway = (blobs for blobs, _ in self._halfway(numbered(rows, None), frozen))
             for number, (early_blobs, late_blobs) in enumerate(self._late(halfway, tail)):
                 blobs = {name: _array(blob) for name, blob in {**early_blobs, **late_blobs}.items()}
                 answers.append({**(blobs if intermediate else {}), **self._outputs.answer(blobs, number)})
-        return answers[0] if single else answers
+        return answers
 
     def _bounded(self, rows: int) -> AbstractContextManager[bounds.Run]:
         return bounds.bounded("model", rows, self._weights, self._constants)

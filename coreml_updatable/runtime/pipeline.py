@@ -8,12 +8,12 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, overload
+from typing import Any
 
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
-from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
+from coreml_updatable.runtime.model import Prediction, RunnableModel, numbered
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.steps.suppression import threshold_names
 from coreml_updatable.spec.messages import Model, Model_pb2
@@ -29,17 +29,8 @@ class AbsentModel(RunnableModel):
     """Knows its description and nothing else. ``error`` says what a row has to hold instead."""
 
     def __init__(self, message: Model) -> None:
-        self._message = message
-        self.description = message.description
+        super().__init__(message)
         self.part = Part(lambda: [message])
-
-    @property
-    def message(self) -> Model:
-        return self._message
-
-    @property
-    def base(self) -> Model:
-        return self._message
 
     def error(self, number: int) -> ModelError:
         """Why member ``number`` of a pipeline does not run, and what to do."""
@@ -47,7 +38,7 @@ class AbsentModel(RunnableModel):
         inputs = ", ".join(f"'{feature.name}'" for feature in self.description.input) or "its inputs"
         return ModelError(f"model{number}: {why(self.message)}; give {outputs} in the row instead of {inputs}")
 
-    def predict(self, _rows: Row | Sequence[Row], _intermediate: bool = False) -> Any:
+    def _predict(self, _rows: list[Row], _intermediate: bool) -> list[Prediction]:
         raise ModelError(f"model: {why(self.message)}; predict with the models before it")
 
     def frozen(self, _rows: Sequence[Row], _numbers: Sequence[int] | None = None) -> list[FrozenRow]:
@@ -76,8 +67,7 @@ class PipelineModel(RunnableModel):
     ) -> None:
         if not members:
             raise ModelError("model: a pipeline without models; build it again")
-        self.assumptions = assumptions or PredictionAssumptions()
-        self._base = message
+        super().__init__(message, assumptions)
         self.members = tuple(members)
         self.names = [str(name) for name in pipeline_of(message).names]
         self._inputs = {str(feature.name) for feature in message.description.input}
@@ -89,44 +79,19 @@ class PipelineModel(RunnableModel):
         self._starts = set[str]().union(*self._gives[:-1]) - self._inputs
         self._route = cache(self._find_route)
         self.part = Part(self._content)
-        self._message: Model | None = message
 
-    @property
-    def message(self) -> Model:
-        """The message with what its last member learnt; made when it is first asked for."""
-        if self._message is None:
-            message = Model_pb2.Model()
-            message.CopyFrom(self._base)
-            pipeline_of(message).models[-1].CopyFrom(self.members[-1].message)
-            self._message = message
-        return self._message
-
-    @property
-    def description(self) -> Any:
-        return self._base.description
-
-    @property
-    def base(self) -> Model:
-        return self._base
+    def _written_back(self) -> Model:
+        message = Model_pb2.Model()
+        message.CopyFrom(self.base)
+        pipeline_of(message).models[-1].CopyFrom(self.members[-1].message)
+        return message
 
     def updated(self, last: RunnableModel) -> "PipelineModel":
         """The same pipeline with another last member, which must come from this one's."""
-        model = object.__new__(PipelineModel)
-        model.__dict__.update(self.__dict__)
-        model.members = (*self.members[:-1], last)
-        model._message = None
-        return model
+        return self._changed(members=(*self.members[:-1], last))
 
-    @overload
-    def predict(self, rows: Row, intermediate: bool = False) -> Prediction: ...
-    @overload
-    def predict(self, rows: Sequence[Row], intermediate: bool = False) -> list[Prediction]: ...
-
-    def predict(self, rows: Row | Sequence[Row], intermediate: bool = False) -> Prediction | list[Prediction]:
-        """The pipeline's outputs, one dictionary a row. ``intermediate``: each member's blobs too, as "model0.blob"."""
-        many, single = as_rows(rows)
-        answers = self._traced(many) if intermediate else self._answers(self.frozen(many))
-        return answers[0] if single else answers
+    def _predict(self, rows: list[Row], intermediate: bool) -> list[Prediction]:
+        return self._traced(rows) if intermediate else self._answers(self.frozen(rows))
 
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
         """The rows after every member but the last, and after the last one's own frozen part."""
@@ -178,7 +143,7 @@ class PipelineModel(RunnableModel):
 
     def _known(self, rows: Sequence[tuple[int, Any]]) -> list[dict[str, Any]]:
         """Each row's features, checked against what the members that have to run for it read."""
-        description = self._base.description
+        description = self.base.description
         inputs = [feature for feature in description.input if not feature.type.isOptional]
         required = [str(feature.name) for feature in inputs if feature.name not in self._free]
         allowed = [
@@ -248,8 +213,8 @@ class PipelineModel(RunnableModel):
     def _content(self) -> Iterator[Any]:
         """What decides on the features before the last member's own layers."""
         yield f"{self.assumptions.softmax_at_rank_3} {self.assumptions.support_vector_label}"
-        yield from self._base.description.input
-        yield from self._base.description.output
+        yield from self.base.description.input
+        yield from self.base.description.output
         yield from (member.message for member in self.members[:-1])
         yield self.members[-1].part.digest
 

@@ -7,7 +7,7 @@ of the declared type and shape (arrays.py).
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from coreml_updatable.errors import DataError, ModelError, a_kind, quoted
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.io.arrays import array, default, in_type
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
-from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
+from coreml_updatable.runtime.model import Prediction, RunnableModel, numbered
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.steps import build_step
 from coreml_updatable.runtime.steps.suppression import threshold_names
@@ -122,39 +122,17 @@ class StepModel(RunnableModel):
     """``load`` makes it; see RunnableModel for what it can do. No update changes it."""
 
     def __init__(self, message: Model, assumptions: PredictionAssumptions | None = None) -> None:
-        self._message = message
-        self.assumptions = assumptions or PredictionAssumptions()
+        super().__init__(message, assumptions)
         self._run = build_step(message, self.assumptions)
         self._free = threshold_names(message)
         self.part = Part(lambda: [message.description])
 
-    @property
-    def message(self) -> Model:
-        return self._message
-
-    @property
-    def base(self) -> Model:
-        return self._message
-
-    @property
-    def description(self) -> Any:
-        return self._message.description
-
-    @overload
-    def predict(self, rows: Row, intermediate: bool = False) -> Prediction: ...
-    @overload
-    def predict(self, rows: Sequence[Row], intermediate: bool = False) -> list[Prediction]: ...
-
-    def predict(self, rows: Row | Sequence[Row], intermediate: bool = False) -> Prediction | list[Prediction]:
-        """The outputs, one dictionary a row. ``intermediate`` adds the inputs, as they were read."""
-        many, single = as_rows(rows)
-        given = [self._features(row, number) for number, row in enumerate(many)]
+    def _predict(self, rows: list[Row], intermediate: bool) -> list[Prediction]:
+        given = [self._features(row, number) for number, row in enumerate(rows)]
         with np.errstate(all="ignore"):
             made = self._run(given)
-        answers = [self._answer(one) for one in made]
-        if intermediate:
-            answers = [{**features, **answer} for features, answer in zip(given, answers, strict=True)]
-        return answers[0] if single else answers
+        answers = [self._answer(outputs) for outputs in made]
+        return [{**read, **answer} for read, answer in zip(given, answers, strict=True)] if intermediate else answers
 
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
         """The rows with their features checked."""
@@ -182,7 +160,7 @@ class StepModel(RunnableModel):
         described = {feature.name: feature for feature in self.description.output}
         for name in described:
             if name not in made:
-                kind = self._message.WhichOneof("Type")
+                kind = self.base.WhichOneof("Type")
                 raise ModelError(f"model: describes the output '{name}', which a {kind} does not give; check the names")
         return {name: answered(described[name], value) if name in described else value for name, value in made.items()}
 

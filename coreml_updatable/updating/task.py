@@ -203,7 +203,7 @@ def _updatable_member(model: RunnableModel) -> tuple[RunnableModel, str | None]:
 
 
 def _messages(model: RunnableModel) -> dict[str, Any]:
-    message: Model = getattr(model, "base", None) or model.message
+    message = model.base
     if isinstance(model, NearestNeighborsModel):
         return {"numberOfNeighbors": message.kNearestNeighborsClassifier.numberOfNeighbors}
     return of_network(network_of(message).updateParams)
@@ -212,7 +212,7 @@ def _messages(model: RunnableModel) -> dict[str, Any]:
 def _unset(model: RunnableModel) -> set[str]:
     if isinstance(model, NearestNeighborsModel):
         return set()
-    return unset_of_network(network_of(getattr(model, "base", None) or model.message).updateParams)
+    return unset_of_network(network_of(model.base).updateParams)
 
 
 def _names(model: RunnableModel) -> list[str]:

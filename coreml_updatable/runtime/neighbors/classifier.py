@@ -4,7 +4,7 @@ The nearest samples vote for a label and its probabilities: ``UniformWeighting``
 """
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias, overload
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.io.arrays import DTYPES, numbers
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
-from coreml_updatable.runtime.model import Prediction, RunnableModel, as_rows, numbered
+from coreml_updatable.runtime.model import Prediction, RunnableModel, numbered
 from coreml_updatable.runtime.neighbors.search import nearest, squared_norms
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.spec.messages import Model, Model_pb2
@@ -61,9 +61,8 @@ class NearestNeighborsModel(RunnableModel):
     """``load`` makes it; see RunnableModel for what it can do. Models that come from an update share its samples."""
 
     def __init__(self, message: Model, assumptions: PredictionAssumptions | None = None) -> None:
+        super().__init__(message, assumptions)
         classifier = message.kNearestNeighborsClassifier
-        self._base = message
-        self.assumptions = assumptions or PredictionAssumptions()
         inputs = message.description.input
         if len(inputs) != 1:
             raise ModelError(f"model: a k-NN classifier with {len(inputs)} inputs, expected 1; export the model again")
@@ -87,56 +86,32 @@ class NearestNeighborsModel(RunnableModel):
         self._uniform = classifier.WhichOneof("WeightingScheme") != "inverseDistanceWeighting"
         self._kept = len(self.samples)
         self.part = Part(lambda: [self._input, str(self.dimensions)])
-        self._message: Model | None = message
         self._number_labels()
 
     @property
-    def message(self) -> Model:
-        """The message with all samples; made when it is first asked for."""
-        if self._message is None:
-            self._message = self._written_back()
-        return self._message
-
-    @property
-    def description(self) -> Any:
-        return self._base.description
-
-    @property
-    def base(self) -> Model:
-        return self._base
-
-    @property
     def string_labels(self) -> bool:
-        classifier = self._base.kNearestNeighborsClassifier
+        classifier = self.base.kNearestNeighborsClassifier
         return str(classifier.WhichOneof("ClassLabels")) != "int64ClassLabels"
 
     def updated(
         self, samples: NDArray[np.float32], labels: Sequence[Label], neighbors: int | None = None
     ) -> "NearestNeighborsModel":
         """The same model with more samples [n, D] and their labels."""
-        model = object.__new__(NearestNeighborsModel)
-        model.__dict__.update(self.__dict__)
-        model.samples = np.concatenate([self.samples, samples])
-        model._norms = np.concatenate([self._norms, squared_norms(samples)])
-        model.sample_labels = [*self.sample_labels, *labels]
-        model.neighbors = neighbors or self.neighbors
-        model._message = None
+        model = self._changed(
+            samples=np.concatenate([self.samples, samples]),
+            _norms=np.concatenate([self._norms, squared_norms(samples)]),
+            sample_labels=[*self.sample_labels, *labels],
+            neighbors=neighbors or self.neighbors,
+        )
         model._number_labels()
         return model
 
-    @overload
-    def predict(self, rows: Row, intermediate: bool = False) -> Prediction: ...
-    @overload
-    def predict(self, rows: Sequence[Row], intermediate: bool = False) -> list[Prediction]: ...
-
-    def predict(self, rows: Row | Sequence[Row], intermediate: bool = False) -> Prediction | list[Prediction]:
-        """Label and probabilities, one dictionary a row. ``intermediate``: the vector that was looked up as well."""
-        many, single = as_rows(rows)
-        vectors = self._vectors(many)
+    def _predict(self, rows: list[Row], intermediate: bool) -> list[Prediction]:
+        vectors = self._vectors(rows)
         answers = self._answers(vectors)
-        if intermediate:
-            answers = [{self._input.name: vector, **answer} for vector, answer in zip(vectors, answers, strict=True)]
-        return answers[0] if single else answers
+        if not intermediate:
+            return answers
+        return [{self._input.name: vector, **answer} for vector, answer in zip(vectors, answers, strict=True)]
 
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
         """The rows with their vectors checked; a k-NN classifier has no layers to run."""
@@ -208,14 +183,14 @@ class NearestNeighborsModel(RunnableModel):
         return self._answer(self._distinct[winner], named)
 
     def _answer(self, label: Label, shares: dict[Label, float]) -> Prediction:
-        description = self._base.description
+        description = self.base.description
         answer: Prediction = {description.predictedFeatureName: label}
         if description.predictedProbabilitiesName:
             answer[description.predictedProbabilitiesName] = shares
         return answer
 
     def _default_label(self) -> Label:
-        classifier = self._base.kNearestNeighborsClassifier
+        classifier = self.base.kNearestNeighborsClassifier
         if classifier.WhichOneof("DefaultClassLabel") is None:
             raise ModelError("model: no samples and no default label; add samples, or set a default label")
         return classifier.defaultStringLabel if self.string_labels else int(classifier.defaultInt64Label)
@@ -229,7 +204,7 @@ class NearestNeighborsModel(RunnableModel):
     def _written_back(self) -> Model:
         """A copy of the message with the new samples and labels appended, and nothing else changed."""
         message = Model_pb2.Model()
-        message.CopyFrom(self._base)
+        message.CopyFrom(self.base)
         classifier = message.kNearestNeighborsClassifier
         for sample in self.samples[self._kept :]:
             classifier.nearestNeighborsIndex.floatSamples.add().MergeFromString(packed(sample))
