@@ -13,7 +13,7 @@ from coreml_updatable.spec.graph import place
 from coreml_updatable.spec.messages import FeatureDescription, Model
 from coreml_updatable.spec.network import network_of
 
-_MOST_STEPS = 100_000  # layers looked at; a sound network of a thousand layers needs a few thousand
+_MAX_STEPS = 100_000  # layers looked at; a sound network of a thousand layers needs a few thousand
 _LOOK = "look at the layer before it"
 
 
@@ -49,7 +49,7 @@ def _layers(model: Model, blobs: dict[str, Blob]) -> Finding | None:
     for number, feature in enumerate(inputs):
         felt[str(feature.name)] |= 1 << number
     forward = list(enumerate(wired))
-    for _ in range(max(1, _MOST_STEPS // (2 * len(layers)))):
+    for _ in range(max(1, _MAX_STEPS // (2 * len(layers)))):
         before = dict(felt)
         for down, passage in ((True, forward), (False, reversed(forward))):
             for number, (layer, read, written) in passage:

@@ -15,7 +15,7 @@ _Rule: TypeAlias = Callable[[NeuralNetworkLayer, Sequence[Blob], Sequence[Blob]]
 _AROUND = ("sequence", "batch")
 _PICTURE = ("channel", "height", "width")
 _EVERY = (*_AROUND, *_PICTURE)
-_LONGEST_SEQUENCE = 10000  # of a biDirectionalLSTM
+_MAX_SEQUENCE = 10000  # of a biDirectionalLSTM
 
 
 def narrow(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
@@ -334,7 +334,7 @@ def _recurrent(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequenc
     params, given, made = getattr(layer, kind), read[0], written[0]
     kept, both_ways = int(params.outputVectorSize), kind == "biDirectionalLSTM"
     if both_ways:
-        given.at_most("sequence", _LONGEST_SEQUENCE)
+        given.at_most("sequence", _MAX_SEQUENCE)
     given.fix(channel=params.inputVectorSize, height=1, width=1)
     made.fix(channel=2 * kept if both_ways else kept, height=1, width=1)
     lstm = kind in ("uniDirectionalLSTM", "biDirectionalLSTM")

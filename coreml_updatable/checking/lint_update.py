@@ -9,7 +9,7 @@ from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.graph import loss_blobs, needed_layers
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
-from coreml_updatable.spec.parameters import MANY_EPOCHS
+from coreml_updatable.spec.parameters import MAX_EPOCHS
 
 
 def values_sensible(model: Model) -> Iterator[Finding]:
@@ -29,8 +29,8 @@ def values_sensible(model: Model) -> Iterator[Finding]:
         elif not 0 <= value <= 1:
             yield Finding(name, f"the default is {value:g}", "a number from 0 to 1")
     for name, whole in whole_parameters(model):
-        if name == "epochs" and whole.defaultValue > MANY_EPOCHS:
-            yield Finding(name, f"the default is {whole.defaultValue}", f"at most {MANY_EPOCHS}")
+        if name == "epochs" and whole.defaultValue > MAX_EPOCHS:
+            yield Finding(name, f"the default is {whole.defaultValue}", f"at most {MAX_EPOCHS}")
 
 
 def momentum_in_range(model: Model) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from math import prod
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import NETWORK_KINDS, PIPELINE_KINDS, WAY_OUT, is_network, is_pipeline
-from coreml_updatable.spec.shapes import MOST_AXES
+from coreml_updatable.spec.shapes import MAX_AXES
 
 NEWEST_VERSION = 10
 MAX_NUMBERS = 2**31  # in one feature
@@ -86,7 +86,7 @@ def sizes_possible(model: Model) -> Iterator[Finding]:
             if feature.type.WhichOneof("Type") == "imageType":
                 count = int(picture.width * picture.height)
             else:
-                count = prod(abs(int(length)) for length in shape[:MOST_AXES]) if shape else 0
+                count = prod(abs(int(length)) for length in shape[:MAX_AXES]) if shape else 0
             if count >= MAX_NUMBERS:
                 yield Finding(f"{side} '{feature.name}'", f"holds {count} numbers", f"fewer than {MAX_NUMBERS}")
 

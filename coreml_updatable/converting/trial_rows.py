@@ -10,7 +10,7 @@ from coreml_updatable.errors import BuildError
 from coreml_updatable.spec.domains import Domain, input_domains
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model
 from coreml_updatable.spec.network import is_pipeline, pipeline_of
-from coreml_updatable.spec.shapes import MOST_AXES
+from coreml_updatable.spec.shapes import MAX_AXES
 
 MOST_VALUES = 2**25  # of one input in one row: a picture of 3,300 by 3,300 pixels
 TOGETHER = 2**25  # values of all rows
@@ -103,9 +103,9 @@ def _known(model: Model, feature: str) -> list[str]:
 
 def _sensible(feature: FeatureDescription, shape: tuple[int, ...]) -> tuple[int, ...]:
     """``shape``, before anything of that size is made; a BuildError for a declared size that cannot be meant."""
-    if min(shape) < 1 or len(shape) > MOST_AXES or prod(shape) > MOST_VALUES:
+    if min(shape) < 1 or len(shape) > MAX_AXES or prod(shape) > MOST_VALUES:
         raise BuildError(
             f"input '{feature.name}': declares the size {list(shape)}, expected lengths from 1 up, at most "
-            f"{MOST_VALUES} values and {MOST_AXES} axes; export the model with its real input size"
+            f"{MOST_VALUES} values and {MAX_AXES} axes; export the model with its real input size"
         )
     return shape

@@ -28,7 +28,7 @@ from coreml_updatable.spec.shapes import blob_shapes, element_count, input_shape
 from coreml_updatable.spec.storage import weight_fields
 
 EMBEDDING = "embedding"
-LONGEST = 2**24  # values of an embedding; a k-NN looks at all of them for every sample
+MAX_LENGTH = 2**24  # values of an embedding; a k-NN looks at all of them for every sample
 
 
 def extractor(model: Model, *, embedding: str = EMBEDDING) -> Model:
@@ -224,7 +224,7 @@ def _length(output: FeatureDescription, shape: tuple[int | None, ...] | None) ->
             raise ModelError(f"output {name!r}: has no fixed shape, expected a vector; export with a fixed input shape")
         shape = declared
     length = element_count(shape)
-    if length is None or not is_vector(shape) or length < 1 or length > LONGEST:
+    if length is None or not is_vector(shape) or length < 1 or length > MAX_LENGTH:
         raise ModelError(
             f"output {name!r}: has the shape {list(shape)}, expected a vector; let the network end in a global pooling"
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.marking.extractor import EMBEDDING, LONGEST, embedding_length, extractor, whole_extractor
+from coreml_updatable.marking.extractor import EMBEDDING, MAX_LENGTH, embedding_length, extractor, whole_extractor
 from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION, drop_date
 from coreml_updatable.marking.parameters import write_int64
 from coreml_updatable.marking.settings import KNNSettings
@@ -140,8 +140,8 @@ def _check_names(front: Model, label: str, probabilities: str) -> None:
 
 
 def _write_index(classifier: Model, settings: KNNSettings, dimensions: int) -> None:
-    if not 1 <= dimensions <= LONGEST:
-        raise ModelError(f"embedding: has {dimensions} values, expected 1 to {LONGEST}; export the network again")
+    if not 1 <= dimensions <= MAX_LENGTH:
+        raise ModelError(f"embedding: has {dimensions} values, expected 1 to {MAX_LENGTH}; export the network again")
     index = classifier.nearestNeighborsIndex
     index.numberOfDimensions = dimensions
     index.squaredEuclideanDistance.SetInParent()

@@ -36,9 +36,9 @@ from coreml_updatable.spec.network import class_labels, network_of
 from coreml_updatable.spec.reserved_labels import reserved_labels, write_reserved_labels
 
 HIDDEN = 2.0**-24  # a share that no 32-bit probability shows
-LARGEST_SHARE = 0.1
-MOST = 1000
-_LARGEST_LABEL = 2**63 - 1
+MAX_SHARE = 0.1
+MAX_RESERVED = 1000
+_MAX_LABEL = 2**63 - 1
 
 
 def with_reserved(model: Model, head: Head, reserved: int, share: float) -> None:
@@ -49,14 +49,12 @@ def with_reserved(model: Model, head: Head, reserved: int, share: float) -> None
     Raises ModelError for fewer than there are, for labels that are taken, and where the head cannot grow.
     """
     labels, have = class_labels(model), reserved_labels(model)
-    if not 0 < share <= LARGEST_SHARE:
-        raise ModelError(
-            f"reserved_share: found {share:g}, expected above 0 and at most {LARGEST_SHARE}; 0.01 is usual"
-        )
+    if not 0 < share <= MAX_SHARE:
+        raise ModelError(f"reserved_share: found {share:g}, expected above 0 and at most {MAX_SHARE}; 0.01 is usual")
     if not labels:
         raise ModelError("reserved: the model has no labels, expected a classifier; give labels as well")
-    if not len(have) <= reserved <= MOST:
-        found = f"found {reserved}, expected {len(have)} to {MOST}"
+    if not len(have) <= reserved <= MAX_RESERVED:
+        found = f"found {reserved}, expected {len(have)} to {MAX_RESERVED}"
         more = ", the model has that many already and none can be taken out" if have else ""
         raise ModelError(f"reserved: {found}{more}; ask for another number")
     if reserved == len(have):
@@ -96,7 +94,7 @@ def with_own_reserved(model: Model, labels: Labels) -> Labels:
 def _names(labels: Labels, have: Sequence[str] | Sequence[int], wanted: int) -> list[str] | list[int]:
     if not isinstance(labels[0], str):
         first = max(int(label) for label in labels) + 1
-        if first + wanted - 1 > _LARGEST_LABEL:
+        if first + wanted - 1 > _MAX_LABEL:
             raise ModelError(f"reserved: no integers are left after the label {first - 1}; give other labels")
         return list(range(first, first + wanted))
     free = (name for name in (f"user{number}" for number in count()) if name not in have)

@@ -5,7 +5,7 @@ from math import inf, isfinite
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, UpdateSettings
 from coreml_updatable.spec.messages import Model, NeuralNetwork_pb2
-from coreml_updatable.spec.parameters import MANY_EPOCHS
+from coreml_updatable.spec.parameters import MAX_EPOCHS
 
 
 def update_parameters(settings: UpdateSettings) -> Model:
@@ -25,9 +25,9 @@ def update_parameters(settings: UpdateSettings) -> Model:
         write_double(adam.beta2, optimizer.beta2, "beta2", most=1.0, below=True)
         write_double(adam.eps, optimizer.eps, "eps")
     write_int64(made.epochs, settings.epochs, "epochs", lowest=1)
-    if settings.epochs.default > MANY_EPOCHS:
+    if settings.epochs.default > MAX_EPOCHS:
         raise ModelError(
-            f"epochs: the default is {settings.epochs.default}, expected at most {MANY_EPOCHS}, or a phone trains for "
+            f"epochs: the default is {settings.epochs.default}, expected at most {MAX_EPOCHS}, or a phone trains for "
             "hours; choose fewer, the range may hold more"
         )
     made.shuffle.defaultValue = settings.shuffle

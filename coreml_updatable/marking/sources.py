@@ -21,7 +21,7 @@ from coreml_updatable.spec.weights import packed
 
 _LOGIT, _REFERENCE_CLASS = 0, 0  # of ``PostEvaluationTransform`` and ``ClassEncoding``
 _AS_SOFTMAX = "fit it with a softmax (multinomial) and convert it with `coreml-updatable convert`"
-_LARGEST = float(np.finfo(np.float32).max)
+_MAX_FLOAT = float(np.finfo(np.float32).max)
 
 
 def network_from_glm(model: Model) -> Model:
@@ -82,7 +82,7 @@ def _with_reference(model: Model, classes: int) -> tuple[NDArray[np.float64], ND
         )
     weights = np.stack(rows)
     largest = np.abs(np.append(weights, offset)).max()
-    if not largest <= _LARGEST:  # NaN too
+    if not largest <= _MAX_FLOAT:  # NaN too
         raise ModelError(
             f"glmClassifier: holds the number {largest:.3g}, expected what fits into 32 bits; export it again"
         )

@@ -11,9 +11,9 @@ from coreml_updatable.runtime.steps import KINDS as STEP_KINDS
 from coreml_updatable.spec.io import read_model
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import NETWORK_KINDS, NO_PROGRAMS, PIPELINE_KINDS, pipeline_of
-from coreml_updatable.spec.shapes import MOST_AXES
+from coreml_updatable.spec.shapes import MAX_AXES
 
-DEEPEST = 8  # pipelines inside pipelines
+MAX_DEPTH = 8  # pipelines inside pipelines
 RUNS = (*NETWORK_KINDS, *PIPELINE_KINDS, *STEP_KINDS, "kNearestNeighborsClassifier", "mlProgram")  # or says why not
 
 
@@ -29,15 +29,15 @@ def load(
     if isinstance(model, RunnableModel):
         return model if assumptions is None else _under(model, assumptions)
     if not isinstance(model, str | Path):
-        return _runnable(model, assumptions, DEEPEST)
+        return _runnable(model, assumptions, MAX_DEPTH)
     with located("model", model):
-        return _runnable(read_model(Path(model)), assumptions, DEEPEST)
+        return _runnable(read_model(Path(model)), assumptions, MAX_DEPTH)
 
 
 def _under(model: RunnableModel, assumptions: PredictionAssumptions) -> RunnableModel:
     """The model under other assumptions; where it predicts the same, it shares everything."""
     if not assumptions.predict_alike(model.assumptions):
-        return _runnable(model.message, assumptions, DEEPEST)
+        return _runnable(model.message, assumptions, MAX_DEPTH)
     same = copy(model)
     same.assumptions = assumptions
     return same
@@ -66,7 +66,7 @@ def _runnable(message: Model, assumptions: PredictionAssumptions | None, depth: 
     if kind == "mlProgram":
         raise ModelError(f"model: {NO_PROGRAMS}")
     if kind in PIPELINE_KINDS:
-        raise ModelError(f"model: more than {DEEPEST} pipelines, one inside the other; build it flatter")
+        raise ModelError(f"model: more than {MAX_DEPTH} pipelines, one inside the other; build it flatter")
     raise ModelError(f"model: {why(message)}; run it on a device")
 
 
@@ -77,9 +77,9 @@ def _expect_axes(message: Model) -> None:
         array = feature.type.multiArrayType
         listed = [array.shape, array.shapeRange.sizeRanges, *(shape.shape for shape in array.enumeratedShapes.shapes)]
         most = max(len(shape) for shape in listed)
-        if most > MOST_AXES:
+        if most > MAX_AXES:
             raise ModelError(
-                f"model: feature '{feature.name}' has {most} axes, expected at most {MOST_AXES}; export the model again"
+                f"model: feature '{feature.name}' has {most} axes, expected at most {MAX_AXES}; export the model again"
             )
 
 

@@ -40,7 +40,7 @@ def read_bounded(path: Path, maximum: int, what: str) -> bytes:
 
 
 MANIFEST = "Manifest.json"
-_MAXIMUM_MANIFEST = 2**20
+_MAX_MANIFEST = 2**20
 _COMPILED = ("coremldata.bin", "model.espresso.net", "model.mil")
 
 
@@ -67,7 +67,7 @@ def _no_package(folder: Path) -> str:
 
 
 def _parsed(manifest: Path) -> dict[str, Any]:
-    content = read_bounded(manifest, _MAXIMUM_MANIFEST, "a manifest")
+    content = read_bounded(manifest, _MAX_MANIFEST, "a manifest")
     try:
         parsed = json.loads(content)
     except (ValueError, RecursionError):
@@ -101,7 +101,7 @@ def _inside(package: Path, relative: str, manifest: Path) -> Path:
     return file
 
 
-MAXIMUM_BYTES = 2**31 - 1  # the wire format of protobuf cannot hold more
+MAX_BYTES = 2**31 - 1  # the wire format of protobuf cannot hold more
 
 
 def read_model(path: Path) -> Model:
@@ -114,7 +114,7 @@ def read_model(path: Path) -> Model:
 def read_any_model(path: Path) -> Model:
     """As ``read_model``, also of a version that does not exist or of no kind: a message to judge, not to work with."""
     file = model_file(path) if path.is_dir() else path
-    content = read_bounded(file, MAXIMUM_BYTES, "an .mlmodel")
+    content = read_bounded(file, MAX_BYTES, "an .mlmodel")
     refuse_lfs_pointer(file, ModelError)
     return _decoded(content, str(path))
 

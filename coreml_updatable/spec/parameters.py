@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from coreml_updatable.spec.messages import Model, NeuralNetwork
 from coreml_updatable.spec.network import is_network, last_member, network_of
 
-MANY_EPOCHS = 10_000  # a default beyond it is a slip: a phone would train for hours or days without a word
+MAX_EPOCHS = 10_000  # a default beyond it is a slip: a phone would train for hours or days without a word
 _ORDER = ("learningRate", "momentum", "miniBatchSize", "beta1", "beta2", "eps")
 
 

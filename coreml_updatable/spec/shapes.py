@@ -21,8 +21,8 @@ from coreml_updatable.spec.network import network_of
 
 _RANK5_ARRAYS = NeuralNetwork_pb2.RANK5_ARRAY_MAPPING
 _RANK5_IMAGES = NeuralNetwork_pb2.RANK5_IMAGE_MAPPING
-MOST_AXES = 64  # that an array of NumPy or a tensor of torch has
-_LONGEST = 2**64
+MAX_AXES = 64  # that an array of NumPy or a tensor of torch has
+_MAX_LENGTH = 2**64
 
 
 def blob_shapes(model: Model) -> dict[str, Shape]:
@@ -43,7 +43,7 @@ def blob_shapes(model: Model) -> dict[str, Shape]:
 
 def _is_bounded(shape: Shape) -> bool:
     """Hostile layers could double a length or add an axis each: the sums would outgrow the file."""
-    return len(shape) <= MOST_AXES and all(length is None or abs(length) <= _LONGEST for length in shape)
+    return len(shape) <= MAX_AXES and all(length is None or abs(length) <= _MAX_LENGTH for length in shape)
 
 
 def input_shape(feature: FeatureDescription, network: NeuralNetwork) -> Shape | None:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from coreml_updatable.errors import ModelError, quoted
-from coreml_updatable.spec.parameters import MANY_EPOCHS
+from coreml_updatable.spec.parameters import MAX_EPOCHS
 
 Value: TypeAlias = float | int | bool
 WHOLE = {"epochs", "miniBatchSize", "seed", "numberOfNeighbors"}
@@ -50,9 +50,9 @@ class Parameters:
                 raise ModelError(f"{where}: {key} is {value:g}, expected 0 or more; set another value")
             if key in AT_MOST_ONE and value > 1:
                 raise ModelError(f"{where}: {key} is {value:g}, expected at most 1; set another value")
-            if key == "epochs" and key not in self._given and value > MANY_EPOCHS:
+            if key == "epochs" and key not in self._given and value > MAX_EPOCHS:
                 raise ModelError(
-                    f"{where}: epochs is {value}, expected at most {MANY_EPOCHS}; if so many are meant, set them (as "
+                    f"{where}: epochs is {value}, expected at most {MAX_EPOCHS}; if so many are meant, set them (as "
                     "the parameter epochs, or with --epochs)"
                 )
 

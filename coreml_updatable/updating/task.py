@@ -25,7 +25,7 @@ from coreml_updatable.updating.fixed_features import MEMORY, KeptFeatures
 from coreml_updatable.updating.loss import target
 from coreml_updatable.updating.parameters import Parameters, Value, of_network, unset_of_network
 
-LIMIT = 2**63
+MAX_LABEL = 2**63
 
 
 def with_rows(
@@ -46,7 +46,8 @@ def with_rows(
 def _label(value: Any, string: bool, name: str, number: int) -> Label:
     if string and isinstance(value, str):
         return str(value)
-    if not string and isinstance(value, int | np.integer) and not isinstance(value, bool) and -LIMIT <= value < LIMIT:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not string and whole and -MAX_LABEL <= value < MAX_LABEL:
         return int(value)
     expected = "text" if string else "integers of 64 bits"
     raise DataError(

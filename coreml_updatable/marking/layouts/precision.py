@@ -15,7 +15,7 @@ from coreml_updatable.spec.weights import packed_floats
 BITS = (32, 16, 8)
 _LAYERS = ("convolution", "innerProduct")
 _FEWEST = 16  # weights a channel below which a scale and a bias of their own cost more than they save
-_LARGEST = float(np.finfo(np.float16).max)
+_MAX_HALF = float(np.finfo(np.float16).max)
 
 
 def with_bits(extractor: Model, bits: int) -> Model:
@@ -68,8 +68,8 @@ def _halve(layer: NeuralNetworkLayer, where: str) -> None:
             continue
         values = _finite(weights, f"{where}: {name}")
         largest = float(np.abs(values).max())
-        if largest > _LARGEST:
-            raise ModelError(f"{where}: {name} hold {largest:g}, 16 bits hold {_LARGEST:g} at most; keep 32 bits")
+        if largest > _MAX_HALF:
+            raise ModelError(f"{where}: {name} hold {largest:g}, 16 bits hold {_MAX_HALF:g} at most; keep 32 bits")
         weights.ClearField("floatValue")
         weights.float16Value = values.astype("<f2").tobytes()
 

@@ -14,7 +14,7 @@ from coreml_updatable.spec.network import NO_PROGRAMS, is_network, network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count
 
 SEAL = "coreml_updatable.extractor"  # in the head's metadata: which extractor it was cut from
-LONGEST = 2**28  # values that are handed over
+MAX_LENGTH = 2**28  # values that are handed over
 
 
 def from_single(model: Model) -> Parts:
@@ -37,7 +37,7 @@ def from_single(model: Model) -> Parts:
     blob = _crossing(model, network, behind)
     shape = blob_shapes(model).get(blob)
     length = element_count(shape) if shape is not None else None
-    if shape is None or length is None or not 1 <= length <= LONGEST:
+    if shape is None or length is None or not 1 <= length <= MAX_LENGTH:
         found = "unknown" if shape is None else str(list(shape))
         raise ModelError(
             f"blob {blob!r}: its shape is {found}, expected fixed lengths; export with a fixed input shape"

@@ -14,7 +14,7 @@ from coreml_updatable.runtime.engine.graph import reads, writes
 from coreml_updatable.runtime.layers import build_layer
 from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer
-from coreml_updatable.spec.shapes import MOST_AXES
+from coreml_updatable.spec.shapes import MAX_AXES
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ def run_step(step: Step, blobs: dict[str, Tensor], *, in_place: bool = False) ->
             f"layer '{layer.name}': has {len(layer.output)} outputs, expected {len(values)}; export it again"
         )
     most = max(value.dim() for value in values)
-    if most > MOST_AXES:
-        raise ModelError(f"layer '{layer.name}': makes a blob of {most} axes, expected at most {MOST_AXES}")
+    if most > MAX_AXES:
+        raise ModelError(f"layer '{layer.name}': makes a blob of {most} axes, expected at most {MAX_AXES}")
     blobs.update(zip(layer.output, values, strict=True))
 
 

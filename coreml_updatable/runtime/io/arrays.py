@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from coreml_updatable.errors import DataError, ModelError, a_kind
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2
 
-MOST_VALUES = 2**28  # of an input that is not given
+MAX_VALUES = 2**28  # of an input that is not given
 DTYPES: dict[int, Any] = {
     FeatureTypes_pb2.ArrayFeatureType.FLOAT32: np.float32,
     FeatureTypes_pb2.ArrayFeatureType.DOUBLE: np.float64,
@@ -80,7 +80,7 @@ def default(feature: FeatureDescription) -> NDArray[Any]:
     described = feature.type.multiArrayType
     named = described.WhichOneof("defaultOptionalValue")
     shape = _default_shape(described) or [1]
-    if min(shape) < 1 or math.prod(shape) > MOST_VALUES:
+    if min(shape) < 1 or math.prod(shape) > MAX_VALUES:
         raise ModelError(f"model: input '{feature.name}' has the shape {shape}; export the model again")
     value = getattr(described, named) if named else 0
     return in_type(np.full(shape, value), feature, f"model: input '{feature.name}': the default")

@@ -15,7 +15,7 @@ from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.runtime.layers._shared.sizes import expect_shape
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
-MAXIMUM = 2**20  # of boxes in the output; more is an absurd size
+MAX_BOXES = 2**20  # of boxes in the output; more is an absurd size
 
 
 class NonMaximumSuppression(nn.Module):
@@ -32,8 +32,8 @@ class NonMaximumSuppression(nn.Module):
                 f"boxes {list(boxes.shape)} and scores {list(scores.shape)}, the layer expects [B, N, 4] and [B, N, C]"
             )
         overlap, least, most = (*(self._one(value) for value in given), *self.defaults[len(given) :])
-        if not 1 <= most <= MAXIMUM:
-            raise self.context.error(f"maxBoxes is {most:g}, the layer expects 1 to {MAXIMUM}")
+        if not 1 <= most <= MAX_BOXES:
+            raise self.context.error(f"maxBoxes is {most:g}, the layer expects 1 to {MAX_BOXES}")
         count = int(most)
         expect_shape([*scores.shape[:1], count, 4 + scores.shape[2]], self.context)
         kept = [self._kept(*row, overlap, least, count) for row in zip(boxes, scores, strict=True)]

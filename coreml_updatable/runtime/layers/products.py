@@ -29,7 +29,7 @@ from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.runtime.layers._shared.function import function_of
 from coreml_updatable.spec.messages import NeuralNetworkLayer, WeightParams
 
-LARGEST = 127.0
+MAX_INT8 = 127.0
 
 
 class Linear(nn.Module):
@@ -57,8 +57,8 @@ class Linear(nn.Module):
             assert self.weights is not None
             return functional.linear(x, self.weights, self.bias)
         values, scale = self.int8
-        step = x.abs().amax().clamp(min=torch.finfo(torch.float32).tiny) / LARGEST
-        quantized = (x / step).round().clamp(-LARGEST, LARGEST).to(torch.float64)
+        step = x.abs().amax().clamp(min=torch.finfo(torch.float32).tiny) / MAX_INT8
+        quantized = (x / step).round().clamp(-MAX_INT8, MAX_INT8).to(torch.float64)
         y = ((quantized @ values.T) * (step * scale)).to(torch.float32)
         return y if self.bias is None else y + self.bias
 

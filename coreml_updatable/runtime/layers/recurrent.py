@@ -31,7 +31,7 @@ from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 Activation: TypeAlias = Callable[[Tensor], Tensor]
-LIMIT = 50.0
+CLIP = 50.0
 # What the format allows in a recurrent layer; writers leave the fields at zero, so zeros mean these (alpha, beta).
 CONSTANTS = {"linear": (1.0, 0.0), "scaledTanh": (1.7159, 2 / 3), "sigmoidHard": (0.2, 0.5)}
 FUNCTIONS: dict[str, Activation] = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "ReLU": torch.relu}
@@ -42,7 +42,7 @@ CELL_CLIP = 50.0
 
 def clipped(x: Tensor) -> Tensor:
     """x within [-50, 50]: every gate is clipped before its activation."""
-    return x.clamp(-LIMIT, LIMIT)
+    return x.clamp(-CLIP, CLIP)
 
 
 def activations(messages: Sequence[Any], count: int, context: Context) -> list[Activation]:

@@ -70,7 +70,7 @@ def array_feature_extractor(model: Model) -> Run:
     return each(model, extracted, ("multiArrayType",))
 
 
-MOST_VALUES = 2**28
+MAX_VALUES = 2**28
 
 
 def feature_vectorizer(model: Model) -> Run:
@@ -80,10 +80,10 @@ def feature_vectorizer(model: Model) -> Run:
     for name, size in columns:
         if name not in known:
             raise ModelError(f"model: the featureVectorizer reads '{name}', which is no input; check the names")
-        if not 0 < size <= MOST_VALUES:
-            raise ModelError(f"model: '{name}' has {size} dimensions, expected 1 to {MOST_VALUES}; export it again")
-    if not 0 < sum(size for _, size in columns) <= MOST_VALUES:
-        raise ModelError(f"model: a featureVectorizer of no values, or more than {MOST_VALUES}; export it again")
+        if not 0 < size <= MAX_VALUES:
+            raise ModelError(f"model: '{name}' has {size} dimensions, expected 1 to {MAX_VALUES}; export it again")
+    if not 0 < sum(size for _, size in columns) <= MAX_VALUES:
+        raise ModelError(f"model: a featureVectorizer of no values, or more than {MAX_VALUES}; export it again")
 
     def run(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return [

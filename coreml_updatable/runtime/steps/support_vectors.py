@@ -142,7 +142,7 @@ def _vectors(machine: Any) -> DenseVectors | SparseVectors:
 
 
 LEAST = 1e-7  # probability of a pair's class, as in LIBSVM: coupling divides by it
-MOST_COUPLED = 512  # classes: coupling takes their number cubed
+MAX_COUPLED = 512  # classes: coupling takes their number cubed
 Numbers = NDArray[np.float64]
 
 
@@ -163,8 +163,8 @@ def support_vector_classifier(model: Model, assumptions: PredictionAssumptions) 
         )
     slopes = _for_pairs(machine.probA, "probA", pairs) if name else None
     offsets = _for_pairs(machine.probB, "probB", pairs) if name else None
-    if name and len(labels) > MOST_COUPLED:
-        raise ModelError(f"model: probabilities of {len(labels)} classes, expected at most {MOST_COUPLED}; use fewer")
+    if name and len(labels) > MAX_COUPLED:
+        raise ModelError(f"model: probabilities of {len(labels)} classes, expected at most {MAX_COUPLED}; use fewer")
     first, second = np.triu_indices(len(labels), 1)
     bounds = np.concatenate([[0], np.cumsum(counts)])
 

@@ -24,7 +24,7 @@ from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.messages import FeatureDescription, Model
 
 FIELDS = ("iouThresholdInputFeatureName", "confidenceThresholdInputFeatureName")
-MOST_ROWS = 2**20  # of an output; more is an absurd size
+MAX_ROWS = 2**20  # of an output; more is an absurd size
 Numbers = NDArray[np.float64]
 
 
@@ -106,7 +106,7 @@ def _described(features: Sequence[FeatureDescription], name: str, field: str) ->
 
 def _rows_answered(scores: FeatureDescription, boxes: FeatureDescription) -> tuple[int, int]:
     """The least and the most rows that are answered. Of both outputs, whichever says so."""
-    least, most = 0, MOST_ROWS
+    least, most = 0, MAX_ROWS
     for feature in (scores, boxes):
         array = feature.type.multiArrayType
         if array.WhichOneof("ShapeFlexibility") == "shapeRange" and len(array.shapeRange.sizeRanges):
@@ -119,7 +119,7 @@ def _rows_answered(scores: FeatureDescription, boxes: FeatureDescription) -> tup
         least, most = max(least, lower), min(most, upper) if upper >= 0 else most
     if not 0 <= least <= most:
         raise ModelError(
-            f"model: its outputs have at least {least} and at most {most} rows, expected 0 to {MOST_ROWS}; "
+            f"model: its outputs have at least {least} and at most {most} rows, expected 0 to {MAX_ROWS}; "
             "export the model again"
         )
     return least, most

@@ -26,7 +26,7 @@ LEAF = 6
 COMPARISONS: tuple[Callable[[Any, Any], Any], ...] = (
     np.less_equal, np.less, np.greater_equal, np.greater, np.equal, np.not_equal,
 )  # fmt: skip
-MOST_VALUES = 2**26  # in the leaves' matrix
+MAX_VALUES = 2**26  # in the leaves' matrix
 BLOCK = 2**20  # rows x trees at a time
 
 
@@ -36,7 +36,7 @@ class Trees:
     def __init__(self, parameters: Any) -> None:
         nodes = parameters.nodes
         self.dimensions = int(parameters.numPredictionDimensions)
-        if not len(nodes) or self.dimensions < 1 or len(nodes) * self.dimensions > MOST_VALUES:
+        if not len(nodes) or self.dimensions < 1 or len(nodes) * self.dimensions > MAX_VALUES:
             raise ModelError(
                 f"model: a tree ensemble of {len(nodes)} nodes and {self.dimensions} dimensions; export the model again"
             )

@@ -15,7 +15,7 @@ from coreml_updatable.spec.graph import all_layers, layer_kind
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetwork_pb2, NeuralNetworkLayer
 from coreml_updatable.spec.storage import weight_fields
 
-_LONGEST_TEXT = 120
+_MAX_TEXT = 120
 _SHOWN_VALUES = 8
 _OF_THEIR_OWN = ("NeuralNetwork",)  # inner networks (branch, loop): their layers are compared as layers
 _OF_WEIGHTS = "isUpdatable"  # the only setting in a WeightParams message; the rest is how its numbers are stored
@@ -54,7 +54,7 @@ def field_changes(before: Message, after: Message, *, skip: Collection[str] = ()
 
 
 def shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
+    return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
 
 
 def _presence(name: str, before: bool, after: bool) -> Iterator[Change]:

@@ -20,17 +20,17 @@ from coreml_updatable.updating.probes.outcomes import choices
 from coreml_updatable.updating.probes.verdict import Verdict
 
 VERSION: Literal[2] = 2  # 2: "choices" for what was "verdicts"; "date" was added
-MAXIMUM_BYTES = 10_000_000  # a file of all probes takes some kilobytes
-MAXIMUM_TEXT = 100
+MAX_BYTES = 10_000_000  # a file of all probes takes some kilobytes
+MAX_TEXT = 100
 UNKNOWN = "unknown"
 EXPECTED = '{"version": 2, "device": "...", "os": "...", "results": {"gradient": [0.5, -0.5], ...}}'
 NOT_A_NUMBER = ("nan", "inf", "infinity")
 
 
 def _short_text(text: str) -> str:
-    """Printable, and no longer than ``MAXIMUM_TEXT``."""
+    """Printable, and no longer than ``MAX_TEXT``."""
     printable = "".join(character for character in text if character.isprintable()).strip()
-    return printable[:MAXIMUM_TEXT] or UNKNOWN
+    return printable[:MAX_TEXT] or UNKNOWN
 
 
 def _number(value: Any) -> Any:
@@ -78,8 +78,8 @@ def read_results(path: Path) -> DeviceResults:
     """Return the results in ``path``; DataError for anything else."""
     if not path.is_file():
         raise DataError(f"{path}: is not a file, expected the results that the app printed; check the path")
-    if path.stat().st_size > MAXIMUM_BYTES:
-        raise DataError(f"{path}: is larger than {MAXIMUM_BYTES} bytes; name the file that the app printed")
+    if path.stat().st_size > MAX_BYTES:
+        raise DataError(f"{path}: is larger than {MAX_BYTES} bytes; name the file that the app printed")
     return parse_results(path.read_bytes(), str(path))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer, WeightParams
-from coreml_updatable.spec.shapes import MOST_AXES
+from coreml_updatable.spec.shapes import MAX_AXES
 from coreml_updatable.spec.weights import decode
 
 
@@ -42,8 +42,8 @@ class Context:
         """The weights as a parameter of ``shape``, float32; ModelError if the file holds more or fewer."""
         if math.prod(shape) == 0:
             raise self.misfit(f"{name} has the shape {list(shape)}, expected no zero")
-        if len(shape) > MOST_AXES:
-            raise self.misfit(f"{name} has {len(shape)} axes, expected at most {MOST_AXES}")
+        if len(shape) > MAX_AXES:
+            raise self.misfit(f"{name} has {len(shape)} axes, expected at most {MAX_AXES}")
         values = decode(weights, shape, f"{self.where}: {name}", channel_axis=channel_axis)
         return nn.Parameter(torch.from_numpy(values), requires_grad=False)
 
@@ -60,7 +60,7 @@ class Context:
         if found != expected:
             raise self.error(f"input has {found} channels, the layer expects {expected}")
 
-    def expect_rank(self, x: Tensor, lowest: int, highest: int = MOST_AXES) -> None:
+    def expect_rank(self, x: Tensor, lowest: int, highest: int = MAX_AXES) -> None:
         if not lowest <= x.dim() <= highest:
             expected = lowest if lowest == highest else f"at least {lowest}"
             raise self.error(f"input has rank {x.dim()}, the layer expects {expected}")
