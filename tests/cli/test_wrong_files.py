@@ -29,7 +29,7 @@ CAUSES = {
     "missing_blob": "layers[3] 'fc': reads 'nowhere', which nothing",
     "circular": "circle",
     "shapes_that_disagree": "168 channels, ",
-    "absurd_sizes": "weights holds 432 values, expected 13835058055282163712",
+    "absurd_sizes": "weights: holds 432 values, expected 13835058055282163712",
     "absurd_picture": "declares the size [1099511627776, 1099511627776, 3]",
 }
 
@@ -119,7 +119,7 @@ def test_a_wrong_model_is_shown_as_wrong(run: Run, tmp_path: Path, make: Callabl
 
 def test_ragged_samples_stand_on_top(run: Run, tmp_path: Path) -> None:
     done = run("inspect", written(ragged_neighbors, tmp_path))
-    assert "holds 3 values, expected 4" in done.out
+    assert "has 3 values, expected 4" in done.out
     done = ran(run, "predict", written(ragged_neighbors, tmp_path), tmp_path)
     assert done.status == 1
     assert "sample 0 has 3 values, the index has 4 dimensions; add it again" in done.err
