@@ -49,7 +49,7 @@ EXTRAS = extras=$$($(BIN)/coreml-updatable extras $(1)) || exit $$?; \
 	test -z "$$extras" || { echo "installing extras (only once): $$extras"; $(PIP) --editable ".[$$extras]"; }
 
 updatable: .venv/installed ## build both models and the report of MODEL, in build/MODEL/
-	@$(call EXTRAS,$${BACKBONE:+--backbone "$$BACKBONE"} -- "$$MODEL")
+	@$(call EXTRAS,$${DATA:+--data "$$DATA"} $${BACKBONE:+--backbone "$$BACKBONE"} -- "$$MODEL")
 	@$(BIN)/coreml-updatable build $${DATA:+--data "$$DATA"} $${BACKBONE:+--backbone "$$BACKBONE"} \
 		$${WEIGHTS:+--weights "$$WEIGHTS"} $${TRUST_CODE:+--trust-code} -- "$$MODEL"
 

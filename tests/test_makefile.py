@@ -77,7 +77,10 @@ def test_what_is_said_arrives_as_it_was_typed(checkout: Path, value: str, place:
         ran = make(checkout, "updatable", *(f"{name}={given}" for name, given in said.items()))
     assert ran.returncode == 0, ran.stderr
     options = ["--data", value, "--backbone", value, "--weights", value, "--trust-code"]
-    assert calls(checkout) == [["extras", "--backbone", value, "--", value], ["build", *options, "--", value]]
+    assert calls(checkout) == [
+        ["extras", "--data", value, "--backbone", value, "--", value],
+        ["build", *options, "--", value],
+    ]
     assert not (checkout / "ran").exists()
 
 

@@ -1,4 +1,4 @@
-"""Architectures by name, from torchvision and timm."""
+"""Architectures by name: of this project's own (``packaged_weights``), torchvision's and timm's."""
 
 import importlib
 import warnings
@@ -11,6 +11,8 @@ from torch import nn
 
 from coreml_updatable.errors import SourceError
 from coreml_updatable.installing import install_command
+
+from . import packaged_weights
 
 MISSING_OPERATOR = "operator torchvision::nms does not exist"
 SCHEMAS = (
@@ -71,6 +73,8 @@ def import_torchvision() -> ModuleType:
 
 def create(architecture: str, classes: int | None = None) -> nn.Module:
     """The architecture with random weights, for ``classes`` or as many as its own weights have."""
+    if packaged_weights.is_packaged(architecture):
+        return packaged_weights.create(architecture, classes)
     library, name = split_architecture(architecture)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the initial values, which are replaced
@@ -90,6 +94,8 @@ def _given(**options: int | None) -> dict[str, int]:
 
 def published_names(architecture: str) -> list[str]:
     """What sets of weights are published for it: names of torchvision, or tags of timm."""
+    if packaged_weights.is_packaged(architecture):
+        return []
     library, name = split_architecture(architecture)
     if library == "timm":
         prefix = f"{name.split('.')[0]}."

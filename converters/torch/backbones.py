@@ -9,7 +9,7 @@ from coreml_updatable.data.inputs import ImageInput
 from coreml_updatable.errors import SourceError
 
 from .._shared.wording import first_line
-from .architectures import create, split_architecture
+from .architectures import create
 from .downloading import downloaded_state
 from .heads import last_layer, replace_module
 from .weights import State, load_state, read_state
@@ -83,7 +83,7 @@ def _replace_head(network: nn.Module, name: str, classes: int) -> None:
 
 def reparameterised(network: nn.Module, architecture: str) -> nn.Module:
     """timm's multi-branch networks folded into what they are at inference: half the layers, the same answers."""
-    if split_architecture(architecture)[0] != "timm":
+    if not architecture.startswith("timm:"):
         return network
     from timm.utils.model import reparameterize_model
 

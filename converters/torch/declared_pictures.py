@@ -8,6 +8,7 @@ from typing import Any
 from coreml_updatable.converting.contract import DeclaredPicture
 from coreml_updatable.errors import SourceError
 
+from . import packaged_weights
 from .architectures import import_library, published_weights, split_architecture
 
 MOST_BYTES = 2**20  # of a file of settings
@@ -20,6 +21,8 @@ def declared_by(architecture: str, weights: Path | None = None, tag: str = "") -
     timm's folders hold such a file, with a ``pretrained_cfg``. ``tag`` names one of torchvision's sets, its newest if
     it is empty; timm's tags stand in the architecture's name.
     """
+    if packaged_weights.is_packaged(architecture):
+        return packaged_weights.declared(architecture)
     library, name = split_architecture(architecture)
     if library == "timm":
         config = _beside(weights) if weights is not None else None

@@ -11,6 +11,7 @@ import torch
 from coreml_updatable.errors import SourceError
 
 from .._shared.wording import first_line
+from . import packaged_weights
 from .architectures import import_library, published_weights, split_architecture
 from .weights import State, read_state
 
@@ -18,10 +19,14 @@ TIMEOUT = 30.0  # seconds without an answer
 
 
 def downloaded_state(architecture: str, tag: str = "") -> State:
-    """The architecture's published weights; a SourceError names the file where it cannot be had.
+    """The architecture's published weights, from an installed package where they come in one.
+
+    A SourceError names the file where it cannot be had.
 
     ``tag`` names one of torchvision's sets, the newest if it is empty; timm's stand in the architecture's name.
     """
+    if packaged_weights.is_packaged(architecture):
+        return packaged_weights.packaged_state(architecture)
     library, name = split_architecture(architecture)
     url, file_name, checksum = _timm_place(name) if library == "timm" else _torchvision_place(name, tag)
     if url is None:

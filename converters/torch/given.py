@@ -13,6 +13,7 @@ from coreml_updatable.data.inputs import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError, located
 from coreml_updatable.trust import NETWORK_ROADS, expect_trust
 
+from . import packaged_weights
 from .architectures import create, import_library, published_names, published_weights
 from .backbones import filled, reparameterised
 from .declared_pictures import declared_by, pixels_in_words
@@ -98,11 +99,12 @@ def _also(request: SourceRequest, *, labels: bool = False) -> str:
 
 
 def _named(name: str, request: SourceRequest) -> Given:
-    if name.startswith(LIBRARIES):
+    if name.startswith(LIBRARIES) or packaged_weights.is_packaged(name):
         return named_network(name, request)
     if ".py:" not in name:
         raise SourceError(
-            f"{name}: names no network, expected torchvision:NAME, timm:NAME or file.py:function; correct it"
+            f"{name}: names no network, expected efficientnet_lite0, torchvision:NAME, timm:NAME or file.py:function; "
+            "correct it"
         )
     file, _, function = name.rpartition(":")
     if not request.labels and request.trust_code:
@@ -284,6 +286,8 @@ def _example(name: str, inputs: tuple[Any, ...]) -> torch.Tensor:
 def _categories(name: str, tag: str, network: nn.Module) -> tuple[str, ...]:
     """What published weights call their classes."""
     library, _, short = name.partition(":")
+    if packaged_weights.is_packaged(name):
+        return ()
     if library == "torchvision":
         return tuple(published_weights(short, tag).meta.get("categories", ()))
     data = import_library("timm").data

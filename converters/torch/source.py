@@ -14,7 +14,7 @@ from .._shared.source_fields import sentence_of
 Channels = tuple[float, ...]
 Deviations = tuple[Annotated[float, Field(gt=0)], ...]
 FunctionReference = Annotated[str, Field(pattern=r"^[\w./-]+\.py:[A-Za-z_]\w*$")]
-ArchitectureName = Annotated[str, Field(pattern=r"^(torchvision|timm):[\w./-]+$")]
+ArchitectureName = Annotated[str, Field(pattern=r"^((torchvision|timm):[\w./-]+|efficientnet_lite[012])$")]
 
 
 class TorchTraining(BaseModel):
@@ -70,5 +70,6 @@ def _own(problem: ErrorDetails, place: str) -> str | None:
         case "string_pattern_mismatch" if problem["loc"][0] == "factory":
             return f'{place} is {problem["input"]!r}, expected "file.py:function"; correct it'
         case "string_pattern_mismatch":
-            return f'{place} is {problem["input"]!r}, expected "torchvision:NAME" or "timm:NAME"; correct it'
+            names = '"efficientnet_lite0", "torchvision:NAME" or "timm:NAME"'
+            return f"{place} is {problem['input']!r}, expected {names}; correct it"
     return None

@@ -123,8 +123,32 @@ def state_in(found: object, name: str) -> State:
     return {key.removeprefix(prefix) if whole else key: value for key, value in found.items()}
 
 
+def _renamed(network: nn.Module, state: State) -> State | None:
+    """``state`` under the network's names, where no name fits but everything else does; else None.
+
+    In their order, the tensors must have the same shapes, be called the same within their layers ("weight",
+    "running_mean"), and be grouped into the same layers. An order that comes from sorted names says nothing.
+    """
+    wanted = network.state_dict()
+    if len(state) != len(wanted) or set(state) & set(wanted) or list(state) == sorted(state):
+        return None
+    pairs = list(zip(wanted, state, strict=True))
+    layers: dict[str, str] = {}
+    for mine, theirs in pairs:
+        (layer, _, kind), (other, _, other_kind) = mine.rpartition("."), theirs.rpartition(".")
+        if kind != other_kind or wanted[mine].shape != state[theirs].shape or layers.setdefault(layer, other) != other:
+            return None
+    if len(set(layers.values())) != len(layers):
+        return None
+    return {mine: state[theirs] for mine, theirs in pairs}
+
+
 def load_state(network: nn.Module, state: State, name: str) -> None:
-    """Load ``state``, every tensor of it; a SourceError names the first that is missing, surplus or misshapen."""
+    """Load ``state``, every tensor of it; a SourceError names the first that is missing, surplus or misshapen.
+
+    Tensors under other names are taken by their order, where that leaves no doubt (``_renamed``).
+    """
+    state = _renamed(network, state) or state
     for key, wanted in network.state_dict().items():
         if key not in state:
             if key.endswith("num_batches_tracked"):  # counts training steps; older files lack it

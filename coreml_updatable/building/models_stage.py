@@ -17,6 +17,8 @@ from coreml_updatable.recipes import parameters, recipe
 from coreml_updatable.recipes.recipe import AnyRecipe, FixedRecipe, Recipe
 from coreml_updatable.spec.messages import Model
 
+SAMPLES_PER_KIND = 6  # where neither the recipe nor the data says better
+
 
 def typical(embeddings: Float32Array, kinds: Sequence[str], per_kind: int, seed: int) -> list[int]:
     """Indices of at most ``per_kind`` pictures of each kind: those nearest to the centres that k-means finds in it.
@@ -83,7 +85,8 @@ def make_twins(recipe: Recipe, converted: Model, train: Examples) -> Twins:
     """Mark ``converted``, build its k-NN twin with samples from ``train``; a BuildError if a rule is broken."""
     network, empty = marked_pair(recipe, converted)
     seen = embeddings(network, train)
-    samples = typical(seen, train.kinds, recipe.knn.samples_per_kind, recipe.seed)
+    per_kind = recipe.knn.samples_per_kind
+    samples = typical(seen, train.kinds, SAMPLES_PER_KIND if per_kind is None else per_kind, recipe.seed)
     knn = with_samples(empty, seen[samples], [recipe.labels[train.labels[number]] for number in samples])
     return described_and_judged(recipe, network, knn)
 

@@ -8,14 +8,28 @@ from coreml_updatable.errors import RecipeError
 from coreml_updatable.recipes.recipe import ArraySection, Recipe
 
 OF_THE_NETWORK = ("factory", "mean", "std")  # fields that say something of the recipe's own network only
+OF_ITS_TRAINING = ("embedding", "extractor_learns", "head_decay")  # the same, of [source.training]
+OWN = "none"  # a backbone that is none: the recipe's own network
 
 
-def with_backbone(recipe: Recipe, backbone: str | None, weights: Path | None) -> Recipe:
+def backbone_for(recipe: Recipe, backbone: str | None, weights: Path | None, photos: bool) -> str | None:
+    """The backbone that takes the place of the recipe's own network; None: nothing does.
+
+    Where ``photos`` of the user's are given and neither a backbone nor weights, the recipe's own choice for them.
+    """
+    if backbone is None and weights is None and photos:
+        backbone = recipe.data.backbone
+    return None if backbone == OWN else backbone
+
+
+def with_backbone(recipe: Recipe, backbone: str | None, weights: Path | None, photos: bool = False) -> Recipe:
     """``recipe`` with its own network replaced by ``backbone``, its weights from the file ``weights`` or downloaded.
 
-    ``backbone`` is "torchvision:NAME" or "timm:NAME". The input becomes RGB pixels of the size that its weights
+    ``backbone`` is "efficientnet_lite0", "torchvision:NAME", "timm:NAME" or "none". Where there are ``photos`` and
+    neither is given, it is the recipe's ``data.backbone``. The input becomes RGB pixels of the size that its weights
     declare, and their own mean and deviation apply; none of what the recipe says of its own network does.
     """
+    backbone = backbone_for(recipe, backbone, weights, photos)
     if backbone is None and weights is None:
         return recipe
     source, image = recipe.source, recipe.input
@@ -30,7 +44,8 @@ def with_backbone(recipe: Recipe, backbone: str | None, weights: Path | None) ->
             )
         image = image.model_copy(update={"width": declared.width, "height": declared.height, "color": "rgb"})
     changed = type(source).model_validate({"converter": source.converter, **fields})
-    return recipe.model_copy(update={"source": changed, "input": image})
+    knn = recipe.knn if backbone is None else recipe.knn.model_copy(update={"samples_per_kind": None})
+    return recipe.model_copy(update={"source": changed, "input": image, "knn": knn})
 
 
 def source_fields(recipe: Recipe, backbone: str | None) -> dict[str, Any]:
@@ -43,4 +58,6 @@ def source_fields(recipe: Recipe, backbone: str | None) -> dict[str, Any]:
             f"--backbone {backbone}: takes pictures, the recipe's input {recipe.input.name!r} is an array; leave it out"
         )
     own = {name: value for name, value in fields.items() if name not in OF_THE_NETWORK}
+    if isinstance(own.get("training"), dict):
+        own["training"] = {name: value for name, value in own["training"].items() if name not in OF_ITS_TRAINING}
     return {**own, "architecture": backbone, "weights": "pretrained"}

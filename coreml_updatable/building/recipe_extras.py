@@ -7,7 +7,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
-from coreml_updatable.building.overrides import source_fields
+from coreml_updatable.building.overrides import backbone_for, source_fields
 from coreml_updatable.converting.registry import find_converter, told_lacking
 from coreml_updatable.errors import RecipeError, SourceError
 from coreml_updatable.installing import OURS
@@ -15,14 +15,15 @@ from coreml_updatable.recipes.file import read_any_recipe
 from coreml_updatable.recipes.recipe import AnyRecipe, ArraySection, FixedRecipe, Recipe
 
 LIBRARIES = re.compile(r"(torchvision|timm):.")  # in front of a network's name
+PACKAGED = {"efficientnet_lite0": "photos", "efficientnet_lite1": "lite1", "efficientnet_lite2": "lite2"}  # -> extra
 
 
-def extras_of(path: Path, backbone: str | None = None) -> tuple[str, ...]:
-    """The extras of this package that a build of the recipe in ``path`` may need, sorted."""
+def extras_of(path: Path, backbone: str | None = None, photos: bool = False) -> tuple[str, ...]:
+    """The extras of this package that a build of the recipe in ``path``, with a user's ``photos``, may need, sorted."""
     recipe = read_any_recipe(path)
     if isinstance(recipe, FixedRecipe):
         return tuple(sorted(set(_known(recipe, path))))
-    fields = source_fields(recipe, backbone)
+    fields = source_fields(recipe, backbone_for(recipe, backbone, None, photos))
     sound = isinstance(recipe.input, ArraySection) and recipe.input.sample_rate > 0
     return tuple(sorted({*_needed(recipe, fields), *_known(recipe, path), *(["sound"] if sound else [])}))
 
@@ -53,3 +54,5 @@ def _needed(recipe: Recipe, fields: Mapping[str, Any]) -> Iterator[str]:
         yield from entry.extras
     if any(isinstance(value, str) and LIBRARIES.match(value) for value in fields.values()):
         yield "vision"
+    if fields.get("weights") == "pretrained" and fields.get("architecture") in PACKAGED:
+        yield PACKAGED[str(fields["architecture"])]

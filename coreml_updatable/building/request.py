@@ -82,7 +82,7 @@ def prepare(
         )
     if isinstance(found, FixedRecipe):
         return _fixed(found, recipe_path, {"--data": data, "--backbone": backbone}, weights, out)
-    recipe = with_backbone(found, backbone, weights)
+    recipe = with_backbone(found, backbone, weights, photos=data is not None)
     if data is not None and not data.is_dir():
         raise DataError(f"{data}: no such folder, expected one folder a class inside it; check the path")
     refuse_lacking(recipe, recipe_path)

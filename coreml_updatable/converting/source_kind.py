@@ -23,8 +23,8 @@ CONVERTERS = {
 PICKLES = dict.fromkeys((".pkl", ".pickle", ".joblib"), "sklearn")  # refused there, with what to save instead
 OURS = {*CONVERTERS.values(), "transformers", "turicreate"}
 HUB = "hub:"
-NAMES = "a name: torchvision:NAME, timm:NAME, hub:OWNER/NAME or file.py:FUNCTION"
-NAMED = re.compile(rf"(torchvision|timm):.+|{HUB}[\w.-]+/[\w.-]+|.+\.py:\w+")
+NAMES = "a name: efficientnet_lite0, torchvision:NAME, timm:NAME, hub:OWNER/NAME or file.py:FUNCTION"
+NAMED = re.compile(rf"(torchvision|timm):.+|efficientnet_lite[012]|{HUB}[\w.-]+/[\w.-]+|.+\.py:\w+")
 
 
 def source_of(path: Path) -> Path | str:

@@ -86,6 +86,7 @@ class DataSection(Section):
     show: FunctionReference | None = None  # show(array) -> PIL image: a multi-array as the report draws it
     adapt: FunctionReference | None = None  # adapt(kind, number, PIL image) -> (kind, image), of MNIST's own files
     description: str = ""  # one plain sentence: what the pictures are
+    backbone: Name | None = None  # the pretrained network for a folder of photos, in the place of the recipe's own
     drawn_per_kind: int = Field(default=200, ge=20, le=100_000)
     maximum_per_kind: int | None = Field(default=None, ge=10)  # of a folder of photos, where it holds more
     test_share: Share = 0.2
@@ -135,7 +136,7 @@ class KNNSection(Section):
     index: Literal["linear", "kd-tree"] = "linear"
     leaf_size: int = Field(default=30, ge=1)
     default_label: Name = "unknown"
-    samples_per_kind: int = Field(default=6, ge=0, le=10_000)  # training pictures that the twin remembers
+    samples_per_kind: int | None = Field(default=None, ge=0, le=10_000)  # that the k-NN remembers; chosen if not given
 
 
 class ReservedLabelsSection(Section):

@@ -199,7 +199,8 @@ def test_weights_that_are_none(place: Path, build: Build, make: Callable[[Path],
 def test_a_backbone_of_no_library(build: Build, backbone: str) -> None:
     status, said = build("--backbone", backbone)
     assert status == 1
-    assert f'source.architecture is {backbone!r}, expected "torchvision:NAME" or "timm:NAME"; correct it' in said
+    names = '"efficientnet_lite0", "torchvision:NAME" or "timm:NAME"'
+    assert f"source.architecture is {backbone!r}, expected {names}; correct it" in said
 
 
 def test_a_file_where_the_builds_go(place: Path, build: Build) -> None:

@@ -20,7 +20,12 @@ def build(
     data: Annotated[
         Path | None, typer.Option(help="Your photos, one folder per class, or an extracted Food-101.")
     ] = None,
-    backbone: Annotated[str | None, typer.Option(help="Pretrained network: torchvision:NAME or timm:NAME.")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="Pretrained network: efficientnet_lite0, torchvision:NAME or timm:NAME; none: the recipe's own."
+        ),
+    ] = None,
     weights: Annotated[Path | None, typer.Option(help="Weights of the network: .pt, .pth or .safetensors.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for builds; each gets a folder inside.")] = Path("build"),
     samples: Annotated[Path, typer.Option(help="Folder of the sample models.")] = Path("sample_models"),

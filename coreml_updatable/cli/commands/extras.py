@@ -13,9 +13,8 @@ def extras(
         list[str] | None,
         typer.Argument(help="Names of samples or paths of recipes; default: all samples.", show_default=False),
     ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="Pretrained network, as for `build`: torchvision:NAME or timm:NAME.")
-    ] = None,
+    backbone: Annotated[str | None, typer.Option(help="Pretrained network, as for `build`.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Your photos, as for `build`.")] = None,
     samples: Annotated[Path, typer.Option(help="Folder of the sample models.")] = Path("sample_models"),
     all_of_them: Annotated[bool, typer.Option("--all", help="Include extras that are already installed.")] = False,
 ) -> None:
@@ -29,7 +28,9 @@ def extras(
     from coreml_updatable.recipes.find import find_recipe, known_samples
 
     names = models or known_samples(samples)
-    needed = sorted({extra for name in names for extra in extras_of(find_recipe(name, samples), backbone)})
+    needed = sorted(
+        {extra for name in names for extra in extras_of(find_recipe(name, samples), backbone, data is not None)}
+    )
     shown = needed if all_of_them else lacking(needed)
     if shown:
         say(",".join(shown))
