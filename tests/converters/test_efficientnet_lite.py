@@ -38,7 +38,8 @@ def network() -> torch.nn.Module:
 def normalized(path: Path) -> torch.Tensor:
     pixels = read_photo(path, ImageInput("image", 224, 224, "rgb"))
     known = packaged.declared(LITE0)
-    return (torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255 - known.mean[0]) / known.std[0]
+    made: torch.Tensor = (torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255 - known.mean[0]) / known.std[0]
+    return made
 
 
 def test_it_answers_as_another_implementation_of_the_same_weights() -> None:
