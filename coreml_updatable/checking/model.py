@@ -14,7 +14,7 @@ _OPTIONAL = (  # kinds, networks aside, that may have optional inputs
     "imputer", "serializedModel", "mlProgram", "treeEnsembleRegressor", "treeEnsembleClassifier", *PIPELINE_KINDS,
     "itemSimilarityRecommender", "identity",
 )  # fmt: skip
-UPDATABLE_KINDS = (*NETWORK_KINDS, "kNearestNeighborsClassifier", *PIPELINE_KINDS)
+UPDATABLE_MODELS = (*NETWORK_KINDS, "kNearestNeighborsClassifier", *PIPELINE_KINDS)
 
 
 def known_version(model: Model) -> Iterator[Finding]:
@@ -36,7 +36,7 @@ def updatable_version(model: Model) -> Iterator[Finding]:
 def updatable_kind(model: Model) -> Iterator[Finding]:
     """Only networks, k-nearest-neighbours classifiers and pipelines can be updatable; an ML program never."""
     kind = model.WhichOneof("Type")
-    if model.isUpdatable and kind not in UPDATABLE_KINDS:
+    if model.isUpdatable and kind not in UPDATABLE_MODELS:
         yield Finding(
             "isUpdatable",
             f"is set on a {kind or 'model of no kind'}",

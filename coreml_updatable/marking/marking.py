@@ -14,7 +14,7 @@ from coreml_updatable.marking.moves import narrow_expansions
 from coreml_updatable.marking.names import layer_numbers, name_layers
 from coreml_updatable.marking.one_number import answers_one_number, two_classes, without_end
 from coreml_updatable.marking.outputs import HIDDEN, named, with_outputs
-from coreml_updatable.marking.path import MARKABLE, check_path, in_the_way, last_trainable, softmax_of
+from coreml_updatable.marking.path import check_path, in_the_way, last_trainable, softmax_of
 from coreml_updatable.marking.pipelines import with_trained_last
 from coreml_updatable.marking.repair import repair_tail
 from coreml_updatable.marking.settings import UpdateSettings
@@ -22,6 +22,7 @@ from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.marking.sources import trainable
 from coreml_updatable.marking.widening import widen_halves, widen_layer
 from coreml_updatable.spec.graph import layer_kind, place
+from coreml_updatable.spec.layer_kinds import can_be_updatable
 from coreml_updatable.spec.messages import Model, NeuralNetwork
 from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
 from coreml_updatable.spec.reserved_labels import reserved_labels, write_reserved_labels
@@ -170,7 +171,7 @@ def _mark_layers(network: NeuralNetwork, numbers: Sequence[int]) -> None:
     for number, layer in enumerate(network.layers):
         layer.isUpdatable = number in numbers
         kind = layer_kind(layer)
-        if kind not in MARKABLE:
+        if not can_be_updatable(layer):
             continue
         if number in numbers:
             widen_layer(layer, place(number, layer))

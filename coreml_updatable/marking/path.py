@@ -8,11 +8,10 @@ from coreml_updatable.marking.affine import CONSTANTS
 from coreml_updatable.marking.clearing import FIXED
 from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.spec.graph import RESHAPES, layer_kind, needed_layers, place, producers
-from coreml_updatable.spec.layer_kinds import passes_gradients
+from coreml_updatable.spec.layer_kinds import can_be_updatable, passes_gradients
 from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer
 
 HEADS = ("convolution", "innerProduct")
-MARKABLE = (*HEADS, "uniDirectionalLSTM")
 
 
 def softmax_of(network: NeuralNetwork, model: Model) -> int:
@@ -30,7 +29,7 @@ def is_fixed(layer: NeuralNetworkLayer) -> bool:
 
 
 def is_markable(layer: NeuralNetworkLayer) -> bool:
-    return layer_kind(layer) in MARKABLE and not is_fixed(layer)
+    return can_be_updatable(layer) and not is_fixed(layer)
 
 
 def gradient_path(network: NeuralNetwork, begin: str, clearable: Collection[int] = ()) -> list[int]:
@@ -100,7 +99,7 @@ def check_path(
     for number in numbers:
         layer = network.layers[number]
         where = places.get(number) or place(number, layer)
-        if layer_kind(layer) not in MARKABLE:
+        if not can_be_updatable(layer):
             raise ModelError(
                 f"{where}: is of kind {layer_kind(layer)}, expected convolution or innerProduct (or "
                 "uniDirectionalLSTM); name another layer"

@@ -16,7 +16,7 @@ from torch import Tensor
 from coreml_updatable import bounds
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.engine.batched import Batched, Blobs, alike, in_parts, most_rows, same_shapes
-from coreml_updatable.runtime.engine.graph import check_graph, split
+from coreml_updatable.runtime.engine.graph import check_graph, partition
 from coreml_updatable.runtime.engine.program import Program, Step, build_steps
 from coreml_updatable.runtime.engine.weighing import weighed
 from coreml_updatable.runtime.engine.weights import NewWeights, with_weights, written_back
@@ -40,7 +40,7 @@ class NetworkModel(RunnableModel):
         self._inputs = Inputs(message, network)
         check_graph(network.layers, self._inputs.names, self._outputs.blobs)
         with bounds.bounded("model") as run, weighed():
-            steps, parts = build_steps(network.layers, self.assumptions), split(network.layers)
+            steps, parts = build_steps(network.layers, self.assumptions), partition(network.layers)
         self._constants = run.held  # bytes that layers made of what the file only states
         self._weights = sum(parameter.numel() for step in steps for parameter in step.module.parameters())
         self._frozen_steps = [steps[number] for number in parts.frozen]

@@ -64,4 +64,5 @@ def passes_gradients(layer: NeuralNetworkLayer) -> bool:
 
 
 def can_be_updatable(layer: NeuralNetworkLayer) -> bool:
+    """Return whether a device trains layers of this kind: Apple's validator refuses the flag on any other."""
     return layer_kind(layer) in UPDATABLE_KINDS

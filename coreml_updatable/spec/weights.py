@@ -5,7 +5,7 @@ and bias per tensor or output channel (linear) or a table of values (look-up tab
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,31 +84,27 @@ def _varint(number: int) -> bytes:
 
 
 def _dequantize(weights: WeightParams, shape: Sequence[int], where: str, channel_axis: int) -> NDArray[np.float32]:
-    bits, count = int(weights.quantization.numberOfBits), math.prod(shape)
+    quantization = weights.quantization
+    bits, count = int(quantization.numberOfBits), math.prod(shape)
     if not 1 <= bits <= 8:
         raise ModelError(f"{where}: quantized to {bits} bits, expected 1 to 8; quantize the model again")
     _expect(where, len(weights.rawValue), (count * bits + 7) // 8, "bytes of quantized values")
-    unpacked = np.unpackbits(np.frombuffer(weights.rawValue, np.uint8), count=count * bits).reshape(count, bits)
-    values = (unpacked @ (1 << np.arange(bits - 1, -1, -1))).reshape(shape)
-    match weights.quantization.WhichOneof("QuantizationType"):
+    match quantization.WhichOneof("QuantizationType"):
         case "linearQuantization":
-            linear = weights.quantization.linearQuantization
-            scale = _per_channel(linear.scale, shape, channel_axis, f"{where}: scale")
-            bias = _per_channel(linear.bias, shape, channel_axis, f"{where}: bias")
-            return (values * scale + bias).astype(np.float32)
+            linear = quantization.linearQuantization
+            for name, found, least in (("scale", len(linear.scale), 1), ("bias", len(linear.bias), 0)):
+                if found not in range(least, 2):
+                    what = "values (one, or one an output channel)"
+                    _expect(f"{where}: {name}", found, shape[channel_axis], what)
         case "lookupTableQuantization":
-            table = np.array(weights.quantization.lookupTableQuantization.floatValue, np.float32)
-            _expect(f"{where}: look-up table", len(table), 2**bits, "values")
-            return table[values]
-    raise ModelError(f"{where}: raw weights without a quantization; export the model again")
-
-
-def _per_channel(values: Iterable[float], shape: Sequence[int], axis: int, where: str) -> NDArray[np.float32]:
-    numbers = np.array(values, np.float32)
-    if len(numbers) == 1:
-        return numbers
-    _expect(where, len(numbers), shape[axis], "values (one, or one an output channel)")
-    return numbers.reshape([-1 if at == axis else 1 for at in range(len(shape))])
+            found = len(quantization.lookupTableQuantization.floatValue)
+            _expect(f"{where}: look-up table", found, 2**bits, "values")
+        case _:
+            raise ModelError(f"{where}: raw weights without a quantization; export the model again")
+    values = _quantized(weights, count, math.prod(shape[:channel_axis])).values
+    if values is None:
+        raise ModelError(f"{where}: the scales, biases or table are not finite; quantize the model again")
+    return values.reshape(shape)
 
 
 def _expect(where: str, found: float, expected: int, what: str) -> None:

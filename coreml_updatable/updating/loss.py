@@ -60,7 +60,7 @@ def values(value: Any, size: int, name: str, number: int) -> NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Loss:
+class LossLayer:
     """``blob``: what the loss reads. ``target``: the training input that says what it should be.
 
     ``labels``: the network's, where the target is one of them; empty where it is a number or values.
@@ -88,7 +88,7 @@ class Loss:
         return np.stack([values(value, size, self.target, at) for at, value in enumerate(wanted)])
 
 
-def loss_of(model: Model) -> Loss:
+def loss_of(model: Model) -> LossLayer:
     """The one loss layer of an updatable network.
 
     coremltools names the target ``<blob>_true`` in the loss even where the training input is the classifier's label; so
@@ -109,6 +109,6 @@ def loss_of(model: Model) -> Loss:
     if wanted not in inputs:
         raise ModelError(f"model: the loss wants '{wanted}', which is no training input; mark it again")
     by_label = wanted == label and kind == "categoricalCrossEntropyLossLayer"
-    return Loss(
+    return LossLayer(
         kind == "categoricalCrossEntropyLossLayer", str(layer.input), wanted, class_labels(model) if by_label else ()
     )

@@ -9,7 +9,7 @@ gradient of -log(softmax) even where the softmax itself rounds to 0.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from coreml_updatable.runtime.engine.program import Program, Step
 from coreml_updatable.runtime.engine.weighing import weighed
 from coreml_updatable.runtime.engine.weights import Key, field, updatable, with_weights
 from coreml_updatable.runtime.network import NetworkModel
+from coreml_updatable.spec.layer_kinds import can_be_updatable
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.storage import storage
 from coreml_updatable.updating.assumptions import Assumptions
@@ -131,13 +132,7 @@ class GraphHead:
         return errors.sum(1).mean() * (0.5 if self._squared_error == "half" else 1.0)
 
 
-TRAINABLE_KINDS = ("biDirectionalLSTM", "convolution", "innerProduct", "uniDirectionalLSTM")
 SOFTMAX_KINDS = ("softmax", "softmaxND")
-
-
-class Head(Protocol):
-    def gradients(self, batch: NDArray[np.int64]) -> tuple[float, list[NDArray[Any]]]:
-        """The mean loss of the rows with these numbers, and its gradients, in the order of the weights."""
 
 
 class NetworkLearner:
@@ -154,7 +149,7 @@ class NetworkLearner:
         for key, array in zip(self._keys, self.weights, strict=True):
             _parameter(self._steps, key).data = torch.from_numpy(array)
         self._features = kept.arrays()
-        self.head: Head = self._head(kept.others, assumptions)
+        self.head = self._head(kept.others, assumptions)
 
     def model(self) -> NetworkModel:
         """The model with the weights as they are now."""
@@ -170,7 +165,7 @@ class NetworkLearner:
         self._features = {}
         del self.head
 
-    def _head(self, rows: Sequence[Mapping[str, Any]], assumptions: Assumptions) -> Head:
+    def _head(self, rows: Sequence[Mapping[str, Any]], assumptions: Assumptions) -> LinearHead | GraphHead:
         if not self._loss.cross_entropy:
             size = int(np.prod(self._shape(self._loss.blob)))
             return self._graph_head(self._loss.values(rows, size), self._loss.blob, None, assumptions)
@@ -234,7 +229,7 @@ def _trained(model: NetworkModel) -> dict[Key, nn.Parameter]:
     found: dict[Key, nn.Parameter] = {}
     for step in model.trainable_steps:
         name, kind = step.layer.name, step.layer.WhichOneof("layer")
-        if step.layer.isUpdatable and kind not in TRAINABLE_KINDS:
+        if step.layer.isUpdatable and not can_be_updatable(step.layer):
             raise ModelError(f"layer '{name}': a layer of kind {kind} cannot be updated; mark another one")
         for key, parameter in updatable(step).items():
             if key in found:

@@ -16,12 +16,12 @@ from coreml_updatable.updating.assumptions import Assumptions
 Arrays: TypeAlias = Sequence[NDArray[Any]]
 
 
-class Optimizer(Protocol):
+class OptimizerState(Protocol):
     def step(self, weights: Arrays, gradients: Arrays, parameters: Mapping[str, float]) -> None:
         """Change ``weights`` in place. ``parameters`` are those in force now."""
 
 
-class SGD:
+class SGDState:
     """v = mu v + g, w = w - lr v; or v = mu v - lr g, w = w + v. v starts at 0."""
 
     def __init__(self, weights: Arrays, assumptions: Assumptions) -> None:
@@ -40,7 +40,7 @@ class SGD:
                 weight += velocity
 
 
-class Adam:
+class AdamState:
     """Kingma and Ba, Adam: a method for stochastic optimization, 2015, algorithm 1; and where Apple's may differ."""
 
     def __init__(self, weights: Arrays, assumptions: Assumptions) -> None:
@@ -71,9 +71,9 @@ class Adam:
             weight -= (rate / first_share) * first / divisor
 
 
-def optimizer(kind: str, weights: Arrays, assumptions: Assumptions) -> Optimizer:
+def optimizer_state(kind: str, weights: Arrays, assumptions: Assumptions) -> OptimizerState:
     """By the name of the format's field: sgdOptimizer or adamOptimizer."""
-    return SGD(weights, assumptions) if kind == "sgdOptimizer" else Adam(weights, assumptions)
+    return SGDState(weights, assumptions) if kind == "sgdOptimizer" else AdamState(weights, assumptions)
 
 
 class Order:
@@ -127,7 +127,7 @@ def train(
 
     ``tell(event, metrics)`` is called at miniBatchEnd and epochEnd; training stops when it says False.
     """
-    steps = optimizer(learner.optimizer, learner.weights, assumptions)
+    steps = optimizer_state(learner.optimizer, learner.weights, assumptions)
     seed = int(parameters["seed"]) if "seed" in parameters else None
     order = Order(rows, seed, bool(parameters["shuffle"]), assumptions)
     work = STEP + PER_WEIGHT * sum(weight.size for weight in learner.weights)

@@ -1,27 +1,24 @@
 """The graph of a network by blob names: what each layer reads and writes, and which layers no update can change."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.spec.graph import inner_networks
 from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer
 
 
 @dataclass(frozen=True)
-class Split:
+class Partition:
     """The layers by number, in the file's order: the frozen ones, and those at or behind an updatable one."""
 
     frozen: tuple[int, ...]
     trainable: tuple[int, ...]
 
 
-def nested(layer: NeuralNetworkLayer) -> Iterator[NeuralNetwork]:
-    """The networks inside a branch or a loop."""
-    kind = layer.WhichOneof("layer")
-    if kind == "branch":
-        yield from (layer.branch.ifBranch, layer.branch.elseBranch)
-    elif kind == "loop":
-        yield from (layer.loop.conditionNetwork, layer.loop.bodyNetwork)
+def nested(layer: NeuralNetworkLayer) -> list[NeuralNetwork]:
+    """Return the networks inside a branch or a loop."""
+    return [network for _, network in inner_networks(layer)]
 
 
 def reads(layer: NeuralNetworkLayer) -> set[str]:
@@ -62,18 +59,18 @@ def _unwritten(layer: NeuralNetworkLayer, blob: str, later: Sequence[NeuralNetwo
     return f"layer '{layer.name}': reads blob '{blob}', which is no input and no layer writes; check the names"
 
 
-def split(layers: Sequence[NeuralNetworkLayer]) -> Split:
+def partition(layers: Sequence[NeuralNetworkLayer]) -> Partition:
     """A layer is trainable if it is updatable, or reads, however indirectly, what an updatable one writes.
 
     Where a blob is written twice (copy, loops), order matters; then all from the first updatable layer on are
     trainable.
     """
     written = [blob for layer in layers for blob in writes(layer)]
-    in_order = len(written) != len(set(written)) or any(True for layer in layers for _ in nested(layer))
+    in_order = len(written) != len(set(written)) or any(nested(layer) for layer in layers)
     changing: set[str] = set()
     trainable: list[int] = []
     for number, layer in enumerate(layers):
         if layer.isUpdatable or changing & reads(layer) or (in_order and trainable):
             trainable.append(number)
             changing |= writes(layer)
-    return Split(tuple(number for number in range(len(layers)) if number not in set(trainable)), tuple(trainable))
+    return Partition(tuple(number for number in range(len(layers)) if number not in set(trainable)), tuple(trainable))

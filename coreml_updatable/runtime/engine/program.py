@@ -27,7 +27,7 @@ class Step:
     writes: frozenset[str]
 
 
-class Network(nn.Module):
+class NestedNetwork(nn.Module):
     """The layers of a nested network; it runs on the dictionary of blobs itself, and leaves its own blobs there."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
@@ -106,7 +106,7 @@ def build_steps(layers: Sequence[NeuralNetworkLayer], assumptions: PredictionAss
 
 def _step(layer: NeuralNetworkLayer, assumptions: PredictionAssumptions) -> Step:
     def network(message: NeuralNetwork) -> nn.Module:
-        return Network(build_steps(message.layers, assumptions))
+        return NestedNetwork(build_steps(message.layers, assumptions))
 
     with bounds.located(f"layer '{layer.name}'"):
         module = build_layer(layer, Context(layer, network, assumptions)).eval()

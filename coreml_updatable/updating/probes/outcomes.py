@@ -56,7 +56,7 @@ TIGHT = 0.02  # far more than half precision loses; a formula unknown here shoul
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Expectation:
     """``choices``: of the probe's assumption and of each it depends on. ``values``: digested, to compare."""
 
     choices: dict[str, str]
@@ -74,14 +74,14 @@ def assuming(chosen: Mapping[str, str]) -> Assumptions:
     return Assumptions(**given)
 
 
-def outcomes(probe: Probe) -> list[Outcome]:
+def outcomes(probe: Probe) -> list[Expectation]:
     """Return one for each choice of the assumption, and each combination with those that it depends on."""
     names = (*probe.given, probe.assumption)
     known = choices()
     made = []
     for combination in product(*(known[name] for name in names)):
         chosen = dict(zip(names, combination, strict=True))
-        made.append(Outcome(chosen, digested(probe, run(probe, assuming(chosen)))))
+        made.append(Expectation(chosen, digested(probe, run(probe, assuming(chosen)))))
     return made
 
 
@@ -94,7 +94,7 @@ def distance(one: Sequence[float], other: Sequence[float]) -> float:
     return largest if all(difference == difference for difference in differences) else float("inf")
 
 
-def tolerance(found: Sequence[Outcome]) -> float:
+def tolerance(found: Sequence[Expectation]) -> float:
     """How near a result must be: a quarter of the smallest distance between outcomes that differ, but never loose."""
     gaps = [distance(one.values, other.values) for one in found for other in found]
     return min(TIGHT, min(gap for gap in gaps if gap > SAME) / 4)

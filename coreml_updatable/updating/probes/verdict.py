@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from coreml_updatable.updating.probes.outcomes import Outcome, choices, distance, outcomes, tolerance
+from coreml_updatable.updating.probes.outcomes import Expectation, choices, distance, outcomes, tolerance
 from coreml_updatable.updating.probes.probe import Probe, digested
 
 
@@ -50,15 +50,15 @@ def _verdict(probe: Probe, numbers: list[float] | None, settled: Mapping[str, st
     return Verdict(probe.assumption, found[0], f"{probe.assumption}: '{found[0]}' ({_text(values)})", probe.decisive)
 
 
-def _needs(outcome: Outcome) -> str:
+def _needs(outcome: Expectation) -> str:
     return ", ".join(f"{assumption} '{choice}'" for assumption, choice in outcome.choices.items())
 
 
-def _agrees(outcome: Outcome, settled: Mapping[str, str]) -> bool:
+def _agrees(outcome: Expectation, settled: Mapping[str, str]) -> bool:
     return all(settled.get(assumption, choice) == choice for assumption, choice in outcome.choices.items())
 
 
-def _none_fits(probe: Probe, values: list[float], expected: Sequence[Outcome]) -> str:
+def _none_fits(probe: Probe, values: list[float], expected: Sequence[Expectation]) -> str:
     known = "; ".join(f"{', '.join(outcome.choices.values())}: {_text(outcome.values)}" for outcome in expected)
     return f"{probe.assumption}: {_text(values)} fits none of the choices ({known})"
 
