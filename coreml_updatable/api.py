@@ -18,7 +18,7 @@ from coreml_updatable.data.notation import input_from, labels_in
 from coreml_updatable.data.rows.features import Fit, features_of
 from coreml_updatable.data.rows.reading import rows_of, sources, training_rows
 from coreml_updatable.errors import DataError, located
-from coreml_updatable.marking import expect_label, has_head, twin, with_samples
+from coreml_updatable.marking import expect_label, has_head, knn_variant, with_samples
 from coreml_updatable.marking.losses import Loss
 from coreml_updatable.marking.outputs import HIDDEN
 from coreml_updatable.marking.settings import SGD, Adam, Int64Parameter, KNNSettings, UpdateSettings, usual_sgd
@@ -150,7 +150,7 @@ def knn(
     neighbors = k if isinstance(k, Int64Parameter) else Int64Parameter(k, (1, max(15, k)))
     settings = KNNSettings(neighbors, weighting, index, leaf_size, default_label)
     with _located(model):
-        made = twin(source, settings, label=label, probabilities=probabilities, cut=cutting)
+        made = knn_variant(source, settings, label=label, probabilities=probabilities, cut=cutting)
     target = str(made.description.predictedFeatureName)
     rows = list(read_rows(made, samples, training=True, fit=fit) if isinstance(samples, str | PathLike) else samples)
     for number, row in enumerate(rows):

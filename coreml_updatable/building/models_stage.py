@@ -10,7 +10,7 @@ from coreml_updatable.checking import Problem, expect_valid
 from coreml_updatable.converting.embedding import embedded
 from coreml_updatable.data.inputs import Examples, Float32Array
 from coreml_updatable.errors import BuildError, ModelError
-from coreml_updatable.marking import Wishes, describe, extractor, mark, rename_features, twin, with_samples
+from coreml_updatable.marking import Wishes, describe, extractor, knn_variant, mark, rename_features, with_samples
 from coreml_updatable.marking.features import with_preview
 from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
 from coreml_updatable.recipes import parameters, recipe
@@ -103,7 +103,7 @@ def marked_pair(recipe: Recipe, converted: Model) -> tuple[Model, Model]:
     if recipe.reserved_labels is not None:
         wishes |= {"reserved": recipe.reserved_labels.count, "reserved_share": recipe.reserved_labels.share}
     network = mark(converted, update_settings(recipe.update), **wishes)
-    return network, twin(network, knn_settings(recipe.knn))
+    return network, knn_variant(network, knn_settings(recipe.knn))
 
 
 def described_and_judged(recipe: Recipe, network: Model, knn: Model) -> Twins:

@@ -13,13 +13,13 @@ _DEFAULTS = {  # the optional value of an array -> the data types it may have
     "floatDefaultValue": (_ARRAY.FLOAT32, _ARRAY.FLOAT16),
     "intDefaultValue": (_ARRAY.INT32, _ARRAY.INT8),
 }
-_GREY_16 = FeatureTypes_pb2.ImageFeatureType.GRAYSCALE_FLOAT16
+_GRAY_16 = FeatureTypes_pb2.ImageFeatureType.GRAYSCALE_FLOAT16
 _FLEXIBLE = 3  # the version since which shapes may vary, and sequences exist
 _STATES = 9
 
 
 def features_described(model: Model) -> Iterator[Finding]:
-    """Inputs and outputs have names and types; arrays shape and data type, images size and colours, all consistent."""
+    """Inputs and outputs have names and types; arrays shape and data type, images size and colors, all consistent."""
     version = int(model.specificationVersion)
     described = model.description
     for side, features in (("input", described.input), ("output", described.output), ("state", described.state)):
@@ -119,8 +119,8 @@ def _image(where: str, feature: FeatureDescription, version: int) -> Iterator[Fi
     if width < 1 or height < 1:
         yield Finding(where, f"is {width} × {height} pixels", "a positive size", "set width and height")
     if image.colorSpace not in COLOR_SPACES:
-        yield Finding(where, "has no colour space", "RGB, BGR or grayscale", "set its colour space")
-    elif image.colorSpace == _GREY_16 and version < 7:
+        yield Finding(where, "has no color space", "RGB, BGR or grayscale", "set its color space")
+    elif image.colorSpace == _GRAY_16 and version < 7:
         yield Finding(where, f"is 16-bit grayscale at version {version}", "version 7", "use 8-bit grayscale")
 
 

@@ -34,7 +34,7 @@ def updatable_version(model: Model) -> Iterator[Finding]:
 
 
 def updatable_kind(model: Model) -> Iterator[Finding]:
-    """Only networks, k-nearest-neighbours classifiers and pipelines can be updatable; an ML program never."""
+    """Only networks, k-nearest-neighbors classifiers and pipelines can be updatable; an ML program never."""
     kind = model.WhichOneof("Type")
     if model.isUpdatable and kind not in UPDATABLE_MODELS:
         yield Finding(

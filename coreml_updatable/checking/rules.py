@@ -2,7 +2,7 @@
 
 The number is that of the fact in ``numbered.py`` for which the rule answers; it never changes.
 
-M model, N network, K nearest neighbours, P pipeline: what Apple's compiler enforces. L: what it misses.
+M model, N network, K nearest neighbors, P pipeline: what Apple's compiler enforces. L: what it misses.
 """
 
 from coreml_updatable.checking import (

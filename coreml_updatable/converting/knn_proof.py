@@ -1,4 +1,4 @@
-"""The proof that a twin does what it is for: its embedding is the extractor's, it finds what it knows, it learns."""
+"""The proof that a k-NN does what it is for: its embedding is the extractor's, it finds what it knows, it learns."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -38,12 +38,12 @@ def prove_knn(source: Model, made: Model, *, cut: bool, first: PlainRow | None =
     found = embedded(front, rows)
     expected = _before_the_head(source, rows, found.shape[1]) if cut else _answers(source, rows)
     if expected.shape != found.shape:
-        raise BuildError(f"twin: the embedding has the shape {found.shape}, expected {expected.shape}; {_FAULT}")
+        raise BuildError(f"k-NN: the embedding has the shape {found.shape}, expected {expected.shape}; {_FAULT}")
     difference = float(np.abs(expected - found).max() / max(1e-6, float(np.abs(expected).max())))
     by_spread = compared(np.asarray(expected, np.float64), np.asarray(found, np.float64))
     if not difference <= ALLOWED_DIFFERENCE or by_spread.verdict == "differ":
         raise BuildError(
-            f"twin: its embedding differs from the extractor's by {difference:.2g}, expected {ALLOWED_DIFFERENCE} at "
+            f"k-NN: its embedding differs from the extractor's by {difference:.2g}, expected {ALLOWED_DIFFERENCE} at "
             f"most, and by {by_spread.relative:.2g} of how far rows lie apart, expected {ALLOWED:g}; {remedy(source)}"
         )
     proved = by_spread.verdict != "constant" or len(rows) == 1
@@ -74,7 +74,7 @@ def _finds_itself(made: Model, vector: Float32Array) -> None:
     distances = np.abs(samples.embeddings - vector).max(axis=1)
     near = distances <= ALLOWED_DIFFERENCE * max(1e-6, float(np.abs(vector).max()))
     if not near[0]:
-        raise BuildError(f"twin: the first sample lies {distances[0]:.2g} away from its own row's embedding; {_FAULT}")
+        raise BuildError(f"k-NN: the first sample lies {distances[0]:.2g} away from its own row's embedding; {_FAULT}")
     alone = Model_pb2.Model()
     alone.CopyFrom(pipeline_of(made).models[-1])
     neighbors = nearest_neighbors_of(alone).numberOfNeighbors
@@ -84,7 +84,7 @@ def _finds_itself(made: Model, vector: Float32Array) -> None:
     label = answer[str(alone.description.predictedFeatureName)]
     if label not in {known for known, close in zip(samples.labels, near, strict=True) if close}:
         raise BuildError(
-            f"twin: the nearest neighbour of the first sample is a {label!r}, expected itself, a "
+            f"k-NN: the nearest neighbour of the first sample is a {label!r}, expected itself, a "
             f"{samples.labels[0]!r}; {_FAULT}"
         )
 
@@ -101,7 +101,7 @@ def _learns(made: Model, row: PlainRow) -> int:
     kept = learnt.embeddings[: len(samples.labels)].tobytes() == samples.embeddings.tobytes()
     if learnt.labels != (*samples.labels, label) or not kept:
         raise BuildError(
-            f"twin: an update with one row leaves {len(learnt.labels)} samples, expected "
+            f"k-NN: an update with one row leaves {len(learnt.labels)} samples, expected "
             f"{len(samples.labels) + 1}; {_FAULT}"
         )
     return len(learnt.labels)

@@ -1,9 +1,9 @@
-"""Making a network trainable: its tail repaired, its layers marked, its features named, its twin built."""
+"""Making a network trainable: its tail repaired, its layers marked, its features named, its k-NN variant built."""
 
 from coreml_updatable.marking.classifier import as_classifier, check_labels
 from coreml_updatable.marking.extractor import embedding_length, extractor, has_head, whole_extractor
 from coreml_updatable.marking.features import describe, rename_features
-from coreml_updatable.marking.knn import expect_label, twin, with_samples
+from coreml_updatable.marking.knn import expect_label, knn_variant, with_samples
 from coreml_updatable.marking.marking import Marked, Wishes, mark, marked
 from coreml_updatable.marking.names import name_layers
 from coreml_updatable.marking.repair import repair_tail
@@ -19,6 +19,7 @@ __all__ = [
     "expect_label",
     "extractor",
     "has_head",
+    "knn_variant",
     "mark",
     "marked",
     "name_layers",
@@ -26,7 +27,6 @@ __all__ = [
     "repair_tail",
     "sample_counts",
     "samples_of",
-    "twin",
     "whole_extractor",
     "with_samples",
 ]

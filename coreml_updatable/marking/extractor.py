@@ -36,7 +36,7 @@ def extractor(model: Model, *, embedding: str = EMBEDDING) -> Model:
 
     The head is the last innerProduct or convolution before the softmax; innerProducts in a row are one linear map, so
     it then begins with the first of them. What it reads becomes a float32 array of rank 1
-    and shape [D], the only rank that a nearest-neighbours classifier takes without harm; where that is still a map with
+    and shape [D], the only rank that a nearest-neighbors classifier takes without harm; where that is still a map with
     height and width, it is averaged over them first. Raises ModelError when there is no head or several inputs.
     """
     repaired, head = with_head(model)

@@ -1,4 +1,4 @@
-"""The twin of a classifier: the same frozen extractor, and a nearest-neighbours classifier that learns by remembering.
+"""The k-NN variant of a classifier: the same fixed extractor, and neighbors that learn by remembering samples.
 
 pipelineClassifier [ extractor: image -> embedding [D] ] [ k-NN: embedding -> label, labelProbability ]
 """
@@ -20,7 +20,7 @@ from coreml_updatable.spec.samples import nearest_neighbors_of
 MEMBER_NAMES = ("extractor", "nearestNeighbors")
 
 
-def twin(
+def knn_variant(
     model: Model,
     settings: KNNSettings,
     *,
@@ -29,7 +29,7 @@ def twin(
     embedding: str = EMBEDDING,
     cut: bool = True,
 ) -> Model:
-    """A ``pipelineClassifier`` of the extractor of ``model`` and an empty, updatable nearest-neighbours classifier.
+    """A ``pipelineClassifier`` of the extractor of ``model`` and an empty, updatable nearest-neighbors classifier.
 
     ``cut``: the extractor is what stands before the head of the classifier ``model``, and its output is called
     ``embedding``; else ``model`` is itself an extractor, a plain network that answers a vector, and keeps its names.
@@ -50,8 +50,8 @@ def twin(
     made.description.input.extend(front.description.input)
     _label_outputs(made.description, settings, label, probabilities)
     for feature in made.description.output:
-        twin_feature = feature_named(description.output, str(feature.name))
-        feature.shortDescription = twin_feature.shortDescription if twin_feature is not None else ""
+        known = feature_named(description.output, str(feature.name))
+        feature.shortDescription = known.shortDescription if known is not None else ""
     made.description.trainingInput.extend([*made.description.input, made.description.output[0]])
     made.description.metadata.CopyFrom(description.metadata)
     drop_date(made)
@@ -59,15 +59,15 @@ def twin(
 
 
 def with_samples(
-    twin: Model, embeddings: NDArray[np.floating], labels: Sequence[str] | Sequence[int] | NDArray[np.integer]
+    knn: Model, embeddings: NDArray[np.floating], labels: Sequence[str] | Sequence[int] | NDArray[np.integer]
 ) -> Model:
-    """``twin`` remembering just these: ``embeddings`` float32 [n, D] and one label each. Earlier samples are replaced.
+    """Return ``knn`` remembering just ``embeddings`` float32 [n, D], one label each. Earlier samples are replaced.
 
-    Works on a pipeline that ends in a nearest-neighbours classifier, or on such a classifier alone. Raises ModelError
+    Works on a pipeline that ends in a nearest-neighbors classifier, or on such a classifier alone. Raises ModelError
     unless the numbers fit, are finite, and the labels are of the kind of the default label.
     """
     made = Model_pb2.Model()
-    made.CopyFrom(twin)
+    made.CopyFrom(knn)
     classifier = nearest_neighbors_of(made)
     index = classifier.nearestNeighborsIndex
     values = np.asarray(embeddings, np.float32)

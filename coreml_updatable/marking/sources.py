@@ -112,7 +112,7 @@ _TREES = "a tree grows by no gradient; classify the same features with a network
 _VECTORS = "support vectors are no layers; fit a logistic regression"
 _APPLES = "its weights are Apple's; put a network behind it in a pipeline"
 _REASONS = {
-    "kNearestNeighborsClassifier": "nearest neighbours learn without marking; `coreml-updatable knn` makes them",
+    "kNearestNeighborsClassifier": "nearest neighbors learn without marking; `coreml-updatable knn` makes them",
     "treeEnsembleClassifier": _TREES,
     "treeEnsembleRegressor": _TREES,
     "supportVectorClassifier": _VECTORS,

@@ -82,7 +82,7 @@ def _describe(feature: FeatureDescription, kind: str | None) -> str:
     match kind:
         case "imageType":
             image = feature.type.imageType
-            color = COLOR_SPACES.get(image.colorSpace, ("no colour space", 0))[0]
+            color = COLOR_SPACES.get(image.colorSpace, ("no color space", 0))[0]
             flexible = ", other sizes too" if image.WhichOneof("SizeFlexibility") else ""
             return f"Image ({color} {image.width} × {image.height}{flexible})"
         case "multiArrayType":

@@ -52,7 +52,7 @@ def last_member(model: Model) -> Model:
 def class_labels(model: Model) -> tuple[str, ...] | tuple[int, ...]:
     """Class labels of a classifier or nonMaximumSuppression, in the order of its outputs; empty for any other model.
 
-    A k-nearest-neighbours classifier has none of its own: its labels are those of its samples.
+    A k-nearest-neighbors classifier has none of its own: its labels are those of its samples.
     """
     kind = model.WhichOneof("Type")
     if kind is None or kind == "kNearestNeighborsClassifier":

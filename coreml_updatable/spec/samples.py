@@ -1,4 +1,4 @@
-"""The samples that a nearest-neighbours classifier remembers."""
+"""The samples that a nearest-neighbors classifier remembers."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -27,7 +27,9 @@ def nearest_neighbors_of(model: Model) -> KNearestNeighborsClassifier:
         model = pipeline_of(model).models[-1]
     kind = model.WhichOneof("Type")
     if kind != "kNearestNeighborsClassifier":
-        raise ModelError(f"model: is a {kind}, expected a k-nearest-neighbours classifier; build one with a twin")
+        raise ModelError(
+            f"model: is a {kind}, expected a k-nearest-neighbors classifier; make one with `coreml-updatable knn`"
+        )
     return model.kNearestNeighborsClassifier
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from coreml_updatable.building.models_stage import knn_settings, update_settings
-from coreml_updatable.marking import mark, twin
+from coreml_updatable.marking import knn_variant, mark
 from coreml_updatable.recipes.file import parse_recipe
 from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.spec.messages import Model
@@ -55,7 +55,7 @@ def test_adam() -> None:
 def test_knn(index: str, kind: str, weighting: str, scheme: str) -> None:
     section = {"number_of_neighbors": 5, "index": index, "weighting": weighting, "leaf_size": 9, "default_label": "no"}
     made = recipe(knn=section)
-    classifier = twin(marked(made), knn_settings(made.knn)).pipelineClassifier.pipeline.models[-1]
+    classifier = knn_variant(marked(made), knn_settings(made.knn)).pipelineClassifier.pipeline.models[-1]
     knn = classifier.kNearestNeighborsClassifier
     assert knn.numberOfNeighbors.defaultValue == 5
     assert knn.WhichOneof("WeightingScheme") == scheme

@@ -11,7 +11,7 @@ from coremltools.models.neural_network import NeuralNetworkBuilder
 from coreml_updatable.converting.knn_proof import prove_knn
 from coreml_updatable.converting.marked import marked_and_proved
 from coreml_updatable.converting.trial_rows import trial_rows
-from coreml_updatable.marking import twin
+from coreml_updatable.marking import knn_variant
 from coreml_updatable.marking.settings import Int64Parameter, KNNSettings
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import Model, Model_pb2
@@ -108,7 +108,7 @@ def test_models_that_look_up_or_are_not_defined_everywhere(name: str, dtype: int
     answers = load(model).predict(trial_rows(model, 20))
     assert all(np.isfinite(list(answer["p"].values())).all() for answer in answers if isinstance(answer["p"], dict))
     marked_and_proved(model, SETTINGS)
-    made = twin(model, KNNSettings(Int64Parameter(1)), cut=True)
+    made = knn_variant(model, KNNSettings(Int64Parameter(1)), cut=True)
     prove_knn(model, made, cut=True)
 
 

@@ -56,7 +56,7 @@ def test_what_an_update_changed(run: Run, vector_model: Path, neighbor_model: Pa
     (tmp_path / "rows.json").write_text('[{"x": [1, 0, 0, 0], "label": "yes"}, {"x": [0, 1, 0, 0], "label": "no"}]')
     for model, sentence in (
         (vector_model, "only the head (head) changed"),
-        (neighbor_model, "only the samples of the nearest neighbours changed"),
+        (neighbor_model, "only the samples of the nearest neighbors changed"),
     ):
         out = tmp_path / "personal.mlmodel"
         assert run("update", model, tmp_path / "rows.json", "-o", out).status == 0

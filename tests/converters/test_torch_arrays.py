@@ -13,7 +13,7 @@ from coreml_updatable.converting.contract import ConversionRequest, Converted
 from coreml_updatable.converting.embedding import embedded
 from coreml_updatable.data.inputs import ArrayInput, Examples
 from coreml_updatable.errors import SourceError
-from coreml_updatable.marking import extractor, mark, twin, with_samples
+from coreml_updatable.marking import extractor, knn_variant, mark, with_samples
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
 from coreml_updatable.publishing.vectors.document import Array, read_vectors, to_bytes
 from coreml_updatable.publishing.vectors.record import record
@@ -76,7 +76,9 @@ def test_marked_with_a_twin_it_is_fit_for_a_device_and_its_golden_vectors_hold(
     converted: Converted, tmp_path: Path
 ) -> None:
     network = marked(converted)
-    knn = twin(network, KNNSettings(Int64Parameter(1, (1, 5), None), "inverse-distance", "linear", 30, "unknown"))
+    knn = knn_variant(
+        network, KNNSettings(Int64Parameter(1, (1, 5), None), "inverse-distance", "linear", 30, "unknown")
+    )
     train = rows(12, 0)
     seen = embedded(extractor(network), ({"values": value} for value in train.values))
     knn = with_samples(knn, seen, [("down", "up")[label] for label in train.labels])

@@ -8,7 +8,7 @@ import pytest
 from coreml_updatable.checking import check
 from coreml_updatable.converting.layouts import laid_out
 from coreml_updatable.errors import BuildError, ModelError
-from coreml_updatable.marking import describe, extractor, mark, twin, with_samples
+from coreml_updatable.marking import describe, extractor, knn_variant, mark, with_samples
 from coreml_updatable.marking.layouts import (
     from_files,
     from_pipeline,
@@ -70,7 +70,7 @@ def test_the_round_trip_gives_the_same_bytes(name: str) -> None:
 
 def filled_twin() -> Model:
     name = "pooled linear, softmax"
-    made = twin(converted(name), KNNSettings(Int64Parameter(3)))
+    made = knn_variant(converted(name), KNNSettings(Int64Parameter(3)))
     told = {"image": "A meal.", "label": "What it is.", "labelProbability": "How sure it is."}
     made = describe(made, features=told, description="Meals.", author="me", version="2")
     return with_samples(made, np.random.default_rng(0).normal(size=(4, 6)), ["a", "b", "a", "c"])

@@ -15,7 +15,7 @@ from coreml_updatable.converting.knn_proof import prove_knn
 from coreml_updatable.converting.layouts import LAYOUTS, laid_out
 from coreml_updatable.converting.marked import marked_and_proved
 from coreml_updatable.errors import UserError
-from coreml_updatable.marking import has_head, twin
+from coreml_updatable.marking import has_head, knn_variant
 from coreml_updatable.marking.settings import Int64Parameter, KNNSettings
 from coreml_updatable.spec.io import parse_model
 from coreml_updatable.spec.messages import Model
@@ -67,7 +67,7 @@ def use(model: Model, random: Random) -> str:
     match random.randrange(6):
         case 0:
             cut = has_head(model)
-            prove_knn(model, twin(model, NEIGHBORS, cut=cut), cut=cut)
+            prove_knn(model, knn_variant(model, NEIGHBORS, cut=cut), cut=cut)
             return "twin"
         case 1:
             laid_out([model], random.choice(LAYOUTS), random.choice((None, 16, 8)))

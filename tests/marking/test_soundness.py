@@ -9,7 +9,7 @@ from torch import nn
 from coreml_updatable.converting.equivalence import remedy
 from coreml_updatable.converting.marked import marked_and_proved
 from coreml_updatable.errors import ModelError, UserError
-from coreml_updatable.marking import has_head, marked, repair_tail, twin
+from coreml_updatable.marking import has_head, knn_variant, marked, repair_tail
 from coreml_updatable.marking.clearing import hinges_of
 from coreml_updatable.marking.layouts import from_single
 from coreml_updatable.marking.settings import Int64Parameter, KNNSettings
@@ -160,8 +160,8 @@ def test_everything_that_walks_a_network_looks_first() -> None:
         repair_tail,
         has_head,
         from_single,
-        lambda model: twin(model, settings),
-        lambda model: twin(model, settings, cut=False),
+        lambda model: knn_variant(model, settings),
+        lambda model: knn_variant(model, settings, cut=False),
     ):
         with pytest.raises(ModelError, match="waits for its own output by way of"):
             work(model)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from coreml_updatable.marking import mark, twin, with_samples
+from coreml_updatable.marking import knn_variant, mark, with_samples
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
 from coreml_updatable.personalization.scenario import Scenario
 from coreml_updatable.spec.io import parse_model
@@ -86,7 +86,7 @@ def network_message(world: World) -> Any:
 @pytest.fixture(scope="session")
 def knn_message(world: World, network_message: Any) -> Any:
     """The twin, holding the base's training points; three neighbours, one vote each."""
-    empty = twin(network_message, KNNSettings(Int64Parameter(3), weighting="uniform"))
+    empty = knn_variant(network_message, KNNSettings(Int64Parameter(3), weighting="uniform"))
     return with_samples(empty, world.features(world.train).astype(np.float32), world.train_labels)
 
 

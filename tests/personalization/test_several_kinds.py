@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from coreml_updatable.marking import mark, twin, with_samples
+from coreml_updatable.marking import knn_variant, mark, with_samples
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
 from coreml_updatable.personalization.compare import compare
 from coreml_updatable.personalization.protocol import order_of
@@ -40,7 +40,7 @@ def models(network_message: Any, world: World) -> tuple[Any, Any]:
     optimizer = SGD(DoubleParameter(LEARNING_RATE), Int64Parameter(1), DoubleParameter(0.0))
     settings = UpdateSettings(optimizer, Int64Parameter(EPOCHS), shuffle=False)
     network = mark(network_message, settings, layers=["head"], reserved=3, reserved_share=0.05)
-    empty = twin(network, KNNSettings(Int64Parameter(1)))
+    empty = knn_variant(network, KNNSettings(Int64Parameter(1)))
     return network, with_samples(empty, world.features(world.train).astype(np.float32), world.train_labels)
 
 

@@ -161,7 +161,7 @@ def test_samples_by_label() -> None:
     before = with_samples(valid.pipeline(), np.eye(3, 4), ["b", "a", "b"])
     after = with_samples(valid.pipeline(), np.eye(4, 4)[1:], ["a", "b", "new"])
     found = difference(before, after)
-    assert sentence(found) == "only the samples of the nearest neighbours of 'model1' changed"
+    assert sentence(found) == "only the samples of the nearest neighbors of 'model1' changed"
     samples = dict(found.members)["model1"].samples
     assert samples is not None
     assert (samples.before, samples.after) == (3, 3)

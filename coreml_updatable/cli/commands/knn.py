@@ -184,13 +184,13 @@ def knn(
     from coreml_updatable.checking import expect_valid
     from coreml_updatable.converting.knn_proof import prove_knn
     from coreml_updatable.errors import located
-    from coreml_updatable.marking import has_head, twin
+    from coreml_updatable.marking import has_head, knn_variant
     from coreml_updatable.spec.io import model_bytes, read_model, write_model
 
     source = read_model(extractor)
     cutting = has_head(source) if cut is None else cut
     with located("extractor", extractor):
-        empty = twin(source, settings, label=label, probabilities=probabilities, cut=cutting)
+        empty = knn_variant(source, settings, label=label, probabilities=probabilities, cut=cutting)
     problems = expect_valid(empty, "k-NN model")
     made, first = (empty, None) if samples is None else remembered(empty, samples, fit, quiet=json)
     problems = problems if made is empty else expect_valid(made, "k-NN model")

@@ -51,7 +51,7 @@ def most_rows(row: Mapping[str, Tensor]) -> int:
 
 
 def alike(rows: Iterable[Blobs]) -> Iterator[list[Blobs]]:
-    """Neighbouring rows of equal shapes, a block at a time."""
+    """Neighboring rows of equal shapes, a block at a time."""
     block: list[Blobs] = []
     for row in rows:
         if block and (len(block) == most_rows(block[0]) or not same_shapes(row, block[0])):

@@ -29,11 +29,11 @@ def pixels(feature: FeatureDescription, value: Any, where: str) -> NDArray[Any]:
     size, mode, shape or type.
     """
     space = feature.type.imageType.colorSpace
-    colour = space in (RGB, BGR)
+    color = space in (RGB, BGR)
     if isinstance(value, Image.Image):
-        array = _from_picture(value, colour, space == GRAYSCALE_FLOAT16, where)
+        array = _from_picture(value, color, space == GRAYSCALE_FLOAT16, where)
     elif isinstance(value, np.ndarray):
-        array = _from_array(value, colour, space == GRAYSCALE_FLOAT16, where)
+        array = _from_array(value, color, space == GRAYSCALE_FLOAT16, where)
     else:
         raise DataError(f"{where}: is {a_kind(value)}, expected a PIL picture or an array [H, W, C] of uint8")
     _check_size(feature.type.imageType, array.shape[1], array.shape[0], where)
@@ -41,8 +41,8 @@ def pixels(feature: FeatureDescription, value: Any, where: str) -> NDArray[Any]:
     return ordered.transpose(2, 0, 1)
 
 
-def _from_picture(picture: Image.Image, colour: bool, half: bool, where: str) -> NDArray[Any]:
-    wanted = "RGB" if colour else "L"
+def _from_picture(picture: Image.Image, color: bool, half: bool, where: str) -> NDArray[Any]:
+    wanted = "RGB" if color else "L"
     floats = " or F (floating point)" if half else ""
     mode = picture.mode
     transparent = "transparency" in picture.info
@@ -67,12 +67,12 @@ def _from_picture(picture: Image.Image, colour: bool, half: bool, where: str) ->
     return array.astype(np.float16) if half else array
 
 
-def _from_array(array: NDArray[Any], colour: bool, half: bool, where: str) -> NDArray[Any]:
+def _from_array(array: NDArray[Any], color: bool, half: bool, where: str) -> NDArray[Any]:
     kind, name = (np.floating, "float") if half else (np.uint8, "uint8")
     if not np.issubdtype(array.dtype, kind):
         raise DataError(f"{where}: array holds {array.dtype}, expected {name}; give the picture's own pixel values")
-    shaped = array[:, :, None] if array.ndim == 2 and not colour else array
-    channels = 3 if colour else 1
+    shaped = array[:, :, None] if array.ndim == 2 and not color else array
+    channels = 3 if color else 1
     if shaped.ndim != 3 or shaped.shape[2] != channels:
         raise DataError(f"{where}: array has the shape {list(array.shape)}, expected [height, width, {channels}]")
     return shaped.astype(np.float16) if half else shaped

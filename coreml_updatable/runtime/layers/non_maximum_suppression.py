@@ -1,5 +1,5 @@
 """NonMaximumSuppression: of boxes that overlap, the one with the highest score. Boxes [B, N, 4] as (x, y, width,
-height) by their centres; scores [B, N, C], a box's score being its highest. Three more inputs of one value, if
+height) by their centers; scores [B, N, C], a box's score being its highest. Three more inputs of one value, if
 given, stand for ``iouThreshold``, ``scoreThreshold`` and ``maxBoxes``. -> the boxes kept [B, M, 4], their scores [B,
 M, C], both padded with 0, their numbers [B, M], padded with -1, and how many [B]; M is ``maxBoxes``. From the
 highest score on, a box is kept unless its intersection over union with one kept before is above the threshold; with

@@ -100,7 +100,7 @@ class Upsample(nn.Module):
         return int(torch.tensor(float(length)) * factor)  # in 32 bits, as writers do: 10 x 0.7 is 7, not 6.999...
 
     def _matrix(self, length: int, factor: float) -> Tensor:
-        """Nearest neighbour: the index of each point's pixel. Bilinear: the interpolation matrix."""
+        """Nearest neighbor: the index of each point's pixel. Bilinear: the interpolation matrix."""
         count = self._count(length, factor)
         if self.grid is not None:
             expect_shape([count, length], self.context)

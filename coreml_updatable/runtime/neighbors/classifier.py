@@ -23,7 +23,7 @@ EPSILON = 1e-7
 
 
 def weights(distances: NDArray[np.float64], uniform: bool, assumptions: PredictionAssumptions) -> NDArray[np.float64]:
-    """A vote for each neighbour, from its squared distance."""
+    """A vote for each neighbor, from its squared distance."""
     if uniform:
         return np.ones(len(distances))
     measured: NDArray[np.float64] = distances if assumptions.inverse_of == "squared distance" else np.sqrt(distances)
@@ -42,7 +42,7 @@ def weights(distances: NDArray[np.float64], uniform: bool, assumptions: Predicti
 def vote(
     labels: Sequence[int], votes: Sequence[float], known: int, assumptions: PredictionAssumptions
 ) -> tuple[int, dict[int, float]]:
-    """The winner and each label's probability. ``labels``: numbers below ``known``, the neighbours', nearest first."""
+    """The winner and each label's probability. ``labels``: numbers below ``known``, the neighbors', nearest first."""
     totals: dict[int, float] = {}
     for label, share in zip(labels, votes, strict=True):
         totals[label] = totals.get(label, 0.0) + share

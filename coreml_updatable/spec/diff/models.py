@@ -73,7 +73,7 @@ class SampleChange:
 
 @dataclass(frozen=True)
 class SampleChanges:
-    """``reordered``: the same samples, in another order (it decides between neighbours at equal distances)."""
+    """``reordered``: the same samples, in another order (it decides between neighbors at equal distances)."""
 
     before: int
     after: int
@@ -264,7 +264,7 @@ def _parts(difference: Difference, where: str) -> Iterator[str]:
         yield f"the parameters of the update{where}"
     yield from _layers(difference, where)
     if difference.samples is not None:
-        yield f"the samples of the nearest neighbours{where}"
+        yield f"the samples of the nearest neighbors{where}"
     for name, member in difference.members:
         yield from _parts(member, f" of '{name}'")
 

@@ -51,7 +51,7 @@ def voting_probes() -> list[Probe]:
 def _probabilities() -> Probe:
     return Probe(
         assumption="probabilities",
-        says="Two neighbours have the label 1 and one has 2: shares are 2/3 and 1/3, votes 2 and 1.",
+        says="Two neighbors have the label 1 and one has 2: shares are 2/3 and 1/3, votes 2 and 1.",
         model=nearest_neighbors([(1.0, "1"), (2.0, "1"), (3.0, "2")], 3, uniform=True),
         query=QUERY,
         read=BOTH,
@@ -61,7 +61,7 @@ def _probabilities() -> Probe:
 def _listed() -> Probe:
     return Probe(
         assumption="listed",
-        says="Three labels, one neighbour: either all labels are listed or only the neighbour's.",
+        says="Three labels, one neighbor: either all labels are listed or only the neighbor's.",
         model=nearest_neighbors([(1.0, "1"), (2.0, "2"), (3.0, "3")], 1, uniform=True),
         query=QUERY,
         read=Read("count", "labelProbability"),
@@ -71,7 +71,7 @@ def _listed() -> Probe:
 def _inverse_of() -> Probe:
     return Probe(
         assumption="inverse_of",
-        says="One neighbour is twice as far as the other: it has half the vote, or a quarter.",
+        says="One neighbor is twice as far as the other: it has half the vote, or a quarter.",
         model=nearest_neighbors([(1.0, "1"), (2.0, "2")], 2, uniform=False),
         query=QUERY,
         read=BOTH,
@@ -104,7 +104,7 @@ def _tied_labels() -> Probe:
 def _tied_samples() -> Probe:
     return Probe(
         assumption="tied_samples",
-        says="Two samples at the same distance, one neighbour: the earlier or the later.",
+        says="Two samples at the same distance, one neighbor: the earlier or the later.",
         model=nearest_neighbors([(1.0, "1"), (-1.0, "2")], 1, uniform=True),
         query=QUERY,
         read=LABEL,

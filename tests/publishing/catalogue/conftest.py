@@ -16,7 +16,7 @@ with warnings.catch_warnings():
     from coremltools.models import datatypes
     from coremltools.models.neural_network import NeuralNetworkBuilder, SgdParams
 
-from coreml_updatable.marking import describe, twin
+from coreml_updatable.marking import describe, knn_variant
 from coreml_updatable.marking.settings import Int64Parameter, KNNSettings
 from coreml_updatable.publishing.report.json import report_object
 from coreml_updatable.publishing.report.model_facts import model_facts
@@ -57,7 +57,9 @@ def make_build(report: Report, tmp_path: Path) -> MakeBuild:
 
     def make(name: str, version: str = "1.0", seed: int = 1, *, change: Any = None, more: Any = None) -> Path:
         single = described(network(seed), version)
-        neighbors = described(twin(single, KNNSettings(Int64Parameter(3, (1, 15)), default_label="unknown")), version)
+        neighbors = described(
+            knn_variant(single, KNNSettings(Int64Parameter(3, (1, 15)), default_label="unknown")), version
+        )
         models = {f"{name}.mlmodel": single, f"{name}KNN.mlmodel": neighbors}
         if change is not None:
             change(models)

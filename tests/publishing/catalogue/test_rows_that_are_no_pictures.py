@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coreml_updatable.marking import twin
+from coreml_updatable.marking import knn_variant
 from coreml_updatable.marking.settings import Int64Parameter, KNNSettings
 from coreml_updatable.personalization.compare import advise
 from coreml_updatable.personalization.results import read_comparison
@@ -34,7 +34,7 @@ def of_arrays() -> Model:
 
 def replaced(models: dict[str, Model]) -> None:
     models["Luncher.mlmodel"] = of_arrays()
-    neighbors = twin(of_arrays(), KNNSettings(Int64Parameter(3, (1, 15)), default_label="unknown"))
+    neighbors = knn_variant(of_arrays(), KNNSettings(Int64Parameter(3, (1, 15)), default_label="unknown"))
     models["LuncherKNN.mlmodel"] = described(neighbors, "1.0")
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from coreml_updatable.errors import DataError
-from coreml_updatable.marking import twin
+from coreml_updatable.marking import knn_variant
 from coreml_updatable.marking.settings import Int64Parameter, KNNSettings
 from coreml_updatable.publishing.vectors.document import Vectors, read_vectors, to_bytes
 from coreml_updatable.publishing.vectors.record import record
@@ -28,7 +28,7 @@ Recorded = tuple[Model, Vectors, Path]
 
 
 def knn() -> Model:
-    return twin(network(3), KNNSettings(Int64Parameter(3, (1, 15)), default_label="unknown"))
+    return knn_variant(network(3), KNNSettings(Int64Parameter(3, (1, 15)), default_label="unknown"))
 
 
 @pytest.fixture(params=[lambda: network(3), knn], ids=["network", "k-NN"])

@@ -1,4 +1,4 @@
-"""The twin: same extractor, nearest neighbours behind it, checked against torch's features and scikit-learn's votes."""
+"""The k-NN variant: same extractor, neighbors behind it, checked against torch and scikit-learn's votes."""
 
 import numpy as np
 import pytest
@@ -13,10 +13,10 @@ from coreml_updatable.marking import (
     describe,
     embedding_length,
     extractor,
+    knn_variant,
     mark,
     sample_counts,
     samples_of,
-    twin,
     with_samples,
 )
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
@@ -42,7 +42,7 @@ def embeddings(model: Model, given: torch.Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_twin_keeps_every_rule(name: str) -> None:
-    model = twin(converted(name), SETTINGS)
+    model = knn_variant(converted(name), SETTINGS)
     assert check(model) == []
     assert check(with_samples(model, np.ones((2, embedding_length(extractor(converted(name))))), ["a", "b"])) == []
 
@@ -91,12 +91,12 @@ def test_an_old_network_keeps_its_meaning_under_the_exact_mapping() -> None:
     row = {"image": np.random.default_rng(0).normal(size=(3, 8, 8))}
     expected = load(old).predict(row, intermediate=True)["flatten"].reshape(-1)
     np.testing.assert_allclose(load(extractor(old)).predict(row)["embedding"], expected, atol=1e-6)
-    assert check(twin(old, SETTINGS)) == []
+    assert check(knn_variant(old, SETTINGS)) == []
 
 
 def test_the_frozen_extractor_carries_no_mark() -> None:
     marked = mark(converted("two layers"), UPDATE, labels=LABELS, last=2)
-    front = pipeline_of(twin(marked, SETTINGS)).models[0]
+    front = pipeline_of(knn_variant(marked, SETTINGS)).models[0]
     assert not front.isUpdatable
     for layer in network_of(front).layers:
         assert not layer.isUpdatable
@@ -105,13 +105,15 @@ def test_the_frozen_extractor_carries_no_mark() -> None:
 
 def test_twins_of_a_model_and_of_the_marked_model_are_equal() -> None:
     plain = converted("pooled linear, softmax", image=True)
-    assert model_bytes(twin(plain, SETTINGS)) == model_bytes(twin(mark(plain, UPDATE, labels=LABELS), SETTINGS))
+    assert model_bytes(knn_variant(plain, SETTINGS)) == model_bytes(
+        knn_variant(mark(plain, UPDATE, labels=LABELS), SETTINGS)
+    )
 
 
 def test_features_are_those_of_the_classifier() -> None:
     marked = mark(converted("pooled linear, softmax", image=True), UPDATE, labels=LABELS)
     marked = describe(marked, features={"image": "A meal.", "label": "What it is."}, description="Meals.", author="me")
-    made = twin(marked, SETTINGS).description
+    made = knn_variant(marked, SETTINGS).description
     assert list(made.input) == list(marked.description.input)
     assert list(made.output) == list(marked.description.output)
     assert list(made.trainingInput) == list(marked.description.trainingInput)
@@ -119,9 +121,9 @@ def test_features_are_those_of_the_classifier() -> None:
 
 
 def test_an_empty_twin_answers_its_default_label() -> None:
-    model = twin(converted("two layers"), SETTINGS)
+    model = knn_variant(converted("two layers"), SETTINGS)
     assert load(model).predict({"image": np.ones((1, 5), np.float32)})["label"] == "unknown"
-    numbers = twin(converted("two layers"), KNNSettings(Int64Parameter(1), default_label=-1))
+    numbers = knn_variant(converted("two layers"), KNNSettings(Int64Parameter(1), default_label=-1))
     assert load(numbers).predict({"image": np.ones((1, 5), np.float32)})["label"] == -1
     assert check(numbers) == []
 
@@ -132,7 +134,7 @@ def test_a_filled_twin_votes_as_scikit_learn_does() -> None:
     known, asked = pictures(12), pictures(20)[12:]
     labels = [str(label) for label in random.choice(LABELS, 12)]
     alone = extractor(converted(name))
-    filled = with_samples(twin(converted(name), SETTINGS), embeddings(alone, known), labels)
+    filled = with_samples(knn_variant(converted(name), SETTINGS), embeddings(alone, known), labels)
     judge = KNeighborsClassifier(3).fit(embeddings(alone, known), labels)
     runnable = load(filled)
     for row, chances in zip(asked, judge.predict_proba(embeddings(alone, asked)), strict=True):
@@ -176,18 +178,20 @@ def test_wrong_samples_are_refused(values: np.ndarray, labels: list[str], senten
 )
 def test_wrong_settings_are_refused(settings: KNNSettings, sentence: str) -> None:
     with pytest.raises(ModelError, match=sentence):
-        twin(converted("two layers"), settings)
+        knn_variant(converted("two layers"), settings)
 
 
 def test_a_kd_tree_is_written() -> None:
-    model = twin(converted("two layers"), KNNSettings(Int64Parameter(3, allowed=(1, 3)), index="kd-tree", leaf_size=10))
+    model = knn_variant(
+        converted("two layers"), KNNSettings(Int64Parameter(3, allowed=(1, 3)), index="kd-tree", leaf_size=10)
+    )
     index = pipeline_of(model).models[1].kNearestNeighborsClassifier.nearestNeighborsIndex
     assert index.singleKdTreeIndex.leafSize == 10
     assert check(model) == []
 
 
 def test_samples_of_a_network_are_refused() -> None:
-    with pytest.raises(ModelError, match="expected a k-nearest-neighbours classifier"):
+    with pytest.raises(ModelError, match="expected a k-nearest-neighbors classifier"):
         samples_of(valid.plain())
 
 
