@@ -54,7 +54,7 @@ def ranks_of(layer: NeuralNetworkLayer) -> tuple[int, int] | None:
     return _RANKS.get(kind)
 
 
-def in_words(limits: tuple[int, int]) -> str:
+def rank_in_words(limits: tuple[int, int]) -> str:
     least, most = limits
     if least == most:
         return str(least)
@@ -182,7 +182,7 @@ def _at_work(where: str, layer: NeuralNetworkLayer, known: dict[str, int]) -> It
             yield Finding(
                 where,
                 f"is a {layer_kind(layer)} at rank {found}",
-                in_words(limits),
+                rank_in_words(limits),
                 "reshape to [1, C, 1, 1] before it" if limits[0] in (3, 4) else "",
             )
     if rank is not None and result is not None and rank != result:

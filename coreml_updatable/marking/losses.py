@@ -3,7 +3,7 @@
 from typing import Literal, TypeAlias, get_args
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.marking.parameters import update_parameters
+from coreml_updatable.marking.parameters import parameters_message
 from coreml_updatable.marking.path import softmax_of
 from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.marking.tail import answer_blob
@@ -77,7 +77,7 @@ def write_update(model: Model, loss: Loss, settings: UpdateSettings) -> None:
     source = read_by_loss(model, loss)
     classifies = model.WhichOneof("Type") == "neuralNetworkClassifier"
     target = str(description.predictedFeatureName) if classifies else f"{answer_blob(model)}_true"
-    network.updateParams.CopyFrom(update_parameters(settings))
+    network.updateParams.CopyFrom(parameters_message(settings))
     layer = network.updateParams.lossLayers.add(name=_free_name(network))
     cross = loss == CROSS_ENTROPY
     params = layer.categoricalCrossEntropyLossLayer if cross else layer.meanSquaredErrorLossLayer

@@ -8,7 +8,7 @@ from coreml_updatable.spec.messages import Model, NeuralNetwork_pb2
 from coreml_updatable.spec.parameters import MAX_EPOCHS
 
 
-def update_parameters(settings: UpdateSettings) -> Model:
+def parameters_message(settings: UpdateSettings) -> Model:
     """``NetworkUpdateParameters`` without a loss layer. Raises ModelError for a default outside its range or set."""
     made = NeuralNetwork_pb2.NetworkUpdateParameters()
     optimizer = settings.optimizer

@@ -9,7 +9,7 @@ import typer
 from coreml_updatable.cli.output import say, say_json
 
 if TYPE_CHECKING:
-    from coreml_updatable.spec.diff.layers import Change, LayerChange, LayerChanges, WeightChange
+    from coreml_updatable.spec.diff.layers import FieldChange, LayerChange, LayerChanges, WeightChange
     from coreml_updatable.spec.diff.models import Difference, SampleChanges
 
 _SHOWN = 40  # of each kind of change; --json has them all
@@ -53,7 +53,7 @@ def _lines(found: "Difference") -> Iterator[str]:
             yield from (f"  {line}" for line in lines)
 
 
-def _changes(title: str, changes: "Sequence[Change]") -> Iterator[str]:
+def _changes(title: str, changes: "Sequence[FieldChange]") -> Iterator[str]:
     if changes:
         yield title
         yield from _cut(

@@ -66,7 +66,7 @@ def _as(dtype: Any, given: NDArray[Any]) -> NDArray[Any]:
         return given.astype(dtype)
 
 
-def expect_label(shares: NDArray[Any], where: str) -> None:
+def expect_probabilities(shares: NDArray[Any], where: str) -> None:
     """DataError where probabilities are NaN: no class is the greatest, whatever ``argmax`` says."""
     if np.isnan(shares).any():
         raise DataError(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.io.arrays import DTYPES, expect_label
+from coreml_updatable.runtime.io.arrays import DTYPES, expect_probabilities
 from coreml_updatable.runtime.io.inputs import EXACT_ARRAY
 from coreml_updatable.spec.features import BGR, GRAYSCALE_FLOAT16, RGB
 from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetwork
@@ -44,7 +44,7 @@ class Outputs:
                     f"blob '{self.probabilities}': has {len(shares)} values, the model has {len(self.labels)} labels; "
                     "name the blob of the probabilities in labelProbabilityLayerName"
                 )
-            expect_label(shares, f"row {number}")
+            expect_probabilities(shares, f"row {number}")
             answers[self.description.predictedFeatureName] = self.labels[int(shares.argmax())]
             if self.description.predictedProbabilitiesName:
                 listed = dict(zip(self.labels, shares.tolist(), strict=True))

@@ -55,17 +55,17 @@ LOGICAL: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def add(params: Any, _context: Context, *inputs: Tensor) -> Tensor:
+def _add(params: Any, _context: Context, *inputs: Tensor) -> Tensor:
     return inputs[0] + params.alpha if len(inputs) == 1 else reduce(torch.add, inputs)
 
 
-def multiply(params: Any, _context: Context, *inputs: Tensor) -> Tensor:
+def _multiply(params: Any, _context: Context, *inputs: Tensor) -> Tensor:
     return params.alpha * inputs[0] if len(inputs) == 1 else reduce(torch.multiply, inputs)
 
 
 OF_ALL: dict[str, Formula] = {
-    "add": add,
-    "multiply": multiply,
+    "add": _add,
+    "multiply": _multiply,
     "average": lambda _params, _context, *inputs: sum(inputs[1:], inputs[0]) / len(inputs),
     "max": lambda _params, _context, *inputs: reduce(torch.maximum, inputs),
     "min": lambda _params, _context, *inputs: reduce(torch.minimum, inputs),

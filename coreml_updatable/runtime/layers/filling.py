@@ -43,15 +43,15 @@ class Constant(nn.Module):
         return self.data.reshape(self.shape)
 
 
-def fill_like(params: Any, _context: Context, x: Tensor) -> Tensor:
+def _fill_like(params: Any, _context: Context, x: Tensor) -> Tensor:
     return torch.full(x.shape, params.value, dtype=x.dtype)
 
 
-def fill_dynamic(params: Any, context: Context, shape: Tensor) -> Tensor:
+def _fill_dynamic(params: Any, context: Context, shape: Tensor) -> Tensor:
     return torch.full(expect_shape(integers(shape, context), context), params.value, dtype=shape.dtype)
 
 
-def range_dynamic(params: Any, context: Context, *inputs: Tensor) -> Tensor:
+def _range_dynamic(params: Any, context: Context, *inputs: Tensor) -> Tensor:
     for blob in inputs:
         expect_single(blob, context)
     stored = [0.0, params.startValue, params.stepSizeValue]
@@ -67,11 +67,16 @@ def _range(end: float, start: float, step: float, context: Context) -> Tensor:
     return (start + step * torch.arange(count, dtype=torch.float64)).to(torch.float32)
 
 
-def get_shape(_params: Any, _context: Context, x: Tensor) -> Tensor:
+def _get_shape(_params: Any, _context: Context, x: Tensor) -> Tensor:
     return torch.tensor(x.shape, dtype=x.dtype)
 
 
-FORMULAS = {"fillLike": fill_like, "fillDynamic": fill_dynamic, "getShape": get_shape, "rangeDynamic": range_dynamic}
+FORMULAS = {
+    "fillLike": _fill_like,
+    "fillDynamic": _fill_dynamic,
+    "rangeDynamic": _range_dynamic,
+    "getShape": _get_shape,
+}
 
 
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:

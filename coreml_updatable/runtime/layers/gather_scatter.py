@@ -35,24 +35,24 @@ from coreml_updatable.spec.messages import NeuralNetwork_pb2, NeuralNetworkLayer
 MODES = NeuralNetwork_pb2.ScatterMode
 
 
-def gather(params: Any, context: Context, x: Tensor, where: Tensor) -> Tensor:
+def _gather(params: Any, context: Context, x: Tensor, where: Tensor) -> Tensor:
     axis = axis_of(int(params.axis), x.dim(), context)
     return x[(slice(None),) * axis + (where.long(),)]
 
 
-def gather_nd(_params: Any, context: Context, x: Tensor, where: Tensor) -> Tensor:
+def _gather_nd(_params: Any, context: Context, x: Tensor, where: Tensor) -> Tensor:
     _expect_depth(where, x.dim(), context)
     y = x[where.long().unbind(-1)]
     return y if y.dim() else y.reshape(1)
 
 
-def gather_along_axis(params: Any, context: Context, x: Tensor, where: Tensor) -> Tensor:
+def _gather_along_axis(params: Any, context: Context, x: Tensor, where: Tensor) -> Tensor:
     axis = axis_of(int(params.axis), x.dim(), context)
     _expect_along(x.shape, where.shape, axis, context)
     return torch.gather(x, axis, indices(where, x.shape[axis]))
 
 
-def scatter(params: Any, context: Context, container: Tensor, where: Tensor, updates: Tensor) -> Tensor:
+def _scatter(params: Any, context: Context, container: Tensor, where: Tensor, updates: Tensor) -> Tensor:
     axis = axis_of(int(params.axis), container.dim(), context)
     before, after = container.shape[:axis], container.shape[axis + 1 :]
     _expect_updates(updates.shape, (*before, *where.shape, *after), context)
@@ -62,7 +62,7 @@ def scatter(params: Any, context: Context, container: Tensor, where: Tensor, upd
     return _scattered(container, axis, places, flat, params.mode)
 
 
-def scatter_nd(params: Any, context: Context, container: Tensor, where: Tensor, updates: Tensor) -> Tensor:
+def _scatter_nd(params: Any, context: Context, container: Tensor, where: Tensor, updates: Tensor) -> Tensor:
     _expect_depth(where, container.dim(), context)
     depth = where.shape[-1]
     outer, inner = container.shape[:depth], container.shape[depth:]
@@ -74,7 +74,7 @@ def scatter_nd(params: Any, context: Context, container: Tensor, where: Tensor, 
     return flat.reshape(container.shape)
 
 
-def scatter_along_axis(params: Any, context: Context, container: Tensor, where: Tensor, updates: Tensor) -> Tensor:
+def _scatter_along_axis(params: Any, context: Context, container: Tensor, where: Tensor, updates: Tensor) -> Tensor:
     axis = axis_of(int(params.axis), container.dim(), context)
     _expect_along(container.shape, where.shape, axis, context)
     _expect_updates(updates.shape, where.shape, context)
@@ -127,8 +127,8 @@ def _scattered(container: Tensor, axis: int, where: Tensor, updates: Tensor, mod
     return torch.where(last < 0, container, updates.gather(axis, last.clamp(min=0)))
 
 
-GATHERS = {"gather": gather, "gatherND": gather_nd, "gatherAlongAxis": gather_along_axis}
-SCATTERS = {"scatter": scatter, "scatterND": scatter_nd, "scatterAlongAxis": scatter_along_axis}
+GATHERS = {"gather": _gather, "gatherND": _gather_nd, "gatherAlongAxis": _gather_along_axis}
+SCATTERS = {"scatter": _scatter, "scatterND": _scatter_nd, "scatterAlongAxis": _scatter_along_axis}
 
 
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:  # noqa: ARG001

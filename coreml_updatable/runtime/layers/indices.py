@@ -29,18 +29,18 @@ from coreml_updatable.runtime.layers._shared.sizes import axis_of, expect_shape,
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 
-def arg_extreme(params: Any, context: Context, x: Tensor) -> Tensor:
+def _arg_extreme(params: Any, context: Context, x: Tensor) -> Tensor:
     axis = axis_of(int(params.axis), x.dim(), context)
     function = torch.argmax if context.kind == "argMax" else torch.argmin
     return function(x, axis, keepdim=not params.removeDim or x.dim() == 1).to(x.dtype)
 
 
-def arg_sort(params: Any, context: Context, x: Tensor) -> Tensor:
+def _arg_sort(params: Any, context: Context, x: Tensor) -> Tensor:
     axis = axis_of(int(params.axis), x.dim(), context)
     return torch.sort(x, dim=axis, stable=True, descending=params.descending).indices.to(x.dtype)
 
 
-def top_k(params: Any, context: Context, x: Tensor, *dynamic: Tensor) -> tuple[Tensor, Tensor]:
+def _top_k(params: Any, context: Context, x: Tensor, *dynamic: Tensor) -> tuple[Tensor, Tensor]:
     axis = axis_of(int(params.axis), x.dim(), context)
     k = integer(dynamic[0], context) if dynamic else int(params.K)
     if not 1 <= k <= x.shape[axis]:
@@ -49,11 +49,11 @@ def top_k(params: Any, context: Context, x: Tensor, *dynamic: Tensor) -> tuple[T
     return values.narrow(axis, 0, k), places.narrow(axis, 0, k).to(x.dtype)
 
 
-def where_non_zero(_params: Any, _context: Context, x: Tensor) -> Tensor:
+def _where_non_zero(_params: Any, _context: Context, x: Tensor) -> Tensor:
     return torch.nonzero(x).to(x.dtype)
 
 
-def one_hot(params: Any, context: Context, indices: Tensor, *dynamic: Tensor) -> Tensor:
+def _one_hot(params: Any, context: Context, indices: Tensor, *dynamic: Tensor) -> Tensor:
     size = integer(dynamic[0], context) if dynamic else int(params.oneHotVectorSize)
     axis = axis_of(int(params.axis), indices.dim() + 1, context)
     expect_shape([*indices.shape, size], context)
@@ -63,12 +63,12 @@ def one_hot(params: Any, context: Context, indices: Tensor, *dynamic: Tensor) ->
 
 
 FORMULAS: dict[str, Formula] = {
-    "argMax": arg_extreme,
-    "argMin": arg_extreme,
-    "argSort": arg_sort,
-    "topK": top_k,
-    "whereNonZero": where_non_zero,
-    "oneHot": one_hot,
+    "argMax": _arg_extreme,
+    "argMin": _arg_extreme,
+    "argSort": _arg_sort,
+    "topK": _top_k,
+    "whereNonZero": _where_non_zero,
+    "oneHot": _one_hot,
 }
 
 

@@ -25,25 +25,25 @@ from coreml_updatable.runtime.layers._shared.sizes import axis_of
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 
-def concat(params: Any, _context: Context, *inputs: Tensor) -> Tensor:
+def _concat(params: Any, _context: Context, *inputs: Tensor) -> Tensor:
     return torch.cat(inputs, -5 if params.sequenceConcat else -3)
 
 
-def concat_nd(params: Any, context: Context, *inputs: Tensor) -> Tensor:
+def _concat_nd(params: Any, context: Context, *inputs: Tensor) -> Tensor:
     axis = axis_of(int(params.axis), inputs[0].dim(), context)
     if not params.interleave:
         return torch.cat(inputs, axis)
     return torch.stack(inputs, axis + 1).flatten(axis, axis + 1)
 
 
-def stack(params: Any, context: Context, *inputs: Tensor) -> Tensor:
+def _stack(params: Any, context: Context, *inputs: Tensor) -> Tensor:
     shapes = [list(x.shape) for x in inputs]
     if any(shape != shapes[0] for shape in shapes):
         raise context.error(f"inputs have the shapes {shapes}, the layer expects equal ones")
     return torch.stack(inputs, int(params.axis))
 
 
-def split(params: Any, context: Context, x: Tensor) -> tuple[Tensor, ...]:
+def _split(params: Any, context: Context, x: Tensor) -> tuple[Tensor, ...]:
     context.expect_rank(x, 3)
     count = int(params.nOutputs)
     if x.shape[-3] % count:
@@ -51,7 +51,7 @@ def split(params: Any, context: Context, x: Tensor) -> tuple[Tensor, ...]:
     return tuple(x.chunk(count, -3))
 
 
-def split_nd(params: Any, context: Context, x: Tensor) -> tuple[Tensor, ...]:
+def _split_nd(params: Any, context: Context, x: Tensor) -> tuple[Tensor, ...]:
     sizes, count = [int(size) for size in params.splitSizes], int(params.numSplits)
     axis = axis_of(int(params.axis), x.dim(), context)
     length = x.shape[axis]
@@ -62,11 +62,11 @@ def split_nd(params: Any, context: Context, x: Tensor) -> tuple[Tensor, ...]:
 
 
 FORMULAS: dict[str, Formula] = {
-    "concat": concat,
-    "concatND": concat_nd,
-    "stack": stack,
-    "split": split,
-    "splitND": split_nd,
+    "concat": _concat,
+    "concatND": _concat_nd,
+    "stack": _stack,
+    "split": _split,
+    "splitND": _split_nd,
 }
 
 

@@ -75,7 +75,7 @@ class LayerNormalization(nn.Module):
         return functional.layer_norm(x, self.shape, self.gamma, self.beta, self.eps)
 
 
-def mvn(params: Any, context: Context, x: Tensor) -> Tensor:
+def _mvn(params: Any, context: Context, x: Tensor) -> Tensor:
     context.expect_rank(x, 3)
     axes = (-3, -2, -1) if params.acrossChannels else (-2, -1)
     centered = x - x.mean(axes, keepdim=True)
@@ -84,12 +84,12 @@ def mvn(params: Any, context: Context, x: Tensor) -> Tensor:
     return centered / torch.sqrt(centered.square().mean(axes, keepdim=True) + (params.epsilon or 1e-6))
 
 
-def l2normalize(params: Any, context: Context, x: Tensor) -> Tensor:
+def _l2normalize(params: Any, context: Context, x: Tensor) -> Tensor:
     context.expect_rank(x, 3)
     return x / torch.sqrt(x.square().sum((-3, -2, -1), keepdim=True) + (params.epsilon or 1e-6))
 
 
-def lrn(params: Any, context: Context, x: Tensor) -> Tensor:
+def _lrn(params: Any, context: Context, x: Tensor) -> Tensor:
     context.expect_rank(x, 3)
     size = int(params.localSize)
     flat = x.reshape(-1, *x.shape[-3:])
@@ -98,7 +98,7 @@ def lrn(params: Any, context: Context, x: Tensor) -> Tensor:
     return (flat / torch.pow((params.k or 1.0) + params.alpha * mean, params.beta)).reshape(x.shape)
 
 
-FORMULAS = {"mvn": mvn, "l2normalize": l2normalize, "lrn": lrn}
+FORMULAS = {"mvn": _mvn, "l2normalize": _l2normalize, "lrn": _lrn}
 
 
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:

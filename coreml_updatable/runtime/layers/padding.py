@@ -62,7 +62,7 @@ def _crop(params: Any, context: Context) -> Function:
     return Function(crop)
 
 
-def constant_pad(params: Any, context: Context, x: Tensor, *dynamic: Tensor) -> Tensor:
+def _constant_pad(params: Any, context: Context, x: Tensor, *dynamic: Tensor) -> Tensor:
     amounts = integers(dynamic[0], context) if dynamic else [int(amount) for amount in params.padAmounts]
     if len(amounts) != 2 * x.dim() or min(amounts) < 0:
         raise context.error(f"pads by {amounts}, expected {2 * x.dim()} amounts of 0 or more")
@@ -84,4 +84,6 @@ def _missing(pair: Sequence[int], size: int, context: Context) -> tuple[int, int
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
     if context.kind == "padding":
         return _padding(layer.padding, context)
-    return _crop(layer.crop, context) if context.kind == "crop" else function_of(context, {"constantPad": constant_pad})
+    if context.kind == "crop":
+        return _crop(layer.crop, context)
+    return function_of(context, {"constantPad": _constant_pad})

@@ -80,17 +80,17 @@ def _clip(low: float, high: float) -> Function:
     return Function(lambda x: torch.clamp(x, low, high))
 
 
-def clamped_relu(params: Any, _context: Context, x: Tensor) -> Tensor:
+def _clamped_relu(params: Any, _context: Context, x: Tensor) -> Tensor:
     return torch.where(x >= 0, x, params.alpha * x).clamp(max=params.beta)
 
 
-def gelu(params: Any, _context: Context, x: Tensor) -> Tensor:
+def _gelu(params: Any, _context: Context, x: Tensor) -> Tensor:
     if params.mode == GELU_SIGMOID:
         return x * torch.sigmoid(1.702 * x)
     return functional.gelu(x, approximate="tanh" if params.mode == GELU_TANH else "none")
 
 
-FORMULAS = {"clampedReLU": clamped_relu, "gelu": gelu}
+FORMULAS = {"clampedReLU": _clamped_relu, "gelu": _gelu}
 
 
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:

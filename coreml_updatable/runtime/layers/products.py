@@ -75,13 +75,13 @@ def int8_weights(weights: WeightParams, shape: Sequence[int], context: Context) 
     return torch.from_numpy(values.astype(np.float64)), float(scales[0])
 
 
-def matmul(params: Any, _context: Context, a: Tensor, b: Tensor) -> Tensor:
+def _matmul(params: Any, _context: Context, a: Tensor, b: Tensor) -> Tensor:
     a = a[None] if a.dim() == 1 else a
     b = b[:, None] if b.dim() == 1 else b
     return (a.mT if params.transposeA else a) @ (b.mT if params.transposeB else b)
 
 
-def dot(params: Any, context: Context, a: Tensor, b: Tensor) -> Tensor:
+def _dot(params: Any, context: Context, a: Tensor, b: Tensor) -> Tensor:
     for x in (a, b):
         if x.dim() < 3 or x.shape[-2:] != (1, 1):
             raise context.error(f"input has the shape {list(x.shape)}, the layer expects [..., C, 1, 1]")
@@ -93,7 +93,7 @@ def dot(params: Any, context: Context, a: Tensor, b: Tensor) -> Tensor:
     return y / lengths.clamp(min=torch.finfo(torch.float32).tiny)
 
 
-FORMULAS = {"batchedMatmul": matmul, "dot": dot}
+FORMULAS = {"batchedMatmul": _matmul, "dot": _dot}
 
 
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:

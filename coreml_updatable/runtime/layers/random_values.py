@@ -42,7 +42,7 @@ def _seeded(seed: int) -> Generator | None:
     return torch.Generator().manual_seed(seed) if seed >= 0 else None
 
 
-def categorical(params: Any, context: Context, x: Tensor) -> Tensor:
+def _categorical(params: Any, context: Context, x: Tensor) -> Tensor:
     context.expect_rank(x, 1)
     count = int(params.numSamples)
     shape = expect_shape([*x.shape[:-1], count], context)
@@ -55,7 +55,7 @@ def categorical(params: Any, context: Context, x: Tensor) -> Tensor:
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:  # noqa: ARG001
     kind, params = context.kind, context.params
     if kind == "categoricalDistribution":
-        return function_of(context, {kind: categorical})
+        return function_of(context, {kind: _categorical})
     name = next(name for name in DRAWS if kind.startswith(name))
     if name == "randomBernoulli" and not 0 <= params.prob <= 1:
         raise context.misfit(f"prob is {params.prob:g}, expected 0 to 1")

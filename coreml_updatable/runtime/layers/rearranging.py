@@ -35,7 +35,7 @@ def _order(params: Any) -> list[int]:
     return [int(axis) for axis in params.axis] or [0, 1, 2, 3]
 
 
-def permute(params: Any, context: Context, x: Tensor) -> Tensor:
+def _permute(params: Any, context: Context, x: Tensor) -> Tensor:
     order = _order(params)
     context.expect_rank(x, 3 if order[0] == 0 else 5)
     axes = list(range(x.dim()))
@@ -45,18 +45,18 @@ def permute(params: Any, context: Context, x: Tensor) -> Tensor:
     return x.permute(axes)
 
 
-def transpose(params: Any, _context: Context, x: Tensor) -> Tensor:
+def _transpose(params: Any, _context: Context, x: Tensor) -> Tensor:
     return x.permute([int(axis) for axis in params.axes])
 
 
-def reverse(params: Any, context: Context, x: Tensor) -> Tensor:
+def _reverse(params: Any, context: Context, x: Tensor) -> Tensor:
     flags = params.reverseDim
     if x.dim() != len(flags):
         raise context.error(f"input has rank {x.dim()}, the layer expects {len(flags)}")
     return torch.flip(x, [axis for axis, flag in enumerate(flags) if flag])
 
 
-def reverse_sequences(params: Any, context: Context, x: Tensor, lengths: Tensor) -> Tensor:
+def _reverse_sequences(params: Any, context: Context, x: Tensor, lengths: Tensor) -> Tensor:
     batch = axis_of(int(params.batchAxis), x.dim(), context)
     sequence = axis_of(int(params.sequenceAxis), x.dim(), context)
     if batch == sequence:
@@ -71,7 +71,7 @@ def reverse_sequences(params: Any, context: Context, x: Tensor, lengths: Tensor)
     return torch.gather(x, sequence, torch.where(steps < ends, ends - 1 - steps, steps).expand(x.shape))
 
 
-def reorganize(params: Any, context: Context, x: Tensor) -> Tensor:
+def _reorganize(params: Any, context: Context, x: Tensor) -> Tensor:
     context.expect_rank(x, 3)
     channels, height, width = x.shape[-3:]
     size = int(params.blockSize)
@@ -89,11 +89,11 @@ def reorganize(params: Any, context: Context, x: Tensor) -> Tensor:
 
 
 FORMULAS: dict[str, Formula] = {
-    "permute": permute,
-    "transpose": transpose,
-    "reverse": reverse,
-    "reverseSeq": reverse_sequences,
-    "reorganizeData": reorganize,
+    "permute": _permute,
+    "transpose": _transpose,
+    "reverse": _reverse,
+    "reverseSeq": _reverse_sequences,
+    "reorganizeData": _reorganize,
 }
 
 

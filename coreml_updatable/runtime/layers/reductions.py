@@ -79,7 +79,7 @@ def _reduce_axes(params: Any, context: Context) -> Function:
     return Function(reduce)
 
 
-def cumulative_sum(params: Any, context: Context, x: Tensor, *dynamic: Tensor) -> Tensor:
+def _cumulative_sum(params: Any, context: Context, x: Tensor, *dynamic: Tensor) -> Tensor:
     axis = axis_of(integer(dynamic[0], context) if dynamic else int(params.axis), x.dim(), context)
     y = torch.cumsum(x.flip(axis) if params.reverse else x, axis)
     if params.excludeFinalSum:
@@ -90,5 +90,5 @@ def cumulative_sum(params: Any, context: Context, x: Tensor, *dynamic: Tensor) -
 
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:  # noqa: ARG001
     if context.kind == "cumSum":
-        return function_of(context, {"cumSum": cumulative_sum})
+        return function_of(context, {"cumSum": _cumulative_sum})
     return _reduce(context.params, context) if context.kind == "reduce" else _reduce_axes(context.params, context)

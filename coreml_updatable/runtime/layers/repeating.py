@@ -21,7 +21,7 @@ from coreml_updatable.runtime.layers._shared.sizes import expect_shape, integers
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 
-def tile(params: Any, context: Context, x: Tensor, *dynamic: Tensor) -> Tensor:
+def _tile(params: Any, context: Context, x: Tensor, *dynamic: Tensor) -> Tensor:
     reps = integers(dynamic[0], context) if dynamic else [int(count) for count in params.reps]
     if not 1 <= len(reps) <= x.dim() or min(reps) < 1:
         raise context.error(f"repeats {reps} times, expected 1 to {x.dim()} counts of at least 1")
@@ -30,26 +30,26 @@ def tile(params: Any, context: Context, x: Tensor, *dynamic: Tensor) -> Tensor:
     return x.repeat(full)
 
 
-def repeat_sequence(params: Any, context: Context, x: Tensor) -> Tensor:
+def _repeat_sequence(params: Any, context: Context, x: Tensor) -> Tensor:
     count = int(params.nRepetitions) or 1
     context.expect_rank(x, 5)
     expect_shape([count, *x.shape], context)
     return x.repeat([1] * (x.dim() - 5) + [count, 1, 1, 1, 1])
 
 
-def broadcast_to_like(_params: Any, _context: Context, x: Tensor, like: Tensor) -> Tensor:
+def _broadcast_to_like(_params: Any, _context: Context, x: Tensor, like: Tensor) -> Tensor:
     return torch.broadcast_to(x, like.shape)
 
 
-def broadcast_to_dynamic(_params: Any, context: Context, x: Tensor, target: Tensor) -> Tensor:
+def _broadcast_to_dynamic(_params: Any, context: Context, x: Tensor, target: Tensor) -> Tensor:
     return torch.broadcast_to(x, expect_shape(integers(target, context), context))
 
 
 FORMULAS: dict[str, Formula] = {
-    "tile": tile,
-    "sequenceRepeat": repeat_sequence,
-    "broadcastToLike": broadcast_to_like,
-    "broadcastToDynamic": broadcast_to_dynamic,
+    "tile": _tile,
+    "sequenceRepeat": _repeat_sequence,
+    "broadcastToLike": _broadcast_to_like,
+    "broadcastToDynamic": _broadcast_to_dynamic,
 }
 
 

@@ -63,32 +63,32 @@ def _reshape(params: Any, context: Context) -> Function:
     return Function(reshape)
 
 
-def reshape_static(params: Any, _context: Context, x: Tensor) -> Tensor:
+def _reshape_static(params: Any, _context: Context, x: Tensor) -> Tensor:
     return x.reshape(list(params.targetShape))
 
 
-def reshape_like(_params: Any, _context: Context, x: Tensor, like: Tensor) -> Tensor:
+def _reshape_like(_params: Any, _context: Context, x: Tensor, like: Tensor) -> Tensor:
     return x.reshape(like.shape)
 
 
-def reshape_dynamic(_params: Any, context: Context, x: Tensor, shape: Tensor) -> Tensor:
+def _reshape_dynamic(_params: Any, context: Context, x: Tensor, shape: Tensor) -> Tensor:
     return x.reshape(integers(shape, context))
 
 
-def reshape_rank_preserving(params: Any, context: Context, x: Tensor) -> Tensor:
+def _reshape_rank_preserving(params: Any, context: Context, x: Tensor) -> Tensor:
     target = list(params.targetShape)
     if x.dim() != len(target):
         raise context.error(f"input has rank {x.dim()}, the layer expects {len(target)}")
     return x.reshape([size or kept for size, kept in zip(target, x.shape, strict=True)])
 
 
-def flatten(params: Any, context: Context, x: Tensor) -> Tensor:
+def _flatten(params: Any, context: Context, x: Tensor) -> Tensor:
     context.expect_rank(x, 3)
     ordered = x.movedim(-3, -1) if params.mode == CHANNEL_LAST else x
     return ordered.flatten(-3)[..., None, None]
 
 
-def flatten_to_2d(params: Any, context: Context, x: Tensor) -> Tensor:
+def _flatten_to_2d(params: Any, context: Context, x: Tensor) -> Tensor:
     axis, rank = int(params.axis), x.dim()
     if not -rank <= axis <= rank:
         raise context.error(f"axis is {axis}, expected {-rank} to {rank} for an input of rank {rank}")
@@ -96,14 +96,14 @@ def flatten_to_2d(params: Any, context: Context, x: Tensor) -> Tensor:
     return x.reshape(prod(x.shape[:axis]), prod(x.shape[axis:]))
 
 
-def expand_dims(params: Any, context: Context, x: Tensor) -> Tensor:
+def _expand_dims(params: Any, context: Context, x: Tensor) -> Tensor:
     rank = x.dim() + len(params.axes)
     for axis in sorted(axis_of(int(axis), rank, context) for axis in params.axes):
         x = x.unsqueeze(axis)
     return x
 
 
-def squeeze(params: Any, context: Context, x: Tensor) -> Tensor:
+def _squeeze(params: Any, context: Context, x: Tensor) -> Tensor:
     sizes = list(x.shape)
     dropped = [axis_of(int(axis), x.dim(), context) for axis in params.axes]
     if params.squeezeAll:
@@ -115,14 +115,14 @@ def squeeze(params: Any, context: Context, x: Tensor) -> Tensor:
 
 
 FORMULAS: dict[str, Formula] = {
-    "reshapeStatic": reshape_static,
-    "reshapeLike": reshape_like,
-    "reshapeDynamic": reshape_dynamic,
-    "rankPreservingReshape": reshape_rank_preserving,
-    "flatten": flatten,
-    "flattenTo2D": flatten_to_2d,
-    "expandDims": expand_dims,
-    "squeeze": squeeze,
+    "reshapeStatic": _reshape_static,
+    "reshapeLike": _reshape_like,
+    "reshapeDynamic": _reshape_dynamic,
+    "rankPreservingReshape": _reshape_rank_preserving,
+    "flatten": _flatten,
+    "flattenTo2D": _flatten_to_2d,
+    "expandDims": _expand_dims,
+    "squeeze": _squeeze,
 }
 
 

@@ -65,7 +65,7 @@ def _slice_static(params: Any, context: Context) -> Function:
     return Function(sliced)
 
 
-def slice_dynamic(params: Any, context: Context, x: Tensor, *blobs: Tensor) -> Tensor:
+def _slice_dynamic(params: Any, context: Context, x: Tensor, *blobs: Tensor) -> Tensor:
     read = [integers(blob, context) for blob in blobs]
     stored = [[int(value) for value in getattr(params, field)] for field in FIELDS]
     return _section(x, read + stored[len(read) - 1 :], context)
@@ -98,7 +98,7 @@ def _along(x: Tensor, axis: int, section: slice) -> Tensor:
     return x if section == slice(None, None, 1) else x[(slice(None),) * axis + (section,)]
 
 
-def slice_by_size(params: Any, context: Context, x: Tensor, begin: Tensor) -> Tensor:
+def _slice_by_size(params: Any, context: Context, x: Tensor, begin: Tensor) -> Tensor:
     axis, size = axis_of(int(params.axis), x.dim(), context), int(params.size)
     expect_single(begin, context)
     if not 1 <= size <= x.shape[axis]:
@@ -106,7 +106,7 @@ def slice_by_size(params: Any, context: Context, x: Tensor, begin: Tensor) -> Te
     return x.index_select(axis, indices(begin.reshape(1), x.shape[axis]) + torch.arange(size))
 
 
-def sliding_windows(params: Any, context: Context, x: Tensor) -> Tensor:
+def _sliding_windows(params: Any, context: Context, x: Tensor) -> Tensor:
     axis, size, step = axis_of(int(params.axis), x.dim(), context), int(params.windowSize), int(params.step) or 1
     if not 1 <= size <= x.shape[axis]:
         raise context.error(f"windows of {size} on an axis of {x.shape[axis]}, expected 1 to {x.shape[axis]}")
@@ -116,9 +116,9 @@ def sliding_windows(params: Any, context: Context, x: Tensor) -> Tensor:
 
 
 FORMULAS: dict[str, Formula] = {
-    "sliceDynamic": slice_dynamic,
-    "sliceBySize": slice_by_size,
-    "slidingWindows": sliding_windows,
+    "sliceDynamic": _slice_dynamic,
+    "sliceBySize": _slice_by_size,
+    "slidingWindows": _sliding_windows,
 }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.io.arrays import expect_label
+from coreml_updatable.runtime.io.arrays import expect_probabilities
 from coreml_updatable.spec.messages import Model
 
 Label: TypeAlias = str | int
@@ -29,7 +29,7 @@ def classified(model: Model, labels: list[Label], probabilities: NDArray[np.floa
     description = model.description
     answers = []
     for number, shares in enumerate(probabilities):
-        expect_label(shares, f"row {number}")
+        expect_probabilities(shares, f"row {number}")
         answer: dict[str, Any] = {description.predictedFeatureName: labels[int(shares.argmax())]}
         if description.predictedProbabilitiesName:
             answer[description.predictedProbabilitiesName] = dict(zip(labels, shares.tolist(), strict=True))
@@ -51,6 +51,6 @@ def logistic(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return shares
 
 
-def two_classes(second: NDArray[np.float64]) -> NDArray[np.float64]:
+def shares_of_two(second: NDArray[np.float64]) -> NDArray[np.float64]:
     """[n, 2] from the probability [n, 1] of the second class."""
     return np.concatenate([1 - second, second], 1)

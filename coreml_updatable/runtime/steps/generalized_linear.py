@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.steps import Run
-from coreml_updatable.runtime.steps.classes import classified, labels_of, logistic, softmax, two_classes
+from coreml_updatable.runtime.steps.classes import classified, labels_of, logistic, shares_of_two, softmax
 from coreml_updatable.runtime.steps.interface import expect_numbers, expect_width, matrix
 from coreml_updatable.spec.messages import Model
 
@@ -63,7 +63,7 @@ def glm_classifier(model: Model) -> Run:
 
     def shares(scores: NDArray[np.float64]) -> NDArray[np.float64]:
         if binary:
-            return two_classes(normal(scores) if probit else logistic(scores))
+            return shares_of_two(normal(scores) if probit else logistic(scores))
         if reference:
             return softmax(np.concatenate([np.zeros((len(scores), 1)), scores], 1))
         votes = logistic(scores)

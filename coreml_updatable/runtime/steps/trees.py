@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.steps import Run
-from coreml_updatable.runtime.steps.classes import classified, labels_of, logistic, softmax, two_classes
+from coreml_updatable.runtime.steps.classes import classified, labels_of, logistic, shares_of_two, softmax
 from coreml_updatable.runtime.steps.interface import matrix
 from coreml_updatable.spec.messages import Model
 
@@ -148,7 +148,7 @@ def tree_ensemble_classifier(model: Model) -> Run:
         if transform == ZERO_REFERENCE:
             return softmax(np.concatenate([np.zeros((len(sums), 1)), sums], 1))
         made = {NO_TRANSFORM: lambda v: v, SOFTMAX: softmax, LOGISTIC: logistic}[transform](sums)
-        return two_classes(made) if single else made
+        return shares_of_two(made) if single else made
 
     def run(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         x = matrix(model, rows)

@@ -22,7 +22,7 @@ _OF_WEIGHTS = "isUpdatable"  # the only setting in a WeightParams message; the r
 
 
 @dataclass(frozen=True)
-class Change:
+class FieldChange:
     """``what`` names the field; ``before`` and ``after`` are its values in words, empty where it is not set."""
 
     what: str
@@ -30,7 +30,9 @@ class Change:
     after: str
 
 
-def field_changes(before: Message, after: Message, *, skip: Collection[str] = (), prefix: str = "") -> Iterator[Change]:
+def field_changes(
+    before: Message, after: Message, *, skip: Collection[str] = (), prefix: str = ""
+) -> Iterator[FieldChange]:
     """The fields that differ, in the format's order. ``skip`` names fields of the outer message to leave out."""
     for field in before.DESCRIPTOR.fields:
         if field.name in skip or (before.DESCRIPTOR.name == "WeightParams" and field.name != _OF_WEIGHTS):
@@ -41,7 +43,7 @@ def field_changes(before: Message, after: Message, *, skip: Collection[str] = ()
             if field.is_repeated:
                 yield from _lists(name, one, other)
             elif _key(one) != _key(other):
-                yield Change(name, _text(field, one), _text(field, other))
+                yield FieldChange(name, _text(field, one), _text(field, other))
         elif field.message_type.name in _OF_THEIR_OWN:
             continue
         elif field.message_type.GetOptions().map_entry:
@@ -57,31 +59,31 @@ def shortened(text: str) -> str:
     return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
 
 
-def _presence(name: str, before: bool, after: bool) -> Iterator[Change]:
+def _presence(name: str, before: bool, after: bool) -> Iterator[FieldChange]:
     if before != after:
-        yield Change(name, "set" if before else "", "set" if after else "")
+        yield FieldChange(name, "set" if before else "", "set" if after else "")
 
 
-def _lists(name: str, before: Any, after: Any) -> Iterator[Change]:
+def _lists(name: str, before: Any, after: Any) -> Iterator[FieldChange]:
     if len(before) == len(after) and all(_key(one) == _key(other) for one, other in zip(before, after, strict=True)):
         return
-    yield Change(name, _values(before), _values(after))
+    yield FieldChange(name, _values(before), _values(after))
 
 
-def _maps(name: str, before: Any, after: Any) -> Iterator[Change]:
+def _maps(name: str, before: Any, after: Any) -> Iterator[FieldChange]:
     for key in sorted({*before, *after}):
         one, other = (_entry(values, key) for values in (before, after))
         if one != other:
-            yield Change(f"{name}[{shortened(str(key))}]", *(shortened(value or "") for value in (one, other)))
+            yield FieldChange(f"{name}[{shortened(str(key))}]", *(shortened(value or "") for value in (one, other)))
 
 
 def _entry(values: Any, key: Any) -> str | None:
     return str(values[key]) if key in values else None
 
 
-def _messages(name: str, before: Any, after: Any) -> Iterator[Change]:
+def _messages(name: str, before: Any, after: Any) -> Iterator[FieldChange]:
     if len(before) != len(after):
-        yield Change(f"{name} (count)", str(len(before)), str(len(after)))
+        yield FieldChange(f"{name} (count)", str(len(before)), str(len(after)))
     for number, (one, other) in enumerate(zip_longest(before, after)):
         if one is not None and other is not None:
             yield from field_changes(one, other, prefix=f"{name}[{number}].")
@@ -145,7 +147,7 @@ class LayerChange:
     name: str
     kind: str
     updatable: bool
-    settings: tuple[Change, ...]
+    settings: tuple[FieldChange, ...]
     weights: tuple[WeightChange, ...]
 
 
@@ -208,7 +210,7 @@ def _layer_change(before: NeuralNetworkLayer, after: NeuralNetworkLayer, name: s
         return None
     kind, kind_after = layer_kind(before), layer_kind(after)
     if kind != kind_after:
-        settings: tuple[Change, ...] = (Change("kind", kind, kind_after),)
+        settings: tuple[FieldChange, ...] = (FieldChange("kind", kind, kind_after),)
         weights: tuple[WeightChange, ...] = ()
     else:
         settings = tuple(_settings(before, after, kind))
@@ -218,7 +220,7 @@ def _layer_change(before: NeuralNetworkLayer, after: NeuralNetworkLayer, name: s
     return LayerChange(name, kind_after, bool(before.isUpdatable or after.isUpdatable), settings, weights)
 
 
-def _settings(before: NeuralNetworkLayer, after: NeuralNetworkLayer, kind: str) -> Iterator[Change]:
+def _settings(before: NeuralNetworkLayer, after: NeuralNetworkLayer, kind: str) -> Iterator[FieldChange]:
     yield from field_changes(before, after, skip=(kind,))
     if kind:
         yield from field_changes(getattr(before, kind), getattr(after, kind))

@@ -9,7 +9,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.spec.diff.layers import Change, LayerChange, LayerChanges, field_changes, layer_changes, shortened
+from coreml_updatable.spec.diff.layers import (
+    FieldChange,
+    LayerChange,
+    LayerChanges,
+    field_changes,
+    layer_changes,
+    shortened,
+)
 from coreml_updatable.spec.features import describe_type
 from coreml_updatable.spec.messages import FeatureDescription, KNearestNeighborsClassifier, Model
 from coreml_updatable.spec.network import class_labels, holds_program, is_network, is_pipeline, network_of, pipeline_of
@@ -21,21 +28,21 @@ _SIDES = {"input": "input", "output": "output", "trainingInput": "training input
 _SHOWN_LABELS = 8
 
 
-def description_changes(before: Model, after: Model) -> Iterator[Change]:
+def description_changes(before: Model, after: Model) -> Iterator[FieldChange]:
     """Features by name, then everything else that ``ModelDescription`` holds."""
     for name, side in _SIDES.items():
         yield from _features(getattr(before.description, name), getattr(after.description, name), side)
     yield from field_changes(before.description, after.description, skip=_SIDES)
 
 
-def label_changes(before: Sequence[str | int], after: Sequence[str | int]) -> Iterator[Change]:
+def label_changes(before: Sequence[str | int], after: Sequence[str | int]) -> Iterator[FieldChange]:
     """Labels added and removed; else their order, which decides what an output means."""
     old, new = set(before), set(after)
     removed, added = [label for label in before if label not in new], [label for label in after if label not in old]
     if removed or added:
-        yield Change("labels", _shown(removed), _shown(added))
+        yield FieldChange("labels", _shown(removed), _shown(added))
     if [label for label in before if label in new] != [label for label in after if label in old]:
-        yield Change("order of labels", _shown(before), _shown(after))
+        yield FieldChange("order of labels", _shown(before), _shown(after))
 
 
 def _shown(labels: Sequence[str | int]) -> str:
@@ -43,22 +50,24 @@ def _shown(labels: Sequence[str | int]) -> str:
     return shortened(", ".join(str(label) for label in labels[:_SHOWN_LABELS])) + more
 
 
-def _features(before: Sequence[FeatureDescription], after: Sequence[FeatureDescription], side: str) -> Iterator[Change]:
+def _features(
+    before: Sequence[FeatureDescription], after: Sequence[FeatureDescription], side: str
+) -> Iterator[FieldChange]:
     old, new = ({str(feature.name): feature for feature in features} for features in (before, after))
     for name in dict.fromkeys([*old, *new]):
         what = f"{side} {shortened(name)}"
         if name not in new:
-            yield Change(what, describe_type(old[name]), "")
+            yield FieldChange(what, describe_type(old[name]), "")
         elif name not in old:
-            yield Change(what, "", describe_type(new[name]))
+            yield FieldChange(what, "", describe_type(new[name]))
         else:
             yield from _feature(what, old[name], new[name])
 
 
-def _feature(what: str, before: FeatureDescription, after: FeatureDescription) -> Iterator[Change]:
+def _feature(what: str, before: FeatureDescription, after: FeatureDescription) -> Iterator[FieldChange]:
     old, new = describe_type(before), describe_type(after)
     if old != new:
-        yield Change(what, old, new)
+        yield FieldChange(what, old, new)
         yield from field_changes(before, after, skip=("name", "type"), prefix=f"{what}: ")
     else:
         yield from field_changes(before, after, skip=("name",), prefix=f"{what}: ")
@@ -116,10 +125,10 @@ class Difference:
     differences of a pipeline's models, those that are in one pipeline only under ``settings``.
     """
 
-    parameters: tuple[Change, ...] = ()
-    labels: tuple[Change, ...] = ()
-    description: tuple[Change, ...] = ()
-    settings: tuple[Change, ...] = ()
+    parameters: tuple[FieldChange, ...] = ()
+    labels: tuple[FieldChange, ...] = ()
+    description: tuple[FieldChange, ...] = ()
+    settings: tuple[FieldChange, ...] = ()
     layers: LayerChanges = field(default_factory=LayerChanges)
     samples: SampleChanges | None = None
     members: tuple[tuple[str, "Difference"], ...] = ()
@@ -180,19 +189,21 @@ def difference(before: Model, after: Model) -> Difference:
     )
 
 
-def _outer(before: Model, after: Model, kind: str, kind_after: str) -> Iterator[Change]:
+def _outer(before: Model, after: Model, kind: str, kind_after: str) -> Iterator[FieldChange]:
     if kind != kind_after:
-        yield Change("kind", kind, kind_after)
+        yield FieldChange("kind", kind, kind_after)
     yield from field_changes(before, after, skip=(kind, kind_after, "description"))
 
 
-def _networks(before: Model, after: Model, description: tuple[Change, ...], settings: list[Change]) -> Difference:
+def _networks(
+    before: Model, after: Model, description: tuple[FieldChange, ...], settings: list[FieldChange]
+) -> Difference:
     one, other = network_of(before), network_of(after)
     in_one_only = {each.name for each in one.DESCRIPTOR.fields} - {each.name for each in other.DESCRIPTOR.fields}
     settings += field_changes(one, other, skip={*_OF_NETWORKS, *in_one_only})
     optimizers = [str(each.updateParams.optimizer.WhichOneof("OptimizerType") or "") for each in (one, other)]
     if optimizers[0] != optimizers[1]:
-        settings.append(Change("optimizer", *optimizers))
+        settings.append(FieldChange("optimizer", *optimizers))
     settings += field_changes(one.updateParams, other.updateParams, skip=_OF_UPDATES)
     return Difference(
         parameters=tuple(_parameters(network_parameters(one), network_parameters(other))),
@@ -203,14 +214,14 @@ def _networks(before: Model, after: Model, description: tuple[Change, ...], sett
     )
 
 
-def _parameters(before: Sequence[Parameter], after: Sequence[Parameter]) -> Iterator[Change]:
+def _parameters(before: Sequence[Parameter], after: Sequence[Parameter]) -> Iterator[FieldChange]:
     old, new = ({each.name: describe_parameter(each) for each in parameters} for parameters in (before, after))
     for name in dict.fromkeys([*old, *new]):
         if old.get(name) != new.get(name):
-            yield Change(name, old.get(name, ""), new.get(name, ""))
+            yield FieldChange(name, old.get(name, ""), new.get(name, ""))
 
 
-def _members(before: Model, after: Model) -> tuple[list[Change], Members]:
+def _members(before: Model, after: Model) -> tuple[list[FieldChange], Members]:
     """Models of two pipelines: by position where there are as many, else by name."""
     old, new = pipeline_of(before), pipeline_of(after)
     if len(old.models) == len(new.models):
@@ -218,10 +229,10 @@ def _members(before: Model, after: Model) -> tuple[list[Change], Members]:
         return list(field_changes(old, new, skip=("models",))), tuple(_pairs(before, after, pairs))
     names = [list(_names(model)) for model in (before, after)]
     shared = [name for name in dict.fromkeys(names[0]) if name in names[1]]
-    surplus = [Change(f"model {name}", "present", "") for name in names[0] if name not in shared]
-    surplus += [Change(f"model {name}", "", "present") for name in names[1] if name not in shared]
+    surplus = [FieldChange(f"model {name}", "present", "") for name in names[0] if name not in shared]
+    surplus += [FieldChange(f"model {name}", "", "present") for name in names[1] if name not in shared]
     pairs = [(names[0].index(name), names[1].index(name)) for name in shared]
-    counts = Change("models (count)", str(len(old.models)), str(len(new.models)))
+    counts = FieldChange("models (count)", str(len(old.models)), str(len(new.models)))
     return [counts, *surplus], tuple(_pairs(before, after, pairs))
 
 

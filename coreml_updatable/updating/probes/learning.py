@@ -4,10 +4,10 @@ All start from weights 0 or 1 and learn class 0 of two, so the gradient of a row
 """
 
 from coreml_updatable.updating.probes.networks import Training, classifier, regressor
-from coreml_updatable.updating.probes.probe import Probe, Read, Row
+from coreml_updatable.updating.probes.probe import Probe, Reading, Row
 
 STILL = 1e-8  # a learning rate at which no loss moves in single precision
-SCORES = Read("output", "scores")
+SCORES = Reading("output", "scores")
 # Losses so uneven that no two ways to make four mini-batches of three give the same four means, to EQUAL.
 UNEVEN = (5.0, 4.0, 3.0, 2.2, 1.5, 0.9, 0.2, -0.6, -1.5, -2.5, -3.6, -4.8)
 EASY_TO_HARD = tuple(float(value) for value in range(3, -5, -1))  # as x with weights (1, 0), each has a higher loss
@@ -63,7 +63,7 @@ def _epoch_loss() -> Probe:
         says="Five rows in mini-batches of two, two and one, with losses far apart and a rate too small to learn.",
         model=classifier([[1.0], [0.0]], Training(rate=STILL, batch=2)),
         rows=_rows(3.0, 3.0, 0.0, 0.0, -4.0),
-        read=Read("epoch losses"),
+        read=Reading("epoch losses"),
         given=("last_mini_batch",),
     )
 
@@ -78,7 +78,7 @@ def _first_epoch() -> Probe:
         says="Eight rows, one a mini-batch, each with a higher loss than the one before: in order, the losses rise.",
         model=classifier([[1.0], [0.0]], _shuffling(1)),
         rows=_rows(*EASY_TO_HARD),
-        read=Read("mini-batch losses"),
+        read=Reading("mini-batch losses"),
         digest="rising",
     )
 
@@ -89,7 +89,7 @@ def _shuffled() -> Probe:
         says="Twelve rows in mini-batches of three: shuffled whole, the second epoch has the losses of the first.",
         model=classifier([[1.0], [0.0]], _shuffling(2, batch=3)),
         rows=_rows(*UNEVEN),
-        read=Read("mini-batch losses"),
+        read=Reading("mini-batch losses"),
         digest="halves alike in any order",
     )
 
@@ -101,7 +101,7 @@ def _no_seed() -> Probe:
         model=classifier([[1.0], [0.0]], _shuffling(2, seed=None)),
         rows=_rows(*EASY_TO_HARD),
         updates=2,
-        read=Read("mini-batch losses"),
+        read=Reading("mini-batch losses"),
         digest="halves alike",
     )
 
@@ -112,7 +112,7 @@ def _generator() -> Probe:
         says="The same rows for two epochs: the losses show the order, which a generator draws from the seed.",
         model=classifier([[1.0], [0.0]], _shuffling(2)),
         rows=_rows(*EASY_TO_HARD),
-        read=Read("mini-batch losses"),
+        read=Reading("mini-batch losses"),
         given=("first_epoch",),
         decisive=False,
     )

@@ -2,7 +2,7 @@
 
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.updating.probes.networks import FLOAT32, SPECIFICATION, softmax_alone
-from coreml_updatable.updating.probes.probe import Probe, Read
+from coreml_updatable.updating.probes.probe import Probe, Reading
 
 
 def predicting_probes() -> list[Probe]:
@@ -15,7 +15,7 @@ def _softmax_at_rank_3() -> Probe:
         says="Four scores as [2, 1, 2]: the last axis pairs the first with the second, axis -3 with the third.",
         model=softmax_alone([2, 1, 2]),
         query={"x": [0.0, 1.0, 3.0, 6.0]},
-        read=Read("output", "probabilities"),
+        read=Reading("output", "probabilities"),
     )
 
 
@@ -25,7 +25,7 @@ def _support_vector_label() -> Probe:
         says="Of three classes, 1 wins both of its pairs, but 2 is the most likely; 3 would be a score turned around.",
         model=contradictory_machine(),
         query={"x": [1.0]},
-        read=Read("label", "label"),
+        read=Reading("label", "label"),
     )
 
 

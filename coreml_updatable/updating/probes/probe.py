@@ -14,7 +14,7 @@ EQUAL = 1e-3  # losses nearer than this are of the same rows
 
 
 @dataclass(frozen=True)
-class Read:
+class Reading:
     """The numbers to note.
 
     what: "output", the values of the multi-array ``name``; "label", the predicted label, which is written as a number;
@@ -41,7 +41,7 @@ class Probe:
     assumption: str
     says: str  # in one sentence, how the choices come to differ
     model: Model
-    read: Read
+    read: Reading
     rows: tuple[Row, ...] = ()
     updates: int = 1
     then: Mapping[int, Mapping[str, float]] = field(default_factory=dict)

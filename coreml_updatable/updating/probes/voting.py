@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
 from coreml_updatable.updating.probes.networks import FLOAT32, SPECIFICATION
-from coreml_updatable.updating.probes.probe import Probe, Read, Row
+from coreml_updatable.updating.probes.probe import Probe, Reading, Row
 
 
 def nearest_neighbors(samples: Sequence[tuple[float, str]], neighbors: int, *, uniform: bool) -> Model:
@@ -39,8 +39,8 @@ def nearest_neighbors(samples: Sequence[tuple[float, str]], neighbors: int, *, u
 
 
 QUERY: Row = {"x": [0.0]}
-BOTH = Read("probabilities", "labelProbability", ("1", "2"))
-LABEL = Read("label", "label")
+BOTH = Reading("probabilities", "labelProbability", ("1", "2"))
+LABEL = Reading("label", "label")
 
 
 def voting_probes() -> list[Probe]:
@@ -64,7 +64,7 @@ def _listed() -> Probe:
         says="Three labels, one neighbor: either all labels are listed or only the neighbor's.",
         model=nearest_neighbors([(1.0, "1"), (2.0, "2"), (3.0, "3")], 1, uniform=True),
         query=QUERY,
-        read=Read("count", "labelProbability"),
+        read=Reading("count", "labelProbability"),
     )
 
 
