@@ -181,5 +181,5 @@ def test_a_mode_the_format_does_not_have(answers: Any) -> None:
     def unknown(layer: Any) -> None:
         layer.scatter.mode = 7
 
-    with pytest.raises(ModelError, match="layer 's': the scatter mode 7 is not known; export the model again"):
+    with pytest.raises(ModelError, match="layer 's': the scatter mode 7 is not known"):
         answers(lambda b: b.add_scatter("s", ["x", "i", "u"], "y"), [{"x": X, "i": blob(0), "u": X[:1]}], edit=unknown)
