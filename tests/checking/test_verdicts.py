@@ -1,0 +1,66 @@
+"""What Apple's validator says of every sound model with one field changed: unset, at its boundary, flipped, doubled.
+
+verdicts.json holds, for a model, the number of its edits (``tests.checking.edits``) and a bit for each: whether the
+validator (its public sources, compiled) rejects it. Random models that it accepts are in text form; of "layers" only
+the layer changes.
+The third number has a bit for each edit that is left out: the validator ends with an assertion there, or it takes a
+version below 1 for one.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import text_format
+
+from coreml_updatable.checking import check
+from coreml_updatable.spec.messages import Model, Model_pb2
+from tests.broken_models import valid
+from tests.broken_models.other_models import KINDS, other_model
+from tests.checking.edits import edited
+from tests.runtime.sound_models import sound_models
+
+NOTED: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("verdicts.json").read_text())
+MODELS: dict[str, Callable[[], Model]] = {
+    **{build.__name__: build for build in valid.ALL},
+    **{kind: partial(other_model, kind) for kind in KINDS},
+}
+
+
+def agree(models: Iterable[Model], noted: str) -> None:
+    """The verdict on each of ``models`` is the noted one, where there is one."""
+    count, rejected, left_out = noted.split(":")
+    bits, without = int(rejected, 16), int(left_out, 16)
+    wrong, number = {}, -1
+    for number, model in enumerate(models):
+        errors = [str(problem) for problem in check(model) if problem.severity == "error"]
+        if bool(errors) != bool(bits >> number & 1) and not without >> number & 1:
+            wrong[number] = errors
+    assert number + 1 == int(count), "these are other edits than those that the validator was asked about"
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_of_a_model(name: str) -> None:
+    agree(edited(MODELS[name]()), NOTED["models"][name])
+
+
+@pytest.mark.parametrize("number", NOTED["networks"])
+def test_of_a_network_of_many_layers(number: str) -> None:
+    agree(edited(sound_models()[int(number)]), NOTED["networks"][number])
+
+
+@pytest.mark.parametrize("name", NOTED["others"])
+def test_of_another_kind_of_model(name: str) -> None:
+    agree(
+        edited(text_format.Parse(NOTED["others"][name]["model"], Model_pb2.Model())), NOTED["others"][name]["verdicts"]
+    )
+
+
+@pytest.mark.parametrize("name", NOTED["layers"])
+def test_of_a_layer(name: str) -> None:
+    model = text_format.Parse(NOTED["layers"][name]["model"], Model_pb2.Model())
+    agree(edited(model, (("neuralNetwork", None), ("layers", 0))), NOTED["layers"][name]["verdicts"])
