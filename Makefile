@@ -38,6 +38,10 @@ help: ## list these targets
 	@$(PIP) --editable '.[dev,sklearn]'
 	@touch $@
 
+.venv/installed-mutants: .venv/installed-dev
+	@$(PIP) --editable '.[mutants]'
+	@touch $@
+
 .venv/installed-vision: .venv/installed
 	@$(PIP) --editable '.[vision,hf,keras,onnx]'
 	@touch $@
@@ -123,7 +127,7 @@ fuzz-commands: .venv/installed-dev ## run every command on 10,000 hostile models
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz_commands --cases $(or $(CASES),10000) --first $(or $(FIRST),0)
 
 # SAMPLE=... number of changes, SEED=... which ones, ONLY=... areas separated by commas.
-mutants: .venv/installed-dev ## mutation test: change 300 places in copies of the code, one at a time
+mutants: .venv/installed-mutants ## mutation test: change 300 places in copies of the code, one at a time
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),300) --seed $(or $(SEED),0) $(if $(ONLY),--only $(ONLY))
 
 lint: .venv/installed-dev ## run ruff: rules and formatting

@@ -1,5 +1,5 @@
 """activation: an elementwise function; the formula stands in each ``Activation...`` message. x of any shape; PReLU
-and parametricSoftplus take one value a channel (axis -3), or a single one.
+and parametricSoftplus take one value a channel (axis -3, so rank 3 or more), or a single one.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.runtime.layers._shared.function import Function
+from coreml_updatable.runtime.layers.scale import over_channels
 from coreml_updatable.spec.messages import NeuralNetworkLayer, WeightParams
 
 FUNCTIONS: dict[str, Callable[[Any, Tensor], Tensor]] = {
@@ -31,19 +32,27 @@ FUNCTIONS: dict[str, Callable[[Any, Tensor], Tensor]] = {
 class PReLU(nn.Module):
     def __init__(self, params: Any, context: Context) -> None:
         super().__init__()
+        self.context = context
         self.alpha = _per_channel(params.alpha, context, "alpha")
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.where(x >= 0, x, self.alpha[:, None, None] * x)
+        return torch.where(x >= 0, x, _beside(self.alpha, x, self.context) * x)
 
 
 class ParametricSoftplus(nn.Module):
     def __init__(self, params: Any, context: Context) -> None:
         super().__init__()
+        self.context = context
         self.alpha, self.beta = (_per_channel(getattr(params, name), context, name) for name in ("alpha", "beta"))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.alpha[:, None, None] * functional.softplus(self.beta[:, None, None] * x)
+        alpha, beta = (_beside(values, x, self.context) for values in (self.alpha, self.beta))
+        return alpha * functional.softplus(beta * x)
+
+
+def _beside(values: Tensor, x: Tensor, context: Context) -> Tensor:
+    """``values`` so that x keeps its shape beside them."""
+    return values if len(values) == 1 else over_channels(values, x, context)
 
 
 def _per_channel(weights: WeightParams, context: Context, name: str) -> nn.Parameter:
