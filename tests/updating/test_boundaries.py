@@ -1,6 +1,7 @@
 """What an app may set, and what a row may want, at the values where the answer changes and one step beyond."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,14 @@ NEXT, BEFORE = math.nextafter(1, 2), math.nextafter(0, -1)
 ADAM, SGD = "adamOptimizer", "sgdOptimizer"
 
 
-def parameters(optimizer: str, scope: str | None = None, **bounds: tuple[Any, Any] | list[int]) -> Parameters:
+def parameters(optimizer: str, scope: str | None = None, bounds: Mapping[str, Any] | None = None) -> Parameters:
     """Those of an updatable network: a pair bounds a parameter, a list says its choices."""
     update = NeuralNetwork_pb2.NetworkUpdateParameters()
     getattr(update.optimizer, optimizer).SetInParent()
     messages = of_network(update)
     for name in ("epochs", "miniBatchSize"):
         messages[name].defaultValue = 1
-    for name, allowed in bounds.items():
+    for name, allowed in (bounds or {}).items():
         message = messages[name]
         if isinstance(allowed, list):
             message.set.values.extend(allowed)
@@ -108,14 +109,14 @@ def test_what_an_app_may_not_set(optimizer: str, key: str, value: Any) -> None:
 
 @pytest.mark.parametrize("key", ["learningRate", "epochs"])
 def test_bounds_belong_to_a_range_and_choices_to_a_set(key: str) -> None:
-    known = parameters(SGD, **{key: (2, 4)})
+    known = parameters(SGD, bounds={key: (2, 4)})
     for value in (2, 3, 4):
         known.set({key: value})
     for value in (1, 5):
         with pytest.raises(ModelError, match="allows 2 to 4"):
             known.set({key: value})
         assert known.values[key] == 4  # it stays
-    known = parameters(SGD, epochs=[2, 5])
+    known = parameters(SGD, bounds={"epochs": [2, 5]})
     known.set({"epochs": 5})
     for value in (3, 4, 6):
         with pytest.raises(ModelError, match="allows 2, 5"):
@@ -131,7 +132,7 @@ def test_nothing_is_set_where_one_value_is_refused() -> None:
 
 @pytest.mark.parametrize(("epochs", "sensible"), [(MANY_EPOCHS, True), (MANY_EPOCHS + 1, False)])
 def test_a_default_of_many_epochs(epochs: int, sensible: bool) -> None:
-    known = parameters(SGD, epochs=[epochs])
+    known = parameters(SGD, bounds={"epochs": [epochs]})
     if sensible:
         known.expect_sensible()
         return
@@ -201,7 +202,10 @@ def test_labels_by_their_place() -> None:
 
 def test_wanted_values() -> None:
     found = values([[1, 2], [3, 4]], 4, "y", 0)
-    assert (found.dtype, found.tolist()) == (np.float32, [1, 2, 3, 4])
-    for wrong in ([1, 2, 3], [1] * 5, [1, 2, 3, math.inf], [1, 2, 3, math.nan], [1, 2, 3, 1e39], "text", None, {}):
+    assert found.dtype == np.float32
+    assert found.tolist() == [1, 2, 3, 4]
+    wrong: list[Any] = [[1, 2, 3], [1] * 5, "text", None, {}]
+    wrong += [[1, 2, 3, number] for number in (math.inf, math.nan, 1e39)]
+    for given in wrong:
         with pytest.raises(DataError, match="row 2: 'y'"):
-            values(wrong, 4, "y", 2)
+            values(given, 4, "y", 2)
