@@ -1,6 +1,7 @@
 """Every model that differs from a sound one in a single field: unset, one more, one less, flipped, doubled."""
 
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -20,6 +21,18 @@ def edited(model: Model, within: Path = ()) -> Iterator[Model]:
     for edit in list(_edits(_inner(model, within), within)):
         changed.CopyFrom(model)
         edit(changed)
+        yield changed
+
+
+def edited_twice(model: Model, count: int, within: Path = ()) -> Iterator[Model]:
+    """``count`` models with two edits each, drawn by their number."""
+    first = list(_edits(_inner(model, within), within))
+    for number in range(count):
+        random = Random(number)
+        changed = Model_pb2.Model()
+        changed.CopyFrom(model)
+        random.choice(first)(changed)
+        random.choice(list(_edits(_inner(changed, within), within)))(changed)
         yield changed
 
 

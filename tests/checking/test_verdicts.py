@@ -2,7 +2,7 @@
 
 verdicts.json holds, for a model, the number of its edits (``tests.checking.edits``) and a bit for each: whether the
 validator (its public sources, compiled) rejects it. Random models that it accepts are in text form; of "layers" only
-the layer changes.
+the layer changes. "once" has one edit a model, "twice" two, drawn.
 The third number has a bit for each edit that is left out: the validator ends with an assertion there, or it takes a
 version below 1 for one.
 """
@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from google.protobuf import text_format
@@ -20,10 +19,11 @@ from coreml_updatable.checking import check
 from coreml_updatable.spec.messages import Model, Model_pb2
 from tests.broken_models import valid
 from tests.broken_models.other_models import KINDS, other_model
-from tests.checking.edits import edited
+from tests.checking.edits import Path as EditPath
+from tests.checking.edits import edited, edited_twice
 from tests.runtime.sound_models import sound_models
 
-NOTED: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("verdicts.json").read_text())
+NOTED: dict[str, dict[str, dict[str, str]]] = json.loads(Path(__file__).with_name("verdicts.json").read_text())
 MODELS: dict[str, Callable[[], Model]] = {
     **{build.__name__: build for build in valid.ALL},
     **{kind: partial(other_model, kind) for kind in KINDS},
@@ -43,24 +43,28 @@ def agree(models: Iterable[Model], noted: str) -> None:
     assert wrong == {}
 
 
+def both(model: Model, noted: dict[str, str], within: EditPath = ()) -> None:
+    agree(edited(model, within), noted["once"])
+    agree(edited_twice(model, int(noted["twice"].partition(":")[0]), within), noted["twice"])
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_of_a_model(name: str) -> None:
-    agree(edited(MODELS[name]()), NOTED["models"][name])
+    both(MODELS[name](), NOTED["models"][name])
 
 
 @pytest.mark.parametrize("number", NOTED["networks"])
 def test_of_a_network_of_many_layers(number: str) -> None:
-    agree(edited(sound_models()[int(number)]), NOTED["networks"][number])
+    both(sound_models()[int(number)], NOTED["networks"][number])
 
 
 @pytest.mark.parametrize("name", NOTED["others"])
 def test_of_another_kind_of_model(name: str) -> None:
-    agree(
-        edited(text_format.Parse(NOTED["others"][name]["model"], Model_pb2.Model())), NOTED["others"][name]["verdicts"]
-    )
+    noted = NOTED["others"][name]
+    both(text_format.Parse(noted["model"], Model_pb2.Model()), noted)
 
 
 @pytest.mark.parametrize("name", NOTED["layers"])
 def test_of_a_layer(name: str) -> None:
-    model = text_format.Parse(NOTED["layers"][name]["model"], Model_pb2.Model())
-    agree(edited(model, (("neuralNetwork", None), ("layers", 0))), NOTED["layers"][name]["verdicts"])
+    noted = NOTED["layers"][name]
+    both(text_format.Parse(noted["model"], Model_pb2.Model()), noted, (("neuralNetwork", None), ("layers", 0)))
