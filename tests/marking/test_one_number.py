@@ -143,6 +143,7 @@ SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax of centered": lambda z: torch.softmax(z - z.mean(1, keepdim=True), 1),
     "from the largest": lambda z: torch.softmax(z - z.max(1, keepdim=True)[0], 1),
     "log softmax by hand": lambda z: z - z.logsumexp(1, keepdim=True),
+    "logarithm of a softmax of centered": lambda z: torch.log(torch.softmax(z - z.mean(1, keepdim=True), 1)),
 }
 
 
@@ -160,6 +161,30 @@ def test_what_all_logits_have_in_common_is_dropped(kind: type[nn.Module], name: 
     shares = np.array([[answer["labelProbability"][label] for label in ("a", "b", "c")] for answer in answers])
     np.testing.assert_allclose(shares, expected, atol=1e-6)
     assert unchanged(model, found) <= ALLOWED_DIFFERENCE
+
+
+def test_what_features_have_in_common_before_the_head_is_kept() -> None:
+    """The head sees a difference there that a softmax behind it does not see."""
+
+    class Centered(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.head = nn.Linear(5, 4), nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            features = torch.relu(self.first(x))
+            centered: Tensor = features - features.mean(1, keepdim=True)
+            out: Tensor = torch.softmax(self.head(centered), 1)
+            return out
+
+    source = Centered().eval()
+    found = marked(convert(source, (1, 5)), SETTINGS, labels=("a", "b", "c")).model
+    rows = torch.randn(6, 5)
+    feature = str(found.description.input[0].name)
+    answers = load(found).predict([{feature: row[None].numpy()} for row in rows])
+    shares = np.array([[answer["labelProbability"][label] for label in ("a", "b", "c")] for answer in answers])
+    np.testing.assert_allclose(shares, source(rows).detach().numpy(), atol=1e-6)
 
 
 def test_what_is_not_common_to_all_logits_stays() -> None:
