@@ -9,7 +9,7 @@ import pytest
 
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.spec.messages import NeuralNetwork_pb2
-from coreml_updatable.spec.parameters import MANY_EPOCHS
+from coreml_updatable.spec.parameters import MAX_EPOCHS
 from coreml_updatable.updating.loss import class_index, class_number, values
 from coreml_updatable.updating.parameters import Parameters, of_network, unset_of_network
 
@@ -44,7 +44,7 @@ FITTING: list[tuple[str, str, Any]] = [
     (ADAM, "beta2", math.nextafter(1, 0)),
     (ADAM, "eps", 0),
     (SGD, "epochs", 1),
-    (SGD, "epochs", MANY_EPOCHS + 1),  # as many as an app wants
+    (SGD, "epochs", MAX_EPOCHS + 1),  # as many as an app wants
     (SGD, "epochs", 2.0),
     (SGD, "epochs", np.int64(3)),
     (SGD, "miniBatchSize", 1),
@@ -130,7 +130,7 @@ def test_nothing_is_set_where_one_value_is_refused() -> None:
     assert known.values["learningRate"] == 0
 
 
-@pytest.mark.parametrize(("epochs", "sensible"), [(MANY_EPOCHS, True), (MANY_EPOCHS + 1, False)])
+@pytest.mark.parametrize(("epochs", "sensible"), [(MAX_EPOCHS, True), (MAX_EPOCHS + 1, False)])
 def test_a_default_of_many_epochs(epochs: int, sensible: bool) -> None:
     known = parameters(SGD, bounds={"epochs": [epochs]})
     if sensible:

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.runtime.layers._shared.function import Function
-from coreml_updatable.runtime.layers.scale import over_channels
 from coreml_updatable.spec.messages import NeuralNetworkLayer, WeightParams
 
 FUNCTIONS: dict[str, Callable[[Any, Tensor], Tensor]] = {
@@ -52,7 +51,7 @@ class ParametricSoftplus(nn.Module):
 
 def _beside(values: Tensor, x: Tensor, context: Context) -> Tensor:
     """``values`` so that x keeps its shape beside them."""
-    return values if len(values) == 1 else over_channels(values, x, context)
+    return values if len(values) == 1 else context.over_channels(values, x)
 
 
 def _per_channel(weights: WeightParams, context: Context, name: str) -> nn.Parameter:

@@ -26,18 +26,8 @@ class Scale(nn.Module):
             self.bias = context.parameter(layer.bias.bias, _sizes(layer.bias.shape, context), "bias")
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x if self.scale is None else x * self._over_channels(self.scale, x)
-        return y if self.bias is None else y + self._over_channels(self.bias, x)
-
-    def _over_channels(self, values: Tensor, x: Tensor) -> Tensor:
-        """[C] -> [C, 1, 1]; a shape of length 3 stays. ModelError unless x [..., C, H, W] keeps its shape beside it."""
-        self.context.expect_rank(x, 3)
-        shaped = values[:, None, None] if values.dim() == 1 else values
-        if any(size not in (1, has) for size, has in zip(shaped.shape, x.shape[-3:], strict=True)):
-            raise self.context.error(
-                f"input has the shape {list(x.shape)}, the layer expects one for {list(values.shape)}"
-            )
-        return shaped
+        y = x if self.scale is None else x * self.context.over_channels(self.scale, x)
+        return y if self.bias is None else y + self.context.over_channels(self.bias, x)
 
 
 def _sizes(shape: Sequence[int], context: Context) -> list[int]:

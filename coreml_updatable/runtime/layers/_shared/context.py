@@ -65,6 +65,14 @@ class Context:
             expected = lowest if lowest == highest else f"at least {lowest}"
             raise self.error(f"input has rank {x.dim()}, the layer expects {expected}")
 
+    def over_channels(self, values: Tensor, x: Tensor) -> Tensor:
+        """[C] -> [C, 1, 1]; a shape of length 3 stays. ModelError unless x [..., C, H, W] keeps its shape beside it."""
+        self.expect_rank(x, 3)
+        shaped = values[:, None, None] if values.dim() == 1 else values
+        if any(size not in (1, has) for size, has in zip(shaped.shape, x.shape[-3:], strict=True)):
+            raise self.error(f"input has the shape {list(x.shape)}, the layer expects one for {list(values.shape)}")
+        return shaped
+
     def misfit(self, fault: str) -> ModelError:
         """``fault`` as an error of what the layer's own message says."""
         return ModelError(f"{self.where}: {fault}; export the model again")
