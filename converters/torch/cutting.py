@@ -1,6 +1,6 @@
 """A fresh head for other labels: the extractor ends where the old head begins, and one linear layer follows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,6 +15,7 @@ from coreml_updatable.errors import SourceError
 from .graph import Graph, all_through, batch_of, graph_of, layer_name, value_of
 from .head_layer import CONVOLUTIONS, HeadLayer, averaged, head_layer_at, head_layer_of, layers_of
 from .meaning import LAYERS, RESHAPING, meaning_of
+from .several_heads import embedding, embeddings
 from .tracing import example
 
 Input = ImageInput | ArrayInput
@@ -72,6 +73,10 @@ def _cut_graph(
     if not wanted and (meaning.kind in ("features", "unit") or _is_feature_map(graph, answer)):
         return ANSWER, _behind(graph, graph.answer, None, batches, ANSWER, len(request.labels))
     value = wanted[0] if wanted else _head(graph, names, answer.numel())
+    read = embeddings(graph, graph.answer, answer.numel()) if value is None else ()
+    if read:
+        where = "the heads"
+        return where, _on(lambda batches: embedding(graph, read, batches), batches, where, len(request.labels))
     if value is None:
         listed = ", ".join(repr(name) for name in list(names.values())[-LISTED:]) or "none"
         raise SourceError(
@@ -126,6 +131,11 @@ def _behind(
             seen = adaptive_avg_pool2d(seen, 1).flatten(1) if seen.ndim == 4 else seen.flatten(2).mean(2)
         return seen.flatten(1) if value == graph.answer else seen
 
+    return _on(vector, batches, where, classes)
+
+
+def _on(vector: Callable[[Sequence[Tensor]], Tensor], batches: Sequence[Tensor], where: str, classes: int) -> nn.Module:
+    """The network that answers with a new layer on ``vector``."""
     with torch.no_grad():
         features = vector(batches)
     _expect_vector(features, where)

@@ -85,13 +85,18 @@ def graph_of(network: nn.Module, inputs: Sequence[Input]) -> Graph:
 
 def value_of(graph: Graph, batches: Sequence[Tensor], name: str) -> Any:
     """What the graph has computed of ``batches`` when it reaches ``name``; nothing behind it runs."""
+    return values_of(graph, batches, [name])[0]
+
+
+def values_of(graph: Graph, batches: Sequence[Tensor], names: Sequence[str]) -> list[Any]:
+    """The same of several values, in one run."""
     values = _started(graph)
     values.update(zip(graph.inputs, batches, strict=True))
     for node in graph.operators.nodes():
-        if name in values:
+        if all(name in values for name in names):
             break
         run_node(node, values)
-    return values[name]
+    return [values[name] for name in names]
 
 
 def constant_of(graph: Graph, name: str) -> Any:

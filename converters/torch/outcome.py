@@ -12,6 +12,7 @@ from coreml_updatable.errors import SourceError
 from .graph import Graph, batch_of, graph_of
 from .head_layer import scores_of, two_classes
 from .meaning import Meaning, meaning_of
+from .several_heads import SeveralHeads, mixed_by, of_two_classes, one_head, several_heads
 from .tracing import example
 
 Input = ImageInput | ArrayInput
@@ -39,6 +40,12 @@ WHY = {
     "rectified": "numbers that come from {by}, neither logits nor probabilities; take the {by} out and train it with "
     "cross entropy, or {head}",
 }
+
+
+MIXED = (
+    "numbers that {by} makes of several values, of which one at least is not from a linear layer on a vector: Core ML "
+    "trains one layer at the end, and these cannot be written as one; {head}"
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,18 @@ def outcome(network: nn.Module, inputs: Sequence[Input], known: Sequence[str]) -
     meaning = _by_numbers(meaning_of(graph), answers)
     if count == 1:
         return _one_number(graph, inputs, meaning, known)
+    scores = graph.answer if meaning.kind in ("logits", "features") else meaning.scores
+    heads = several_heads(graph, scores) if scores else None
+    mixed = mixed_by(graph, scores) if scores and heads is None else ""
     match meaning.kind:
+        case "logits" | "features" | "softmax" | "log softmax" if mixed:
+            raise SourceError(f"the source answers {MIXED.format(by=mixed, head=NEW_HEAD)}")
+        case "logits" if heads is not None:
+            return logits_of(one_head(graph, heads), count, (_note(heads),))
+        case "softmax" | "log softmax" if heads is not None:
+            one = one_head(graph, heads)
+            of_answers: Callable[[Tensor], Tensor] = _same if meaning.kind == "softmax" else torch.exp
+            return Outcome(one, True, count, of_answers, inner=_Part(graph, meaning), notes=(_note(heads),))
         case "logits":
             return logits_of(network, count)
         case "features" if len(known) == count:
@@ -88,6 +106,11 @@ def outcome(network: nn.Module, inputs: Sequence[Input], known: Sequence[str]) -
                 inner = _Part(graph, meaning, torch.tensor([0.0, float(meaning.sign)]))
                 return Outcome(two, True, 2, _same, inner=inner)
     raise SourceError(f"the source answers {_why(meaning, count)}")
+
+
+def _note(heads: SeveralHeads) -> str:
+    read = "one embedding" if len(heads.features) == 1 else f"{len(heads.features)} embeddings side by side"
+    return f"its answer is a sum of linear heads: they are one head on {read} now"
 
 
 def _softmax(graph: Graph, network: nn.Module, meaning: Meaning, count: int) -> Outcome:
@@ -117,6 +140,10 @@ def _one_number(graph: Graph, inputs: Sequence[Input], meaning: Meaning, known: 
     if meaning.kind not in ("logits", "sigmoid", "log sigmoid"):
         raise SourceError(f"the source answers {_why(meaning, 1)}")
     two = two_classes(graph, meaning, _batches(inputs)) if meaning.scores else None
+    heads = several_heads(graph, meaning.scores) if two is None and meaning.scores and not meaning.choices else None
+    notes: tuple[str, ...] = ()
+    if heads is not None and len(heads.bias) == 1:
+        two, notes = one_head(graph, of_two_classes(heads, meaning.sign)), (_note(heads),)
     if two is None:
         raise SourceError(
             "the source answers one number that no layer with weights gives alone, so it is not that of two classes in "
@@ -131,7 +158,7 @@ def _one_number(graph: Graph, inputs: Sequence[Input], meaning: Meaning, known: 
         no = torch.sigmoid(-said) if meaning.kind == "logits" else 1 - yes
         return torch.cat([no, yes], 1)
 
-    return Outcome(two, True, 2, probabilities, inner=inner)
+    return Outcome(two, True, 2, probabilities, inner=inner, notes=notes)
 
 
 def _same(said: Tensor) -> Tensor:
