@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from coreml_updatable.bounds import TooMuchError
+from coreml_updatable.converting.source_bounds import within_bounds
 from coreml_updatable.errors import SourceError
 from coreml_updatable.trust import expect_trust
 
@@ -141,7 +143,10 @@ def read_model(source: Any, trusted: bool) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about optimizers that are not restored
             custom = {**({"DepthwiseConv2D": _depthwise(keras)} if source.suffix.lower() in HDF5 else {}), **own}
-            return keras.saving.load_model(source, compile=False, safe_mode=not trusted, custom_objects=custom)
+            with within_bounds(f"{source}", file=source.stat().st_size):  # its layers are made before weights are read
+                return keras.saving.load_model(source, compile=False, safe_mode=not trusted, custom_objects=custom)
+    except TooMuchError:
+        raise
     except Exception as error:  # a damaged file, or one of another version, may fail anywhere in the reader
         unknown = unknown_part(config, keras)
         if unknown:

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from coreml_updatable.bounds import TooMuchError
 from coreml_updatable.converting.contract import ConvertedSource, Row, SourceRequest
+from coreml_updatable.converting.source_bounds import within_bounds
 from coreml_updatable.data.inputs import ArrayInput, Float64Array, ImageInput
 from coreml_updatable.errors import SourceError
 
@@ -49,7 +51,8 @@ def finished(
     are those of the latter. ``inside`` is the module whose parts users know by name, and ``in_front_of`` the part
     in front of which ``network`` ends already.
     """
-    request, scaling = as_it_takes_them(network.eval(), inputs, request)
+    _expect_within_bounds(network.eval(), inputs)
+    request, scaling = as_it_takes_them(network, inputs, request)
     single = one_answer(network, _given_first(inputs, request), request)
     notes = (*notes, *scaling, *notes_on_scaling(inputs, request))
     facts = dict(facts or {})
@@ -83,6 +86,17 @@ def finished(
         notes=notes,
         facts={"parameters": sum(one.numel() for one in network.parameters()), **facts},
     )
+
+
+def _expect_within_bounds(network: nn.Module, inputs: Sequence[Input]) -> None:
+    """A TooMuchError for a network that takes more memory or work for one row than a run may."""
+    try:
+        with torch.no_grad(), within_bounds("source", sum(one.numel() for one in network.parameters())):
+            network(*(batch_of(one, example(one)) for one in inputs))
+    except TooMuchError:
+        raise
+    except Exception:  # noqa: BLE001 - a module from outside may raise anything; who runs it next says so
+        return
 
 
 def _given_first(inputs: Sequence[Input], request: SourceRequest) -> list[Tensor]:
