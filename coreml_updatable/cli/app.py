@@ -2,8 +2,9 @@
 
 import errno
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -56,6 +57,26 @@ def app(names: Sequence[str] = COMMANDS) -> typer.Typer:
     return made
 
 
+def overview() -> typer.Typer:
+    """The command line without its commands' modules, for help and mistakes: it knows their names and first lines."""
+    made = app(())
+    for name in COMMANDS:
+        made.command(name, cls=Command)(_standing_in(name))
+    return made
+
+
+def _standing_in(name: str) -> Callable[[], None]:
+    """A function with the first line of the docstring of ``name``, read off its text: its imports take a second."""
+    text = Path(__file__).with_name("commands").joinpath(f"{name}.py").read_text(encoding="utf-8")
+    _, _, definition = text.partition(f"\ndef {name}(")
+
+    def command() -> None:
+        pass
+
+    command.__doc__ = definition.partition('"""')[2].partition("\n")[0].removesuffix('"""')
+    return command
+
+
 def _version(wanted: bool) -> None:
     """Print the version and leave, where ``wanted``."""
     if wanted:
@@ -77,13 +98,13 @@ def _group(
 def main() -> None:
     """Run a command; exit status 0 good, 1 problems found, 2 wrong usage. Signals are ``cli.main``'s."""
     guard()
-    chosen = sys.argv[1:2]
+    named = [argument for argument in sys.argv[1:] if argument in COMMANDS]
     try:
         try:
             status = look(sys.argv[1:])
             if status is not None:
                 raise SystemExit(status)
-            app(chosen if chosen and chosen[0] in COMMANDS else COMMANDS)()
+            (app(named[:1] if sys.argv[1:2] == named[:1] else COMMANDS) if named else overview())()
         finally:
             sys.stdout.flush()  # here, where a full disk and a reader that has gone are still told apart
     except UserError as error:
