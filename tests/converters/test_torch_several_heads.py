@@ -11,6 +11,12 @@ from torch import Tensor, nn
 import coreml_updatable as cu
 
 
+def unusual(norm: Any) -> None:
+    """A normalization that has seen data."""
+    norm.running_mean.normal_(std=0.1)
+    norm.running_var.uniform_(0.5, 2)
+
+
 class Heads(nn.Module):
     """Two embeddings of five and eight numbers, heads on each, and one way of putting these together."""
 
@@ -23,8 +29,7 @@ class Heads(nn.Module):
         self.each = nn.Parameter(torch.rand(outputs) + 0.5)
         self.answer = answer
         for norm in self.norms:
-            norm.running_mean.normal_()
-            norm.running_var.uniform_(0.5, 2)
+            unusual(norm)
             for weight in norm.parameters():
                 nn.init.normal_(weight)
 
@@ -138,8 +143,7 @@ def test_distilled_networks_of_timm_convert(name: str, width: int) -> None:
     source = timm.create_model(name, num_classes=5).eval()
     for module in source.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.running_mean.normal_(std=0.1)
-            module.running_var.uniform_(0.5, 2)
+            unusual(module)
     config = timm.data.resolve_data_config({}, model=source)
     size = config["input_size"][1]
     model = cu.convert(
