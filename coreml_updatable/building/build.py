@@ -1,29 +1,40 @@
 """The walk from a recipe to two models and a report. Every stage is a function of values; writing comes last."""
 
+import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import Any
 
-from coreml_updatable.building.dataset_stage import collect
+from rich.console import Console
+
+from coreml_updatable.building.cache import REPORT, SUMMARY
 from coreml_updatable.building.experiment import rows_of, scenario_of
-from coreml_updatable.building.further_layouts import further_layouts
-from coreml_updatable.building.golden_stage import golden_vectors
-from coreml_updatable.building.models_stage import fixed_model, make_twins
+from coreml_updatable.building.models_stage import Twins, fixed_model, further_layouts, make_twins
 from coreml_updatable.building.prove import prove, prove_scores
 from coreml_updatable.building.rehearsal import rehearse
 from coreml_updatable.building.report_stage import as_pictures, assemble, assemble_fixed
 from coreml_updatable.building.request import AnyRequest, BuildRequest, FixedRequest
-from coreml_updatable.building.source_stage import convert_source, fixed_source, has_source
-from coreml_updatable.building.write import model_files, write_all
+from coreml_updatable.building.sources import collect, convert_source, fixed_source, has_source
 from coreml_updatable.converting.spread import not_proved
-from coreml_updatable.data.inputs import Examples, Progress, silent
+from coreml_updatable.data.dataset import Dataset
+from coreml_updatable.data.inputs import Examples, Float32Array, Progress, UInt8Array, silent
 from coreml_updatable.errors import BuildError
-from coreml_updatable.files import alone
+from coreml_updatable.files import alone, write_all_atomically
+from coreml_updatable.publishing.report.json import report_object
+from coreml_updatable.publishing.report.page import render
+from coreml_updatable.publishing.report.pictures import evenly
+from coreml_updatable.publishing.report.terminal import summary
 from coreml_updatable.publishing.report.values import Report
+from coreml_updatable.publishing.vectors.document import SUFFIX, to_bytes
+from coreml_updatable.publishing.vectors.record import record
+from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
+from coreml_updatable.text import json_text
 
 
 @dataclass
@@ -125,3 +136,58 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
 
 def _first(examples: Examples) -> Examples:
     return Examples(examples.values[:1], examples.labels[:1], examples.names[:1], examples.kinds[:1])
+
+
+OWNERS, BASES, LEARNT = 4, 8, 5  # rows of the owner's kind, of the base's kinds, and to learn from
+
+
+def golden_vectors(recipe: Recipe, dataset: Dataset, models: dict[str, Model]) -> dict[str, bytes]:
+    """The files to write: file name of each model in ``models`` -> its vectors, and pictures, which they share.
+
+    The parts of a split have none: one takes no rows of the recipe, the other learns nothing.
+    """
+    rows = _some(dataset.owner_held_out.values, OWNERS) + _some(dataset.test.values, BASES)
+    taught = dataset.owner_support if len(dataset.owner_support) else dataset.validation
+    labels = [recipe.every_label()[label] for label in taught.labels[:LEARNT]]
+    learnt = list(zip(taught.values[:LEARNT], labels, strict=True))
+    made: dict[str, bytes] = {}
+    for file, model in models.items():
+        if not (model.isUpdatable and recipe.input.name in {str(one.name) for one in model.description.input}):
+            continue
+        vectors, files = record(model, file, recipe.input.name, recipe.outputs.label, rows, learnt)
+        made |= {**files, f"{file.removesuffix('.mlmodel')}{SUFFIX}": to_bytes(vectors)}
+    return made
+
+
+def _some(values: UInt8Array | Float32Array, wanted: int) -> list[UInt8Array | Float32Array]:
+    return [values[index] for index in evenly(len(values), wanted)]
+
+
+PAGE = "report.html"
+
+
+def model_files(name: str, twins: Twins) -> dict[str, Model]:
+    """File name -> message."""
+    return {f"{name}.mlmodel": twins.network, f"{name}KNN.mlmodel": twins.knn}
+
+
+def write_all(request: AnyRequest, models: Mapping[str, Model], report: Report, vectors: Mapping[str, bytes]) -> None:
+    """All files of the build; ``models``: by file name.
+
+    Everything is made before the first byte is written; report.json comes last.
+    """
+    contents = {name: model_bytes(model) for name, model in models.items()}
+    contents |= vectors
+    contents[PAGE] = render(report).encode()
+    files = {name: {"sha256": hashlib.sha256(content).hexdigest()} for name, content in contents.items()}
+    table = {**report_object(report), "key": request.key, "files": files}
+    contents[REPORT] = (json_text(table, indent=2) + "\n").encode()
+    summary_path = request.cache / SUMMARY
+    results = {request.target / name: content for name, content in contents.items()}
+    write_all_atomically({summary_path: _terminal_text(report).encode(), **results})
+
+
+def _terminal_text(report: Report) -> str:
+    console = Console(file=StringIO(), record=True, width=100, force_terminal=True)
+    console.print(summary(report), soft_wrap=True)  # whole sentences: no part of a name begins a line
+    return console.export_text(styles=True)

@@ -1,5 +1,6 @@
 """From the converted network to the two updatable models: marked, described, and the k-NN with its samples."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,13 +9,14 @@ import numpy as np
 from coreml_updatable import __version__
 from coreml_updatable.checking import Problem, expect_valid
 from coreml_updatable.converting.embedding import embedded
+from coreml_updatable.converting.layouts import arrange, laid_out
 from coreml_updatable.data.inputs import Examples, Float32Array
 from coreml_updatable.errors import BuildError, ModelError
 from coreml_updatable.marking import Wishes, describe, extractor, knn_variant, mark, rename_features, with_samples
 from coreml_updatable.marking.features import with_preview
 from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
-from coreml_updatable.recipes import parameters, recipe
-from coreml_updatable.recipes.recipe import AnyRecipe, FixedRecipe, Recipe
+from coreml_updatable.recipes.parameters import DoubleField, Int64Field
+from coreml_updatable.recipes.recipe import AdamSection, AnyRecipe, FixedRecipe, KNNSection, Recipe, SGDSection
 from coreml_updatable.spec.messages import Model
 
 SAMPLES_PER_KIND = 6  # where neither the recipe nor the data says better
@@ -43,11 +45,11 @@ def typical(embeddings: Float32Array, kinds: Sequence[str], per_kind: int, seed:
     return chosen
 
 
-def update_settings(section: recipe.SGDSection | recipe.AdamSection) -> UpdateSettings:
+def update_settings(section: SGDSection | AdamSection) -> UpdateSettings:
     return UpdateSettings(_optimizer(section), _int64(section.epochs), section.shuffle, section.seed)
 
 
-def knn_settings(section: recipe.KNNSection) -> KNNSettings:
+def knn_settings(section: KNNSection) -> KNNSettings:
     return KNNSettings(
         number_of_neighbors=_int64(section.number_of_neighbors),
         weighting=section.weighting,
@@ -57,18 +59,18 @@ def knn_settings(section: recipe.KNNSection) -> KNNSettings:
     )
 
 
-def _optimizer(section: recipe.SGDSection | recipe.AdamSection) -> SGD | Adam:
+def _optimizer(section: SGDSection | AdamSection) -> SGD | Adam:
     rate, batch = _double(section.learning_rate), _int64(section.mini_batch_size)
-    if isinstance(section, recipe.SGDSection):
+    if isinstance(section, SGDSection):
         return SGD(rate, batch, _double(section.momentum))
     return Adam(rate, batch, _double(section.beta1), _double(section.beta2), _double(section.eps))
 
 
-def _int64(parameter: parameters.Int64Parameter) -> Int64Parameter:
+def _int64(parameter: Int64Field) -> Int64Parameter:
     return Int64Parameter(parameter.default, parameter.range, parameter.allowed)
 
 
-def _double(parameter: parameters.DoubleParameter) -> DoubleParameter:
+def _double(parameter: DoubleField) -> DoubleParameter:
     return DoubleParameter(parameter.default, parameter.range)
 
 
@@ -149,3 +151,30 @@ def _described(recipe: AnyRecipe, model: Model, outputs: Mapping[str, str]) -> M
         version=metadata.version,
         user_defined={"made by": f"coreml_updatable {__version__}", "recipe": recipe.name},
     )
+
+
+FILES = {"pipeline": ("Pipeline",), "split": ("Extractor", "Head")}  # behind the model's name
+
+
+def further_layouts(name: str, network: Model, wanted: Sequence[str]) -> dict[str, Model]:
+    """File name -> message, for each of ``wanted``, e.g. "pipeline:16"; each is proved to be the same model.
+
+    BuildError, or ModelError, where a network cannot be laid out so.
+    """
+    made: dict[str, Model] = {}
+    for text in wanted:
+        layout, bits = _layout_and_bits(text)
+        models = laid_out([network], layout, bits).models
+        made |= {f"{name}{part}.mlmodel": model for part, model in zip(FILES[layout], models, strict=True)}
+    return made
+
+
+def expect_layouts(network: Model, wanted: Sequence[str]) -> None:
+    """The errors of ``further_layouts``, but for those of the proofs: nothing runs."""
+    for text in wanted:
+        arrange([network], *_layout_and_bits(text))
+
+
+def _layout_and_bits(text: str) -> tuple[str, int | None]:
+    layout, _, bits = text.partition(":")
+    return layout, int(bits) if bits else None

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from coreml_updatable.building.further_layouts import expect_layouts
-from coreml_updatable.building.models_stage import described_and_judged, marked_pair
+from coreml_updatable.building.models_stage import described_and_judged, expect_layouts, marked_pair
 from coreml_updatable.converting.contract import ConversionRequest
 from coreml_updatable.converting.registry import find_converter, load_untrained
 from coreml_updatable.data.inputs import Examples, Float32Array, ImageInput, UInt8Array

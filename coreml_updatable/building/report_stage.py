@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+import coreml_updatable.publishing.report.values as report_data
 from coreml_updatable.building.cache import LIBRARIES, version_of
 from coreml_updatable.building.models_stage import Twins
 from coreml_updatable.building.prove import ALLOWED_DIFFERENCE
 from coreml_updatable.building.request import BuildRequest, FixedRequest
-from coreml_updatable.building.source_stage import Source
+from coreml_updatable.building.sources import Source
 from coreml_updatable.checking import Problem
 from coreml_updatable.checking.check import applying
 from coreml_updatable.converting.contract import ConvertedSource
@@ -26,7 +27,6 @@ from coreml_updatable.data.inputs import Examples, UInt8Array
 from coreml_updatable.data.sample_code import called, load_function
 from coreml_updatable.errors import DataError
 from coreml_updatable.personalization.results import Comparison
-from coreml_updatable.publishing.report import values as report_data
 from coreml_updatable.publishing.report.model_facts import model_facts
 from coreml_updatable.publishing.report.pictures import SIZE, plotted
 from coreml_updatable.publishing.report.values import UpdateProof

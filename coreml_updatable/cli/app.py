@@ -1,17 +1,18 @@
 """The commands put together, and every error a user can cause turned into one sentence and an exit status."""
 
 import errno
+import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import wraps
 from importlib import import_module
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from coreml_updatable.cli.command import Command, Group
-from coreml_updatable.cli.looking import look
-from coreml_updatable.cli.max_memory import with_max_memory
 from coreml_updatable.cli.output import complain, guard, say
 from coreml_updatable.errors import UserError
 
@@ -130,3 +131,67 @@ def sentence_of(error: OSError) -> str:
 def _leave(sentence: str, status: int) -> None:
     complain(sentence)
     raise SystemExit(status)
+
+
+_PATHS = {"inspect": 1, "diff": 2}  # how many each takes
+_JSON = "--json"
+
+
+def look(arguments: Sequence[str]) -> int | None:
+    """Run `inspect` or `diff` with nothing but paths and --json, as they are mostly called, without a parser.
+
+    Typer checks values with pydantic, and its import alone takes longer than the look at a model of ten megabytes.
+    Returns the exit status of the command that ``arguments`` call (the program's name left out); None if they need a
+    parser.
+    """
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("", ())
+    paths = [Path(argument) for argument in rest if argument != _JSON]
+    if len(paths) != _PATHS.get(name) or any(argument.startswith("-") for argument in rest if argument != _JSON):
+        return None
+    command = getattr(import_module(f"coreml_updatable.cli.commands.{name}"), name)
+    try:
+        command(*paths, json=_JSON in rest)
+    except typer.Exit as left:
+        return left.exit_code
+    return 0
+
+
+_RUN_MODELS = ("build", "convert", "knn", "layout", "mark", "models", "predict", "probes", "replay", "update")
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def with_max_memory(name: str, command: Callable[..., Any]) -> Callable[..., Any]:
+    """``command`` with the option --max-memory, if it runs models; see ``runtime/bounds``."""
+    if name not in _RUN_MODELS:
+        return command
+
+    @wraps(command)
+    def bounded(*arguments: Any, max_memory: str | None, **options: Any) -> Any:
+        if max_memory is not None:
+            from coreml_updatable import bounds
+
+            bounds.allow(_size(max_memory))
+        return command(*arguments, **options)
+
+    option = Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory limit for running models, such as 4GB.",
+            show_default="600MB",
+        ),
+    ]
+    given = signature(command)
+    added = Parameter("max_memory", Parameter.KEYWORD_ONLY, default=None, annotation=option)
+    changed: Any = bounded
+    changed.__signature__ = given.replace(parameters=[*given.parameters.values(), added])
+    changed.__annotations__ = {**command.__annotations__, "max_memory": option}
+    return bounded
+
+
+def _size(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
+    size = int(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
+    if size < 1:
+        raise typer.BadParameter(f"--max-memory {text}: is not a size; write a number and a unit, such as 4GB")
+    return size

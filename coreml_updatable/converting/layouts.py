@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from coreml_updatable.checking import Problem, expect_valid
-from coreml_updatable.converting import spread
 from coreml_updatable.converting.equivalence import remedy
-from coreml_updatable.converting.spread import Agreement
+from coreml_updatable.converting.spread import ALLOWED as ALLOWED_SPREAD
+from coreml_updatable.converting.spread import CONSTANT, Agreement, Compared, compared, not_proved
 from coreml_updatable.converting.trial_rows import MOST_VALUES, trial_rows
 from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError, ModelError
@@ -52,7 +52,7 @@ def agreement(before: Models, after: Models, extractors: tuple[Model, Model], bi
     if bits == 32 and (not features <= ALLOWED[32] or of_features.verdict == "differ"):
         raise BuildError(
             f"layout: the extractor's features differ by {features:.2g}, expected {ALLOWED[32]:g}, and by "
-            f"{of_features.relative:.2g} of how far rows lie apart, expected {spread.ALLOWED:g}; {remedy(before[-1])}"
+            f"{of_features.relative:.2g} of how far rows lie apart, expected {ALLOWED_SPREAD:g}; {remedy(before[-1])}"
         )
     old = _answers(before, rows)
     answers = _difference(old, _answers(after, rows))
@@ -63,16 +63,16 @@ def agreement(before: Models, after: Models, extractors: tuple[Model, Model], bi
         )
     first, one, other = _weights_of(before[-1]), _learnt(before, rows), _learnt(after, rows)
     heads = float(np.abs(one - other).max() / max(1.0, float(np.abs(one).max()))) if one.size else 0.0
-    moved = spread.compared(np.stack([first, one]), np.stack([first, other])) if first.size == one.size > 0 else None
+    moved = compared(np.stack([first, one]), np.stack([first, other])) if first.size == one.size > 0 else None
     if bits == 32 and (not heads <= ALLOWED[32] or (moved is not None and moved.verdict == "differ")):
         raise BuildError(
             f"layout: an update makes another head by {heads:.2g}, expected at most {ALLOWED[32]:g}"
-            + (f", and by {moved.relative:.2g} of what it changes, expected {spread.ALLOWED:g}" if moved else "")
+            + (f", and by {moved.relative:.2g} of what it changes, expected {ALLOWED_SPREAD:g}" if moved else "")
             + f"; {remedy(before[-1])}"
         )
     notes = list[str]()
     if len(rows) > 1 and (of_features.verdict == "constant" or _alike(old)):
-        notes.append(spread.not_proved("the model's answer", len(rows)))
+        notes.append(not_proved("the model's answer", len(rows)))
     if moved is not None and moved.spread == 0:
         notes.append("NOT PROVED: one update with eight rows changes no weight, so that both heads learn alike is open")
     return Agreement(answers, len(rows), features, not notes, tuple(notes)), heads
@@ -80,15 +80,15 @@ def agreement(before: Models, after: Models, extractors: tuple[Model, Model], bi
 
 def _alike(answers: list[dict[str, Any]]) -> bool:
     """Whether all rows have the answer of the first, as far as 32 bits tell."""
-    return _difference([answers[0]] * (len(answers) - 1), answers[1:]) <= spread.CONSTANT
+    return _difference([answers[0]] * (len(answers) - 1), answers[1:]) <= CONSTANT
 
 
-def _of_features(one: Model, other: Model, rows: Sequence[Mapping[str, Any]]) -> tuple[float, spread.Compared]:
+def _of_features(one: Model, other: Model, rows: Sequence[Mapping[str, Any]]) -> tuple[float, Compared]:
     """Relative to the largest, and to the spread; a network whose features hardly count would else agree with any."""
     expected = _features(one, rows)
     found = expected if one == other else _features(other, rows)
     largest = float(np.abs(found - expected).max() / max(1e-9, float(np.abs(expected).max())))
-    return largest, spread.compared(expected, found)
+    return largest, compared(expected, found)
 
 
 def _features(model: Model, rows: Sequence[Mapping[str, Any]]) -> Float64Array:

@@ -7,12 +7,12 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeAlias
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from coreml_updatable.data.fitting import centre_crop
 from coreml_updatable.data.inputs import ImageInput, UInt8Array
@@ -26,17 +26,6 @@ STRIP = 2**20  # pixels that change their colors at a time
 HEAD_BYTES = 32
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, IndexError, KeyError, TypeError, OverflowError)
-ORIENTATION = 0x0112  # the EXIF tag
-# EXIF 2.32, 4.6.4 A: what the numbers say of the first row and column; 1 is upright.
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def read_photo(path: Path, target: ImageInput, fit: Fit | None = None) -> UInt8Array:
@@ -92,13 +81,16 @@ def _decoded(file: IO[bytes], path: Path, target: ImageInput, fit: Fit) -> UInt8
         raise DataError(f"{path}: {_pixels_in(error)}{_too_large()}") from error
     with image:
         _check_size(path, image.size)
-        turn = UPRIGHT.get(_orientation(image))
+        turned = _orientation(image) != 1
         if image.format in ("JPEG", "MPO"):  # decode at 1/2, 1/4 or 1/8 where twice the size asked for remains
             side = 2 * max(target.width, target.height)
             share = side / min(image.size)
             image.draft(image.mode, (math.ceil(image.width * share), math.ceil(image.height * share)))
-        _check_memory(path, image, turned=turn is not None, gray=target.color == "grayscale")
-        return fit(image if turn is None else image.transpose(turn), target)
+        _check_memory(path, image, turned=turned, gray=target.color == "grayscale")
+        image.load()
+        with suppress(*DAMAGE, struct.error):  # the photo may be whole though its EXIF block is not
+            ImageOps.exif_transpose(image, in_place=True)
+        return fit(image, target)
 
 
 def _formats(head: bytes) -> list[str]:
@@ -157,7 +149,7 @@ def _webp_size(head: bytes) -> tuple[int, int]:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(ORIENTATION, 1))
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except (*DAMAGE, struct.error):  # the photo may be whole though its EXIF block is not
         return 1
 

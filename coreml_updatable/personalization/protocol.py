@@ -17,8 +17,8 @@ from coreml_updatable.personalization.results import (
     Outcome,
     Reset,
     SeedResult,
+    Shot,
     Shown,
-    Step,
     summarize,
 )
 from coreml_updatable.personalization.scenario import Parameters, Scenario
@@ -171,7 +171,7 @@ def _at_once(subject: Subject, order: tuple[int, ...], base: Answers, shots: int
     return _measure(subject.scenario, _examine(subject, updated.model, order[0]), base, shots, updated)
 
 
-def _one_by_one(subject: Subject, order: tuple[int, ...], base: Answers) -> list[Step]:
+def _one_by_one(subject: Subject, order: tuple[int, ...], base: Answers) -> list[Shot]:
     scenario, model, steps = subject.scenario, subject.model, []
     for shots, row in enumerate(order, start=1):
         label = scenario.kinds[scenario.owner_kinds[row]]
@@ -179,7 +179,7 @@ def _one_by_one(subject: Subject, order: tuple[int, ...], base: Answers) -> list
         updated = update(subject, model, [row], shots_before=shots - 1)
         model = updated.model
         after = _measure(scenario, _examine(subject, model, order[0]), base, shots, updated)
-        steps.append(Step(row, said.label == label, said.probabilities.get(label, 0.0), after))
+        steps.append(Shot(row, said.label == label, said.probabilities.get(label, 0.0), after))
     return steps
 
 

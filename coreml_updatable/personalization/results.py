@@ -46,7 +46,7 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class Step:
+class Shot:
     """One shot, trained on by itself: predict first, then reveal the label, then train."""
 
     row: int  # index among the owner's rows
@@ -63,7 +63,7 @@ class SeedResult:
     order: tuple[int, ...]  # indices of the owner's rows
     before: Measurement
     at_once: tuple[Measurement, ...]  # one for each of the scenario's numbers of shots
-    one_by_one: tuple[Step, ...]  # one for each shot
+    one_by_one: tuple[Shot, ...]  # one for each shot
     flipped_after: int | None  # shots, one by one, until the first row got the owner's label; None: never
 
 
@@ -125,7 +125,7 @@ class SummaryPoint:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Statistics:
     """Both ways, from the base (0 shots) on. Medians over the seeds; None where the median seed never got there."""
 
     at_once: tuple[SummaryPoint, ...]
@@ -150,7 +150,7 @@ class Outcome:
     """Everything about one model."""
 
     seeds: tuple[SeedResult, ...]
-    summary: Summary
+    summary: Statistics
     shown: Shown
     reset: Reset
     new_label: NewLabel | None
@@ -203,7 +203,7 @@ def _adapter() -> Any:
     return TypeAdapter(Comparison)
 
 
-def summarize(seeds: Sequence[SeedResult]) -> Summary:
+def summarize(seeds: Sequence[SeedResult]) -> Statistics:
     """Return means, extremes and medians over all seeds."""
     before = _point([seed.before for seed in seeds])
     at_once = zip(*(seed.at_once for seed in seeds), strict=True)
@@ -212,7 +212,7 @@ def summarize(seeds: Sequence[SeedResult]) -> Summary:
         _point([step.after for step in group], statistics.fmean(step.right_before_reveal for step in group))
         for group in steps
     ]
-    return Summary(
+    return Statistics(
         at_once=(before, *map(_point, at_once)),
         one_by_one=(before, *singly),
         median_flip=median_shots([seed.flipped_after for seed in seeds]),

@@ -139,7 +139,7 @@ def _sentence_of(error: ValidationError, form: type[BaseModel]) -> str:
             chosen = context["discriminator"].strip("'")
             forms = context["expected_tags"].replace(", ", " or ")
             return f"{place}.{chosen} is {context['tag']!r}, expected {forms}; correct it"
-        case "model_type" if problem["ctx"]["class_name"] in ("Int64Parameter", "DoubleParameter"):
+        case "model_type" if problem["ctx"]["class_name"] in ("Int64Field", "DoubleField"):
             return (
                 f"{place} is {found}, expected a number or {{ default = ..., range = [lowest, highest] }}; correct it"
             )

@@ -9,7 +9,7 @@ class _Parameter(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class DoubleParameter(_Parameter):
+class DoubleField(_Parameter):
     default: float
     range: tuple[float, float] | None = None
 
@@ -19,7 +19,7 @@ class DoubleParameter(_Parameter):
         return self
 
 
-class Int64Parameter(_Parameter):
+class Int64Field(_Parameter):
     default: StrictInt
     range: tuple[StrictInt, StrictInt] | None = None
     allowed: tuple[StrictInt, ...] | None = None
@@ -61,32 +61,32 @@ def _from_toml(value: Any) -> Any:
     return value
 
 
-def _least_one(parameter: Int64Parameter) -> Int64Parameter:
+def _least_one(parameter: Int64Field) -> Int64Field:
     if parameter.lowest() < 1:
         raise ValueError(f"allows {parameter.lowest()}, expected integers from 1 up")
     return parameter
 
 
-def _ends(parameter: DoubleParameter) -> tuple[float, float]:
+def _ends(parameter: DoubleField) -> tuple[float, float]:
     values = (parameter.default, *(parameter.range or ()))
     return min(values), max(values)
 
 
-def _positive(parameter: DoubleParameter) -> DoubleParameter:
+def _positive(parameter: DoubleField) -> DoubleField:
     if _ends(parameter)[0] <= 0:
         raise ValueError(f"allows {_ends(parameter)[0]}, expected numbers above 0")
     return parameter
 
 
-def _in_unit_interval(parameter: DoubleParameter) -> DoubleParameter:
+def _in_unit_interval(parameter: DoubleField) -> DoubleField:
     low, high = _ends(parameter)
     if low < 0 or high > 1:
         raise ValueError(f"allows {low if low < 0 else high}, expected numbers from 0 to 1")
     return parameter
 
 
-Count = Annotated[Int64Parameter, BeforeValidator(_from_toml), AfterValidator(_least_one)]
+Count = Annotated[Int64Field, BeforeValidator(_from_toml), AfterValidator(_least_one)]
 BatchSize = Count
-PositiveDouble = Annotated[DoubleParameter, BeforeValidator(_from_toml), AfterValidator(_positive)]
+PositiveDouble = Annotated[DoubleField, BeforeValidator(_from_toml), AfterValidator(_positive)]
 LearningRate = PositiveDouble
-UnitInterval = Annotated[DoubleParameter, BeforeValidator(_from_toml), AfterValidator(_in_unit_interval)]
+UnitInterval = Annotated[DoubleField, BeforeValidator(_from_toml), AfterValidator(_in_unit_interval)]

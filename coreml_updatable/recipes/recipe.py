@@ -10,7 +10,7 @@ from coreml_updatable.data.inputs import ArrayInput, ImageInput, Input
 from coreml_updatable.recipes.parameters import (
     BatchSize,
     Count,
-    DoubleParameter,
+    DoubleField,
     LearningRate,
     PositiveDouble,
     UnitInterval,
@@ -111,7 +111,7 @@ class SGDSection(Section):
     last: int = Field(default=1, ge=1, le=100)  # layers that train, counted from the end
     learning_rate: LearningRate
     mini_batch_size: BatchSize
-    momentum: UnitInterval = DoubleParameter(default=0.0, range=(0.0, 1.0))
+    momentum: UnitInterval = DoubleField(default=0.0, range=(0.0, 1.0))
     epochs: Count
     shuffle: bool = True
     seed: int | None = None
@@ -122,9 +122,9 @@ class AdamSection(Section):
     last: int = Field(default=1, ge=1, le=100)  # layers that train, counted from the end
     learning_rate: LearningRate
     mini_batch_size: BatchSize
-    beta1: UnitInterval = DoubleParameter(default=0.9, range=(0.0, 1.0))
-    beta2: UnitInterval = DoubleParameter(default=0.999, range=(0.0, 1.0))
-    eps: PositiveDouble = DoubleParameter(default=1e-8, range=(1e-12, 1.0))
+    beta1: UnitInterval = DoubleField(default=0.9, range=(0.0, 1.0))
+    beta2: UnitInterval = DoubleField(default=0.999, range=(0.0, 1.0))
+    eps: PositiveDouble = DoubleField(default=1e-8, range=(1e-12, 1.0))
     epochs: Count
     shuffle: bool = True
     seed: int | None = None

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from coreml_updatable.cli.app import app
-from coreml_updatable.cli.looking import look
+from coreml_updatable.cli.app import app, look
 from coreml_updatable.spec.io import write_model
 from tests.broken_models import valid
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.data.folders import list_folder
-from coreml_updatable.data.reading import read_files
+from coreml_updatable.data.folders import list_folder, read_files
 from coreml_updatable.data.wanted import Wanted
 from coreml_updatable.errors import DataError
 

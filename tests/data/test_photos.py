@@ -11,10 +11,10 @@ import pillow_heif
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from coreml_updatable.data.inputs import ImageInput
-from coreml_updatable.data.pictures import ORIENTATION, read_photo, to_pixels
+from coreml_updatable.data.pictures import read_photo, to_pixels
 from coreml_updatable.errors import DataError
 
 SQUARE = ImageInput("image", 24, 24, "rgb")
@@ -68,7 +68,7 @@ def test_the_content_decides_not_the_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
 def test_turned_upright(tmp_path: Path, orientation: int, name: str) -> None:
     exif = Image.Exif()
-    exif[ORIENTATION] = orientation
+    exif[ExifTags.Base.Orientation] = orientation
     path = tmp_path / name
     options: dict[str, Any] = {"lossless": True} if name.endswith("webp") else {"quality": 100}
     picture().save(path, exif=exif.tobytes(), **options)
@@ -79,7 +79,7 @@ def test_turned_upright(tmp_path: Path, orientation: int, name: str) -> None:
 def test_a_large_jpeg_is_turned_upright_too(tmp_path: Path) -> None:
     """Large ones are decoded at a fraction of their size."""
     exif = Image.Exif()
-    exif[ORIENTATION] = 6
+    exif[ExifTags.Base.Orientation] = 6
     picture(400, 320).save(tmp_path / "a.jpg", exif=exif.tobytes(), quality=95)
     upright = ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg"))
     assert off_by(read_photo(tmp_path / "a.jpg", SQUARE), middle(upright)) < 2

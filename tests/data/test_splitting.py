@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coreml_updatable.data.splitting import FEWEST, check_enough, split
+from coreml_updatable.data.dataset import FEWEST, check_enough, split
 from coreml_updatable.errors import DataError
 
 counts = st.dictionaries(st.sampled_from(["salad", "burger", "fries", "soup"]), st.integers(1, 60), min_size=1)

@@ -12,8 +12,8 @@ from coreml_updatable.personalization.results import (
     Outcome,
     Reset,
     SeedResult,
+    Shot,
     Shown,
-    Step,
     summarize,
 )
 
@@ -27,7 +27,7 @@ def outcome(learnt: tuple[float, float], kept: float, growth: int) -> Outcome:
         return Measurement(photos, share, personal, answers, test, base, 0.0, 0.0, "low", 0.5, 1.0, growth * photos)
 
     measured = (at(1, learnt[0], 1.0), at(2, learnt[1], kept))
-    steps = tuple(Step(number, False, 0.5, after) for number, after in enumerate(measured))
+    steps = tuple(Shot(number, False, 0.5, after) for number, after in enumerate(measured))
     seeds = (SeedResult(0, (0, 1), at(0, 0.0, 1.0), measured, steps, None),)
     shown = Shown((), (), (), ())
     return Outcome(seeds, summarize(seeds), shown, Reset(1, True, True, 0.0), None, 1.0, 1000)

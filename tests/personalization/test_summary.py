@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from coreml_updatable.personalization.results import (
     Measurement,
     SeedResult,
-    Step,
+    Shot,
     enough_after,
     median_shots,
     spread,
@@ -32,7 +32,7 @@ def seed_results(draw: st.DrawFn) -> list[SeedResult]:
     seeds = []
     for seed in range(draw(st.integers(1, 5))):
         learnt = draw(st.lists(SHARES, min_size=4, max_size=4))
-        steps = tuple(Step(n, share > 0.5, share, measurement(n + 1, share)) for n, share in enumerate(learnt[1:]))
+        steps = tuple(Shot(n, share > 0.5, share, measurement(n + 1, share)) for n, share in enumerate(learnt[1:]))
         at_once = (measurement(1, learnt[1]), measurement(3, learnt[3]))
         flip = next((n for n, share in enumerate(learnt) if share > 0.5), None)
         seeds.append(SeedResult(seed, (0, 1, 2), measurement(0, learnt[0]), at_once, steps, flip))

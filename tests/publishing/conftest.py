@@ -17,20 +17,20 @@ from coreml_updatable.personalization.results import (
     Outcome,
     Reset,
     SeedResult,
+    Shot,
     Shown,
-    Step,
     summarize,
 )
 from coreml_updatable.publishing.report.values import (
     DataFacts,
-    FeatureFact,
     ModelFacts,
-    ParameterFact,
     Personalization,
     Proof,
     Report,
     UpdateProof,
 )
+from coreml_updatable.spec.parameters import Parameter
+from coreml_updatable.spec.summary import Feature
 
 SHOTS, SEEDS = (1, 2, 3, 5, 10), (0, 1, 2)
 TEST_KINDS = ("burger", "fries", "salad") * 6
@@ -63,7 +63,7 @@ def seed_result(seed: int, speed: float, growth: int, kinds: Iterable[str]) -> S
         learnt = round(min(1.0, speed * photos * (0.8 + 0.2 * seed)), 3)
         return measurement(photos, learnt, 1 - 0.01 * learnt, growth * photos, kinds)
 
-    steps = [Step(photo, photo > 5, 0.1 * photo, after(photo + 1)) for photo in range(SHOTS[-1])]
+    steps = [Shot(photo, photo > 5, 0.1 * photo, after(photo + 1)) for photo in range(SHOTS[-1])]
     flips = [step.after.shots for step in steps if step.after.first_label == "healthy"]
     at_once = tuple(after(photos) for photos in SHOTS)
     return SeedResult(seed, tuple(range(10)), after(0), at_once, tuple(steps), min(flips, default=None))
@@ -94,9 +94,9 @@ def pictures(kinds: tuple[str, ...], size: int) -> Examples:
 
 
 def model_facts(kind: str, file: str) -> ModelFacts:
-    image = FeatureFact("image", "Image (colour, 128 x 128)", "A photo of a meal.")
-    label = FeatureFact("label", "String", "The most likely class.")
-    rate = ParameterFact("learningRate", "0.01", "0.0001 to 1")
+    image = Feature("image", "Image (colour, 128 x 128)", "A photo of a meal.")
+    label = Feature("label", "String", "The most likely class.")
+    rate = Parameter("learningRate", 0.01, (0.0001, 1.0))
     return ModelFacts(
         kind="network" if kind == "network" else "k-NN",
         file=file,

@@ -82,24 +82,24 @@ def write(models: Sequence["Model"], paths: list[Path]) -> None:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LayoutOption:
     """What ``mark --layout`` says; ``bits`` None leaves the weights as they are."""
 
     to: Layout
     bits: int | None
 
 
-def asked_for(text: str | None) -> Wanted | None:
+def asked_for(text: str | None) -> LayoutOption | None:
     """``split``, ``pipeline:16`` and the like; BadParameter for anything else."""
     if text is None:
         return None
     name, colon, bits = text.partition(":")
     if name not in list(Layout) or (colon and bits not in list(Bits)):
         raise typer.BadParameter(f"--layout {text}: expected single, pipeline or split, or with bits: pipeline:16")
-    return Wanted(Layout(name), int(bits) if colon else None)
+    return LayoutOption(Layout(name), int(bits) if colon else None)
 
 
-def expect(model: "Model", wanted: Wanted | None) -> None:
+def expect(model: "Model", wanted: LayoutOption | None) -> None:
     """The errors of ``made`` for a model that cannot be laid out so; nothing runs."""
     if wanted is not None:
         from coreml_updatable.converting.layouts import arrange
@@ -107,7 +107,7 @@ def expect(model: "Model", wanted: Wanted | None) -> None:
         arrange([model], wanted.to.value, wanted.bits)
 
 
-def made(model: "Model", wanted: Wanted | None) -> "Laid | None":
+def made(model: "Model", wanted: LayoutOption | None) -> "Laid | None":
     """``model`` laid out as wanted; None where nothing is."""
     if wanted is None:
         return None

@@ -27,7 +27,7 @@ _SLOW = (
 
 
 @dataclass(frozen=True)
-class Told:
+class Marking:
     model: str | None  # the file written, if any
     repairs: tuple[str, ...]
     updatable: tuple[str, ...]
@@ -77,7 +77,7 @@ def told(
     new_head: bool,
     spare_before: int,
     spare_share: float | None,
-) -> Told:
+) -> Marking:
     from coreml_updatable.spec.network import last_member, network_of
     from coreml_updatable.spec.reserved_labels import reserved_labels
 
@@ -86,7 +86,7 @@ def told(
     added = len(labels) - (0 if new_head else spare_before)
     share = spare_share if added else None
     advice = (_SLOW,) if added and (share or 0.0) < _QUICK else ()
-    return Told(
+    return Marking(
         target,
         tuple(repairs),
         trained,
@@ -102,7 +102,7 @@ def told(
     )
 
 
-class Optimizer(StrEnum):
+class OptimizerOption(StrEnum):
     SGD = "sgd"
     ADAM = "adam"
 
@@ -112,7 +112,7 @@ class Head(StrEnum):
     NEW = "new"
 
 
-class Loss(StrEnum):
+class LossOption(StrEnum):
     """The fields of ``LossLayer`` of the format, and short for them."""
 
     CROSS_ENTROPY = "categorical_cross_entropy"
@@ -121,14 +121,17 @@ class Loss(StrEnum):
     MSE = "mse"
 
 
-_FIELDS: dict[Loss, Literal["categorical_cross_entropy", "mean_squared_error"]] = {
-    Loss.CROSS_ENTROPY: "categorical_cross_entropy",
-    Loss.SQUARED_ERROR: "mean_squared_error",
-    Loss.CE: "categorical_cross_entropy",
-    Loss.MSE: "mean_squared_error",
+_FIELDS: dict[LossOption, Literal["categorical_cross_entropy", "mean_squared_error"]] = {
+    LossOption.CROSS_ENTROPY: "categorical_cross_entropy",
+    LossOption.SQUARED_ERROR: "mean_squared_error",
+    LossOption.CE: "categorical_cross_entropy",
+    LossOption.MSE: "mean_squared_error",
 }
-_LEARNING_RATE = {Optimizer.SGD: "0.01:0.0001..1", Optimizer.ADAM: "0.001:0.00001..1"}
-_FOR_SPARE = {**_LEARNING_RATE, Optimizer.SGD: "0.03:0.0001..1"}  # they have a longer way to go; see docs/marking.md
+_LEARNING_RATE = {OptimizerOption.SGD: "0.01:0.0001..1", OptimizerOption.ADAM: "0.001:0.00001..1"}
+_FOR_SPARE = {
+    **_LEARNING_RATE,
+    OptimizerOption.SGD: "0.03:0.0001..1",
+}  # they have a longer way to go; see docs/marking.md
 
 
 def mark(
@@ -142,7 +145,7 @@ def mark(
     out: Annotated[Out | None, out_option("The updatable model; for --layout split, its stem or a folder.")] = None,
     layers: Annotated[list[str] | None, typer.Option(help="Layers to train: a,b; repeatable.")] = None,
     last: Annotated[int | None, typer.Option(help="Number of layers before the softmax to train; default: 1.")] = None,
-    optimizer: Annotated[Optimizer, typer.Option(help="Optimizer of an update.")] = Optimizer.SGD,
+    optimizer: Annotated[OptimizerOption, typer.Option(help="OptimizerOption of an update.")] = OptimizerOption.SGD,
     learning_rate: Annotated[
         str | None, typer.Option(help="Default: 0.01:0.0001..1 (Adam 0.001, --spare 0.03).")
     ] = None,
@@ -154,7 +157,7 @@ def mark(
     beta1: Annotated[str | None, typer.Option(help="Beta 1 of Adam; default: 0.9:0..1.")] = None,
     beta2: Annotated[str | None, typer.Option(help="Beta 2 of Adam; default: 0.999:0..1.")] = None,
     eps: Annotated[str | None, typer.Option(help="Epsilon of Adam; default: 1e-8:0..1.")] = None,
-    loss: Annotated[Loss | None, typer.Option(help="Loss; default: the one that fits the model.")] = None,
+    loss: Annotated[LossOption | None, typer.Option(help="LossOption; default: the one that fits the model.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed for shuffling and for a new head.")] = None,
     shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle", help="Shuffle the rows in each epoch.")] = True,
     labels: Annotated[str | None, typer.Option(help="Labels of a plain network, or new labels: a,b,c.")] = None,
@@ -189,7 +192,9 @@ def mark(
     if spare_share is not None and not spare:
         raise typer.BadParameter("--spare-share is of the outputs that --spare N adds; say how many, or leave it out")
     foreign = (
-        {"--momentum": momentum} if optimizer is Optimizer.ADAM else {"--beta1": beta1, "--beta2": beta2, "--eps": eps}
+        {"--momentum": momentum}
+        if optimizer is OptimizerOption.ADAM
+        else {"--beta1": beta1, "--beta2": beta2, "--eps": eps}
     )
     for option, value in foreign.items():
         if value is not None:
@@ -213,7 +218,7 @@ def mark(
     rate = real("--learning-rate", learning_rate or (_FOR_SPARE if slots else _LEARNING_RATE)[optimizer])
     batch = whole("--mini-batch", mini_batch or f"{1 if slots else 8}:1,2,4,8,16")
     chosen: SGD | Adam
-    if optimizer is Optimizer.SGD:
+    if optimizer is OptimizerOption.SGD:
         chosen = SGD(rate, batch, real("--momentum", momentum or "0:0..1"))
     else:
         decays = real("--beta1", beta1 or "0.9:0..1"), real("--beta2", beta2 or "0.999:0..1")

@@ -101,7 +101,7 @@ EPOCH_LOSS = {
 
 
 @dataclass(frozen=True)
-class Learnt:
+class Trained:
     """``losses``: lossValue of each epochEnd; none for a k-NN."""
 
     context: UpdateContext
@@ -123,7 +123,7 @@ class Learnt:
         }
 
     def as_lines(self) -> list[str]:
-        what = f"learnt {_counted(self.rows, 'row')}"
+        what = f"trained on {_counted(self.rows, 'row')}"
         if self.losses:
             ends = f"loss {self.losses[0]:.4g} -> {self.losses[-1]:.4g}"
             what += (
@@ -142,8 +142,8 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def learn(model: Path, data: Path, fit: Fit, parameters: Mapping[str, Any], under: Chosen, *, quiet: bool) -> Learnt:
-    """Train the model in ``model`` on the rows of ``data``; a UserError names the row that cannot be learnt."""
+def train(model: Path, data: Path, fit: Fit, parameters: Mapping[str, Any], under: Chosen, *, quiet: bool) -> Trained:
+    """Train the model in ``model`` on the rows of ``data``; a UserError names the row that cannot be trained."""
     runnable = load(model, assumptions=under.assumptions)
     names: list[str] = []
     losses: list[float] = []
@@ -162,7 +162,7 @@ def learn(model: Path, data: Path, fit: Fit, parameters: Mapping[str, Any], unde
                 context = task.resume()
             except UserError as error:
                 raise named(error, names) from error
-    return Learnt(context, len(names), losses, changes(runnable.message, context.model.message), under)
+    return Trained(context, len(names), losses, changes(runnable.message, context.model.message), under)
 
 
 def _frozen(model: RunnableModel, data: Path, fit: Fit, names: list[str]) -> Iterator[FrozenRow]:
@@ -235,14 +235,14 @@ def update(
     from coreml_updatable.spec.cut_fractions import all_cut_outputs
 
     under = chosen(assume or [])
-    learnt = learn(model, data, fit, parameters, under, quiet=json)
-    learnt.context.write(target)
-    for cut in all_cut_outputs(learnt.context.model.message):
+    trained = train(model, data, fit, parameters, under, quiet=json)
+    trained.context.write(target)
+    for cut in all_cut_outputs(trained.context.model.message):
         note(str(cut))
     if json:
-        say_json({"model": str(target), **learnt.as_json()}, indent=1)
+        say_json({"model": str(target), **trained.as_json()}, indent=1)
     else:
-        first, *more = learnt.as_lines()
+        first, *more = trained.as_lines()
         say(f"{target}: {first}", *more)
 
 

@@ -17,30 +17,30 @@ BUILD_AGAIN = "build the model again"
 OLDER = (1, 2)  # of published reports, which stay as they came; their comparisons have other fields, and are not shown
 
 
-class Part(BaseModel):
+class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class InputPart(Part):
+class InputPart(_Part):
     name: str
 
 
-class _Data(Part):
+class _Data(_Part):
     origin: Literal["drawn", "photos", "loaded"]
     description: str
     train: dict[str, int]
 
 
-class ModelPart(Part):
+class ModelPart(_Part):
     kind: Literal["network", "k-NN"]
     file: Annotated[str, Field(pattern=FILE)]
 
 
-class _Sum(Part):
+class _Sum(_Part):
     sha256: Annotated[str, Field(pattern=SUM)]
 
 
-class BuildReport(Part):
+class BuildReport(_Part):
     """The fields that a catalogue needs; a report holds more."""
 
     name: Annotated[str, Field(pattern=NAME)]

@@ -30,7 +30,7 @@ Size = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Part(BaseModel):
+class _Part(BaseModel):
     """Strict: an index with a surplus field is of another schema."""
 
     model_config = ConfigDict(
@@ -38,7 +38,7 @@ class Part(BaseModel):
     )
 
 
-class File(Part):
+class File(_Part):
     """``file``: its name inside the release. ``url``: under the base URL, or relative to index.json."""
 
     file: Annotated[str, Field(pattern=FILE)]
@@ -47,7 +47,7 @@ class File(Part):
     sha256: Sum
 
 
-class Feature(Part):
+class FeatureEntry(_Part):
     """``type`` in words, as Xcode has it, e.g. "Image (RGB 128 × 128)"."""
 
     name: str
@@ -55,7 +55,7 @@ class Feature(Part):
     description: str
 
 
-class Parameter(Part):
+class ParameterEntry(_Part):
     """A value that an app may choose for an update, by its name in MLParameterKey; null: not bounded so."""
 
     name: str
@@ -64,16 +64,16 @@ class Parameter(Part):
     allowed: tuple[int, ...] | None
 
 
-class Update(Part):
+class UpdateEntry(_Part):
     """``layers``, ``loss`` and ``optimizer`` are empty for a nearest-neighbours classifier."""
 
     layers: tuple[str, ...]
     loss: str
     optimizer: str
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[ParameterEntry, ...]
 
 
-class Accuracy(Part):
+class Accuracy(_Part):
     """A share of pictures that were called rightly, and what it was measured on."""
 
     value: Share
@@ -90,17 +90,17 @@ class ModelFile(File):
     kind: str
     specification_version: Annotated[int, Field(ge=1)]
     least_ios: str
-    inputs: tuple[Feature, ...]
-    outputs: tuple[Feature, ...]
-    training_inputs: tuple[Feature, ...]
+    inputs: tuple[FeatureEntry, ...]
+    outputs: tuple[FeatureEntry, ...]
+    training_inputs: tuple[FeatureEntry, ...]
     labels: tuple[str | int, ...] | None
-    update: Update | None
+    update: UpdateEntry | None
     learns: str
     vectors: Annotated[str, Field(pattern=FILE)] | None  # the file of the release that says what it must answer
     accuracies: tuple[Accuracy, ...]
 
 
-class Release(Part):
+class Release(_Part):
     """One version of a model: files that never change again."""
 
     version: Annotated[str, Field(pattern=VERSION)]
@@ -116,7 +116,7 @@ class Release(Part):
         return (*self.models, *self.files)
 
 
-class Entry(Part):
+class Entry(_Part):
     """All versions of a model, the newest first."""
 
     name: Name
@@ -148,7 +148,7 @@ class Device(File):
     ]
 
 
-class Signed(Part):
+class Signed(_Part):
     """What every signed text of a catalogue says of itself.
 
     ``serial`` grows with every change: a client refuses one that is lower than it has seen. ``expires``: from then on a

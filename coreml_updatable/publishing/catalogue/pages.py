@@ -15,10 +15,12 @@ from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildRepo
 from coreml_updatable.publishing.catalogue.devices import device_table
 from coreml_updatable.publishing.catalogue.index import Entry, File, Index, ModelFile, Release
 from coreml_updatable.publishing.catalogue.names import release_folder
-from coreml_updatable.publishing.catalogue.templates import store_swift, template, text_of
 from coreml_updatable.publishing.chart import learning_chart
+from coreml_updatable.publishing.report.gallery import Card, Change
 from coreml_updatable.publishing.report.pictures import data_uri, evenly, is_tiny
 from coreml_updatable.publishing.report.story import headline, owners_kinds
+from coreml_updatable.publishing.swift import case_names
+from coreml_updatable.publishing.templates import template, text_of
 from coreml_updatable.publishing.vectors.document import Picture, Row, Vectors, read_published_vectors
 from coreml_updatable.publishing.vectors.values import row_values
 from coreml_updatable.publishing.wording import brief
@@ -28,30 +30,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Change:
-    role: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True)
-class Card:
-    """A picture, and what each model answers before and after; ``uri`` is empty where the input is not a picture."""
-
-    uri: str
-    tiny: bool
-    changes: tuple[Change, ...]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """``learnt``: what the update in between learnt, e.g. "5 photos called “healthy”"."""
+class Examined:
+    """``update``: what the update in between was trained on, e.g. "5 photos called “healthy”"."""
 
     cards: tuple[Card, ...] = ()
-    learnt: str = ""
+    update: str = ""
 
 
-def shown(site: Path, entry: Entry, release: Release, words: Words) -> Shown:
+def shown(site: Path, entry: Entry, release: Release, words: Words) -> Examined:
     """What its golden vectors ask; nothing where it has none."""
     folder = site / release_folder(entry.name, release.version)
     found: dict[str, Vectors] = {}
@@ -59,10 +45,10 @@ def shown(site: Path, entry: Entry, release: Release, words: Words) -> Shown:
         if model.vectors is not None and model.role not in ("part", *found):  # a further layout is the same network
             found[model.role] = read_published_vectors(folder / model.vectors)
     if not found:
-        return Shown()
+        return Examined()
     first = next(iter(found.values()))
     cards = tuple(_card(folder, row, number, found) for number, row in enumerate(first.rows))
-    return Shown(cards, _learnt(first, words))
+    return Examined(cards, _update(first, words))
 
 
 def _card(folder: Path, row: Row, number: int, found: dict[str, Vectors]) -> Card:
@@ -86,7 +72,7 @@ def _said(answer: Row) -> str:
     return f"{label} {brief(shares[label])}" if label in shares else label
 
 
-def _learnt(vectors: Vectors, words: Words) -> str:
+def _update(vectors: Vectors, words: Words) -> str:
     if vectors.update is None:
         return ""
     labels = dict.fromkeys(value for row in vectors.update.rows for value in row.values() if isinstance(value, str))
@@ -127,8 +113,8 @@ def expect_shown(site: Path, releases: Iterable[tuple[Entry, Release]]) -> None:
 def _render(name: str, script: str, values: Mapping[str, Any]) -> bytes:
     from markupsafe import Markup
 
-    style = text_of("report.css") + text_of("gallery.css")
-    page = template(name).render(
+    style = text_of("report/report.css") + text_of("catalogue/gallery.css")
+    page = template(f"catalogue/{name}").render(
         style=Markup(style), style_sum=_sum(style), script=Markup(script), script_sum=_sum(script), **values
     )
     return page.encode()
@@ -149,10 +135,10 @@ def _list_page(cards: list[dict[str, Any]], answered: Mapping[str, Any] | None, 
         "sizes": [*sizes, next((size for size in SIZES if size >= most), most)],
         "public_key": public_key,
     }
-    return _render("list.html.j2", text_of("gallery.js"), values)
+    return _render("list.html.j2", text_of("catalogue/gallery.js"), values)
 
 
-def _list_card(entry: Entry, release: Release, pictures: Shown) -> dict[str, Any]:
+def _list_card(entry: Entry, release: Release, pictures: Examined) -> dict[str, Any]:
     first, drawn = release.models[0], [card for card in pictures.cards if card.uri]
     words = (entry.name, release.description, *release.labels, *(model.kind for model in release.models))
     return {
@@ -174,7 +160,7 @@ def _model_page(
     entry: Entry,
     release: Release,
     report: BuildReport,
-    pictures: Shown,
+    pictures: Examined,
     index: Index,
     public_key: str | None,
 ) -> bytes:
@@ -200,7 +186,7 @@ def _model_page(
         "picture": words.picture,
         "learners": learners,
         "cards": pictures.cards,
-        "learnt": pictures.learnt,
+        "update": pictures.update,
         "swift": [(model, code) for model, code in swift if code],
     }
     return _render("model.html.j2", "", values)
@@ -241,3 +227,34 @@ def _owner(comparison: Comparison, release: Release, words: Words) -> dict[str, 
             for same in ((first, *others),)
         ],
     }
+
+
+EXAMPLE_SITE = "https://example.org/models/"
+
+
+def store_swift(entry: Entry, model: ModelFile, base_url: str, public_key: str | None) -> str:
+    """The source file; an empty text for a model that an owner can teach neither photos nor multi-arrays."""
+    image = next((one.name for one in model.inputs if one.type.startswith("Image")), None)
+    array = image is None and len(model.inputs) == 1 and model.inputs[0].type.startswith("MultiArray")
+    given = model.inputs[0].name if array else image
+    label = next((one.name for one in model.outputs if one.type == "String"), None)
+    probabilities = next((one.name for one in model.outputs if one.type.startswith("Dictionary (String")), None)
+    if model.update is None or given is None or label is None or probabilities is None:
+        return ""
+    labels = [str(one) for one in model.labels or ()]
+    return template("catalogue/store.swift.j2", escape=False).render(
+        type=f"{model.file.removesuffix('.mlmodel')}Store",
+        entry=entry.name,
+        site=base_url or EXAMPLE_SITE,
+        public_key=public_key,
+        file=model.file,
+        labels=list(zip(case_names(labels), labels, strict=True)),
+        array=array,
+        row="array" if array else "photo",
+        given="MLMultiArray" if array else "URL",
+        value="MLFeatureValue(multiArray: array)" if array else "Self.value(photo, for: model)",
+        input=given,
+        label=label,
+        probabilities=probabilities,
+        parameters=[one for one in model.update.parameters if one.name != "seed"],
+    )

@@ -1,26 +1,43 @@
 """A build read, judged and copied, one file at a time: what comes out is a release that may be put in place."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from coreml_updatable.checking import expect_valid
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.files import write_atomically
+from coreml_updatable.personalization.results import Outcome
 from coreml_updatable.personalization.wording import counted, words_for
 from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport
-from coreml_updatable.publishing.catalogue.index import File, ModelFile, Release
-from coreml_updatable.publishing.catalogue.model_entry import model_entry
+from coreml_updatable.publishing.catalogue.index import (
+    Accuracy,
+    FeatureEntry,
+    File,
+    Layout,
+    ModelFile,
+    ParameterEntry,
+    Release,
+    Role,
+    UpdateEntry,
+)
 from coreml_updatable.publishing.catalogue.names import is_file_name, is_version
+from coreml_updatable.publishing.report.model_facts import learns
+from coreml_updatable.publishing.report.story import owners_kinds, owners_labels, shots_of_each
+from coreml_updatable.publishing.vectors.document import SUFFIX
 from coreml_updatable.spec.io import parse_model
+from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import is_pipeline
+from coreml_updatable.spec.availability import AVAILABILITY
+from coreml_updatable.spec.summary import Feature, Summary, summarize
 
 MODEL_SUFFIX = ".mlmodel"
 MEASURED = frozenset({REPORT, "report.html"})  # they tell the times of one run, and so are not what a version is
 
 
 @dataclass(frozen=True)
-class Read:
+class BuildFile:
     """A file of a build, its sum compared with the report's."""
 
     file: str
@@ -39,7 +56,7 @@ def read_release(folder: Path, report: BuildReport, report_bytes: bytes, target:
     model, or if the models name no version.
     """
     models: list[ModelFile] = []
-    files: list[File] = [_copied(Read(REPORT, report_bytes, hashlib.sha256(report_bytes).hexdigest()), target)]
+    files: list[File] = [_copied(BuildFile(REPORT, report_bytes, hashlib.sha256(report_bytes).hexdigest()), target)]
     versions: dict[str, str] = {}
     author = licence = ""
     for read in _files(folder, report):
@@ -97,7 +114,7 @@ def _lasting(release: Release) -> dict[str, str]:
     return {file.file: file.sha256 for file in release.every_file() if file.file not in MEASURED}
 
 
-def _files(folder: Path, report: BuildReport) -> Iterator[Read]:
+def _files(folder: Path, report: BuildReport) -> Iterator[BuildFile]:
     for file, expected in sorted(report.files.items()):
         if not is_file_name(file):
             raise CatalogueError(
@@ -111,10 +128,10 @@ def _files(folder: Path, report: BuildReport) -> Iterator[Read]:
         found = hashlib.sha256(content).hexdigest()
         if found != expected.sha256:
             raise CatalogueError(f"{path}: was changed since it was built; build the model again")
-        yield Read(file, content, found)
+        yield BuildFile(file, content, found)
 
 
-def _copied(read: Read, target: Path) -> File:
+def _copied(read: BuildFile, target: Path) -> File:
     write_atomically(target / read.file, read.content)
     return read.entry()
 
@@ -136,3 +153,96 @@ def _one_version(folder: Path, versions: dict[str, str]) -> str:
                 f"{folder / file}: its version is {versions[file]}, that of {first} {versions[first]}; build both again"
             )
     return versions[first]
+
+
+def model_entry(entry: File, model: Model, report: BuildReport) -> ModelFile:
+    """The entry of the file ``entry``, which holds ``model``, of the build that ``report`` is of."""
+    file = entry.file
+    summary = summarize(model)
+    compared = file in [one.file for one in report.models]
+    role = _role(file, model, report)
+    return ModelFile(
+        **entry.model_dump(),
+        role=role,
+        layout=_layout(model, report),
+        twin=next((one.file for one in report.models if one.kind != role), None) if role != "part" else None,
+        kind=summary.kind,
+        specification_version=summary.specification_version,
+        least_ios=_least_ios(file, summary),
+        inputs=_features(summary.inputs),
+        outputs=_features(summary.outputs),
+        training_inputs=_features(summary.training_inputs),
+        labels=summary.labels or None,
+        update=_update(summary),
+        learns=learns(summary),
+        vectors=_vectors(file, report),
+        accuracies=_accuracies(role, report) if compared else (),  # a further layout may be rounded
+    )
+
+
+def _role(file: str, model: Model, report: BuildReport) -> Role:
+    """Beside the twins lie further layouts of the network: whole, or one of the two parts of a split."""
+    known: Role | None = next((one.kind for one in report.models if one.file == file), None)
+    return known or ("network" if _is_whole(model, report) else "part")
+
+
+def _layout(model: Model, report: BuildReport) -> Layout:
+    if not _is_whole(model, report):
+        return "split"
+    return "pipeline" if is_pipeline(model) else "single"
+
+
+def _is_whole(model: Model, report: BuildReport) -> bool:
+    """A part of a split takes another input than the build's, or learns nothing itself."""
+    takes = {str(feature.name) for feature in model.description.input}
+    return bool(model.isUpdatable) and report.input.name in takes
+
+
+def _least_ios(file: str, summary: Summary) -> str:
+    system = AVAILABILITY.get(summary.specification_version)
+    if system is None:
+        raise CatalogueError(
+            f"{file}: specification version {summary.specification_version}, expected one of "
+            f"{min(AVAILABILITY)} to {max(AVAILABILITY)}; export it for a system that is known"
+        )
+    return system
+
+
+def _vectors(file: str, report: BuildReport) -> str | None:
+    name = f"{file.removesuffix('.mlmodel')}{SUFFIX}"
+    return name if name in report.files else None
+
+
+def _features(features: Sequence[Feature]) -> tuple[FeatureEntry, ...]:
+    return tuple(FeatureEntry(name=one.name, type=one.type, description=one.description) for one in features)
+
+
+def _update(summary: Summary) -> UpdateEntry | None:
+    update = summary.update
+    if update is None:
+        return None
+    parameters = tuple(
+        ParameterEntry(name=one.name, default=one.default, range=one.range, allowed=one.allowed)
+        for one in update.parameters
+    )
+    return UpdateEntry(layers=update.layers, loss=update.loss, optimizer=update.optimizer, parameters=parameters)
+
+
+def _accuracies(role: Role, report: BuildReport) -> tuple[Accuracy, ...]:
+    comparison = report.compared()
+    if comparison is None:
+        return ()
+    words = words_for(report.noun)
+    outcome: Outcome = comparison.network if role == "network" else comparison.knn
+    before, after = outcome.summary.at_once[0], outcome.summary.at_once[-1]
+    shots, seeds = shots_of_each(after.shots, comparison, words), counted(len(comparison.seeds), "order")
+    orders = f"after {shots} at once (mean of {seeds})"
+    owners = f"other {words.picture}s of {owners_kinds(comparison)}, called {owners_labels(comparison)}"
+    own = f"test {words.picture}s of the base's own kinds"
+    measured = (
+        (before.test_accuracy.mean, comparison.test_rows, f"{own}, before any update"),
+        (after.test_accuracy.mean, comparison.test_rows, f"{own}, {orders}"),
+        (before.held_out_accuracy.mean, comparison.held_out_rows, f"{owners}, before any update"),
+        (after.held_out_accuracy.mean, comparison.held_out_rows, f"{owners}, {orders}"),
+    )
+    return tuple(Accuracy(value=min(value, 1.0), pictures=pictures, measured_on=on) for value, pictures, on in measured)

@@ -14,25 +14,24 @@ OWNERS, OWNERS_PER_KIND, PER_KIND, LOST = 8, 4, 2, 4  # how many pictures are sh
 
 @dataclass(frozen=True)
 class Change:
-    """One model's answer to one picture, before and after."""
+    """One model's answer to one picture, before and after an update; ``is_right`` None where nobody says what is."""
 
     model: str
     before: str
     after: str
-    was_right: bool
-    is_right: bool
+    is_right: bool | None = None
 
 
 @dataclass(frozen=True)
 class Card:
-    """A picture, its name, what it should be called, and both models' answers."""
+    """A picture, and both models' answers; ``uri`` is empty where the input is not a picture."""
 
     uri: str
     tiny: bool
-    kind: str
-    name: str
-    wanted: str
     changes: tuple[Change, ...]
+    kind: str = ""
+    name: str = ""
+    wanted: str = ""  # what it should be called
 
 
 def owners_cards(given: Personalization) -> list[Card]:
@@ -85,10 +84,9 @@ def _card(
     pixels, kind = pictures.pixels[index], pictures.kinds[index]
     wanted = labels[kind]
     changes = tuple(
-        Change(model, _said(before), _said(after), before.label == wanted, after.label == wanted)
-        for model, before, after in answers
+        Change(model, _said(before), _said(after), after.label == wanted) for model, before, after in answers
     )
-    return Card(data_uri(pixels), is_tiny(pixels), kind, pictures.names[index], wanted, changes)
+    return Card(data_uri(pixels), is_tiny(pixels), changes, kind, pictures.names[index], wanted)
 
 
 def _said(answer: Answer) -> str:

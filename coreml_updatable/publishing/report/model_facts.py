@@ -1,15 +1,13 @@
 """What the report says of a model file, read off the model itself."""
 
 import hashlib
-from collections.abc import Sequence
 from typing import Literal
 
 from coreml_updatable.personalization.wording import counted
-from coreml_updatable.publishing.report.values import FeatureFact, ModelFacts, ParameterFact
+from coreml_updatable.publishing.report.values import ModelFacts
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.parameters import Parameter
-from coreml_updatable.spec.summary import Feature, Summary, summarize
+from coreml_updatable.spec.summary import Summary, summarize
 
 
 def model_facts(file: str, kind: Literal["network", "k-NN"], model: Model) -> ModelFacts:
@@ -25,10 +23,10 @@ def model_facts(file: str, kind: Literal["network", "k-NN"], model: Model) -> Mo
         specification_version=summary.specification_version,
         layers=_layers(summary),
         updatable=update.layers if update else (),
-        inputs=_features(summary.inputs),
-        outputs=_features(summary.outputs),
-        training_inputs=_features(summary.training_inputs),
-        parameters=tuple(_parameter(one) for one in update.parameters) if update else (),
+        inputs=summary.inputs,
+        outputs=summary.outputs,
+        training_inputs=summary.training_inputs,
+        parameters=update.parameters if update else (),
         weights=_weights(summary, trainable=False),
         trainable=_weights(summary, trainable=True),
         summary=learns(summary),
@@ -44,19 +42,6 @@ def _weights(summary: Summary, *, trainable: bool) -> int:
     network = summary.network
     own = 0 if network is None else network.updatable_parameters if trainable else network.parameters
     return own + sum(_weights(member, trainable=trainable) for _, member in summary.members)
-
-
-def _features(features: Sequence[Feature]) -> tuple[FeatureFact, ...]:
-    return tuple(FeatureFact(feature.name, feature.type, feature.description) for feature in features)
-
-
-def _parameter(parameter: Parameter) -> ParameterFact:
-    allowed = "any"
-    if parameter.range is not None:
-        allowed = f"{parameter.range[0]:g} to {parameter.range[1]:g}"
-    elif parameter.allowed is not None:
-        allowed = ", ".join(str(value) for value in parameter.allowed)
-    return ParameterFact(parameter.name, f"{parameter.default}", allowed)
 
 
 def learns(summary: Summary) -> str:

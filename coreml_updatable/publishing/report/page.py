@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from coreml_updatable.publishing.report.story import (
 )
 from coreml_updatable.publishing.report.values import Fixed, Personalization, Report
 from coreml_updatable.publishing.swift import update_snippet
-from coreml_updatable.text import on_page
+from coreml_updatable.publishing.templates import template, text_of
 
 CURVES: tuple[tuple[str, Way, str], ...] = (
     (
@@ -40,29 +39,15 @@ CURVES: tuple[tuple[str, Way, str], ...] = (
 
 def render(report: Report) -> str:
     """The whole page as HTML. It asks nothing of the network: style, plots and pictures are inside."""
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        autoescape=True, finalize=on_page, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "percent": percent,
-        "percent_spread": wording.percent_spread,
-        "ms": wording.milliseconds,
-        "bytes": lambda size: wording.byte_count(size).replace(" ", "\u00a0"),
-        "tiny": wording.tiny,
-        "prose": wording.typographic,
-    }
-    here = files("coreml_updatable.publishing.report")
-    template = environment.from_string((here / "report.html.j2").read_text(encoding="utf-8"))
     given = report.personalization
     words = words_for(report.noun)
-    page: str = template.render(
+    page: str = template("report/report.html.j2").render(
         report=report,
         photo=words.photo,
         picture=words.picture,
-        style=Markup((here / "report.css").read_text(encoding="utf-8")),
+        style=Markup(text_of("report/report.css")),
         history=history_charts(report.history),
         snippet=update_snippet(report.input.name, report.label_feature, array=isinstance(report.input, ArrayInput)),
         fixed=_fixed_page(report.labels, report.fixed) if report.fixed else None,

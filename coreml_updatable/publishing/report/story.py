@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from coreml_updatable.personalization.results import ENOUGH, Comparison, NewLabel, Outcome, Summary
+from coreml_updatable.personalization.results import ENOUGH, Comparison, NewLabel, Outcome, Statistics
 from coreml_updatable.personalization.wording import OF_PHOTOS, Words, counted, listed, percent, points
 from coreml_updatable.publishing.wording import percent_spread
 
@@ -100,7 +100,7 @@ def _after(name: str, outcome: Outcome, comparison: Comparison, words: Words) ->
     )
 
 
-def _needed(summary: Summary, words: Words) -> str:
+def _needed(summary: Statistics, words: Words) -> str:
     at_once, singly = summary.shots_needed_at_once, summary.shots_needed
     if at_once is None and singly is None:
         return f"In the median order it never reaches an accuracy of {percent(ENOUGH)}."

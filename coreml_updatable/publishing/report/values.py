@@ -6,6 +6,8 @@ from typing import Literal
 
 from coreml_updatable.data.inputs import Examples, Input, Int64Array, UInt8Array
 from coreml_updatable.personalization.results import Comparison
+from coreml_updatable.spec.parameters import Parameter
+from coreml_updatable.spec.summary import Feature
 
 Origin = Literal["drawn", "photos", "loaded"]  # by the sample's program, from a folder, by the sample's own loader
 
@@ -23,24 +25,6 @@ class DataFacts:
 
 
 @dataclass(frozen=True)
-class ParameterFact:
-    """One run-time parameter, as Xcode's Parameters section shows it."""
-
-    name: str  # as MLParameterKey spells it
-    default: str
-    allowed: str  # e.g. "0.0001 to 1", "1, 2, 4, 8", or "any"
-
-
-@dataclass(frozen=True)
-class FeatureFact:
-    """One input, output or training input."""
-
-    name: str
-    type: str  # e.g. "Image (colour, 128 x 128)", "String"
-    description: str
-
-
-@dataclass(frozen=True)
 class ModelFacts:
     """One written .mlmodel file."""
 
@@ -51,10 +35,10 @@ class ModelFacts:
     specification_version: int
     layers: int  # in all, frozen ones too
     updatable: tuple[str, ...]  # names of the updatable layers, or of the pipeline's updatable model
-    inputs: tuple[FeatureFact, ...]
-    outputs: tuple[FeatureFact, ...]
-    training_inputs: tuple[FeatureFact, ...]
-    parameters: tuple[ParameterFact, ...]
+    inputs: tuple[Feature, ...]
+    outputs: tuple[Feature, ...]
+    training_inputs: tuple[Feature, ...]
+    parameters: tuple[Parameter, ...]
     weights: int = 0  # how many numbers, frozen ones too
     trainable: int = 0  # of these, those that an update changes
     summary: str = ""  # e.g. "SGD, categorical cross entropy" or "40 samples, 3 neighbours"

@@ -46,7 +46,7 @@ class Tolerances(_Part):
     after: Annotated[float, Field(gt=0)]
 
 
-class Update(_Part):
+class ExpectedUpdate(_Part):
     """One update of the model with ``rows`` and ``parameters`` (by MLParameterKey), and the answers after it.
 
     ``sensitive``: the assumptions of which another choice moves an answer beyond the tolerance.
@@ -68,7 +68,7 @@ class Vectors(_Part):
     tolerances: Tolerances
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
     before: tuple[Row, ...]
-    update: Update | None
+    update: ExpectedUpdate | None
 
 
 def read_vectors(path: Path) -> Vectors:

@@ -9,7 +9,7 @@ import numpy as np
 
 from coreml_updatable.data.inputs import Float32Array, UInt8Array
 from coreml_updatable.publishing.vectors.differences import difference
-from coreml_updatable.publishing.vectors.document import Array, Picture, Row, Tolerances, Update, Vectors
+from coreml_updatable.publishing.vectors.document import Array, ExpectedUpdate, Picture, Row, Tolerances, Vectors
 from coreml_updatable.publishing.vectors.values import answer, png, short
 from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.spec.io import model_bytes
@@ -51,7 +51,7 @@ def record(
         tolerances=TOLERANCES,
         rows=tuple({feature: one} for one in named),
         before=tuple(answer(one) for one in runnable.predict(rows)),
-        update=Update(
+        update=ExpectedUpdate(
             parameters=parameters,
             rows=tuple({feature: one, label: said} for one, (_, said) in zip(taught, learnt, strict=True)),
             after=after,

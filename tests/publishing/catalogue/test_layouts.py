@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.building.further_layouts import further_layouts
+from coreml_updatable.building.models_stage import further_layouts
 from coreml_updatable.publishing.catalogue.check_site import check_site
 from coreml_updatable.publishing.catalogue.index import ModelFile
 from coreml_updatable.publishing.catalogue.publish import publish

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coreml_updatable.publishing.catalogue.index import Entry, ModelFile
+from coreml_updatable.publishing.catalogue.pages import store_swift
 from coreml_updatable.publishing.catalogue.publish import publish
-from coreml_updatable.publishing.catalogue.templates import store_swift
 from coreml_updatable.publishing.swift import case_names, literal, update_snippet
 from tests.publishing.catalogue.swift_grammar import faults
 
