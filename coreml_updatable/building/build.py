@@ -12,7 +12,7 @@ from rich.console import Console
 
 from coreml_updatable.building.cache import REPORT, SUMMARY
 from coreml_updatable.building.experiment import rows_of, scenario_of
-from coreml_updatable.building.models_stage import Twins, fixed_model, further_layouts, make_twins
+from coreml_updatable.building.models_stage import Variants, fixed_model, further_layouts, make_variants
 from coreml_updatable.building.prove import prove, prove_scores
 from coreml_updatable.building.rehearsal import rehearse
 from coreml_updatable.building.report_stage import as_pictures, assemble, assemble_fixed
@@ -61,7 +61,7 @@ class Clock:
 
 
 def run(request: AnyRequest, on_progress: Progress = silent) -> Report:
-    """Build everything, prove it, compare the twins, and write the results into ``request.target``."""
+    """Build everything, prove it, compare the variants, and write the results into ``request.target``."""
     with alone(request.target, "another build of this model", error=BuildError, option="--out"):
         clock = Clock(on_progress)
         return _run(request, clock) if isinstance(request, BuildRequest) else _run_fixed(request, clock)
@@ -100,9 +100,9 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
         tell(1.0, "from an earlier run" if source.reused else "trained and converted")
     clock.seconds["source"] = max(clock.seconds["source"], source.seconds)  # as long as it took when it was new
     with clock.stage("models") as tell:
-        twins = make_twins(recipe, source.converted.model, dataset.train)
-        network, knn = load(twins.network), load(twins.knn)
-        tell(1.0, f"the network and its k-NN; {len(twins.warnings)} warnings of the rules")
+        variants = make_variants(recipe, source.converted.model, dataset.train)
+        network, knn = load(variants.network), load(variants.knn)
+        tell(1.0, f"the network and its k-NN; {len(variants.warnings)} warnings of the rules")
     with clock.stage("proof") as tell:
         test_rows = rows_of(recipe, dataset.test)
         proof = prove(network, knn, dataset, recipe, test_rows, source.converted.test_probabilities)
@@ -113,7 +113,7 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
     layouts = dict[str, Model]()
     if recipe.layouts:
         with clock.stage("layouts") as tell:
-            layouts = further_layouts(recipe.name, twins.network, recipe.layouts)
+            layouts = further_layouts(recipe.name, variants.network, recipe.layouts)
             tell(1.0, f"the same network as {', '.join(layouts)}")
     comparison: Any = None
     if recipe.personalization is not None:
@@ -125,11 +125,11 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
             shown = f"{', '.join(map(str, scenario.shots))} {scenario.words.photo}s of each kind"
             tell(1.0, f"both models, after {shown}, {len(scenario.seeds)} orders")
     with clock.stage("vectors") as tell:
-        vectors = golden_vectors(recipe, dataset, {**model_files(recipe.name, twins), **layouts})
+        vectors = golden_vectors(recipe, dataset, {**model_files(recipe.name, variants), **layouts})
         tell(1.0, "golden answers of every model that takes whole rows, before and after an update")
-    report = assemble(request, dataset, source, twins, proof, comparison, clock.seconds)
+    report = assemble(request, dataset, source, variants, proof, comparison, clock.seconds)
     with clock.stage("writing") as tell:
-        write_all(request, {**model_files(recipe.name, twins), **layouts}, report, vectors)
+        write_all(request, {**model_files(recipe.name, variants), **layouts}, report, vectors)
         tell(1.0, str(request.target))
     return report
 
@@ -166,9 +166,9 @@ def _some(values: UInt8Array | Float32Array, wanted: int) -> list[UInt8Array | F
 PAGE = "report.html"
 
 
-def model_files(name: str, twins: Twins) -> dict[str, Model]:
+def model_files(name: str, variants: Variants) -> dict[str, Model]:
     """File name -> message."""
-    return {f"{name}.mlmodel": twins.network, f"{name}KNN.mlmodel": twins.knn}
+    return {f"{name}.mlmodel": variants.network, f"{name}KNN.mlmodel": variants.knn}
 
 
 def write_all(request: AnyRequest, models: Mapping[str, Model], report: Report, vectors: Mapping[str, bytes]) -> None:

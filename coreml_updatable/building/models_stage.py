@@ -75,7 +75,7 @@ def _double(parameter: DoubleField) -> DoubleParameter:
 
 
 @dataclass(frozen=True)
-class Twins:
+class Variants:
     """Both models as they will be written, and what the rules still warn of."""
 
     network: Model
@@ -83,8 +83,8 @@ class Twins:
     warnings: tuple[Problem, ...]
 
 
-def make_twins(recipe: Recipe, converted: Model, train: Examples) -> Twins:
-    """Mark ``converted``, build its k-NN twin with samples from ``train``; a BuildError if a rule is broken."""
+def make_variants(recipe: Recipe, converted: Model, train: Examples) -> Variants:
+    """Mark ``converted``, build its k-NN with samples from ``train``; a BuildError if a rule is broken."""
     network, empty = marked_pair(recipe, converted)
     seen = embeddings(network, train)
     per_kind = recipe.knn.samples_per_kind
@@ -108,12 +108,14 @@ def marked_pair(recipe: Recipe, converted: Model) -> tuple[Model, Model]:
     return network, knn_variant(network, knn_settings(recipe.knn))
 
 
-def described_and_judged(recipe: Recipe, network: Model, knn: Model) -> Twins:
+def described_and_judged(recipe: Recipe, network: Model, knn: Model) -> Variants:
     """Both as they are written; a BuildError if a rule is broken."""
     names = recipe.outputs
     outputs = {names.label: names.label_description, names.probabilities: names.probabilities_description}
     network, knn = _described(recipe, network, outputs), _described(recipe, knn, outputs)
-    return Twins(network, knn, (*expect_valid(network, "network", BuildError), *expect_valid(knn, "k-NN", BuildError)))
+    return Variants(
+        network, knn, (*expect_valid(network, "network", BuildError), *expect_valid(knn, "k-NN", BuildError))
+    )
 
 
 def embeddings(network: Model, examples: Examples) -> Float32Array:

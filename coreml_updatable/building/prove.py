@@ -83,7 +83,7 @@ def prove(
 
 
 def knn_update_works(model: RunnableModel, training_rows: Rows, other_rows: Rows, labels: Sequence[str]) -> float:
-    """Update the twin; a BuildError unless it holds just the new samples more and its file answers as it does."""
+    """Update the k-NN; a BuildError unless it holds just the new samples more and its file answers as it does."""
     context = UpdateTask(model, training_rows).resume()
     added = sum(sample_counts(context.model.message).values()) - sum(sample_counts(model.message).values())
     if added != len(training_rows):

@@ -14,7 +14,7 @@ from PIL import Image
 
 import coreml_updatable.publishing.report.values as report_data
 from coreml_updatable.building.cache import LIBRARIES, version_of
-from coreml_updatable.building.models_stage import Twins
+from coreml_updatable.building.models_stage import Variants
 from coreml_updatable.building.prove import ALLOWED_DIFFERENCE
 from coreml_updatable.building.request import BuildRequest, FixedRequest
 from coreml_updatable.building.sources import Source
@@ -62,7 +62,7 @@ def assemble(
     request: BuildRequest,
     dataset: Dataset,
     source: Source,
-    twins: Twins,
+    variants: Variants,
     proof: tuple[Agreement, UpdateProof],
     comparison: Comparison | None,
     seconds: Mapping[str, float],
@@ -86,10 +86,10 @@ def assemble(
         personalization=personalization,
         reserved_labels=len(recipe.every_label()) - len(recipe.labels),
         models=(
-            model_facts(f"{recipe.name}.mlmodel", "network", twins.network),
-            model_facts(f"{recipe.name}KNN.mlmodel", "k-NN", twins.knn),
+            model_facts(f"{recipe.name}.mlmodel", "network", variants.network),
+            model_facts(f"{recipe.name}KNN.mlmodel", "k-NN", variants.knn),
         ),
-        proof=_proof_facts(*proof, twins),
+        proof=_proof_facts(*proof, variants),
         source=_source_facts(source.converted.facts),
         history=source.converted.history,
         assumptions={name: str(value) for name, value in asdict(Assumptions()).items()},
@@ -164,15 +164,15 @@ def assemble_fixed(
     )
 
 
-def _proof_facts(agreement: Agreement, update: UpdateProof, twins: Twins) -> report_data.Proof:
+def _proof_facts(agreement: Agreement, update: UpdateProof, variants: Variants) -> report_data.Proof:
     return report_data.Proof(
         pictures=agreement.rows,
         places=agreement.rows,
         labels_equal=agreement.rows,  # or the build had ended
         max_difference=agreement.difference,
         allowed_difference=ALLOWED_DIFFERENCE,
-        rules=_rules_put(twins.network) + _rules_put(twins.knn),
-        problems=tuple(map(str, twins.warnings)),
+        rules=_rules_put(variants.network) + _rules_put(variants.knn),
+        problems=tuple(map(str, variants.warnings)),
         update=update,
     )
 

@@ -1,4 +1,4 @@
-"""Which layers of a converted network train, and what its twin looks at."""
+"""Which layers of a converted network train, and what its k-NN looks at."""
 
 import tomllib
 from importlib import import_module
@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from coreml_updatable.building.models_stage import make_twins
+from coreml_updatable.building.models_stage import make_variants
 from coreml_updatable.data.inputs import Examples, ImageInput
 from coreml_updatable.errors import RecipeError
 from coreml_updatable.recipes.file import parse_recipe
@@ -37,10 +37,10 @@ def test_the_last_layers_train_and_the_twin_looks_before_the_last(last: int) -> 
     shape = (4, image.height, image.width, image.channels)
     pictures = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
     examples = Examples(pictures, np.arange(4) % classes, ("a", "b", "c", "d"), ("one", "two", "one", "two"))
-    twins = make_twins(wanted, converted, examples)
-    trained = [layer.name for layer in network_of(twins.network).layers if layer.isUpdatable]
+    variants = make_variants(wanted, converted, examples)
+    trained = [layer.name for layer in network_of(variants.network).layers if layer.isUpdatable]
     assert len(trained) == last
-    neighbors = twins.knn.pipelineClassifier.pipeline.models[-1].kNearestNeighborsClassifier
+    neighbors = variants.knn.pipelineClassifier.pipeline.models[-1].kNearestNeighborsClassifier
     assert neighbors.nearestNeighborsIndex.numberOfDimensions == 7
 
 

@@ -1,4 +1,4 @@
-"""The twin's samples are spread over their kind, and the same for the same seed."""
+"""The k-NN's samples are spread over their kind, and the same for the same seed."""
 
 import numpy as np
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Recipes whose rows are arrays: trained, converted, marked, given a twin, written down as golden vectors."""
+"""Recipes whose rows are arrays: trained, converted, marked, given a k-NN, written down as golden vectors."""
 
 from pathlib import Path
 from typing import Any

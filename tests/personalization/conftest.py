@@ -1,4 +1,4 @@
-"""A small owner's world: points in six dimensions instead of pictures, a network by coremltools, and its twin."""
+"""A small owner's world: points in six dimensions instead of pictures, a network by coremltools, and its k-NN."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -15,7 +15,8 @@ from coreml_updatable.publishing.catalogue.names import (
     version_key,
 )
 
-SCHEMA: Literal[1] = 1  # raised when a field changes its meaning or goes
+SCHEMA: Literal[2] = 2  # raised when a field changes its meaning or goes; 2: the names in RENAMED
+RENAMED = {"twin": "other_variant", "licence": "license"}  # of schema 1, which is still read: a release never changes
 MOST_KEYS = 8
 MOST_DEVICES = 1000
 MAX_DEVICE_BYTES = 100_000  # the results of all probes take some kilobytes
@@ -86,7 +87,7 @@ class ModelFile(File):
 
     role: Role
     layout: Layout
-    twin: str | None  # the file that learns in the other way, with the same features
+    other_variant: str | None  # the file that learns in the other way, with the same features
     kind: str
     specification_version: Annotated[int, Field(ge=1)]
     least_ios: str
@@ -106,7 +107,7 @@ class Release(_Part):
     version: Annotated[str, Field(pattern=VERSION)]
     description: str
     author: str
-    licence: str
+    license: str
     labels: tuple[str, ...]
     data: str  # what the base learnt from, in a sentence
     models: Annotated[tuple[ModelFile, ...], Field(min_length=1)]
@@ -155,7 +156,7 @@ class Signed(_Part):
     client refuses this text, in UTC; null where nobody signs.
     """
 
-    format: Annotated[Literal[1], Field(alias="schema")] = SCHEMA
+    format: Annotated[Literal[2], Field(alias="schema")] = SCHEMA
     serial: Annotated[int, Field(ge=0, lt=2**53)]
     expires: Annotated[str, Field(pattern=MOMENT)] | None = None
 

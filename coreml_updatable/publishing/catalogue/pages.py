@@ -193,7 +193,7 @@ def _model_page(
 
 
 def ordered(release: Release) -> list[ModelFile]:
-    """The twins, then the network in other layouts, then the parts of a split."""
+    """The variants, then the network in other layouts, then the parts of a split."""
     return sorted(
         release.models, key=lambda model: (model.role == "part", (model.role, model.layout) == ("network", "pipeline"))
     )
@@ -213,7 +213,7 @@ def _label(file: File) -> str:
 
 
 def _owner(comparison: Comparison, release: Release, words: Words) -> dict[str, Any]:
-    """The twins beside each other, and which suits whom."""
+    """Both variants beside each other, and which suits whom."""
     learners = [model for model in release.models if model.accuracies]
     titles = [(field, text.format(kinds=owners_kinds(comparison), **asdict(words))) for field, text in CURVES]
     return {

@@ -49,6 +49,7 @@ from coreml_updatable.publishing.catalogue.site_files import (
     INDEX,
     INDEX_SCHEMA,
     LATEST,
+    is_outdated,
     read_index,
     schema_bytes,
     to_bytes,
@@ -133,6 +134,7 @@ def publish(
     answered = read_devices(devices)
     with alone(site, "another publisher", error=CatalogueError, option="--to"):
         old = read_index(site) or Index(serial=0)
+        above = max(above, old.serial) if is_outdated(site) else above  # another text needs another serial
         keys = accepted(site, keys_of(site, old), signers, revoked)
         staging = site / STAGING
         remove(staging)

@@ -58,7 +58,7 @@ def read_release(folder: Path, report: BuildReport, report_bytes: bytes, target:
     models: list[ModelFile] = []
     files: list[File] = [_copied(BuildFile(REPORT, report_bytes, hashlib.sha256(report_bytes).hexdigest()), target)]
     versions: dict[str, str] = {}
-    author = licence = ""
+    author = license = ""
     for read in _files(folder, report):
         if read.file.endswith(MODEL_SUFFIX):
             model = parse_model(read.content, str(folder / read.file))
@@ -67,7 +67,7 @@ def read_release(folder: Path, report: BuildReport, report_bytes: bytes, target:
             described = model.description.metadata
             if models[-1].role != "part":
                 versions[read.file] = str(described.versionString)
-                author, licence = str(described.author), str(described.license)
+                author, license = str(described.author), str(described.license)
             write_atomically(target / read.file, read.content)
         else:
             files.append(_copied(read, target))
@@ -75,7 +75,7 @@ def read_release(folder: Path, report: BuildReport, report_bytes: bytes, target:
         version=_one_version(folder, versions),
         description=report.description,
         author=author,
-        licence=licence,
+        license=license,
         labels=report.labels,
         data=data_sentence(report),
         models=tuple(models),
@@ -165,7 +165,7 @@ def model_entry(entry: File, model: Model, report: BuildReport) -> ModelFile:
         **entry.model_dump(),
         role=role,
         layout=_layout(model, report),
-        twin=next((one.file for one in report.models if one.kind != role), None) if role != "part" else None,
+        other_variant=next((one.file for one in report.models if one.kind != role), None) if role != "part" else None,
         kind=summary.kind,
         specification_version=summary.specification_version,
         least_ios=_least_ios(file, summary),
@@ -181,7 +181,7 @@ def model_entry(entry: File, model: Model, report: BuildReport) -> ModelFile:
 
 
 def _role(file: str, model: Model, report: BuildReport) -> Role:
-    """Beside the twins lie further layouts of the network: whole, or one of the two parts of a split."""
+    """Beside both variants lie further layouts of the network: whole, or one of the two parts of a split."""
     known: Role | None = next((one.kind for one in report.models if one.file == file), None)
     return known or ("network" if _is_whole(model, report) else "part")
 

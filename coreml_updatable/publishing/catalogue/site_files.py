@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from coreml_updatable.errors import CatalogueError
-from coreml_updatable.publishing.catalogue.index import SCHEMA, Index, Latest, json_schema
+from coreml_updatable.publishing.catalogue.index import RENAMED, SCHEMA, Index, Latest, json_schema
 from coreml_updatable.text import json_text
 
 INDEX, INDEX_SCHEMA, LATEST = "index.json", "index.schema.json", "latest.json"
@@ -33,6 +33,8 @@ def parse(content: bytes, where: str, kind: type[Kind]) -> Kind:
         found = value.get("schema")
     except (ValueError, AttributeError, RecursionError):
         raise CatalogueError(f"{where}: is not JSON of a catalogue; restore it from a copy") from None
+    if found == 1 and not isinstance(found, bool):
+        found, content = SCHEMA, json.dumps({**_renamed(value), "schema": SCHEMA}).encode()
     if found != SCHEMA or isinstance(found, bool):
         newer = isinstance(found, int) and found > SCHEMA
         remedy = "use a newer coreml_updatable" if newer else "restore it from a copy"
@@ -43,6 +45,18 @@ def parse(content: bytes, where: str, kind: type[Kind]) -> Kind:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "as a whole"
         raise CatalogueError(f"{where}: {place}: {first['msg']}; restore it from a copy") from None
+
+
+def _renamed(value: Any) -> Any:
+    """An index of schema 1 with the names of today."""
+    if isinstance(value, dict):
+        return {RENAMED.get(name, name): _renamed(held) for name, held in value.items()}
+    return [_renamed(held) for held in value] if isinstance(value, list) else value
+
+
+def is_outdated(site: Path) -> bool:
+    """Whether the index of ``site``, which can be read, is of an older schema."""
+    return (site / INDEX).is_file() and json.loads((site / INDEX).read_bytes())["schema"] != SCHEMA
 
 
 def to_bytes(value: BaseModel) -> bytes:

@@ -25,7 +25,7 @@ def models(make_build: MakeBuild, site: Path) -> dict[str, ModelFile]:
 
 
 def test_the_index_tells_them_apart(models: dict[str, ModelFile]) -> None:
-    assert {name: (model.role, model.layout, model.twin) for name, model in models.items()} == {
+    assert {name: (model.role, model.layout, model.other_variant) for name, model in models.items()} == {
         "Luncher.mlmodel": ("network", "single", "LuncherKNN.mlmodel"),
         "LuncherExtractor.mlmodel": ("part", "split", None),
         "LuncherHead.mlmodel": ("part", "split", None),
@@ -48,7 +48,7 @@ def test_the_page_offers_all_of_them(models: dict[str, ModelFile], site: Path) -
     buttons = [attributes["href"] for tag, attributes in page.tags if attributes.get("class") == "button"]
     assert buttons == [
         f"1.0/Luncher{part}.mlmodel" for part in ("", "KNN", "Pipeline", "Extractor", "Head")
-    ]  # the twins first
+    ]  # both variants first
     for title in ("Network as a pipeline", "Extractor of the split", "Head of the split"):
         assert title in words
     assert "The extractor turns the input into features , once for each" in words

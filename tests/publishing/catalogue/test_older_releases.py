@@ -98,3 +98,17 @@ def test_golden_vectors_of_an_unknown_schema_stop_it_too(old: Path, make_build: 
     with pytest.raises(DataError, match=r"Luncher\.vectors\.json.*schema 99.*newer coreml_updatable"):
         publish([make_build("Digits")], old)
     assert state(old) == before
+
+
+def test_an_index_of_the_old_schema_is_read_and_the_next_one_has_the_new_names(old: Path) -> None:
+    path, before = old / "index.json", index_of(old)
+    text = path.read_text()
+    for now, then in (('"schema": 2', '"schema": 1'), ('"other_variant"', '"twin"'), ('"license"', '"licence"')):
+        assert now in text
+        text = text.replace(now, then)
+    path.write_text(text)
+    assert index_of(old) == before
+    publish([], old, base_url="")
+    assert json.loads(path.read_text())["schema"] == 2
+    assert index_of(old).serial > before.serial
+    assert check_site(old).faults == ()

@@ -32,8 +32,8 @@ def test_every_file_is_listed_with_its_sum(make_build: MakeBuild, site: Path) ->
 def test_the_facts_are_those_of_the_models(make_build: MakeBuild, site: Path) -> None:
     publish([make_build("Luncher")], site)
     network, knn = index_of(site).models[0].versions[0].models
-    assert (network.role, network.layout, network.twin) == ("network", "single", "LuncherKNN.mlmodel")
-    assert (knn.role, knn.layout, knn.twin) == ("k-NN", "pipeline", "Luncher.mlmodel")
+    assert (network.role, network.layout, network.other_variant) == ("network", "single", "LuncherKNN.mlmodel")
+    assert (knn.role, knn.layout, knn.other_variant) == ("k-NN", "pipeline", "Luncher.mlmodel")
     assert (network.labels, network.least_ios, network.specification_version) == (("fast-food", "healthy"), "iOS 13", 4)
     assert [one.name for one in network.inputs] == ["image"]
     assert [one.name for one in network.training_inputs] == ["image", "label"]

@@ -88,9 +88,9 @@ def test_an_index_of_a_newer_schema_is_left_alone(make_build: MakeBuild, site: P
     build = make_build("Luncher")
     publish([build], site)
     path = site / "index.json"
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 2'))
+    path.write_text(path.read_text().replace('"schema": 2', '"schema": 3'))
     before = state(site)
-    with pytest.raises(CatalogueError, match=r"index\.json: is of schema 2, expected 1; use a newer coreml_updatable"):
+    with pytest.raises(CatalogueError, match=r"index\.json: is of schema 3, expected 2; use a newer coreml_updatable"):
         publish([build], site)
     assert state(site) == before
 
@@ -101,7 +101,7 @@ def test_an_index_of_a_newer_schema_is_left_alone(make_build: MakeBuild, site: P
         ('"name": "Luncher"', '"name": "../up"', r"models\.0\.name: String should match"),
         ('"version": "1.0"', '"version": "../.."', r"models\.0\.versions\.0\.version: String should match"),
         ('"file": "Luncher.mlmodel"', '"file": "../../../x.y"', r"file: String should match"),
-        ('"schema": 1', '"schema": "x"', "is of schema 'x', expected 1; restore it from a copy"),
+        ('"schema": 2', '"schema": "x"', "is of schema 'x', expected 2; restore it from a copy"),
         ("{", "", "is not JSON of a catalogue; restore it from a copy"),
     ],
 )

@@ -65,7 +65,7 @@ def test_the_signature_is_checked(make_build: MakeBuild, site: Path, key: Path, 
     faults = check_site(site, read_public_key(tmp_path / "other.pem.pub")).faults
     assert "index.json: its signature is not of this key; do not trust it" in faults[0]
     index = site / "index.json"
-    index.write_text(index.read_text().replace('"licence": "', '"licence": "un'))
+    index.write_text(index.read_text().replace('"license": "', '"license": "un'))
     assert "index.json: has no signature, expected " in check_site(site, trusted).faults[0]
     assert "index.json: has no signature, expected " in check_site(site).faults[0]
 
