@@ -1,6 +1,5 @@
 """From the converted network to the two updatable models: marked, described, and the k-NN with its samples."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from coreml_updatable.cli.options import Builds, Samples, TrustCode
 from coreml_updatable.cli.output import console, note, say, say_json
-from coreml_updatable.trust import HELP as TRUST_HELP
 
 if TYPE_CHECKING:
     from coreml_updatable.building.request import AnyRequest
@@ -27,9 +27,9 @@ def build(
         ),
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="Weights of the network: .pt, .pth or .safetensors.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for builds; each gets a folder inside.")] = Path("build"),
-    samples: Annotated[Path, typer.Option(help="Folder of the sample models.")] = Path("sample_models"),
-    trust_code: Annotated[bool, typer.Option(help=TRUST_HELP)] = False,
+    out: Builds = Path("build"),
+    samples: Samples = Path("sample_models"),
+    trust_code: TrustCode = False,
     json: Annotated[bool, typer.Option("--json", help="Print report.json instead of a table.")] = False,
 ) -> None:
     """Build a network, a k-NN and a report that compares them."""

@@ -6,18 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from coreml_updatable.cli.out import Out, option
+from coreml_updatable.cli.options import AsJson, HeadOption, Out, TrustCode, option
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.text import input_of, labels_of, numbers_of
-from coreml_updatable.trust import HELP as TRUST_HELP
 
 if TYPE_CHECKING:
     from coreml_updatable.converting.finished import Finished
-
-
-class Head(StrEnum):
-    KEEP = "keep"
-    NEW = "new"
 
 
 class Pixels(StrEnum):
@@ -51,16 +45,18 @@ def convert(
     architecture: Annotated[
         str | None, typer.Option(help="Network of a weights file: torchvision:NAME, timm:NAME or file.py:function.")
     ] = None,
-    head: Annotated[Head, typer.Option(help="new: replace the head by one new layer for --labels.")] = Head.KEEP,
+    head: Annotated[
+        HeadOption, typer.Option(help="new: replace the head by one new layer for --labels.")
+    ] = HeadOption.KEEP,
     cut: Annotated[str | None, typer.Option(help="Module before which the feature extractor ends.")] = None,
-    trust_code: Annotated[bool, typer.Option(help=TRUST_HELP)] = False,
+    trust_code: TrustCode = False,
     answer: Annotated[
         str | None, typer.Option(help="Output with the classes, by name or index, if there are several.")
     ] = None,
     column: Annotated[
         int | None, typer.Option(min=0, help="Multi-label source: index of the label to make a two-class model of.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Convert a classifier to a Core ML model and make it updatable.
 
@@ -83,7 +79,7 @@ def convert(
         deviations,
         architecture=architecture or "",
         weights=weights or "",
-        head="new" if head is Head.NEW else "keep",
+        head="new" if head is HeadOption.NEW else "keep",
         cut=cut or "",
         trust_code=trust_code,
         answer=answer or "",

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from coreml_updatable.cli.options import Samples
 from coreml_updatable.cli.output import say
 
 
@@ -15,7 +16,7 @@ def extras(
     ] = None,
     backbone: Annotated[str | None, typer.Option(help="Pretrained network, as for `build`.")] = None,
     data: Annotated[Path | None, typer.Option(help="Your photos, as for `build`.")] = None,
-    samples: Annotated[Path, typer.Option(help="Folder of the sample models.")] = Path("sample_models"),
+    samples: Samples = Path("sample_models"),
     all_of_them: Annotated[bool, typer.Option("--all", help="Include extras that are already installed.")] = False,
 ) -> None:
     """Print the extras that are missing to build a model.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coreml_updatable.cli.out import Out, option
+from coreml_updatable.cli.options import AsJson, DryRun, Out, expect_out, option
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.progress import watched
 from coreml_updatable.cli.text import whole
@@ -160,18 +160,15 @@ def knn(
         ),
     ] = None,
     fit: Annotated[Fit, typer.Option(help="How to fit pictures of another size.")] = Fit.CENTRE_CROP,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be done, without writing anything.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    dry_run: DryRun = False,
+    json: AsJson = False,
 ) -> None:
     """Build an updatable k-NN classifier on a feature extractor.
 
     Nothing is written unless the embedding equals the extractor's output, the first sample is its own nearest neighbor,
     an update adds the samples it is given, and the model breaks none of Apple's rules.
     """
-    if out is None and not dry_run:
-        raise typer.BadParameter("name the new model with -o OUT, or use --dry-run to see what would be done")
+    expect_out(out, dry_run=dry_run)
     named = None if out is None else out.file()
     from coreml_updatable.marking.settings import KNNSettings
 

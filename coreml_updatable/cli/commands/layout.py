@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coreml_updatable.cli.out import Out, option
+from coreml_updatable.cli.options import AsJson, DryRun, Out, expect_out, option
 from coreml_updatable.cli.output import say, say_json
 
 if TYPE_CHECKING:
@@ -40,10 +40,8 @@ def layout(
     bits: Annotated[
         Bits | None, typer.Option(help="Bits of the frozen extractor's weights.", show_default="unchanged")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be done, without writing anything.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    dry_run: DryRun = False,
+    json: AsJson = False,
 ) -> None:
     """Convert between a single network, a pipeline and a split.
 
@@ -51,8 +49,7 @@ def layout(
     unless its predictions equal those of the old one (32 bits: within 1e-6; 16 bits: 0.01; 8 bits: 0.1 in probability),
     an update gives it the same head, and it breaks none of Apple's rules.
     """
-    if out is None and not dry_run:
-        raise typer.BadParameter("name the result with -o OUT, or use --dry-run to see what would be done")
+    expect_out(out, dry_run=dry_run)
     paths = [] if out is None else targets(out, to, _stem(files))
     from coreml_updatable.converting.layouts import laid_out
     from coreml_updatable.errors import located

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from coreml_updatable.cli.commands import layout as layouts
-from coreml_updatable.cli.out import Out
-from coreml_updatable.cli.out import option as out_option
+from coreml_updatable.cli.options import AsJson, DryRun, HeadOption, Out, expect_out
+from coreml_updatable.cli.options import option as out_option
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.text import real, whole
 
@@ -107,11 +107,6 @@ class OptimizerOption(StrEnum):
     ADAM = "adam"
 
 
-class Head(StrEnum):
-    KEEP = "keep"
-    NEW = "new"
-
-
 class LossOption(StrEnum):
     """The fields of ``LossLayer`` of the format, and short for them."""
 
@@ -165,7 +160,9 @@ def mark(
     spare_share: Annotated[
         float | None, typer.Option(help="Probability that reserved labels may take: 6e-8; 0.01 needs fewer shots.")
     ] = None,
-    head: Annotated[Head, typer.Option(help="new: start from new weights in the trained layers.")] = Head.KEEP,
+    head: Annotated[
+        HeadOption, typer.Option(help="new: start from new weights in the trained layers.")
+    ] = HeadOption.KEEP,
     input_name: Annotated[str | None, typer.Option("--input", help="New name of the input.")] = None,
     label: Annotated[str | None, typer.Option("--label-name", "--label", help="New name of the label output.")] = None,
     probabilities: Annotated[
@@ -175,18 +172,15 @@ def mark(
     layout: Annotated[
         str | None, typer.Option(help="single, pipeline or split; pipeline:16 or split:8 rounds the extractor.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be done, without writing anything.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    dry_run: DryRun = False,
+    json: AsJson = False,
 ) -> None:
     """Make the last layers of a model updatable.
 
     Layers behind the head that prevent an update are repaired. Nothing is written unless the predictions agree within
     1e-5 in probability with those before, and the model breaks none of Apple's rules.
     """
-    if out is None and not dry_run:
-        raise typer.BadParameter("name the new model with -o OUT, or use --dry-run to see what would be done")
+    expect_out(out, dry_run=dry_run)
     if layers and last is not None:
         raise typer.BadParameter("--layers and --last both say what is trained; name one of them")
     if spare_share is not None and not spare:
@@ -213,7 +207,7 @@ def mark(
 
     before = read_model(model)
     have = len(reserved_labels(before))
-    stay = not (head is Head.NEW and labels)  # a new head with labels has those alone
+    stay = not (head is HeadOption.NEW and labels)  # a new head with labels has those alone
     slots = spare or (have if stay else 0)
     rate = real("--learning-rate", learning_rate or (_FOR_SPARE if slots else _LEARNING_RATE)[optimizer])
     batch = whole("--mini-batch", mini_batch or f"{1 if slots else 8}:1,2,4,8,16")
@@ -254,7 +248,7 @@ def mark(
     written = [] if dry_run else paths
     layouts.write(laid.models if laid else [made.model], written)
     target = str(written[0]) if written else None
-    new = head is Head.NEW
+    new = head is HeadOption.NEW
     done = told(
         made.model, target, made.repairs, proof, warnings, new_head=new, spare_before=have, spare_share=spare_share
     )

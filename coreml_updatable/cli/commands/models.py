@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import Field
 
+from coreml_updatable.cli.options import Builds, Samples
 from coreml_updatable.cli.output import note
 from coreml_updatable.converting.registry import find_converter, needs_of, told_lacking
 from coreml_updatable.errors import BuildError, UserError
@@ -149,8 +150,8 @@ def _pair(shares: Iterable[float]) -> str:
 
 
 def models(
-    out: Annotated[Path, typer.Option(help="Folder for builds; each gets a folder inside.")] = Path("build"),
-    samples: Annotated[Path, typer.Option(help="Folder of the sample models.")] = Path("sample_models"),
+    out: Builds = Path("build"),
+    samples: Samples = Path("sample_models"),
     table: Annotated[Path | None, typer.Option(help="Markdown file whose table of samples to update.")] = None,
 ) -> None:
     """Build all samples without downloads; stop at the first failure."""

@@ -13,7 +13,7 @@ import typer
 from rich.status import Status
 
 from coreml_updatable.cli.assumptions import Assume, Chosen, chosen
-from coreml_updatable.cli.out import Out, option
+from coreml_updatable.cli.options import Out, option
 from coreml_updatable.cli.output import console, note, say, say_json
 from coreml_updatable.data.rows.features import Fit, features_of
 from coreml_updatable.data.rows.reading import named, training_rows

@@ -26,10 +26,10 @@ from coreml_updatable.publishing.catalogue.names import is_file_name, is_version
 from coreml_updatable.publishing.report.model_facts import learns
 from coreml_updatable.publishing.report.story import owners_kinds, owners_labels, shots_of_each
 from coreml_updatable.publishing.vectors.document import SUFFIX
+from coreml_updatable.spec.availability import AVAILABILITY
 from coreml_updatable.spec.io import parse_model
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import is_pipeline
-from coreml_updatable.spec.availability import AVAILABILITY
 from coreml_updatable.spec.summary import Feature, Summary, summarize
 
 MODEL_SUFFIX = ".mlmodel"

@@ -1,12 +1,28 @@
-"""What `-o` names: a file, or a folder to put files in. It is judged before anything is computed."""
+"""Options that several commands have; what `-o` names is judged before anything is computed."""
 
 import errno
 import os
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
+
+from coreml_updatable.trust import HELP as TRUST_HELP
+
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
+DryRun: TypeAlias = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would be done, without writing anything.")
+]
+Builds: TypeAlias = Annotated[Path, typer.Option(help="Folder for builds; each gets a folder inside.")]
+Samples: TypeAlias = Annotated[Path, typer.Option(help="Folder of the sample models.")]
+TrustCode: TypeAlias = Annotated[bool, typer.Option(help=TRUST_HELP)]
+
+
+class HeadOption(StrEnum):
+    KEEP = "keep"
+    NEW = "new"
 
 
 @dataclass(frozen=True)
@@ -30,6 +46,12 @@ class Out:
         _expect_no_package(self.path)
         paths = [folder / f"{name.removesuffix('.mlmodel')}{part}.mlmodel" for part in behind]
         return [Out(path, path.is_dir()).file() for path in paths]
+
+
+def expect_out(out: Out | None, *, dry_run: bool) -> None:
+    """A BadParameter where nothing says where the result goes."""
+    if out is None and not dry_run:
+        raise typer.BadParameter("name the new model with -o OUT, or use --dry-run to see what would be done")
 
 
 def out_of(text: str) -> Out:
