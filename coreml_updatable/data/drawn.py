@@ -66,10 +66,13 @@ def _picture(function: Callable[..., Any], reference: str, kind: str, number: in
 def _by_processes(draw: SampleFunction, chunks: Sequence[Chunk], target: ImageInput) -> Iterator[UInt8Array]:
     """The chunks in order. A fork would take the locks of torch's threads along, so each process starts afresh."""
     with ProcessPoolExecutor(PROCESSES, get_context("spawn"), _begin) as pool:
+        drawn = pool.map(partial(draw_chunk, draw, target), chunks)
         try:
-            yield from pool.map(partial(draw_chunk, draw, target), chunks)
-        except BrokenProcessPool as error:
-            raise DataError(f"{draw.reference}: drawing ended early; correct the function") from error
+            for kind, _, _ in chunks:
+                try:
+                    yield next(drawn)
+                except BrokenProcessPool as error:
+                    raise DataError(f"{draw.reference}: drawing {kind} ended its process; correct it") from error
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -106,7 +106,7 @@ def test_a_drawing_that_fails(sample: Callable[..., SampleFunction], wanted: Wan
 
 def test_a_drawing_that_ends_its_process(sample: Callable[..., SampleFunction], wanted: Wanted) -> None:
     draw = sample("import os\ndef draw(kind, number, size):\n    os._exit(7)\n")
-    with pytest.raises(DataError, match=r"own\.py:draw: drawing salad ended early \(7\)"):
+    with pytest.raises(DataError, match=r"own\.py:draw: drawing salad ended its process; correct it"):
         load_dataset(replace(wanted, drawn_per_kind=200), draw=draw)
 
 
