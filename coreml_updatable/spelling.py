@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from coreml_updatable.errors import UserError
 
-RENAMED = {"spare": "reserved", "spare-share": "reserved_share", "input": "inputs", "neighbors": "k"}
+RENAMED = {"reserved-share": "reserved_share", "input": "inputs", "neighbors": "k"}
 LISTS = frozenset({"labels", "input", "layers", "mean", "std", "sign", "revoke", "public-key", "device-results"})
 FLAGS = frozenset({"trust-code"})
 # A value is told from the next word of the sentence: it is one of these, has a sign in it, or ends in a colon.

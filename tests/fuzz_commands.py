@@ -63,7 +63,7 @@ def case(seed: int, folder: Path) -> list[str]:
         case "mark" | "knn" | "convert":
             words += ["-o", "made.mlmodel"]
             if command == "mark" and random.random() < 0.3:
-                words += random.choice((["--last", "2"], ["--spare", "2"], ["--head", "new", "--labels", "a,b"]))
+                words += random.choice((["--last", "2"], ["--reserved", "2"], ["--head", "new", "--labels", "a,b"]))
         case "layout":
             words += ["--to", random.choice(("single", "pipeline", "split")), "-o", "made.mlmodel"]
         case "predict":

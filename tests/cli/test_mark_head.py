@@ -1,4 +1,4 @@
-"""`mark --spare`, `mark --head new`: what is written, what is said, what is refused."""
+"""`mark --reserved`, `mark --head new`: what is written, what is said, what is refused."""
 
 import json
 from pathlib import Path
@@ -24,13 +24,13 @@ def source(tmp_path: Path) -> Path:
 def test_spare_labels_get_defaults_with_which_they_can_be_learnt(run: Run, source: Path) -> None:
     """A larger learning rate, one photo a step; and where they are hidden entirely, the advice not to."""
     out = source.with_name("spare.mlmodel")
-    slow = "so well hidden, a spare label needs many photos; with --spare-share 0.01 it learns from 5 to 10"
+    slow = "so well hidden, a reserved label needs many photos; with --reserved-share 0.01 it learns from 5 to 10"
     for options, rate, size, advised in (
         ([], 0.01, 8, False),
-        (["--spare", "2"], 0.03, 1, True),
-        (["--spare", "2", "--spare-share", "0.001"], 0.03, 1, True),
-        (["--spare", "2", "--spare-share", "0.01"], 0.03, 1, False),
-        (["--spare", "2", "--learning-rate", "0.5", "--mini-batch", "4"], 0.5, 4, True),
+        (["--reserved", "2"], 0.03, 1, True),
+        (["--reserved", "2", "--reserved-share", "0.001"], 0.03, 1, True),
+        (["--reserved", "2", "--reserved-share", "0.01"], 0.03, 1, False),
+        (["--reserved", "2", "--learning-rate", "0.5", "--mini-batch", "4"], 0.5, 4, True),
     ):
         ran = run("mark", source, "-o", out, "--labels", "a,b,c", *options)
         assert (ran.status, slow in ran.out) == (0, advised)
@@ -42,17 +42,17 @@ def test_spare_labels_get_defaults_with_which_they_can_be_learnt(run: Run, sourc
 
 def test_marked_again_spare_labels_and_their_defaults_stay(run: Run, source: Path) -> None:
     once, twice = source.with_name("once.mlmodel"), source.with_name("twice.mlmodel")
-    assert run("mark", source, "-o", once, "--labels", "a,b,c", "--spare", "2").status == 0
+    assert run("mark", source, "-o", once, "--labels", "a,b,c", "--reserved", "2").status == 0
     assert run("mark", once, "-o", twice).status == 0
     assert once.read_bytes() == twice.read_bytes()
 
 
 def test_spare_labels_are_learnt_by_update(run: Run, source: Path) -> None:
     out, twice, learnt = (source.with_name(f"{name}.mlmodel") for name in ("out", "twice", "learnt"))
-    options = ["--labels", "a,b,c", "--spare", "7", "--learning-rate", "1", "--mini-batch", "1", "--epochs", "50"]
+    options = ["--labels", "a,b,c", "--reserved", "7", "--learning-rate", "1", "--mini-batch", "1", "--epochs", "50"]
     ran = run("mark", source, "-o", out, *options)
     assert ran.status == 0, ran.err
-    assert "7 spare labels, user0 to user6; none is the answer until it is trained\n" in ran.out
+    assert "7 reserved labels, user0 to user6; none is the answer until it is trained\n" in ran.out
     assert run("mark", out, "-o", twice, *options).status == 0
     assert twice.read_bytes() == out.read_bytes()
     assert "coreml_updatable.spare_labels" in run("inspect", out).out
@@ -68,7 +68,7 @@ def test_spare_labels_are_learnt_by_update(run: Run, source: Path) -> None:
 
 def test_a_larger_share_and_a_small_batch(run: Run, source: Path) -> None:
     out = source.with_name("out.mlmodel")
-    ran = run("mark", source, "-o", out, "--labels", "a,b,c", "--spare", "7", "--spare-share", "0.01")
+    ran = run("mark", source, "-o", out, "--labels", "a,b,c", "--reserved", "7", "--reserved-share", "0.01")
     assert ran.status == 0, ran.err
     assert "none is the answer until it is trained, and all take at most 0.01 of it\n" in ran.out
     optimizer = read_model(out).neuralNetworkClassifier.updateParams.optimizer
@@ -80,7 +80,7 @@ def test_a_larger_share_and_a_small_batch(run: Run, source: Path) -> None:
 
 def test_a_new_head_without_them_gets_the_usual_defaults(run: Run, source: Path) -> None:
     spare, new = source.with_name("spare.mlmodel"), source.with_name("new.mlmodel")
-    assert run("mark", source, "-o", spare, "--labels", "a,b,c", "--spare", "2").status == 0
+    assert run("mark", source, "-o", spare, "--labels", "a,b,c", "--reserved", "2").status == 0
     assert run("mark", spare, "-o", new, "--head", "new", "--labels", "u,v").status == 0
     optimizer = network_of(read_model(new)).updateParams.optimizer.sgdOptimizer
     assert (optimizer.learningRate.defaultValue, optimizer.miniBatchSize.defaultValue) == (0.01, 8)
@@ -88,20 +88,25 @@ def test_a_new_head_without_them_gets_the_usual_defaults(run: Run, source: Path)
 
 def test_only_those_added_take_their_share(run: Run, source: Path) -> None:
     first, more = source.with_name("first.mlmodel"), source.with_name("more.mlmodel")
-    options = ["--labels", "a,b,c", "--spare", "2", "--spare-share", "0.05"]
+    options = ["--labels", "a,b,c", "--reserved", "2", "--reserved-share", "0.05"]
     assert "and all take at most 0.05 of it\n" in run("mark", source, "-o", first, *options).out
-    added = run("mark", first, "-o", more, "--spare", "3", "--spare-share", "0.001").out
-    assert "3 spare labels, user0 to user2; none is the answer until it is trained, and the 1 added may take" in added
-    none = run("mark", first, "-o", more, "--spare", "2", "--spare-share", "0.001").out
-    assert "2 spare labels, user0 to user1; none is the answer until it is trained\n" in none
+    added = run("mark", first, "-o", more, "--reserved", "3", "--reserved-share", "0.001").out
+    assert (
+        "3 reserved labels, user0 to user2; none is the answer until it is trained, and the 1 added may take" in added
+    )
+    none = run("mark", first, "-o", more, "--reserved", "2", "--reserved-share", "0.001").out
+    assert "2 reserved labels, user0 to user1; none is the answer until it is trained\n" in none
     assert "so well hidden" not in none
-    ran = run("mark", first, "-o", more, "--spare-share", "0.001")
-    assert (ran.status, "--spare-share is of the outputs that --spare N adds; say how many" in ran.err) == (2, True)
+    ran = run("mark", first, "-o", more, "--reserved-share", "0.001")
+    assert (ran.status, "--reserved-share is of the outputs that --reserved N adds; say how many" in ran.err) == (
+        2,
+        True,
+    )
 
 
 def test_a_new_head_for_other_labels(run: Run, source: Path) -> None:
     out, twice = source.with_name("out.mlmodel"), source.with_name("twice.mlmodel")
-    options = ["--head", "new", "--labels", "salad,soup,fries,pizza", "--spare", "2", "--last", "2", "--seed", "3"]
+    options = ["--head", "new", "--labels", "salad,soup,fries,pizza", "--reserved", "2", "--last", "2", "--seed", "3"]
     ran = run("mark", source, "-o", out, *options)
     assert ran.status == 0, ran.err
     assert "fc1, fc2 are updatable and new; with the old weights, answers within" in ran.out
@@ -111,22 +116,26 @@ def test_a_new_head_for_other_labels(run: Run, source: Path) -> None:
     assert run("mark", out, "-o", twice, *options).status == 0
     assert twice.read_bytes() == out.read_bytes()
     report = json.loads(run("mark", source, "--dry-run", "--json", *options).out)
-    assert (report["new_head"], report["spare_labels"]) == (True, ["user0", "user1"])
+    assert (report["new_head"], report["reserved_labels"]) == (True, ["user0", "user1"])
 
 
 @pytest.mark.parametrize(
     ("options", "status", "sentence"),
     [
-        (["--spare", "2"], 1, "reserved: the model has no labels, expected a classifier; give labels as well"),
-        (["--labels", "a,b,c", "--spare", "-2"], 1, "reserved: found -2, expected 0 or more"),
-        (["--labels", "a,b,c", "--spare", "100000"], 1, "reserved: found 100000, expected 0 to 1000"),
+        (["--reserved", "2"], 1, "reserved: the model has no labels, expected a classifier; give labels as well"),
+        (["--labels", "a,b,c", "--reserved", "-2"], 1, "reserved: found -2, expected 0 or more"),
+        (["--labels", "a,b,c", "--reserved", "100000"], 1, "reserved: found 100000, expected 0 to 1000"),
         (
-            ["--labels", "a,user0,c", "--spare", "1"],
+            ["--labels", "a,user0,c", "--reserved", "1"],
             1,
             "'user0' is a label already, expected user0 to user0",
         ),
-        (["--labels", "a,b,c", "--spare", "2", "--spare-share", "2"], 1, "reserved_share: found 2, expected above 0"),
-        (["--spare", "some"], 2, "Invalid value for '--spare'"),
+        (
+            ["--labels", "a,b,c", "--reserved", "2", "--reserved-share", "2"],
+            1,
+            "reserved_share: found 2, expected above 0",
+        ),
+        (["--reserved", "some"], 2, "Invalid value for '--reserved'"),
         (["--head", "other"], 2, "Invalid value for '--head'"),
         (["--labels", "a,b,c,d"], 1, "labels: 4 for a network with 3 outputs"),
         (["--labels", "a,b,c,d", "--head", "new", "--layers", "fc1"], 1, "'fc2': is to get other outputs"),

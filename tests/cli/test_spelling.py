@@ -187,7 +187,7 @@ def test_reserved_labels_get_the_settings_that_the_command_gives(tmp_path: Path,
     network = torch.nn.Linear(4, 2)
     model = cu.convert(network, converter="torch", inputs=["x:4"], labels=["a", "b"])
     cu.save(model, tmp_path / "in.mlmodel")
-    assert run("mark", tmp_path / "in.mlmodel", "-o", tmp_path / "out.mlmodel", "--spare", 3).status == 0
+    assert run("mark", tmp_path / "in.mlmodel", "-o", tmp_path / "out.mlmodel", "--reserved", 3).status == 0
     command = cu.load(tmp_path / "out.mlmodel").parameters
     python = cu.mark(model, reserved=3).parameters
     assert {name: one.default for name, one in python.items()} == {name: one.default for name, one in command.items()}

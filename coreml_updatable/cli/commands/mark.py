@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _QUICK = 0.01  # the share from which on 5 to 10 photos do, as measured in docs/marking.md
 _SLOW = (
-    "so well hidden, a spare label needs many photos; with --spare-share 0.01 it learns from 5 to 10 "
+    "so well hidden, a reserved label needs many shots; with --reserved-share 0.01 it learns from 5 to 10 "
     "(docs/marking.md has the figures)"
 )
 
@@ -31,9 +31,9 @@ class Marking:
     model: str | None  # the file written, if any
     repairs: tuple[str, ...]
     updatable: tuple[str, ...]
-    spare_labels: tuple[str, ...] | tuple[int, ...]
-    spare_added: int  # of them, by this marking
-    spare_share: float | None  # what these may take of an answer until one is trained; None: too little to show
+    reserved_labels: tuple[str, ...] | tuple[int, ...]
+    reserved_added: int  # of them, by this marking
+    reserved_share: float | None  # what these may take of an answer until one is trained; None: too little to show
     new_head: bool
     largest_difference: float  # in probability; where the head is new, of the same marking with the old one
     warnings: tuple[str, ...]
@@ -48,8 +48,10 @@ class Marking:
         lines = [*self.repairs, *(f"warning: {warning}" for warning in self.warnings)]
         are = "is" if len(self.updatable) == 1 else "are"
         begin, verb = (self.model, are) if self.model is not None else ("nothing written", "would be")
-        if self.spare_labels:
-            span = f"{len(self.spare_labels)} spare labels, {self.spare_labels[0]} to {self.spare_labels[-1]}"
+        if self.reserved_labels:
+            span = (
+                f"{len(self.reserved_labels)} reserved labels, {self.reserved_labels[0]} to {self.reserved_labels[-1]}"
+            )
             lines.append(f"{span}; none is the answer until it is trained{self._share()}")
         lines += self.advice
         lines += self.notes
@@ -61,10 +63,14 @@ class Marking:
         return lines
 
     def _share(self) -> str:
-        if not self.spare_share:
+        if not self.reserved_share:
             return ""
-        some = "all take" if self.spare_added == len(self.spare_labels) else f"the {self.spare_added} added may take"
-        return f", and {some} at most {self.spare_share:.1g} of it"
+        some = (
+            "all take"
+            if self.reserved_added == len(self.reserved_labels)
+            else f"the {self.reserved_added} added may take"
+        )
+        return f", and {some} at most {self.reserved_share:.1g} of it"
 
 
 def told(
@@ -75,16 +81,16 @@ def told(
     warnings: Sequence[str],
     *,
     new_head: bool,
-    spare_before: int,
-    spare_share: float | None,
+    reserved_before: int,
+    reserved_share: float | None,
 ) -> Marking:
     from coreml_updatable.spec.network import last_member, network_of
     from coreml_updatable.spec.reserved_labels import reserved_labels
 
     trained = tuple(str(layer.name) for layer in network_of(last_member(model)).layers if layer.isUpdatable)
     labels = reserved_labels(model)
-    added = len(labels) - (0 if new_head else spare_before)
-    share = spare_share if added else None
+    added = len(labels) - (0 if new_head else reserved_before)
+    share = reserved_share if added else None
     advice = (_SLOW,) if added and (share or 0.0) < _QUICK else ()
     return Marking(
         target,
@@ -123,7 +129,7 @@ _FIELDS: dict[LossOption, Literal["categorical_cross_entropy", "mean_squared_err
     LossOption.MSE: "mean_squared_error",
 }
 _LEARNING_RATE = {OptimizerOption.SGD: "0.01:0.0001..1", OptimizerOption.ADAM: "0.001:0.00001..1"}
-_FOR_SPARE = {
+_FOR_RESERVED = {
     **_LEARNING_RATE,
     OptimizerOption.SGD: "0.03:0.0001..1",
 }  # they have a longer way to go; see docs/marking.md
@@ -142,10 +148,10 @@ def mark(
     last: Annotated[int | None, typer.Option(help="Number of layers before the softmax to train; default: 1.")] = None,
     optimizer: Annotated[OptimizerOption, typer.Option(help="OptimizerOption of an update.")] = OptimizerOption.SGD,
     learning_rate: Annotated[
-        str | None, typer.Option(help="Default: 0.01:0.0001..1 (Adam 0.001, --spare 0.03).")
+        str | None, typer.Option(help="Default: 0.01:0.0001..1 (Adam 0.001, --reserved 0.03).")
     ] = None,
     mini_batch: Annotated[
-        str | None, typer.Option(help="default:range or default:set; default: 8:1,2,4,8,16 (with --spare: 1).")
+        str | None, typer.Option(help="default:range or default:set; default: 8:1,2,4,8,16 (with --reserved: 1).")
     ] = None,
     epochs: Annotated[str, typer.Option(help="Number of epochs, as default:range or default:set.")] = "10:1..100",
     momentum: Annotated[str | None, typer.Option(help="Momentum of SGD; default: 0:0..1.")] = None,
@@ -156,8 +162,8 @@ def mark(
     seed: Annotated[int | None, typer.Option(help="Seed for shuffling and for a new head.")] = None,
     shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle", help="Shuffle the rows in each epoch.")] = True,
     labels: Annotated[str | None, typer.Option(help="Labels of a plain network, or new labels: a,b,c.")] = None,
-    spare: Annotated[int, typer.Option(help="Number of reserved labels, named user0, user1 and so on.")] = 0,
-    spare_share: Annotated[
+    reserved: Annotated[int, typer.Option(help="Number of reserved labels, named user0, user1 and so on.")] = 0,
+    reserved_share: Annotated[
         float | None, typer.Option(help="Probability that reserved labels may take: 6e-8; 0.01 needs fewer shots.")
     ] = None,
     head: Annotated[
@@ -183,8 +189,10 @@ def mark(
     expect_out(out, dry_run=dry_run)
     if layers and last is not None:
         raise typer.BadParameter("--layers and --last both say what is trained; name one of them")
-    if spare_share is not None and not spare:
-        raise typer.BadParameter("--spare-share is of the outputs that --spare N adds; say how many, or leave it out")
+    if reserved_share is not None and not reserved:
+        raise typer.BadParameter(
+            "--reserved-share is of the outputs that --reserved N adds; say how many, or leave it out"
+        )
     foreign = (
         {"--momentum": momentum}
         if optimizer is OptimizerOption.ADAM
@@ -208,9 +216,9 @@ def mark(
     before = read_model(model)
     have = len(reserved_labels(before))
     stay = not (head is HeadOption.NEW and labels)  # a new head with labels has those alone
-    slots = spare or (have if stay else 0)
-    rate = real("--learning-rate", learning_rate or (_FOR_SPARE if slots else _LEARNING_RATE)[optimizer])
-    batch = whole("--mini-batch", mini_batch or f"{1 if slots else 8}:1,2,4,8,16")
+    kept_free = reserved or (have if stay else 0)
+    rate = real("--learning-rate", learning_rate or (_FOR_RESERVED if kept_free else _LEARNING_RATE)[optimizer])
+    batch = whole("--mini-batch", mini_batch or f"{1 if kept_free else 8}:1,2,4,8,16")
     chosen: SGD | Adam
     if optimizer is OptimizerOption.SGD:
         chosen = SGD(rate, batch, real("--momentum", momentum or "0:0..1"))
@@ -218,7 +226,7 @@ def mark(
         decays = real("--beta1", beta1 or "0.9:0..1"), real("--beta2", beta2 or "0.999:0..1")
         chosen = Adam(rate, batch, *decays, real("--eps", eps or "1e-8:0..1"))
     settings = UpdateSettings(chosen, whole("--epochs", epochs), shuffle, seed)
-    share = HIDDEN if spare_share is None else spare_share
+    share = HIDDEN if reserved_share is None else reserved_share
     learner = last_member(before)
     known = {str(layer.name) for layer in network_of(learner).layers} if is_network(learner) else set()
     given = name_list.labels(labels, class_labels(learner)) if labels is not None else None
@@ -238,7 +246,7 @@ def mark(
             label=label,
             probabilities=probabilities,
             input=input_name,
-            reserved=spare,
+            reserved=reserved,
             reserved_share=share,
             head=head.value,
             loss=None if loss is None else _FIELDS[loss],
@@ -250,7 +258,14 @@ def mark(
     target = str(written[0]) if written else None
     new = head is HeadOption.NEW
     done = told(
-        made.model, target, made.repairs, proof, warnings, new_head=new, spare_before=have, spare_share=spare_share
+        made.model,
+        target,
+        made.repairs,
+        proof,
+        warnings,
+        new_head=new,
+        reserved_before=have,
+        reserved_share=reserved_share,
     )
     if json:
         say_json({**done.as_json(), **({"layout": layouts.as_json(laid, written)} if laid else {})}, indent=1)

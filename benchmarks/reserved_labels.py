@@ -1,7 +1,7 @@
-"""`python -m benchmarks.spare_labels`: how spare labels of the drawn sample learn, and what is forgotten meanwhile.
+"""`python -m benchmarks.reserved_labels`: how spare labels of the drawn sample learn, and what is forgotten meanwhile.
 
 Needs build/healthy_luncher, which `make updatable MODEL=healthy_luncher` makes. The owner's kind becomes a label of its
-own: ``user0`` learns 1 to 10 pancakes in one update, as `mark --spare` sets it up: learning rate 0.03, one picture a
+own: ``user0`` learns 1 to 10 pancakes in one update, as `mark --reserved` sets it up: learning rate 0.03, one picture a
 step, ten epochs (chosen on another build of the sample and on other pictures, numbers 800 on). *Right* is
 the share of 50 other pancakes that get ``user0``, *kept* the accuracy on 100 pictures of the old labels, both as means
 over five choices of the pictures to learn. No picture was drawn for the build.
