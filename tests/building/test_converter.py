@@ -37,6 +37,6 @@ def test_a_converter_of_finished_classifiers_serves_no_recipe() -> None:
 
 
 def test_a_converter_for_recipes_takes_no_finished_classifier() -> None:
-    entry = EntryPoint("mine", "coreml_updatable.building.source_stage:convert_source", GROUP)
+    entry = EntryPoint("mine", "coreml_updatable.building.sources:convert_source", GROUP)
     with pytest.raises(RecipeError, match=r"--converter is 'mine', which serves recipes only; write a recipe"):
         load_source_converter(entry)

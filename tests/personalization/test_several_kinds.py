@@ -36,7 +36,7 @@ def points() -> tuple[Any, Any, tuple[str, ...], tuple[str, ...]]:
 
 @pytest.fixture(scope="module")
 def models(network_message: Any, world: World) -> tuple[Any, Any]:
-    """The network with three open slots, and its k-NN, which holds the base's training points."""
+    """The network with three reserved labels, and its k-NN, which holds the base's training points."""
     optimizer = SGD(DoubleParameter(LEARNING_RATE), Int64Parameter(1), DoubleParameter(0.0))
     settings = UpdateSettings(optimizer, Int64Parameter(EPOCHS), shuffle=False)
     network = mark(network_message, settings, layers=["head"], reserved=3, reserved_share=0.05)
