@@ -72,6 +72,9 @@ def _publish(
     from coreml_updatable.publishing.catalogue.build_report import never_learns
     from coreml_updatable.publishing.catalogue.from_paths import publish as publish_builds
 
+    for build in builds:
+        if never_learns(build):
+            note(f"note: {build}: its model is not updatable; it is left out")
     done = publish_builds(
         builds,
         site,
@@ -83,9 +86,6 @@ def _publish(
         valid_days=days,
         previous=previous,
     )
-    for build in builds:
-        if never_learns(build):
-            note(f"note: {build}: its model is not updatable; it is left out")
     outcomes = {"published": done.new, "unchanged": done.unchanged, "removed": done.removed}
     kept = {"kept_reports": done.kept_reports}
     if json:
