@@ -24,7 +24,7 @@ def source(tmp_path: Path) -> Path:
 def test_spare_labels_get_defaults_with_which_they_can_be_learnt(run: Run, source: Path) -> None:
     """A larger learning rate, one photo a step; and where they are hidden entirely, the advice not to."""
     out = source.with_name("spare.mlmodel")
-    slow = "so well hidden, a reserved label needs many photos; with --reserved-share 0.01 it learns from 5 to 10"
+    slow = "so well hidden, a reserved label needs many shots; with --reserved-share 0.01 it learns from 5 to 10"
     for options, rate, size, advised in (
         ([], 0.01, 8, False),
         (["--reserved", "2"], 0.03, 1, True),
