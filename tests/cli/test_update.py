@@ -91,7 +91,7 @@ def test_what_is_told(run: Run, picture_model: Path, photos: Path, tmp_path: Pat
     _, losses = _trained(picture_model, 0.05, 0.9, 2, 3)
     assert ran.err.splitlines() == [f"epoch {number}/3  loss {loss:.6g}" for number, loss in enumerate(losses, 1)]
     assert ran.out.splitlines() == [
-        f"{new}: learnt 5 rows in 3 epochs, loss {losses[0]:.4g} -> {losses[-1]:.4g} (of the epoch's last mini-batch)",
+        f"{new}: trained on 5 rows in 3 epochs, loss {losses[0]:.4g} -> {losses[-1]:.4g} (of the epoch's last mini-batch)",
         "layers changed: head",
         "assumptions: the defaults",
     ]
@@ -100,7 +100,7 @@ def test_what_is_told(run: Run, picture_model: Path, photos: Path, tmp_path: Pat
 def test_one_row_and_one_epoch(run: Run, vector_model: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text(json.dumps({"x": [1, 0, 0, 0], "label": "yes"}))
     ran = run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "new.mlmodel", "--epochs", 1)
-    assert "new.mlmodel: learnt 1 row in 1 epoch, loss " in ran.out
+    assert "new.mlmodel: trained on 1 row in 1 epoch, loss " in ran.out
 
 
 def test_a_terminal_shows_the_line_as_it_changes(
