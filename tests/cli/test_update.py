@@ -91,7 +91,8 @@ def test_what_is_told(run: Run, picture_model: Path, photos: Path, tmp_path: Pat
     _, losses = _trained(picture_model, 0.05, 0.9, 2, 3)
     assert ran.err.splitlines() == [f"epoch {number}/3  loss {loss:.6g}" for number, loss in enumerate(losses, 1)]
     assert ran.out.splitlines() == [
-        f"{new}: trained on 5 rows in 3 epochs, loss {losses[0]:.4g} -> {losses[-1]:.4g} (of the epoch's last mini-batch)",
+        f"{new}: trained on 5 rows in 3 epochs, loss {losses[0]:.4g} -> {losses[-1]:.4g} "
+        "(of the epoch's last mini-batch)",
         "layers changed: head",
         "assumptions: the defaults",
     ]
