@@ -94,6 +94,13 @@ class Run:
                 "raises both, or use a smaller model or input"
             )
 
+    def takes(self, size: int, work: int) -> bool:
+        """Can ``size`` more bytes be held and so much ``work`` be done, within the bounds? Then it counts as done."""
+        if self.held + size > self.memory or self.work + work > self.most_work:
+            return False
+        self.work += work
+        return True
+
     def hold(self, tensors: Sequence["Tensor"]) -> None:
         """These tensors are held until they are freed."""
         for tensor in tensors:
@@ -151,4 +158,6 @@ def hold(tensors: Sequence["Tensor"]) -> None:
 
 
 def in_words(size: int) -> str:
+    if size > 2**80:  # more than a float holds, maybe
+        return "more than a million billion GB"
     return f"{size / 2**30:.1f} GB" if size >= 2**30 else f"{size / 2**20:.0f} MB"

@@ -44,10 +44,11 @@ LAYERS |= {"conv2d", "conv3d", "bilinear", "tensordot", "mv", "addmv", "dot", "_
 POOLING = {"mean", "sum", "amax", "max", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d"}
 POOLING |= {"adaptive_avg_pool2d", "adaptive_avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d", "logsumexp"}
 POOLING |= {"adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "median", "nanmean"}
-RECTIFYING = {"relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish"}
+RECTIFYING = {"relu", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish"}
 RECTIFYING |= {"hardswish", "hardshrink", "softshrink", "threshold"}
 BOUNDED = {"tanh", "hardsigmoid", "softsign", "atan", "arctan", "erf", "special_erf", "sin", "cos", "sign", "sgn"}
 RECTIFIED = {"softplus", "exp", "exp2", "expm1", "square", "abs", "sqrt", "rsqrt", "pow", "special_logit", "log1p"}
+NARROW = 2  # an interval in which no logits are kept
 LENGTHS = {"linalg_vector_norm", "norm", "frobenius_norm", "linalg_norm"}
 
 
@@ -57,7 +58,8 @@ class Meaning:
 
     ``scores`` names the value on which the softmax or sigmoid works, "" where it is not known; ``sign`` is -1 where it
     is that of one minus a sigmoid. ``plain``: behind it stand changes of shape only. ``choices`` name what leaves a
-    part of the sigmoids, first to last. ``by`` is the operator.
+    part of the sigmoids, first to last. ``by`` is the operator. ``width``: of the interval in which a clamp holds the
+    logits.
     """
 
     kind: Kind
@@ -66,6 +68,7 @@ class Meaning:
     sign: int = 1
     plain: bool = True
     choices: tuple[str, ...] = ()
+    width: float | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ class _Walk:
             return Meaning("log sigmoid", "log sigmoid", data[0])
         if kind in ("cat", "concat", "concatenate", "stack", "hstack", "column_stack"):
             return self._joined(name)
-        if kind in ("clamp", "clip", "hardtanh", "clamp_min", "clamp_max"):
+        if kind in ("clamp", "clip", "hardtanh", "relu6", "clamp_min", "clamp_max"):
             return self._clamped(name, data[0])
         if kind in ("log", "exp"):
             return self._logarithm_or_power(kind, data[0])
@@ -185,12 +188,16 @@ class _Walk:
             return replace(inner, plain=False) if trivial else Meaning("bounded", "clamp")
         if inner.kind in ("log softmax", "log sigmoid"):
             return replace(inner, plain=False)
-        if low is not None and high is not None and high - low <= 2:
+        width = high - low if low is not None and high is not None else None
+        if width is not None and width <= NARROW:
             return Meaning("bounded", "clamp", name)
-        return replace(inner, scores=name, plain=False) if inner.kind == "logits" else Meaning("features", "clamp")
+        kept = replace(inner, scores=name, plain=False, width=width)
+        return kept if inner.kind == "logits" else Meaning("features", "clamp")
 
     def _bounds(self, name: str) -> tuple[float | None, float | None]:
         kind, given = self.graph.kind(name), self.graph.given(name)
+        if kind == "relu6":
+            return 0.0, 6.0
         low, high = (number_of(self.graph, one) for one in (given[1:3] if len(given) > 2 else (given[1], given[1])))
         match kind:
             case "clamp_min":
@@ -304,7 +311,10 @@ class _Walk:
         inner_meaning = self.at(affine.value)
         inside, scale, offset = inner_meaning.kind, affine.scale, affine.offset
         if inside == "logits":
-            return replace(inner_meaning, scores=name, plain=False)
+            width = inner_meaning.width * abs(scale) if inner_meaning.width is not None and scale is not None else None
+            if width is not None and width <= NARROW:  # relu6(x + 3) / 6
+                return Meaning("bounded", "clamp", name)
+            return replace(inner_meaning, scores=name, plain=False, width=width)
         if scale == 1 and offset is not None and abs(offset) <= EPSILON:
             return replace(inner_meaning, plain=False)
         if inside == "sigmoid" and (scale, offset) == (-1, 1):

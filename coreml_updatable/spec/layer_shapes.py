@@ -239,7 +239,8 @@ def _permute(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
 
 def _reduce(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
     params = getattr(layer, layer.WhichOneof("layer"))
-    axes = {int(axis) % len(shape) for axis in params.axes} if not params.reduceAll else set(range(len(shape)))
+    every = params.reduceAll or not len(params.axes)
+    axes = set(range(len(shape))) if every else {int(axis) % len(shape) for axis in params.axes}
     if params.keepDims:
         return tuple(1 if axis in axes else n for axis, n in enumerate(shape))
     return tuple(n for axis, n in enumerate(shape) if axis not in axes) or (1,)

@@ -53,6 +53,47 @@ def test_many_large_answers_are_not_held_at_once(tmp_path: Path) -> None:
     assert int(most.split()[1]) < LIMIT
 
 
+def summing(count: int) -> Model:
+    """A classifier of two classes by the first two of ``count`` numbers."""
+    model = Model_pb2.Model(specificationVersion=4)
+    array = model.description.input.add(name="x").type.multiArrayType
+    array.dataType = 65568
+    array.shape.append(count)
+    model.description.output.add(name="y").type.multiArrayType.dataType = 65568
+    network = model.neuralNetwork
+    network.arrayInputShapeMapping = 1
+    first = network.layers.add(name="first", input=["x"], output=["two"]).sliceStatic
+    first.beginIds.append(0)
+    first.endIds.append(2)
+    first.strides.append(1)
+    first.beginMasks.append(False)
+    first.endMasks.append(False)
+    head = network.layers.add(name="head", input=["two"], output=["z"]).innerProduct
+    head.inputChannels = head.outputChannels = 2
+    head.weights.floatValue.extend([1.0, 0.0, 0.0, 1.0])
+    network.layers.add(name="softmax", input=["z"], output=["y"]).softmaxND.axis = -1
+    return model
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["mark", "knn"])
+def test_the_rows_on_which_a_model_is_tried_are_few_where_they_are_long(tmp_path: Path, command: str) -> None:
+    """Six rows of 67 million numbers took 2.1 GB."""
+    model = tmp_path / "model.mlmodel"
+    write_model(summing(2**25), model)
+    rest = ["--labels", "a,b"] if command == "mark" else []
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM, command, str(model), "-o", str(tmp_path / "out.mlmodel"), *rest],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in ran.stderr
+    assert ran.returncode == 0, ran.stderr
+    assert int(ran.stdout.splitlines()[-1].split()[1]) < LIMIT
+
+
 @pytest.mark.parametrize("command", ["check", "inspect", "mark", "knn", "layout", "predict", "update"])
 def test_more_axes_than_torch_and_numpy_have(run: Run, tmp_path: Path, command: str) -> None:
     model, rows, out = tmp_path / "model.mlmodel", tmp_path / "rows.json", tmp_path / "out.mlmodel"

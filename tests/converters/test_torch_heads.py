@@ -206,6 +206,8 @@ REFUSED: dict[str, tuple[int, Behind, str]] = {
     "tanh": (3, torch.tanh, "numbers that tanh keeps within bounds"),
     "hard sigmoid": (3, functional.hardsigmoid, "numbers that hardsigmoid keeps within bounds"),
     "one hard sigmoid": (1, functional.hardsigmoid, "numbers that hardsigmoid keeps within bounds"),
+    "hard sigmoid written out": (3, lambda z: functional.relu6(z + 3) / 6, "keeps within bounds"),
+    "clamped, then made small": (3, lambda z: (z + 3).clamp(0, 6) / 6, "keeps within bounds"),
     "clamped to 0..1": (3, lambda z: (z / 6 + 0.5).clamp(0, 1), "keeps within bounds"),
     "softplus": (3, functional.softplus, "numbers that come from softplus"),
     "softmax twice": (3, lambda z: z.softmax(1).softmax(1), "a softmax of a softmax"),

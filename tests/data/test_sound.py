@@ -1,5 +1,7 @@
 """Sound files as rows: rate, channels and length are made to fit, and what was done is said."""
 
+import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,9 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from coreml_updatable.data import sound
 from coreml_updatable.data.dataset import load_dataset
 from coreml_updatable.data.inputs import ArrayInput
-from coreml_updatable.data.sound import read_sound
+from coreml_updatable.data.sound import read_sound, read_wave
 from coreml_updatable.data.wanted import Wanted
 from coreml_updatable.errors import DataError
 
@@ -84,3 +87,50 @@ def test_a_folder_says_what_was_done(tmp_path: Path) -> None:
     assert dataset.unreadable == (
         "low/a.mp4: is neither a sound such as .flac or .wav nor .npy, which hold a row; convert it",
     )
+
+
+def riff(path: Path, frames: int, rate: int = 48_000) -> None:
+    """A WAV file of 8-bit silence, whose samples take no room on the disk."""
+    head = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, rate, rate, 1, 8) + b"data" + struct.pack("<I", frames)
+    with path.open("wb") as file:
+        file.write(b"RIFF" + struct.pack("<I", len(head) + frames) + head)
+        file.truncate(file.tell() + frames)
+
+
+BOUND = """
+import sys
+from pathlib import Path
+from coreml_updatable.data.inputs import ArrayInput
+from coreml_updatable.data.sound import read_sound, read_wave
+from coreml_updatable.errors import DataError
+from tests.memory import most_memory
+import soundfile
+before = most_memory()
+try:
+    read_sound(Path(sys.argv[1]), ArrayInput("waveform", (8000,), sample_rate=16_000))
+except DataError as error:
+    print(error)
+print(most_memory() - before)
+"""
+
+
+def test_a_sound_of_a_sample_too_many_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """2^25 + 1 samples are 12 minutes at 48 kHz: the bound of frames alone refuses them."""
+    path = tmp_path / "a.wav"
+    riff(path, 2**25 + 1)
+    assert soundfile.info(path).frames == 2**25 + 1
+    command = [sys.executable, "-c", BOUND, str(path)]
+    ran = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    said, memory = ran.stdout.splitlines()
+    assert "33,554,433 samples" in said
+    assert "at most 3600 s and 33,554,432 samples" in said
+    assert int(memory) < 2**25
+
+
+def test_the_bound_of_frames_is_the_most_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sound, "MOST_FRAMES", 9000)
+    riff(tmp_path / "most.wav", 9000, 16_000)
+    riff(tmp_path / "more.wav", 9001, 16_000)
+    assert read_wave(tmp_path / "most.wav", 16_000)[0].shape == (9000,)
+    with pytest.raises(DataError, match="9,001 samples"):
+        read_wave(tmp_path / "more.wav", 16_000)

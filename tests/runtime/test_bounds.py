@@ -140,6 +140,15 @@ def test_random_values_are_held_once(kind: str) -> None:
     assert abs(values.std() - (2 if kind == "randomNormalLike" else 2 / 12**0.5)) < 0.01
 
 
+@pytest.mark.parametrize("length", [2.0**20, 2.0**100])
+@pytest.mark.parametrize("axes", [3, 60])
+def test_a_size_that_no_float_holds(length: float, axes: int) -> None:
+    """``fillDynamic`` reads its shape from a blob: 60 axes of 2^100 are 10^1806 values."""
+    model = single("fillDynamic", (axes,))
+    with pytest.raises(ModelError, match=r"layer 'fillDynamic': needs .* GB of memory"):
+        load(model).predict({"x": np.full(axes, length, np.float32)})
+
+
 def test_max_memory_raises_the_bound() -> None:
     model = load(growing(6))  # 512 x 512 numbers: a megabyte
     with bounds.max_memory(2**19), pytest.raises(ModelError, match="needs 1 MB of memory, more than the 0 MB"):

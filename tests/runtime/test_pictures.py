@@ -1,15 +1,22 @@
 """Pictures: preprocessing by the format's formulas, and what is refused."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from coremltools.models import MLModel, datatypes
+    from coremltools.models.neural_network import NeuralNetworkBuilder
+    from coremltools.models.neural_network.utils import make_image_input
+
 from coreml_updatable.data.fitting import centre_crop, scale_to_fit, stretch
-from coreml_updatable.errors import DataError
+from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import load
-from coreml_updatable.spec.messages import FeatureTypes_pb2, Model_pb2
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
 
 WIDTH, HEIGHT = 6, 4
 
@@ -134,3 +141,47 @@ def test_flexible_sizes() -> None:
     ends.heightRange.lowerBound, ends.heightRange.upperBound = 2, -1
     rows = [{"image": np.zeros((high, 3, 3), np.uint8)} for high in (2, 30, 30, 2)]
     assert [answer["y"].shape[2] for answer in load(spec).predict(rows)] == [2, 30, 30, 2]
+
+
+def with_a_picture(image_format: str, shape: tuple[int, ...], add: Any) -> Model:
+    """A network that read an array of ``shape``, made to read a picture by coremltools."""
+    builder = NeuralNetworkBuilder(
+        [("data", datatypes.Array(*shape))], [("out", datatypes.Array(*shape))], disable_rank5_shape_mapping=True
+    )
+    add(builder)
+    made = make_image_input(MLModel(builder.spec, skip_model_load=True), "data", scale=2.0, image_format=image_format)
+    return made.get_spec()
+
+
+@pytest.mark.parametrize("image_format", ["NCHW", "NHWC"])
+def test_a_picture_in_the_place_of_an_array_is_answered_in_the_declared_shape(image_format: str) -> None:
+    """As coremltools' own tests of make_image_input expect on a Mac: the batch of the picture is not answered."""
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
+    expected = 2.0 * (pixels.transpose(2, 0, 1) if image_format == "NCHW" else pixels)
+    model = with_a_picture(
+        image_format, expected.shape, lambda builder: builder.add_activation("same", "LINEAR", "data", "out")
+    )
+    found = load(model).predict({"data": pixels})["out"]
+    assert found.shape == expected.shape
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_transpose_of_a_picture_that_is_taken_out_leaves_the_declared_shape() -> None:
+    def add(builder: Any) -> None:
+        builder.add_transpose("turned", [2, 0, 1], "data", "turned")
+        builder.add_activation("same", "LINEAR", "turned", "out")
+
+    model = with_a_picture("NHWC", (1, 1, 3), add)
+    assert [layer.WhichOneof("layer") for layer in model.neuralNetwork.layers] == ["activation"]
+    found = load(model).predict({"data": np.array([[[1, 2, 3]]], np.uint8)})["out"]
+    np.testing.assert_array_equal(found, [[[2.0, 4.0, 6.0]]])
+
+
+def test_an_axis_less_is_left_out_of_a_single_picture_only() -> None:
+    model = with_a_picture("NHWC", (4, 5, 3), lambda b: b.add_activation("same", "LINEAR", "data", "out"))
+    image = model.description.input[0].type
+    image.multiArrayType.shape.extend((2, 3, 4, 5))
+    image.multiArrayType.dataType = 65568
+    del model.neuralNetwork.preprocessing[:]
+    with pytest.raises(ModelError, match="layer 'data_to_nhwc': cannot take 'data'"):
+        load(model).predict({"data": np.ones((2, 3, 4, 5), np.float32)})

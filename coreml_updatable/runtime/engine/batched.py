@@ -5,8 +5,8 @@ what its rows give alone, whatever the graph does with its axes (reshapes to fix
 normalization over "the batch"). What cannot be put in a batch (loops that depend on values, random layers) runs a row
 at a time. Once enough rows have come, the program is traced, frozen and optimized for blocks of that size.
 
-The first run on blobs of some shape is weighed (see ``bounds``); in a batch no size depends on values, so later runs
-need not be.
+The first run on blobs of some shape is weighed (see ``bounds``) unless it is foreseen to need little; in a batch no
+size depends on values, so later runs need not be.
 """
 
 import time
@@ -20,6 +20,7 @@ from torch import Tensor
 from coreml_updatable import bounds
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.engine import work
+from coreml_updatable.runtime.engine.foreseen import needs
 from coreml_updatable.runtime.engine.optimizing import optimized
 from coreml_updatable.runtime.engine.program import Program
 from coreml_updatable.runtime.engine.weighing import weighed
@@ -127,13 +128,21 @@ class Batched:
     def _made(self, names: list[str], inputs: list[Tensor], shape: _Shape) -> tuple[Tensor, ...]:
         if shape.fast:
             made = shape.fast(*inputs)
-        elif shape.rows:
+        elif shape.rows or self._is_little(names, inputs):
             made = self._function(names, in_place=True)(*map(_channels_last, inputs))
         else:
             with weighed():
                 made = self._function(names, in_place=True)(*map(_channels_last, inputs))
         bounds.hold(made)
         return made
+
+    def _is_little(self, names: list[str], inputs: list[Tensor]) -> bool:
+        """Is the run foreseen to stay within its bounds, so that it need not be weighed?"""
+        run, rows = bounds.current(), len(inputs[0])
+        needed = needs(
+            self.program.steps, {name: blob.shape[1:] for name, blob in zip(names, inputs, strict=True)}, rows
+        )
+        return run is not None and needed is not None and run.takes(needed.memory, needed.work)
 
     def _worth_it(self, shape: _Shape, coming: int) -> bool:
         """Would the rows so far and those to come take much longer than optimizing?"""

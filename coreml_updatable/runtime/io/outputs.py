@@ -10,7 +10,7 @@ from PIL import Image
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.io.arrays import DTYPES, expect_probabilities
-from coreml_updatable.runtime.io.inputs import EXACT_ARRAY
+from coreml_updatable.runtime.io.inputs import EXACT_ARRAY, RANK4_IMAGE
 from coreml_updatable.spec.features import BGR, GRAYSCALE_FLOAT16, RGB
 from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetwork
 from coreml_updatable.spec.network import class_labels, network_of
@@ -23,6 +23,8 @@ class Outputs:
         self.network: NeuralNetwork = network_of(model)
         self.description = model.description
         self.labels = class_labels(model)
+        batched = self.network.imageInputShapeMapping == RANK4_IMAGE
+        self.pictures = batched and any(feature.type.HasField("imageType") for feature in model.description.input)
         self.probabilities = self._probabilities(model)
         of_label = {self.description.predictedFeatureName, self.description.predictedProbabilitiesName}
         self.features = [
@@ -79,12 +81,18 @@ class Outputs:
                 return round(number)
             case "imageType":
                 return _picture(feature, blob)
-        array = feature.type.multiArrayType
-        return _typed(feature, self._shaped([int(size) for size in array.shape], blob))
+        return _typed(feature, self._shaped(feature.type.multiArrayType, blob))
 
-    def _shaped(self, declared: list[int], blob: NDArray[np.float32]) -> NDArray[np.float32]:
-        """EXACT: the blob's own shape. RANK5: the declared one if it holds as many, else [C] or [C, H, W]."""
-        if self.network.arrayInputShapeMapping == EXACT_ARRAY or blob.ndim != 5:
+    def _shaped(self, array: Any, blob: NDArray[np.float32]) -> NDArray[np.float32]:
+        """EXACT: the blob's own shape, or the declared one where it lacks only the batch of a picture [1, C, H, W], as
+        coremltools' tests of make_image_input expect. RANK5: the declared one if it holds as many, else [C] or
+        [C, H, W]."""
+        declared = [int(size) for size in array.shape]
+        if self.network.arrayInputShapeMapping == EXACT_ARRAY:
+            batched = self.pictures and len(blob) == 1 and blob.ndim == len(declared) + 1
+            fixed = array.WhichOneof("ShapeFlexibility") is None and math.prod(declared) == blob.size
+            return blob.reshape(declared) if batched and fixed else blob
+        if blob.ndim != 5:
             return blob
         if declared and min(declared) > 0 and math.prod(declared) == blob.size:
             return blob.reshape(declared)

@@ -4,7 +4,9 @@ permute: x [Seq, B, C, H, W] with the axes Seq, C, H, W in another order; B stay
 output is axis ``axis[i]`` of those four in the input. The format asks for rank 5; an order that leaves Seq in place
 also does for rank 3 and 4.
 
-transpose: axis i of the output is axis ``axes[i]`` of the input.
+transpose: axis i of the output is axis ``axes[i]`` of the input. Where an axis less is named than the input has, whose
+first one has the length 1, that one stays: a picture comes as [1, C, H, W], and coremltools' ``make_image_input`` puts
+the order [1, 2, 0] behind it.
 
 reverse: the order turned round on each axis whose flag is set, as numpy.flip. x of any shape.
 
@@ -46,7 +48,10 @@ def _permute(params: Any, context: Context, x: Tensor) -> Tensor:
 
 
 def _transpose(params: Any, _context: Context, x: Tensor) -> Tensor:
-    return x.permute([int(axis) for axis in params.axes])
+    axes = [int(axis) for axis in params.axes]
+    if x.dim() == len(axes) + 1 and x.shape[0] == 1:
+        axes = [0, *(axis + 1 if axis >= 0 else axis for axis in axes)]
+    return x.permute(axes)
 
 
 def _reverse(params: Any, context: Context, x: Tensor) -> Tensor:

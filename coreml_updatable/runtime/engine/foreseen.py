@@ -1,0 +1,129 @@
+"""The most memory and work that a program of usual layers can take, told from the shapes of its inputs alone.
+
+To weigh every operation (``weighing``) takes about as long as a small network itself. The kinds of layers here do not
+need it: the shapes of their outputs follow from those of their inputs, and inside they hold no more than a few copies
+of what they read and write. So where all blobs together, none of them freed, are within the bounds, so is the run.
+Every figure is at least what weighing finds, to which tests/runtime/test_foreseen.py holds them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TypeAlias
+
+from coreml_updatable.runtime.engine.program import Step
+from coreml_updatable.runtime.engine.weighing import OVERHEAD, PER_VALUE
+from coreml_updatable.spec.layer_shapes import output_shapes
+from coreml_updatable.spec.messages import NeuralNetworkLayer
+
+COPIES = 8  # of what a layer reads and writes, at most, while it runs
+OPERATIONS, PER_INPUT = 32, 8  # of torch in one layer, at most
+BYTES = 4  # of a value
+Sizes: TypeAlias = Sequence[int]
+
+# fmt: off
+PLAIN = {  # elementwise, normalizing, joining or rearranging
+    "add", "addBroadcastable", "average", "batchnorm", "bias", "clampedReLU", "clip", "concat", "concatND",
+    "divideBroadcastable", "erf", "expandDims", "flatten", "flattenTo2D", "gelu", "l2normalize", "loadConstant",
+    "loadConstantND", "max", "maxBroadcastable", "min", "minBroadcastable", "multiply", "multiplyBroadcastable", "mvn",
+    "padding", "permute", "reduceL1", "reduceL2", "reduceMax", "reduceMean", "reduceMin", "reduceSum",
+    "reduceSumSquare", "reshape", "reshapeStatic", "scale", "softmax", "softmaxND", "squeeze", "subtractBroadcastable",
+    "tanh", "transpose", "unary",
+}
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Bytes that a run holds at once, and the operations that it does, at most."""
+
+    memory: int
+    work: int
+
+
+def needs(steps: Sequence[Step], inputs: Mapping[str, Sizes], rows: int) -> Needs | None:
+    """What ``steps`` take at most for so many rows whose blobs have these shapes; None where that is to be weighed."""
+    shapes = {name: tuple(shape) for name, shape in inputs.items()}
+    values = {name: prod(shape) for name, shape in shapes.items()}
+    held = 2 * sum(values.values())  # a copy, channels last
+    inside = work = 0
+    for step in steps:
+        layer = step.layer
+        kind = layer.WhichOneof("layer")
+        if (kind not in PLAIN and kind not in RULES) or not values.keys() >= set(layer.input):
+            return None
+        read = [shapes[blob] for blob in layer.input]
+        touched = sum([values[blob] for blob in layer.input])
+        for blob, shape in zip(layer.output, output_shapes(layer, read), strict=True):
+            known = [length for length in shape or () if length is not None and length > 0]
+            if shape is None or len(known) < len(shape):
+                return None
+            shapes[blob] = tuple(known)
+            values[blob] = count = prod(known)
+            held += count
+            touched += count
+        more = products = 0
+        if kind in RULES:
+            found = RULES[kind](layer, read, [shapes[blob] for blob in layer.output])
+            if found is None:
+                return None
+            more, products = found
+        most = COPIES * touched + more
+        inside = max(inside, most)
+        work += (OPERATIONS + PER_INPUT * len(read)) * OVERHEAD + rows * (PER_VALUE * most + products)
+    return Needs(BYTES * rows * (held + inside), work)
+
+
+def _activation(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequence[Sizes]) -> tuple[int, int] | None:  # noqa: ARG001
+    """One with weights may broadcast its input."""
+    weights = layer.activation.WhichOneof("NonlinearityType") in ("PReLU", "parametricSoftplus")
+    return None if weights else (0, 0)
+
+
+def _inner_product(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequence[Sizes]) -> tuple[int, int] | None:  # noqa: ARG001
+    params = layer.innerProduct
+    return None if params.int8DynamicQuantize else (0, prod(made[0]) * int(params.inputChannels))
+
+
+def _convolution(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequence[Sizes]) -> tuple[int, int] | None:
+    """A transposed one makes its whole output before it is cut."""
+    params = layer.convolution
+    if params.isDeconvolution:
+        return None
+    kernel = [int(size) for size in params.kernelSize] or [3, 3]
+    dilation = [int(size) for size in params.dilationFactor] or [1, 1]
+    stride = [int(size) for size in params.stride] or [1, 1]
+    reach = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]
+    filters = int(params.kernelChannels) * prod(kernel)
+    bordered = _bordered(read[0], made[0], reach, stride, params.valid.paddingAmounts.borderAmounts)
+    return 3 * bordered + 2 * int(params.outputChannels) * filters, prod(made[0]) * filters
+
+
+def _pooling(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequence[Sizes]) -> tuple[int, int] | None:
+    params = layer.pooling
+    if params.globalPooling:
+        return 0, 0
+    kernel = [int(size) for size in params.kernelSize] or [3, 3]
+    stride = [int(size) for size in params.stride] or [1, 1]
+    bordered = _bordered(read[0], made[0], kernel, stride, params.valid.paddingAmounts.borderAmounts)
+    around = [int(amount) for amount in params.includeLastPixel.paddingAmounts] or [0, 0]
+    sides = [length + 2 * amount for length, amount in zip(read[0][-2:], around, strict=True)]
+    return 4 * max(bordered, prod((*read[0][:-2], *sides))), prod(made[0]) * prod(kernel)
+
+
+def _bordered(read: Sizes, made: Sizes, reach: Sizes, stride: Sizes, borders: Sequence[NeuralNetworkLayer]) -> int:
+    """Values of a picture with its borders: those that are stated, or as far as its windows reach."""
+    stated = [int(border.startEdgeSize + border.endEdgeSize) for border in borders] or [0, 0]
+    sides = [
+        max(length + border, (count - 1) * step + far)
+        for length, border, count, step, far in zip(read[-2:], stated, made[-2:], stride, reach, strict=True)
+    ]
+    return prod((*read[:-2], *sides))
+
+
+RULES: dict[str, Callable[[NeuralNetworkLayer, Sequence[Sizes], Sequence[Sizes]], tuple[int, int] | None]] = {
+    "activation": _activation,
+    "convolution": _convolution,
+    "innerProduct": _inner_product,
+    "pooling": _pooling,
+}
