@@ -31,7 +31,7 @@ help: ## list these targets
 
 .venv/installed: .venv/bin/python setup.cfg pyproject.toml constraints.txt
 	@echo 'installing the libraries (only once)'
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[fast]'
 	@touch $@
 
 .venv/installed-dev: .venv/installed

@@ -71,7 +71,7 @@ class Run:
     def __init__(self, rows: int, weights: int, held: int) -> None:
         self.memory = allowed()
         self.most_work = allowed() * WORK_PER_BYTE + rows * (WORK_PER_ROW + weights * WORK_PER_WEIGHT)
-        self.held = held
+        self.held = self.peak = held
         self.work = 0
         self.weighs = False  # is every operation weighed just now?
 
@@ -107,6 +107,7 @@ class Run:
             storage = tensor.untyped_storage()
             size = storage.nbytes()
             self.held += size
+            self.peak = max(self.peak, self.held)
             weakref.finalize(storage, self._free, size)
 
     def _free(self, size: int) -> None:

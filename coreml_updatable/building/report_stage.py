@@ -93,7 +93,7 @@ def assemble(
         source=_source_facts(source.converted.facts),
         history=source.converted.history,
         assumptions={name: str(value) for name, value in asdict(Assumptions()).items()},
-        versions=_versions(),
+        versions=_versions(comparison.network.engine if comparison is not None else ""),
         machine=_machine(),
         seconds=dict(seconds),
         paired_with=(recipe.personalization.paired_with or "") if recipe.personalization else "",
@@ -206,10 +206,12 @@ def _in_words(value: object) -> str:
     return str(value)
 
 
-def _versions() -> dict[str, str]:
+def _versions(engine: str = "") -> dict[str, str]:
+    """Of what made the models; ``engine``: what ran the fixed part for the comparison."""
     found = {name: version_of(name) for name in LIBRARIES}
     return {
         "coreml-updatable": version("coreml-updatable"),
         "Python": platform.python_version(),
         **{name: text for name, text in found.items() if text is not None},
+        **({"engine": engine} if engine else {}),
     }

@@ -3,6 +3,7 @@
 import errno
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
 from importlib import import_module
@@ -13,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from coreml_updatable.cli.command import Command, Group
-from coreml_updatable.cli.output import complain, guard, say
+from coreml_updatable.cli.output import complain, guard, note, say
 from coreml_updatable.errors import UserError
 
 # To add a command, add its name: the module and the function in it bear it too. --help shows them in this order.
@@ -99,6 +100,7 @@ def _group(
 def main() -> None:
     """Run a command; exit status 0 good, 1 problems found, 2 wrong usage. Signals are ``cli.main``'s."""
     guard()
+    warnings.showwarning = _warned
     named = [argument for argument in sys.argv[1:] if argument in COMMANDS]
     try:
         try:
@@ -116,6 +118,16 @@ def main() -> None:
         _leave(sentence_of(error), 1)
     except MemoryError as error:
         _leave(f"not enough memory ({error or 'none left'}); take fewer or smaller pictures", 1)
+
+
+def _warned(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
+    """A warning as one line, without the line of code that gave it."""
+    del place, more
+    note(
+        f"warning: {message}"
+        if category.__module__.startswith("coreml_updatable")
+        else f"{category.__name__}: {message}"
+    )
 
 
 def sentence_of(error: OSError) -> str:

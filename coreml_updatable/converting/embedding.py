@@ -8,15 +8,17 @@ import numpy as np
 from coreml_updatable.data.inputs import Float32Array
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking import embedding_length
-from coreml_updatable.runtime import Row, load
+from coreml_updatable.runtime import Row, load, reference
 from coreml_updatable.spec.messages import Model
 
 AT_A_TIME = 256
 
 
+@reference()
 def embedded(extractor: Model, rows: Iterable[Row]) -> Float32Array:
     """float32 [n, D]: the extractor's one output for each row.
 
+    They may be written into a k-NN, so the reference makes them.
     Raises ModelError for an embedding that is not finite, and what the runtime raises for a row that does not fit.
     """
     name, runnable = str(extractor.description.output[0].name), load(extractor)

@@ -91,6 +91,7 @@ def run(
         new_label=_new_label(subject, orders),
         extractor_ms=subject.extractor_ms,
         file_bytes=len(subject.file),
+        engine=subject.model.engine,
     )
 
 

@@ -156,6 +156,7 @@ class Outcome:
     new_label: NewLabel | None
     extractor_ms: float  # a row, through the fixed layers
     file_bytes: int  # of the base model
+    engine: str = ""  # that ran the fixed layers
 
 
 @dataclass(frozen=True)

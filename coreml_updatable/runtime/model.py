@@ -103,6 +103,11 @@ class RunnableModel(ABC):
         """The update parameters by the names of ``MLParameterKey``; empty where the model is not updatable."""
         return {parameter.name: parameter for parameter in update_parameters(self.base)}
 
+    @property
+    def engine(self) -> str:
+        """What ran the fixed part of a network last, such as "torch 2.13.0"; empty where there is no network."""
+        return ""
+
     def __repr__(self) -> str:
         return f"<{one_line(self.message)}>"
 

@@ -47,12 +47,23 @@ class NetworkModel(RunnableModel):
         self.trainable_steps = [steps[number] for number in parts.trainable]
         wanted = {*self._outputs.blobs, *_read(self.trainable_steps)}
         self.crossing = tuple(sorted({*self._inputs.names, *_written(self._frozen_steps)} & wanted))
-        self._frozen = Batched(Program(self._frozen_steps, self.crossing), optimize=True)
         self.part = Part(self._content)
+        self._frozen = Batched(
+            Program(self._frozen_steps, self.crossing), optimize=True, content=lambda: self.part.digest
+        )
         self._tail = self._after()
 
     def _written_back(self) -> Model:
         return written_back(self.base, self._new)
+
+    @property
+    def engine(self) -> str:
+        return self._frozen.engine
+
+    @property
+    def engine_refused(self) -> str:
+        """Why no faster engine runs the fixed part, where one was tried; else empty."""
+        return self._frozen.reason
 
     def updated(self, weights: NewWeights) -> "NetworkModel":
         """The same model with other weights in its updatable layers. It shares the frozen part."""

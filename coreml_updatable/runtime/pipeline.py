@@ -86,6 +86,10 @@ class PipelineModel(RunnableModel):
         pipeline_of(message).models[-1].CopyFrom(self.members[-1].message)
         return message
 
+    @property
+    def engine(self) -> str:
+        return ", ".join(dict.fromkeys(member.engine for member in self.members if member.engine))
+
     def updated(self, last: RunnableModel) -> "PipelineModel":
         """The same pipeline with another last member, which must come from this one's."""
         return self._changed(members=(*self.members[:-1], last))

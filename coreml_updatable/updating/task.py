@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from coreml_updatable import bounds
 from coreml_updatable.errors import DataError, ModelError, quoted
-from coreml_updatable.runtime import FrozenRow, Row, RunnableModel, load
+from coreml_updatable.runtime import FrozenRow, Row, RunnableModel, load, reference
 from coreml_updatable.runtime.neighbors.classifier import Label, NearestNeighborsModel
 from coreml_updatable.runtime.pipeline import LAST, PipelineModel
 from coreml_updatable.spec.io import write_model
@@ -229,7 +229,9 @@ def _keep(model: RunnableModel, rows: Iterable[Row], kept: KeptFeatures) -> None
     """Run the frozen part, of a pipeline all its members', once a row. Whole rows are held a few at a time."""
     incoming = iter(rows)
     while block := list(islice(incoming, AT_A_TIME)):
-        for row in model.frozen(block, range(len(kept.others), len(kept.others) + len(block))):
+        with reference():  # what is learned from them is written into a model
+            frozen = model.frozen(block, range(len(kept.others), len(kept.others) + len(block)))
+        for row in frozen:
             kept.add(_inner(row))
     if not kept.others:
         raise DataError("update: there are no rows to learn from; give at least one")

@@ -130,6 +130,7 @@ def test_rows_in_files_answer_as_the_library(
     assert ran.status == 0, ran.err
     for row, expected in zip(_rows(ran), _library(path), strict=True):
         del row["input"]
+        assert row.pop("engine", "").startswith("torch " if model == "vector_model" else "")
         assert row.keys() == expected.keys()
         assert row["label"] == expected["label"]
         for name, value in expected.items():
@@ -268,7 +269,9 @@ def test_a_folder_of_arrays(run: Run, vector_model: Path, tmp_path: Path) -> Non
     for number, vector in enumerate(_vectors()):
         np.save(folder / "deeper" / f"{number}.npy", vector)
     rows = _rows(run("predict", vector_model, folder, "--json"))
-    assert [{**row, "input": ""} for row in rows] == [{"input": "", **row} for row in _library(vector_model)]
+    engine = f"torch {torch.__version__.partition('+')[0]}"
+    expected = [{"input": "", "engine": engine, **row} for row in _library(vector_model)]
+    assert [{**row, "input": ""} for row in rows] == expected
     (folder / "empty").mkdir()
     ran = run("predict", vector_model, folder / "empty")
     assert ran.status == 1
@@ -322,6 +325,7 @@ def test_an_output_called_input_does_not_take_the_name_of_the_row(
         assert {name: told.pop(name) for name in names} == {
             name: [value * (factor + 1) for value in row["x"]] for factor, name in enumerate(names)
         }
+        assert told.pop("engine").startswith("torch ")
         ((key, value),) = told.items()  # what is left is the row's name
         assert key == ("input__" if "input_" in names else "input_")
         assert value == f"{tmp_path / 'rows.json'}[{number}]"

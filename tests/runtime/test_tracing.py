@@ -49,7 +49,7 @@ def test_a_border_before_a_convolution_is_folded_into_it(
         return (functional.conv2d(flat, weights, bias, stride, own, dilation, groups),)
 
     batched: Any = torch.vmap(one)
-    graph = fold_borders(traced(batched, [rows]))
+    graph = fold_borders(traced(batched, [rows])[0])
     left, right, top, bottom = edges
     foldable = (left - right) % dilation == 0 and (top - bottom) % dilation == 0
     assert (PAD in targets(graph)) == (not foldable)
@@ -65,7 +65,7 @@ def test_a_border_of_another_number_stays(value: float) -> None:
 
     batched: Any = torch.vmap(one)
     rows = torch.randn(2, 2, 6, 6, generator=torch.Generator().manual_seed(1))
-    graph = fold_borders(traced(batched, [rows]))
+    graph = fold_borders(traced(batched, [rows])[0])
     assert PAD in targets(graph)
     torch.testing.assert_close(graph(rows)[0], batched(rows)[0])
 
@@ -77,7 +77,7 @@ def test_a_border_over_channels_stays() -> None:
         return (functional.conv2d(functional.pad(x, (1, 1, 1, 1, 1, 1)), weights),)
 
     rows = torch.randn(2, 2, 6, 6, generator=torch.Generator().manual_seed(1))
-    graph = fold_borders(traced(function, [rows]))
+    graph = fold_borders(traced(function, [rows])[0])
     assert PAD in targets(graph)
     torch.testing.assert_close(graph(rows)[0], function(rows)[0])
 
@@ -102,7 +102,7 @@ def test_between_padded_convolutions_no_reshape_is_left(converted: Any) -> None:
 
     network: Any = load(converted(module, rows[0]))
     function = network._frozen._function(["x"])
-    found = targets(fold_borders(traced(function, [rows])))
+    found = targets(fold_borders(traced(function, [rows])[0]))
     assert found.count(CONVOLUTION) == 2
     assert PAD not in found
     first, second = (at for at, target in enumerate(found) if target is CONVOLUTION)

@@ -129,7 +129,9 @@ def predict(
     features = features_of(runnable.message, fit)
     faults: list[str] = []
     answers = _answers(runnable, _read(inputs, features, faults), faults)
-    answered = _print_lines(answers, top, name_key(runnable.message)) if json else _print_table(runnable, answers, top)
+    answered = _print_lines(runnable, answers, top) if json else _print_table(runnable, answers, top)
+    if answered and not json and runnable.engine and not runnable.engine.startswith("torch"):
+        note(f"engine: {runnable.engine}")
     if answered and features.resized:
         note(f"pictures of another size: {fit.value}")
     if told.named and runnable.message.WhichOneof("Type") in VOTERS:
@@ -183,21 +185,21 @@ def _size(answer: Mapping[str, Any]) -> int:
     return sum(int(getattr(value, "nbytes", 0)) for value in answer.values())
 
 
-def name_key(model: Model) -> str:
-    """The key of a row's name among its outputs: "input", longer where an output is called so."""
+def free_key(model: Model, key: str) -> str:
+    """A key beside a row's outputs: "input" or "engine", longer where an output is called so."""
     taken = {str(feature.name) for feature in model.description.output}
-    key = "input"
     while key in taken:
         key += "_"
     return key
 
 
-def _print_lines(answers: Iterator[Named], top: int | None, key: str) -> int:
-    """How many lines were printed."""
-
+def _print_lines(model: "RunnableModel", answers: Iterator[Named], top: int | None) -> int:
+    """How many lines were printed. Each names the engine that ran the network, if there is one."""
+    key, engine = free_key(model.message, "input"), free_key(model.message, "engine")
     count = 0
     for name, answer in answers:
-        say_json({key: name, **plain(answer, top)})
+        ran = {engine: model.engine} if model.engine else {}
+        say_json({key: name, **plain(answer, top), **ran})
         count += 1
     return count
 

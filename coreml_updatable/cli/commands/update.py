@@ -18,7 +18,7 @@ from coreml_updatable.cli.output import console, note, say, say_json
 from coreml_updatable.data.rows.features import Fit, features_of
 from coreml_updatable.data.rows.reading import named, training_rows
 from coreml_updatable.errors import ModelError, UserError, located
-from coreml_updatable.runtime import FrozenRow, RunnableModel, load
+from coreml_updatable.runtime import FrozenRow, RunnableModel, load, reference
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
 from coreml_updatable.spec.samples import sample_labels
@@ -170,7 +170,8 @@ def _frozen(model: RunnableModel, data: Path, fit: Fit, names: list[str]) -> Ite
     incoming = training_rows(data, model.message, features_of(model.message, fit))
     while block := list(islice(incoming, AT_A_TIME)):
         try:
-            frozen = model.frozen([row for _, row in block])
+            with reference():
+                frozen = model.frozen([row for _, row in block])
         except UserError as error:
             raise named(error, [name for name, _ in block]) from error
         names += [name for name, _ in block]

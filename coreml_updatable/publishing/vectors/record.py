@@ -11,7 +11,7 @@ from coreml_updatable.data.inputs import Float32Array, UInt8Array
 from coreml_updatable.publishing.vectors.differences import difference
 from coreml_updatable.publishing.vectors.document import Array, ExpectedUpdate, Picture, Row, Tolerances, Vectors
 from coreml_updatable.publishing.vectors.values import answer, png, short
-from coreml_updatable.runtime import RunnableModel, load
+from coreml_updatable.runtime import RunnableModel, load, reference
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.summary import summarize
@@ -24,6 +24,7 @@ FOLDER = "vectors"  # of the pictures
 TOLERANCES = Tolerances(before=0.01, after=0.02)
 
 
+@reference()
 def record(
     model: Model,
     file: str,

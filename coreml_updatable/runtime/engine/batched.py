@@ -3,7 +3,8 @@
 A layer is written for one row, with the shapes of the format. ``torch.vmap`` puts the batch around it; so a batch gives
 what its rows give alone, whatever the graph does with its axes (reshapes to fixed sizes, transposes of the first axis,
 normalization over "the batch"). What cannot be put in a batch (loops that depend on values, random layers) runs a row
-at a time. Once enough rows have come, the program is traced, frozen and optimized for blocks of that size.
+at a time. Once enough rows have come, the program is recorded for blocks of that size, and a faster engine runs it:
+ONNX Runtime where it is installed and takes every operation (see ``fast``), else torch's own optimized graph.
 
 The first run on blobs of some shape is weighed (see ``bounds``) unless it is foreseen to need little; in a batch no
 size depends on values, so later runs need not be.
@@ -11,7 +12,7 @@ size depends on values, so later runs need not be.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import torch
@@ -19,11 +20,12 @@ from torch import Tensor
 
 from coreml_updatable import bounds
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.engine import work
+from coreml_updatable.runtime.engine import engine_cache, fast, work
 from coreml_updatable.runtime.engine.foreseen import needs
 from coreml_updatable.runtime.engine.optimizing import optimized
 from coreml_updatable.runtime.engine.program import Program
 from coreml_updatable.runtime.engine.weighing import weighed
+from coreml_updatable.runtime.reference import only_reference
 
 Blobs: TypeAlias = dict[str, Tensor]
 MOST_VALUES = 2**21  # input values in one block
@@ -69,6 +71,10 @@ def same_shapes(row: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 
 Function: TypeAlias = Callable[..., tuple[Tensor, ...]]
 KEPT = 8  # optimized functions; a model that meets more shapes runs the others as they are
+SAVED = 0.4  # of the time of the plain run, at least, by an engine
+STARTING, PER_STEP, CACHED = 0.5, 0.004, 0.3  # seconds that preparing an engine takes, about; and opening a kept one
+OPERATIONS = 5 * 10**9  # of a run as ``bounds`` counts them, in a second: what the reference run is judged by
+TORCH = f"torch {torch.__version__.partition('+')[0]}"
 
 
 @dataclass
@@ -80,17 +86,26 @@ class _Shape:
     looped: int = 0  # layers that one run of them met in loops
     one_by_one: bool = False
     refused: tuple[str, int] = ("", 0)  # why, and the bytes that so many rows need
-    tried: bool = False
-    fast: Function | None = None
+    tried: set[str] = field(default_factory=set)  # engines
+    fast: dict[str, Function] = field(default_factory=dict)  # by engine
+    work: int = 0  # operations of the first run
+    peak: int = 0  # bytes that the first run held at most
 
 
 class Batched:
-    """``program`` on blobs [n, ...], the rows stacked on a new first axis. Small programs are not worth optimizing."""
+    """``program`` on blobs [n, ...], the rows stacked on a new first axis. Small programs are not worth optimizing.
 
-    def __init__(self, program: Program, *, optimize: bool) -> None:
+    ``content``: what decides on what the program computes, for the cache of engines; None: nothing is cached.
+    ``engine`` says what ran last, ``reason`` why a faster engine did not, where one was tried.
+    """
+
+    def __init__(self, program: Program, *, optimize: bool, content: Callable[[], bytes] | None = None) -> None:
         self.program = program
+        self.engine, self.reason = TORCH, ""
         self._optimize = optimize
+        self._content = content
         self._shapes: dict[tuple[Any, ...], _Shape] = {}
+        self._weights = 4 * sum(one.numel() for step in program.steps for one in step.module.parameters())
 
     def __call__(self, blobs: Mapping[str, Tensor], count: int, coming: int = 0) -> Blobs | list[Blobs]:
         """Stacked outputs [n, ...]; or a list of each row's, where rows have to run one by one.
@@ -105,12 +120,10 @@ class Batched:
                 return self._rows(blobs, count)
             if shape.refused[1] > run.memory:
                 raise bounds.TooMuchError(*shape.refused)
-            if self._worth_it(shape, coming):
-                shape.tried = True
-                shape.fast = optimized(self._function(names), inputs)
-            started = time.perf_counter()
+            engine = self._engine(names, inputs, shape, coming, run)
+            started, before = time.perf_counter(), run.work
             try:
-                made = self._made(names, inputs, shape)
+                made = self._made(names, inputs, shape, engine)
             except work.EndlessError:
                 raise
             except bounds.TooMuchError as error:
@@ -120,15 +133,19 @@ class Batched:
                 rows = self._rows(blobs, count)  # a fault of the model is raised here, with one row's shapes
                 shape.one_by_one = True
                 return rows
+            if not shape.rows:
+                shape.work = max(shape.work, run.work - before)
+                shape.peak = max(shape.peak, run.peak)
+        self.engine = engine or TORCH
         shape.looped = max(shape.looped, work.done())
         shape.rows += count
         shape.seconds += time.perf_counter() - started
         return dict(zip(self.program.outputs, made, strict=True))
 
-    def _made(self, names: list[str], inputs: list[Tensor], shape: _Shape) -> tuple[Tensor, ...]:
-        if shape.fast:
-            made = shape.fast(*inputs)
-        elif shape.rows or self._is_little(names, inputs):
+    def _made(self, names: list[str], inputs: list[Tensor], shape: _Shape, engine: str) -> tuple[Tensor, ...]:
+        if engine:
+            made = shape.fast[engine](*inputs)
+        elif shape.rows or self._is_little(names, inputs, shape):
             made = self._function(names, in_place=True)(*map(_channels_last, inputs))
         else:
             with weighed():
@@ -136,22 +153,83 @@ class Batched:
         bounds.hold(made)
         return made
 
-    def _is_little(self, names: list[str], inputs: list[Tensor]) -> bool:
+    def _is_little(self, names: list[str], inputs: list[Tensor], shape: _Shape) -> bool:
         """Is the run foreseen to stay within its bounds, so that it need not be weighed?"""
         run, rows = bounds.current(), len(inputs[0])
         needed = needs(
             self.program.steps, {name: blob.shape[1:] for name, blob in zip(names, inputs, strict=True)}, rows
         )
+        if needed is not None:
+            shape.work, shape.peak = needed.work, needed.memory
         return run is not None and needed is not None and run.takes(needed.memory, needed.work)
 
-    def _worth_it(self, shape: _Shape, coming: int) -> bool:
-        """Would the rows so far and those to come take much longer than optimizing?"""
-        if not self._optimize or shape.tried or not shape.rows:
+    def _engine(self, names: list[str], inputs: list[Tensor], shape: _Shape, coming: int, run: bounds.Run) -> str:
+        """The engine for this run, prepared where that is worth it; empty: the plain run."""
+        if not self._optimize or not shape.rows or torch.is_grad_enabled():
+            return ""
+        wanted = [TORCH] if only_reference() or not fast.installed() else [fast.installed(), TORCH]
+        for engine in wanted:
+            session = shape.fast.get(engine)
+            if isinstance(session, fast.Engine) and session.threads != torch.get_num_threads():
+                del shape.fast[engine]
+                shape.tried.discard(engine)
+            if engine in shape.fast:
+                return engine
+            if engine not in shape.tried and self._worth_it(names, inputs, shape, coming, engine):
+                shape.tried.add(engine)
+                function = self._prepared(names, inputs, run, shape, engine)
+                if function is not None:
+                    shape.fast[engine] = function
+                    return engine
+        return ""
+
+    def _prepared(
+        self, names: list[str], inputs: list[Tensor], run: bounds.Run, shape: _Shape, engine: str
+    ) -> Function | None:
+        if engine == TORCH:
+            return optimized(self._function(names), inputs)
+        try:
+            with bounds.located("model"):
+                run.expect(fast.COPIES * self._weights + shape.peak)
+        except bounds.TooMuchError as error:
+            self.reason = str(error)
+            return None
+        made, reason = fast.prepared(self._function(names), inputs, self._key(names, inputs))
+        if made is None and not reason:
+            reason = "its answers differ from torch's"
+            fast.warn_of(self._first_different(names, inputs))
+        if made is None:
+            self.reason = f"{fast.installed()} does not run the model: {reason}"
+        return made
+
+    def _worth_it(self, names: list[str], inputs: list[Tensor], shape: _Shape, coming: int, engine: str) -> bool:
+        """Would the rows so far and those to come take much longer than preparing? The reference is judged by what is
+        asked, so that it is the same whatever else the machine does."""
+        if sum(bool(other.fast) for other in self._shapes.values()) >= KEPT and not shape.fast:
             return False
-        if sum(other.fast is not None for other in self._shapes.values()) >= KEPT:
-            return False
-        cost = 0.3 + 0.01 * (len(self.program.steps) + shape.looped)  # seconds that optimizing takes, about
-        return shape.seconds * (1 + coming / shape.rows) > cost
+        cost = STARTING + PER_STEP * (len(self.program.steps) + shape.looped)
+        times = 1 + coming / shape.rows
+        if only_reference():
+            return SAVED * shape.work / OPERATIONS * times > cost
+        saved = SAVED * shape.seconds * times
+        if engine != TORCH and CACHED < saved <= cost:
+            key = self._key(names, inputs)
+            return bool(key) and engine_cache.has(key)
+        return saved > cost
+
+    def _key(self, names: list[str], inputs: list[Tensor]) -> str:
+        if self._content is None:
+            return ""
+        shapes = [(name, tuple(value.shape)) for name, value in zip(names, inputs, strict=True)]
+        return engine_cache.key_of([self._content(), f"{self.program.outputs} {shapes}"])
+
+    def _first_different(self, names: list[str], inputs: list[Tensor]) -> str:
+        """The layer at which the engine's answers leave the reference."""
+        written = [(str(step.layer.name), blob) for step in self.program.steps for blob in step.layer.output]
+        blobs = list(dict.fromkeys(blob for _, blob in written))
+        every = Batched(Program(self.program.steps, blobs), optimize=False)
+        layers = {blob: layer for layer, blob in written}
+        return fast.first_different(every._function(names), inputs, [layers[blob] for blob in blobs])
 
     def _function(self, names: list[str], *, in_place: bool = False) -> Function:
         in_place = in_place and not torch.is_grad_enabled()

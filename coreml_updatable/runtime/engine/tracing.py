@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, fx
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch import Tensor, fx, nn
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+from torch.utils.weak import WeakTensorKeyDictionary
 
 aten = torch.ops.aten
 ELEMENTWISE = {
@@ -30,10 +32,82 @@ VIEWS = {aten.view.default, aten._unsafe_view.default, aten.reshape.default}
 PAD, CONVOLUTION = aten.constant_pad_nd.default, aten.convolution.default
 
 
-def traced(function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]) -> fx.GraphModule:
-    """What ``function`` does on inputs of these shapes. RuntimeError where it looks at values."""
+class UntraceableError(RuntimeError):
+    """An operation that no straight line of operations can stand for: it reads a value, or writes into its input."""
+
+
+def traced(
+    function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]
+) -> tuple[fx.GraphModule, tuple[Tensor, ...]]:
+    """What ``function`` does on inputs of these shapes, and what it gives for these. RuntimeError where it looks at
+    values."""
+    recording = _Recording(inputs)
     with torch.no_grad():
-        return pull_borders(push_views(make_fx(function)(*inputs))).eval()
+        with recording:
+            made = function(*inputs)
+        module = recording.module(made)
+        return pull_borders(push_views(module)).eval(), made
+
+
+class _Recording(TorchDispatchMode):
+    """Notes every operation below ``torch.vmap``. Torch's own ``make_fx`` takes ten times as long and seconds to
+    import."""
+
+    def __init__(self, inputs: Sequence[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._graph, self._root = fx.Graph(), nn.Module()
+        self._nodes: Any = WeakTensorKeyDictionary()
+        self._constants: Any = WeakTensorKeyDictionary()
+        for number, value in enumerate(inputs):
+            self._note(self._graph.placeholder(f"x{number}"), value)
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """As of ``weighing``: torch's compiler takes seconds to import."""
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        written = [one.name for one in func._schema.arguments if one.alias_info is not None and one.alias_info.is_write]
+        if written or func is aten._local_scalar_dense.default:
+            raise UntraceableError(f"{func} cannot be recorded")
+        node = self._graph.call_function(func, tree_map(self._known, args), tree_map(self._known, kwargs))
+        made = func(*args, **kwargs)
+        self._note(node, made)
+        return made
+
+    def _known(self, value: Any) -> Any:
+        """The node of a tensor; one that no operation made is a constant."""
+        if not isinstance(value, Tensor):
+            return value
+        if value in self._nodes:
+            return self._nodes[value]
+        if value not in self._constants:
+            name = f"constant{len(self._root._buffers)}"
+            self._root.register_buffer(name, value.detach())
+            self._constants[value] = name
+        node = self._graph.get_attr(self._constants[value])
+        node.meta["val"] = _shell(value)
+        return node
+
+    def _note(self, node: fx.Node, made: Any) -> None:
+        if isinstance(made, Tensor):
+            node.meta["val"] = _shell(made)
+            self._nodes[made] = node
+            return
+        node.meta["val"] = tuple(_shell(one) if isinstance(one, Tensor) else one for one in made)
+        for number, one in enumerate(made):
+            if isinstance(one, Tensor):
+                self._note(self._graph.call_function(operator.getitem, (node, number)), one)
+
+    def module(self, made: Sequence[Tensor]) -> fx.GraphModule:
+        self._graph.output(tuple(self._known(one) for one in made))
+        return fx.GraphModule(self._root, self._graph)
+
+
+def _shell(value: Tensor) -> Tensor:
+    """Its shape and type, without its numbers."""
+    return torch.empty(value.shape, dtype=value.dtype, device="meta")
 
 
 def push_views(module: fx.GraphModule) -> fx.GraphModule:
@@ -188,6 +262,5 @@ def _is_view(node: Any) -> bool:
 
 
 def _shape(node: Any) -> tuple[int, ...]:
-    if node.target is operator.getitem or "val" not in node.meta:
-        return (-1, id(node))
-    return tuple(node.meta["val"].shape)
+    value = node.meta.get("val")
+    return tuple(value.shape) if isinstance(value, Tensor) else (-1, id(node))

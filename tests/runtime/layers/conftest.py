@@ -14,6 +14,7 @@ with warnings.catch_warnings():
     from coremltools.models.neural_network import NeuralNetworkBuilder
 
 from coreml_updatable.runtime import load
+from coreml_updatable.runtime.engine import batched
 
 Array: TypeAlias = NDArray[Any]
 AnswersOf: TypeAlias = Callable[..., list[dict[str, Array]]]
@@ -37,7 +38,20 @@ def _answers(
     for row, answer in zip(rows, many, strict=True):
         for name, array in model.predict(row).items():
             np.testing.assert_allclose(array, answer[name], rtol=1e-4, atol=1e-5, strict=True)  # rounding differs
+    _expect_the_same_of_the_engine(model, rows, many)
     return [{name: array.astype(np.float32) for name, array in answer.items()} for answer in many]
+
+
+def _expect_the_same_of_the_engine(
+    model: Any, rows: Sequence[dict[str, Array]], plain: Sequence[dict[str, Any]]
+) -> None:
+    """Whatever is prepared where many rows come gives what the plain run gave."""
+    with pytest.MonkeyPatch.context() as patch:
+        for cost in ("STARTING", "PER_STEP", "CACHED"):
+            patch.setattr(batched, cost, 0.0)
+        for answer, expected in zip(model.predict(list(rows)), plain, strict=True):
+            for name, array in expected.items():
+                np.testing.assert_allclose(answer[name], array, rtol=1e-4, atol=1e-5, strict=True)
 
 
 @pytest.fixture(scope="session")

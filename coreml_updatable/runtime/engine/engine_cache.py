@@ -1,0 +1,136 @@
+"""Prepared engines in the user's own cache directory: private, bounded in size, the least recently used go first.
+
+Nothing is ever read from beside a model. A file is the digest of what follows, and what follows; one that is damaged
+counts as none and is written again.
+"""
+
+import hashlib
+import os
+import platform
+import stat
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from coreml_updatable.files import write_atomically
+
+MAX_BYTES = 2**30  # of all files together
+MAX_SHARE = 4  # one file has at most so large a part of it
+DIGEST = 32
+SUFFIX = ".engine"
+LIBRARIES = ("torch", "onnx", "onnxruntime")
+
+
+def folder() -> Path | None:
+    """The directory, made if it is missing; None where it cannot be, or where others may read or write it."""
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    else:
+        named = os.environ.get("XDG_CACHE_HOME", "")
+        base = Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
+    place = base / "coreml_updatable" / "engines"
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = place.lstat()
+    except (OSError, RuntimeError):
+        return None
+    if not stat.S_ISDIR(found.st_mode):
+        return None
+    if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077):
+        return None
+    return place
+
+
+def key_of(pieces: Iterable[bytes | str]) -> str:
+    """A name for what was made of ``pieces`` by this code, these libraries and for this kind of processor."""
+    found = hashlib.blake2b(digest_size=DIGEST)
+    for piece in (*pieces, _made_by()):
+        content = piece.encode() if isinstance(piece, str) else piece
+        found.update(len(content).to_bytes(8, "little"))
+        found.update(content)
+    return found.hexdigest()
+
+
+def read(key: str) -> bytes | None:
+    """What was kept under ``key``; None if there is nothing, or it is damaged."""
+    place = folder()
+    if place is None:
+        return None
+    path = place / f"{key}{SUFFIX}"
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, held = content[:DIGEST], content[DIGEST:]
+    if hashlib.blake2b(held, digest_size=DIGEST).digest() != digest:
+        with suppress(OSError):
+            path.unlink()
+        return None
+    with suppress(OSError):
+        os.utime(path)
+    return held
+
+
+def has(key: str) -> bool:
+    place = folder()
+    return place is not None and (place / f"{key}{SUFFIX}").is_file()
+
+
+def forget(key: str) -> None:
+    """Remove what is kept under ``key``: it turned out not to run."""
+    place = folder()
+    if place is not None:
+        with suppress(OSError):
+            (place / f"{key}{SUFFIX}").unlink()
+
+
+def write(key: str, content: bytes) -> None:
+    """Keep ``content``, unless it is large or there is no place; older files make room."""
+    place = folder()
+    if place is None or len(content) > MAX_BYTES // MAX_SHARE:
+        return
+    with suppress(OSError):
+        _make_room(place, len(content) + DIGEST)
+        digest = hashlib.blake2b(content, digest_size=DIGEST).digest()
+        write_atomically(place / f"{key}{SUFFIX}", digest + content)
+
+
+def _make_room(place: Path, size: int) -> None:
+    files = []
+    for path in place.iterdir():
+        with suppress(OSError):  # another process may have removed it
+            found = path.stat()
+            files.append((found.st_mtime_ns, found.st_size, path))
+    total = sum(one[1] for one in files) + size
+    for _, held, path in sorted(files):
+        if total <= MAX_BYTES:
+            return
+        with suppress(OSError):
+            path.unlink()
+        total -= held
+
+
+@cache
+def _made_by() -> bytes:
+    """Versions, the code that writes graphs, and the processor: an optimized graph fits the kind it was made on."""
+    found = hashlib.blake2b(digest_size=DIGEST)
+    runtime = Path(__file__).parents[1]
+    for path in sorted(runtime.rglob("*.py")):
+        found.update(path.read_bytes())
+    versions = [f"{name} {version(name)}" for name in LIBRARIES]
+    found.update("\n".join([*versions, platform.machine(), platform.processor(), _processor()]).encode())
+    return found.digest()
+
+
+def _processor() -> str:
+    """The model and abilities of the first processor, where Linux tells them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").partition("\n\n")[0].splitlines()
+    except OSError:
+        return ""
+    return "\n".join(line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part")))

@@ -1,0 +1,140 @@
+"""ONNX Runtime on a recorded graph, where it is installed and many rows come.
+
+It is taken only after it gave what the plain run gave, within ``TOLERANCE`` of an output's largest value; where it
+does not, the first layer that differs is named. What is written into models never comes from here (``reference``).
+
+ONNX Runtime sends Microsoft what it is used for, and keeps an identifier of the user, unless a variable of the
+environment says otherwise before it is imported: here it always does.
+"""
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from coreml_updatable.runtime.engine import engine_cache
+from coreml_updatable.runtime.engine.onnx_graph import UnsupportedError, to_onnx
+from coreml_updatable.runtime.engine.optimizing import close
+from coreml_updatable.runtime.engine.tracing import traced
+
+TOLERANCE = 5e-5  # relative to the largest value of an output
+COPIES = 3  # of the weights, while an engine is prepared: as written, as read, and packed for the processor
+
+
+class EngineWarning(UserWarning):
+    """An engine answers otherwise than the reference, so it is not used."""
+
+
+@cache
+def installed() -> str:
+    """ONNX Runtime and its version; empty where it, or what writes its files, is not installed."""
+    try:
+        if find_spec("onnxruntime") is None or find_spec("onnx") is None:
+            return ""
+        return f"ONNX Runtime {version('onnxruntime')}"
+    except PackageNotFoundError:
+        return ""
+
+
+class Engine:
+    """A session; called with tensors, it answers tensors."""
+
+    def __init__(self, session: Any, threads: int) -> None:
+        self._session, self.threads = session, threads
+
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        given = {f"in{number}": value.detach().contiguous().numpy() for number, value in enumerate(inputs)}
+        return tuple(torch.from_numpy(one) for one in self._session.run(None, given))
+
+
+def opened(content: bytes, threads: int, *, optimize: bool, keep: Path | None = None) -> Engine:
+    """A session on an ONNX model; ``keep``: where its optimized form goes."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the processors, too
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
+    if keep is not None:
+        options.optimized_model_filepath = str(keep)
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return Engine(session, threads)
+
+
+def prepared(
+    function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor], key: str
+) -> tuple[Engine | None, str]:
+    """An engine that gives what ``function`` gives on these inputs, from the cache or made now; or None, and why.
+
+    The reason is empty where the answers differ.
+    """
+    threads = torch.get_num_threads()
+    kept = engine_cache.read(key) if key else None
+    if kept is not None:
+        with torch.no_grad():
+            expected = function(*inputs)
+        try:
+            engine = opened(kept, threads, optimize=False)
+            if agree(engine(*inputs), expected):
+                return engine, ""
+        except Exception:  # noqa: BLE001 - whatever a library of C++ says of a file that is made again anyway
+            pass
+        engine_cache.forget(key)
+    try:
+        graph, expected = traced(function, inputs)
+        content = to_onnx(graph)
+        del graph
+        with tempfile.TemporaryDirectory(prefix="coreml_updatable.") as name:
+            place = Path(name) / "optimized.onnx"
+            engine = opened(content, threads, optimize=True, keep=place if key else None)
+            found = engine(*inputs)
+            if not agree(found, expected):
+                return None, ""
+            if key and place.is_file():
+                engine_cache.write(key, place.read_bytes())
+    except UnsupportedError as error:
+        return None, str(error)
+    except Exception as error:  # noqa: BLE001 - a library of C++; the reference runs in its place
+        return None, (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return engine, ""
+
+
+def agree(found: Sequence[Tensor], expected: Sequence[Tensor]) -> bool:
+    return len(found) == len(expected) and all(close(*pair, TOLERANCE) for pair in zip(found, expected, strict=True))
+
+
+def warn_of(layer: str) -> None:
+    """Say that an engine is not used because it answers otherwise, from ``layer`` on."""
+    where = f"layer '{layer}' is the first that differs" if layer else "no layer alone does"
+    warnings.warn(
+        f"{installed()} answers otherwise than torch by more than {TOLERANCE:g} of the largest value; {where}, so "
+        "torch runs the model",
+        EngineWarning,
+        stacklevel=2,
+    )
+
+
+def first_different(
+    function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor], layers: Sequence[str]
+) -> str:
+    """The first of ``layers`` whose output, in the order of what ``function`` gives, differs; empty if none does."""
+    try:
+        graph, expected = traced(function, inputs)
+        found = opened(to_onnx(graph), torch.get_num_threads(), optimize=True)(*inputs)
+    except Exception:  # noqa: BLE001 - a search that fails names nothing
+        return ""
+    for layer, one, other in zip(layers, found, expected, strict=True):
+        if not close(one, other, TOLERANCE):
+            return layer
+    return ""

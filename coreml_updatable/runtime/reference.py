@@ -1,0 +1,25 @@
+"""The reference run: torch alone, whatever faster engine is installed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_reference: ContextVar[bool] = ContextVar("only the reference runs", default=False)
+
+
+@contextmanager
+def reference() -> Iterator[None]:
+    """Let only torch run inside, chosen by what is asked and not by the time it takes.
+
+    For what is written into models and golden vectors: their bytes must not depend on what is installed.
+    """
+    token = _reference.set(True)
+    try:
+        yield
+    finally:
+        _reference.reset(token)
+
+
+def only_reference() -> bool:
+    """Return whether ``reference`` is around."""
+    return _reference.get()
