@@ -1,7 +1,7 @@
 # The two main commands are `make updatable MODEL=healthy_luncher` and `make test`. Each installs what it needs into .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: fuzz-commands help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-browser test-docs test-wheel mutants models models-table turi fuzz lint types check benchmarks clean
+.PHONY: real fuzz-commands help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-browser test-docs test-wheel mutants models models-table turi fuzz lint types check benchmarks clean
 
 # Variables given by the user reach the recipes through the environment exactly as typed: a name with a space or a quote
 # stays one word, and make expands nothing in it. Without this, MODEL='$(shell ...)' would run a command.
@@ -67,6 +67,15 @@ models-table: .venv/installed ## the same, and update the table in README.md
 
 catalogue: .venv/installed ## publish everything that is built, in site/; SIGN=key signs it
 	@$(BIN)/coreml-updatable publish build/*/ --to site $${SIGN:+--sign "$$SIGN"}
+
+# Debian's package of cut-out photographs (GPL-2, 161 MB), in a folder that no commit holds.
+.real/stamps:
+	@command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { echo 'apt-get and dpkg-deb are missing, which fetch the photographs; run this on Debian' >&2; exit 2; }
+	@mkdir -p .real && cd .real && apt-get download --quiet --quiet tuxpaint-stamps-default && dpkg-deb -x tuxpaint-stamps-default_*.deb stamps
+
+# SPLITS=... so many.
+real: .venv/installed-dev .real/stamps ## measure on real photographs, and write docs/real-data.md
+	@$(BIN)/python -m benchmarks.real .real/stamps/usr/share/tuxpaint/stamps --splits $(or $(SPLITS),20) $(if $(SPLITS),,--markdown docs/real-data.md)
 
 test: .venv/installed-dev ## run the tests (several minutes)
 	@$(PYTEST_PARALLEL) -m 'not slow and not vision and not onnx_route and not turi and not browser'

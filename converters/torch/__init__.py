@@ -54,6 +54,15 @@ def declared(source: Mapping[str, Any]) -> DeclaredPicture | None:
     return declared_by(fields.architecture, weights)
 
 
+def judges_by_folds(source: Mapping[str, Any]) -> bool:
+    """Whether ``convert`` fits a head on the fixed features of pretrained weights, which costs little: it can be fitted
+    again for each fold of a cross-validation."""
+    from .source import read_source
+
+    fields = read_source(source)
+    return fields.weights == "pretrained" and fields.training.is_chosen
+
+
 def check_source(source: Mapping[str, Any]) -> None:
     """A SourceError for fields of a recipe's [source] that are not this converter's, or hold what they may not."""
     from .source import read_source
@@ -83,10 +92,18 @@ def _built(request: ConversionRequest) -> Converted:
     from .probabilities import probabilities
     from .source import read_source
     from .tracing import to_core_ml
-    from .training import train
+    from .training import chosen_head, train
 
     source = read_source(request.source)
     network = load_network(source, request)
+    head = chosen_head(network, source)
+    if head is not None:
+        from .fitted import fit_chosen, with_fitted
+
+        fitted = fit_chosen(network, head, request)
+        model = to_core_ml(network, request.input)
+        answers = probabilities(network, request.test.values)
+        return with_fitted(Converted(model, answers, (), facts(network, source, (), request)), fitted)
     history = train(network, request, source.training)
     model = to_core_ml(network, request.input)
     answers = probabilities(network, request.test.values)

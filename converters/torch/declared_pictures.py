@@ -46,9 +46,9 @@ def pixels_in_words(mean: Sequence[float] | None, std: Sequence[float] | None) -
     return text
 
 
-def fitting_in_words(known: DeclaredPicture) -> str:
+def fitting_in_words(known: DeclaredPicture, fit: str) -> str:
     """How photos are made to fit, here and by Vision on the phone, and how they were for the weights."""
-    text = "their middle, made smaller, as Vision's centerCrop does on the phone"
+    text = f"made to fit as Vision's {fit} does on the phone"
     said = [known.interpolation] if known.interpolation else []
     if known.crop is not None and known.crop < 1:
         said.append(f"{known.crop:.3g} of the shorter side")

@@ -44,7 +44,7 @@ def _pictures(source: TorchSource, request: ConversionRequest) -> Mapping[str, s
     mean = source.mean or (known.mean if known is not None else None)
     std = source.std or (known.std if known is not None else None)
     told = {"pictures": f"{size}, {pixels_in_words(mean, std)}, by {by}"}
-    return told if known is None else {**told, "photos": fitting_in_words(known)}
+    return told if known is None else {**told, "photos": fitting_in_words(known, given.fit)}
 
 
 def _how(source: TorchSource, history: History) -> str:

@@ -29,8 +29,14 @@ class TorchTraining(BaseModel):
     augment: Literal["photo", "none"] | None = None  # what may happen to a training picture: by default "photo"; not
     # used on a frozen extractor, nor for arrays
     extractor_learns: Literal["labels", "kinds", "turned kinds"] = "labels"  # where it is new; else the head follows
-    head_decay: float = Field(default=0.01, ge=0, le=10)  # of a head on a frozen extractor; more is calmer
+    # Of a head on a fixed extractor; more is calmer. By default 0.01, of pretrained weights chosen by cross-validation.
+    head_decay: float | None = Field(default=None, ge=0, le=10)
     embedding: int | None = Field(default=None, ge=1, le=4096)  # this many decorrelated features in front of the head
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether nothing is said of how a head on pretrained features is to be fitted."""
+        return self.head_decay is None and self.embedding is None
 
 
 class TorchSource(BaseModel):

@@ -12,7 +12,7 @@ from coreml_updatable.errors import DataError, SourceError, a_kind
 from .fitting import History, Labelled, Vary, fit, fit_head, staged
 from .heads import features, last_layer, name_of, replace_module, trainable_head
 from .probabilities import as_tensor
-from .source import TorchTraining
+from .source import TorchSource, TorchTraining
 
 SHIFT = 0.08  # of the picture's size
 ZOOM = 0.1
@@ -76,6 +76,16 @@ def decorrelating(features: Tensor, count: int) -> nn.Linear:
     return layer
 
 
+HEAD_DECAY = 0.01
+
+
+def chosen_head(network: nn.Module, source: TorchSource) -> nn.Linear | None:
+    """The new head on pretrained weights of which the recipe says nothing: what it is, is chosen from the rows."""
+    if source.weights is None or not source.training.is_chosen:
+        return None
+    return trainable_head(network)
+
+
 def train(network: nn.Module, request: ConversionRequest, settings: TorchTraining) -> History:
     """Train ``network`` in place; one entry an epoch, none where nothing requires a gradient.
 
@@ -117,6 +127,10 @@ def as_after_training(
         one = np.zeros((1, *request.train.values.shape[1:]), request.train.values.dtype)
         name = last_layer(network, as_tensor(one))
         head = _linear_head(network, name, settings)
+    if head is not None and head_only and settings.is_chosen:
+        from .fitted import untrained_tail
+
+        replace_module(network, name_of(network, head), untrained_tail(head.in_features, head.out_features))
     if head is not None and settings.embedding is not None:
         kept = min(settings.embedding, head.in_features)
         layers = nn.Sequential(nn.Linear(head.in_features, kept), nn.Linear(kept, head.out_features))
@@ -165,7 +179,13 @@ def _train_head(network: nn.Module, head: nn.Linear, request: ConversionRequest,
         replace_module(network, name, nn.Sequential(layer, head))
         with torch.no_grad():
             seen = [(layer(inputs), labels) for inputs, labels in seen]
-    return fit_head(head, seen[0], seen[1], settings.head_decay, staged(request.on_progress, "head"))
+    return fit_head(
+        head,
+        seen[0],
+        seen[1],
+        HEAD_DECAY if settings.head_decay is None else settings.head_decay,
+        staged(request.on_progress, "head"),
+    )
 
 
 def _labelled(part: Examples) -> Labelled:

@@ -2,27 +2,40 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from rich.console import Console
 
 from coreml_updatable.building.cache import REPORT, SUMMARY
+from coreml_updatable.building.evaluation_stage import behind, compare_tails
 from coreml_updatable.building.experiment import rows_of, scenario_of
-from coreml_updatable.building.models_stage import Variants, fixed_model, further_layouts, make_variants
+from coreml_updatable.building.models_stage import (
+    Variants,
+    embeddings,
+    fixed_model,
+    further_layouts,
+    make_variants,
+    marked_pair,
+)
 from coreml_updatable.building.prove import prove, prove_scores
 from coreml_updatable.building.rehearsal import rehearse
 from coreml_updatable.building.report_stage import as_pictures, assemble, assemble_fixed
 from coreml_updatable.building.request import AnyRequest, BuildRequest, FixedRequest
 from coreml_updatable.building.sources import collect, convert_source, fixed_source, has_source
+from coreml_updatable.converting.contract import Converted
 from coreml_updatable.converting.spread import not_proved
 from coreml_updatable.data.dataset import Dataset
-from coreml_updatable.data.inputs import Examples, Float32Array, Progress, UInt8Array, silent
+from coreml_updatable.data.inputs import Examples, Float32Array, ImageInput, Progress, UInt8Array, silent
 from coreml_updatable.errors import BuildError
 from coreml_updatable.files import alone, write_all_atomically
+from coreml_updatable.personalization.statistics import BaseStatistics, base_statistics
 from coreml_updatable.publishing.report.json import report_object
 from coreml_updatable.publishing.report.page import render
 from coreml_updatable.publishing.report.pictures import evenly
@@ -31,7 +44,7 @@ from coreml_updatable.publishing.report.values import Report
 from coreml_updatable.publishing.vectors.document import SUFFIX, to_bytes
 from coreml_updatable.publishing.vectors.record import record
 from coreml_updatable.recipes.recipe import Recipe
-from coreml_updatable.runtime import load
+from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.text import json_text
@@ -100,12 +113,17 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
         tell(1.0, "from an earlier run" if source.reused else "trained and converted")
     clock.seconds["source"] = max(clock.seconds["source"], source.seconds)  # as long as it took when it was new
     with clock.stage("models") as tell:
-        variants = make_variants(recipe, source.converted.model, dataset.train)
+        variants = _variants(recipe, source.converted, dataset)
         network, knn = load(variants.network), load(variants.knn)
         tell(1.0, f"the network and its k-NN; {len(variants.warnings)} warnings of the rules")
     with clock.stage("proof") as tell:
         test_rows = rows_of(recipe, dataset.test)
-        proof = prove(network, knn, dataset, recipe, test_rows, source.converted.test_probabilities)
+        asked, answers, others = test_rows, source.converted.test_probabilities, test_rows
+        if source.converted.tails:  # a large network, whose features are known: some rows prove as much as all
+            some = evenly(len(test_rows), PROVED)
+            asked, answers, others = tuple(test_rows[row] for row in some), answers[some], ()
+            others = asked[:PROVED_AGAIN]
+        proof = prove(network, knn, dataset, recipe, asked, answers, others)
         agreement = proof[0]
         tell(1.0, f"agrees with its source within {agreement.difference:.1g}")
         if not agreement.proved:
@@ -121,35 +139,82 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
 
         with clock.stage("comparison") as tell:
             scenario = scenario_of(recipe, dataset, test_rows)
-            comparison = compare(network, knn, scenario, tell)
+            if source.converted.tails:
+                sizes = (variants.network.ByteSize(), variants.knn.ByteSize())
+                each = _milliseconds(network, test_rows[:PROVED_AGAIN])
+                comparison = compare_tails(recipe, dataset, source.converted, each, sizes, tell)
+            else:
+                comparison = compare(network, knn, scenario, tell)
             shown = f"{', '.join(map(str, scenario.shots))} {scenario.words.photo}s of each kind"
             tell(1.0, f"both models, after {shown}, {len(scenario.seeds)} orders")
     with clock.stage("vectors") as tell:
-        vectors = golden_vectors(recipe, dataset, {**model_files(recipe.name, variants), **layouts})
+        files = {**model_files(recipe.name, variants), **layouts}
+        vectors = golden_vectors(recipe, dataset, files, private=request.data is not None)
         tell(1.0, "golden answers of every model that takes whole rows, before and after an update")
-    report = assemble(request, dataset, source, variants, proof, comparison, clock.seconds)
+    base = _base(recipe, dataset, source.converted)
+    report = assemble(request, dataset, source, variants, proof, comparison, clock.seconds, base)
     with clock.stage("writing") as tell:
         write_all(request, {**model_files(recipe.name, variants), **layouts}, report, vectors)
         tell(1.0, str(request.target))
     return report
 
 
+PROVED, PROVED_AGAIN = 24, 6  # rows of a large network
+
+
+def _variants(recipe: Recipe, converted: Converted, dataset: Dataset) -> Variants:
+    if not converted.tails:
+        return make_variants(recipe, converted.model, dataset.train)
+    tail, nothing = converted.tails[0], np.zeros(0, np.int64)
+    learned = behind(dataset, converted, np.arange(len(converted.features["learned"])), nothing).train
+    seen = embeddings(marked_pair(recipe, tail.model)[0], learned)
+    return make_variants(recipe, converted.model, learned, tail.samples_per_kind, seen)
+
+
+def _base(recipe: Recipe, dataset: Dataset, converted: Converted) -> BaseStatistics:
+    judged = converted.test_probabilities if converted.judged is None else converted.judged
+    labels = [recipe.labels[label] for part in (dataset.train, dataset.validation) for label in part.labels]
+    return base_statistics(
+        judged,
+        dataset.test.labels,
+        recipe.labels,
+        folds=int(dataset.folds.max(initial=-1)) + 1,
+        names=dataset.test.names,
+        groups=dataset.groups,
+        counts=Counter(labels),
+    )
+
+
+def _milliseconds(model: RunnableModel, rows: Sequence[Any]) -> float:
+    """That the fixed layers take a row."""
+    started = time.perf_counter()
+    model.frozen(list(rows))
+    return (time.perf_counter() - started) * 1000 / len(rows)
+
+
 def _first(examples: Examples) -> Examples:
     return Examples(examples.values[:1], examples.labels[:1], examples.names[:1], examples.kinds[:1])
 
 
+SPOTS = 6  # a side, of a generated picture
 OWNERS, BASES, LEARNT = 4, 8, 5  # rows of the owner's kind, of the base's kinds, and to learn from
 
 
-def golden_vectors(recipe: Recipe, dataset: Dataset, models: dict[str, Model]) -> dict[str, bytes]:
+def golden_vectors(
+    recipe: Recipe, dataset: Dataset, models: dict[str, Model], *, private: bool = False
+) -> dict[str, bytes]:
     """The files to write: file name of each model in ``models`` -> its vectors, and pictures, which they share.
 
-    The parts of a split have none: one takes no rows of the recipe, the other learns nothing.
+    The parts of a split have none: one takes no rows of the recipe, the other learns nothing. Where the rows are
+    ``private``, a user's, generated ones take their place: vectors are published.
     """
     rows = _some(dataset.owner_held_out.values, OWNERS) + _some(dataset.test.values, BASES)
-    taught = dataset.owner_support if len(dataset.owner_support) else dataset.validation
+    taught = next((part for part in dataset.to_learn if len(part)), dataset.train)
     labels = [recipe.every_label()[label] for label in taught.labels[:LEARNT]]
     learnt = list(zip(taught.values[:LEARNT], labels, strict=True))
+    if private:
+        learnt = [(value, said) for value, (_, said) in zip(_generated(recipe, len(learnt), 1), learnt, strict=True)]
+        rows = _generated(recipe, len(rows), 0)
     made: dict[str, bytes] = {}
     for file, model in models.items():
         if not (model.isUpdatable and recipe.input.name in {str(one.name) for one in model.description.input}):
@@ -159,11 +224,26 @@ def golden_vectors(recipe: Recipe, dataset: Dataset, models: dict[str, Model]) -
     return made
 
 
+def _generated(recipe: Recipe, count: int, seed: int) -> list[UInt8Array | Float32Array]:
+    """Pictures of soft spots of color, or arrays of normal noise: they show nobody's data."""
+    random, given = np.random.default_rng(seed), recipe.row_input()
+    if not isinstance(given, ImageInput):
+        return [random.normal(size=given.shape).astype(np.float32) for _ in range(count)]
+    made: list[UInt8Array | Float32Array] = []
+    for _ in range(count):
+        spots = random.integers(0, 256, (SPOTS, SPOTS, 3), dtype=np.uint8)
+        picture = Image.fromarray(spots).resize((given.width, given.height), Image.Resampling.BICUBIC)
+        pixels = np.asarray(picture.convert("RGB" if given.channels == 3 else "L"), np.uint8)
+        made.append(pixels.reshape(given.height, given.width, given.channels))
+    return made
+
+
 def _some(values: UInt8Array | Float32Array, wanted: int) -> list[UInt8Array | Float32Array]:
     return [values[index] for index in evenly(len(values), wanted)]
 
 
 PAGE = "report.html"
+EXAMPLES = "examples.html"  # the report with a user's pictures; report.json does not name it, so nothing publishes it
 
 
 def model_files(name: str, variants: Variants) -> dict[str, Model]:
@@ -178,12 +258,15 @@ def write_all(request: AnyRequest, models: Mapping[str, Model], report: Report, 
     """
     contents = {name: model_bytes(model) for name, model in models.items()}
     contents |= vectors
-    contents[PAGE] = render(report).encode()
+    private = isinstance(request, BuildRequest) and request.data is not None
+    contents[PAGE] = render(report, examples=not private).encode()
     files = {name: {"sha256": hashlib.sha256(content).hexdigest()} for name, content in contents.items()}
     table = {**report_object(report), "key": request.key, "files": files}
     contents[REPORT] = (json_text(table, indent=2) + "\n").encode()
     summary_path = request.cache / SUMMARY
     results = {request.target / name: content for name, content in contents.items()}
+    if private:
+        results[request.target / EXAMPLES] = render(report).encode()
     write_all_atomically({summary_path: _terminal_text(report).encode(), **results})
 
 

@@ -15,7 +15,15 @@ from coreml_updatable.marking import Wishes, describe, extractor, knn_variant, m
 from coreml_updatable.marking.features import with_preview
 from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
 from coreml_updatable.recipes.parameters import DoubleField, Int64Field
-from coreml_updatable.recipes.recipe import AdamSection, AnyRecipe, FixedRecipe, KNNSection, Recipe, SGDSection
+from coreml_updatable.recipes.recipe import (
+    AdamSection,
+    AnyRecipe,
+    FixedRecipe,
+    ImageSection,
+    KNNSection,
+    Recipe,
+    SGDSection,
+)
 from coreml_updatable.spec.messages import Model
 
 SAMPLES_PER_KIND = 6  # where neither the recipe nor the data says better
@@ -82,12 +90,21 @@ class Variants:
     warnings: tuple[Problem, ...]
 
 
-def make_variants(recipe: Recipe, converted: Model, train: Examples) -> Variants:
-    """Mark ``converted``, build its k-NN with samples from ``train``; a BuildError if a rule is broken."""
+def make_variants(
+    recipe: Recipe,
+    converted: Model,
+    train: Examples,
+    samples_per_kind: int = SAMPLES_PER_KIND,
+    seen: Float32Array | None = None,
+) -> Variants:
+    """Mark ``converted``, build its k-NN with samples from ``train``; a BuildError if a rule is broken.
+
+    ``samples_per_kind`` counts where the recipe says nothing. ``seen`` are the embeddings of ``train``, if known.
+    """
     network, empty = marked_pair(recipe, converted)
-    seen = embeddings(network, train)
+    seen = embeddings(network, train) if seen is None else seen
     per_kind = recipe.knn.samples_per_kind
-    samples = typical(seen, train.kinds, SAMPLES_PER_KIND if per_kind is None else per_kind, recipe.seed)
+    samples = typical(seen, train.kinds, samples_per_kind if per_kind is None else per_kind, recipe.seed)
     knn = with_samples(empty, seen[samples], [recipe.labels[train.labels[number]] for number in samples])
     return described_and_judged(recipe, network, knn)
 
@@ -150,7 +167,11 @@ def _described(recipe: AnyRecipe, model: Model, outputs: Mapping[str, str]) -> M
         author=metadata.author,
         license=metadata.license,
         version=metadata.version,
-        user_defined={"made by": f"coreml_updatable {__version__}", "recipe": recipe.name},
+        user_defined={
+            "made by": f"coreml_updatable {__version__}",
+            "recipe": recipe.name,
+            **({"crop and scale": recipe.input.fit} if isinstance(recipe.input, ImageSection) else {}),
+        },
     )
 
 

@@ -71,14 +71,24 @@ MOST_UPDATE_ROWS = 10  # as many photos as an owner takes in an evening
 
 
 def prove(
-    network: RunnableModel, knn: RunnableModel, dataset: Dataset, recipe: Recipe, test_rows: Rows, source: Float64Array
+    network: RunnableModel,
+    knn: RunnableModel,
+    dataset: Dataset,
+    recipe: Recipe,
+    test_rows: Rows,
+    source: Float64Array,
+    others: Rows | None = None,
 ) -> tuple[Agreement, UpdateProof]:
-    """Agreement with the source, and one update of each model looked at closely."""
-    rows = labelled_rows(recipe, dataset.owner_support if len(dataset.owner_support) else dataset.validation)
+    """Agreement with the source, and one update of each model looked at closely.
+
+    What was written and loaded again is asked about ``others``, by default the test rows.
+    """
+    rows = labelled_rows(recipe, next((part for part in dataset.to_learn if len(part)), dataset.train))
     rows, labels = rows[:MOST_UPDATE_ROWS], recipe.every_label()
     agreement = agree(network, test_rows, source, recipe.labels)
-    update = update_works(network, rows, test_rows, labels)
-    rewritten_knn = knn_update_works(knn, rows, test_rows, labels)
+    others = test_rows if others is None else others
+    update = update_works(network, rows, others, labels)
+    rewritten_knn = knn_update_works(knn, rows, others, labels)
     return agreement, replace(update, rewritten_difference=max(update.rewritten_difference, rewritten_knn))
 
 

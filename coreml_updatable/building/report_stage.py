@@ -27,6 +27,7 @@ from coreml_updatable.data.inputs import Examples, UInt8Array
 from coreml_updatable.data.sample_code import called, load_function
 from coreml_updatable.errors import DataError
 from coreml_updatable.personalization.results import Comparison
+from coreml_updatable.personalization.statistics import BaseStatistics
 from coreml_updatable.publishing.report.model_facts import model_facts
 from coreml_updatable.publishing.report.pictures import SIZE, plotted
 from coreml_updatable.publishing.report.values import UpdateProof
@@ -66,6 +67,7 @@ def assemble(
     proof: tuple[Agreement, UpdateProof],
     comparison: Comparison | None,
     seconds: Mapping[str, float],
+    base: BaseStatistics | None = None,
 ) -> report_data.Report:
     """The report's values."""
     recipe = request.recipe
@@ -96,9 +98,23 @@ def assemble(
         versions=_versions(comparison.network.engine if comparison is not None else ""),
         machine=_machine(),
         seconds=dict(seconds),
+        base=report_data.Base(base, _mistakes(request, dataset, base)) if base is not None else None,
         paired_with=(recipe.personalization.paired_with or "") if recipe.personalization else "",
         noun=recipe.noun,
     )
+
+
+def _mistakes(request: BuildRequest, dataset: Dataset, base: BaseStatistics) -> Examples:
+    """The rows of the worst mistakes, as pictures."""
+    rows = [one.row for one in base.mistakes[: report_data.MISTAKES]]
+    test = dataset.test
+    shown = Examples(
+        test.values[np.array(rows, np.intp)],
+        test.labels[np.array(rows, np.intp)],
+        tuple(test.names[row] for row in rows),
+        tuple(test.kinds[row] for row in rows),
+    )
+    return as_pictures(request, shown)
 
 
 def _data_facts(request: BuildRequest, dataset: Dataset) -> report_data.DataFacts:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from coreml_updatable.building.cache import SECONDS, is_remembered, remembered
 from coreml_updatable.building.request import BuildRequest, FixedRequest
-from coreml_updatable.converting.contract import ConversionRequest, Converted, ConvertedSource, SourceRequest
-from coreml_updatable.converting.registry import find_converter, load_converter
+from coreml_updatable.converting.contract import ConversionRequest, Converted, ConvertedSource, SourceRequest, Tail
+from coreml_updatable.converting.registry import find_converter, judges_by_folds, load_converter
 from coreml_updatable.data.dataset import Dataset, load_dataset
 from coreml_updatable.data.inputs import Examples, Progress
 from coreml_updatable.data.sample_code import called, load_function
@@ -20,6 +20,7 @@ from coreml_updatable.errors import SourceError, a_kind
 from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.spec.io import model_bytes, parse_model
 
+FEATURES = "features "  # in front of what they are of, in the cache
 PARTS = ("train", "validation", "test", "owner_support", "owner_held_out")
 
 
@@ -47,8 +48,9 @@ def collect(request: BuildRequest, tell: Callable[[float, str], None]) -> Datase
 
 def wanted(recipe: Recipe) -> Wanted:
     """What the recipe says of its data, in the words of the data room."""
-    owner, data = recipe.personalization, recipe.data
+    owner, data, source = recipe.personalization, recipe.data, recipe.source
     return Wanted(
+        by_folds=judges_by_folds(find_converter(source.converter), source.options()),
         input=recipe.row_input(),
         labels=recipe.labels,
         kinds=data.kinds,
@@ -69,6 +71,8 @@ def _packed_rows(dataset: Dataset) -> Mapping[str, npt.NDArray[Any]]:
     arrays: dict[str, npt.NDArray[Any]] = {
         "origin": np.array(dataset.origin),
         "unreadable": np.array(json.dumps(dataset.unreadable)),
+        "folds": dataset.folds,
+        "groups": dataset.groups,
     }
     for part in PARTS:
         examples: Examples = getattr(dataset, part)
@@ -89,7 +93,13 @@ def _unpacked_rows(arrays: Mapping[str, npt.NDArray[Any]]) -> Dataset:
         )
         for part in PARTS
     }
-    return Dataset(**parts, origin=str(arrays["origin"]), unreadable=tuple(json.loads(str(arrays["unreadable"]))))
+    return Dataset(
+        **parts,
+        origin=str(arrays["origin"]),
+        unreadable=tuple(json.loads(str(arrays["unreadable"]))),
+        folds=arrays["folds"],
+        groups=arrays["groups"],
+    )
 
 
 @dataclass(frozen=True)
@@ -149,13 +159,24 @@ def _conversion_request(request: BuildRequest, dataset: Dataset, on_progress: Pr
         validation=dataset.validation,
         test=dataset.test,
         seed=recipe.seed,
+        owner=dataset.owner_support,
+        held_out=dataset.owner_held_out,
+        groups=dataset.groups,
+        folds=dataset.folds,
         on_progress=on_progress,
         trust_code=recipe.trust_code,
     )
 
 
 def _packed(converted: Converted) -> Mapping[str, npt.NDArray[Any]]:
+    more: dict[str, npt.NDArray[Any]] = {f"{FEATURES}{name}": rows for name, rows in converted.features.items()}
+    for number, tail in enumerate(converted.tails):
+        more[f"tail {number}"] = np.frombuffer(model_bytes(tail.model), np.uint8)
+        more[f"samples {number}"] = np.array(tail.samples_per_kind)
+    if converted.judged is not None:
+        more["judged"] = converted.judged
     return {
+        **more,
         "model": np.frombuffer(model_bytes(converted.model), np.uint8),
         "test_probabilities": converted.test_probabilities,
         "history": np.array(json.dumps([dict(epoch) for epoch in converted.history])),
@@ -169,4 +190,10 @@ def _unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> Converted:
         test_probabilities=arrays["test_probabilities"],
         history=tuple(json.loads(str(arrays["history"]))),
         facts=json.loads(str(arrays["facts"])),
+        features={name.removeprefix(FEATURES): rows for name, rows in arrays.items() if name.startswith(FEATURES)},
+        tails=tuple(
+            Tail(parse_model(arrays[f"tail {number}"].tobytes(), "a tail"), int(arrays[f"samples {number}"]))
+            for number in range(sum(name.startswith("tail ") for name in arrays))
+        ),
+        judged=arrays.get("judged"),
     )

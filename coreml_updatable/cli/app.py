@@ -19,6 +19,7 @@ from coreml_updatable.errors import UserError
 
 # To add a command, add its name: the module and the function in it bear it too. --help shows them in this order.
 COMMANDS = (
+    "new",
     "build",
     "models",
     "convert",

@@ -21,14 +21,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from coreml_updatable.data.inputs import (
     Examples,
+    Float32Array,
     Float64Array,
     Input,
+    Int64Array,
     Progress,
     silent,
 )
 from coreml_updatable.spec.messages import Model
+
+
+def _no_numbers() -> Int64Array:
+    return np.zeros(0, np.int64)
+
+
+def _nothing() -> Examples:
+    return Examples(np.zeros((0, 0), np.float32), _no_numbers(), (), ())
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,14 @@ class DeclaredPicture:
 
 
 @dataclass(frozen=True)
+class Tail:
+    """What stands behind fixed features: a network from them to probabilities, not yet marked."""
+
+    model: Model  # its one input is called as the recipe's, an array [D]
+    samples_per_kind: int  # that a k-NN behind the same features should remember
+
+
+@dataclass(frozen=True)
 class ConversionRequest:
     """Everything a converter may look at."""
 
@@ -56,6 +76,16 @@ class ConversionRequest:
     validation: Examples  # for early stopping; never trained on
     test: Examples  # never seen in training
     seed: int
+    owner: Examples = field(
+        default_factory=_nothing
+    )  # the owner's rows, of which a converter with fixed features gives these
+    held_out: Examples = field(default_factory=_nothing)
+    groups: Int64Array = field(
+        default_factory=_no_numbers
+    )  # of the training rows: those of one number are nearly the same
+    folds: Int64Array = field(
+        default_factory=_no_numbers
+    )  # of the test rows, which are the training rows then: who judges each; else empty
     on_progress: Progress = silent
     trust_code: bool = False  # whether code from outside the recipe's folder may run (see trust.py)
 
@@ -70,6 +100,13 @@ class Converted:
         Mapping[str, float], ...
     ]  # one entry an epoch: epoch, train_loss, validation_accuracy, ...; empty if not trained
     facts: Mapping[str, Any]  # for the report: architecture, parameters, how it was trained, versions
+    # Of a head on the features of a fixed network, float32 [n, D]: those of the rows "learned" (training, then
+    # validation), of the "test", the "owner" and "held out", and the tails: the model's own, then one a fold. So a
+    # build compares without running the network again.
+    features: Mapping[str, Float32Array] = field(default_factory=dict)
+    tails: tuple[Tail, ...] = ()
+    # [len(test), len(labels)]: what a source answers that never learned the row; None: ``test_probabilities``
+    judged: Float64Array | None = None
 
 
 Row = Mapping[str, Any]  # a value for each input, by its name: pictures uint8 [height, width, channels], else arrays

@@ -67,6 +67,13 @@ def check_source(entry: EntryPoint, source: Mapping[str, Any]) -> None:
         function(source)
 
 
+def judges_by_folds(entry: EntryPoint, source: Mapping[str, Any]) -> bool:
+    """Whether the converter fits the network of a recipe's [source] so cheaply that it can be cross-validated."""
+    function: Callable[[Mapping[str, Any]], bool] | None
+    function = getattr(import_module(entry.module), "judges_by_folds", None)
+    return function is not None and function(source)
+
+
 def load_untrained(entry: EntryPoint) -> Callable[[ConversionRequest], Model] | None:
     """The converter's ``untrained``, where it has one."""
     function: Callable[[ConversionRequest], Model] | None = getattr(import_module(entry.module), "untrained", None)

@@ -5,7 +5,7 @@ numpy's version have no part in it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from PIL import Image
 
 from coreml_updatable.data.arrays import draw_arrays, to_array
 from coreml_updatable.data.drawn import draw_pictures
+from coreml_updatable.data.duplicates import groups_of
 from coreml_updatable.data.folders import check_classes, list_folder, read_files, some_of
-from coreml_updatable.data.inputs import Examples, Float32Array, ImageInput, Progress, UInt8Array, silent
+from coreml_updatable.data.folds import check_folds, folds_of
+from coreml_updatable.data.inputs import Examples, Float32Array, ImageInput, Int64Array, Progress, UInt8Array, silent
 from coreml_updatable.data.pictures import to_pixels
 from coreml_updatable.data.public import find_collection, find_food101, list_food101, read_collection
 from coreml_updatable.data.sample_code import called
@@ -24,6 +26,8 @@ from coreml_updatable.data.wanted import Owner, SampleFunction, Wanted
 from coreml_updatable.errors import DataError
 
 FEWEST_HELD_OUT = 2
+FEWEST_TESTED = 100  # pictures of a test set; where it would be smaller, all are tested, by folds
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,15 @@ class Dataset:
     owner_held_out: Examples  # never learnt
     origin: str  # one plain sentence
     unreadable: tuple[str, ...]  # one sentence for each file that was left out
+    # Of cross-validation, where the test set is the training set: the fold of each; else empty.
+    folds: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
+    # Of each training row, then each validation row: equal where two are nearly the same picture; else empty.
+    groups: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @property
+    def to_learn(self) -> tuple[Examples, ...]:
+        """What an update may be tried with: the first of these that is not empty."""
+        return self.owner_support, self.validation, self.train
 
 
 @dataclass(frozen=True)
@@ -78,10 +91,28 @@ def arranged(pictures: Pictures, wanted: Wanted, where: str) -> Dataset:
     base = [at for at, kind in enumerate(pictures.kinds) if wanted.label_of(kind) is not None]
     kinds, names = [pictures.kinds[at] for at in base], [pictures.names[at] for at in base]
     official = [pictures.official[at] for at in base]
+    groups = _groups(pictures, wanted)
+    owners = [_owners(pictures, wanted, owner, where, groups) for owner in wanted.owners]
+    support, held_out = [at for own, _ in owners for at in own], [at for _, own in owners for at in own]
+    own_groups = groups[np.array(base, np.intp)]
+    if wanted.by_folds and not any(official) and len(base) * wanted.test_share < FEWEST_TESTED:
+        labels = [str(wanted.label_of(kind)) for kind in kinds]
+        check_folds(wanted.labels, labels, own_groups, where)
+        everything = _examples(pictures, wanted, base)
+        return Dataset(
+            train=everything,
+            validation=_examples(pictures, wanted, []),
+            test=everything,
+            owner_support=_examples(pictures, wanted, support),
+            owner_held_out=_examples(pictures, wanted, held_out),
+            origin=pictures.origin,
+            unreadable=pictures.unreadable,
+            folds=folds_of(everything.labels, own_groups, FOLDS, wanted.seed),
+            groups=own_groups,
+        )
     parts = split(kinds, names, wanted.test_share, wanted.validation_share, wanted.seed, official)
     check_enough(wanted.labels, [str(wanted.label_of(kind)) for kind in kinds], parts, where)
-    owners = [_owners(pictures, wanted, owner, where) for owner in wanted.owners]
-    support, held_out = [at for own, _ in owners for at in own], [at for _, own in owners for at in own]
+    parts = _without_copies(parts, own_groups)
     return Dataset(
         train=_examples(pictures, wanted, [base[at] for at in parts.train]),
         validation=_examples(pictures, wanted, [base[at] for at in parts.validation]),
@@ -90,10 +121,28 @@ def arranged(pictures: Pictures, wanted: Wanted, where: str) -> Dataset:
         owner_held_out=_examples(pictures, wanted, held_out),
         origin=pictures.origin,
         unreadable=pictures.unreadable,
+        groups=own_groups[np.array([*parts.train, *parts.validation], np.intp)],
     )
 
 
-def _owners(pictures: Pictures, wanted: Wanted, owner: Owner, where: str) -> tuple[list[int], list[int]]:
+def _groups(pictures: Pictures, wanted: Wanted) -> Int64Array:
+    """Who is nearly the same as whom; looked for where pictures of the user's are judged by few."""
+    if not (wanted.by_folds and isinstance(wanted.input, ImageInput)):
+        return np.arange(len(pictures.kinds))
+    return groups_of(pictures.values.view(np.uint8))
+
+
+def _without_copies(parts: "Split", groups: Int64Array) -> "Split":
+    """``parts`` without the rows of validation and test that are nearly the same as a training row, which train too."""
+    trained = {int(groups[row]) for row in parts.train}
+    kept = [[row for row in part if int(groups[row]) not in trained] for part in (parts.validation, parts.test)]
+    moved = [row for row in (*parts.validation, *parts.test) if int(groups[row]) in trained]
+    return Split(tuple(sorted((*parts.train, *moved))), tuple(kept[0]), tuple(kept[1]))
+
+
+def _owners(
+    pictures: Pictures, wanted: Wanted, owner: Owner, where: str, groups: Int64Array
+) -> tuple[list[int], list[int]]:
     mine = [at for at, kind in enumerate(pictures.kinds) if kind == owner.kind]
     mine.sort(key=lambda at: place_of(wanted.seed, owner.kind, pictures.names[at]))
     if len(mine) < owner.support + FEWEST_HELD_OUT:
@@ -102,7 +151,15 @@ def _owners(pictures: Pictures, wanted: Wanted, owner: Owner, where: str) -> tup
             f"{owner.support + FEWEST_HELD_OUT} are needed ({owner.support} to learn from, {FEWEST_HELD_OUT} or more "
             "never shown); add pictures or lower personalization.shots"
         )
-    return mine[: owner.support], mine[owner.support : owner.support + owner.held_out]
+    support = mine[: owner.support]
+    shown = {int(groups[at]) for at in support}
+    others = [at for at in mine[owner.support :] if int(groups[at]) not in shown]
+    if len(others) < FEWEST_HELD_OUT:
+        raise DataError(
+            f"{where}: all but {len(others)} pictures of the owner's kind {owner.kind!r} are nearly the same as those "
+            "to learn from; add others"
+        )
+    return support, others[: owner.held_out]
 
 
 def _examples(pictures: Pictures, wanted: Wanted, positions: Sequence[int]) -> Examples:

@@ -23,6 +23,9 @@ def silent(stage: str, fraction: float, detail: str) -> None:
     """Progress that nobody watches."""
 
 
+Fit = Literal["centerCrop", "scaleFill", "scaleFit"]  # VNImageCropAndScaleOption
+
+
 @dataclass(frozen=True)
 class ImageInput:
     """A picture input: its feature name, its size in pixels and its colour layout."""
@@ -32,6 +35,7 @@ class ImageInput:
     height: int
     color: Literal["rgb", "bgr", "grayscale"]  # the order in which the source has the colours
     description: str = ""
+    fit: Fit = "centerCrop"  # how a photo of another size is made to fit, as Vision calls it
 
     @property
     def channels(self) -> int:

@@ -14,7 +14,7 @@ from typing import IO, TypeAlias
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from coreml_updatable.data.fitting import centre_crop
+from coreml_updatable.data.fitting import centre_crop, scale_to_fit, stretch
 from coreml_updatable.data.inputs import ImageInput, UInt8Array
 from coreml_updatable.errors import DataError
 
@@ -24,6 +24,7 @@ MAXIMUM_PIXELS = 120_000_000  # a phone's largest photos have about 108 million
 MAXIMUM_MEMORY = 2**29 + 2**27  # bytes of a decoded picture and its copies; Pillow holds a pixel in four
 STRIP = 2**20  # pixels that change their colors at a time
 HEAD_BYTES = 32
+SIDEWAYS = 5  # from this orientation on (EXIF 2.32, 4.6.4 A) a picture lies on its side
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, IndexError, KeyError, TypeError, OverflowError)
 
@@ -46,6 +47,22 @@ def calm_decoders() -> Iterator[None]:
         yield
 
 
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels, upright; nothing is decoded. As ``read_photo`` otherwise."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+            file.seek(0)
+            _check_size(path, _webp_size(head), MAXIMUM_MEMORY // 16)
+            with Image.open(file, formats=_formats(head)) as image:
+                width, height = image.size
+                return (height, width) if _orientation(image) >= SIDEWAYS else (width, height)
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: no picture that can be read, expected JPEG, PNG, WebP or HEIC; convert it") from error
+    except (*DAMAGE, Image.DecompressionBombError, struct.error, zlib.error) as error:
+        raise DataError(f"{path}: damaged or cut short ({_short(error)}); replace the picture") from error
+
+
 def decode(path: Path, target: ImageInput, fit: Fit | None = None) -> UInt8Array:
     """As ``read_photo``; to be called within ``calm_decoders`` (which is not safe to enter from several threads)."""
     try:
@@ -62,10 +79,14 @@ def decode(path: Path, target: ImageInput, fit: Fit | None = None) -> UInt8Array
         raise DataError(f"{path}: damaged or cut short ({_short(error)}); replace the picture") from error
 
 
+FITS = {"centerCrop": centre_crop, "scaleFill": stretch, "scaleFit": scale_to_fit}
+
+
 def to_pixels(image: Image.Image, target: ImageInput) -> UInt8Array:
-    """``image`` as uint8 [height, width, channels] of the target's size and colours: on white, the middle, resized."""
+    """``image`` as uint8 [height, width, channels] of the target's size and colors: on white, fitted as it says."""
     flat = flattened(image, target.color == "grayscale")
-    pixels = np.array(centre_crop(flat, target.width, target.height), dtype=np.uint8)
+    fitted = FITS[target.fit](flat, target.width, target.height)
+    pixels = np.array(fitted, dtype=np.uint8)
     return pixels.reshape(target.height, target.width, target.channels)
 
 

@@ -35,6 +35,7 @@ class Wanted:
     drawn_kinds: tuple[str, ...] = ()
     drawn_per_kind: int = 200
     maximum_per_kind: int | None = None
+    by_folds: bool = False  # where a test set would be small, cross-validate instead
     seed: int = 0
 
     def label_of(self, kind: str) -> str | None:

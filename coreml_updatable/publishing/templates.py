@@ -36,6 +36,7 @@ def template(name: str, *, escape: bool = True) -> "Template":
     )
     environment.filters |= {
         "percent": percent,
+        "interval": wording.with_interval,
         "percent_spread": wording.percent_spread,
         "ms": wording.milliseconds,
         "bytes": lambda size: wording.byte_count(size).replace(" ", "\u00a0"),

@@ -3,6 +3,7 @@
 import re
 
 from coreml_updatable.personalization.results import Spread
+from coreml_updatable.personalization.statistics import Accuracy
 from coreml_updatable.personalization.wording import percent
 
 
@@ -44,3 +45,9 @@ def tiny(value: float) -> str:
 def typographic(text: str) -> str:
     """Apostrophes as a printer sets them, and no line break in k-NN; for prose, not for code or for messages quoted."""
     return re.sub(r"(?<=\w)'(?=\w)|(?<=s)'(?= )", "’", text).replace("k-NN", "k\u2011NN")
+
+
+def with_interval(accuracy: Accuracy) -> str:
+    """ "94% (89 to 97%, n = 168)": the share, its 95% interval and the number of rows."""
+    between = f"{100 * accuracy.low:.0f} to {100 * accuracy.high:.0f}%"
+    return f"{percent(accuracy.share)} ({between}, n\u00a0=\u00a0{accuracy.rows:,})"

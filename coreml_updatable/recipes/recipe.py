@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from coreml_updatable.data.inputs import ArrayInput, ImageInput, Input
+from coreml_updatable.data.inputs import ArrayInput, Fit, ImageInput, Input
 from coreml_updatable.recipes.parameters import (
     BatchSize,
     Count,
@@ -36,10 +36,11 @@ class ImageSection(Section):
     width: int = Field(ge=8, le=2048)
     height: int = Field(ge=8, le=2048)
     color: Literal["rgb", "grayscale"] = "rgb"
+    fit: Fit = "centerCrop"  # how photos are made to fit, as VNImageCropAndScaleOption; the app must ask Vision for it
     description: str = "A picture."
 
     def converted(self) -> ImageInput:
-        return ImageInput(self.name, self.width, self.height, self.color, self.description)
+        return ImageInput(self.name, self.width, self.height, self.color, self.description, self.fit)
 
 
 class ArraySection(Section):
@@ -81,6 +82,7 @@ class SourceSection(BaseModel):
 
 
 class DataSection(Section):
+    folder: Annotated[str, Field(min_length=1)] | None = None  # of photos, seen from the recipe; --data names another
     draw: FunctionReference | None = None  # draw(kind, number, (width, height)) -> PIL image; (.., shape) -> array
     load: FunctionReference | None = None  # load() -> (kind, name, PIL image or array) triples
     show: FunctionReference | None = None  # show(array) -> PIL image: a multi-array as the report draws it

@@ -27,6 +27,7 @@ def report_object(report: Report) -> dict[str, Any]:
         "proof": dataclasses.asdict(report.proof),
         "source": dict(report.source),
         "history": [dict(entry) for entry in report.history],
+        "base": dataclasses.asdict(report.base.statistics) if report.base else None,
         "comparison": dataclasses.asdict(given.comparison) if given else None,
         "pictures": {
             "owner": list(given.owner.names),

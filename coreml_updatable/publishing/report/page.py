@@ -21,7 +21,7 @@ from coreml_updatable.publishing.report.story import (
     shots_of_each,
     story,
 )
-from coreml_updatable.publishing.report.values import Fixed, Personalization, Report
+from coreml_updatable.publishing.report.values import Base, Fixed, Personalization, Report
 from coreml_updatable.publishing.swift import update_snippet
 from coreml_updatable.publishing.templates import template, text_of
 
@@ -37,8 +37,11 @@ CURVES: tuple[tuple[str, Way, str], ...] = (
 )
 
 
-def render(report: Report) -> str:
-    """The whole page as HTML. It asks nothing of the network: style, plots and pictures are inside."""
+def render(report: Report, *, examples: bool = True) -> str:
+    """The whole page as HTML. It asks nothing of the network: style, plots and pictures are inside.
+
+    Without ``examples`` no row of the data is on it.
+    """
     from markupsafe import Markup
 
     given = report.personalization
@@ -51,9 +54,28 @@ def render(report: Report) -> str:
         history=history_charts(report.history),
         snippet=update_snippet(report.input.name, report.label_feature, array=isinstance(report.input, ArrayInput)),
         fixed=_fixed_page(report.labels, report.fixed) if report.fixed else None,
-        owner=_owner_page(given, words) if given else None,
+        owner=_owner_page(given, words, examples) if given else None,
+        examples=examples,
+        base=_base_page(report.base, report.labels, examples) if report.base else None,
     )
     return page
+
+
+def _base_page(base: Base, labels: Sequence[str], examples: bool) -> Mapping[str, Any]:
+    """The confusion matrix by row, precision and recall of each label, and the worst mistakes as pictures."""
+    statistics = base.statistics
+    return {
+        "statistics": statistics,
+        "confusion": list(zip(labels, statistics.confusion, strict=True)),
+        "mistakes": [
+            (data_uri(pixels), name, mistake)
+            for pixels, name, mistake in zip(
+                _with_channels(base.mistakes.pixels), base.mistakes.names, statistics.mistakes, strict=False
+            )
+        ]
+        if examples
+        else [],
+    }
 
 
 def _fixed_page(labels: Sequence[str], fixed: Fixed) -> Mapping[str, Any]:
@@ -78,9 +100,10 @@ def _with_channels(pixels: UInt8Array) -> UInt8Array:
     return pixels if pixels.ndim == 4 else pixels[..., None]
 
 
-def _owner_page(given: Personalization, words: Words) -> Mapping[str, Any]:
+def _owner_page(given: Personalization, words: Words, examples: bool) -> Mapping[str, Any]:
     """What the page shows of the comparison."""
     comparison = given.comparison
+    lost, lost_count = lost_cards(given)
     return {
         "comparison": comparison,
         "kinds": owners_kinds(comparison),
@@ -101,9 +124,9 @@ def _owner_page(given: Personalization, words: Words) -> Mapping[str, Any]:
             for key, way in (("at_once", f"all {words.photo}s at once"), ("one_by_one", f"one task per {words.photo}"))
             for name, outcome in comparison.outcomes()
         ],
-        "owners": owners_cards(given),
-        "base": base_cards(given),
-        "lost": lost_cards(given),
+        "owners": owners_cards(given) if examples else [],
+        "base": base_cards(given) if examples else [],
+        "lost": (lost if examples else [], lost_count),
         "forgetting": _forgetting(comparison),
         "new_label": [
             (new_label_sentence(name, outcome.new_label, comparison, words), outcome.new_label)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from coreml_updatable.data.inputs import Examples, Input, Int64Array, UInt8Array
 from coreml_updatable.personalization.results import Comparison
+from coreml_updatable.personalization.statistics import BaseStatistics
 from coreml_updatable.spec.parameters import Parameter
 from coreml_updatable.spec.summary import Feature
 
@@ -98,6 +99,17 @@ class Personalization:
     test: Examples
 
 
+MISTAKES = 12  # of the base, that are shown
+
+
+@dataclass(frozen=True)
+class Base:
+    """How good the base model is, and the rows of its worst mistakes in their order, as pictures."""
+
+    statistics: BaseStatistics
+    mistakes: Examples
+
+
 @dataclass(frozen=True)
 class Report:
     """Everything the report shows."""
@@ -121,4 +133,5 @@ class Report:
     fixed: Fixed | None = None  # None where the models are updatable
     reserved_labels: int = 0  # outputs of the network that are kept free
     paired_with: str = ""  # the label of the base's rows that the owner's are trained on together with; "": none
+    base: Base | None = None  # None where nothing is trained
     noun: str = ""  # what one row is called where it is not a picture, e.g. "pose"; its plural ends in s

@@ -14,6 +14,7 @@ from coreml_updatable.publishing.vectors.values import answer, png, short
 from coreml_updatable.runtime import RunnableModel, load, reference
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
 from coreml_updatable.spec.summary import summarize
 from coreml_updatable.updating import Assumptions, UpdateTask
 from coreml_updatable.updating.probes.outcomes import assuming, choices
@@ -41,9 +42,11 @@ def record(
     files: dict[str, bytes] = {}
     named = [_named(one, f"{FOLDER}/picture-{number:02}.png", files) for number, one in enumerate(given, start=1)]
     taught = [_named(one, f"{FOLDER}/owner-{number:02}.png", files) for number, (one, _) in enumerate(learnt, start=1)]
-    rows = [{feature: short(one)} for one in given]
-    training = [{feature: short(one), label: said} for one, said in learnt]
     runnable, parameters = load(model), plain_parameters(model)
+    rows: list[Any] = [{feature: short(one)} for one in given]
+    training: list[Any] = [{feature: short(one), label: said} for one, said in learnt]
+    if not _has_softmax(model):  # then no assumption changes the fixed layers, and they run once a row
+        rows, training = list(runnable.frozen(rows)), list(runnable.frozen(training))
     after = _after(runnable, rows, training, parameters, Assumptions())
     vectors = Vectors(
         model=file,
@@ -60,6 +63,13 @@ def record(
         ),
     )
     return vectors, files
+
+
+def _has_softmax(model: Model) -> bool:
+    """Whether some network in ``model`` has a ``softmax`` layer, whose axis is an assumption."""
+    if is_pipeline(model):
+        return any(_has_softmax(member) for member in pipeline_of(model).models)
+    return is_network(model) and any(layer.WhichOneof("layer") == "softmax" for layer in network_of(model).layers)
 
 
 def _named(values: UInt8Array | Float32Array, name: str, files: dict[str, bytes]) -> Picture | Array:
@@ -85,8 +95,8 @@ def plain_parameters(model: Model) -> dict[str, bool | int | float]:
 
 def _after(
     model: Model | RunnableModel,
-    rows: Sequence[Mapping[str, Any]],
-    training: Sequence[Mapping[str, Any]],
+    rows: Sequence[Any],
+    training: Sequence[Any],
     parameters: Mapping[str, bool | int | float],
     assumptions: Assumptions,
 ) -> tuple[Row, ...]:
@@ -96,8 +106,8 @@ def _after(
 
 def _sensitive(
     model: Model,
-    rows: Sequence[Mapping[str, Any]],
-    training: Sequence[Mapping[str, Any]],
+    rows: Sequence[Any],
+    training: Sequence[Any],
     parameters: Mapping[str, bool | int | float],
     expected: tuple[Row, ...],
 ) -> list[str]:

@@ -1,0 +1,246 @@
+"""Real photographs: EfficientNet-Lite0's features, network and k-NN, means over 20 seeded splits: docs/real-data.md.
+
+Run: python -m benchmarks.real STAMPS [--splits N] [--markdown docs/real-data.md]
+STAMPS is the folder .../usr/share/tuxpaint/stamps of Debian's package tuxpaint-stamps-default.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coreml_updatable.building.evaluation_stage import behind
+from coreml_updatable.building.experiment import rows_of, scenario_of
+from coreml_updatable.building.models_stage import make_variants
+from coreml_updatable.converting.contract import ConversionRequest, Converted
+from coreml_updatable.data.dataset import Dataset
+from coreml_updatable.data.inputs import ArrayInput, Examples, Float32Array, ImageInput
+from coreml_updatable.data.pictures import read_photo
+from coreml_updatable.personalization.compare import compare
+from coreml_updatable.recipes.file import parse_recipe
+from coreml_updatable.recipes.recipe import Recipe
+from coreml_updatable.runtime import load
+
+KINDS = {
+    "birds": "animals/birds",
+    "mammals": "animals/mammals",
+    "flowers": "plants/flowers",
+    "fruit": "food/fruit",
+    "insects": "animals/insects",
+    "vegetables": "food/vegetables",
+}
+BASE = ("birds", "mammals", "flowers", "fruit")
+OWNER, LABEL, SHOTS = "vegetables", "fruit", 5
+TEST_SHARE = 0.2
+FITS = ("scaleFill", "centerCrop")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is asked: the base's kinds, how photos are made to fit, how many of a class are learned, cartoons or not."""
+
+    title: str
+    base: tuple[str, ...] = BASE
+    fit: str = "scaleFill"
+    per_class: int | None = None
+    cartoons: bool = False
+
+
+CASES = (
+    Case("four classes"),
+    Case("four classes and insects", (*BASE, "insects")),
+    Case("four classes, 5 photos of each", per_class=5),
+    Case("four classes, center crop", fit="centerCrop"),
+    Case("four classes, with the toys and cartoons", cartoons=True),
+)
+MEASURES = ("base", "base after", "owner", "owner after")
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Features of every photo [n, 1280] by fit, its kind, and whether it is a toy or cartoon."""
+
+    features: Mapping[str, Float32Array]
+    kinds: tuple[str, ...]
+    cartoons: tuple[bool, ...]
+
+
+def read(stamps: Path) -> Photos:
+    """Read the photos and run the network on each, once a fit."""
+    paths = [(kind, path) for kind, place in KINDS.items() for path in sorted((stamps / place).rglob("*.png"))]
+    if not paths:
+        sys.exit(f"{stamps}: holds no stamps; give the folder usr/share/tuxpaint/stamps of tuxpaint-stamps-default")
+    backbones, heads, normalising, packaged = (
+        import_module(f"coreml_updatable.converters.torch.{name}")
+        for name in ("backbones", "heads", "normalising", "packaged_weights")
+    )
+    found = {}
+    for fit in FITS:
+        given = ImageInput("image", 224, 224, "rgb", fit=fit)  # type: ignore[arg-type]
+        pixels = np.stack([read_photo(path, given) for _, path in paths])
+        bare = backbones.load_backbone("efficientnet_lite0", "pretrained", None, given, len(BASE))
+        known = packaged.declared("efficientnet_lite0")
+        network = normalising.normalised(bare, known.mean, known.std, 3)
+        head = heads.trainable_head(network)
+        found[fit] = heads.features(network, head, pixels, lambda *_: None, fit).numpy()
+    return Photos(
+        found,
+        tuple(kind for kind, _ in paths),
+        tuple("cartoon" in path.parts or "toys" in path.parts for _, path in paths),
+    )
+
+
+def recipe_of(case: Case) -> Recipe:
+    """As `coreml-updatable new` writes it, with an owner of five shots."""
+    return parse_recipe(
+        {
+            "name": "Stamps",
+            "labels": list(case.base),
+            "input": {"type": "float32", "name": "image", "shape": [1280]},
+            "source": {"converter": "torch"},
+            "data": {"kinds": {kind: kind for kind in case.base}},
+            "update": {"learning_rate": 0.01, "mini_batch_size": 1, "epochs": 10},
+            "knn": {"number_of_neighbors": 3},
+            "personalization": {"kinds": {OWNER: LABEL}, "shots": [SHOTS], "seeds": [0], "held_out": 2},
+            "metadata": {"author": "", "license": "", "version": "1.0", "description": ""},
+        },
+        case.title,
+    )
+
+
+def split(photos: Photos, case: Case, seed: int) -> Dataset:
+    """One seeded split; of each kind at random."""
+    random = np.random.default_rng(seed)
+    features = photos.features[case.fit]
+    kept = np.array([case.cartoons or not cartoon for cartoon in photos.cartoons])
+    kinds = np.array(photos.kinds)
+    train: list[int] = []
+    test: list[int] = []
+    for kind in case.base:
+        members = random.permutation(np.flatnonzero((kinds == kind) & kept))
+        count = case.per_class or len(members) - round(TEST_SHARE * len(members))
+        train += members[:count].tolist()
+        test += members[count:].tolist()
+    owner = random.permutation(np.flatnonzero((kinds == OWNER) & kept)).tolist()
+
+    def examples(rows: Sequence[int]) -> Examples:
+        labels = [case.base.index(LABEL if kinds[row] == OWNER else kinds[row]) for row in rows]
+        return Examples(
+            features[np.array(rows, np.intp)],
+            np.array(labels, np.int64),
+            tuple(map(str, rows)),
+            tuple(str(kinds[row]) for row in rows),
+        )
+
+    return Dataset(
+        examples(train), examples([]), examples(test), examples(owner[:SHOTS]), examples(owner[SHOTS:]), "", ()
+    )
+
+
+def measure(photos: Photos, case: Case, seed: int) -> dict[str, list[float]]:
+    """For network and k-NN: base accuracy and personal accuracy, before and after."""
+    torch = import_module("torch")
+    fitted = import_module("coreml_updatable.converters.torch.fitted")
+    recipe, dataset = recipe_of(case), split(photos, case, seed)
+
+    class Given(torch.nn.Module):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = torch.nn.Linear(1280, len(case.base))
+
+        def forward(self, values: Any) -> Any:
+            return self.head(values)
+
+    network = Given()
+    request = ConversionRequest(
+        source={},
+        folder=Path(),
+        input=ArrayInput("image", (1280,)),
+        labels=case.base,
+        train=dataset.train,
+        validation=dataset.validation,
+        test=dataset.test,
+        seed=seed,
+        owner=dataset.owner_support,
+        held_out=dataset.owner_held_out,
+    )
+    made = fitted.fit_chosen(network, network.head, request)
+    tail = made.tails[0]
+    converted = Converted(tail.model, made.judged, (), {}, made.features, made.tails)
+    part = behind(dataset, converted, np.arange(len(dataset.train)), np.arange(len(dataset.test)))
+    variants = make_variants(recipe, tail.model, part.train, tail.samples_per_kind)
+    scenario = replace(scenario_of(recipe, part, rows_of(recipe, part.test)), new_label=None)
+    found = compare(load(variants.network), load(variants.knn), scenario)
+    return {
+        name: [
+            before.test_accuracy.mean,
+            after.test_accuracy.mean,
+            before.held_out_accuracy.mean,
+            after.held_out_accuracy.mean,
+        ]
+        for name, outcome in found.outcomes()
+        for before, after in [(outcome.summary.at_once[0], outcome.summary.at_once[-1])]
+    }
+
+
+def in_words(values: Sequence[float]) -> str:
+    """Mean and 95% interval of the mean over the splits, in percent."""
+    mean = 100 * float(np.mean(values))
+    half = 196 * float(np.std(values, ddof=1)) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
+    return f"{mean:.1f} ± {half:.1f}"
+
+
+def table(photos: Photos, splits: int, seconds: float) -> str:
+    """The page."""
+    lines = [
+        "# Real data",
+        "",
+        "Real photographs from Debian's package `tuxpaint-stamps-default` (GPL-2; cut out, on white), which are in no "
+        "repository: `make real` fetches them and writes this page. Base: birds, mammals, flowers and fruit. The owner "
+        f"calls vegetables fruit, which the base never saw, and gives {SHOTS} shots; the others are held out.",
+        "",
+        f"Means over {splits} seeded splits (seeds 0 to {splits - 1}, none chosen), ± the 95% interval of the mean; "
+        "the splits share photos, so they are not independent. In percent. A fifth of each class is the test set; all "
+        "that is chosen is chosen on the rest. Network and k-NN are updated by the simulated MLUpdateTask.",
+        "",
+        "| photos | model | base accuracy | after the update | owner before | owner after 5 shots |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for case in CASES:
+        found = [measure(photos, case, seed) for seed in range(splits)]
+        for name in ("network", "k-NN"):
+            columns = [in_words([one[name][place] for one in found]) for place in range(len(MEASURES))]
+            lines.append(f"| {case.title} | {name} | {' | '.join(columns)} |")
+        print("\n".join(lines[-2:]), flush=True)
+    lines += [
+        "",
+        "Photos are fitted as Vision's scaleFill does unless it says otherwise; many of these are long, and a crop to "
+        "the middle loses heads and tails. Toys and cartoons are those in folders of that name.",
+        "",
+        f"Features: EfficientNet-Lite0, pixels (x - 127) / 128, {len(photos.kinds)} photos twice in {seconds:.0f} s.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stamps", type=Path)
+    parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument("--markdown", type=Path)
+    arguments = parser.parse_args()
+    started = time.perf_counter()
+    photos = read(arguments.stamps)
+    page = table(photos, arguments.splits, time.perf_counter() - started)
+    if arguments.markdown is not None:
+        arguments.markdown.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""A head on a pretrained network's features: fitted on all rows, and once more for each fold that is to judge it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from coreml_updatable.converting import fitted_head
+from coreml_updatable.converting.contract import ConversionRequest, Converted, Tail
+from coreml_updatable.converting.fitted_head import Choice, Head
+from coreml_updatable.data.inputs import ArrayInput, Float32Array, Float64Array
+
+from .heads import features, name_of, replace_module
+from .tracing import to_core_ml
+
+
+class Embedding(nn.Module):
+    """Features [n, D] -> centered, of one length [n, D]; of their square roots where ``roots``."""
+
+    mean: Tensor
+
+    def __init__(self, mean: Float64Array, length: float, roots: bool) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(mean.astype(np.float32)))
+        self.length, self.roots = length, roots
+
+    def forward(self, values: Tensor) -> Tensor:
+        centered = (torch.sqrt(values) if self.roots else values) - self.mean
+        length = torch.linalg.vector_norm(centered, dim=1, keepdim=True).clamp_min(1e-6)
+        embedded: Tensor = centered / length * self.length
+        return embedded
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What was fitted: for the report, and for whoever compares the models without running the network again."""
+
+    choice: Choice
+    features: Mapping[str, Float32Array]  # of the rows to learn, of the test and of the owner's
+    tails: tuple[Tail, ...]
+    judged: Float64Array  # [test, classes]: of each test row by a head that never saw it
+
+
+def fit_chosen(network: nn.Module, head: nn.Linear, request: ConversionRequest) -> Fitted:
+    """Replace ``head`` of ``network``, in place, by an embedding and a head fitted on all rows that are to be learned.
+
+    Where the request has folds, its test rows are the rows it learns from, and each fold's are judged by a tail that
+    was chosen and fitted on the other folds.
+    """
+    parts = {"train": request.train, "validation": request.validation}
+    seen = {
+        name: features(network, head, part.values, request.on_progress, name).numpy()
+        for name, part in (
+            *parts.items(),
+            *(() if len(request.folds) else (("test", request.test),)),
+            ("owner", request.owner),
+            ("held out", request.held_out),
+        )
+        if len(part)
+    }
+    rows = np.concatenate([seen[name] for name in parts if name in seen])
+    labels = np.concatenate([part.labels for part in parts.values()])
+    kinds = (*request.train.kinds, *request.validation.kinds)
+    groups = request.groups if len(request.groups) == len(rows) else np.arange(len(rows))
+    classes = len(request.labels)
+
+    def fitted(chosen: Any) -> Head:
+        some = [kinds[row] for row in chosen]
+        choice = fitted_head.choose(rows[chosen], labels[chosen], some, groups[chosen], classes, request.seed)
+        return fitted_head.fit(rows[chosen], labels[chosen], classes, choice)
+
+    request.on_progress("head", 0.0, "choosing embedding and regularization")
+    whole = fitted(np.arange(len(rows)))
+    tails = [_tail(whole, request)]
+    if len(request.folds):
+        judged = np.zeros((len(rows), classes))
+        count = int(request.folds.max()) + 1
+        for fold in range(count):
+            inside = request.folds == fold
+            one = fitted(np.flatnonzero(~inside))
+            judged[inside] = _probabilities(one, rows[inside])
+            tails.append(_tail(one, request))
+            request.on_progress("head", (fold + 1) / count, f"fold {fold + 1} of {count}")
+        test = rows
+    else:
+        test = seen["test"]
+        judged = _probabilities(whole, test)
+    nothing = np.zeros((0, rows.shape[1]), np.float32)
+    replace_module(network, name_of(network, head), tail_module(whole))
+    kept = {
+        "learned": rows,
+        "test": test,
+        "owner": seen.get("owner", nothing),
+        "held out": seen.get("held out", nothing),
+    }
+    return Fitted(whole.choice, kept, tuple(tails), judged)
+
+
+def tail_module(head: Head) -> nn.Sequential:
+    """``head`` as torch runs it: features [n, D] -> logits [n, classes]."""
+    classes, length = head.weights.shape
+    linear = nn.Linear(length, classes)
+    with torch.no_grad():
+        linear.weight.copy_(torch.from_numpy(head.weights))
+        linear.bias.copy_(torch.from_numpy(head.bias))
+    embedding = Embedding(head.mean, head.choice.length, head.choice.embedding == fitted_head.ROOTS)
+    return nn.Sequential(embedding, linear).requires_grad_(False).eval()
+
+
+def untrained_tail(length: int, classes: int) -> nn.Sequential:
+    """The layers of a tail before anything is known."""
+    return tail_module(Head(Choice(), np.zeros(length), np.zeros((classes, length)), np.zeros(classes)))
+
+
+def with_fitted(converted: Converted, fitted: Fitted) -> Converted:
+    """``converted`` and what a build needs to compare without running the network again."""
+    from dataclasses import replace
+
+    told = {
+        "trained": "logistic regression on the features of the fixed network",
+        "how it was chosen": "; ".join(fitted.choice.why),
+    }
+    return replace(
+        converted,
+        facts={**converted.facts, **told},
+        features=fitted.features,
+        tails=fitted.tails,
+        judged=fitted.judged,
+    )
+
+
+def _tail(head: Head, request: ConversionRequest) -> Tail:
+    given = ArrayInput(request.input.name, (len(head.mean),))
+    return Tail(to_core_ml(tail_module(head), given), head.choice.samples_per_kind)
+
+
+def _probabilities(head: Head, rows: Float32Array) -> Float64Array:
+    logits = head.logits(rows)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

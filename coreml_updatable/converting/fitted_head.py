@@ -1,0 +1,329 @@
+"""A head for given features: which embedding it sees, how strongly it is regularized, and how far a shot moves it.
+
+The features of a pretrained network are centered and normalized to one length: whitened ones fit a few pictures so well
+that a k-NN on them fails. Logistic regression is convex, so that the same rows give the same head. Everything is chosen
+by cross-validation on the rows that are to be learned, and on nothing else; who judges the result on other rows calls
+``choose`` on the rest only (nested cross-validation).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from coreml_updatable.data.folds import folds_of
+from coreml_updatable.data.inputs import Float32Array, Float64Array, Int64Array
+
+DECAYS = (10.0, 30.0, 100.0)  # scikit-learn's C on embeddings of length 1: more is less regularized
+STEPS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # learning rate times squared length, of one shot
+SAMPLES = (6, 10, 20, 40)  # of each kind, for the k-NN
+RATE, EPOCHS, SHOTS, NEIGHBORS = 0.01, 10, 5, 3  # of the update that the length is chosen for
+FOLDS = 5
+NOTHING_FORGOTTEN = 2.0  # how much personal accuracy counts in the choice of a k-NN's samples: shots cost it little
+MOST_ROWS = 2000  # that are looked at to choose; all are learned
+PLAIN, ROOTS = "centered", "square roots, centered"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen, and the scores that it was chosen by, for the report."""
+
+    embedding: str = PLAIN
+    decay: float = 30.0
+    step: float = 0.1
+    samples_per_kind: int = 15
+    why: tuple[str, ...] = ()
+
+    @property
+    def length(self) -> float:
+        """Of every embedding: with it, the learning rate ``RATE`` moves the head by ``step`` a shot."""
+        return float(np.sqrt(self.step / RATE))
+
+
+@dataclass(frozen=True)
+class Head:
+    """logits = weights @ (length * z / |z|) + bias, where z = f(features) - mean and f is the identity or the root."""
+
+    choice: Choice
+    mean: Float64Array  # [D]
+    weights: Float64Array  # [classes, D]
+    bias: Float64Array  # [classes]
+
+    def embed(self, features: Float32Array) -> Float64Array:
+        """float64 [n, D], each of the chosen length."""
+        return self.choice.length * _unit(_mapped(features, self.choice.embedding) - self.mean)
+
+    def logits(self, features: Float32Array) -> Float64Array:
+        return np.asarray(self.embed(features) @ self.weights.T + self.bias)
+
+
+def fit(features: Float32Array, labels: Int64Array, classes: int, choice: Choice) -> Head:
+    """The head that ``choice`` gives for ``features`` float32 [n, D] with their ``labels``."""
+    mapped = _mapped(features, choice.embedding)
+    mean = mapped.mean(axis=0)
+    weights, bias = _regression(_unit(mapped - mean), labels, classes, choice.decay, 1e-6)
+    return Head(choice, mean, weights / choice.length, bias)
+
+
+def choose(
+    features: Float32Array, labels: Int64Array, kinds: Sequence[str], groups: Int64Array, classes: int, seed: int
+) -> Choice:
+    """Look at ``features`` float32 [n, D] with their labels and kinds; rows of one group stay in one fold."""
+    kept = _some(labels, seed)
+    features, labels, groups = features[kept], labels[kept], groups[kept]
+    kinds_of = np.array(kinds)[kept]
+    folds = folds_of(labels, groups, FOLDS, seed)
+    scores = _accuracies(features, labels, folds, classes)
+    if not scores:
+        return Choice(why=("embedding, regularization and samples are the defaults: too few rows to cross-validate",))
+    best = max(scores.values())
+    spread = float(np.sqrt(max(best * (1 - best), 0.25 / len(labels)) / len(labels)))
+    good = [one for one in scores if scores[one] >= best - spread]
+    tried = {
+        one: owners for one in good if (owners := list(_owners(features, labels, kinds_of, folds, classes, one, seed)))
+    }
+    if not tried:
+        chosen = max(good, key=lambda one: (scores[one], -one[1]))
+        told = "the length of the embedding and the k-NN's samples are the defaults: too few kinds to simulate owners"
+        return Choice(*chosen, why=(_accuracy_in_words(chosen, scores, best, spread), told))
+    return _with_updates(tried, scores, best, spread, classes)
+
+
+Setting = tuple[str, float]  # an embedding and a regularization
+
+
+def _accuracies(features: Float32Array, labels: Int64Array, folds: Int64Array, classes: int) -> dict[Setting, float]:
+    """The cross-validated accuracy of each setting."""
+    scores: dict[Setting, float] = {}
+    for embedding in (PLAIN, ROOTS):
+        mapped = _mapped(features, embedding)
+        if not np.isfinite(mapped).all():
+            continue
+        right, asked = dict.fromkeys(DECAYS, 0), 0
+        for train, test in _splits(folds, labels):
+            mean = mapped[train].mean(axis=0)
+            basis, seen = _reduced(_unit(mapped[train] - mean))
+            rows = _unit(mapped[test] - mean) @ basis
+            asked += len(test)
+            for decay in DECAYS:
+                weights, bias = _regression(seen, labels[train], classes, decay)
+                right[decay] += int(((rows @ weights.T + bias).argmax(axis=1) == labels[test]).sum())
+        if asked:
+            scores |= {(embedding, decay): count / asked for decay, count in right.items()}
+    return scores
+
+
+def _accuracy_in_words(chosen: Setting, scores: Mapping[Setting, float], best: float, spread: float) -> str:
+    return (
+        f"embedding: {chosen[0]}, with C = {chosen[1]:g}: cross-validated accuracy {scores[chosen]:.1%}, within one "
+        f"standard error ({spread:.1%}) of the best of {len(scores)} settings, {best:.1%}"
+    )
+
+
+@dataclass(frozen=True)
+class _Owner:
+    """A kind of the base's that plays the owner's: a head that never saw it, the label it is to get, and rows."""
+
+    label: int
+    head: tuple[Float64Array, Float64Array]
+    train: tuple[Float64Array, Int64Array, Int64Array]  # unit embeddings, labels, kinds
+    shots: Float64Array
+    held_out: Float64Array
+    test: tuple[Float64Array, Int64Array]
+
+
+def _owners(
+    features: Float32Array,
+    labels: Int64Array,
+    kinds: Any,
+    folds: Int64Array,
+    classes: int,
+    setting: Setting,
+    seed: int,
+) -> Iterator[_Owner]:
+    """For each kind, an owner who calls it what the head takes it for, and one who calls it the second most likely."""
+    embedding, decay = setting
+    mapped = _mapped(features, embedding)
+    names = sorted(set(kinds.tolist()))
+    numbers = np.array([names.index(kind) for kind in kinds])
+    random = np.random.default_rng(seed)
+    for number in range(len(names)):
+        own = random.permutation(np.flatnonzero(numbers == number))
+        shots = min(SHOTS, len(own) // 2)
+        train = np.flatnonzero((numbers != number) & (folds % 3 != 0))
+        test = np.flatnonzero((numbers != number) & (folds % 3 == 0))
+        if shots < 1 or len(test) < 1 or len(set(labels[train].tolist())) < 2:
+            continue
+        mean = mapped[train].mean(axis=0)
+        basis, seen = _reduced(_unit(mapped[np.concatenate([train, own])] - mean))
+        rows, mine = seen[: len(train)], seen[len(train) :]
+        head = _regression(rows, labels[train], classes, decay)
+        said = _softmax(mine @ head[0].T + head[1]).mean(axis=0)
+        asked = _unit(mapped[test] - mean) @ basis
+        order = [one for one in np.argsort(-said).tolist() if one in set(labels[train].tolist())]
+        for label in order[:2]:
+            yield _Owner(
+                int(label),
+                head,
+                (rows, labels[train], numbers[train]),
+                mine[:shots],
+                mine[shots:],
+                (asked, labels[test]),
+            )
+
+
+def _with_updates(
+    tried: Mapping[Setting, Sequence[_Owner]], scores: Mapping[Setting, float], best: float, spread: float, classes: int
+) -> Choice:
+    """The setting, the step and the samples with which network and k-NN serve the simulated owners best."""
+    remembered: dict[str, tuple[int, Any]] = {}
+    updated: dict[Setting, tuple[float, Any]] = {}
+    for setting, owners in tried.items():
+        if setting[0] not in remembered:
+            pairs = {
+                count: np.mean([_remembered(owner, count, classes) for owner in owners], axis=0) for count in SAMPLES
+            }
+            count = max(pairs, key=lambda one: _worth(pairs[one], NOTHING_FORGOTTEN))
+            remembered[setting[0]] = count, pairs[count]
+        moved = {step: np.mean([_updated(owner, step) for owner in owners], axis=0) for step in STEPS}
+        step = max(moved, key=lambda one: _worth(moved[one]))
+        updated[setting] = step, moved[step]
+    chosen = max(updated, key=lambda one: _worth(updated[one][1]) + _worth(remembered[one[0]][1]))
+    (step, network), (count, knn) = updated[chosen], remembered[chosen[0]]
+    return Choice(
+        *chosen,
+        step,
+        count,
+        (
+            _accuracy_in_words(chosen, scores, best, spread),
+            f"length of the embedding: {np.sqrt(step / RATE):.3g}, so that one shot at the learning rate {RATE:g} "
+            f"moves the head by {step:g}: over {len(tried[chosen])} simulated owners of the base's own kinds, personal "
+            f"accuracy {network[0]:.1%} and base accuracy {network[1]:.1%} after {SHOTS} shots",
+            f"samples of the k-NN: {count} of each kind (personal accuracy {knn[0]:.1%}, base accuracy {knn[1]:.1%} "
+            "for the same owners)",
+        ),
+    )
+
+
+def _worth(scores: Any, personal: float = 1.0) -> float:
+    return float(personal * scores[0] + scores[1])
+
+
+def _updated(owner: _Owner, step: float) -> tuple[float, float]:
+    """Personal and base accuracy after an update with the owner's shots, one at a time."""
+    weights, bias = owner.head[0].copy(), owner.head[1].copy()
+    for _ in range(EPOCHS):
+        for shot in owner.shots:
+            slope = _softmax((weights @ shot + bias)[None])[0]
+            slope[owner.label] -= 1
+            weights -= step * np.outer(slope, shot)
+            bias -= RATE * slope
+    test, wanted = owner.test
+    own = ((owner.held_out @ weights.T + bias).argmax(axis=1) == owner.label).mean()
+    return float(own), float(((test @ weights.T + bias).argmax(axis=1) == wanted).mean())
+
+
+def _remembered(owner: _Owner, count: int, classes: int) -> tuple[float, float]:
+    """The same of a k-NN that remembers ``count`` rows of each kind, and the shots."""
+    rows, labels, kinds = owner.train
+    chosen = np.concatenate(
+        [central(rows, np.flatnonzero(kinds == kind), count, 0, 1) for kind in sorted(set(kinds.tolist()))]
+    )
+    known = np.concatenate([rows[chosen], owner.shots])
+    named = np.concatenate([labels[chosen], np.full(len(owner.shots), owner.label)])
+    test, wanted = owner.test
+    own = (_nearest(known, named, owner.held_out, classes) == owner.label).mean()
+    return float(own), float((_nearest(known, named, test, classes) == wanted).mean())
+
+
+def central(rows: Float64Array, members: Int64Array, count: int, seed: int, tries: int = 3) -> Int64Array:
+    """At most ``count`` of the ``members``: those nearest to the centers that k-means finds among them.
+
+    A k-NN only knows what it was given. A few rows that stand for the rest answer as well as many, and leave the room
+    between the kinds, where the owner's own rows will lie, to the owner.
+    """
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
+    own = rows[members]
+    distinct = min(count, len(np.unique(own, axis=0)))
+    if distinct >= len(own):
+        return members
+    with threadpool_limits(1):  # the sums' last bits depend on how many threads share them
+        centers = KMeans(distinct, n_init=tries, random_state=seed).fit(own).cluster_centers_
+    distances = ((own[:, None] - centers[None]) ** 2).sum(axis=2)
+    return np.array(sorted({int(members[at]) for at in distances.argmin(axis=0)}), np.int64)
+
+
+def _nearest(known: Float64Array, labels: Int64Array, asked: Float64Array, classes: int) -> Int64Array:
+    """The label by the inverse distances of the nearest three, as Core ML weights them."""
+    distances = np.maximum(2 - 2 * asked @ known.T, 1e-9)
+    nearest = np.argsort(distances, axis=1, kind="stable")[:, :NEIGHBORS]
+    votes = np.zeros((len(asked), classes))
+    for place in range(nearest.shape[1]):
+        column = nearest[:, place]
+        np.add.at(votes, (np.arange(len(asked)), labels[column]), 1 / distances[np.arange(len(asked)), column])
+    return np.asarray(votes.argmax(axis=1))
+
+
+def _regression(
+    rows: Float64Array, labels: Int64Array, classes: int, decay: float, tolerance: float = 1e-4
+) -> tuple[Float64Array, Float64Array]:
+    """Multinomial logistic regression; a class without a row is never answered."""
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    basis, seen = _reduced(rows)
+    present = np.unique(labels)
+    weights, bias = np.zeros((classes, rows.shape[1])), np.full(classes, -30.0)
+    if len(present) < 2:
+        bias[present] = 0.0
+        return weights, bias
+    with threadpool_limits(1):  # the sums' last bits depend on how many threads share them
+        found = LogisticRegression(C=decay, max_iter=2000, tol=tolerance).fit(seen, labels)
+    slopes, offsets = found.coef_ @ basis.T, found.intercept_
+    if len(present) == 2:  # scikit-learn has one row for two classes
+        slopes, offsets = np.concatenate([-slopes, slopes]) / 2, np.concatenate([-offsets, offsets]) / 2
+    weights[present], bias[present] = slopes, offsets
+    return weights, bias
+
+
+def _reduced(rows: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """An orthonormal basis [D, r] of the rows, and the rows in it [n, r]: fewer numbers where n < D."""
+    if rows.shape[0] >= rows.shape[1]:
+        return np.eye(rows.shape[1]), rows
+    basis, _ = np.linalg.qr(rows.T)
+    return np.asarray(basis), np.asarray(rows @ basis)
+
+
+def _splits(folds: Int64Array, labels: Int64Array) -> Iterator[tuple[Int64Array, Int64Array]]:
+    for fold in range(FOLDS):
+        train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        if len(test) and len(np.unique(labels[train])) == len(np.unique(labels)):
+            yield train, test
+
+
+def _some(labels: Int64Array, seed: int) -> Int64Array:
+    """At most ``MOST_ROWS`` rows, of each label its share."""
+    if len(labels) <= MOST_ROWS:
+        return np.arange(len(labels))
+    order = np.random.default_rng(seed).permutation(len(labels))
+    share = MOST_ROWS / len(labels)
+    chosen = [order[labels[order] == label] for label in np.unique(labels)]
+    return np.sort(np.concatenate([rows[: max(10, round(len(rows) * share))] for rows in chosen]))
+
+
+def _mapped(features: Float32Array, embedding: str) -> Float64Array:
+    values = features.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(values) if embedding == ROOTS else values
+
+
+def _unit(values: Float64Array) -> Float64Array:
+    return np.asarray(values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-9))
+
+
+def _softmax(logits: Float64Array) -> Float64Array:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

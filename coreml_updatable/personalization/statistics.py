@@ -1,0 +1,173 @@
+"""How good the base model is, with the uncertainty of few rows: intervals, confusion, what to do next."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+from coreml_updatable.data.inputs import Float64Array, Int64Array
+
+NORMAL = 1.959963984540054  # the two-sided 95% point of the normal distribution
+DRAWS = 2000  # of the bootstrap
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A share of rows, how many they are, and its 95% interval."""
+
+    share: float
+    rows: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class OfLabel:
+    """One label: rows of it, the share of them that is found, and of those called so that are it (None: none is)."""
+
+    label: str
+    rows: int
+    recall: Accuracy
+    precision: Accuracy | None
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A row that was called something else: its index, its label, what it was called, and how surely."""
+
+    row: int
+    label: str
+    called: str
+    confidence: float
+    own: float  # the probability of its own label
+
+
+@dataclass(frozen=True)
+class BaseStatistics:
+    """The base model on rows that the model which judged them never learned."""
+
+    accuracy: Accuracy
+    folds: int  # 0: on rows held out once
+    confusion: tuple[tuple[int, ...], ...]  # [label, called]
+    labels: tuple[OfLabel, ...]
+    mistakes: tuple[Mistake, ...]  # the surest first
+    advice: tuple[str, ...]
+
+
+def wilson(right: int, rows: int) -> Accuracy:
+    """The share ``right / rows`` with Wilson's score interval of 95% (Wilson 1927)."""
+    if rows == 0:
+        return Accuracy(0.0, 0, 0.0, 1.0)
+    share, square = right / rows, NORMAL * NORMAL
+    middle = (share + square / (2 * rows)) / (1 + square / rows)
+    half = NORMAL / (1 + square / rows) * sqrt(share * (1 - share) / rows + square / (4 * rows * rows))
+    return Accuracy(share, rows, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def difference(one: Sequence[bool], other: Sequence[bool], seed: int = 0) -> tuple[float, float, float]:
+    """How much more often ``other`` is right than ``one`` on the same rows, and its 95% bootstrap interval."""
+    gains = np.asarray(other, np.float64) - np.asarray(one, np.float64)
+    if len(gains) == 0:
+        return 0.0, 0.0, 0.0
+    chosen = np.random.default_rng(seed).integers(0, len(gains), (DRAWS, len(gains)))
+    low, high = np.percentile(gains[chosen].mean(axis=1), [2.5, 97.5])
+    return float(gains.mean()), float(low), float(high)
+
+
+def base_statistics(
+    probabilities: Float64Array,
+    wanted: Int64Array,
+    labels: Sequence[str],
+    *,
+    folds: int = 0,
+    names: Sequence[str] = (),
+    groups: Int64Array | None = None,
+    counts: Mapping[str, int] | None = None,
+) -> BaseStatistics:
+    """From ``probabilities`` [n, labels] and the indices ``wanted`` [n] of the right labels.
+
+    ``names`` and ``groups`` (rows that are nearly the same) are for the advice, ``counts`` the rows of each label that
+    were learned.
+    """
+    called = probabilities.argmax(axis=1)
+    confusion = np.zeros((len(labels), len(labels)), np.int64)
+    np.add.at(confusion, (wanted, called), 1)
+    right = confusion.diagonal()
+    of_labels = tuple(
+        OfLabel(
+            label,
+            int(confusion[number].sum()),
+            wilson(int(right[number]), int(confusion[number].sum())),
+            wilson(int(right[number]), int(confusion[:, number].sum())) if confusion[:, number].any() else None,
+        )
+        for number, label in enumerate(labels)
+    )
+    wrong = np.flatnonzero(called != wanted)
+    sure = probabilities[wrong, called[wrong]]
+    mistakes = tuple(
+        Mistake(
+            int(row),
+            labels[wanted[row]],
+            labels[called[row]],
+            float(probabilities[row, called[row]]),
+            float(probabilities[row, wanted[row]]),
+        )
+        for row in wrong[np.argsort(-sure, kind="stable")]
+    )
+    accuracy = wilson(int(right.sum()), len(wanted))
+    advice = tuple(_advice(accuracy, of_labels, confusion, mistakes, names, groups, counts or {}))
+    table = tuple(tuple(map(int, row)) for row in confusion)
+    return BaseStatistics(accuracy, folds, table, of_labels, mistakes, advice)
+
+
+GOOD = 0.95
+SURE = 0.9  # of another label: the row's own may be wrong
+FEW_ROWS = 10  # of a label, of which nothing is said
+CONFUSED = 0.1  # of a label's rows that are called one other label
+
+
+def _advice(
+    accuracy: Accuracy,
+    of_labels: Sequence[OfLabel],
+    confusion: Int64Array,
+    mistakes: Sequence[Mistake],
+    names: Sequence[str],
+    groups: Int64Array | None,
+    counts: Mapping[str, int],
+) -> list[str]:
+    """What to do next, each a sentence with its evidence; most useful first."""
+    told = []
+    suspects = [one for one in mistakes if one.confidence >= SURE]
+    if suspects and names:
+        shown = ", ".join(f"{names[one.row]} ({one.label}, taken for {one.called})" for one in suspects[:5])
+        told.append(f"Look at these first; their labels may be wrong, or they show something else: {shown}.")
+    worst = min(of_labels, key=lambda one: one.recall.share)
+    if worst.recall.share < GOOD:
+        learned = counts.get(worst.label, worst.rows)
+        told.append(
+            f"Add examples of {worst.label!r}: {worst.recall.share:.0%} of {worst.rows} are found, the fewest of all "
+            f"labels, and {learned} were learned."
+        )
+    for number, one in enumerate(of_labels):
+        others = confusion[number].copy()
+        others[number] = 0
+        place = int(others.argmax())
+        back = int(confusion[place, number])
+        many = one.rows >= FEW_ROWS and others[place] / one.rows >= CONFUSED
+        if many and number < place and back / max(1, of_labels[place].rows) >= CONFUSED:  # each pair once
+            told.append(
+                f"{one.label!r} and {of_labels[place].label!r} are taken for one another ({int(others[place])} and "
+                f"{back} times): add examples that differ in nothing else, or make them one label."
+            )
+    if accuracy.high - accuracy.low > 0.1:
+        told.append(
+            f"The accuracy is known to {accuracy.low:.0%}-{accuracy.high:.0%} only: {accuracy.rows} examples are few."
+        )
+    if groups is not None and len(groups):
+        alike = len(groups) - len(np.unique(groups))
+        if alike / len(groups) > 0.1:
+            told.append(
+                f"{alike} of {len(groups)} pictures are nearly the same as another: they count little; vary them."
+            )
+    return told

@@ -1,0 +1,208 @@
+"""From a folder of photos to a recipe: what is in it, what it lets one expect, and a commented recipe.toml."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+
+from coreml_updatable.data.duplicates import groups_of
+from coreml_updatable.data.folders import class_folders, files_below, stays_inside
+from coreml_updatable.data.inputs import ImageInput, UInt8Array
+from coreml_updatable.data.pictures import calm_decoders, decode, picture_size
+from coreml_updatable.errors import DataError, RecipeError
+
+BACKBONE, SIDE = "efficientnet_lite0", 224
+FEW = 20  # photos of a class below which more are advised
+LOST = 0.4  # of a photo, cut off by the crop to its middle
+OFTEN = 0.1  # of the photos
+SMALL = 64  # pixels of the copies that are compared
+SHOTS = (1, 2, 3, 5, 10)
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found in the folder: photos of each class, and what to know of them, a sentence each."""
+
+    counts: Mapping[str, int]
+    fit: str
+    notes: tuple[str, ...]
+
+
+def proposal(name: str, folder: Path, owner: Sequence[str] = (), place: Path | None = None) -> tuple[str, Looked]:
+    """The text of a recipe.toml for the photos in ``folder``, one class a folder, and what was found.
+
+    ``owner`` holds "KIND=LABEL": a class that the base never learns, and what the owner calls it. ``place`` is the
+    folder of the recipe, from which ``folder`` is named. Raises RecipeError for a name or an owner that cannot be,
+    DataError for a folder that is no collection of classes.
+    """
+    if not NAME.fullmatch(name):
+        raise RecipeError(f"{name!r}: expected a letter, then at most 63 letters, digits and underscores")
+    looked = look(folder)
+    owners = _owners(owner, looked.counts)
+    labels = [kind for kind in looked.counts if kind not in owners]
+    if len(labels) < 2:
+        raise DataError(
+            f"{folder}: holds {len(labels)} classes for the base ({', '.join(labels) or 'none'}), expected at least "
+            "two folders; add one"
+        )
+    return _text(name, folder.resolve(), owners, labels, looked, (place or Path.cwd()).resolve()), looked
+
+
+def look(folder: Path) -> Looked:
+    """Open every picture of every class folder, small; a DataError where there is none."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder, expected one folder a class inside it; check the path")
+    target = ImageInput("image", SMALL, SMALL, "rgb")
+    pictures, kinds, names, notes, lost, unreadable = [], [], [], list[str](), 0, list[str]()
+    counts: dict[str, int] = {}
+    with calm_decoders():
+        for place in class_folders(folder):
+            _expect_name(place)
+            for path in files_below(place):
+                shown = path.relative_to(folder).as_posix()
+                if not stays_inside(path, folder):
+                    unreadable.append(f"{shown} (a link that leads out of the folder)")
+                    continue
+                try:
+                    width, height = picture_size(path)
+                    pixels = decode(path, target)
+                except DataError as error:
+                    unreadable.append(str(error).removeprefix(f"{folder}/"))
+                    continue
+                lost += 1 - min(width, height) / max(width, height) > LOST
+                pictures.append(pixels)
+                kinds.append(place.name)
+                names.append(shown)
+                counts[place.name] = counts.get(place.name, 0) + 1
+            if place.name not in counts:
+                notes.append(f"{place.name}: holds no picture that can be read; it is left out")
+    if not counts:
+        raise DataError(f"{folder}: holds no folders with pictures, expected one a class; check the path")
+    fit = "scaleFill" if lost > OFTEN * len(pictures) else "centerCrop"
+    if fit == "scaleFill":
+        notes.append(
+            f"{lost} of {len(pictures)} photos are so long that a crop to the middle cuts off more than {LOST:.0%}: "
+            "the recipe proposes scaleFill, which the app must ask Vision for, too"
+        )
+    notes += [f"left out: {one}" for one in unreadable]
+    for kind, count in counts.items():
+        if count < FEW:
+            notes.append(f"{kind}: {count} photos; {FEW} or more are better")
+    return Looked(counts, fit, (*notes, *_doubles(np.stack(pictures), kinds, names)))
+
+
+def _doubles(pictures: UInt8Array, kinds: list[str], names: list[str]) -> list[str]:
+    groups = groups_of(pictures)
+    notes, alike = [], 0
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        alike += len(members) - 1
+        if len({kinds[row] for row in members}) > 1:
+            shown = ", ".join(names[row] for row in members[:4])
+            notes.append(f"nearly the same photo lies in several classes: {shown}; keep it in one")
+    if alike:
+        notes.append(
+            f"{alike} of {len(names)} photos are nearly the same as another; they stay together in every split"
+        )
+    return notes
+
+
+def _expect_name(place: Path) -> None:
+    if not place.name.isprintable() or len(place.name) > 200:
+        raise DataError(f"{place.name!r}: a folder's name becomes a label, expected printable text; rename it")
+
+
+def _owners(owner: Sequence[str], counts: Mapping[str, int]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for given in owner:
+        kind, equals, label = given.partition("=")
+        if not equals:
+            raise RecipeError(f"--owner {given}: expected KIND=LABEL, as in vegetable=fruit")
+        for name, what in ((kind, "the owner's kind"), (label, "its label")):
+            if name not in counts:
+                near = get_close_matches(name, list(counts), n=1)
+                question = f"did you mean {near[0]!r}?" if near else f"the classes are {', '.join(counts)}"
+                raise RecipeError(f"--owner {given}: {what} {name!r} is no class of the folder; {question}")
+        if kind == label:
+            raise RecipeError(f"--owner {given}: calls {kind!r} what it is; name another label")
+        found[kind] = label
+    for kind, label in found.items():
+        if label in found:
+            raise RecipeError(f"--owner {kind}={label}: the base never learns {label!r}, which is the owner's too")
+    return found
+
+
+def _shots(count: int) -> tuple[int, ...]:
+    """Numbers of shots that leave two thirds of the owner's photos to be judged on, and at least two."""
+    return tuple(one for one in SHOTS if one <= max(1, min(count - 2, count // 3)))
+
+
+def _text(
+    name: str, folder: Path, owners: Mapping[str, str], labels: Sequence[str], looked: Looked, place: Path
+) -> str:
+    kinds = "\n".join(f"{_quoted(label)} = {_quoted(label)}" for label in labels)
+    counted = ", ".join(f"{count} {kind}" for kind, count in looked.counts.items())
+    named = Path(os.path.relpath(folder, place))
+    text = f"""# {name}: {", ".join(labels)}. Written by `coreml-updatable new`.
+# {counted}. Every field: docs/recipes.md
+name = {_quoted(name)}
+labels = [{", ".join(map(_quoted, labels))}]
+seed = 0                               # the same seed and photos give the same bytes
+
+[input]
+name = "image"
+width = {SIDE}                            # what the backbone was trained on
+height = {SIDE}
+color = "rgb"
+fit = {_quoted(looked.fit)}                     # as VNImageCropAndScaleOption: centerCrop, scaleFill or scaleFit
+description = "A photo."
+
+[source]
+converter = "torch"
+architecture = "{BACKBONE}"    # or torchvision:NAME, timm:NAME
+weights = "pretrained"                 # on ImageNet; the head is fitted on your photos
+
+[data]
+folder = {_quoted(named.as_posix())}   # your photos, one folder a class; --data names another
+
+[data.kinds]                           # folder = label; several folders may share a label
+{kinds}
+
+[update]                               # what the app may change at run time, and its ranges
+optimizer = "sgd"
+learning_rate = {{ default = 0.01, range = [0.0001, 1.0] }}
+mini_batch_size = {{ default = 1, allowed = [1, 2, 4, 8, 16, 32] }}
+epochs = {{ default = 10, range = [1, 100] }}
+
+[knn]                                  # the second model: it learns by remembering
+number_of_neighbors = {{ default = 3, range = [1, 15] }}
+"""
+    if owners:
+        pairs = "\n".join(f"{_quoted(kind)} = {_quoted(label)}" for kind, label in owners.items())
+        least = min(looked.counts[kind] for kind in owners)
+        text += f"""
+[personalization]                      # a simulated owner; leave it out and the report is about the base only
+shots = [{", ".join(map(str, _shots(least)))}]
+held_out = {max(2, least - _shots(least)[-1])}                          # photos of each kind that are never learned
+
+[personalization.kinds]                # the base never sees these; the owner's label for each
+{pairs}
+"""
+    return f"""{text}
+[metadata]                             # shown by Xcode; yours to fill in
+author = ""
+license = ""
+version = "1.0"
+description = {_quoted(f"Tells {', '.join(labels)} apart, and can be updated on the device."[:500])}
+"""
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,92 @@
+"""A recipe from a folder: what is proposed, what is said of the photos, and what is refused."""
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from coreml_updatable.errors import DataError, RecipeError
+from coreml_updatable.recipes.file import read_recipe
+from coreml_updatable.recipes.new import proposal
+from tests.cli.conftest import Run, run
+
+__all__ = ["run"]
+
+
+def photos(folder: Path, counts: dict[str, int], size: tuple[int, int] = (60, 50)) -> Path:
+    """Soft noise: no two pictures are alike."""
+    random = np.random.default_rng(0)
+    for kind, count in counts.items():
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            spots = random.integers(0, 256, (5, 5, 3), dtype=np.uint8)
+            Image.fromarray(spots).resize(size, Image.Resampling.BICUBIC).save(folder / kind / f"{number}.png")
+    return folder
+
+
+def test_the_recipe_is_read_and_says_what_was_found(tmp_path: Path, run: Run) -> None:
+    folder = photos(tmp_path / "photos", {"cat": 22, "dog": 21, 'wolf "grey"': 12, "größe": 20})
+    ran = run("new", "Pets", "--data", str(folder), "--owner", 'wolf "grey"=dog', "--out", str(tmp_path / "mine"))
+    assert ran.status == 0, ran.err
+    path = tmp_path / "mine" / "recipe.toml"
+    recipe = read_recipe(path)
+    assert set(recipe.labels) == {"cat", "dog", "größe"}
+    assert recipe.data.folder == "../photos"
+    assert recipe.personalization is not None
+    assert recipe.personalization.kinds == {'wolf "grey"': "dog"}
+    assert recipe.personalization.shots[-1] + 2 <= 12
+    assert recipe.source.options()["architecture"] == "efficientnet_lite0"
+    assert (recipe.metadata.author, recipe.metadata.license) == ("", "")
+    assert "12 photos" in ran.err
+    again = run("new", "Pets", "--data", str(folder), "--out", str(tmp_path / "mine"))
+    assert again.status == 1
+    assert "--force" in again.err
+
+
+def test_long_photos_are_scaled_and_not_cropped(tmp_path: Path) -> None:
+    text, looked = proposal("Long", photos(tmp_path, {"a": 3, "b": 3}, (120, 50)))
+    assert tomllib.loads(text)["input"]["fit"] == "scaleFill"
+    assert any("6 of 6" in one for one in looked.notes)
+    square, _ = proposal("Square", photos(tmp_path / "other", {"a": 3, "b": 3}, (60, 50)))
+    assert tomllib.loads(square)["input"]["fit"] == "centerCrop"
+    assert "personalization" not in tomllib.loads(square)
+
+
+def test_what_stands_out_is_said(tmp_path: Path) -> None:
+    folder = photos(tmp_path, {"a": 4, "b": 4})
+    Image.open(folder / "a" / "0.png").save(folder / "b" / "copy.jpg", quality=70)
+    (folder / "b" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    (folder / "empty").mkdir()
+    text, looked = proposal("Some", folder)
+    said = " ".join(looked.notes)
+    for fact in ("a/0.png, b/copy.jpg", "b/broken.png", "empty: holds no picture", "a: 4 photos"):
+        assert fact in said
+    assert tomllib.loads(text)["labels"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "facts"),
+    [
+        ("1st", [], ["'1st'", "letter"]),
+        ("A", ["a"], ["--owner a", "KIND=LABEL"]),
+        ("A", ["c=a"], ["'c'", "no class"]),
+        ("A", ["aa=b"], ["did you mean 'a'"]),
+        ("A", ["a=a"], ["another label"]),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(tmp_path: Path, name: str, owner: list[str], facts: list[str]) -> None:
+    with pytest.raises(RecipeError) as caught:
+        proposal(name, photos(tmp_path, {"a": 2, "b": 2}), owner)
+    for fact in facts:
+        assert fact in str(caught.value)
+
+
+def test_a_folder_that_is_no_collection_of_classes(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        proposal("A", tmp_path / "none")
+    with pytest.raises(DataError, match="no folders with pictures"):
+        proposal("A", tmp_path)
+    with pytest.raises(DataError, match="at least two"):
+        proposal("A", photos(tmp_path, {"a": 2, "b": 2}), ["a=b"])

@@ -1,0 +1,105 @@
+"""Intervals and counts against scipy and scikit-learn, and what advice says."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from coreml_updatable.personalization.statistics import base_statistics, difference, wilson
+
+LABELS = ("bird", "cat", "dog")
+
+
+@pytest.mark.parametrize(("right", "rows"), [(0, 1), (1, 1), (0, 20), (20, 20), (17, 20), (161, 168), (999, 1000)])
+def test_the_interval_is_wilsons(right: int, rows: int) -> None:
+    expected = binomtest(right, rows).proportion_ci(method="wilson")
+    found = wilson(right, rows)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert (found.share, found.rows) == (right / rows, rows)
+
+
+def test_nothing_is_known_of_no_rows() -> None:
+    assert (wilson(0, 0).low, wilson(0, 0).high) == (0.0, 1.0)
+
+
+def drawn(rows: int = 300, seed: int = 0) -> tuple[Any, Any]:
+    random = np.random.default_rng(seed)
+    wanted = random.integers(0, 3, rows)
+    logits = random.normal(0, 1, (rows, 3)) + 2 * np.eye(3)[wanted]
+    powers = np.exp(logits)
+    return powers / powers.sum(axis=1, keepdims=True), wanted
+
+
+def test_counts_are_scikit_learns() -> None:
+    probabilities, wanted = drawn()
+    called = probabilities.argmax(axis=1)
+    found = base_statistics(probabilities, wanted, LABELS)
+    assert np.array_equal(np.array(found.confusion), confusion_matrix(wanted, called))
+    precision, recall, _, support = precision_recall_fscore_support(wanted, called)
+    for number, one in enumerate(found.labels):
+        assert one.recall.share == pytest.approx(recall[number])
+        assert one.precision is not None
+        assert one.precision.share == pytest.approx(precision[number])
+        assert one.rows == support[number]
+    assert found.accuracy.share == pytest.approx((called == wanted).mean())
+    assert [one.row for one in found.mistakes] == sorted(
+        np.flatnonzero(called != wanted), key=lambda row: -probabilities[row].max()
+    )
+
+
+def test_a_label_that_is_never_called_has_no_precision() -> None:
+    probabilities = np.array([[0.6, 0.4, 0.0], [0.7, 0.3, 0.0]])
+    found = base_statistics(probabilities, np.array([0, 1]), LABELS)
+    assert found.labels[1].precision is None
+    assert found.labels[1].recall.share == 0
+
+
+def test_the_difference_has_the_interval_of_a_paired_bootstrap() -> None:
+    random = np.random.default_rng(1)
+    one, other = random.random(400) < 0.8, random.random(400) < 0.9
+    mean, low, high = difference(one.tolist(), other.tolist())
+    gains = other.astype(float) - one
+    error = gains.std() / np.sqrt(len(gains))
+    assert mean == pytest.approx(gains.mean())
+    assert (low, high) == pytest.approx((mean - 1.96 * error, mean + 1.96 * error), abs=0.01)
+    assert difference(one.tolist(), one.tolist()) == (0.0, 0.0, 0.0)
+
+
+def advice(probabilities: Any, wanted: Any, **more: Any) -> str:
+    names = [f"{number}.jpg" for number in range(len(wanted))]
+    return " ".join(base_statistics(probabilities, wanted, LABELS, names=names, **more).advice)
+
+
+def sure(wanted: Any, share: float = 0.98) -> Any:
+    return np.where(np.eye(3)[wanted] > 0, share, (1 - share) / 2)
+
+
+def test_a_wrong_label_is_named_first() -> None:
+    wanted = np.arange(300) % 3
+    probabilities = sure(wanted)
+    told = wanted.copy()
+    told[[7, 100]] = [0, 2]  # the network knows better
+    found = base_statistics(probabilities, told, LABELS, names=[f"{row}.jpg" for row in range(300)])
+    assert "7.jpg" in found.advice[0]
+    assert "100.jpg" in found.advice[0]
+
+
+def test_the_weakest_label_and_labels_that_are_taken_for_one_another() -> None:
+    wanted = np.arange(300) % 3
+    called = wanted.copy()
+    cats, dogs = np.flatnonzero(wanted == 1), np.flatnonzero(wanted == 2)
+    called[cats[:30]], called[dogs[:25]] = 2, 1
+    told = advice(sure(called, 0.8), wanted, counts={"cat": 40})
+    assert "'cat'" in told
+    assert "40 were learned" in told
+    assert "'cat' and 'dog'" in told
+
+
+def test_few_and_similar_pictures() -> None:
+    wanted = np.arange(12) % 3
+    told = advice(sure(wanted), wanted, groups=np.arange(12) // 2)
+    assert "12 examples are few" in told
+    assert "6 of 12" in told
+    assert advice(sure(np.arange(3000) % 3), np.arange(3000) % 3, groups=np.arange(3000)) == ""
