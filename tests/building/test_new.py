@@ -41,7 +41,7 @@ def test_the_recipe_is_read_and_says_what_was_found(tmp_path: Path, run: Run) ->
     assert (recipe.metadata.author, recipe.metadata.license) == ("", "")
     assert "12 photos" in ran.err
     again = run("new", "Pets", "--data", str(folder), "--out", str(tmp_path / "mine"))
-    assert again.status == 1
+    assert again.status == 2
     assert "--force" in again.err
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from coreml_updatable.publishing.vectors.values import answer, png, short
 from coreml_updatable.runtime import RunnableModel, load, reference
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
-from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
 from coreml_updatable.spec.summary import summarize
 from coreml_updatable.updating import Assumptions, UpdateTask
 from coreml_updatable.updating.probes.outcomes import assuming, choices
@@ -43,33 +42,26 @@ def record(
     named = [_named(one, f"{FOLDER}/picture-{number:02}.png", files) for number, one in enumerate(given, start=1)]
     taught = [_named(one, f"{FOLDER}/owner-{number:02}.png", files) for number, (one, _) in enumerate(learnt, start=1)]
     runnable, parameters = load(model), plain_parameters(model)
-    rows: list[Any] = [{feature: short(one)} for one in given]
-    training: list[Any] = [{feature: short(one), label: said} for one, said in learnt]
-    if not _has_softmax(model):  # then no assumption changes the fixed layers, and they run once a row
-        rows, training = list(runnable.frozen(rows)), list(runnable.frozen(training))
-    after = _after(runnable, rows, training, parameters, Assumptions())
+    whole = _Rows(
+        [{feature: short(one)} for one in given], [{feature: short(one), label: said} for one, said in learnt]
+    )
+    frozen = _Rows(runnable.frozen(whole.asked), runnable.frozen(whole.learned))  # the fixed layers run once a row
+    after = _after(runnable, frozen, parameters)
     vectors = Vectors(
         model=file,
         sha256=hashlib.sha256(model_bytes(model)).hexdigest(),
         assumptions=asdict(Assumptions()),
         tolerances=TOLERANCES,
         rows=tuple({feature: one} for one in named),
-        before=tuple(answer(one) for one in runnable.predict(rows)),
+        before=tuple(answer(one) for one in runnable.predict(list(frozen.asked))),
         update=ExpectedUpdate(
             parameters=parameters,
             rows=tuple({feature: one, label: said} for one, (_, said) in zip(taught, learnt, strict=True)),
             after=after,
-            sensitive=tuple(_sensitive(model, rows, training, parameters, after)),
+            sensitive=tuple(_sensitive(runnable, whole, frozen, parameters, after)),
         ),
     )
     return vectors, files
-
-
-def _has_softmax(model: Model) -> bool:
-    """Whether some network in ``model`` has a ``softmax`` layer, whose axis is an assumption."""
-    if is_pipeline(model):
-        return any(_has_softmax(member) for member in pipeline_of(model).models)
-    return is_network(model) and any(layer.WhichOneof("layer") == "softmax" for layer in network_of(model).layers)
 
 
 def _named(values: UInt8Array | Float32Array, name: str, files: dict[str, bytes]) -> Picture | Array:
@@ -93,21 +85,23 @@ def plain_parameters(model: Model) -> dict[str, bool | int | float]:
     return {name: value for name, value in chosen.items() if name != "seed"}
 
 
-def _after(
-    model: Model | RunnableModel,
-    rows: Sequence[Any],
-    training: Sequence[Any],
-    parameters: Mapping[str, bool | int | float],
-    assumptions: Assumptions,
-) -> tuple[Row, ...]:
-    task = UpdateTask(model, training, parameters, assumptions=assumptions)
-    return tuple(answer(one) for one in task.resume().model.predict(list(rows)))
+@dataclass(frozen=True)
+class _Rows:
+    """Rows to predict, and rows to learn from, with their labels."""
+
+    asked: Sequence[Any]
+    learned: Sequence[Any]
+
+
+def _after(model: RunnableModel, rows: _Rows, parameters: Mapping[str, bool | int | float]) -> tuple[Row, ...]:
+    task = UpdateTask(model, rows.learned, parameters)
+    return tuple(answer(one) for one in task.resume().model.predict(list(rows.asked)))
 
 
 def _sensitive(
-    model: Model,
-    rows: Sequence[Any],
-    training: Sequence[Any],
+    model: RunnableModel,
+    whole: _Rows,
+    frozen: _Rows,
     parameters: Mapping[str, bool | int | float],
     expected: tuple[Row, ...],
 ) -> list[str]:
@@ -115,8 +109,10 @@ def _sensitive(
     found = []
     for assumption, known in choices().items():
         for choice in known[1:]:
-            other = _after(model, rows, training, parameters, assuming({assumption: choice}))
-            if any(difference(one, two) > TOLERANCES.after for one, two in zip(expected, other, strict=True)):
+            other = load(model, assumptions=assuming({assumption: choice}))
+            rows = frozen if other.part == model.part else whole  # an assumption may change the fixed layers, too
+            answers = _after(other, rows, parameters)
+            if any(difference(one, two) > TOLERANCES.after for one, two in zip(expected, answers, strict=True)):
                 found.append(assumption)
                 break
     return found
