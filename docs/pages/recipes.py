@@ -1,0 +1,159 @@
+"""The page docs/recipes.md, from the schema: every field of a recipe with its type, its default and an example.
+
+python -m docs.pages.recipes > docs/recipes.md
+"""
+
+import inspect
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from coreml_updatable.recipes import recipe
+from coreml_updatable.recipes.parameters import DoubleParameter, Int64Parameter
+
+SAMPLES = Path(__file__).parents[2] / "sample_models"
+SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
+    ("", recipe.Recipe, "The top of the file"),
+    ("input", recipe.ImageSection, "`[input]` of pictures"),
+    ("input", recipe.ArraySection, "`[input]` of arrays: sounds, poses, tables"),
+    ("outputs", recipe.OutputsSection, "`[outputs]`"),
+    ("source", recipe.SourceSection, "`[source]`; the other fields are the converter's"),
+    ("data", recipe.DataSection, "`[data]`"),
+    ("update", recipe.SGDSection, "`[update]` with SGD"),
+    ("update", recipe.AdamSection, "`[update]` with Adam"),
+    ("knn", recipe.KNNSection, "`[knn]`"),
+    (
+        "personalization",
+        recipe.PersonalizationSection,
+        "`[personalization]`, which may be left out",
+    ),
+    ("reserved_labels", recipe.ReservedLabelsSection, "`[reserved_labels]`"),
+    ("metadata", recipe.MetadataSection, "`[metadata]`"),
+)
+TORCH = '`[source]` with `converter = "torch"`', "`[source.training]`"
+WORDS = {str: "text", int: "integer", float: "number", bool: "true or false"}
+MAX_EXAMPLE = 60
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    from coreml_updatable.converters.torch import source
+
+    every = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(SAMPLES.glob("*/recipe.toml"))]
+    known = [one for one in every if one.get("updatable", True)]
+    lines = [
+        "# Recipes",
+        "",
+        "A recipe is a TOML file that says all that a build needs. `coreml-updatable new NAME --data photos/` writes",
+        "one for a folder of photos. This page is written from the schema; the examples are the samples' own. A field",
+        "without a default must be there.",
+        "",
+    ]
+    for name, section, title in SECTIONS:
+        lines += _table(
+            section, title, [found for one in known if _is_of(section, found := one.get(name, {}) if name else one)]
+        )
+    sources = [one["source"] for one in known if "source" in one]
+    lines += _table(source.TorchSource, TORCH[0], sources)
+    lines += _table(source.TorchTraining, TORCH[1], [one.get("training", {}) for one in sources])
+    return "\n".join(lines)
+
+
+def _table(section: type[BaseModel], title: str, known: list[Mapping[str, Any]]) -> list[str]:
+    comments = dict(_comments(section))
+    lines = [f"## {title}", "", "| field | type | default | example | |", "| --- | --- | --- | --- | --- |"]
+    for name, field in section.model_fields.items():
+        cells = (f"`{name}`", _type(field.annotation), _default(field), _example(name, known), comments.get(name, ""))
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return [*lines, ""]
+
+
+def _is_of(section: type[BaseModel], table: Mapping[str, Any]) -> bool:
+    """Whether ``table`` is of this form of its section: of pictures or arrays, for SGD or Adam."""
+    forms = {
+        recipe.ImageSection: ("type", "image", "image"),
+        recipe.ArraySection: ("type", "image", "float32"),
+        recipe.SGDSection: ("optimizer", "sgd", "sgd"),
+        recipe.AdamSection: ("optimizer", "sgd", "adam"),
+    }
+    if section not in forms:
+        return True
+    field, default, wanted = forms[section]
+    return bool(table.get(field, default) == wanted)
+
+
+def _comments(section: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    """What stands behind each field in the code; a class's own fields come after those it inherits."""
+    for one in reversed(section.__mro__):
+        if issubclass(one, BaseModel) and one is not BaseModel:
+            for line in inspect.getsource(one).splitlines():
+                found = re.match(r"    (\w+): .*?  # (.*)", line)
+                if found is not None:
+                    yield found[1], found[2]
+
+
+def _type(annotation: Any) -> str:
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(inner[0])
+    if origin is Literal:
+        return " or ".join(f"`{json.dumps(one)}`" for one in inner)
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(_type(one) for one in inner if one is not type(None)))
+    if origin is tuple:
+        return f"list of {_type(inner[0])}"
+    if origin is dict:
+        return f"table of {_type(inner[1])}"
+    if annotation in (DoubleParameter, Int64Parameter):
+        number = "number" if annotation is DoubleParameter else "integer"
+        return f"{number}, or a table with `default` and `range` or `allowed`"
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        return "table"
+    return WORDS.get(annotation, "text")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return ""
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return "none"
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", exclude_none=True)
+        return _short(value) if value else "see below"
+    return _short(value)
+
+
+def _example(name: str, known: list[Mapping[str, Any]]) -> str:
+    value = next((one[name] for one in known if name in one), None)
+    if value is None or (
+        isinstance(value, dict)
+        and any(isinstance(one, dict | list) for one in value.values())
+        and "default" not in value
+    ):
+        return ""
+    return _short(value)
+
+
+def _short(value: Any) -> str:
+    text = _toml(value)
+    return f"`{text}`" if len(text) <= MAX_EXAMPLE else f"`{text[:MAX_EXAMPLE]}…`"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_toml(one)}" for name, one in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    print(page(), end="")
