@@ -18,8 +18,8 @@ from coreml_updatable.personalization.results import (
     Outcome,
     Reset,
     SeedResult,
+    Shot,
     Shown,
-    Step,
     summarize,
 )
 from coreml_updatable.personalization.scenario import Scenario
@@ -73,8 +73,8 @@ def _seed(group: Sequence[SeedResult], scenarios: Sequence[Scenario]) -> SeedRes
     return SeedResult(first.seed, first.order, before, at_once, steps, min(flips, default=None))
 
 
-def _step(ones: Sequence[Step], scenarios: Sequence[Scenario]) -> Step:
-    return Step(
+def _step(ones: Sequence[Shot], scenarios: Sequence[Scenario]) -> Shot:
+    return Shot(
         ones[0].row,
         statistics.fmean(one.right_before_reveal for one in ones) > 0.5,
         statistics.fmean(one.confidence_before_reveal for one in ones),

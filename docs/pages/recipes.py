@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from coreml_updatable.recipes import recipe
-from coreml_updatable.recipes.parameters import DoubleParameter, Int64Parameter
+from coreml_updatable.recipes.parameters import DoubleField, Int64Field
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
@@ -111,8 +111,8 @@ def _type(annotation: Any) -> str:
         return f"list of {_type(inner[0])}"
     if origin is dict:
         return f"table of {_type(inner[1])}"
-    if annotation in (DoubleParameter, Int64Parameter):
-        number = "number" if annotation is DoubleParameter else "integer"
+    if annotation in (DoubleField, Int64Field):
+        number = "number" if annotation is DoubleField else "integer"
         return f"{number}, or a table with `default` and `range` or `allowed`"
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return "table"
