@@ -20,7 +20,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"factory": "m.py:f", "architecture": "timm:x"}, "source has both of factory and architecture"),
     ({"factory": "model.py:f", "weights": "pretrained"}, 'source has weights = "pretrained", which only an'),
     ({"factory": "model:f"}, "source.factory is 'model:f', expected \"file.py:function\"; correct it"),
-    ({"architecture": "keras:x"}, 'source.architecture is \'keras:x\', expected "torchvision:NAME" or "timm:NAME"'),
+    (
+        {"architecture": "keras:x"},
+        'source.architecture is \'keras:x\', expected "efficientnet_lite0", "torchvision:NAME" or "timm:NAME"',
+    ),
     ({"factory": "model.py:f", "std": [0.2, 0.0]}, "source.std.1 is 0.0: input should be greater than 0; correct it"),
     ({"factory": "model.py:f", "mean": [float("nan")]}, "source.mean.0 is nan: input should be a finite number"),
     ({"factory": "model.py:f", "training": {"epochs": "3"}}, "source.training.epochs is '3': input should be a valid"),

@@ -22,9 +22,10 @@ def new(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a recipe that is there.")] = False,
 ) -> None:
-    """Write a commented recipe.toml for a folder of photos, ready for `build`.
+    """Write a recipe for a folder of photos.
 
-    Looks at every photo and says what stands out: few of a class, unreadable files, near-duplicates.
+    The recipe.toml is commented and ready for `build`. Looks at every photo and says what stands out: few of a class,
+    unreadable files, near-duplicates.
     """
     from coreml_updatable.errors import RecipeError
     from coreml_updatable.files import write_atomically
