@@ -8,6 +8,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -44,8 +45,7 @@ MAX_EXAMPLE = 60
 
 def page() -> str:
     """The whole page as Markdown."""
-    from coreml_updatable.converters.torch import source
-
+    source = import_module("coreml_updatable.converters.torch.source")
     every = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(SAMPLES.glob("*/recipe.toml"))]
     known = [one for one in every if one.get("updatable", True)]
     lines = [
