@@ -15,7 +15,9 @@ import typer
 
 from coreml_updatable.cli.command import Command, Group
 from coreml_updatable.cli.output import complain, guard, note, say
+from coreml_updatable.cli.threads import with_threads
 from coreml_updatable.errors import UserError
+from coreml_updatable.threads import set_threads
 
 # To add a command, add its name: the module and the function in it bear it too. --help shows them in this order.
 COMMANDS = (
@@ -56,7 +58,7 @@ def app(names: Sequence[str] = COMMANDS) -> typer.Typer:
     made.callback()(_group)
     for name in names:
         command = getattr(import_module(f"coreml_updatable.cli.commands.{name}"), name)
-        made.command(name, cls=Command)(with_max_memory(name, command))
+        made.command(name, cls=Command)(with_threads(name, with_max_memory(name, command)))
     return made
 
 
@@ -102,6 +104,7 @@ def main() -> None:
     """Run a command; exit status 0 good, 1 problems found, 2 wrong usage. Signals are ``cli.main``'s."""
     guard()
     warnings.showwarning = _warned
+    set_threads()
     named = [argument for argument in sys.argv[1:] if argument in COMMANDS]
     try:
         try:

@@ -27,6 +27,10 @@ from coreml_updatable.runtime.model import Prediction, RunnableModel, numbered
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
+from coreml_updatable.threads import usable
+
+if torch.get_num_threads() > usable():  # torch counts the machine's processors, not those of a container
+    torch.set_num_threads(usable())
 
 
 class NetworkModel(RunnableModel):

@@ -4,11 +4,14 @@ The usual last layer has its gradients in closed form, any other by torch's diff
 p = softmax(z), the loss of a row is log(sum exp z) - z_t, and its gradient by z is p - e_t: this is -log(softmax(z)_t)
 without the logarithm of a rounded number. No graph is built: a step costs microseconds.
 
+A head that is trained on more than a few mini-batches is recorded once, as a straight line of torch's operations for
+batches of one size; a step then costs what a loop written in torch costs.
+
 For categorical cross entropy the last softmax is left out and log-softmax taken of what it reads, which gives the
 gradient of -log(softmax) even where the softmax itself rounds to 0.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,7 @@ from coreml_updatable import bounds
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.engine.batched import Batched
 from coreml_updatable.runtime.engine.program import Program, Step
+from coreml_updatable.runtime.engine.tracing import recorded
 from coreml_updatable.runtime.engine.weighing import weighed
 from coreml_updatable.runtime.engine.weights import Key, field, updatable, with_weights
 from coreml_updatable.runtime.network import NetworkModel
@@ -91,6 +95,7 @@ class GraphHead:
         self._weights = sum(parameter.numel() for step in steps for parameter in step.module.parameters())
         self._batched = False
         self._work: dict[int, int | None] = {}  # of a batch of so many rows; None where values decide on it
+        self._recorded: dict[int, Callable[..., tuple[Tensor, ...]] | None] = {}  # by rows; None: it is not the same
 
     def gradients(self, batch: NDArray[np.int64]) -> tuple[float, list[NDArray[Any]]]:
         """The mean loss of these rows, and its gradients by each parameter."""
@@ -110,10 +115,7 @@ class GraphHead:
             parameter.requires_grad_(True)
         with torch.enable_grad():
             features = {name: torch.from_numpy(blob[batch]) for name, blob in self._features.items()}
-            made = self._runner(features, len(batch))
-            self._batched = not isinstance(made, list)
-            rows = [row[self._blob] for row in made] if isinstance(made, list) else made[self._blob]
-            output = torch.stack(rows) if isinstance(rows, list) else rows
+            output = self._output(features, len(batch))
             loss = self._loss(output, self._targets[numbers])
             if not loss.requires_grad:
                 raise ModelError(f"model: '{self._blob}' does not depend on the updatable weights; mark other layers")
@@ -121,6 +123,38 @@ class GraphHead:
         for parameter in self._parameters:
             parameter.requires_grad_(False)
         return float(loss.detach()), [gradient.numpy() for gradient in found]
+
+    def _output(self, features: Mapping[str, Tensor], count: int) -> Tensor:
+        """The rows' logits or values, with a graph of gradients."""
+        function = self._recorded.get(count)
+        if function is not None:
+            return function(*(features[name] for name in sorted(features)), *self._parameters)[0]
+        made = self._runner(features, count)
+        self._batched = not isinstance(made, list)
+        if isinstance(made, list):
+            return torch.stack([row[self._blob] for row in made])
+        if count in self._work and count not in self._recorded:  # the second batch of this size
+            self._recorded[count] = self._record(features, made[self._blob])
+        return made[self._blob]
+
+    def _record(self, features: Mapping[str, Tensor], expected: Tensor) -> Callable[..., tuple[Tensor, ...]] | None:
+        """The head for batches of this size; None where it cannot be recorded, or gives other gradients."""
+        names = sorted(features)
+        values = [features[name] for name in names]
+        try:
+            head = recorded(self._runner.batched(names), values, self._parameters)
+            found = head(*values, *self._parameters)[0]
+            pairs = [self._by_weights(one) for one in (found, expected)]
+        except (RuntimeError, ModelError, NotImplementedError):
+            return None
+        alike = all(torch.allclose(one, other, rtol=1e-6, atol=1e-7) for one, other in zip(*pairs, strict=True))
+        return head if alike and torch.allclose(found, expected, rtol=1e-6, atol=1e-7) else None
+
+    def _by_weights(self, output: Tensor) -> tuple[Tensor, ...]:
+        """Gradients of something that every number of ``output`` counts in, by each parameter."""
+        return torch.autograd.grad(
+            output.square().sum(), self._parameters, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
 
     def _loss(self, output: Tensor, targets: Tensor) -> Tensor:
         if self._axis is not None:

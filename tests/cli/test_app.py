@@ -106,7 +106,7 @@ def test_the_version() -> None:
 def test_only_the_command_that_runs_is_imported() -> None:
     result = run("diff", "--help", program="import atexit, sys; atexit.register(lambda: print(*sys.modules))\n" + RUN)
     loaded = {name for name in result.stdout.split() if name.startswith("coreml_updatable.cli.")}
-    names = ("app", "command", "commands", "commands.diff", "looking", "max_memory", "output")
+    names = ("app", "command", "commands", "commands.diff", "output", "threads")
     assert loaded == {f"coreml_updatable.cli.{name}" for name in names}
     assert not {"rich.console", "numpy", "torch"} & set(result.stdout.split())
 

@@ -18,7 +18,7 @@ from tests.cli.conftest import Run
 
 ROOT = Path(__file__).parents[2]
 # What only a command line needs: files to write, how to print. And what is a value of its own in Python.
-OF_FILES = {"out", "json", "dry_run", "help", "max_memory"}
+OF_FILES = {"out", "json", "dry_run", "help", "max_memory", "threads"}
 OTHERWISE = {
     "mark": {
         *("optimizer", "learning_rate", "mini_batch", "momentum", "beta1", "beta2", "eps"),  # SGD(...), Adam(...)
@@ -84,7 +84,7 @@ def test_every_sentence_of_the_library_has_a_python_spelling() -> None:
     assert len(found) > 60
     for place, text in found:
         written = in_python(text)
-        left = set(re.findall(r"--[a-z-]+", written)) - {"--max-memory", "--read"}
+        left = set(re.findall(r"--[a-z-]+", written)) - {"--max-memory", "--threads", "--read"}
         assert not left or "var(--" in text, (place, written)
         for name in re.findall(r"\b([a-z_]+)=(?![\"=])", written):
             assert name in KNOWN | OF_COMMANDS_ONLY | {"gradient"}, (place, written)

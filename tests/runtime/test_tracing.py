@@ -101,7 +101,7 @@ def test_between_padded_convolutions_no_reshape_is_left(converted: Any) -> None:
     from coreml_updatable.runtime import load
 
     network: Any = load(converted(module, rows[0]))
-    function = network._frozen._function(["x"])
+    function = network._frozen.batched(["x"])
     found = targets(fold_borders(traced(function, [rows])[0]))
     assert found.count(CONVOLUTION) == 2
     assert PAD not in found

@@ -146,10 +146,10 @@ class Batched:
         if engine:
             made = shape.fast[engine](*inputs)
         elif shape.rows or self._is_little(names, inputs, shape):
-            made = self._function(names, in_place=True)(*map(_channels_last, inputs))
+            made = self.batched(names, in_place=True)(*map(_channels_last, inputs))
         else:
             with weighed():
-                made = self._function(names, in_place=True)(*map(_channels_last, inputs))
+                made = self.batched(names, in_place=True)(*map(_channels_last, inputs))
         bounds.hold(made)
         return made
 
@@ -187,14 +187,14 @@ class Batched:
         self, names: list[str], inputs: list[Tensor], run: bounds.Run, shape: _Shape, engine: str
     ) -> Function | None:
         if engine == TORCH:
-            return optimized(self._function(names), inputs)
+            return optimized(self.batched(names), inputs)
         try:
             with bounds.located("model"):
                 run.expect(fast.COPIES * self._weights + shape.peak)
         except bounds.TooMuchError as error:
             self.reason = str(error)
             return None
-        made, reason = fast.prepared(self._function(names), inputs, self._key(names, inputs))
+        made, reason = fast.prepared(self.batched(names), inputs, self._key(names, inputs))
         if made is None and not reason:
             reason = "its answers differ from torch's"
             fast.warn_of(self._first_different(names, inputs))
@@ -229,9 +229,10 @@ class Batched:
         blobs = list(dict.fromkeys(blob for _, blob in written))
         every = Batched(Program(self.program.steps, blobs), optimize=False)
         layers = {blob: layer for layer, blob in written}
-        return fast.first_different(every._function(names), inputs, [layers[blob] for blob in blobs])
+        return fast.first_different(every.batched(names), inputs, [layers[blob] for blob in blobs])
 
-    def _function(self, names: list[str], *, in_place: bool = False) -> Function:
+    def batched(self, names: list[str], *, in_place: bool = False) -> Function:
+        """The program as one function of the blobs ``names``, in this order, without any bounds."""
         in_place = in_place and not torch.is_grad_enabled()
 
         def one(*inputs: Tensor) -> tuple[Tensor, ...]:

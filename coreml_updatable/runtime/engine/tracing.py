@@ -29,6 +29,8 @@ ELEMENTWISE = {
 }
 ELEMENTWISE_PAIRS = {aten.add.Tensor, aten.mul.Tensor, aten.sub.Tensor, aten.div.Tensor}
 VIEWS = {aten.view.default, aten._unsafe_view.default, aten.reshape.default}
+AXES_OF_ONE = {aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims, aten.unsqueeze.default}
+RESHAPING = ("squeeze", "t", "transpose", "unsqueeze")  # in place, they change shapes and no numbers
 PAD, CONVOLUTION = aten.constant_pad_nd.default, aten.convolution.default
 
 
@@ -47,6 +49,27 @@ def traced(
             made = function(*inputs)
         module = recording.module(made)
         return pull_borders(push_views(module)).eval(), made
+
+
+def recorded(
+    function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor], parameters: Sequence[Tensor]
+) -> Callable[..., tuple[Tensor, ...]]:
+    """``function(*inputs)`` as one of (*inputs, *parameters) for these shapes, whose gradients torch can take.
+
+    ``parameters``: those that ``function`` reads besides its inputs. RuntimeError where it looks at values, or keeps
+    gradients from passing.
+    """
+    recording = _Recording([*inputs, *parameters])
+    with recording:
+        made = function(*inputs)
+    module = recording.module(made)
+    module.graph.eliminate_dead_code()  # what autograd would keep for the way back
+    if any(node.target is aten.detach.default for node in module.graph.nodes):
+        raise UntraceableError("a part without gradients cannot be recorded")
+    for node in module.graph.nodes:
+        if node.op == "call_function" and node.target in AXES_OF_ONE:
+            node.target, node.args = aten.reshape.default, (node.args[0], list(_shape(node)))
+    return push_views(module)
 
 
 class _Recording(TorchDispatchMode):
@@ -68,10 +91,10 @@ class _Recording(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        written = [one.name for one in func._schema.arguments if one.alias_info is not None and one.alias_info.is_write]
-        if written or func is aten._local_scalar_dense.default:
+        noted = _without_writing(func)
+        if noted is None or func is aten._local_scalar_dense.default:
             raise UntraceableError(f"{func} cannot be recorded")
-        node = self._graph.call_function(func, tree_map(self._known, args), tree_map(self._known, kwargs))
+        node = self._graph.call_function(noted, tree_map(self._known, args), tree_map(self._known, kwargs))
         made = func(*args, **kwargs)
         self._note(node, made)
         return made
@@ -105,6 +128,14 @@ class _Recording(TorchDispatchMode):
         return fx.GraphModule(self._root, self._graph)
 
 
+def _without_writing(func: Any) -> Any:
+    """The operation that gives the same and leaves its input as it is; None where numbers are written."""
+    if not any(one.alias_info is not None and one.alias_info.is_write for one in func._schema.arguments):
+        return func
+    name = str(func._schema.name).partition("::")[2].rstrip("_")
+    return getattr(getattr(aten, name), func._overloadname) if name in RESHAPING else None
+
+
 def _shell(value: Tensor) -> Tensor:
     """Its shape and type, without its numbers."""
     return torch.empty(value.shape, dtype=value.dtype, device="meta")
@@ -121,6 +152,8 @@ def push_views(module: fx.GraphModule) -> fx.GraphModule:
         elif node.target in VIEWS:
             source = node.args[0]
             if _is_view(source):
+                if source.target is aten.reshape.default:  # which may copy, where a view cannot be had
+                    node.target = aten.reshape.default
                 source = source.args[0]
                 node.args = (source, node.args[1])
             if _shape(source) == _shape(node):

@@ -1,0 +1,82 @@
+"""How many threads compute: as many as the processors that this process may use, or as ``--threads`` says.
+
+More threads than processors wait for each other by spinning, and take ten times as long: so in a container with a
+quota, or on processors that others share. Nothing heavy is imported here; the variables have to be set before NumPy and
+torch are.
+"""
+
+import math
+import os
+import sys
+from pathlib import Path
+
+CGROUPS = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
+VARIABLE = "OMP_NUM_THREADS"
+_VARIABLES = (VARIABLE, "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def usable(groups: Path = CGROUPS, own: Path = OWN) -> int:
+    """Processors that this process may use: by its affinity, and by the quotas of its control groups."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quotas = [quota for quota in (*_second(groups, own), *_first(groups, own)) if quota > 0]
+    return max(1, min([count, *(math.ceil(quota) for quota in quotas)]))
+
+
+def set_threads(count: int | None = None) -> None:
+    """Let at most ``count`` threads compute, or as many as processors are usable, unless the environment says how many.
+
+    Before NumPy and torch are imported it holds for both; later for torch alone.
+    """
+    if count is None and os.environ.get(VARIABLE, "").isdigit():
+        return
+    chosen = usable() if count is None else count
+    for name in _VARIABLES:
+        os.environ[name] = str(chosen)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads leave the processors to others
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(chosen)
+
+
+def _second(groups: Path, own: Path) -> list[float]:
+    """Quotas of version 2: of the process's group and of all above it."""
+    found = []
+    for folder in _folders(groups, _named(own, "")):
+        try:
+            quota, period = (folder / "cpu.max").read_text().split()[:2]
+            found.append(int(quota) / int(period))
+        except (OSError, ValueError, ZeroDivisionError):  # no such file, or "max"
+            continue
+    return found
+
+
+def _first(groups: Path, own: Path) -> list[float]:
+    """The same of version 1."""
+    found = []
+    for folder in _folders(groups / "cpu", _named(own, "cpu")):
+        try:
+            quota = int((folder / "cpu.cfs_quota_us").read_text())
+            found.append(quota / int((folder / "cpu.cfs_period_us").read_text()))
+        except (OSError, ValueError, ZeroDivisionError):
+            continue
+    return found
+
+
+def _named(own: Path, controller: str) -> str:
+    """The path of the process's group."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return "/"
+    for line in lines:
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if controller in controllers.split(","):
+            return path
+    return "/"
+
+
+def _folders(root: Path, path: str) -> list[Path]:
+    """The group's folder and those above it. In a container the path may name what only the host sees."""
+    parts = [part for part in path.split("/") if part not in ("", "..", ".")]
+    return [root.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
