@@ -17,18 +17,20 @@ from coreml_updatable.data.inputs import Input
 from coreml_updatable.data.notation import input_from, labels_in
 from coreml_updatable.data.rows.features import Fit, features_of
 from coreml_updatable.data.rows.reading import rows_of, sources, training_rows
-from coreml_updatable.errors import DataError, located
+from coreml_updatable.errors import DataError, SourceError, located
 from coreml_updatable.marking import expect_label, has_head, knn_variant, with_samples
 from coreml_updatable.marking.losses import Loss
 from coreml_updatable.marking.outputs import HIDDEN
 from coreml_updatable.marking.settings import SGD, Adam, Int64Parameter, KNNSettings, UpdateSettings, usual_sgd
 from coreml_updatable.runtime import RunnableModel, load
+from coreml_updatable.runtime.io.row import expect_mapping
 from coreml_updatable.spec.diff.models import Difference, difference
 from coreml_updatable.spec.io import read_model, write_model
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.messages import Model, expect_message
 from coreml_updatable.spec.network import pipeline_of
 from coreml_updatable.spec.reserved_labels import reserved_labels
 from coreml_updatable.spec.summary import Summary, summarize
+from coreml_updatable.typed import typed
 
 if TYPE_CHECKING:
     from coreml_updatable.publishing.vectors.replay import Stage
@@ -37,11 +39,13 @@ FitName = Literal["centre-crop", "scale-to-fit", "stretch"]
 AnyModel: TypeAlias = str | PathLike[str] | Model | RunnableModel
 
 
+@typed
 def save(model: AnyModel, path: str | PathLike[str]) -> None:
     """Write an .mlmodel file. A reader never sees half of it, and the same model gives the same bytes."""
     write_model(_message(model), Path(path))
 
 
+@typed
 def check(model: AnyModel) -> list[Problem]:
     """Return every broken rule; empty when the model is fit for a device.
 
@@ -51,16 +55,19 @@ def check(model: AnyModel) -> list[Problem]:
     return check_message(_path_or_message(model))
 
 
+@typed
 def inspect(model: AnyModel) -> Summary:
     """Return what Xcode shows of a model: features, labels, layers, update parameters, metadata."""
     return summarize(_message(model))
 
 
+@typed
 def diff(before: AnyModel, after: AnyModel) -> Difference:
     """Return what changed in meaning; ``same`` is true where nothing did, however the bytes differ."""
     return difference(_message(before), _message(after))
 
 
+@typed
 def mark(
     model: AnyModel,
     *,
@@ -119,6 +126,7 @@ def mark(
     return load(marked.model)
 
 
+@typed
 def knn(
     model: AnyModel,
     samples: Iterable[Mapping[str, Any]] | str | PathLike[str] = (),
@@ -154,6 +162,7 @@ def knn(
     target = str(made.description.predictedFeatureName)
     rows = list(read_rows(made, samples, training=True, fit=fit) if isinstance(samples, str | PathLike) else samples)
     for number, row in enumerate(rows):
+        expect_mapping(row, number)
         if target not in row:
             raise DataError(f"row {number}: lacks '{target}', the label; add it to the row")
         expect_label(made, row[target])
@@ -167,6 +176,7 @@ def knn(
     return load(made)
 
 
+@typed
 def replay(vectors: str | PathLike[str], model: AnyModel) -> "tuple[Stage, ...]":
     """Test a model against its golden vectors: its answers before and after one update.
 
@@ -180,6 +190,7 @@ def replay(vectors: str | PathLike[str], model: AnyModel) -> "tuple[Stage, ...]"
     return replay_vectors(read_vectors(path), path.parent, _message(model))
 
 
+@typed
 def layout(
     model: AnyModel | Sequence[AnyModel], to: Literal["single", "pipeline", "split"], *, bits: int | None = None
 ) -> tuple[RunnableModel, ...]:
@@ -192,6 +203,7 @@ def layout(
     return tuple(load(message) for message in laid_out([_message(one) for one in models], to, bits).models)
 
 
+@typed
 def convert(
     source: Any,
     *,
@@ -227,6 +239,10 @@ def convert(
 
     Raises SourceError, ModelError, RecipeError or BuildError with one sentence.
     """
+    if not 0 <= seed < 2**63:
+        raise SourceError(
+            f"convert: seed is {seed}, expected an integer from 0 that 63 bits hold; choose a smaller one"
+        )
     read = labels_in(Path(labels)) if isinstance(labels, str | PathLike) else tuple(labels)
     request = SourceRequest(
         Path(source) if isinstance(source, str | PathLike) else source,
@@ -246,6 +262,7 @@ def convert(
     return load(convert_source(request, converter, pixels).finished.model)
 
 
+@typed
 def read_rows(
     model: AnyModel, path: str | PathLike[str], *, training: bool = False, fit: FitName = "centre-crop"
 ) -> Iterator[dict[str, Any]]:
@@ -272,10 +289,13 @@ def _message(model: AnyModel) -> Model:
         return model.message
     if isinstance(model, str | PathLike):
         return read_model(Path(model))
+    expect_message(model)
     return model
 
 
 def _path_or_message(model: AnyModel) -> str | PathLike[str] | Model:
+    if not isinstance(model, RunnableModel | str | PathLike):
+        expect_message(model)
     return model.message if isinstance(model, RunnableModel) else model
 
 

@@ -7,6 +7,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from coreml_updatable.errors import DataError
+from coreml_updatable.typed import typed_class
+
+MOST_VALUES = 2**26  # of one row: a picture of 4,700 by 4,700 pixels
+
 UInt8Array = npt.NDArray[np.uint8]
 
 Float32Array = npt.NDArray[np.float32]
@@ -26,6 +31,7 @@ def silent(stage: str, fraction: float, detail: str) -> None:
 Fit = Literal["centerCrop", "scaleFill", "scaleFit"]  # VNImageCropAndScaleOption
 
 
+@typed_class
 @dataclass(frozen=True)
 class ImageInput:
     """A picture input: its feature name, its size in pixels and its colour layout."""
@@ -37,11 +43,19 @@ class ImageInput:
     description: str = ""
     fit: Fit = "centerCrop"  # how a photo of another size is made to fit, as Vision calls it
 
+    def __post_init__(self) -> None:
+        if min(self.width, self.height) < 1 or self.width * self.height > MOST_VALUES:
+            raise DataError(
+                f"input '{self.name}': is {self.width}x{self.height} pixels, expected at least 1x1 and at most "
+                f"{MOST_VALUES} in all; give the size that the source takes"
+            )
+
     @property
     def channels(self) -> int:
         return 1 if self.color == "grayscale" else 3
 
 
+@typed_class
 @dataclass(frozen=True)
 class ArrayInput:
     """A multi-array input: its feature name and the shape of one row, without a batch; float32, or int32 (tokens)."""

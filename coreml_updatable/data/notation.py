@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from coreml_updatable.data.inputs import ArrayInput, ImageInput, Input
+from coreml_updatable.data.inputs import MOST_VALUES, ArrayInput, ImageInput, Input
 from coreml_updatable.errors import DataError
 
 KINDS = ("rgb", "bgr", "grayscale", "array", "tokens")
-MOST_VALUES = 2**26  # of one row: a picture of 4,700 by 4,700 pixels
 MOST_BYTES = 100_000_000  # of a file of labels
 
 
@@ -36,6 +35,11 @@ def labels_in(path: Path) -> tuple[str, ...]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
         raise DataError(f"{path}: the file is no UTF-8 text, expected one label a line") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise DataError(
+            f"{path}: cannot be read ({why}), expected a file of labels, one a line; check the path"
+        ) from None
     return tuple(line.strip() for line in lines if line.strip())
 
 

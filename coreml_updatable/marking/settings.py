@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, field
 
+from coreml_updatable.typed import typed_class
+
 LEARNING_RATES = 0.0001, 1.0  # the range of SGD that apps usually need
 ADAM_LEARNING_RATES = 0.00001, 0.1
 BATCH_SIZES = 1, 2, 4, 8, 16
 
 
+@typed_class
 @dataclass(frozen=True)
 class Int64Parameter:
     """A whole-number parameter: its default, and a range (both ends included), a set of allowed values, or neither."""
@@ -16,6 +19,7 @@ class Int64Parameter:
     allowed: tuple[int, ...] | None = None
 
 
+@typed_class
 @dataclass(frozen=True)
 class DoubleParameter:
     """A real parameter: its default and, where it is bounded, its range (both ends included)."""
@@ -43,6 +47,7 @@ def _batch(value: int | Int64Parameter) -> Int64Parameter:
     return Int64Parameter(value, allowed=tuple(sorted({*BATCH_SIZES, value})))
 
 
+@typed_class
 @dataclass(frozen=True, init=False)
 class SGD:
     """``SGDOptimizer`` of the format. A bare number gets the range that apps usually need."""
@@ -67,6 +72,7 @@ def usual_sgd(reserved: int) -> SGD:
     return SGD(0.03, 1) if reserved else SGD()
 
 
+@typed_class
 @dataclass(frozen=True, init=False)
 class Adam:
     """``AdamOptimizer`` of the format. A bare number gets the range that apps usually need."""

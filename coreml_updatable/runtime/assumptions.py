@@ -77,7 +77,7 @@ def fault_of(kind: type[PredictionAssumptions], name: str, choice: object) -> st
         near = get_close_matches(name, known, 1)
         instead = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
         return f"there is no assumption '{name}'; {instead}"
-    if choice not in known[name]:
+    if not isinstance(choice, str) or choice not in known[name]:
         allowed = ", ".join(f"'{one}'" for one in known[name])
         return f"{name} is {quoted(choice)}, expected one of {allowed}"
     return ""

@@ -1,6 +1,7 @@
 """From a file or a message to a model that runs."""
 
 from copy import copy
+from os import PathLike
 from pathlib import Path
 
 from coreml_updatable.errors import ModelError, located
@@ -9,16 +10,18 @@ from coreml_updatable.runtime.model import RunnableModel
 from coreml_updatable.runtime.pipeline import AbsentModel, why
 from coreml_updatable.runtime.steps import KINDS as STEP_KINDS
 from coreml_updatable.spec.io import read_model
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.messages import Model, expect_message
 from coreml_updatable.spec.network import NETWORK_KINDS, NO_PROGRAMS, PIPELINE_KINDS, pipeline_of
 from coreml_updatable.spec.shapes import MAX_AXES
+from coreml_updatable.typed import typed
 
 MAX_DEPTH = 8  # pipelines inside pipelines
 RUNS = (*NETWORK_KINDS, *PIPELINE_KINDS, *STEP_KINDS, "kNearestNeighborsClassifier", "mlProgram")  # or says why not
 
 
+@typed
 def load(
-    model: Path | str | Model | RunnableModel, *, assumptions: PredictionAssumptions | None = None
+    model: PathLike[str] | str | Model | RunnableModel, *, assumptions: PredictionAssumptions | None = None
 ) -> RunnableModel:
     """Return a runnable model from a file or a message; one that is loaded is returned as it is.
 
@@ -28,7 +31,8 @@ def load(
     """
     if isinstance(model, RunnableModel):
         return model if assumptions is None else _under(model, assumptions)
-    if not isinstance(model, str | Path):
+    if not isinstance(model, str | PathLike):
+        expect_message(model)
         return _runnable(model, assumptions, MAX_DEPTH)
     with located("model", model):
         return _runnable(read_model(Path(model)), assumptions, MAX_DEPTH)

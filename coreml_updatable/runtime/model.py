@@ -1,10 +1,11 @@
 """What every runnable model can do, whatever is inside."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from typing import Any, Self, TypeAlias, overload
 
+from coreml_updatable.errors import DataError, a_kind
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.io.row import FrozenRow, Row
 from coreml_updatable.runtime.part import Part
@@ -60,6 +61,11 @@ class RunnableModel(ABC):
         frozen part kept), those of a pipeline's members as "model0.blob", the vector that a k-NN looks up, the inputs
         of other models as they were read.
         """
+        given: Any = rows
+        if not isinstance(given, Iterable | FrozenRow) or isinstance(given, str | bytes) or _is_single(given):
+            raise DataError(
+                f"rows: is {a_kind(given)}, expected a row or a list of rows; write {{'image': picture}} for a row"
+            )
         single = isinstance(rows, Mapping | FrozenRow)
         answers = self._predict([rows] if isinstance(rows, Mapping | FrozenRow) else list(rows), intermediate)
         return answers[0] if single else answers
@@ -110,6 +116,11 @@ class RunnableModel(ABC):
 
     def __repr__(self) -> str:
         return f"<{one_line(self.message)}>"
+
+
+def _is_single(value: Any) -> bool:
+    """An array without axes has the method of iterables, and refuses."""
+    return getattr(value, "ndim", 1) == 0
 
 
 def numbered(rows: Sequence[Row], numbers: Sequence[int] | None) -> list[tuple[int, Row]]:

@@ -162,4 +162,6 @@ def write_models(models: Mapping[Path, Model]) -> None:
             raise ModelError(
                 f"{path}: packages are read, not written; name an .mlmodel file, which Xcode takes as well"
             )
+        if path.is_dir():
+            raise ModelError(f"{path}: is a folder, expected the name of a file; add one, such as model.mlmodel")
     write_all_atomically({path: model_bytes(model) for path, model in models.items()})

@@ -11,7 +11,7 @@ import sys
 import types
 from typing import Any, TypeAlias
 
-from coreml_updatable.errors import ModelError
+from coreml_updatable.errors import ModelError, a_kind
 
 # Generated classes carry no types of their own; the aliases say which message a function means.
 Model: TypeAlias = Any
@@ -45,3 +45,11 @@ FeatureTypes_pb2 = _import_messages("FeatureTypes_pb2")
 NeuralNetwork_pb2 = _import_messages("NeuralNetwork_pb2")
 NearestNeighbors_pb2 = _import_messages("NearestNeighbors_pb2")
 Parameters_pb2 = _import_messages("Parameters_pb2")
+
+
+def expect_message(model: object) -> None:
+    """ModelError unless ``model`` is a ``Model`` message."""
+    if not isinstance(model, Model_pb2.Model):
+        raise ModelError(
+            f"model: is {a_kind(model)}, expected a path, a Model message or a loaded model; give one of these"
+        )

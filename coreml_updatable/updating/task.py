@@ -20,6 +20,7 @@ from coreml_updatable.runtime.pipeline import LAST, PipelineModel
 from coreml_updatable.spec.io import write_model
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
+from coreml_updatable.typed import typed, typed_class
 from coreml_updatable.updating.assumptions import Assumptions, trained_under
 from coreml_updatable.updating.fixed_features import MEMORY, KeptFeatures
 from coreml_updatable.updating.loss import target
@@ -83,6 +84,7 @@ class UpdateContext:
         write_model(self.model.message, Path(path))
 
 
+@typed_class
 class UpdateTask:
     """Trains a model on rows as MLUpdateTask does. Made suspended; ``resume`` runs it to its end.
 
@@ -116,6 +118,7 @@ class UpdateTask:
         self._current: Callable[[], RunnableModel] = lambda: self._model
         self.state = "suspended"  # running, cancelling, completed, failed
 
+    @typed
     def resume(self, parameters: Mapping[str, Value] | None = None) -> UpdateContext:
         """Start, and return when the update is complete; within a handler, only put other parameters in force.
 
