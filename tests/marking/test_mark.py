@@ -59,6 +59,15 @@ def test_a_marked_model_keeps_every_rule(name: str, labels: tuple[str, ...] | tu
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+def test_only_weights_of_the_marked_layers_are_updatable(name: str) -> None:
+    for layer in network_of(mark(converted(name), SETTINGS, labels=LABELS)).layers:
+        for kind in ("innerProduct", "convolution"):
+            params = getattr(layer, kind)
+            assert params.weights.isUpdatable == (layer.isUpdatable and layer.WhichOneof("layer") == kind)
+            assert params.bias.isUpdatable == (params.weights.isUpdatable and params.hasBias)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 def test_marking_twice_is_marking_once(name: str) -> None:
     once = mark(converted(name), SETTINGS, labels=LABELS)
     assert model_bytes(mark(once, SETTINGS, labels=LABELS)) == model_bytes(once)
