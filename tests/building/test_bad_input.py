@@ -135,7 +135,7 @@ def test_code_of_the_recipe_that_fails(place: Path, build: Build, code: str, sen
         (an_empty_class, "photos/disc: holds no pictures; add some or remove the folder"),
         (a_misspelt_class, "photos/sqare: a folder that the recipe does not know; did you mean 'square'?"),
         (no_owner, "photos: holds no folder 'star', which the owner's pictures come from; add it, or drop"),
-        (too_few, "photos: the label 'angular' has 2 usable pictures, at least 3 of one kind are needed"),
+        (too_few, "photos: the owner's kind 'star' has 2 usable pictures, at least 5 are needed"),
         (text_as_pictures, "photos/disc: no file of 'disc' can be used (1 in all); the first reason: disc/a.jpg: no"),
         (
             a_cut_picture,

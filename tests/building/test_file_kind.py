@@ -49,7 +49,7 @@ def test_what_tells_nothing(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(RecipeError, match=r"folder: has no ending, expected one of .*, a folder with a") as error:
         converter_for(tmp_path / "folder")
-    assert ", or a name: torchvision:NAME, timm:NAME, hub:OWNER/NAME or file.py:FUNCTION; " in str(error.value)
+    assert "torchvision:NAME, timm:NAME, hub:OWNER/NAME or file.py:FUNCTION; " in str(error.value)
     assert ".pkl" not in str(error.value)  # which is always refused
 
 

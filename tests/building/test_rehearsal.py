@@ -14,13 +14,14 @@ from coreml_updatable.building.rehearsal import expect_names_and_settings, stand
 from coreml_updatable.building.request import prepare
 from coreml_updatable.checking import check
 from coreml_updatable.errors import UserError
-from coreml_updatable.recipes.file import read_recipe
+from coreml_updatable.recipes.file import read_any_recipe, read_recipe
 from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.spec.network import network_of
 
 ROOT = Path(__file__).parents[2]
 SHAPES = Path(__file__).parent / "shapes"
-RECIPES = [SHAPES / "recipe.toml", *sorted((ROOT / "sample_models").glob("*/recipe.toml"))]
+SAMPLES = sorted((ROOT / "sample_models").glob("*/recipe.toml"))
+RECIPES = [SHAPES / "recipe.toml", *(path for path in SAMPLES if read_any_recipe(path).updatable)]
 Section = tuple[str, str]
 
 # (section, field, value as TOML) of the recipe in shapes, and what the sentence holds: the place, and how to fix it

@@ -97,7 +97,7 @@ REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (
         state,
         {"architecture": "resnet18"},
-        "--architecture resnet18: names no network, expected torchvision:NAME, timm:NAME or file.py",
+        "--architecture resnet18: names no network, expected ",
     ),
     (
         lambda f: factory(f) + ":make",

@@ -220,7 +220,7 @@ def test_weights_and_inputs_that_do_not_fit() -> None:
     [
         ("treeEnsembleClassifier", "a tree grows by no gradient"),
         ("supportVectorClassifier", "support vectors are no layers"),
-        ("kNearestNeighborsClassifier", "nearest neighbours learn without marking"),
+        ("kNearestNeighborsClassifier", "nearest neighbors learn without marking"),
         ("visionFeaturePrint", "its weights are Apple's; put a network behind it"),
         ("normalizer", "models of this kind have nothing to train"),
     ],

@@ -35,7 +35,7 @@ def test_a_row_for_each_number_of_shots_that_fits_the_terminal(stickers: Report,
     Console(file=out, width=width).print(summary(stickers))
     lines = out.getvalue().splitlines()
     rows = [line.split("│")[1].strip() for line in lines if line.startswith("│")]
-    assert rows[-6:] == ["0", "1", "2", "3", "5", "10"]
+    assert [row for row in rows if row][-6:] == ["0", "1", "2", "3", "5", "10"]
     assert max(map(len, lines)) <= width
 
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.publishing.catalogue import client, site_files
 from coreml_updatable.publishing.catalogue.client import Client, Trust, UntrustedError, trusted_index
-from coreml_updatable.publishing.catalogue.index import MOST_KEYS, Index, Latest
+from coreml_updatable.publishing.catalogue.index import MOST_KEYS, SCHEMA, Index, Latest
 from coreml_updatable.publishing.catalogue.signing import (
     accepted,
     expiring,
@@ -113,7 +113,7 @@ def test_files_at_their_largest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     ("schema", "remedy"),
-    [(2, "newer"), (0, "restore"), (True, "restore"), ("1", "restore"), (None, "restore"), (1.5, "restore")],
+    [(SCHEMA + 1, "newer"), (0, "restore"), (True, "restore"), ("1", "restore"), (None, "restore"), (1.5, "restore")],
 )
 def test_other_schemas(schema: object, remedy: str) -> None:
     with pytest.raises(CatalogueError, match=rf"latest.json: is of schema .*{remedy}"):
