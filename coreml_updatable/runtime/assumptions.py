@@ -5,11 +5,11 @@ What is known of each, and how a device is asked, is in docs/probes.md.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal, cast, get_args, get_type_hints
 
 from coreml_updatable.errors import UserError, quoted
+from coreml_updatable.text import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)

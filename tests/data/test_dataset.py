@@ -149,9 +149,9 @@ def test_loaded(sample: Callable[..., SampleFunction], wanted: Wanted) -> None:
         (LOADING.replace("yield kind", "yield [kind]"), r"gave \(\['salad'\], .*, expected \(kind, name, PIL image\)"),
         (LOADING.replace('f"{kind} {number}"', "number"), r"gave \('salad', 0, .*, expected \(kind, name, PIL image\)"),
         ("def load():\n    yield 1\n    raise SystemExit(3)", r"own.py:load: loading failed \(SystemExit: 3\)"),
-        ("def load(): return []", "gave no pictures"),
-        (LOADING.replace('f"{kind} {number}"', '"one"'), "two of one name"),
-        (LOADING.replace('"burger"', '"bun"'), r"gave the kind 'bun', expected one of \['burger', 'fries'"),
+        ("def load(): return []", "returned no pictures"),
+        (LOADING.replace('f"{kind} {number}"', '"one"'), "two with the same name"),
+        (LOADING.replace('"burger"', '"bun"'), r"returned the kind 'bun', expected one of \['burger', 'fries'"),
     ],
 )
 def test_a_collection_that_is_wrong(
@@ -162,7 +162,7 @@ def test_a_collection_that_is_wrong(
 
 
 def test_nothing_to_load(wanted: Wanted) -> None:
-    with pytest.raises(DataError, match="give a folder of photos"):
+    with pytest.raises(DataError, match="pass a folder of photos"):
         load_dataset(wanted)
 
 

@@ -55,7 +55,7 @@ def test_two_channels_too_short_and_too_long(tmp_path: Path) -> None:
 
 def test_what_is_no_sound(tmp_path: Path) -> None:
     (tmp_path / "a.flac").write_bytes(b"fLaC nothing")
-    with pytest.raises(DataError, match=r"a\.flac: no sound that can be read, or damaged"):
+    with pytest.raises(DataError, match=r"a\.flac: is damaged or not a readable sound"):
         read_sound(tmp_path / "a.flac", TARGET)
     soundfile.write(tmp_path / "silent.wav", np.zeros(8000), 16_000)
     with pytest.raises(DataError, match=r"silent\.wav: is silent"):
@@ -85,7 +85,7 @@ def test_a_folder_says_what_was_done(tmp_path: Path) -> None:
         "5 resampled from 8,000 to 16,000 Hz."
     )
     assert dataset.unreadable == (
-        "low/a.mp4: is neither a sound such as .flac or .wav nor .npy, which hold a row; convert it",
+        "low/a.mp4: is neither a sound such as .flac or .wav nor .npy; convert it",
     )
 
 
