@@ -84,9 +84,7 @@ def test_a_folder_says_what_was_done(tmp_path: Path) -> None:
         "10 files from the folder clips, of 2 kinds; 1 file left out; 2 padded with silence; "
         "5 resampled from 8,000 to 16,000 Hz."
     )
-    assert dataset.unreadable == (
-        "low/a.mp4: is neither a sound such as .flac or .wav nor .npy; convert it",
-    )
+    assert dataset.unreadable == ("low/a.mp4: is neither a sound such as .flac or .wav nor .npy; convert it",)
 
 
 def riff(path: Path, frames: int, rate: int = 48_000) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _QUICK = 0.01  # the share from which on 5 to 10 photos do, as measured in docs/marking.md
 _SLOW = (
-    "so well hidden, a reserved label needs many shots; with --reserved-share 0.01 it learns from 5 to 10 "
+    "with this share, a reserved label needs many shots; with --reserved-share 0.01, 5 to 10 are enough "
     "(docs/marking.md has the figures)"
 )
 
@@ -192,9 +192,7 @@ def mark(
     if layers and last is not None:
         raise typer.BadParameter("--layers and --last both select the layers to train; use one of them")
     if reserved_share is not None and not reserved:
-        raise typer.BadParameter(
-            "--reserved-share is of the outputs that --reserved N adds; say how many, or leave it out"
-        )
+        raise typer.BadParameter("--reserved-share needs --reserved N; add it, or omit --reserved-share")
     foreign = (
         {"--momentum": momentum}
         if optimizer is OptimizerOption.ADAM
