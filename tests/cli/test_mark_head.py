@@ -89,7 +89,7 @@ def test_a_new_head_without_them_gets_the_usual_defaults(run: Run, source: Path)
 def test_only_those_added_take_their_share(run: Run, source: Path) -> None:
     first, more = source.with_name("first.mlmodel"), source.with_name("more.mlmodel")
     options = ["--labels", "a,b,c", "--reserved", "2", "--reserved-share", "0.05"]
-    assert "0.05\n" in run("mark", source, "-o", first, *options).out
+    assert "0.05" in run("mark", source, "-o", first, *options).out
     added = run("mark", first, "-o", more, "--reserved", "3", "--reserved-share", "0.001").out
     assert (
         "3 reserved labels, user0 to user2; none is predicted before it is trained, and the 1 new ones may take"
