@@ -79,7 +79,7 @@ def test_an_entry_that_leads_elsewhere(food101: Path, wanted: Wanted, entry: str
 def test_damaged_json(food101: Path, wanted: Wanted, text: str) -> None:
     (food101 / "meta" / "train.txt").unlink()
     (food101 / "meta" / "train.json").write_text(text)
-    with pytest.raises(DataError, match=r"train\.json: not a list of pictures"):
+    with pytest.raises(DataError, match=r"train\.json: is not a list of pictures"):
         list_food101(food101, wanted)
 
 

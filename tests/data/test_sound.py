@@ -58,7 +58,7 @@ def test_what_is_no_sound(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.flac: is damaged or not a readable sound"):
         read_sound(tmp_path / "a.flac", TARGET)
     soundfile.write(tmp_path / "silent.wav", np.zeros(8000), 16_000)
-    with pytest.raises(DataError, match=r"silent\.wav: is silent"):
+    with pytest.raises(DataError, match=r"silent\.wav: is empty"):
         read_sound(tmp_path / "silent.wav", TARGET)
     soundfile.write(tmp_path / "slow.wav", np.ones(100), 500)
     with pytest.raises(DataError, match=r"slow\.wav: 100 samples at 500 Hz, expected a sound of at most 3600 s"):
