@@ -146,8 +146,14 @@ def test_loaded(sample: Callable[..., SampleFunction], wanted: Wanted) -> None:
     [
         ("def load(): raise OSError('no file')", r"loading failed \(OSError: no file\)"),
         ("def load(): return [(1, 2)]", r"returned \(1, 2\), expected \(kind, name, PIL image\)"),
-        (LOADING.replace("yield kind", "yield [kind]"), r"returned \(\['salad'\], .*, expected \(kind, name, PIL image\)"),
-        (LOADING.replace('f"{kind} {number}"', "number"), r"returned \('salad', 0, .*, expected \(kind, name, PIL image\)"),
+        (
+            LOADING.replace("yield kind", "yield [kind]"),
+            r"returned \(\['salad'\], .*, expected \(kind, name, PIL image\)",
+        ),
+        (
+            LOADING.replace('f"{kind} {number}"', "number"),
+            r"returned \('salad', 0, .*, expected \(kind, name, PIL image\)",
+        ),
         ("def load():\n    yield 1\n    raise SystemExit(3)", r"own.py:load: loading failed \(SystemExit: 3\)"),
         ("def load(): return []", "returned no pictures"),
         (LOADING.replace('f"{kind} {number}"', '"one"'), "two with the same name"),
