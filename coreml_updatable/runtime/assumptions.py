@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any, Literal, cast, get_args, get_type_hints
 
 from coreml_updatable.errors import UserError, quoted
-from coreml_updatable.text import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,10 +91,7 @@ def test_only_those_added_take_their_share(run: Run, source: Path) -> None:
     options = ["--labels", "a,b,c", "--reserved", "2", "--reserved-share", "0.05"]
     assert "0.05" in run("mark", source, "-o", first, *options).out
     added = run("mark", first, "-o", more, "--reserved", "3", "--reserved-share", "0.001").out
-    assert (
-        "3 reserved labels, user0 to user2; none is predicted before it is trained, and the 1"
-        in added
-    )
+    assert "3 reserved labels, user0 to user2; none is predicted before it is trained, and the 1" in added
     none = run("mark", first, "-o", more, "--reserved", "2", "--reserved-share", "0.001").out
     assert "2 reserved labels, user0 to user1; none is predicted before it is trained\n" in none
     assert "--reserved-share 0.01" not in none
