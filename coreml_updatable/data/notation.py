@@ -34,7 +34,7 @@ def labels_in(path: Path) -> tuple[str, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
-        raise DataError(f"{path}: the file is no UTF-8 text, expected one label a line") from None
+        raise DataError(f"{path}: the file is not UTF-8 text, expected one label per line") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise DataError(

@@ -58,9 +58,9 @@ def picture_size(path: Path) -> tuple[int, int]:
                 width, height = image.size
                 return (height, width) if _orientation(image) >= SIDEWAYS else (width, height)
     except UnidentifiedImageError as error:
-        raise DataError(f"{path}: no picture that can be read, expected JPEG, PNG, WebP or HEIC; convert it") from error
+        raise DataError(f"{path}: is not a readable picture, expected JPEG, PNG, WebP or HEIC; convert it") from error
     except (*DAMAGE, Image.DecompressionBombError, struct.error, zlib.error) as error:
-        raise DataError(f"{path}: damaged or cut short ({_short(error)}); replace the picture") from error
+        raise DataError(f"{path}: is damaged or incomplete ({_short(error)}); replace the picture") from error
 
 
 def decode(path: Path, target: ImageInput, fit: Fit | None = None) -> UInt8Array:

@@ -162,9 +162,7 @@ def write_models(models: Mapping[Path, Model]) -> None:
     """All of them, or none. ModelError as ``write_model``."""
     for path in models:
         if path.suffix == ".mlpackage":
-            raise ModelError(
-                f"{path}: packages are read, not written; name an .mlmodel file, which Xcode takes as well"
-            )
+            raise ModelError(f"{path}: packages cannot be written; choose an .mlmodel file, which Xcode also accepts")
         if path.is_dir():
             raise ModelError(f"{path}: is a folder, expected the name of a file; add one, such as model.mlmodel")
     write_all_atomically({path: model_bytes(model) for path, model in models.items()})

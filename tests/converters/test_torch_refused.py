@@ -105,7 +105,7 @@ REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (
         state,
         {"architecture": "resnet18"},
-        "--architecture resnet18: names no network, expected ",
+        "--architecture resnet18: is not a network, expected ",
     ),
     (
         lambda f: factory(f) + ":make",

@@ -218,11 +218,11 @@ def test_weights_and_inputs_that_do_not_fit() -> None:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("treeEnsembleClassifier", "a tree grows by no gradient"),
-        ("supportVectorClassifier", "support vectors are no layers"),
+        ("treeEnsembleClassifier", "trees cannot be trained by gradient descent"),
+        ("supportVectorClassifier", "support vectors cannot be turned into layers"),
         ("kNearestNeighborsClassifier", "nearest neighbors learn without marking"),
-        ("visionFeaturePrint", "its weights are Apple's; put a network behind it"),
-        ("normalizer", "models of this kind have nothing to train"),
+        ("visionFeaturePrint", "its weights are part of Apple's systems; put a network after it"),
+        ("normalizer", "models of this type have nothing to train"),
     ],
 )
 def test_models_of_other_kinds_are_refused_with_the_reason(kind: str, words: str) -> None:
