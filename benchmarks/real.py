@@ -209,8 +209,9 @@ def table(photos: Photos, splits: int, seconds: float) -> str:
         "the splits share photos, so they are not independent. In percent. A fifth of each class is the test set; all "
         "that is chosen is chosen on the rest. Network and k-NN are updated by the simulated MLUpdateTask.",
         "",
-        "The defaults (embedding, regularization, steps, k-NN samples, fitting of the picture) were developed while looking "
-        "at these same photos and splits. The figures are therefore not an independent test and may be somewhat too good.",
+        "The defaults (embedding, regularization, steps, k-NN samples, fitting of the picture) were developed while "
+        "looking at these same photos and splits. The figures are therefore no independent test and may be somewhat "
+        "too good.",
         "",
         "| photos | model | base accuracy | after the update | owner before | owner after 5 shots |",
         "| --- | --- | --- | --- | --- | --- |",
