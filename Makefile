@@ -1,7 +1,7 @@
 # The two main commands are `make updatable MODEL=healthy_luncher` and `make test`. Each installs what it needs into .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: real fuzz-commands help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-browser test-docs test-wheel mutants models models-table turi fuzz lint types check benchmarks clean
+.PHONY: real fuzz-commands help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-browser test-docs test-swift test-wheel mutants models models-table turi fuzz lint types check benchmarks clean
 
 # Variables given by the user reach the recipes through the environment exactly as typed: a name with a space or a quote
 # stays one word, and make expands nothing in it. Without this, MODEL='$(shell ...)' would run a command.
@@ -120,6 +120,9 @@ test-onnx: .venv/installed-dev .onnx/installed ## compare networks with an ONNX 
 test-browser: .venv/installed-dev ## test the gallery's pages in Chromium
 	@command -v chromium >/dev/null || { echo 'found no chromium on the path; install it (on Debian: apt-get install chromium)' >&2; exit 2; }
 	@$(PYTEST) -m browser
+
+test-swift: .venv/installed-dev ## the Swift package, compiled and run against the simulator (some minutes)
+	@$(BIN)/python swift/test.py
 
 test-docs: .venv/installed-dev ## run every command of the docs in an empty clone (15 minutes)
 	@$(BIN)/python tests/documents.py

@@ -34,7 +34,11 @@ def typed(function: Callable[P, R], name: str = "") -> Callable[P, R]:
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        for argument, value in signature.bind(*args, **kwargs).arguments.items():
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{where}() {error}") from None
+        for argument, value in bound.arguments.items():
             expected = hints.get(argument, Any)
             if not fits(value, expected):
                 raise UserError(

@@ -35,6 +35,7 @@ COMMANDS = (
     "diff",
     "predict",
     "update",
+    "rebase",
     "probes",
     "publish",
     "keygen",

@@ -123,7 +123,7 @@ def _owners(owner: Sequence[str], counts: Mapping[str, int]) -> dict[str, str]:
     for given in owner:
         kind, equals, label = given.partition("=")
         if not equals:
-            raise RecipeError(f"--owner {given}: expected KIND=LABEL, as in vegetable=fruit")
+            raise RecipeError(f"--owner {given}: expected KIND=LABEL")
         for name, what in ((kind, "the owner's kind"), (label, "its label")):
             if name not in counts:
                 near = get_close_matches(name, list(counts), n=1)

@@ -114,7 +114,7 @@ def test_only_the_command_that_runs_is_imported() -> None:
 def test_a_misspelt_command_is_suggested() -> None:
     result = run("inspct")
     assert result.returncode == 2
-    assert "Did you mean 'inspect'?" in result.stderr
+    assert "did you mean 'inspect'?" in result.stderr
 
 
 def test_a_sentence_can_not_speak_to_the_terminal(tmp_path: Path) -> None:

@@ -186,7 +186,8 @@ def test_files_that_are_not_there(run: Run, estimator: Path) -> None:
     assert ran.status == 2
     assert "is a folder; name a file in it" in " ".join(ran.err.replace("│", " ").split())
     ran = run("convert", estimator, "-o", "out.mlmodel", "--labels", f"@{estimator.parent}/none.txt")
-    assert (ran.status, len(ran.err.splitlines())) == (1, 1)
+    assert ran.status == 2
+    assert "none.txt: cannot be read" in ran.err
 
 
 def test_a_refusal_names_the_file(run: Run, estimator: Path) -> None:

@@ -76,7 +76,7 @@ KNOWN = {
     for function in (cu.convert, cu.mark, cu.knn, cu.layout, cu.publish, cu.check_catalogue)
     for name in inspect.signature(function).parameters
 }
-OF_COMMANDS_ONLY = {"out", "backbone", "host", "port", "epochs", "data"}  # build, serve, update
+OF_COMMANDS_ONLY = {"out", "backbone", "host", "port", "epochs", "data", "owner"}  # build, serve, update, new
 
 
 def test_every_sentence_of_the_library_has_a_python_spelling() -> None:

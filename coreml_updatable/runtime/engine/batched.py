@@ -72,6 +72,7 @@ def same_shapes(row: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 Function: TypeAlias = Callable[..., tuple[Tensor, ...]]
 KEPT = 8  # optimized functions; a model that meets more shapes runs the others as they are
 SAVED = 0.4  # of the time of the plain run, at least, by an engine
+MAX_ENGINE_PEAK = 1 << 27  # bytes of blobs: what ONNX Runtime holds of its own beside them is not counted
 STARTING, PER_STEP, CACHED = 0.5, 0.004, 0.3  # seconds that preparing an engine takes, about; and opening a kept one
 OPERATIONS = 5 * 10**9  # of a run as ``bounds`` counts them, in a second: what the reference run is judged by
 TORCH = f"torch {torch.__version__.partition('+')[0]}"
@@ -206,6 +207,8 @@ class Batched:
         """Would the rows so far and those to come take much longer than preparing? The reference is judged by what is
         asked, so that it is the same whatever else the machine does."""
         if sum(bool(other.fast) for other in self._shapes.values()) >= KEPT and not shape.fast:
+            return False
+        if engine != TORCH and shape.peak >= MAX_ENGINE_PEAK:
             return False
         cost = STARTING + PER_STEP * (len(self.program.steps) + shape.looped)
         times = 1 + coming / shape.rows

@@ -1,0 +1,42 @@
+"""`coreml-updatable rebase BASE LESSONS -o NEW`: train a new base on an owner's lessons."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coreml_updatable.cli.assumptions import Assume, chosen
+from coreml_updatable.cli.options import Out, option
+from coreml_updatable.cli.output import say, say_json
+
+
+def rebase(
+    base: Annotated[Path, typer.Argument(help="An updatable .mlmodel or .mlpackage.", show_default=False)],
+    lessons: Annotated[Path, typer.Argument(help="An archive that an app backed up.", show_default=False)],
+    out: Annotated[Out, option("The personal model.")],
+    assume: Assume = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what was learned as JSON.")] = False,
+) -> None:
+    """Train a base model on the lessons that an app backed up.
+
+    The same happens on the device when a new version of the model arrives. The archive's format is in docs/lessons.md.
+    """
+    from collections import Counter
+
+    from coreml_updatable.errors import located
+    from coreml_updatable.personalization.lessons import read_lessons
+    from coreml_updatable.personalization.lessons import rebase as train
+    from coreml_updatable.runtime import load
+
+    target = out.file()
+    under = chosen(assume or [])
+    read = read_lessons(lessons)
+    with located("model", base):
+        context = train(load(base, assumptions=under.assumptions), read, assumptions=under.assumptions)
+    context.write(target)
+    labels = Counter(lesson.label for lesson in read.lessons)
+    if json:
+        say_json({"model": str(target), "lessons": dict(labels), "parameters": dict(context.parameters)}, indent=1)
+    else:
+        counts = ", ".join(f"{count} {label}" for label, count in sorted(labels.items()))
+        say(f"{target}: trained on {len(read.lessons)} lessons of {read.model} ({counts})")

@@ -1,0 +1,302 @@
+import CoreML
+import os
+
+/// What a model answers.
+public struct Answer: Equatable, Sendable {
+    public let label: String
+    /// Of each label; a k-NN may know labels that its base did not.
+    public let probabilities: [String: Double]
+}
+
+/// A base model and what its owner taught it.
+///
+/// The owner's lessons are stored as they come (``remember(_:as:)``) and learned together, always from the base
+/// (``learn(_:)``): so ``forget(_:)`` really unlearns, and a newer base learns the same lessons (``rebase(on:plan:)``).
+/// A network, a k-NN and a split of extractor and head look the same from outside. One update runs at a time; predictions go on
+/// meanwhile with the model as it was.
+public actor PersonalModel {
+    /// The model that nobody has personalized.
+    public private(set) var base: Base
+
+    private let store: LessonStore
+    private let generations: Generations
+    private let log = Logger(subsystem: "Personalization", category: "PersonalModel")
+    private var loaded: (generation: String?, model: Loaded)?
+    private var isLearning = false
+
+    /// Opens the personal model in `folder`, which is created where it is missing; each model needs a folder of its own.
+    ///
+    /// If `base` is not the base that the lessons were learned on, answers come from `base` alone until ``learn(_:)`` or
+    /// ``rebase(on:plan:)``: see ``needsLearning``.
+    public init(_ base: Base, folder: URL, storage: Storage = Storage(), limits: LessonLimits = LessonLimits()) throws {
+        self.base = base
+        try storage.createFolder(folder)
+        store = LessonStore(folder: folder, storage: storage, limits: limits)
+        generations = Generations(folder: folder, storage: storage)
+        _ = try store.manifest(model: base.id.name, base: base.sha256)
+        generations.removeLeftovers()
+    }
+
+    // MARK: Answers
+
+    /// The labels of the base. A k-NN learns further ones.
+    public var labels: [String] { get throws { try current().labels } }
+
+    /// Answers one input with the personal model, or with the base where there is none.
+    public func predict(_ input: Input) throws -> Answer {
+        let model = try current()
+        return try model.answer(model.input.example(input))
+    }
+
+    // MARK: Lessons
+
+    /// The lessons, oldest first.
+    public var lessons: [Lesson] { get throws { try manifest().lessons } }
+
+    /// Whether there are lessons, or forgotten ones, that the personal model does not reflect yet.
+    public var needsLearning: Bool {
+        get throws {
+            let learned = generations.current(of: base.sha256)?.lessons ?? []
+            return try Set(manifest().lessons.map(\.id)) != Set(learned)
+        }
+    }
+
+    /// Stores an example; the next ``learn(_:)`` uses it.
+    @discardableResult
+    public func remember(_ input: Input, as label: String) throws -> Lesson {
+        let model = try current()
+        guard model.learnsNewLabels || model.labels.contains(label), !label.isEmpty else {
+            throw PersonalizationError.unknownLabel(label, known: model.labels)
+        }
+        let example = try model.input.example(input)
+        return try change { try store.add(example, as: label, to: &$0) }
+    }
+
+    /// The same with a case of an enum of labels.
+    @discardableResult
+    public func remember<Label: RawRepresentable & Sendable>(_ input: Input, as label: Label) throws -> Lesson
+    where Label.RawValue == String {
+        try remember(input, as: label.rawValue)
+    }
+
+    /// The example of a lesson, to show it or to export it.
+    public func example(of id: Lesson.ID) throws -> Example { try store.example(lesson(id)) }
+
+    /// Removes a lesson and its example. The personal model forgets it with the next ``learn(_:)``; with no lesson left, at once.
+    public func forget(_ id: Lesson.ID) throws {
+        _ = try lesson(id)
+        try change { $0.lessons.removeAll { $0.id == id } }
+        if try manifest().lessons.isEmpty { try forgetGenerations() }
+    }
+
+    /// Removes all lessons: the base answers again.
+    public func reset() throws {
+        guard !isLearning else { throw PersonalizationError.alreadyLearning }
+        try forgetGenerations()
+        try change { $0.lessons = [] }
+    }
+
+    // MARK: Learning
+
+    /// Trains the base on all lessons and saves the result, which answers from then on.
+    ///
+    /// Leaving the loop, or cancelling the task that runs it, cancels the update and leaves the model as it was.
+    public nonisolated func learn(_ plan: Plan = Plan()) -> AsyncThrowingStream<LearningProgress, any Error> {
+        progress { try await self.update(onto: nil, plan, $0) }
+    }
+
+    /// Trains a newer base on the same lessons, and continues with it. Until that has ended, the old one answers.
+    public nonisolated func rebase(on newer: Base, plan: Plan = Plan()) -> AsyncThrowingStream<LearningProgress, any Error> {
+        progress { try await self.update(onto: newer, plan, $0) }
+    }
+
+    private nonisolated func progress(
+        _ work: @escaping @Sendable (@escaping @Sendable (LearningProgress) -> Void) async throws -> Void
+    ) -> AsyncThrowingStream<LearningProgress, any Error> {
+        AsyncThrowingStream { continuation in
+            let task = Task {
+                do {
+                    try await work { continuation.yield($0) }
+                    continuation.finish()
+                } catch {
+                    continuation.finish(throwing: error)
+                }
+            }
+            continuation.onTermination = { if case .cancelled = $0 { task.cancel() } }
+        }
+    }
+
+    private func update(onto newer: Base?, _ plan: Plan, _ progress: @escaping @Sendable (LearningProgress) -> Void) async throws {
+        guard !isLearning else { throw PersonalizationError.alreadyLearning }
+        let target = newer ?? base
+        if newer != nil, target.id.name != base.id.name {
+            throw PersonalizationError.otherModel(found: target.id.name, expected: base.id.name)
+        }
+        let lock = try FileLock(generations.lockFile, wait: false)
+        isLearning = true
+        defer { isLearning = false }
+        let lessons = try manifest().lessons
+        if lessons.isEmpty {
+            guard newer != nil else { throw PersonalizationError.noLessons }
+        } else {
+            let model = try Loaded(target, personal: nil)
+            if let strange = lessons.first(where: { !model.learnsNewLabels && !model.labels.contains($0.label) }) {
+                throw PersonalizationError.unknownLabel(strange.label, known: model.labels)
+            }
+            let description = model.description
+            let epochs = plan.epochs ?? description.parameterDescriptionsByKey[.epochs]?.defaultValue as? Int
+            let batch = LessonBatch(count: lessons.count) { [store] in
+                try model.trainingRow(store.example(lessons[$0]), label: lessons[$0].label)
+            }
+            let parameters = try plan.parameters(for: description)
+            let ids = lessons.map(\.id)
+            let run = UpdateRun { [generations] in try generations.save($0, base: target.sha256, lessons: ids) }
+            try Task.checkCancellation()
+            try await withTaskCancellationHandler {
+                try await withCheckedThrowingContinuation {
+                    run.start(
+                        base: target.model, rows: batch, parameters: parameters, epochs: epochs, schedule: plan.schedule,
+                        progress: progress, continuation: $0)
+                }
+            } onCancel: {
+                run.cancel()
+            }
+            log.info("learned \(lessons.count) lessons")
+        }
+        base = target
+        loaded = nil
+        try change { $0.base = target.sha256 }
+        withExtendedLifetime(lock) {}
+    }
+
+    // MARK: Backup
+
+    /// Writes the lessons into one archive (docs/lessons.md), without any weights.
+    public func backUp(to archive: URL) throws { try LessonArchive.write(manifest(), of: store, to: archive) }
+
+    /// Replaces the lessons by those of an archive that ``backUp(to:)`` wrote; then ``learn(_:)``.
+    ///
+    /// Lessons that this base cannot learn are refused, and so is an archive of another model: nothing changes then.
+    public func restore(from archive: URL) throws {
+        guard !isLearning else { throw PersonalizationError.alreadyLearning }
+        let model = try current()
+        let fresh = store.folder.appendingPathComponent("restoring-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: fresh) }
+        try store.storage.createFolder(fresh.appendingPathComponent("lessons"))
+        var restored = try LessonArchive.read(archive) { lesson, bytes in
+            guard model.learnsNewLabels || model.labels.contains(lesson.label) else {
+                throw PersonalizationError.unknownLabel(lesson.label, known: model.labels)
+            }
+            _ = try model.input.value(Example(kind: lesson.kind, shape: lesson.shape, bytes: bytes))
+            try store.storage.write(bytes, to: fresh.appendingPathComponent(lesson.file))
+        }
+        guard restored.model == base.id.name else {
+            throw PersonalizationError.otherModel(found: restored.model, expected: base.id.name)
+        }
+        restored.base = base.sha256
+        try forgetGenerations()
+        try change { manifest in
+            try store.storage.createFolder(store.folder.appendingPathComponent("lessons"))
+            for lesson in restored.lessons {
+                try replace(store.folder.appendingPathComponent(lesson.file), with: fresh.appendingPathComponent(lesson.file))
+            }
+            manifest = restored
+        }
+    }
+
+    // MARK: Inside
+
+    private func manifest() throws -> LessonManifest { try store.manifest(model: base.id.name, base: base.sha256) }
+
+    private func lesson(_ id: Lesson.ID) throws -> Lesson {
+        guard let lesson = try manifest().lessons.first(where: { $0.id == id }) else { throw PersonalizationError.unknownLesson(id) }
+        return lesson
+    }
+
+    /// Changes the manifest while no other instance does.
+    private func change<Result>(_ body: (inout LessonManifest) throws -> Result) throws -> Result {
+        let lock = try FileLock(store.folder.appendingPathComponent("lessons.lock"), wait: true)
+        var manifest = try manifest()
+        let result = try body(&manifest)
+        try store.save(manifest)
+        withExtendedLifetime(lock) {}
+        return result
+    }
+
+    private func forgetGenerations() throws {
+        try FileLock.holding(generations.lockFile, wait: false) { try generations.forget() }
+        loaded = nil
+    }
+
+    /// The model in force; another instance may have saved a newer one.
+    private func current() throws -> Loaded {
+        let generation = generations.current(of: base.sha256)
+        if let loaded, loaded.generation == generation?.name { return loaded.model }
+        let model = try Loaded(base, personal: generation.map { generations.url($0) })
+        loaded = (generation?.name, model)
+        return model
+    }
+}
+
+/// A model in memory: a network or a k-NN, alone or behind its extractor.
+struct Loaded {
+    let input: ModelInput
+    let labels: [String]
+    let learnsNewLabels: Bool
+    private let model: MLModel
+    private let extractor: MLModel?
+    private let label: String
+    private let probabilities: String
+
+    var description: MLModelDescription { model.modelDescription }
+
+    init(_ base: Base, personal: URL?) throws {
+        do {
+            model = try MLModel(contentsOf: personal ?? base.model)
+            extractor = try base.extractor.map { try MLModel(contentsOf: $0) }
+        } catch {
+            throw PersonalizationError.coreML("\(error)")
+        }
+        let description = model.modelDescription
+        guard let label = description.predictedFeatureName, let probabilities = description.predictedProbabilitiesName else {
+            throw PersonalizationError.unsupportedModel("it is not a classifier")
+        }
+        guard description.isUpdatable else { throw PersonalizationError.unsupportedModel("it is not updatable") }
+        self.label = label
+        self.probabilities = probabilities
+        input = try ModelInput((extractor ?? model).modelDescription)
+        learnsNewLabels = description.parameterDescriptionsByKey[.numberOfNeighbors] != nil
+        labels = (description.classLabels ?? []).compactMap { ($0 as? String) ?? ($0 as? NSNumber)?.stringValue }
+    }
+
+    func answer(_ example: Example) throws -> Answer {
+        do {
+            let row = try MLDictionaryFeatureProvider(dictionary: features(example))
+            let answer = try model.prediction(from: row)
+            let shares = answer.featureValue(for: probabilities)?.dictionaryValue ?? [:]
+            let named = shares.map { (($0.key as? String) ?? "\($0.key)", $0.value.doubleValue) }
+            return Answer(
+                label: answer.featureValue(for: label)?.stringValue ?? "", probabilities: Dictionary(named) { first, _ in first })
+        } catch let error as PersonalizationError {
+            throw error
+        } catch {
+            throw PersonalizationError.coreML("\(error)")
+        }
+    }
+
+    func trainingRow(_ example: Example, label text: String) throws -> any MLFeatureProvider {
+        var row: [String: Any] = try features(example)
+        row[label] = MLFeatureValue(string: text)
+        return try MLDictionaryFeatureProvider(dictionary: row)
+    }
+
+    /// What the model that learns is given: the example, or its embedding.
+    private func features(_ example: Example) throws -> [String: MLFeatureValue] {
+        let value = try input.value(example)
+        guard let extractor else { return [input.name: value] }
+        let embedding = try extractor.prediction(from: MLDictionaryFeatureProvider(dictionary: [input.name: value]))
+        var features: [String: MLFeatureValue] = [:]
+        for name in model.modelDescription.inputDescriptionsByName.keys { features[name] = embedding.featureValue(for: name) }
+        return features
+    }
+}

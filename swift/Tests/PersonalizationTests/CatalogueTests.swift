@@ -1,0 +1,112 @@
+import Foundation
+import Testing
+
+@testable import Personalization
+
+#if canImport(FoundationNetworking)
+    import FoundationNetworking
+#endif
+
+private let luncher = ModelID("HealthyLuncher")
+
+private func site(_ name: String) -> URL {
+    URL(string: ProcessInfo.processInfo.environment["CATALOGUE_SITE"] ?? "http://127.0.0.1:1")!.appendingPathComponent(name)
+}
+
+private func key() throws -> String {
+    try String(contentsOf: Fixtures.folder.appendingPathComponent("public-key.txt"), encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+}
+
+private func catalogue(_ name: String, _ folder: URL? = nil, now: @escaping @Sendable () -> Date = { Date() }) throws -> Catalogue {
+    Catalogue(
+        site: site(name), folder: try folder ?? Fixtures.temporary(), trust: .signed(publicKeys: [try key()]), now: now)
+}
+
+@Test(arguments: [ModelID.Form.network, .neighbors, .split]) func theNewestIsInstalled(form: ModelID.Form) async throws {
+    let folder = try Fixtures.temporary(), id = ModelID("HealthyLuncher", form: form)
+    let catalogue = try catalogue("site", folder)
+    #expect(await catalogue.installed(id) == nil)
+    let base = try await catalogue.newest(id)
+    #expect(base.version == "1.1")
+    #expect((base.extractor != nil) == (form == .split))
+    let model = try PersonalModel(base, folder: Fixtures.temporary())
+    #expect(try await model.predict(.file(Fixtures.pancakes[0])).label == "fast-food")
+
+    // Offline, and in another launch: what is installed is found without the network.
+    let offline = Catalogue(site: site("site"), folder: folder, trust: .signed(publicKeys: []))
+    #expect(await offline.installed(id) == base)
+    #expect(try await catalogue.newest(id) == base)
+    let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { !$0.hasSuffix(".mlmodelc") }.sorted()
+    #expect(left == ["catalogue.json", "catalogue.lock"])
+}
+
+@Test func aBrokenDownloadGoesOn() async throws {
+    let folder = try Fixtures.temporary(), catalogue = try catalogue("half", folder)
+    await #expect(throws: (any Error).self) { try await catalogue.newest(luncher) }
+    let partial = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".partial") }
+    #expect(partial.count == 1)
+    #expect(await catalogue.installed(luncher) == nil)
+    let base = try await catalogue.newest(luncher)
+    #expect(base.version == "1.1")
+}
+
+@Test func faultsOfTheNetworkAreToldApart() async throws {
+    await #expect(throws: PersonalizationError.captivePortal(site("portal/index.json"))) { try await catalogue("portal").newest(luncher) }
+    await #expect(throws: PersonalizationError.server(status: 404, url: site("missing/index.json"))) {
+        try await catalogue("missing").newest(luncher)
+    }
+    await #expect(throws: PersonalizationError.server(status: 503, url: site("broken/index.json"))) {
+        try await catalogue("broken").newest(luncher)
+    }
+    var limits = Catalogue.Limits()
+    limits.indexBytes = 1 << 20
+    let endless = Catalogue(site: site("endless"), folder: try Fixtures.temporary(), trust: .unsigned, limits: limits)
+    await #expect(throws: PersonalizationError.tooLarge("index.json", limit: 1 << 20)) { try await endless.newest(luncher) }
+    let nobody = Catalogue(site: URL(string: "http://127.0.0.1:1/")!, folder: try Fixtures.temporary(), trust: .unsigned)
+    await #expect(throws: URLError.self) { try await nobody.newest(luncher) }
+    await #expect(throws: PersonalizationError.notInCatalogue("Nothing")) { try await catalogue("site").newest(ModelID("Nothing")) }
+}
+
+@Test func aWrongModelIsNotInstalled() async throws {
+    let folder = try Fixtures.temporary(), catalogue = try catalogue("wrong", folder)
+    await #expect(throws: PersonalizationError.wrongContent("HealthyLuncher.mlmodel")) { try await catalogue.newest(luncher) }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["catalogue.json", "catalogue.lock"])
+}
+
+@Test func onlyWhatIsSignedFreshAndNewCounts() async throws {
+    await #expect(throws: PersonalizationError.untrusted("index.json")) { try await catalogue("unknown").newest(luncher) }
+    await #expect(throws: PersonalizationError.untrusted("index.json")) { try await catalogue("unsigned").newest(luncher) }
+    let unsigned = Catalogue(site: site("unsigned"), folder: try Fixtures.temporary(), trust: .unsigned)
+    #expect(try await unsigned.newest(luncher).version == "1.0")
+    do {
+        let later = Date(timeIntervalSinceNow: 400 * 86400)
+        _ = try await catalogue("site", now: { later }).newest(luncher)
+        Issue.record("an expired index was taken")
+    } catch PersonalizationError.expired {}
+    // The same site, which shows an older index after a newer one.
+    let folder = try Fixtures.temporary()
+    _ = try await catalogue("site", folder).newest(luncher)
+    let state = folder.appendingPathComponent("catalogue.json")
+    let seen = try String(contentsOf: state, encoding: .utf8)
+    let moved = seen.replacingOccurrences(of: "\\/site\\/", with: "\\/old\\/").replacingOccurrences(of: "/site/", with: "/old/")
+    #expect(moved != seen)
+    try Data(moved.utf8).write(to: state)
+    do {
+        _ = try await catalogue("old", folder).newest(luncher)
+        Issue.record("an old index was taken")
+    } catch PersonalizationError.rolledBack(let found, let seen) {
+        #expect(found < seen)
+    }
+    #expect(await (try catalogue("old", folder)).installed(luncher)?.version == "1.1")
+}
+
+@Test func oldModelsArePruned() async throws {
+    let folder = try Fixtures.temporary()
+    let first = try await catalogue("old", folder).newest(luncher)
+    let catalogue = try catalogue("site", folder)
+    let second = try await catalogue.newest(luncher)
+    #expect(FileManager.default.fileExists(atPath: first.model.path))
+    try await catalogue.prune()
+    #expect(!FileManager.default.fileExists(atPath: first.model.path))
+    #expect(await catalogue.installed(luncher) == second)
+}

@@ -1,0 +1,259 @@
+import CoreML
+import Foundation
+import Testing
+
+@testable import Personalization
+
+let forms: [ModelID.Form] = [.network, .neighbors, .split]
+
+/// The story of healthy_luncher.
+@Test(arguments: forms) func pancakesBecomeHealthy(form: ModelID.Form) async throws {
+    let model = try await Fixtures.model(form)
+    let before = try await healthy(model)
+    #expect(before < 0.2, "\(before) of the pancakes were healthy before")
+    for pancake in Fixtures.pancakes.prefix(3) { try await model.remember(.file(pancake), as: Meal.healthy) }
+    #expect(try await model.needsLearning)
+    try await learn(model)
+    let needsLearning = try await model.needsLearning
+    #expect(!needsLearning)
+    let after = try await healthy(model)
+    #expect(after > 0.5, "\(after) of the pancakes are healthy after three shots")
+    let burgers = try Fixtures.photos("burger")
+    var right = 0
+    for burger in burgers where try await model.predict(.file(burger)).label == "fast-food" { right += 1 }
+    #expect(right * 10 >= burgers.count * 9, "\(right) of \(burgers.count) burgers are still fast food")
+
+    var epochs = 0
+    for try await _ in model.rebase(on: try await Fixtures.base(form, build: "second")) { epochs += 1 }
+    #expect(epochs >= (form == .neighbors ? 0 : 1))  // a k-NN has no epochs
+    #expect(await model.base.version == "second")
+    let rebased = try await healthy(model)
+    #expect(rebased > 0.5, "\(rebased) of the pancakes are healthy on the second base")
+
+    try await model.reset()
+    #expect(try await healthy(model) < 0.2)
+    #expect(try await model.lessons.isEmpty)
+}
+
+/// The share of 20 held-out pancakes that the model calls healthy.
+private func healthy(_ model: PersonalModel) async throws -> Double {
+    let pancakes = try Fixtures.photos("pancakes")
+    var count = 0
+    for pancake in pancakes where try await model.predict(.file(pancake)).label == "healthy" { count += 1 }
+    return Double(count) / Double(pancakes.count)
+}
+
+@Test func aSplitLearnsAsTheNetworkDoes() async throws {
+    var answers: [Answer] = []
+    for form in [ModelID.Form.network, .split] {
+        let model = try await Fixtures.model(form)
+        for pancake in Fixtures.pancakes.prefix(2) { try await model.remember(.file(pancake), as: Meal.healthy) }
+        try await learn(model, Plan(epochs: 3, shuffle: false))
+        answers.append(try await model.predict(.file(Fixtures.pancakes[4])))
+    }
+    #expect(abs(answers[0].probabilities["healthy"]! - answers[1].probabilities["healthy"]!) < 1e-4)
+}
+
+@Test func learningStartsFromTheBaseEachTime() async throws {
+    let model = try await Fixtures.model()
+    try await model.remember(.file(Fixtures.pancakes[0]), as: Meal.healthy)
+    try await learn(model)
+    let once = try await model.predict(.file(Fixtures.pancakes[1]))
+    try await learn(model)
+    let twice = try await model.predict(.file(Fixtures.pancakes[1]))
+    #expect(abs(once.probabilities["healthy"]! - twice.probabilities["healthy"]!) < 1e-6)
+}
+
+@Test func aForgottenLessonIsUnlearned() async throws {
+    let model = try await Fixtures.model()
+    let photo = Input.file(Fixtures.pancakes[1])
+    try await model.remember(.file(Fixtures.pancakes[0]), as: Meal.healthy)
+    try await learn(model)
+    let with = try await model.predict(photo)
+    let second = try await model.remember(.file(Fixtures.pancakes[2]), as: Meal.healthy)
+    try await learn(model)
+    try await model.forget(second.id)
+    try await learn(model)
+    #expect(abs(try await model.predict(photo).probabilities["healthy"]! - with.probabilities["healthy"]!) < 1e-6)
+    for lesson in try await model.lessons { try await model.forget(lesson.id) }
+    #expect(try await model.predict(photo).label == "fast-food")
+}
+
+@Test func progressAndSchedule() async throws {
+    let model = try await Fixtures.model()
+    try await model.remember(.file(Fixtures.pancakes[0]), as: Meal.healthy)
+    let plan = Plan(epochs: 4, learningRate: 0.01) { 0.01 / Double($0.epoch + 1) }
+    let reports = try await learn(model, plan)
+    #expect(reports.map(\.epoch) == [1, 2, 3, 4])
+    #expect(reports.allSatisfy { $0.epochs == 4 })
+    #expect(reports.last!.loss! < reports.first!.loss!)
+    #expect(zip(reports, reports.dropFirst()).allSatisfy { $0.learningRate! > $1.learningRate! })
+}
+
+@Test func leavingTheLoopCancels() async throws {
+    let model = try await Fixtures.model()
+    let photo = Input.file(Fixtures.pancakes[0])
+    try await model.remember(photo, as: Meal.healthy)
+    let before = try await model.predict(photo)
+    for try await _ in model.learn(Plan(epochs: 100)) { break }
+    // The update notices within an epoch; then another one may run.
+    while true {
+        do {
+            try await learn(model, Plan(epochs: 1, learningRate: 0.0001))
+            break
+        } catch PersonalizationError.alreadyLearning, PersonalizationError.folderInUse {
+            try await Task.sleep(nanoseconds: 1_000_000)
+        }
+    }
+    let after = try await model.predict(photo)
+    #expect(abs(after.probabilities["healthy"]! - before.probabilities["healthy"]!) < 0.01)
+}
+
+@Test func aCancelledTaskLeavesTheModel() async throws {
+    let model = try await Fixtures.model()
+    let photo = Input.file(Fixtures.pancakes[0])
+    try await model.remember(photo, as: Meal.healthy)
+    let before = try await model.predict(photo)
+    let task = Task { try await learn(model, Plan(epochs: 100)) }
+    try await Task.sleep(nanoseconds: 20_000_000)
+    task.cancel()
+    _ = try? await task.value
+    #expect(try await model.predict(photo) == before)
+    #expect(try await model.needsLearning)
+}
+
+@Test func oneUpdateAtATime() async throws {
+    let model = try await Fixtures.model()
+    try await model.remember(.file(Fixtures.pancakes[0]), as: Meal.healthy)
+    let results = await withTaskGroup(of: Bool.self) { group in
+        for _ in 0..<4 { group.addTask { (try? await learn(model, Plan(epochs: 30))) != nil } }
+        return await group.reduce(into: [Bool]()) { $0.append($1) }
+    }
+    #expect(results.filter { $0 }.count == 1)
+}
+
+@Test func twoInstancesOfOneFolder() async throws {
+    let base = try await Fixtures.base(), folder = try Fixtures.temporary()
+    let first = try PersonalModel(base, folder: folder), second = try PersonalModel(base, folder: folder)
+    let photo = Input.file(Fixtures.pancakes[0])
+    let before = try await second.predict(photo)
+    try await first.remember(photo, as: Meal.healthy)
+    #expect(try await second.lessons.count == 1)
+    try await learn(first)
+    #expect(try await second.predict(photo) != before)
+    #expect(try await second.predict(photo) == first.predict(photo))
+}
+
+@Test func aNeighborLearnsANewLabel() async throws {
+    let neighbors = try await Fixtures.model(.neighbors)
+    for pancake in Fixtures.pancakes.prefix(3) { try await neighbors.remember(.file(pancake), as: "pancakes") }
+    try await learn(neighbors)
+    #expect(try await neighbors.predict(.file(Fixtures.pancakes[3])).label == "pancakes")
+
+    let network = try await Fixtures.model()
+    let known = try await network.labels
+    await #expect(throws: PersonalizationError.unknownLabel("pancakes", known: known)) {
+        try await network.remember(.file(Fixtures.pancakes[0]), as: "pancakes")
+    }
+}
+
+@Test func whatAModelDoesNotTake() async throws {
+    let model = try await Fixtures.model()
+    let text = try Fixtures.temporary().appendingPathComponent("text.png")
+    try Data("no picture".utf8).write(to: text)
+    await #expect(throws: PersonalizationError.unreadableImage("text.png")) { try await model.predict(.file(text)) }
+    await #expect(throws: PersonalizationError.self) { try await model.predict(.array([1, 2], shape: [2])) }
+    await #expect(throws: PersonalizationError.noLessons) { try await learn(model) }
+    let unknown = UUID()
+    await #expect(throws: PersonalizationError.unknownLesson(unknown)) { try await model.forget(unknown) }
+    try await model.remember(.file(Fixtures.pancakes[0]), as: Meal.healthy)
+    await #expect(throws: PersonalizationError.parameterNotAllowed("miniBatchSize", value: 3, allowed: "1.0, 2.0, 4.0, 8.0, 16.0, 32.0")) {
+        try await learn(model, Plan(miniBatchSize: 3))
+    }
+    await #expect(throws: PersonalizationError.self) { try await learn(model, Plan(learningRate: -1)) }
+    await #expect(throws: PersonalizationError.self) { try await learn(model, Plan(numberOfNeighbors: 3)) }
+    #expect(try await model.lessons.count == 1)
+}
+
+/// A camera's buffer on its side is cropped and turned as the file is.
+@Test func orientationAndCrop() async throws {
+    let model = try await Fixtures.model()
+    // 60 x 40, left half red, right half blue, seen upright once it is turned right.
+    let width = 60, height = 40
+    var rgb = Data()
+    for _ in 0..<height { for column in 0..<width { rgb.append(contentsOf: column < width / 2 ? [255, 0, 0] : [0, 0, 255]) } }
+    let picture = CGImage(standInWidth: width, height: height, rgb: rgb)
+    let upright = try await model.remember(.image(picture), as: Meal.healthy)
+    let turned = try await model.remember(.image(picture, orientation: .right), as: Meal.healthy)
+    let (flat, tall) = try await (model.example(of: upright.id), model.example(of: turned.id))
+    #expect(flat.shape == [128, 128, 3])
+    func pixel(_ example: Example, _ row: Int, _ column: Int) -> [UInt8] {
+        Array(example.bytes[(row * 128 + column) * 3..<(row * 128 + column) * 3 + 3])
+    }
+    #expect(pixel(flat, 64, 5) == [255, 0, 0] && pixel(flat, 64, 122) == [0, 0, 255])
+    // EXIF 6: the first column is the top.
+    #expect(pixel(tall, 5, 64) == [255, 0, 0] && pixel(tall, 122, 64) == [0, 0, 255])
+
+    var buffer: CVPixelBuffer?
+    #expect(CVPixelBufferCreate(nil, width, height, kCVPixelFormatType_32BGRA, nil, &buffer) == kCVReturnSuccess)
+    for row in 0..<height {
+        let line = (CVPixelBufferGetBaseAddress(buffer!)! + row * CVPixelBufferGetBytesPerRow(buffer!)).assumingMemoryBound(to: UInt8.self)
+        for column in 0..<width {
+            for (channel, value) in (column < width / 2 ? [0, 0, 255, 255] : [255, 0, 0, 255] as [UInt8]).enumerated() {
+                line[column * 4 + channel] = value
+            }
+        }
+    }
+    let camera = try await model.remember(.pixelBuffer(buffer!, orientation: .right), as: Meal.healthy)
+    #expect(try await model.example(of: camera.id) == tall)
+}
+
+@Test func lessonsAreBounded() async throws {
+    let model = try await Fixtures.model(limits: LessonLimits(count: 3))
+    let first = try await model.remember(.file(Fixtures.pancakes[0]), as: Meal.healthy)
+    let burger = try await model.remember(.file(try Fixtures.photos("burger")[0]), as: Meal.fastFood)
+    let second = try await model.remember(.file(Fixtures.pancakes[1]), as: Meal.healthy)
+    let again = try await model.remember(.file(Fixtures.pancakes[0]), as: Meal.healthy)
+    // The label with the most lessons gives up the older of its two most similar ones.
+    #expect(try await model.lessons.map(\.id) == [burger.id, second.id, again.id])
+    await #expect(throws: PersonalizationError.unknownLesson(first.id)) { try await model.example(of: first.id) }
+
+    let small = try await Fixtures.model(limits: LessonLimits(bytes: 128 * 128 * 3 * 2))
+    for pancake in Fixtures.pancakes { try await small.remember(.file(pancake), as: Meal.healthy) }
+    #expect(try await small.lessons.count == 2)
+}
+
+@Test func aDamagedFolderIsNamed() async throws {
+    let base = try await Fixtures.base(), folder = try Fixtures.temporary()
+    let model = try PersonalModel(base, folder: folder)
+    let lesson = try await model.remember(.file(Fixtures.pancakes[0]), as: Meal.healthy)
+    try Data("x".utf8).write(to: folder.appendingPathComponent(lesson.file))
+    await #expect(throws: PersonalizationError.damaged(lesson.file)) { try await learn(model) }
+    try Data("{}".utf8).write(to: folder.appendingPathComponent("lessons.json"))
+    #expect(throws: PersonalizationError.damaged("lessons.json")) { try PersonalModel(base, folder: folder) }
+}
+
+@Test func anArrayModelLearns() async throws {
+    let base = try await Fixtures.base(build: "pose", name: "HandPose")
+    let model = try PersonalModel(base, folder: try Fixtures.temporary())
+    let vectors = try GoldenRows(Fixtures.folder.appendingPathComponent("pose/HandPose.vectors.json"))
+    for row in vectors.owner { try await model.remember(.array(row.values, shape: row.shape), as: row.label) }
+    try await learn(model)
+    #expect(try await model.predict(.array(vectors.owner[0].values, shape: vectors.owner[0].shape)).label == vectors.owner[0].label)
+    await #expect(throws: PersonalizationError.self) { try await model.predict(.array([.nan] + [Float](repeating: 0, count: 62), shape: [1, 3, 21])) }
+    await #expect(throws: PersonalizationError.self) { try await model.predict(.file(Fixtures.pancakes[0])) }
+}
+
+/// The rows that a golden vector file of an array model teaches.
+private struct GoldenRows {
+    struct Row { let values: [Float], shape: [Int], label: String }
+    let owner: [Row]
+    init(_ file: URL) throws {
+        let document = try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as! [String: Any]
+        let rows = (document["update"] as! [String: Any])["rows"] as! [[String: Any]]
+        owner = rows.map { row in
+            let poses = row["poses"] as! [String: Any]
+            return Row(values: (poses["values"] as! [NSNumber]).map(\.floatValue), shape: poses["shape"] as! [Int], label: row["label"] as! String)
+        }
+    }
+}

@@ -1,0 +1,160 @@
+"""Archives of lessons: written and read again, hostile ones, and a base that learns from one."""
+
+import hashlib
+import io
+import json
+import tarfile
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+import coreml_updatable as cu
+from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.personalization.lessons import MANIFEST, Lesson, Lessons, read_lessons, rebase, write_lessons
+
+WHEN = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
+
+
+def lesson(label: str, example: np.ndarray) -> Lesson:
+    return Lesson(label, example, WHEN, uuid.uuid4())
+
+
+shapes = st.one_of(
+    arrays.array_shapes(min_dims=2, max_dims=2), arrays.array_shapes(min_dims=2, max_dims=2).map(lambda s: (*s, 3))
+)
+pictures = arrays.arrays(np.uint8, shapes)
+numbers = arrays.arrays(np.float32, arrays.array_shapes(max_dims=4))
+
+
+@given(st.lists(st.tuples(st.text(min_size=1, max_size=20), st.one_of(pictures, numbers)), max_size=4))
+def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, np.ndarray]]) -> None:
+    path = tmp_path_factory.mktemp("lessons") / "lessons.tar"
+    lessons = Lessons("Meals", "", tuple(lesson(label, example) for label, example in rows))
+    write_lessons(lessons, path)
+    again = read_lessons(path)
+    assert [(one.id, one.label, one.date) for one in again.lessons] == [
+        (one.id, one.label, one.date) for one in lessons.lessons
+    ]
+    for before, after in zip(lessons.lessons, again.lessons, strict=True):
+        np.testing.assert_array_equal(before.example, after.example)
+        assert before.example.dtype == after.example.dtype
+    with tarfile.open(path) as archive:
+        assert archive.getnames()[0] == MANIFEST
+        for one in json.loads(archive.extractfile(MANIFEST).read())["lessons"]:  # type: ignore[union-attr]
+            content = archive.extractfile(f"lessons/{one['id']}.bin").read()  # type: ignore[union-attr]
+            assert hashlib.sha256(content).hexdigest() == one["sha256"]
+
+
+def archive(path: Path, entries: dict[str, bytes | tarfile.TarInfo]) -> Path:
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as file:
+        for name, content in entries.items():
+            if isinstance(content, tarfile.TarInfo):
+                file.addfile(content)
+                continue
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            file.addfile(member, io.BytesIO(content))
+    return path
+
+
+def entry(content: bytes = b"abc", **changes: object) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "id": "0b6f2a3e-97a5-4d7d-8c5f-3a8f6f6f2b11",
+        "label": "healthy",
+        "date": "2026-11-30T08:00:00Z",
+        "kind": "rgb8",
+        "shape": [1, 1, 3],
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    return {**fields, **changes}
+
+
+def manifest(*entries: dict[str, object], **changes: object) -> bytes:
+    return json.dumps({"format": 1, "model": "Meals", "base": "", "lessons": entries, **changes}).encode()
+
+
+FILE = "lessons/0b6f2a3e-97a5-4d7d-8c5f-3a8f6f6f2b11.bin"
+
+
+def link() -> tarfile.TarInfo:
+    member = tarfile.TarInfo(FILE)
+    member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    return member
+
+
+def huge() -> tarfile.TarInfo:
+    member = tarfile.TarInfo(MANIFEST)
+    member.size = 0
+    member.type = tarfile.DIRTYPE
+    return member
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {},
+        {FILE: b"abc", MANIFEST: manifest(entry())},
+        {MANIFEST: manifest(entry())},
+        {MANIFEST: manifest(entry()), FILE: b"abd"},
+        {MANIFEST: manifest(entry()), FILE: b"abcd"},
+        {MANIFEST: manifest(entry()), FILE: b"abc", "lessons/other.bin": b""},
+        {MANIFEST: manifest(entry()), "../../evil": b"abc"},
+        {MANIFEST: manifest(entry()), FILE: link()},
+        {MANIFEST: manifest(entry(), entry()), FILE: b"abc"},
+        {MANIFEST: manifest(entry(shape=[1, 3])), FILE: b"abc"},
+        {MANIFEST: manifest(entry(shape=[1 << 20, 1 << 20, 3])), FILE: b"abc"},
+        {MANIFEST: manifest(entry(shape=[-1, -1, 3])), FILE: b"abc"},
+        {MANIFEST: manifest(entry(label="")), FILE: b"abc"},
+        {MANIFEST: manifest(entry(id="../evil")), FILE: b"abc"},
+        {MANIFEST: manifest(entry(surplus=1)), FILE: b"abc"},
+        {MANIFEST: manifest(entry(), format=2), FILE: b"abc"},
+        {MANIFEST: b"[]"},
+        {MANIFEST: b"{" * 100_000},
+        {MANIFEST: huge()},
+    ],
+    ids=lambda entries: "-".join(entries)[:40],
+)
+def test_what_is_not_an_archive_of_lessons(tmp_path: Path, entries: dict[str, bytes | tarfile.TarInfo]) -> None:
+    path = archive(tmp_path / "lessons.tar", entries)
+    with pytest.raises(DataError, match=str(path)):
+        read_lessons(path)
+
+
+def test_every_cut_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "lessons.tar"
+    write_lessons(Lessons("Meals", "", (lesson("a", np.zeros((8, 8), np.uint8)),)), path)
+    content = path.read_bytes()
+    for length in range(0, 2048, 128):
+        path.write_bytes(content[:length])
+        with pytest.raises(DataError):
+            read_lessons(path)
+
+
+def test_a_base_learns_what_an_update_with_the_same_rows_learns(network_message: Any) -> None:
+    model = network_message
+    random = np.random.default_rng(0)
+    shape = tuple(model.description.input[0].type.multiArrayType.shape)
+    name, label = model.description.input[0].name, model.description.predictedFeatureName
+    examples = [random.normal(size=shape).astype(np.float32) for _ in range(4)]
+    labels = [str(name) for name in cu.load(model).labels or ()]
+    lessons = Lessons("Any", "", tuple(lesson(labels[i % len(labels)], example) for i, example in enumerate(examples)))
+    rows = [{name: example, label: labels[i % len(labels)]} for i, example in enumerate(examples)]
+    expected = cu.UpdateTask(cu.load(model), rows).resume().model
+    found = rebase(cu.load(model), lessons).model
+    assert found.message.SerializeToString(deterministic=True) == expected.message.SerializeToString(deterministic=True)
+    assert found.message != model
+
+
+def test_what_a_base_does_not_take(network_message: Any) -> None:
+    model = cu.load(network_message)
+    with pytest.raises(DataError):
+        rebase(model, Lessons("Any", "", ()))
+    with pytest.raises(ModelError):
+        rebase(model, Lessons("Any", "", (lesson("a", np.zeros((4, 4, 3), np.uint8)),)))
