@@ -1,1 +1,1 @@
-"""Code shared by several converters."""
+"""What several converters share."""

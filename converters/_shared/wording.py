@@ -1,6 +1,6 @@
-"""Shorten errors of other libraries for our one-sentence messages."""
+"""What an error of another library contributes to our one sentence."""
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of its message, or its type if it has none."""
+    """The first line of its message, or its kind where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

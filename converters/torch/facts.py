@@ -1,4 +1,4 @@
-"""Facts about the source network for the report."""
+"""What a report tells about the source network."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -15,7 +15,7 @@ from .source import TorchSource
 
 
 def facts(network: nn.Module, source: TorchSource, history: History, request: ConversionRequest) -> Mapping[str, Any]:
-    """Return JSON values: architecture, parameters, training, versions."""
+    """JSON values only: architecture, parameters, how it was trained, versions."""
     told: dict[str, Any] = {
         "architecture": source.architecture or source.factory,
         "weights": source.weights or "new",
@@ -30,7 +30,7 @@ def facts(network: nn.Module, source: TorchSource, history: History, request: Co
 
 
 def _pictures(source: TorchSource, request: ConversionRequest) -> Mapping[str, str]:
-    """Return the pixels that the network receives, the source of that setting, and how photos are fitted."""
+    """Which pixels the network is given, who says so, and how photos are made to fit."""
     given = request.input
     if not isinstance(given, ImageInput):
         return {}

@@ -1,4 +1,4 @@
-"""The rules for models: what Apple's compiler enforces, and what devices need."""
+"""The rules that a model must satisfy before a device sees it."""
 
 from coreml_updatable.checking.check import check, expect_valid
 from coreml_updatable.checking.problem import Problem

@@ -1,4 +1,4 @@
-"""Export a saved model with Turi Create."""
+"""A saved model as Turi Create itself exports it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .loading import load
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Write the .mlmodel at ``request["to"]``; return the classes in the order of the probabilities."""
+    """Writes the .mlmodel at ``request["to"]``; answers the classes, in the order of the probabilities."""
     model = load(request["model"])
     model.export_coreml(request["to"])
     return {"classes": list(model.classes)}

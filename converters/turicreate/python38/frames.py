@@ -1,4 +1,4 @@
-"""Turi Create's data frames."""
+"""Columns as Turi Create holds them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WHOLE = re.compile(r"Feature '(.*)' was of type integer during training but is o
 
 
 def answered(function: Callable[[Any], Any], columns: dict[str, Any]) -> Any:
-    """Call ``function`` with an SFrame of ``columns``; numbers are integers where Turi Create says they were."""
+    """``function`` of an SFrame of ``columns``, whose numbers are whole where Turi Create says that they were so."""
     from turicreate.toolkits._main import ToolkitError
 
     for _ in range(len(columns) + 1):

@@ -1,4 +1,4 @@
-"""Turi Create's pictures."""
+"""Pictures as Turi Create holds them."""
 
 from typing import Any
 

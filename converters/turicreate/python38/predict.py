@@ -1,4 +1,4 @@
-"""Predict with a saved model."""
+"""What a saved model itself answers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .loading import load
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the probability of each class per row; ``columns`` are the features' values (see ``frames.frame``).
+    """``columns`` are the features' values (see ``frames.frame``). Answers the probability of each class, a row each.
 
-    They are in the order of the classes. With ``neighbors`` the model is a nearest-neighbors one with that many votes,
+    They are in the order of the classes. With ``neighbors`` the model is of nearest neighbours, so many have a vote,
     and ``classes`` gives the order.
     """
     model = load(request["model"])
