@@ -111,7 +111,9 @@ def test_a_model_is_compiled_as_a_current_sdk_asks(entry: Entry, model: ModelFil
     """MLModel.compileModel(at:) is async since iOS 16's SDK; without await, an async function does not compile."""
     texts = [store_swift(entry, model, "", None)]
     for pattern in ("docs/*.md", "README.md", "sample_models/*/README.md"):
-        texts += [path.read_text(encoding="utf-8") for path in ROOT.glob(pattern)]
+        for path in ROOT.glob(pattern):
+            texts += re.findall(r"```swift\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "swift" / "Sources").rglob("*.swift")]
     calls = [line for text in texts for line in text.splitlines() if "MLModel.compileModel(at" in line]
     assert calls
     assert [line for line in calls if "try await MLModel.compileModel(at" not in line] == []
