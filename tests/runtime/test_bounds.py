@@ -149,6 +149,19 @@ def test_a_size_that_no_float_holds(length: float, axes: int) -> None:
         load(model).predict({"x": np.full(axes, length, np.float32)})
 
 
+def test_a_shape_of_millions_of_numbers() -> None:
+    """Their product took 39 seconds."""
+    model = growing(20, (1, 2))
+    model.neuralNetwork.layers[-1].Clear()
+    layer = model.neuralNetwork.layers[-1]
+    layer.name = "fill"
+    layer.input.append("b19")
+    layer.output.append("y")
+    layer.fillDynamic.SetInParent()
+    with pytest.raises(ModelError, match="layer 'fill': reads 2097152 numbers as sizes or positions"):
+        load(model).predict({"x": np.full((1, 2), 3, np.float32)})
+
+
 def test_max_memory_raises_the_bound() -> None:
     model = load(growing(6))  # 512 x 512 numbers: a megabyte
     with bounds.max_memory(2**19), pytest.raises(ModelError, match="needs 1 MB of memory, more than the 0 MB"):

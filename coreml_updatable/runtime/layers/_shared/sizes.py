@@ -11,12 +11,16 @@ from torch import Tensor
 
 from coreml_updatable import bounds
 from coreml_updatable.runtime.layers._shared.context import Context
+from coreml_updatable.spec.shapes import MAX_AXES
 
 BYTES = 4  # of a value
 
 
 def integers(blob: Tensor, context: Context) -> list[int]:
-    """The values of a blob. Where they differ from row to row, torch.vmap refuses this, and rows run one by one."""
+    """The values of a blob, no more than two for each axis that a blob can have. Where they differ from row to row,
+    torch.vmap refuses this, and rows run one by one."""
+    if blob.numel() > 2 * MAX_AXES:
+        raise context.error(f"reads {blob.numel()} numbers as sizes or positions, expected at most {2 * MAX_AXES}")
     values = blob.flatten().tolist()
     for value in values:
         if not math.isfinite(value):
