@@ -12,28 +12,22 @@ SPECIFICATION_VERSION = 4  # the first that knows updatable models
 
 
 def convert(request: SourceRequest) -> ConvertedSource:
-    """The model in the file; a k-NN that does not learn yet does so in the result, the rest is for marking to judge.
+    """Return the model in the file. A k-NN becomes updatable; networks are left to marking.
 
-    The model answers what it did before, within 1e-5 in probability.
-    Raises SourceError for options that a finished model has no use for, and ModelError for what is not a model.
+    The predictions stay the same, within 1e-5 in probability.
+    Raises SourceError for options that do not apply to a Core ML model, and ModelError for other files.
     """
     if request.inputs or request.mean or request.std:
         raise SourceError(
-            "input: a Core ML model has its own input and normalisation, expected none on the command line; "
-            "leave --input, --pixels, --mean and --std out"
+            "input: a Core ML model has its own input and normalization; omit --input, --pixels, --mean and --std"
         )
     source = request.source
     model: Model = read_model(source) if isinstance(source, Path) else source
     if model.WhichOneof("Type") == "kNearestNeighborsClassifier":
         if request.labels:
-            raise SourceError(
-                "labels: a nearest-neighbours classifier has the labels of its samples, expected none on the command "
-                "line; leave --labels out"
-            )
+            raise SourceError("labels: a nearest-neighbors classifier has the labels of its samples; omit --labels")
         if request.head == "new":
-            raise SourceError(
-                "--head new: a nearest-neighbors classifier has samples and no head, expected a network; leave it out"
-            )
+            raise SourceError("--head new: a nearest-neighbors classifier has no head, expected a network; omit it")
         model = _remembering(model)
     return ConvertedSource(
         model, labels=(), answers=None, reference="the model before", tolerance=1e-5, facts={"kind": _kind(model)}
@@ -41,7 +35,7 @@ def convert(request: SourceRequest) -> ConvertedSource:
 
 
 def _remembering(model: Model) -> Model:
-    """The nearest-neighbours classifier ``model``, which may learn: nothing else in it changes."""
+    """Return the nearest-neighbors classifier ``model`` as an updatable model; nothing else changes."""
     if model.isUpdatable:
         return model
     made = Model_pb2.Model()

@@ -1,4 +1,4 @@
-"""The errors a user can cause and mend: one sentence each, no traceback at the command line."""
+"""The errors that a user can cause and fix: one sentence each, no traceback at the command line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,8 +54,9 @@ def a_kind(value: object) -> str:
     return "None" if value is None else with_article(type(value).__name__)
 
 
-def with_article(name: str) -> str:
-    return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"
+def with_article(name: object) -> str:
+    """Return ``name`` with "a" or "an" before it."""
+    return f"{'an' if str(name)[:1].lower() in tuple('aeiou') else 'a'} {name}"
 
 
 @contextmanager

@@ -8,7 +8,8 @@ as escapes; a person sees each of them as ``\\x1b``.
 import json
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from typing import Any
 
 MAX_QUOTED = 200  # characters of a name in quotation marks
@@ -62,6 +63,12 @@ def shortened(text: str, limit: int) -> str:
     begin = max(1, room * 2 // 3)
     end = max(1, room - begin)
     return f"{text[:begin]}…{len(text) - begin - end} more characters…{text[-end:]}"
+
+
+def did_you_mean(name: str, known: Iterable[str], *, at_most: int = 1, cutoff: float = 0.6) -> str:
+    """Return "did you mean 'x'?" with the names of ``known`` that are spelled like ``name``; "" if none is."""
+    near = get_close_matches(name, list(known), at_most, cutoff)
+    return f"did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
 
 
 def json_text(value: Any, *, indent: int | None = None, ascii_only: bool = False) -> str:

@@ -7,7 +7,7 @@ the rights of whoever converts. What is read without that word runs nothing.
 from coreml_updatable.errors import SourceError, UserError
 
 OPTION = "--trust-code"  # of the commands; ``trust_code = true`` in a recipe
-HELP = "Run code in a source or outside the recipe's folder."
+HELP = "Run code in the source or outside the recipe's folder."
 NETWORK_ROADS = "convert the network's state_dict() (.safetensors or .pt) with --architecture, or its ONNX export"
 
 
@@ -19,6 +19,6 @@ def expect_trust(trusted: bool, what: str, safe: str, *, also: str = "", error: 
     """
     if not trusted:
         raise error(
-            f"{what}; loading it would run code, which can read and write all your files; {safe}, or say {OPTION}"
-            f"{also} if you trust whoever wrote it"
+            f"{what}; loading it would run code, which can read and write all your files; {safe}, or pass "
+            f"{OPTION}{also} if you trust its author"
         )

@@ -29,10 +29,10 @@ def test_two_folders_do_not_share_names(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("reference", "sentence"),
     [
-        ("../outside.py:draw", "leads out of .*; keep the file beside the recipe"),
-        ("link.py:draw", "leads out of .*; keep the file beside the recipe"),
-        ("none.py:draw", "none.py:draw: no file none.py in .*; check the name"),
-        ("parts:draw", "parts:draw: no file parts in .*; check the name"),
+        ("../outside.py:draw", "is outside .*; keep the file beside the recipe"),
+        ("link.py:draw", "is outside .*; keep the file beside the recipe"),
+        ("none.py:draw", "none.py:draw: none.py does not exist in .*; check the name"),
+        ("parts:draw", "parts:draw: parts does not exist in .*; check the name"),
         ("drawing.py:paint", "drawing.py has no function 'paint'; define it or correct the name"),
         ("drawing.py:size", "drawing.py has no function 'size'; define it or correct the name"),
         ("drawing.py", "drawing.py has no function ''; define it or correct the name"),

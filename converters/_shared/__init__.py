@@ -1,1 +1,1 @@
-"""What several converters share."""
+"""Code shared by several converters."""

@@ -1,4 +1,4 @@
-"""A small network on an array, written layer by layer: for sources that are formulas and need no tracing."""
+"""Write a small network on an array layer by layer, for sources that are formulas and need no tracing."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ Array = npt.NDArray[np.float64]
 
 
 class NetworkText:
-    """Layers in a row, each reading what the one before it wrote; ``blob`` is where the data now is."""
+    """A chain of layers, each reading the output of the one before; ``blob`` is the current output."""
 
     def __init__(self, name: str, length: int) -> None:
-        """Input ``name``, float32 [length], seen by the layers as [1, length, 1, 1]."""
+        """Add the input ``name``, float32 [length], which the layers read as [1, length, 1, 1]."""
         self.model: Model = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION)
         self.network = self.model.neuralNetwork
         self.network.arrayInputShapeMapping = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
@@ -54,13 +54,13 @@ class NetworkText:
         getattr(self.add(name).activation, kind).SetInParent()
 
     def probabilities(self, name: str, classes: int) -> Model:
-        """End in a softmax over ``classes``, as the output ``name``."""
+        """End with a softmax over ``classes`` as the output ``name``."""
         self.add(name).softmax.SetInParent()
         float_array(self.model.description.output, name, 1, classes, 1, 1)
         return self.model
 
     def vector(self, name: str, length: int) -> Model:
-        """End in an array of rank 1, as the output ``name``."""
+        """End with an array of rank 1 as the output ``name``."""
         self.add(name).reshapeStatic.targetShape.append(length)
         float_array(self.model.description.output, name, length)
         return self.model

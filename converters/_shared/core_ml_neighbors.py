@@ -1,4 +1,4 @@
-"""An updatable nearest-neighbours classifier with samples: for sources that remember rows."""
+"""Build an updatable nearest-neighbors classifier with samples, for sources that store rows."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ DEFAULT_TEXT, DEFAULT_NUMBER = "unknown", -1  # the answer of a model that has b
 
 
 def nearest_neighbors(rows: Float64Array, labels: Sequence[str] | Sequence[int], name: str, neighbors: int) -> Model:
-    """A ``kNearestNeighborsClassifier`` of ``rows`` [n, features], Euclidean, all votes alike, with input ``name``."""
+    """Return a Euclidean ``kNearestNeighborsClassifier`` of ``rows`` [n, features] with equal votes."""
     made = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION, isUpdatable=True)
     classifier = made.kNearestNeighborsClassifier
     index = classifier.nearestNeighborsIndex
@@ -38,7 +38,7 @@ def nearest_neighbors(rows: Float64Array, labels: Sequence[str] | Sequence[int],
 
 
 def answer_features(model: Model, labels: Sequence[str] | Sequence[int]) -> None:
-    """The outputs and the training inputs, of the kind of ``labels``."""
+    """Describe the outputs and the training inputs, with the type of ``labels``."""
     description = model.description
     label, spread = description.output.add(name="label"), description.output.add(name="labelProbability")
     if isinstance(labels[0], str):

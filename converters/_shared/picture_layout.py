@@ -1,4 +1,4 @@
-"""Where a source has the channels of a picture, first or last, and what to say of an input that does not fit."""
+"""The order of a picture's channels in a source, first or last, and advice for inputs that do not fit."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ Shape = Sequence[int]  # of one row; 0 where any length will do
 
 
 def channels_last(given: Input, shape: Shape) -> bool | None:
-    """Whether the picture ``given`` fits ``shape`` with its channels last; None where it fits in neither order.
+    """Return whether the picture ``given`` fits ``shape`` with its channels last; None if it fits in neither order.
 
-    Where it fits in both, the channels are first.
+    If it fits in both orders, the channels are first.
     """
     if not isinstance(given, ImageInput):
         return None
@@ -23,7 +23,7 @@ def channels_last(given: Input, shape: Shape) -> bool | None:
 
 
 def picture_in(shape: Shape, name: str) -> ImageInput | None:
-    """The picture that an input of this shape is, [channels, height, width] or [height, width, channels]; else None."""
+    """Return the picture with the shape [channels, height, width] or [height, width, channels]; else None."""
     if len(shape) != 3 or 0 in shape:
         return None
     if shape[0] in (1, 3):
@@ -36,7 +36,7 @@ def picture_in(shape: Shape, name: str) -> ImageInput | None:
 
 
 def as_typed(name: str, shape: Shape, *, whole: bool = False) -> str:
-    """The ``--input`` that names an input of this shape; WIDTH, HEIGHT or LENGTH where any will do."""
+    """Return the ``--input`` for an input of this shape, with WIDTH, HEIGHT or LENGTH for any length."""
     known = [str(length or "LENGTH") for length in shape]
     if len(shape) == 3 and (shape[0] in (1, 3) or shape[2] in (1, 3)):
         channels, height, width = (shape[0], *shape[1:]) if shape[0] in (1, 3) else (shape[2], *shape[:2])

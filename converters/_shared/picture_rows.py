@@ -1,4 +1,4 @@
-"""Pictures on which a conversion is proved: of noise, of squares and of one color, so that answers differ."""
+"""Pictures for the comparison with the source: noise, squares and single colors, so that the predictions differ."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ SIDES = (0, 8, 4, 2, 0, 6, 3, 1)  # squares along a side; 0: noise, each pixel f
 
 
 def picture_rows(inputs: Sequence[ImageInput | ArrayInput]) -> tuple[Row, ...]:
-    """Eight rows, where all ``inputs`` are pictures; none where one is not.
+    """Return eight rows if all ``inputs`` are pictures; otherwise none.
 
-    Noise is the same to most networks as any other noise; a square of noise has shapes, and a picture of one color
-    or of half the contrast is darker or lighter than another.
+    To most networks, all noise looks the same. A square of noise has shapes, and a picture of one color
+    or of half the contrast is darker or lighter than others.
     """
     if not all(isinstance(given, ImageInput) for given in inputs):
         return ()
@@ -26,7 +26,7 @@ def picture_rows(inputs: Sequence[ImageInput | ArrayInput]) -> tuple[Row, ...]:
 
 
 def _picture(given: ImageInput, side: int, chance: np.random.Generator) -> UInt8Array:
-    """uint8 [height, width, channels], without the last for gray ones."""
+    """Return uint8 [height, width, channels], or [height, width] for grayscale."""
     height, width = (side or given.height), (side or given.width)
     low = int(chance.integers(0, 128))
     pixels: UInt8Array = chance.integers(low, low + 128, (height, width, given.channels), np.uint8)

@@ -1,4 +1,4 @@
-"""What is wrong with the fields of a recipe's [source], as one sentence: shared by the converters that have some."""
+"""Describe a fault in the fields of a recipe's [source] in one sentence; shared by the converters with fields."""
 
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -10,15 +10,15 @@ from pydantic_core import ErrorDetails
 def sentence_of(
     error: ValidationError, form: type[BaseModel], converter: str, own: Callable[[ErrorDetails, str], str | None]
 ) -> str:
-    """The most telling problem: a misspelt field explains a missing one, so it goes first.
+    """Return the most helpful problem: a misspelled field explains a missing one, so it comes first.
 
-    ``own(problem, place)`` says what is peculiar to ``converter``, and None of everything else.
+    ``own(problem, place)`` describes problems specific to ``converter``, and returns None for all others.
     """
     problems = error.errors(include_url=False)
     problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
     place = ".".join(["source", *(str(part) for part in problem["loc"])])
     if problem["type"] == "extra_forbidden":
-        return f"{place} is not a field of the {converter} converter; {_nearest(problem['loc'], form)}"
+        return f"unknown field `{place}` of the {converter} converter; {_nearest(problem['loc'], form)}"
     return own(problem, place) or (
         f"{place} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}; correct it"
     )
@@ -31,4 +31,4 @@ def _nearest(location: tuple[int | str, ...], form: type[BaseModel]) -> str:
             form = section
     known = list(form.model_fields)
     near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"the fields here are: {', '.join(sorted(known))}"
+    return f"did you mean `{near[0]}`?" if near else f"the fields are {', '.join(sorted(known))}"

@@ -1,6 +1,6 @@
-"""What an error of another library contributes to our one sentence."""
+"""Shorten errors of other libraries for our one-sentence messages."""
 
 
 def first_line(error: Exception) -> str:
-    """The first line of its message, or its kind where it has none."""
+    """Return the first line of its message, or its type if it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

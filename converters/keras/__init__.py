@@ -1,15 +1,15 @@
-"""Keras: classifiers in .keras and .h5 files, those of Keras 2 too, read by Keras 3 on torch, without TensorFlow."""
+"""Keras: classifiers in .keras and .h5 files, also from Keras 2, read by Keras 3 on torch, without TensorFlow."""
 
 from coreml_updatable.converting.contract import ConvertedSource, SourceRequest
 
 
 def convert(request: SourceRequest) -> ConvertedSource:
-    """The model in the file, or a ``keras.Model`` itself, traced by torch.
+    """Convert the model in the file, or a ``keras.Model``, by tracing it with torch.
 
-    The result answers ``model(inputs, training=False)`` within 1e-4 in probability, behind a softmax where these are
-    logits; one sigmoid or logit becomes two classes, its no and its yes. Pictures have the size of the
-    model's own input and arrive as ``request.mean`` and ``std`` say; where these are empty, as 0..255 if a layer in
-    front scales such, else as 0..1. Nothing of the file runs as code unless ``request.trust_code``: Lambda layers and
+    The result computes ``model(inputs, training=False)`` within 1e-4 in probability, with a softmax added if these are
+    logits; one sigmoid or logit becomes two classes, no and yes. Pictures have the size of the
+    model's input and are scaled by ``request.mean`` and ``std``. If these are empty, pixels are 0..255 if a layer
+    scales them, else 0..1. Nothing in the file runs as code without ``request.trust_code``: Lambda layers and
     classes from outside Keras are refused. Raises SourceError with one sentence.
     """
     from ..torch.finished import finished

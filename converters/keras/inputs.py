@@ -1,4 +1,4 @@
-"""What a Keras model is given: pictures or arrays, and whether it scales pixels of 0..255 by itself."""
+"""The inputs of a Keras model: pictures or arrays, and whether the model scales pixels of 0..255 itself."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,28 +17,32 @@ Input = ImageInput | ArrayInput
 
 
 def inputs_of(model: Any, given: Sequence[Input]) -> tuple[Input, ...]:
-    """The inputs in the model's order: ``given``, as many and of the same shapes, else the model's own."""
+    """Return the inputs in the model's order: ``given`` if they fit in number and shape, else the model's own."""
     own = getattr(model, "inputs", None)
     if not own:
-        raise SourceError("source: the model has not been built, expected known inputs; call it once and save it again")
+        raise SourceError(
+            "source: the model has not been built, so its inputs are unknown; call it once and save it again"
+        )
     if not given:
         return tuple(_own(tensor, "image" if len(own) == 1 else str(tensor.name)) for tensor in own)
     if len(given) != len(own):
         names = ", ".join(repr(str(tensor.name)) for tensor in own)
-        raise SourceError(f"input: {len(given)} given, the model has {len(own)} ({names}); say --input once for each")
+        raise SourceError(
+            f"input: found {len(given)} for a model with {len(own)} inputs ({names}); pass --input once for each"
+        )
     for one, tensor in zip(given, own, strict=True):
         found, wanted = _channels_last(one), tuple(tensor.shape[1:])
         fits = len(found) == len(wanted) and all(w in (None, f) for f, w in zip(found, wanted, strict=True))
         if not fits and not has_channels_first(one, tensor):
             raise SourceError(
-                f"input {one.name!r}: has the shape {list(found)}, the model expects "
-                f"{[length or 'any' for length in wanted]}; say {_typed(one.name, tensor)}"
+                f"input {one.name!r}: has the shape {list(found)}, but the model expects "
+                f"{[length or 'any' for length in wanted]}; pass {_typed(one.name, tensor)}"
             )
     return tuple(given)
 
 
 def has_channels_first(given: Input, tensor: Any) -> bool:
-    """Whether the picture ``given`` fits the input with the channels first only: a model of that data format."""
+    """Return whether the picture ``given`` fits the input only with the channels first."""
     shape = tuple(length or 0 for length in tensor.shape[1:])
     if not isinstance(given, ImageInput) or len(shape) != 3 or shape[2] in (0, given.channels):
         return False
@@ -57,8 +61,8 @@ def _own(tensor: Any, picture: str) -> Input:
     shape = tuple(tensor.shape[1:])
     if None in shape or not shape:
         raise SourceError(
-            f"input {str(tensor.name)!r}: has no fixed shape ({[length or 'any' for length in shape]}), expected one; "
-            f"say {_typed(picture if len(shape) == 3 else str(tensor.name), tensor)}"
+            f"input {str(tensor.name)!r}: has no fixed shape ({[length or 'any' for length in shape]}); pass "
+            f"{_typed(picture if len(shape) == 3 else str(tensor.name), tensor)}"
         )
     if len(shape) == 3 and shape[2] in (1, 3):
         return ImageInput(picture, shape[1], shape[0], "rgb" if shape[2] == 3 else "grayscale")
@@ -79,9 +83,9 @@ Place = tuple[Any, Any]  # a graph of layers, and a tensor in it
 
 
 def as_it_takes_them(model: Any, inputs: Sequence[Input], request: SourceRequest) -> tuple[SourceRequest, list[str]]:
-    """``request`` with pictures of 0..255 where the model's first layers scale such, and a note that says so.
+    """Return ``request`` with pictures of 0..255 if the model's first layers scale them, and a note that says so.
 
-    What the request says of its pictures itself stands as it is.
+    What the request itself says about its pictures takes precedence.
     """
     if request.mean or request.std:
         return request, []
@@ -96,12 +100,12 @@ def as_it_takes_them(model: Any, inputs: Sequence[Input], request: SourceRequest
         return request, []
     layers = " and ".join(map(repr, sorted(names)))
     takes = f"layer {layers} takes" if len(names) == 1 else f"layers {layers} take"
-    note = f"{takes} pixels of 0..255, so they reach it as such; say --pixels if it expects them otherwise"
+    note = f"{takes} pixels of 0..255, so it receives them unscaled; use --pixels if it expects something else"
     return replace(request, mean=(0.0,), std=(1 / 255,)), [note]
 
 
 def _first_on(start: Place) -> set[str | None]:
-    """The layers that first compute with the picture ``start``: by name where they scale 0..255, None for others."""
+    """Yield the first layers that use the picture ``start``: the name if they scale 0..255, else None."""
     keras = import_keras()
     waiting: list[tuple[Place, ...]] = [(start,)]
     seen, found = set[tuple[int, ...]](), set[str | None]()
@@ -139,7 +143,7 @@ def _readers(graph: Any, tensor: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _scales_bytes(layer: Any, node: Any, tensor: Any) -> bool:
-    """Whether it divides by, or takes away, more than pixels of 0..1 could ask for, as black and white show."""
+    """Return whether it scales black and white more strongly than pixels of 0..1 would need."""
     keras = import_keras()
     given = node.arguments.args
     if [one is tensor for one in given].count(True) != 1 or len(node.input_tensors) != 1:

@@ -19,9 +19,9 @@ LISTED = 6
 
 
 def module_of(model: Any, inputs: Sequence[Input], cut: str = "", *, features: bool = False) -> nn.Module:
-    """The model in evaluation mode, up to the layer ``cut`` where one is named; several outputs by their names.
+    """Return the model in evaluation mode, up to the layer ``cut`` if given; several outputs as a dictionary.
 
-    As ``features``, a map or a sequence that it answers gets its channels first.
+    With ``features``, a map or a sequence that it returns gets its channels first.
     """
     keras = import_keras()
     _pool_as_torch_does(keras, model)
@@ -50,19 +50,19 @@ def module_of(model: Any, inputs: Sequence[Input], cut: str = "", *, features: b
 
 
 def _in_front_of(keras: ModuleType, model: Any, cut: str) -> Any:
-    """The part of ``model`` that gives what its layer ``cut`` reads."""
+    """Return the part of ``model`` that computes the input of its layer ``cut``."""
     names = [str(layer.name) for layer in model.layers]
     if cut not in names:
         near = get_close_matches(cut, names, n=LISTED, cutoff=0.4) or names[-LISTED:]
-        raise SourceError(f"--cut {cut}: the model has no layer of that name; there are: {', '.join(near)}")
+        raise SourceError(f"--cut {cut}: the model has no layer with that name; it has {', '.join(near)}")
     read = model.get_layer(cut).input
     if isinstance(read, list | dict):
-        raise SourceError(f"--cut {cut}: this layer reads several tensors, expected one; name a layer behind it")
+        raise SourceError(f"--cut {cut}: this layer reads several tensors, expected one; choose a later layer")
     return keras.Model(model.inputs, read)
 
 
 def _pool_as_torch_does(keras: ModuleType, model: Any) -> None:
-    """A mean over the axes in the middle is no pooling to Core ML; over the last two, which torch pools, it is."""
+    """Core ML has no pooling over the middle axes, but over the last two, like torch."""
     for layer in model._flatten_layers():
         if type(layer) is keras.layers.GlobalAveragePooling2D and layer.data_format == "channels_last":
             layer.call = partial(_mean_of_pictures, keepdims=layer.keepdims)

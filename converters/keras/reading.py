@@ -1,4 +1,4 @@
-"""Read a Keras file: its text is looked through before Keras sees it, and nothing in it may run as code."""
+"""Read a Keras file. Its configuration is checked before Keras reads it, and nothing in it may run as code."""
 
 import json
 import os
@@ -23,27 +23,27 @@ MODELS = ("Sequential", "Functional", "Model")
 
 
 def refuse_code(config: Any, path: Path, trusted: bool) -> None:
-    """A SourceError where a part of ``config`` is code, or comes from outside Keras, and the file is not ``trusted``.
+    """Raise SourceError if a part of ``config`` is code or comes from outside Keras, and the file is not ``trusted``.
 
-    A function that is written by its name only cannot be had from the file either way.
+    A function that is stored only by name cannot be loaded from the file in any case.
     """
     for part in _parts(config):
         module, name, inner = part.get("module"), part.get("class_name"), part.get("config")
         if name in CODE:
-            safe = "replace it by another layer of Keras, such as Rescaling, and save the model again"
+            safe = "replace it with another layer of Keras, such as Rescaling, and save the model again"
             expect_trust(trusted, f"{path}: layer {_name(part)!r} is a {name}", safe)
         if module == "builtins" and name == "function" and isinstance(inner, str):
             raise SourceError(
-                f"{path}: the function {inner.rpartition('>')[2]!r} is none of Keras's own; "
-                "replace it by one, such as relu, and save the model again"
+                f"{path}: the function {inner.rpartition('>')[2]!r} is not part of Keras; replace it with one that "
+                "is, such as relu, and save the model again"
             )
         if is_foreign(part):
-            safe = "replace it by a part of Keras and save the model again"
+            safe = "replace it with a part of Keras and save the model again"
             expect_trust(trusted, f"{path}: {name!r} comes from {module!r}", safe)
 
 
 def is_foreign(part: dict[str, Any]) -> bool:
-    """Whether the part comes from a module outside Keras, by what it says."""
+    """Return whether the part says that it comes from a module outside Keras."""
     module = part.get("module")
     if not isinstance(module, str) or module == "builtins":
         return False
@@ -51,7 +51,7 @@ def is_foreign(part: dict[str, Any]) -> bool:
 
 
 def imported_parts(config: Any, path: Path) -> dict[str, Any]:
-    """What ``config`` names of modules outside Keras, imported, by the names under which Keras asks for them."""
+    """Import what ``config`` names from outside Keras; return it by the names that Keras uses."""
     found: dict[str, Any] = {}
     for part in _parts(config):
         if not is_foreign(part):
@@ -62,16 +62,16 @@ def imported_parts(config: Any, path: Path) -> dict[str, Any]:
         except Exception as error:  # the module's own code runs
             raise SourceError(
                 f"{path}: {name!r} cannot be imported from {module!r} ({type(error).__name__}: {first_line(error)}); "
-                "name the folder of that module in PYTHONPATH"
+                "add the folder of that module to PYTHONPATH"
             ) from error
         found |= {name: known, str(part.get("registered_name") or name): known}
     return found
 
 
 def unknown_part(config: Any, keras: ModuleType) -> str:
-    """Like "layer 'my' is of the class 'My'", of a part that somebody wrote outside Keras; empty where there is none.
+    """Return text such as "layer 'my' is of the class 'My'" for a part from outside Keras; empty if there is none.
 
-    Keras 3 writes that such come from no module; in .h5 files layers have none at all, and their name must do.
+    Keras 3 writes an empty module for them; in .h5 files layers have no module, so only their names count.
     """
     parts = [part for part in _parts(config) if isinstance(part.get("class_name"), str)]
     nowhere = [part for part in parts if part.get("module", "") is None]
@@ -93,7 +93,7 @@ def _name(part: dict[str, Any]) -> Any:
 
 
 def _parts(config: Any) -> Iterator[dict[str, Any]]:
-    """Every dictionary in ``config``, however deep."""
+    """Yield every dictionary in ``config``, at any depth."""
     waiting = [config]
     while waiting:
         part = waiting.pop()
@@ -109,7 +109,7 @@ HDF5 = (".h5", ".hdf5")
 
 
 def import_keras() -> ModuleType:
-    """Keras on torch; a SourceError where this process has it on another backend already."""
+    """Import Keras on torch; raise SourceError if this process already uses another backend."""
     chosen = os.environ.get("KERAS_BACKEND")
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "torch"
@@ -130,7 +130,7 @@ def import_keras() -> ModuleType:
 
 
 def read_model(source: Any, trusted: bool) -> Any:
-    """The ``keras.Model`` in the file at the Path ``source``; anything but a Path is taken for the model itself."""
+    """Return the ``keras.Model`` in the file ``source``; anything that is not a Path must be the model itself."""
     keras = import_keras()
     if not isinstance(source, Path):
         if not isinstance(source, keras.Model):
@@ -151,24 +151,24 @@ def read_model(source: Any, trusted: bool) -> Any:
         unknown = unknown_part(config, keras)
         if unknown:
             raise SourceError(
-                f"{source}: {unknown}, which is none of Keras's own; build the model of Keras's own layers, give it "
-                "the weights, and save it again"
+                f"{source}: {unknown}, which is not part of Keras; build the model from layers of Keras, load the "
+                "weights, and save it again"
             ) from error
         raise SourceError(
-            f"{source}: Keras cannot read it ({type(error).__name__}: {first_line(error)}); "
-            "save it again with model.save, as .h5 if Keras 2 made it"
+            f"{source}: Keras cannot read it ({type(error).__name__}: {first_line(error)}); save it again with "
+            "model.save, as .h5 if it is from Keras 2"
         ) from error
 
 
 def _config_of(path: Path) -> Any:
-    """What the file says of the model's layers, as JSON values."""
+    """Return the configuration of the model in the file, as JSON values."""
     try:
         text = _hdf5_config(path) if path.suffix.lower() in HDF5 else _archive_config(path)
         return json.loads(text)
     except SourceError:
         raise
     except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile) as error:
-        raise SourceError(f"{path}: no Keras model ({first_line(error)}); save it with model.save") from error
+        raise SourceError(f"{path}: is not a Keras model ({first_line(error)}); save it with model.save") from error
 
 
 def _archive_config(path: Path) -> bytes:
@@ -177,7 +177,9 @@ def _archive_config(path: Path) -> bytes:
         if size > MOST_BYTES:
             raise SourceError(f"{path}: unpacks to {size} bytes, expected at most {MOST_BYTES}; use a smaller model")
         if "config.json" not in archive.namelist():
-            raise SourceError(f"{path}: an archive without a config.json, expected a .keras file; save with model.save")
+            raise SourceError(
+                f"{path}: is an archive without a config.json, expected a .keras file; save with model.save"
+            )
         return archive.read("config.json")
 
 
@@ -188,13 +190,13 @@ def _hdf5_config(path: Path) -> str | bytes:
         config = file.attrs.get("model_config")
         if not isinstance(config, str | bytes):
             raise SourceError(
-                f"{path}: holds weights without a model, expected both; save the whole model with model.save"
+                f"{path}: contains weights without a model, expected both; save the complete model with model.save"
             )
         return config
 
 
 def _depthwise(keras: ModuleType) -> type:
-    """Keras 2 wrote ``groups`` into the layers of MobileNet, where it is always 1; Keras 3 refuses the word."""
+    """Drop ``groups``, which Keras 2 wrote into the layers of MobileNet (always 1) and Keras 3 does not accept."""
 
     class DepthwiseConv2D(keras.layers.DepthwiseConv2D):  # type: ignore[misc, name-defined]
         def __init__(self, **options: Any) -> None:

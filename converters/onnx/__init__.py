@@ -1,16 +1,16 @@
-"""ONNX: classifiers whose operators onnx2torch knows, of opset 17 or brought to it by ONNX's own version converter."""
+"""ONNX: classifiers with operators that onnx2torch supports, of opset 17 or converted to it by ONNX."""
 
 from coreml_updatable.converting.contract import ConvertedSource, SourceRequest
 
 
 def convert(request: SourceRequest) -> ConvertedSource:
-    """The graph in the file, or an ``onnx.ModelProto`` itself, as a torch module, traced.
+    """Convert the graph in the file, or an ``onnx.ModelProto``, by tracing it as a torch module.
 
-    The result answers the output of the graph, of several the one named, within 1e-4 in probability, behind a
-    softmax where this is logits, as onnx2torch computes it; one sigmoid or logit becomes two classes. Pictures
-    reach it with the channels where its input has them, in the range that the graph's metadata, the type of its
-    input or its first operators ask for. Weights in other files are read from the file's own folder only. Raises
-    SourceError with one sentence, which names the operator that cannot be carried over and where it stands.
+    The result computes the output of the graph (if there are several, the named one) within 1e-4 in probability, with a
+    softmax added for logits, as onnx2torch computes it; one sigmoid or logit becomes two classes. Pictures
+    have their channels where its input has them, in the range that the graph's metadata, the type of its
+    input or its first operators require. Weights in other files are only read from the same folder. Raises
+    SourceError with one sentence, which names an unsupported operator and its place.
     """
     from ..torch.finished import finished
     from ..torch.reproducible import reproducible

@@ -1,4 +1,4 @@
-"""What an ONNX graph is given: pictures where its input looks like one, arrays else; and what it says of pictures."""
+"""The inputs of an ONNX graph: pictures if an input looks like one, else arrays; and how pictures are scaled."""
 
 import re
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ BYTES = RANGES["NominalRange_0_255"]
 
 @dataclass(frozen=True)
 class Taken:
-    """The inputs, which of them are pictures with the channels last, and the request with what the graph declares."""
+    """Return the inputs, which of them are pictures with the channels last, and the completed request."""
 
     inputs: tuple[Input, ...]
     last: tuple[bool, ...]
@@ -33,13 +33,15 @@ class Taken:
 
 
 def inputs_of(model: Any, request: SourceRequest) -> Taken:
-    """The inputs in the graph's order: the request's, as many and of the same shapes, else the graph's own."""
+    """Return the inputs in the graph's order: the request's if they fit in number and shape, else the graph's own."""
     given = request.inputs
     constants = {one.name for one in model.graph.initializer}
     own = [one for one in model.graph.input if one.name not in constants]
     if given and len(given) != len(own):
         names = ", ".join(repr(one.name) for one in own)
-        raise SourceError(f"input: {len(given)} given, the graph has {len(own)} ({names}); say --input once for each")
+        raise SourceError(
+            f"input: found {len(given)} for a graph with {len(own)} inputs ({names}); pass --input once for each"
+        )
     if not given:
         given = tuple(_own(one, "image" if len(own) == 1 else identifier(one.name)) for one in own)
         if _declared(model).get("Image.BitmapPixelFormat", "").startswith("Bgr"):
@@ -50,7 +52,7 @@ def inputs_of(model: Any, request: SourceRequest) -> Taken:
 
 
 def _fits(one: Input, value: Any) -> bool:
-    """Whether ``one`` is a picture whose channels the graph has last; a SourceError where it does not fit."""
+    """Return whether ``one`` is a picture with the channels last in the graph; SourceError if it does not fit."""
     wanted = _shape(value)
     if isinstance(one, ImageInput):
         last = channels_last(one, wanted)
@@ -62,8 +64,8 @@ def _fits(one: Input, value: Any) -> bool:
         if len(found) == len(wanted) and all(w in (0, f) for f, w in zip(found, wanted, strict=True)):
             return False
     raise SourceError(
-        f"input {one.name!r}: has the shape {list(found)}, the graph expects {[w or 'any' for w in wanted]}; "
-        f"say {as_typed(one.name, wanted, whole=is_whole(value))}"
+        f"input {one.name!r}: has the shape {list(found)}, but the graph expects {[w or 'any' for w in wanted]}; "
+        f"pass {as_typed(one.name, wanted, whole=is_whole(value))}"
     )
 
 
@@ -78,9 +80,9 @@ def _declared(model: Any) -> dict[str, str]:
 def _as_declared(
     model: Any, own: Sequence[Any], given: Sequence[Input], request: SourceRequest
 ) -> tuple[SourceRequest, tuple[str, ...]]:
-    """``request`` with what the graph says of its pictures' pixels, where the request says nothing of them itself.
+    """Return ``request`` with the scaling of pixels that the graph declares, unless the request has its own.
 
-    The metadata of the graph, and then the type of its inputs: integers can be nothing but 0..255.
+    Sources are the metadata of the graph and the type of its inputs: integers can only be 0..255.
     """
     pictures = [value for one, value in zip(given, own, strict=True) if isinstance(one, ImageInput)]
     if request.mean or request.std or not pictures:
@@ -88,19 +90,20 @@ def _as_declared(
     said = _declared(model).get("Image.NominalPixelRange", "")
     if said in RANGES:
         mean, std = RANGES[said]
-        return replace(request, mean=mean, std=std), (f"pixels reach it as its metadata says: {said}",)
+        return replace(request, mean=mean, std=std), (f"pixels are scaled according to its metadata: {said}",)
     if all(_holds_bytes(value) for value in pictures):
-        note = "its input holds integers, so pixels reach it as 0..255; say --pixels if it expects them otherwise"
+        note = "its input has integers, so pixels are passed as 0..255; use --pixels if it expects something else"
         return replace(request, mean=BYTES[0], std=BYTES[1]), (note,)
     return request, ()
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    """Without the batch; 0 where any length will do."""
+    """Return the shape without the batch axis; 0 for any length."""
     lengths = [int(one.dim_value) for one in value.type.tensor_type.shape.dim]
     if not lengths or lengths[0] > 1:
         raise SourceError(
-            f"input {value.name!r}: has the shape {lengths}, expected a batch of 1 or of any size first; export it so"
+            f"input {value.name!r}: has the shape {lengths}, expected a batch of 1 or of any size first; export it "
+            "again"
         )
     return tuple(lengths[1:])
 
@@ -126,13 +129,13 @@ def _own(value: Any, picture: str) -> Input:
     if not shape or 0 in shape:
         lengths = [length or "any" for length in shape]
         raise SourceError(
-            f"input {value.name!r}: has no fixed shape ({lengths}), expected one; "
-            f"say {as_typed(picture if len(shape) == 3 else identifier(value.name), shape, whole=is_whole(value))}"
+            f"input {value.name!r}: has no fixed shape ({lengths}); pass "
+            f"{as_typed(picture if len(shape) == 3 else identifier(value.name), shape, whole=is_whole(value))}"
         )
     return ArrayInput(identifier(value.name), shape, whole=is_whole(value))
 
 
 def identifier(name: str) -> str:
-    """``name`` as an app's code can have it: exporters write such as "onnx::Gemm_0"."""
+    """Return ``name`` as a valid identifier for an app; exporters write names such as "onnx::Gemm_0"."""
     plain = re.sub(r"\W", "_", name, flags=re.ASCII)
     return plain if plain.isidentifier() else f"_{plain}"

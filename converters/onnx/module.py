@@ -1,4 +1,4 @@
-"""An ONNX graph as a torch module, brought to the opset that onnx2torch reads."""
+"""An ONNX graph as a torch module, converted to the opset that onnx2torch reads."""
 
 import warnings
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ MOST_VALUES = 2**28  # of any blob: 1 GB in 32 bits
 
 
 def brought_to_opset(model: Any) -> Any:
-    """A graph of opset 13 to 17 that computes the same; a SourceError where ONNX cannot convert it."""
+    """Return an equivalent graph of opset 13 to 17; SourceError if ONNX cannot convert it."""
     import onnx
     from onnx.version_converter import convert_version
 
@@ -31,8 +31,8 @@ def brought_to_opset(model: Any) -> Any:
             made = convert_version(made, NEWEST)
         except Exception as error:  # of its C++ code
             raise SourceError(
-                f"source: its opset {version} cannot be brought to {NEWEST} ({first_line(error)}); "
-                f"export it with opset {NEWEST}"
+                f"source: its opset {version} cannot be converted to {NEWEST} ({first_line(error)}); export it with "
+                f"opset {NEWEST}"
             ) from error
     _check_sizes(made)
     _check_operators(made)
@@ -40,7 +40,7 @@ def brought_to_opset(model: Any) -> Any:
 
 
 def _fold_identities(graph: Any) -> None:
-    """An initializer that two nodes share is written once, with an Identity for the other: both read the first."""
+    """Replace a duplicated initializer with an Identity of the first."""
     constants = {one.name for one in graph.initializer}
     outputs = {one.name for one in graph.output}
     kept, renamed = [], dict[str, str]()
@@ -66,7 +66,7 @@ def _first_name(name: str, renamed: dict[str, str]) -> str:
 
 
 def _drop_allowzero(graph: Any) -> None:
-    """The flag of Reshape that opset 13 does not know: 0 is what it does anyway."""
+    """Remove the flag of Reshape that opset 13 lacks, where 0 is the only behavior."""
     for node in graph.node:
         if node.op_type != "Reshape":
             continue
@@ -114,7 +114,7 @@ def _check_operators(model: Any) -> None:
             domain = f" of {node.domain}" if node.domain else ""
             raise SourceError(
                 f"source: {_place(node)} is the operator {node.op_type!r}{domain}, opset "
-                f"{versions.get(node.domain, 1)}, which onnx2torch cannot carry over; export a network without it"
+                f"{versions.get(node.domain, 1)}, which onnx2torch does not support; export a network without it"
             ) from error
 
 
@@ -123,10 +123,10 @@ def _place(node: Any) -> str:
 
 
 def module_of(model: Any, inputs: Sequence[Input], last: Sequence[bool]) -> nn.Module:
-    """What onnx2torch makes of the graph; integers reach it in 64 bits, as ONNX has them.
+    """The module that onnx2torch makes of the graph; integer inputs are converted to 64 bits, as in ONNX.
 
-    ``last`` says which inputs are pictures [n, height, width, channels] to the graph; here all have the channels first.
-    It answers a tensor, or several by their names in the graph.
+    ``last`` says which inputs are pictures [n, height, width, channels] in the graph; here all have the channels first.
+    It returns a tensor, or several by their names in the graph.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -136,8 +136,8 @@ def module_of(model: Any, inputs: Sequence[Input], last: Sequence[bool]) -> nn.M
             graph = convert(model).float()  # of weights in 16 or 64 bits, which Core ML computes with in 32
         except Exception as error:  # each operator's converter raises its own
             raise SourceError(
-                f"source: onnx2torch cannot carry it over ({type(error).__name__}: {first_line(error)}); "
-                "export a simpler network"
+                f"source: onnx2torch cannot convert it ({type(error).__name__}: {first_line(error)}); export a "
+                "simpler network"
             ) from error
     names = [str(one.name) for one in model.graph.output]
     whole = [isinstance(given, ArrayInput) and given.whole for given in inputs]

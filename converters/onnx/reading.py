@@ -1,4 +1,4 @@
-"""Reading an ONNX file, with weights in files beside it, and nothing from elsewhere."""
+"""Read an ONNX file and the weights files beside it, and nothing from elsewhere."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,16 +13,16 @@ MOST_NODES = 100_000
 
 
 def read_graph(source: Any) -> Any:
-    """The ``ModelProto`` in the file at the Path ``source``, checked by ONNX; or ``source`` itself, where it is one."""
+    """Return the ``ModelProto`` in the file ``source``, checked by ONNX, or ``source`` itself if it is one."""
     import onnx
 
     if isinstance(source, Path):
         if source.stat().st_size > MOST_BYTES:
-            raise SourceError(f"{source}: larger than {MOST_BYTES} bytes, which ONNX cannot hold; use another file")
+            raise SourceError(f"{source}: is larger than {MOST_BYTES} bytes, the limit of ONNX; use another file")
         try:
             model = onnx.load_model(source, load_external_data=False)
         except Exception as error:  # protobuf's DecodeError, and what damaged text raises
-            raise SourceError(f"{source}: no ONNX model ({type(error).__name__}); export it again") from error
+            raise SourceError(f"{source}: is not an ONNX model ({type(error).__name__}); export it again") from error
         _load_external(model, source)
     elif isinstance(source, onnx.ModelProto):
         model = source
@@ -39,7 +39,7 @@ def read_graph(source: Any) -> Any:
 
 
 def _load_external(model: Any, path: Path) -> None:
-    """Fill in the tensors that are kept in files of their own, each beside ``path`` and as long as it says."""
+    """Load the tensors stored in separate files, which must be beside ``path`` and have the stated length."""
     from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_tensor
 
     folder, read = path.resolve().parent, 0
@@ -50,24 +50,24 @@ def _load_external(model: Any, path: Path) -> None:
             info = ExternalDataInfo(tensor)
         except ValueError as error:
             raise SourceError(
-                f"{path}: what it says of the weights of {tensor.name!r} cannot be read ({first_line(error)}); "
+                f"{path}: the description of the weights {tensor.name!r} cannot be read ({first_line(error)}); "
                 "export the model again"
             ) from error
         file = (folder / info.location).resolve()
         if not info.location or not file.is_relative_to(folder):
             raise SourceError(
-                f"{path}: the weights of {tensor.name!r} are said to be in {info.location!r}, expected a file in the "
-                "same folder; put it there and export again"
+                f"{path}: the weights {tensor.name!r} are stored in {info.location!r}, expected a file in the same "
+                "folder; put it there and export again"
             )
         if not file.is_file():
-            raise SourceError(f"{path}: the file of weights {info.location!r} is missing; put it beside the model")
+            raise SourceError(f"{path}: the weights file {info.location!r} is missing; put it beside the model")
         size, offset = file.stat().st_size, int(info.offset or 0)
         length = int(info.length) if info.length else size - offset
         read += length
         if offset < 0 or length < 0 or offset + length > size or read > MOST_BYTES:
             raise SourceError(
-                f"{path}: the weights of {tensor.name!r} are said to be {length} bytes at {offset} of "
-                f"{info.location!r}, which holds {size}; export the model again"
+                f"{path}: the weights {tensor.name!r} should be {length} bytes at {offset} of {info.location!r}, "
+                f"which has only {size}; export the model again"
             )
         try:
             load_external_data_for_tensor(tensor, str(folder))
@@ -80,7 +80,7 @@ def _load_external(model: Any, path: Path) -> None:
 
 
 def _tensors(model: Any) -> Iterator[Any]:
-    """Initializers, and constants in attributes, in inner graphs too."""
+    """Yield initializers and constants in attributes, including those of inner graphs."""
     waiting = [model.graph]
     while waiting:
         graph = waiting.pop()

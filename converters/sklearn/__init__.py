@@ -1,18 +1,18 @@
-"""scikit-learn: linear classifiers, multi-layer perceptrons and nearest neighbours, also behind a StandardScaler."""
+"""scikit-learn: linear classifiers, multi-layer perceptrons and nearest neighbors, also after a StandardScaler."""
 
 from coreml_updatable.converting.contract import ConvertedSource, SourceRequest
 
 
 def convert(request: SourceRequest) -> ConvertedSource:
-    """The fitted estimator in a skops file, or an estimator itself, as a Core ML model.
+    """Convert the fitted estimator in a skops file, or an estimator object.
 
-    The model answers ``predict_proba`` of the estimator, within 1e-5 in probability (1e-6 for features of usual size:
+    The model computes ``predict_proba`` of the estimator within 1e-5 in probability (1e-6 for features of usual size;
     Core ML computes in 32 bits). LogisticRegression, SGDClassifier with log_loss and MLPClassifier become networks,
-    KNeighborsClassifier an updatable nearest-neighbours classifier with its samples; a Pipeline may hold
-    StandardScalers before one of them. A scaler stays a step of its own in front of the layers that learn, as in
-    scikit-learn: folded into their weights, it would leave them raw features, which no one learning rate suits.
-    Pickles, and skops files with types of one's own, run as code and are refused unless ``request.trust_code``.
-    Raises SourceError with one sentence for whatever else the file holds.
+    KNeighborsClassifier an updatable nearest-neighbors classifier with its samples; a Pipeline may contain
+    StandardScalers before one of them. A scaler stays a separate step before the updatable layers, as in scikit-learn:
+    if it were folded into the weights, these would train on raw features, which no single learning rate suits. Pickles,
+    and skops files with custom types, run as code and are refused without ``request.trust_code``. Raises SourceError
+    with one sentence for all other contents.
     """
     from coreml_updatable.errors import SourceError
 
@@ -20,7 +20,7 @@ def convert(request: SourceRequest) -> ConvertedSource:
         return _converted(request)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise SourceError(
-            f"source: the estimator is not whole ({type(error).__name__}: {error}); fit it again and save it"
+            f"source: the estimator is incomplete ({type(error).__name__}: {error}); fit it again and save it"
         ) from error
 
 

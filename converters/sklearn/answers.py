@@ -1,4 +1,4 @@
-"""What the estimator itself answers, and rows on which it is worth asking."""
+"""The estimator's own predictions, and rows for the comparison."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ CLEAR = 1e-4  # by which the nearest sample that has no vote must be further awa
 
 
 def answers_of(estimator: Any, name: str) -> Callable[[Sequence[Row]], Float64Array]:
-    """``predict_proba`` on the feature ``name`` of the rows."""
+    """Return ``predict_proba`` for the feature ``name`` of the rows."""
 
     def answers(rows: Sequence[Row]) -> Float64Array:
         with warnings.catch_warnings():
@@ -34,7 +34,7 @@ def answers_of(estimator: Any, name: str) -> Callable[[Sequence[Row]], Float64Ar
 
 
 def rows_for(classifier: Any, scalers: Sequence[Scaler], name: str, seed: int) -> tuple[Row, ...]:
-    """Rows from a standard normal, or around the samples of a k-NN, brought back to what they were before scaling."""
+    """Return rows from a standard normal distribution, or near the samples of a k-NN, as before scaling."""
     chance = np.random.default_rng(seed)
     drawn = chance.standard_normal((DRAWN, feature_count(classifier)))
     if is_neighbors(classifier):
@@ -48,14 +48,14 @@ def rows_for(classifier: Any, scalers: Sequence[Scaler], name: str, seed: int) -
         rows = rows[_decided(classifier, scalers, rows)]
         if not len(rows):
             raise SourceError(
-                "source: the samples of the KNeighborsClassifier are so much alike that which are nearest is "
-                "undecided everywhere; fit it on samples that differ"
+                "source: the samples of the KNeighborsClassifier are so similar that the nearest ones are undecided "
+                "everywhere; fit it on samples that differ"
             )
     return tuple({name: row} for row in rows[:ROWS])
 
 
 def _decided(classifier: Any, scalers: Sequence[Scaler], rows: Float32Array) -> Any:
-    """Which rows have a clear last neighbour: of equally distant samples, either may get the vote."""
+    """Return which rows have a clear last neighbor; among equally distant samples, either may vote."""
     neighbors = int(classifier.n_neighbors)
     if neighbors >= len(classifier._fit_X):
         return np.ones(len(rows), bool)

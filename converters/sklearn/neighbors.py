@@ -1,4 +1,4 @@
-"""KNeighborsClassifier as an updatable nearest-neighbours classifier with the samples it was fitted on."""
+"""KNeighborsClassifier as an updatable nearest-neighbors classifier with the samples it was fitted on."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def is_neighbors(classifier: Any) -> bool:
 
 
 def neighbors_of(classifier: Any, scalers: Sequence[Scaler], name: str, labels: Sequence[str] | Sequence[int]) -> Model:
-    """A ``kNearestNeighborsClassifier``; with scalers a ``pipelineClassifier`` of them and it."""
+    """Return a ``kNearestNeighborsClassifier``; with scalers, a ``pipelineClassifier`` of both."""
     _refuse_other_votes(classifier)
     if not scalers:
         return _classifier(classifier, name, labels)
@@ -50,11 +50,11 @@ def _refuse_other_votes(classifier: Any) -> None:
     if classifier.weights not in ("uniform", None):
         found = "a function" if callable(classifier.weights) else repr(classifier.weights)
         raise SourceError(
-            f"source: KNeighborsClassifier with the weights {found}, while Apple does not document what its inverse "
-            "distance divides by; fit it with weights='uniform'"
+            f"source: KNeighborsClassifier with the weights {found}, but Apple does not document its inverse "
+            "distance; fit it with weights='uniform'"
         )
     if not isinstance(classifier._fit_X, np.ndarray):
-        raise SourceError("source: KNeighborsClassifier fitted on a sparse matrix; fit it on a dense array")
+        raise SourceError("source: the KNeighborsClassifier was fitted on a sparse matrix; fit it on a dense array")
 
 
 def _classifier(classifier: Any, name: str, labels: Sequence[str] | Sequence[int]) -> Model:

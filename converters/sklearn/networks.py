@@ -15,14 +15,12 @@ ACTIVATIONS = {"relu": "ReLU", "tanh": "tanh", "logistic": "sigmoid"}
 
 
 def network_of(classifier: Any, scalers: Sequence[Scaler], name: str, labels: Sequence[str] | Sequence[int]) -> Model:
-    """A ``neuralNetwork`` from ``name`` to the classifier's ``predict_proba``."""
+    """Return a ``neuralNetwork`` from ``name`` to the classifier's ``predict_proba``."""
     from sklearn.linear_model import LogisticRegression, SGDClassifier
     from sklearn.neural_network import MLPClassifier
 
     if len(labels) < 2:
-        raise SourceError(
-            f"source: knows {len(labels)} class, expected two or more; fit it on data with several labels"
-        )
+        raise SourceError(f"source: has {len(labels)} class, expected two or more; fit it on data with several labels")
     network = NetworkText(name, feature_count(classifier))
     write_scalers(network, scalers)
     add: Callable[[NetworkText, Any, int], None]
@@ -39,7 +37,7 @@ def network_of(classifier: Any, scalers: Sequence[Scaler], name: str, labels: Se
 
 
 def write_scalers(network: NetworkText, scalers: Sequence[Scaler]) -> None:
-    """First the mean is taken away, then the rest is scaled: in one step, x * a + b, 32 bits would lose digits."""
+    """Subtract the mean, then scale: in one step, x * a + b, 32 bits would lose digits."""
     for number, scaler in enumerate(scalers, 1):
         if scaler.mean is not None:
             network.shift(f"mean{number}", -scaler.mean)
@@ -52,22 +50,22 @@ def _logistic(network: NetworkText, classifier: Any, classes: int) -> None:
 
 
 def _linear(classifier: Any, classes: int) -> tuple[Array, Array]:
-    """Weights [rows, features] and biases [rows]: a row a class, one row for two."""
+    """Return weights [rows, features] and biases [rows]: one row per class, and one row for two classes."""
     rows = 1 if classes == 2 else classes
     weights = numbers(classifier.coef_, (rows, feature_count(classifier)), "coef_")
     return weights, numbers(np.broadcast_to(classifier.intercept_, (rows,)), (rows,), "intercept_")
 
 
 def _descended(network: NetworkText, classifier: Any, classes: int) -> None:
-    """Several classes are one against the rest: sigmoids, divided by their sum.
+    """Write several classes as one against the rest: sigmoids divided by their sum.
 
     That is softmax(log sigmoid(z)), and log sigmoid(z) = -softplus(-z). No gradient goes through softplus on a device,
-    so the minus sign is a layer of its own, and that is the one that learns.
+    so the minus sign is a separate layer, which is the updatable one.
     """
     if classifier.loss != "log_loss":
         raise SourceError(
-            f"source: SGDClassifier with the loss {classifier.loss!r} has no probabilities that a network can answer; "
-            "fit it with loss='log_loss'"
+            f"source: SGDClassifier with the loss {classifier.loss!r} has no probabilities that a network can "
+            "compute; fit it with loss='log_loss'"
         )
     if classes == 2:
         _logistic(network, classifier, classes)
@@ -81,7 +79,7 @@ def _descended(network: NetworkText, classifier: Any, classes: int) -> None:
 def _perceptron(network: NetworkText, classifier: Any, classes: int) -> None:
     if classifier.n_outputs_ != (1 if classes == 2 else classes):
         raise SourceError(
-            "source: the MLPClassifier answers several labels at once, expected one; fit it with one label a row"
+            "source: the MLPClassifier predicts several labels at once, expected one; fit it with one label per row"
         )
     last, width = len(classifier.coefs_) - 1, feature_count(classifier)
     for number, (given, bias) in enumerate(zip(classifier.coefs_, classifier.intercepts_, strict=True)):
@@ -98,7 +96,7 @@ def _perceptron(network: NetworkText, classifier: Any, classes: int) -> None:
 
 
 def _for_softmax(weights: Array, bias: Array, classes: int) -> tuple[Array, Array]:
-    """Two classes share one row z, and sigmoid(z) is softmax((-z / 2, z / 2)): halving loses nothing."""
+    """Write two classes with one row z as softmax((-z / 2, z / 2)), which equals sigmoid(z); halving is exact."""
     if classes == 2 and len(weights) == 1:
         return np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
     return weights, bias

@@ -1,4 +1,4 @@
-"""Read an estimator from a skops file, which holds named types and arrays and runs nothing."""
+"""Read an estimator from a skops file, which contains named types and arrays and runs no code."""
 
 import json
 import warnings
@@ -21,15 +21,15 @@ CONVERTED = (
 
 
 def refuse(unknown: Sequence[str], path: Path) -> NoReturn:
-    """A SourceError for the file at ``path``, which holds the types ``unknown``, sorted; one at least.
+    """Return a SourceError for the file at ``path`` with the types ``unknown``, sorted, at least one.
 
-    Those of scikit-learn and what it stands on are parts of estimators that are not converted, or of a metric that Core
-    ML does not know; it is the estimator, or the metric, that a user knows by name. All others may be code.
+    Types of scikit-learn and its dependencies are parts of unsupported estimators, or of a metric that Core
+    ML lacks; the message names the estimator or the metric, which users know. All other types may be code.
     """
     foreign = [name for name in unknown if name.partition(".")[0] not in LIBRARIES]
     if foreign:
-        safe = "save an estimator without parts of your own"
-        expect_trust(False, f"{path}: holds {foreign[0]}, no type of scikit-learn or NumPy", safe)
+        safe = "save an estimator without custom parts"
+        expect_trust(False, f"{path}: contains {foreign[0]}, which is not a type of scikit-learn or NumPy", safe)
     with zipfile.ZipFile(path) as archive:
         schema = json.loads(archive.read("schema.json"))
     raise SourceError(f"{path}: {_refusal(schema, unknown[0])}")
@@ -42,12 +42,12 @@ def _refusal(schema: Any, part: str) -> str:
     name = owner.rpartition(".")[2]
     if name and name not in CONVERTED and not name.endswith("Classifier") and _is_pipeline(schema):
         return (
-            f"its Pipeline has {with_article(name)}, expected nothing but StandardScaler before the classifier; do "
-            "that step in the app, and fit a Pipeline of StandardScaler and the classifier"
+            f"its Pipeline has {with_article(name)}, expected only StandardScaler before the classifier; do that "
+            "step in the app, and fit a Pipeline of StandardScaler and the classifier"
         )
     if name and name not in CONVERTED:
         return f"is {with_article(name)}, expected a fitted {KNOWN}"
-    return f"holds {part}, expected nothing but the parts of a fitted {KNOWN}; fit one of these and save it"
+    return f"contains {part}, expected only the parts of a fitted {KNOWN}; fit one of these and save it"
 
 
 def _is_pipeline(schema: Any) -> bool:
@@ -55,7 +55,7 @@ def _is_pipeline(schema: Any) -> bool:
 
 
 def _owner(node: Any, part: str, owner: str) -> str:
-    """The outermost of scikit-learn's classes, Pipelines aside, around ``part``: "" where nothing is."""
+    """Return the outermost class of scikit-learn, other than Pipeline, around ``part``; "" if there is none."""
     if isinstance(node, list):
         return next((found for inner in node if (found := _owner(inner, part, owner))), "")
     if not isinstance(node, dict):
@@ -66,7 +66,7 @@ def _owner(node: Any, part: str, owner: str) -> str:
 
 
 def _metric(part: str) -> str:
-    """ "manhattan" for sklearn.metrics._dist_metrics.ManhattanDistance64."""
+    """Return "manhattan" for sklearn.metrics._dist_metrics.ManhattanDistance64."""
     return part.removeprefix(METRICS).rstrip("0123456789").removesuffix("Distance").lower()
 
 
@@ -85,7 +85,7 @@ TRUSTED = (
 
 
 def read_estimator(source: Any, trusted: bool) -> Any:
-    """The estimator in the file at the Path ``source``; anything but a Path is taken for the estimator itself."""
+    """Return the estimator in the file ``source``; anything that is not a Path must be the estimator itself."""
     if not isinstance(source, Path):
         return source
     if source.suffix.lower() in PICKLES:
@@ -106,7 +106,9 @@ def read_estimator(source: Any, trusted: bool) -> Any:
     except SourceError:
         raise
     except (Exception, RecursionError) as error:  # a damaged file may fail anywhere in the reader
-        reason = "holds a type that skops cannot read" if isinstance(error, UnsupportedTypeException) else "is damaged"
+        reason = (
+            ("contains a type that skops cannot read") if isinstance(error, UnsupportedTypeException) else "is damaged"
+        )
         raise SourceError(
             f"{source}: {reason} ({type(error).__name__}); save the estimator again with skops.io.dump"
         ) from error
@@ -131,17 +133,17 @@ def _refuse_other_files(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             names, size = archive.namelist(), sum(entry.file_size for entry in archive.infolist())
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise SourceError(f"{path}: no skops file ({error}); save the estimator with skops.io.dump") from error
+        raise SourceError(f"{path}: is not a skops file ({error}); save the estimator with skops.io.dump") from error
     if "schema.json" not in names:
         raise SourceError(
-            f"{path}: an archive without a schema.json, expected a skops file; save it with skops.io.dump"
+            f"{path}: is an archive without a schema.json, expected a skops file; save it with skops.io.dump"
         )
     if size > MOST_BYTES:
         raise SourceError(f"{path}: unpacks to {size} bytes, expected at most {MOST_BYTES}; save a smaller estimator")
 
 
 def _without_tree(estimator: Any) -> Any:
-    """A k-NN compares with every sample: a hostile tree would send compiled code outside its arrays."""
+    """Compare with every sample, because a hostile tree could make compiled code read outside its arrays."""
     for _, step in getattr(estimator, "steps", [("", estimator)]):
         if hasattr(step, "_tree"):
             step._tree, step._fit_method = None, "brute"

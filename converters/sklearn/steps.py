@@ -1,4 +1,4 @@
-"""An estimator taken apart: the scalers in front, the classifier behind, its features and labels."""
+"""The parts of an estimator: the scalers, the classifier after them, its features and labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ Array = npt.NDArray[np.float64]
 KNOWN = (
     "KNeighborsClassifier, LogisticRegression, SGDClassifier, MLPClassifier, or a Pipeline of StandardScaler and one"
 )
-NO_OTHER_METRIC = "Core ML knows only the Euclidean distance; fit it with metric='euclidean'"
+NO_OTHER_METRIC = "but Core ML has only the Euclidean distance; fit it with metric='euclidean'"
 
 
 @dataclass(frozen=True)
 class Scaler:
-    """(x - mean) / std, each [features]; None where the scaler leaves it out."""
+    """(x - mean) / std, each [features]; None if the scaler does not use it."""
 
     mean: Array | None
     std: Array | None
 
 
 def numbers(value: Any, shape: Sequence[int], where: str) -> Array:
-    """``value`` as float64 of ``shape``; a SourceError where it has another, or holds what is no finite number."""
+    """Return ``value`` as float64 of ``shape``; SourceError for another shape or numbers that are not finite."""
     found = np.asarray(value, np.float64)
     if found.shape != tuple(shape) or not np.isfinite(found).all():
         what = f"has the shape {list(found.shape)}" if found.shape != tuple(shape) else "holds NaN or infinity"
@@ -35,7 +35,7 @@ def numbers(value: Any, shape: Sequence[int], where: str) -> Array:
 
 
 def steps_of(estimator: Any) -> tuple[tuple[Scaler, ...], Any]:
-    """The scalers, first to last, and the fitted classifier behind them."""
+    """Return the scalers in order and the fitted classifier after them."""
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 
@@ -63,7 +63,9 @@ def _flat(estimator: Any) -> list[Any]:
     inner = [step for _, step in estimator.steps if step is not None and not isinstance(step, str)]
     flat = [one for step in inner for one in _flat(step)]
     if not flat:
-        raise SourceError("source: the Pipeline has no step, expected a classifier at its end; save the whole Pipeline")
+        raise SourceError(
+            "source: the Pipeline has no steps, expected a classifier at its end; save the complete Pipeline"
+        )
     return flat
 
 
@@ -89,27 +91,31 @@ def feature_count(classifier: Any) -> int:
 
 
 def input_name(inputs: Sequence[ImageInput | ArrayInput], classifier: Any) -> str:
-    """The name of the input; a SourceError unless it is an array of as many numbers as there are features."""
+    """Return the name of the input; SourceError unless it is an array with one number per feature."""
     count = feature_count(classifier)
     if not inputs:
         return "features"
     given = inputs[0]
     if len(inputs) > 1 or not isinstance(given, ArrayInput) or given.whole or given.shape != (count,):
         raise SourceError(
-            f"input {given.name!r}: does not fit the estimator, expected one array of {count} numbers; "
-            f"say --input {given.name}:{count}"
+            f"input {given.name!r}: does not fit the estimator, expected one array of {count} numbers; pass --input "
+            f"{given.name}:{count}"
         )
     return given.name
 
 
 def labels_of(classifier: Any, given: Sequence[str]) -> tuple[str, ...] | tuple[int, ...]:
-    """The labels in the order of ``predict_proba``: those given, else the estimator's, integers or text."""
+    """Return the labels in the order of ``predict_proba``: the given ones, else the estimator's, integers or text."""
     classes = getattr(classifier, "classes_", None)
     if not isinstance(classes, np.ndarray) or classes.ndim != 1:
-        raise SourceError(f"source: the {type(classifier).__name__} answers no single label, expected a fitted {KNOWN}")
+        raise SourceError(
+            f"source: the {type(classifier).__name__} does not predict a single label, expected a fitted {KNOWN}"
+        )
     if given:
         if len(given) != len(classes):
-            raise SourceError(f"labels: {len(given)} for an estimator with {len(classes)} classes; give one each")
+            raise SourceError(
+                f"labels: found {len(given)} for an estimator with {len(classes)} classes; give one per class"
+            )
         return tuple(given)
     if np.issubdtype(classes.dtype, np.integer):
         return tuple(int(one) for one in classes)

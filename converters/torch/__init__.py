@@ -24,7 +24,7 @@ def convert(request: ConversionRequest) -> Converted: ...
 @overload
 def convert(request: SourceRequest) -> ConvertedSource: ...
 def convert(request: ConversionRequest | SourceRequest) -> Converted | ConvertedSource:
-    """The network of a recipe's [source], trained where its weights are new, or a finished one, as it is.
+    """Convert the network of a recipe's [source], trained first if its weights are new, or a trained network.
 
     The model computes ``torch.softmax(network((pixels / 255 - mean) / std), dim=1)``, of a multi-array
     ``torch.softmax(network(values), dim=1)``, the network in evaluation mode, within 1e-4 in probability. It ends, as
@@ -32,7 +32,7 @@ def convert(request: ConversionRequest | SourceRequest) -> Converted | Converted
     ``probabilities``, in the order of the labels. The same request gives the same bytes. Of a file of weights nothing
     runs as code. TorchScript, a ``file.py:function`` (of a recipe: from outside its folder) and files that hold other
     objects than tensors do, and are refused unless ``request.trust_code``.
-    Raises SourceError (RecipeError for the factory's own file) with one sentence for whatever a user can mend.
+    Raises SourceError (RecipeError for the factory's own file) with one sentence for everything that a user can fix.
     """
     from .reproducible import reproducible
 
@@ -43,7 +43,7 @@ def convert(request: ConversionRequest | SourceRequest) -> Converted | Converted
 
 
 def declared(source: Mapping[str, Any]) -> DeclaredPicture | None:
-    """What the architecture of a recipe's [source] says of its pictures; None of a factory, which says nothing."""
+    """Return how the architecture of a recipe's [source] expects pictures; None for a factory, which does not say."""
     from .declared_pictures import declared_by
     from .source import read_source
 
@@ -64,14 +64,14 @@ def judges_by_folds(source: Mapping[str, Any]) -> bool:
 
 
 def check_source(source: Mapping[str, Any]) -> None:
-    """A SourceError for fields of a recipe's [source] that are not this converter's, or hold what they may not."""
+    """Raise SourceError for unknown or invalid fields of a recipe's [source]."""
     from .source import read_source
 
     read_source(source)
 
 
 def untrained(request: ConversionRequest) -> Model:
-    """The model of ``convert``, of a request without rows, before anything is learned; nothing is downloaded."""
+    """Return the model of ``convert`` before training, for a request without rows; nothing is downloaded."""
     from .loading import load_network
     from .reproducible import reproducible
     from .source import read_source
@@ -131,7 +131,7 @@ def _finished(request: SourceRequest) -> ConvertedSource:
 
 
 def _as_run(network: "nn.Module", given: "Given") -> "nn.Module":
-    """``network`` for pictures with the channels first, and for token ids in 32 bits."""
+    """Return ``network`` for pictures with the channels first and token ids in 32 bits."""
     from .given import channels_first, with_long
 
     return with_long(channels_first(network, given.inputs) if given.channels_last else network, given.inputs)

@@ -1,4 +1,4 @@
-"""The one tensor of a network's answer that holds its classes, as [1, classes]."""
+"""Select the tensor with the classes from the output of a network, as [1, classes]."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -16,7 +16,7 @@ LOGITS = "logits"  # what transformers calls them among its outputs
 
 
 def one_answer(network: nn.Module, batches: Sequence[Tensor], request: SourceRequest) -> nn.Module:
-    """``network`` itself where it answers [1, classes] for ``batches`` of one row, else a module that does.
+    """Return ``network`` if it outputs [1, classes] for ``batches`` of one row, else a module that does.
 
     Of several tensors it is the one that ``request.answer`` names, the only one, or the one called "logits";
     ``request.column`` leaves one number of it. In front of a new head it may have any shape. A SourceError lists what
@@ -29,8 +29,8 @@ def one_answer(network: nn.Module, batches: Sequence[Tensor], request: SourceReq
     if not isinstance(picked, Tensor) or not picked.is_floating_point():
         kind = f"numbers of type {picked.dtype}" if isinstance(picked, Tensor) else type(picked).__name__
         raise SourceError(
-            f"the source answers {kind}, expected logits or probabilities; export the classifier without the step that "
-            "picks a label"
+            f"the source returns {kind}, expected logits or probabilities; export the classifier without the step "
+            "that picks a label"
         )
     if request.head == "new":
         return network if name is None else _part(network, name)
@@ -38,12 +38,12 @@ def one_answer(network: nn.Module, batches: Sequence[Tensor], request: SourceReq
     longest = max(found, default=1)
     if picked.numel() != longest or longest < 1:
         raise SourceError(
-            f"the source answers {found} for one input of shape {shapes}, expected one number for each class; a map or "
-            "a sequence is no classification: --head new --labels a,b puts a classifier behind its features"
+            f"the source returns {found} for one input of shape {shapes}, expected one number per class; to classify "
+            "its features, pass --head new --labels a,b"
         )
     column = request.column
     if column is not None and not 0 <= column < longest:
-        raise SourceError(f"--column {column}: the source answers {longest} numbers, expected 0 to {longest - 1}")
+        raise SourceError(f"--column {column}: the source returns {longest} numbers, expected 0 to {longest - 1}")
     if name is None and found == [1, longest] and column is None:
         return network
 
@@ -62,7 +62,7 @@ def one_answer(network: nn.Module, batches: Sequence[Tensor], request: SourceReq
 
 
 def _part(network: nn.Module, name: str) -> nn.Module:
-    """What ``network`` answers under ``name``, in whatever shape."""
+    """Return the output ``name`` of ``network``, in any shape."""
 
     class Part(nn.Module):
         def __init__(self) -> None:
@@ -76,7 +76,7 @@ def _part(network: nn.Module, name: str) -> nn.Module:
 
 
 def run(network: nn.Module, batches: Sequence[Tensor]) -> Any:
-    """What ``network`` answers; a SourceError where it cannot take ``batches``."""
+    """Return the output of ``network``; SourceError if it cannot take ``batches``."""
     try:
         with torch.no_grad():
             return network(*batches)
@@ -86,12 +86,12 @@ def run(network: nn.Module, batches: Sequence[Tensor]) -> Any:
         shapes = ", ".join(str(list(batch.shape)) for batch in batches)
         raise SourceError(
             f"the source cannot take an input of shape {shapes} ({type(error).__name__}: {first_line(error)}); "
-            "name its inputs as it has them with --input"
+            "describe its inputs with --input"
         ) from error
 
 
 def _entries(answer: Any) -> Mapping[str, Any]:
-    """The tensors of an answer that holds several things, by name or number; those of others are none."""
+    """Return the tensors of an output with several parts, by name or index; empty for other outputs."""
     if isinstance(answer, Mapping):
         entries = {str(name): value for name, value in answer.items()}
     elif isinstance(answer, tuple) and hasattr(answer, "_fields"):
@@ -106,11 +106,11 @@ def _entries(answer: Any) -> Mapping[str, Any]:
 
 
 def _chosen(answer: Any, request: SourceRequest) -> str | None:
-    """The name of the tensor that counts; None where the answer is one itself."""
+    """Return the name of the tensor to use; None if the output is a single tensor."""
     entries, wanted = _entries(answer), request.answer
     if isinstance(answer, Tensor):
         if wanted not in ("", "0"):
-            raise SourceError(f"--answer {wanted}: the source answers one tensor alone; leave the option out")
+            raise SourceError(f"--answer {wanted}: the source returns a single tensor; omit the option")
         return None
     listed = ", ".join(f"{name} {list(value.shape)}" for name, value in entries.items()) or "none"
     if wanted:
@@ -119,14 +119,14 @@ def _chosen(answer: Any, request: SourceRequest) -> str | None:
         numbered = list(entries)
         if wanted.isdecimal() and int(wanted) < len(numbered):
             return numbered[int(wanted)]
-        raise SourceError(f"--answer {wanted}: the source answers no tensor of that name; there are: {listed}")
+        raise SourceError(f"--answer {wanted}: the source returns no tensor with that name; it returns {listed}")
     if len(entries) == 1:
         return next(iter(entries))
     if LOGITS in entries:
         return LOGITS
     if not entries:
-        raise SourceError(f"the source answers a {type(answer).__name__} without tensors, expected logits; change it")
+        raise SourceError(f"the source returns a {type(answer).__name__} without tensors, expected logits; change it")
     raise SourceError(
-        f"the source answers {len(entries)} tensors ({listed}), expected one; say which holds the classes, like "
-        f"--answer {next(iter(entries))}"
+        f"the source returns {len(entries)} tensors ({listed}), expected one; choose the one with the classes, such "
+        f"as --answer {next(iter(entries))}"
     )

@@ -30,8 +30,8 @@ def split_architecture(architecture: str) -> tuple[str, str]:
     if name.split(".")[0] in known:  # timm's names may end in a tag of the weights
         return library, name
     near = get_close_matches(name, known, n=3, cutoff=0.5)
-    advice = f"did you mean {', '.join(near)}?" if near else f"it knows {len(known)}, such as {', '.join(known[:3])}"
-    raise SourceError(f"{architecture}: {library} has no architecture of that name; {advice}")
+    advice = f"did you mean {', '.join(near)}?" if near else f"it has {len(known)}, such as {', '.join(known[:3])}"
+    raise SourceError(f"{architecture}: {library} has no architecture with that name; {advice}")
 
 
 def _known_names(library: str) -> list[str]:
@@ -42,7 +42,7 @@ def _known_names(library: str) -> list[str]:
 
 
 def import_library(library: str) -> ModuleType:
-    """torchvision or timm, also beside a torch without CUDA."""
+    """Import torchvision or timm, also with a CPU-only torch."""
     try:
         torchvision = import_torchvision()
         return torchvision if library == "torchvision" else importlib.import_module(library)
@@ -53,10 +53,10 @@ def import_library(library: str) -> ModuleType:
 
 
 def import_torchvision() -> ModuleType:
-    """torchvision, whose wheel of the Python index is built for CUDA.
+    """Import torchvision, whose wheel on PyPI is built for CUDA.
 
-    Beside a CPU-only torch its compiled operators cannot load, and it stops at the first one that it describes. Its
-    networks use none of them, so on exactly that error the two missing operators are declared and it is imported again.
+    With a CPU-only torch its compiled operators cannot load, and the import fails at the first one. Its networks use
+    none of them, so on exactly that error the two missing operators are declared and the import is repeated.
     """
     try:
         return importlib.import_module("torchvision")
@@ -105,7 +105,7 @@ def published_names(architecture: str) -> list[str]:
 
 
 def published_weights(name: str, tag: str = "") -> Any:
-    """torchvision's weights for ``name`` called ``tag``, or its newest; None where it has none."""
+    """Return torchvision's weights ``tag`` for ``name``, or the newest; None if there are none."""
     known = import_library("torchvision").models.get_model_weights(name)
     if not len(known):
         return None

@@ -1,4 +1,4 @@
-"""A pretrained extractor with a fresh head for the recipe's labels."""
+"""A pretrained extractor with a new head for the recipe's labels."""
 
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from .weights import State, load_state, read_state
 def load_backbone(
     architecture: str, weights: str | None, path: Path | None, image: ImageInput, classes: int, trusted: bool = False
 ) -> nn.Module:
-    """The architecture from ``weights``: None (all is new), "pretrained" (downloaded) or a file at ``path``.
+    """Return the architecture with ``weights``: None (all new), "pretrained" (downloaded) or the file ``path``.
 
-    The head of the weights is replaced by a fresh linear layer, the only one that requires a gradient; a head in
-    the file ``path`` that has as many classes as the recipe has labels is taken for already trained and kept.
+    The head is replaced by a new linear layer, the only one that requires a gradient. A head in
+    the file ``path`` with one class per label of the recipe counts as already trained and is kept.
     """
     if weights is None:
         return create(architecture, classes)
@@ -40,7 +40,7 @@ def load_backbone(
 
 
 def filled(architecture: str, state: State, where: str, example: torch.Tensor) -> nn.Module:
-    """The architecture with the weights ``state`` from ``where``, and as many classes as they have."""
+    """Return the architecture with the weights ``state`` from ``where`` and their number of classes."""
     network = create(architecture)
     head = _head_of(network, architecture, example)
     known = _classes_in(state, head)
@@ -55,8 +55,8 @@ def _head_of(network: nn.Module, architecture: str, example: torch.Tensor) -> st
         return last_layer(network, example)
     except (RuntimeError, AssertionError, ValueError) as error:
         raise SourceError(
-            f"{architecture} cannot take a picture of shape {list(example.shape)} ({first_line(error)}); "
-            "say another size (--input, or the recipe's [input])"
+            f"{architecture} cannot take a picture of shape {list(example.shape)} ({first_line(error)}); choose "
+            "another size (--input, or the recipe's [input])"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A fresh head for other labels: the extractor ends where the old head begins, and one linear layer follows."""
+"""A new head for other labels: the extractor ends where the old head begins, and one linear layer follows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
@@ -32,15 +32,17 @@ class _Reached(Exception):  # noqa: N818 - it is no error: the extractor ends he
 def with_new_head(
     network: nn.Module, inputs: Sequence[Input], request: SourceRequest, inside: nn.Module, in_front_of: str = ""
 ) -> tuple[nn.Module, str, Mapping[str, Any]]:
-    """``network`` with one new layer for the labels in place of its head, a note on it, and facts.
+    """Return ``network`` with one new layer for the labels in place of its head, a note about it, and facts.
 
-    ``network`` takes a batch of each input and answers one tensor. ``in_front_of`` names the part in front of which it
-    ends already. The extractor ends in front of ``request.cut``, a
-    module of ``inside`` or a layer of the graph; else of the last layer through which every answer goes; where there is
-    none, and the answer is an embedding, behind that. Features that are pictures are averaged over height and width.
+    ``network`` takes a batch of each input and returns one tensor. ``in_front_of`` names the part before which it
+    already ends. The extractor ends before ``request.cut``, a
+    module of ``inside`` or a layer of the graph; else before the last layer that all outputs pass through. If there is
+    none and the output is an embedding, the new layer follows it. Feature maps are averaged over height and width.
     """
     if len(request.labels) < 2:
-        raise SourceError(f"labels: {len(request.labels)} for a new head, expected two or more; say --labels a,b,...")
+        raise SourceError(
+            f"labels: found {len(request.labels)} for a new head, expected two or more; pass --labels a,b,..."
+        )
     batches = [batch_of(given, example(given)) for given in inputs]
     modules = {} if isinstance(inside, torch.jit.ScriptModule) else dict(inside.named_modules())
     if in_front_of:
@@ -53,9 +55,14 @@ def with_new_head(
         graph = graph_of(network, inputs)
         name, made = _cut_graph(graph, network, inside, request, batches)
     width = made.head.in_features
-    note = f"the head is new, behind the {width} features in front of {name!r}: it knows nothing until it is trained"
+    note = (
+        f"the head is new, after the {width} features before {name!r}; its predictions are random until it is trained"
+    )
     if name == ANSWER:
-        note = f"the head is new, behind the {width} numbers that are the answer: it knows nothing until it is trained"
+        note = (
+            f"the head is new, after the {width} numbers that the source returns; its predictions are random until "
+            "it is trained"
+        )
     return made, note, {"features": width, "cut": name}
 
 
@@ -67,7 +74,7 @@ def _cut_graph(
     if request.cut and not wanted:
         known = list(dict.fromkeys([*(one for one, _ in inside.named_modules() if one), *names.values()]))
         near = get_close_matches(request.cut, known, n=LISTED, cutoff=0.4) or known[-LISTED:]
-        raise SourceError(f"--cut {request.cut}: the network has no module of that name; there are: {', '.join(near)}")
+        raise SourceError(f"--cut {request.cut}: the network has no module with that name; it has {', '.join(near)}")
     meaning = meaning_of(graph)
     answer: Tensor = value_of(graph, batches, graph.answer)
     if not wanted and (meaning.kind in ("features", "unit") or _is_feature_map(graph, answer)):
@@ -80,8 +87,8 @@ def _cut_graph(
     if value is None:
         listed = ", ".join(repr(name) for name in list(names.values())[-LISTED:]) or "none"
         raise SourceError(
-            f"the network's head is not found: no linear layer or convolution gives its {answer.numel()} answers "
-            f"alone; name a module in front of which to cut with --cut, such as: {listed}"
+            f"found no head: no linear layer or convolution alone computes the {answer.numel()} outputs; choose the "
+            f"module before which to cut with --cut, such as {listed}"
         )
     head = head_layer_of(graph, meaning.scores) if meaning.scores else None
     head = head if head is not None and head.layer == value else head_layer_at(graph, value)
@@ -91,7 +98,7 @@ def _cut_graph(
 
 
 def _is_feature_map(graph: Graph, answer: Tensor) -> bool:
-    """Whether the answer is a map, or a sequence, that no layer gives directly: of a network without its top."""
+    """Return whether the output is a map or a sequence that no layer computes directly: a network without its top."""
     name = graph.answer
     while graph.kind(name) in RESHAPING:
         name = graph.data(name)[0]
@@ -103,9 +110,9 @@ def _is_in(name: str, part: str) -> bool:
 
 
 def _head(graph: Graph, names: Mapping[str, str], count: int) -> str | None:
-    """The last layer that gives as many numbers as there are answers, and by way of which alone they come.
+    """Return the last layer that computes as many numbers as there are outputs and that all outputs depend on.
 
-    Else the last of all, if all answers come by way of it: some of its numbers are left out then, or more made of them.
+    Otherwise the last layer of all, if all outputs depend on it.
     """
     for value in reversed(list(names)):
         sizes, kind = graph.sizes(value) or [], graph.kind(value)
@@ -119,7 +126,7 @@ def _head(graph: Graph, names: Mapping[str, str], count: int) -> str | None:
 def _behind(
     graph: Graph, value: str, old: HeadLayer | None, batches: Sequence[Tensor], where: str, classes: int
 ) -> nn.Module:
-    """The part of ``graph`` up to ``value``, as one vector, and a new layer behind it."""
+    """The part of ``graph`` up to ``value``, as one vector, and a new layer after it."""
 
     def vector(batches: Sequence[Tensor]) -> Tensor:
         seen: Tensor = value_of(graph, batches, value)
@@ -155,8 +162,8 @@ def _on(vector: Callable[[Sequence[Tensor]], Tensor], batches: Sequence[Tensor],
 def _expect_vector(features: Any, where: str) -> None:
     if not isinstance(features, Tensor) or features.ndim not in (2, 4):
         raise SourceError(
-            f"--cut {where}: what is in front of it has the shape {_shape(features)}, expected [1, features] "
-            "or [1, channels, height, width]; name a module further back"
+            f"--cut {where}: its input has the shape {_shape(features)}, expected [1, features] or [1, channels, "
+            "height, width]; choose a later module"
         )
 
 
@@ -164,7 +171,7 @@ def _cut(network: nn.Module, name: str, module: nn.Module, batches: Sequence[Ten
     with torch.no_grad():
         features = _until(network, module, batches)
     if features is None:
-        raise SourceError(f"--cut {name}: this module does not run; name another")
+        raise SourceError(f"--cut {name}: this module does not run; choose another")
     _expect_vector(features, name)
 
     class WithHead(nn.Module):
@@ -184,7 +191,7 @@ def _cut(network: nn.Module, name: str, module: nn.Module, batches: Sequence[Ten
 
 
 def _until(network: nn.Module, module: nn.Module, batches: Sequence[Tensor]) -> Any:
-    """The first input of ``module``; what comes after it does not run. None where it is never reached."""
+    """Return the first input of ``module``; nothing after it runs. None if it is never reached."""
 
     def stop(_: nn.Module, inputs: tuple[Any, ...]) -> None:
         raise _Reached(inputs[0] if inputs else None)

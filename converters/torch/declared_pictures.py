@@ -1,4 +1,4 @@
-"""What weights say of the pictures that they were trained on: size, normalization, and how photos were fitted."""
+"""What weights declare about their training pictures: size, normalization, and how photos were fitted."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,10 @@ SIDE = 224  # where nobody says
 
 
 def declared_by(architecture: str, weights: Path | None = None, tag: str = "") -> DeclaredPicture:
-    """Of the architecture's own weights, or of those in the file ``weights``, where a config.json beside it says so.
+    """Return it for the architecture's published weights, or for the file ``weights`` if a config.json is beside it.
 
-    timm's folders hold such a file, with a ``pretrained_cfg``. ``tag`` names one of torchvision's sets, its newest if
-    it is empty; timm's tags stand in the architecture's name.
+    timm's folders contain such a file with a ``pretrained_cfg``. ``tag`` names one of torchvision's sets, the newest if
+    it is empty; timm's tags are part of the architecture's name.
     """
     if packaged_weights.is_packaged(architecture):
         return packaged_weights.declared(architecture)
@@ -37,7 +37,7 @@ def declared_by(architecture: str, weights: Path | None = None, tag: str = "") -
 
 
 def pixels_in_words(mean: Sequence[float] | None, std: Sequence[float] | None) -> str:
-    """Like "pixels of 0..1, less 0.5, divided by 0.5": one number where it is that of all channels."""
+    """Return text such as "pixels of 0..1, less 0.5, divided by 0.5", with one number if all channels share it."""
     text = "pixels of 0..1"
     for values, word, plain in ((mean, "less", 0.0), (std, "divided by", 1.0)):
         if values is not None and any(value != plain for value in values):
@@ -77,7 +77,7 @@ def _of_torchvision(name: str, tag: str) -> DeclaredPicture:
 
 
 def _beside(weights: Path) -> Mapping[str, Any] | None:
-    """The ``pretrained_cfg`` in the config.json beside the file of weights, if there is one."""
+    """Return the ``pretrained_cfg`` in the config.json beside the weights file, if any."""
     path = weights.parent / "config.json"
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         return None

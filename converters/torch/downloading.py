@@ -1,4 +1,4 @@
-"""Pretrained weights from where torchvision and timm publish them, kept in torch's own cache."""
+"""Download pretrained weights from torchvision and timm into torch's cache."""
 
 import os
 import socket
@@ -23,14 +23,14 @@ def downloaded_state(architecture: str, tag: str = "") -> State:
 
     A SourceError names the file where it cannot be had.
 
-    ``tag`` names one of torchvision's sets, the newest if it is empty; timm's stand in the architecture's name.
+    ``tag`` names one of torchvision's sets, the newest if it is empty; timm's are part of the architecture's name.
     """
     if packaged_weights.is_packaged(architecture):
         return packaged_weights.packaged_state(architecture)
     library, name = split_architecture(architecture)
     url, file_name, checksum = _timm_place(name) if library == "timm" else _torchvision_place(name, tag)
     if url is None:
-        raise SourceError(f"{library} publishes no weights for {name}; give a file of weights, or another name")
+        raise SourceError(f"{library} publishes no weights for {name}; use a weights file, or another name")
     path = Path(torch.hub.get_dir()) / "checkpoints" / file_name
     if not path.is_file():
         _download(url, path, checksum)
@@ -38,7 +38,7 @@ def downloaded_state(architecture: str, tag: str = "") -> State:
 
 
 def _torchvision_place(name: str, tag: str) -> tuple[str | None, str, str | None]:
-    """Where the weights are, what the file is called, and how its sha256 begins (torch writes that into the name)."""
+    """Return the URL, the file name and the beginning of the SHA-256 (torch writes it into the name)."""
     weights = published_weights(name, tag)
     if weights is None:
         return None, "", None

@@ -1,4 +1,4 @@
-"""What a report tells about the source network."""
+"""Facts about the source network for the report."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -15,7 +15,7 @@ from .source import TorchSource
 
 
 def facts(network: nn.Module, source: TorchSource, history: History, request: ConversionRequest) -> Mapping[str, Any]:
-    """JSON values only: architecture, parameters, how it was trained, versions."""
+    """Return JSON values: architecture, parameters, training, versions."""
     told: dict[str, Any] = {
         "architecture": source.architecture or source.factory,
         "weights": source.weights or "new",
@@ -30,7 +30,7 @@ def facts(network: nn.Module, source: TorchSource, history: History, request: Co
 
 
 def _pictures(source: TorchSource, request: ConversionRequest) -> Mapping[str, str]:
-    """Which pixels the network is given, who says so, and how photos are made to fit."""
+    """Return the pixels that the network receives, the source of that setting, and how photos are fitted."""
     given = request.input
     if not isinstance(given, ImageInput):
         return {}

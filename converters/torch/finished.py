@@ -1,4 +1,4 @@
-"""A finished torch module, from whichever framework it came, as a converted source with its own answers."""
+"""Convert a trained torch module, from any framework, together with its own predictions."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +71,7 @@ def finished(
         )
     notes = (*notes, *found.notes)
     if not known:
-        notes = (*notes, f"the source names no labels: they are the numbers 0 to {found.classes - 1}")
+        notes = (*notes, f"the source has no labels; they are the numbers 0 to {found.classes - 1}")
     given = _Given(found.network.eval(), inputs, request, softmax=found.softmax)
     asked = _Given(single if original is None else _like(original.eval(), inputs, request), inputs, request)
     return ConvertedSource(
@@ -100,7 +100,7 @@ def _expect_within_bounds(network: nn.Module, inputs: Sequence[Input]) -> None:
 
 
 def _given_first(inputs: Sequence[Input], request: SourceRequest) -> list[Tensor]:
-    """A batch of one row of each input, as the network sees it."""
+    """Return a batch of one row of each input, as the network receives it."""
     return _Given(nn.Identity(), inputs, request).scaled([batch_of(one, example(one)) for one in inputs])
 
 
@@ -121,7 +121,7 @@ def _scores(
 
 
 def _precise(found: Outcome, asked: "_Given", inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array | None:
-    """The source's probabilities in 64 bits; None for a network that holds to 32."""
+    """Return the source's probabilities in 64 bits; None for a network that only runs in 32."""
     try:
         wide = copy.deepcopy(asked).double()
         with torch.no_grad():
@@ -137,7 +137,7 @@ def _wide(batch: Tensor) -> Tensor:
 
 
 class _Given(nn.Module):
-    """The network behind the normalisation of its pictures and the batch of its arrays, a softmax behind it or none."""
+    """The network with normalization of pictures and a batch axis for arrays, and a softmax after it if needed."""
 
     def __init__(
         self, network: nn.Module, inputs: Sequence[Input], request: SourceRequest, *, softmax: bool = False
@@ -155,7 +155,7 @@ class _Given(nn.Module):
                 self.register_buffer(f"shift{number}", shift)
 
     def forward(self, *rows: Tensor) -> Tensor:
-        """One row: pictures [1, channels, height, width], arrays of their own shape."""
+        """Take one row: pictures [1, channels, height, width], arrays in their own shape."""
         batches = [row if picture else row.unsqueeze(0) for row, picture in zip(rows, self.pictures, strict=True)]
         answer = self.on(batches)
         return torch.softmax(answer, dim=1) if self.softmax else answer
@@ -187,7 +187,7 @@ def _batches(inputs: Sequence[Input], rows: Sequence[Row]) -> list[Tensor]:
 
 
 def _said(given: _Given, inputs: Sequence[Input], rows: Sequence[Row]) -> Tensor:
-    """float64 [n, numbers], a row at a time: what a batch does to a row's answer is no part of the source."""
+    """Return float64 [n, numbers], computed row by row, so that batching cannot affect the result."""
     with torch.no_grad():
         return torch.cat([given.on(_batches(inputs, [row])) for row in rows]).double()
 

@@ -1,4 +1,4 @@
-"""Two ways of fitting: AdamW with early stopping, and a head on fixed features as a convex problem."""
+"""Two ways of training: AdamW with early stopping, and a head on fixed features as a convex problem."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -26,9 +26,9 @@ def fit(
     seed: int,
     on_progress: Callable[[float, str], None],
 ) -> History:
-    """Train ``module`` with cross entropy; left in evaluation mode with the weights of the lowest validation loss.
+    """Train ``module`` with cross entropy; leave it in evaluation mode with the weights of the lowest validation loss.
 
-    One entry an epoch: epoch, train_loss, validation_loss, validation_accuracy.
+    Return one entry per epoch: epoch, train_loss, validation_loss, validation_accuracy.
     """
     generator = torch.Generator().manual_seed(seed)
     inputs, labels = train
@@ -70,7 +70,7 @@ def staged(on_progress: Progress, stage: str) -> Callable[[float, str], None]:
 
 
 def score(module: nn.Module, labelled: Labelled) -> Mapping[str, float]:
-    """Mean cross entropy and accuracy in evaluation mode."""
+    """Return mean cross entropy and accuracy in evaluation mode."""
     module.eval()
     inputs, labels = labelled
     with torch.no_grad():
@@ -91,9 +91,9 @@ ROUND = 10  # iterations between two entries of the history
 def fit_head(
     head: nn.Linear, train: Labelled, validation: Labelled, decay: float, on_progress: Callable[[float, str], None]
 ) -> History:
-    """Multinomial logistic regression: cross entropy + decay / 2 * sum(weights^2), the bias left free, by L-BFGS.
+    """Fit a multinomial logistic regression by L-BFGS: cross entropy + decay / 2 * sum(weights^2), without the bias.
 
-    Features float32 [n, D]. One entry every ten iterations, until nothing moves any more.
+    Features are float32 [n, D]. Return one entry every ten iterations, until convergence.
     """
     exact = nn.Linear(head.in_features, head.out_features, dtype=torch.float64)
     nn.init.zeros_(exact.weight)

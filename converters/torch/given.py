@@ -1,4 +1,4 @@
-"""What the torch converter was given: a file, an architecture by name, weights for one, a function."""
+"""The sources of the torch converter: a file, the name of an architecture, weights for one, a function."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -31,10 +31,10 @@ LAST = "its pictures have the channels last: [n, height, width, channels]"
 
 @dataclass(frozen=True)
 class Given:
-    """A network from batches of ``inputs`` to logits or probabilities, and what is known of it.
+    """A network from batches of ``inputs`` to logits or probabilities, and facts about it.
 
-    ``original`` is another form of it, whose answers are those that count; None where it is the network itself.
-    ``request`` holds the normalisation that its pictures need.
+    ``original`` is another form of it that is the reference for comparisons; None if it is the network itself.
+    ``request`` contains the normalization that its pictures need.
     """
 
     network: nn.Module
@@ -49,7 +49,7 @@ class Given:
 
 
 def given_network(request: SourceRequest) -> Given:
-    """The network that ``request.source`` names or holds; a SourceError where it is nothing of the kind."""
+    """Return the network that ``request.source`` names or contains; SourceError otherwise."""
     source = request.source
     if isinstance(source, nn.Module):
         _refuse(request, "a module")
@@ -83,7 +83,7 @@ def given_network(request: SourceRequest) -> Given:
 
 
 def _whose(weights: Path) -> str:
-    """How to say which network's weights they are, or where that is said already."""
+    """Return advice on how to name the network of these weights."""
     advice = "say whose they are with --architecture torchvision:NAME, timm:NAME, or file.py:function and --trust-code"
     folder = weights.parent
     if weights.suffix.lower() == ".safetensors" and (folder / "config.json").is_file():
@@ -92,7 +92,7 @@ def _whose(weights: Path) -> str:
 
 
 def _also(request: SourceRequest, *, labels: bool = False) -> str:
-    """The options that a network needs which says nothing of its inputs, where they are not named."""
+    """Return the options that a network needs if it does not describe its inputs."""
     missing = [] if request.inputs else ["--input image:WIDTHxHEIGHT (or NAME:LENGTH)"]
     missing += ["--labels a,b,..."] if labels and not request.labels else []
     return "".join(f" and {one}" for one in missing)
@@ -134,13 +134,13 @@ def weights_file(weights: str) -> Path:
 
 
 def _compiled(script: Any, request: SourceRequest) -> Given:
-    """What is traced runs operator by operator; what it is compared with is torch's own run of ``script``."""
+    """Trace ``script`` operator by operator, and compare with torch's own run of it."""
     given = _plain(unrolled(script), request, "the TorchScript module")
     return replace(given, original=script)
 
 
 def _plain(network: nn.Module, request: SourceRequest, reference: str) -> Given:
-    """A network that says nothing of its inputs."""
+    """Return a network that does not describe its inputs."""
     if not request.inputs:
         raise SourceError(
             "input: none is named, and a torch module does not say what it takes; "
@@ -151,7 +151,7 @@ def _plain(network: nn.Module, request: SourceRequest, reference: str) -> Given:
 
 
 def _takes_channels_last(network: nn.Module, inputs: Sequence[Input]) -> bool:
-    """Whether it runs on pictures with the channels last, and does not with the channels first, as torch has them."""
+    """Return whether it runs on pictures with the channels last, but not with the channels first, as in torch."""
     if not any(isinstance(one, ImageInput) for one in inputs):
         return False
     return not _runs(network, inputs) and _runs(channels_first(network, inputs), inputs)
@@ -168,7 +168,7 @@ def _runs(network: nn.Module, inputs: Sequence[Input]) -> bool:
 
 
 def channels_first(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
-    """``network``, whose pictures have the channels last, for pictures that have them first."""
+    """Return ``network``, which takes channels last, for pictures with the channels first."""
     pictures = [isinstance(one, ImageInput) for one in inputs]
 
     class Module(nn.Module):
@@ -185,7 +185,7 @@ def channels_first(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
 
 
 def with_long(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
-    """Token ids reach it in 64 bits, as torch's own data has them."""
+    """Convert token ids to 64 bits, as in torch's own data."""
     whole = [isinstance(one, ArrayInput) and one.whole for one in inputs]
     if not any(whole):
         return network
@@ -216,10 +216,10 @@ RANDOM = (
 
 
 def named_network(name: str, request: SourceRequest) -> Given:
-    """The architecture ``name`` with the weights that ``request`` names, in the form in which it is run.
+    """Return the architecture ``name`` with the weights that ``request`` names, in its inference form.
 
-    timm's networks of several branches are folded into what they are at inference; the answers that count stay those of
-    the network as it was.
+    timm's multi-branch networks are folded into their inference form; the reference remains
+    the original network.
     """
     name, tag = _with_tag(name, request.weights)
     known = declared_by(name, _file(request.weights), tag)
@@ -258,7 +258,7 @@ def _file(weights: str) -> Path | None:
 
 
 def _with_tag(name: str, weights: str) -> tuple[str, str]:
-    """The name, with a tag of timm's where ``weights`` is one, and the name of torchvision's set of weights."""
+    """Return the name, with timm's tag if ``weights`` is one, and the name of torchvision's set of weights."""
     if not weights:
         raise SourceError(
             f"{name}: no weights are named; say --weights pretrained (downloads them), --weights FILE (.safetensors or "
@@ -284,7 +284,7 @@ def _example(name: str, inputs: tuple[Any, ...]) -> torch.Tensor:
 
 
 def _categories(name: str, tag: str, network: nn.Module) -> tuple[str, ...]:
-    """What published weights call their classes."""
+    """Return the class names of published weights."""
     library, _, short = name.partition(":")
     if packaged_weights.is_packaged(name):
         return ()
@@ -296,7 +296,7 @@ def _categories(name: str, tag: str, network: nn.Module) -> tuple[str, ...]:
 
 
 def _distinct(labels: Sequence[str]) -> tuple[str, ...]:
-    """Of two with the same name (WordNet has them) the second gets a number behind it."""
+    """Append a number to the second of two equal names (WordNet has some)."""
     return tuple(
         label if label not in labels[:number] else f"{label} {labels[: number + 1].count(label)}"
         for number, label in enumerate(labels)

@@ -1,4 +1,4 @@
-"""The operators that a network runs for one shape of inputs, as torch traces them, and parts of them run alone."""
+"""The operators that a network runs for one shape of inputs, as traced by torch; parts of them can run alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ SHAPES_ONLY |= {"new_zeros", "new_ones", "new_full", "new_empty", "empty_like", 
 
 @dataclass(frozen=True)
 class Graph:
-    """Operators in order; values are known by their names in the graph."""
+    """Operators in order; values are identified by their names in the graph."""
 
     traced: Any
     operators: Any  # the torch._C.Graph, which its nodes need to live
@@ -30,15 +30,15 @@ class Graph:
     moving: frozenset[str]  # values that change with the numbers of the inputs
 
     def kind(self, name: str) -> str:
-        """The operator that writes ``name``, like "softmax"; "" for an input."""
+        """Return the operator that writes ``name``, such as "softmax"; "" for an input."""
         return operator(self.writers[name]) if name in self.writers else ""
 
     def given(self, name: str) -> list[str]:
-        """What the operator that writes ``name`` reads."""
+        """Return the inputs of the operator that writes ``name``."""
         return [str(one.debugName()) for one in self.writers[name].inputs()]
 
     def data(self, name: str) -> list[str]:
-        """Of that, what changes with the inputs' numbers."""
+        """Return those inputs that depend on the network's inputs."""
         return [one for one in self.given(name) if one in self.moving]
 
     def rank(self, name: str) -> int | None:
@@ -46,7 +46,7 @@ class Graph:
         return None if sizes is None else len(sizes)
 
     def sizes(self, name: str) -> list[int] | None:
-        """The shape of ``name`` with a batch of one, as it was traced; None where torch does not say."""
+        """Return the traced shape of ``name`` with a batch of one; None if torch does not know it."""
         if name not in self.writers:
             return None
         values = {str(one.debugName()): one for one in self.writers[name].outputs()}
@@ -61,12 +61,12 @@ def operator(node: Any) -> str:
 
 
 def batch_of(given: Input, row: Tensor) -> Tensor:
-    """A batch of one row: pictures have an axis for it already."""
+    """Return a batch of one row; pictures already have a batch axis."""
     return row if isinstance(given, ImageInput) else row.unsqueeze(0)
 
 
 def graph_of(network: nn.Module, inputs: Sequence[Input]) -> Graph:
-    """What ``network`` runs for one row; a SourceError where it cannot be traced."""
+    """Return the graph of ``network`` for one row; SourceError if it cannot be traced."""
     with torch.random.fork_rng(devices=[]):
         batches = tuple(batch_of(given, example(given)) for given in inputs)
         traced = traced_on(network, batches)
@@ -100,7 +100,7 @@ def values_of(graph: Graph, batches: Sequence[Tensor], names: Sequence[str]) -> 
 
 
 def constant_of(graph: Graph, name: str) -> Any:
-    """A weight, or another value that is the same for all inputs; None where it is not."""
+    """Return a weight or another value that is the same for all inputs; else None."""
     if name in graph.moving:
         return None
     values, waiting = _started(graph), [name]
@@ -123,7 +123,7 @@ def _started(graph: Graph) -> dict[str, Any]:
 
 
 def all_through(graph: Graph, name: str) -> bool:
-    """Whether the answer depends on the inputs by way of ``name`` alone."""
+    """Return whether the output depends on the inputs only through ``name``."""
     seen, waiting = {name}, [graph.answer]
     while waiting:
         value = waiting.pop()
@@ -137,9 +137,9 @@ def all_through(graph: Graph, name: str) -> bool:
 
 
 def layer_name(graph: Graph, name: str, root: nn.Module, inside: nn.Module) -> str:
-    """What users call the layer that writes ``name``: a module of ``inside``, or one of Keras's layers by its weights.
+    """Return the user's name of the layer that writes ``name``: a module of ``inside`` or a Keras layer.
 
-    ``root`` is what was traced and holds ``inside``. The name of the value itself, where nothing else is known.
+    ``root`` was traced and contains ``inside``. Falls back to the name of the value.
     """
     path = str(graph.writers[name].scopeName()).rpartition("/")[2].replace("__module.", "")
     known: dict[int, str] = {id(module): one for one, module in inside.named_modules()}
@@ -164,7 +164,7 @@ def layer_name(graph: Graph, name: str, root: nn.Module, inside: nn.Module) -> s
 
 
 def _attributes(graph: Graph, name: str) -> list[str]:
-    """The names of the weights from which a constant is made."""
+    """Return the names of the weights that a constant is computed from."""
     found, waiting = list[str](), [name]
     while waiting:
         value = waiting.pop()

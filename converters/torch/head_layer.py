@@ -1,4 +1,4 @@
-"""The layer with weights that gives a network's answer, and what stands between the two."""
+"""The layer with weights that computes a network's output, and the operators after it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,8 +24,8 @@ CLOSE = 1e-3
 class HeadLayer:
     """``weight`` [outputs, ...] and ``bias`` [outputs] of the layer that reads the value ``features``.
 
-    ``behind`` names what averages, or chooses a step of, the layer's output. A scale, a shift and the choice of one
-    output behind it are in the weights already.
+    ``behind`` names the operators that average the layer's output or choose a step. A scale, a shift and the choice of
+    one output after it are already part of the weights.
     """
 
     layer: str
@@ -36,13 +36,13 @@ class HeadLayer:
 
 
 def layers_of(graph: Graph) -> list[str]:
-    """The values that layers with weights of their own write, in order."""
+    """Return the outputs of layers with weights, in order."""
     names = [name for name in graph.writers if graph.kind(name) in LAYERS and name in graph.moving]
     return [name for name in names if head_layer_at(graph, name) is not None]
 
 
 def head_layer_at(graph: Graph, name: str) -> HeadLayer | None:
-    """The layer that writes ``name``; None where it is none with constant weights, or of another kind."""
+    """Return the layer that writes ``name``; None if it is of another kind or has no constant weights."""
     given, kind = graph.given(name), graph.kind(name)
     features: str = given[0]
     weight: Any = None
@@ -67,9 +67,9 @@ def head_layer_at(graph: Graph, name: str) -> HeadLayer | None:
 
 
 def head_layer_of(graph: Graph, scores: str) -> HeadLayer | None:
-    """The layer whose outputs ``scores`` are, but for averages and choices; None where something else stands between.
+    """Return the layer that computes ``scores``, except for averages and choices; None if anything else is between.
 
-    Scales, shifts and the choice of one output are carried back into the weights.
+    Scales, shifts and the choice of one output are folded into the weights.
     """
     steps, name = list[str](), scores
     while graph.kind(name) not in LAYERS:
@@ -87,7 +87,7 @@ def head_layer_of(graph: Graph, scores: str) -> HeadLayer | None:
 
 
 def _behind(graph: Graph, head: HeadLayer, step: str) -> HeadLayer | None:
-    """``head`` with what writes ``step`` behind it."""
+    """Return ``head`` followed by the operator that writes ``step``."""
     kind = graph.kind(step)
     if kind in RESHAPING:
         return head
@@ -109,7 +109,7 @@ def _behind(graph: Graph, head: HeadLayer, step: str) -> HeadLayer | None:
 
 
 def _chosen(graph: Graph, head: HeadLayer, step: str) -> HeadLayer | None:
-    """One of the outputs, or a step of a sequence."""
+    """Handle the choice of an output or of a step of a sequence."""
     source, outputs = graph.data(step)[0], len(head.bias)
     before = graph.sizes(source)
     if before is None or graph.sizes(step) == before:
@@ -126,7 +126,7 @@ def _chosen(graph: Graph, head: HeadLayer, step: str) -> HeadLayer | None:
 
 
 def run_head(graph: Graph, head: HeadLayer, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """What ``head`` gives with other weights, [n, outputs]."""
+    """Return the outputs of ``head`` with other weights, [n, outputs]."""
     if graph.kind(head.layer) in CONVOLUTIONS:
         given = graph.given(head.layer)
         stride, padding, dilation = (constant_of(graph, one) for one in given[3:6])
@@ -138,12 +138,12 @@ def run_head(graph: Graph, head: HeadLayer, features: Tensor, weight: Tensor, bi
 
 
 def averaged(graph: Graph, head: HeadLayer, values: Tensor) -> Tensor:
-    """``values`` in place of the layer's output, averaged and chosen from as these are."""
+    """Return ``values`` in place of the layer's output, averaged and selected in the same way."""
     return _through(graph, head.behind, values)
 
 
 def _through(graph: Graph, steps: Sequence[str], values: Tensor) -> Tensor:
-    """What the operators that write ``steps`` make of ``values``, one after the other."""
+    """Apply the operators that write ``steps`` to ``values``, one after the other."""
     for step in steps:
         data, *others = graph.given(step)
         known = {one: constant_of(graph, one) for one in others}
@@ -154,15 +154,15 @@ def _through(graph: Graph, steps: Sequence[str], values: Tensor) -> Tensor:
 
 
 def scores_of(graph: Graph, meaning: Meaning, batches: Sequence[Tensor]) -> Tensor:
-    """The numbers [n, ...] on which the sigmoid or softmax of ``meaning`` works, those that count in the answer."""
+    """Return the inputs [n, ...] of the sigmoid or softmax of ``meaning`` that matter for the output."""
     return _through(graph, meaning.choices, value_of(graph, batches, meaning.scores))
 
 
 def two_classes(graph: Graph, meaning: Meaning, batches: Sequence[Tensor]) -> nn.Module | None:
-    """The network that answers the logits [n, 2] of no and yes, where ``sign * scores`` is the logit of yes.
+    """Return the network that computes the logits [n, 2] of no and yes, where ``sign * scores`` is the logit of yes.
 
-    sigmoid(z) is the second of softmax([0, z]): the first row of the layer's weights is zero. None where no layer with
-    weights gives the one number alone. A SourceError where the two forms differ on ``batches``.
+    sigmoid(z) is the second of softmax([0, z]): the first row of the layer's weights is zero. None if no layer with
+    weights alone computes the number. SourceError if the two forms differ on ``batches``.
     """
     sign, head = meaning.sign, head_layer_of(graph, meaning.scores)
     for step in meaning.choices:
@@ -193,7 +193,7 @@ def two_classes(graph: Graph, meaning: Meaning, batches: Sequence[Tensor]) -> nn
     difference = (logits[:, 1] - logits[:, 0]) - sign * expected
     if logits.shape != (1, 2) or not bool((difference.abs() <= CLOSE * (1 + expected.abs())).all()):
         raise SourceError(
-            "the source gives one number by a layer that cannot be written as one for two classes; "
-            "give it a new head: --head new --labels a,b"
+            "the source computes its single output with a layer that cannot be extended to two classes; make a new "
+            "head: --head new --labels a,b"
         )
     return made

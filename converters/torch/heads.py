@@ -1,4 +1,4 @@
-"""A classifier's head: the last linear layer that runs, and the features it works on."""
+"""A classifier's head: the last linear layer that runs, and its input features."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from .probabilities import BATCH, as_tensor
 
 @contextmanager
 def layers_that_run(network: nn.Module) -> Iterator[list[str]]:
-    """The names of the linear layers and convolutions that run meanwhile, in their order."""
+    """Record the names of the linear layers and convolutions that run, in order."""
     ran: list[str] = []
     hooks = [
         module.register_forward_hook(lambda *_, name=name: ran.append(name))
@@ -30,11 +30,11 @@ def layers_that_run(network: nn.Module) -> Iterator[list[str]]:
 
 
 def last_layer(network: nn.Module, example: Tensor) -> str:
-    """The name of the last layer with weights that runs on ``example``: the head of a classifier."""
+    """Return the name of the last layer with weights that runs on ``example``: the head of a classifier."""
     with layers_that_run(network) as ran, torch.no_grad():
         network.eval()(example)
     if not ran:
-        raise SourceError("the network has no linear layer, expected one as its head; choose another architecture")
+        raise SourceError("the network has no linear layer as its head; choose another architecture")
     return ran[-1]
 
 
@@ -49,7 +49,7 @@ def name_of(network: nn.Module, module: nn.Module) -> str:
 
 
 def trainable_head(network: nn.Module) -> nn.Linear | None:
-    """The one linear layer that requires a gradient in an otherwise frozen network."""
+    """Return the only linear layer that requires a gradient in an otherwise frozen network."""
     if all(parameter.requires_grad for parameter in network.parameters()):
         return None
     trainable = [
@@ -63,9 +63,9 @@ def trainable_head(network: nn.Module) -> nn.Linear | None:
 def features(
     network: nn.Module, head: nn.Linear, values: UInt8Array | Float32Array, on_progress: Progress, what: str
 ) -> Tensor:
-    """What ``head`` gets to see of each row of ``values``: float32 [n, head.in_features]; the network runs once a row.
+    """Return the input of ``head`` for each row of ``values``: float32 [n, head.in_features]; one run per row.
 
-    Raises SourceError where anything stands between the head and the network's answer.
+    Raises SourceError if anything is between the head and the network's output.
     """
     seen: list[Tensor] = []
     network.eval()

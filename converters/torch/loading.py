@@ -1,4 +1,4 @@
-"""From the recipe's [source] to a network whose ``requires_grad`` says what is still to be trained."""
+"""Build a network from the recipe's [source]; ``requires_grad`` marks what is still to be trained."""
 
 from pathlib import Path
 
@@ -22,10 +22,10 @@ NO_LOGITS = ("softmax", "sigmoid", "log sigmoid", "two shares", "second softmax"
 
 
 def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
-    """A module from pictures float32 [n, channels, height, width] in 0..1, or arrays [n, ...], to logits [n, labels].
+    """Return a module from pictures float32 [n, channels, height, width] in 0..1 or arrays [n, ...] to logits.
 
-    Everything requires a gradient where the weights are new; only the head where it is new on a pretrained extractor;
-    nothing where a file of weights holds the head too.
+    Everything requires a gradient if the weights are new; only the head if it is new on a pretrained extractor;
+    nothing if a weights file contains the head, too.
     """
     classes = len(request.labels)
     mean: tuple[float, ...] | None = None
@@ -43,8 +43,8 @@ def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
         assert source.architecture is not None
         if not isinstance(request.input, ImageInput):
             raise SourceError(
-                f"source.architecture {source.architecture!r} takes pictures, the input {request.input.name!r} is an "
-                "array; name a factory"
+                f"source.architecture {source.architecture!r} takes pictures, but the input {request.input.name!r} "
+                "is an array; use a factory"
             )
         path = None
         if source.weights not in (None, "pretrained"):
@@ -59,25 +59,25 @@ def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
         network = normalised(network, source.mean or mean, source.std or std, request.input.channels)
     elif source.mean or source.std:
         raise SourceError(
-            f"source.{'mean' if source.mean else 'std'} is of pictures, the input {request.input.name!r} is an array; "
-            "scale it inside the network"
+            f"source.{'mean' if source.mean else 'std'} is for pictures, but the input {request.input.name!r} is an "
+            "array; scale it inside the network"
         )
     check_answer(network, request.input, classes)
     return network
 
 
 def weights_path(folder: Path, weights: str) -> Path:
-    """A relative path stays within the recipe's folder; an absolute one is what somebody typed at the command line."""
+    """Resolve a path: relative ones stay in the recipe's folder, absolute ones come from the command line."""
     path = (folder / weights).resolve()
     if not Path(weights).is_absolute() and not path.is_relative_to(folder.resolve()):
-        raise SourceError(f"source.weights {weights!r} leads out of {folder}; keep the file beside the recipe")
+        raise SourceError(f"source.weights {weights!r} is outside {folder}; keep the file beside the recipe")
     if not path.is_file():
-        raise SourceError(f"{weights}: no such file of weights; check the path")
+        raise SourceError(f"{weights}: weights file does not exist; check the path")
     return path
 
 
 def check_answer(network: nn.Module, given: Input, classes: int) -> None:
-    """A SourceError unless the network gives one number a class for one picture or array of the recipe's size."""
+    """Raise SourceError unless the network returns one number per class for an input of the recipe's size."""
     shape: tuple[int, ...]
     if isinstance(given, ImageInput):
         shape, what = (1, given.channels, given.height, given.width), "picture"
@@ -95,19 +95,19 @@ def check_answer(network: nn.Module, given: Input, classes: int) -> None:
     found = list(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
     if found != [1, classes]:
         raise SourceError(
-            f"the network answers {found} for one {what}, expected logits of shape {[1, classes]}, one a label; "
+            f"the network returns {found} for one {what}, expected logits of shape {[1, classes]}, one per label; "
             "change the network or the recipe's labels"
         )
     kind = meaning_of(graph_of(network, (given,))).kind
     if kind in NO_LOGITS:
         raise SourceError(
-            f"the network ends in a {kind.removeprefix('second ')}, expected logits: training and the model put a "
-            f"softmax behind them; take it out of the network, which needs no other weights without it"
+            f"the network ends in a {kind.removeprefix('second ')}, expected logits, because training and the model "
+            "add a softmax; remove it from the network, which does not change its weights"
         )
 
 
 def made_by(reference: str, folder: Path, classes: int, trusted: bool = False) -> nn.Module:
-    """What the function ``reference``, "file.py:name" in ``folder``, makes for that many classes."""
+    """Call the function ``reference``, "file.py:name" in ``folder``, with the number of classes."""
     factory = load_function(folder, reference, trusted)
     try:
         network = factory(classes)

@@ -1,7 +1,7 @@
-"""What the numbers mean that a network answers: logits, probabilities or something else, read from its operators.
+"""Find out what a network's outputs mean from its operators: logits, probabilities or something else.
 
-One walk for every framework whose networks become torch's: PyTorch, TorchScript, transformers, ONNX and Keras. It goes
-back from the answer through whatever only gives numbers another shape, up to the operator that gives them a meaning.
+The same code serves every framework that ends up in torch: PyTorch, TorchScript, transformers, ONNX and Keras. It goes
+back from the output through everything that only reshapes, to the operator that gives the numbers a meaning.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ LENGTHS = {"linalg_vector_norm", "norm", "frobenius_norm", "linalg_norm"}
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the answer is.
+    """The meaning of the output.
 
     ``scores`` names the value on which the softmax or sigmoid works, "" where it is not known; ``sign`` is -1 where it
     is that of one minus a sigmoid. ``plain``: behind it stand changes of shape only. ``choices`` name what leaves a
@@ -73,7 +73,7 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Affine:
-    """``value * scale + offset``; None where these are more than one number."""
+    """``value * scale + offset``; None if these are more than one number."""
 
     value: str
     scale: float | None
@@ -81,7 +81,7 @@ class Affine:
 
 
 def meaning_of(graph: Graph) -> Meaning:
-    """What the answer of ``graph`` is, by its operators alone."""
+    """Return the meaning of the output of ``graph``, judged by its operators alone."""
     return _Walk(graph).at(graph.answer)
 
 
@@ -146,7 +146,7 @@ class _Walk:
         return Meaning("features", kind, name)
 
     def _chosen(self, name: str, source: str) -> Meaning:
-        """A part of the numbers: of a softmax, what was in front of it is not that of the part."""
+        """Handle a selection of the numbers; for a softmax, its input does not belong to the part."""
         inner, sizes = self.at(source), self.graph.sizes(name)
         if sizes is not None and sizes == self.graph.sizes(source) and self.graph.kind(name) == "slice":
             return inner  # all of them, as in x[:, :, None]
@@ -217,7 +217,7 @@ class _Walk:
         return Meaning("rectified" if kind == "exp" else "features", kind)
 
     def _written_out(self, name: str, kind: str, data: Sequence[str]) -> Meaning | None:
-        """A softmax, a sigmoid or a length in simpler operators: exp(x) / sum(exp(x)), 1 / (1 + exp(-x)) ..."""
+        """Recognize a softmax, sigmoid or length in simpler operators: exp(x) / sum(exp(x)), 1 / (1 + exp(-x)) ..."""
         if kind == "reciprocal":
             return self._one_over(data[0])
         if kind not in ("div", "true_divide", "divide"):
@@ -257,7 +257,7 @@ class _Walk:
         return Meaning("sigmoid", "sigmoid", source, -1, plain=False)
 
     def _power(self, name: str) -> str | None:
-        """x of exp(x), or of exp(x - max(x))."""
+        """Return x of exp(x) or exp(x - max(x))."""
         if self.graph.kind(name) != "exp":
             return None
         (source,) = self.graph.data(name)
@@ -268,7 +268,7 @@ class _Walk:
         return source
 
     def _root(self, name: str, *kinds: str) -> str | None:
-        """x, where ``name`` is one of ``kinds`` of x in another shape, or a little more than it."""
+        """Return x if ``name`` is one of ``kinds`` of x, reshaped or with a small number added."""
         for _ in range(DEEPEST):
             kind = self.graph.kind(name)
             if kind in kinds:
@@ -284,7 +284,7 @@ class _Walk:
         return None
 
     def _same(self, one: str | None, other: str) -> bool:
-        """Whether both are one value, or the same operator on it, written twice."""
+        """Return whether both are the same value, or the same operator applied to it twice."""
         if one is None or one == other:
             return one == other
         graph = self.graph
@@ -340,7 +340,7 @@ def _is_name_only(kind: str) -> bool:
 
 
 def affine_of(graph: Graph, name: str) -> Affine | None:
-    """The one value that moves in a sum, difference, product or quotient, and what is done to it; None for others."""
+    """Return the only variable value of a sum, difference, product or quotient, and the operation; else None."""
     kind = graph.kind(name)
     if kind in ("neg", "negative"):
         return Affine(graph.data(name)[0], -1, 0)
@@ -374,7 +374,7 @@ def affine_of(graph: Graph, name: str) -> Affine | None:
 
 
 def number_of(graph: Graph, name: str) -> float | None:
-    """A constant that is one number."""
+    """Return a constant that is a single number."""
     value = constant_of(graph, name)
     if isinstance(value, Tensor):
         return float(value) if value.numel() == 1 else None

@@ -1,4 +1,4 @@
-"""Per-channel normalisation inside the network, exactly as the weights were trained with it."""
+"""Per-channel normalization inside the network, exactly as in the training of the weights."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def normalised(
 ) -> nn.Module:
     """``network((x - mean) / std)`` for x in 0..1, written as x * a + b: one ``batchnorm`` layer when converted.
 
-    Core ML's own preprocessing has one scale for all channels, which cannot say this.
+    Core ML's own preprocessing has one scale for all channels, which is not enough.
     """
     scales, shifts = scale_and_shift(mean, std, channels)
 
@@ -35,7 +35,7 @@ def normalised(
 
 
 def scale_and_shift(mean: Sequence[float] | None, std: Sequence[float] | None, channels: int) -> tuple[Tensor, Tensor]:
-    """a = 1 / std and b = -mean / std, float32 [1, channels, 1, 1], worked out in 64 bits."""
+    """a = 1 / std and b = -mean / std, float32 [1, channels, 1, 1], computed in 64 bits."""
     means = torch.tensor(
         _a_channel(mean if mean is not None else [0.0] * channels, "mean", channels), dtype=torch.float64
     )
@@ -48,6 +48,6 @@ def scale_and_shift(mean: Sequence[float] | None, std: Sequence[float] | None, c
 def _a_channel(values: Sequence[float], name: str, channels: int) -> list[float]:
     if len(values) != channels:
         raise SourceError(
-            f"source.{name} has {len(values)} values, expected {channels}, one a channel of the input; correct it"
+            f"source.{name} has {len(values)} values, expected {channels}, one per channel of the input; correct it"
         )
     return list(values)

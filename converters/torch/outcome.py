@@ -1,4 +1,4 @@
-"""What becomes of a network's answer: a softmax over its classes, or one sentence on why it cannot be one."""
+"""Turn a network's output into a softmax over its classes, or into one sentence that says why it cannot be one."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,27 +18,30 @@ from .tracing import example
 Input = ImageInput | ArrayInput
 LOOKS = 8
 SUM_TOLERANCE = 1e-3
-NEW_HEAD = "--head new --labels a,b,... puts a fresh softmax layer behind its features"
+NEW_HEAD = "--head new --labels a,b,... adds a new softmax layer after its features"
 MULTI_LABEL = (
-    "{count} labels at once (multi-label), each by a sigmoid of its own: Core ML trains the softmax of a classifier, "
-    "whose labels take from one another. Convert a two-class model for each label, such as --column 0 --labels no,yes "
-    f"for the first; or {NEW_HEAD}"
+    "{count} independent labels (multi-label), each with its own sigmoid, but Core ML trains classifiers with a "
+    "softmax. Convert a two-class model for each label, such as --column 0 --labels no,yes for the first; or "
+    f"{NEW_HEAD}"
 )
 WHY = {
-    "second softmax": "a softmax of a softmax; take one of the two out and train it again, or {head}",
-    "many softmaxes": "several softmaxes, side by side or averaged, which no one layer can learn; convert one of the "
-    "networks alone, or {head}",
-    "shares": "numbers that are divided by their sum, which is no softmax of a layer's outputs; train it with a "
-    "softmax at its end, or {head}",
-    "unit": "an embedding, divided by its length, and no classes; {head}",
-    "scaled": "a {by} whose numbers are scaled or shifted; leave them as they are, or {head}",
-    "wrong axis": "a softmax whose numbers do not add up to 1 over the classes: it works along another axis; take it "
-    "along that of the classes (dim=1 in torch), or {head}",
-    "part": "a part of a softmax; export all of its numbers, or {head}",
-    "bounded": "numbers that {by} keeps within bounds, neither logits nor the probabilities of a softmax; take the "
-    "{by} out and train it with cross entropy, or {head}",
-    "rectified": "numbers that come from {by}, neither logits nor probabilities; take the {by} out and train it with "
-    "cross entropy, or {head}",
+    "second softmax": "a softmax of a softmax; remove one of them and train it again, or {head}",
+    "many softmaxes": "several softmaxes, side by side or averaged, which a single layer cannot learn; "
+    "convert one of the networks "
+    "alone, or {head}",
+    "shares": "numbers divided by their sum, which is not a softmax; train it with a softmax at its end, or {head}",
+    "unit": "an embedding divided by its length, not classes; {head}",
+    "scaled": "a {by} with scaled or shifted outputs; remove the scaling, or {head}",
+    "wrong axis": "a softmax along another axis, which does not add up to 1 over the classes; compute it "
+    "along the classes (dim=1 "
+    "in torch), or {head}",
+    "part": "a part of a softmax; export all of its outputs, or {head}",
+    "bounded": "numbers bounded by {by}, which are neither logits nor probabilities; remove the {by} and "
+    "train it with cross "
+    "entropy, or {head}",
+    "rectified": "numbers from {by}, which are neither logits nor probabilities; remove the {by} and train "
+    "it with cross entropy, "
+    "or {head}",
 }
 
 
@@ -67,14 +70,14 @@ class Outcome:
 
 
 def logits_of(network: nn.Module, classes: int, notes: tuple[str, ...] = ()) -> Outcome:
-    """``network`` answers logits."""
+    """``network`` returns logits."""
     return Outcome(network, True, classes, lambda said: said.softmax(1), _same, notes=notes)
 
 
 def outcome(network: nn.Module, inputs: Sequence[Input], known: Sequence[str]) -> Outcome:
-    """What to make of ``network``, which answers [1, numbers]; ``known`` are its labels, if any.
+    """Return the outcome for ``network``, which returns [1, numbers]; ``known`` are its labels, if any.
 
-    A SourceError says what its numbers are, where these are no classes, and what can be done.
+    A SourceError says what its numbers are if they are not classes, and what can be done.
     """
     graph, answers = graph_of(network, inputs), _looks(network, inputs)
     count = answers.shape[1]
@@ -96,7 +99,10 @@ def outcome(network: nn.Module, inputs: Sequence[Input], known: Sequence[str]) -
         case "logits":
             return logits_of(network, count)
         case "features" if len(known) == count:
-            note = f"no layer with weights gives its answers, but {meaning.by!r}: with labels, they count as logits"
+            note = (
+                f"its outputs come from {meaning.by!r}, not from a layer with weights; because there are labels, "
+                "they count as logits"
+            )
             return logits_of(network, count, (note,))
         case "softmax" | "log softmax" if meaning.scores:
             return _softmax(graph, network, meaning, count)
@@ -105,7 +111,7 @@ def outcome(network: nn.Module, inputs: Sequence[Input], known: Sequence[str]) -
             if two is not None:
                 inner = _Part(graph, meaning, torch.tensor([0.0, float(meaning.sign)]))
                 return Outcome(two, True, 2, _same, inner=inner)
-    raise SourceError(f"the source answers {_why(meaning, count)}")
+    raise SourceError(f"the source returns {_why(meaning, count)}")
 
 
 def _note(heads: SeveralHeads) -> str:
@@ -124,21 +130,22 @@ def _softmax(graph: Graph, network: nn.Module, meaning: Meaning, count: int) -> 
 def _one_number(graph: Graph, inputs: Sequence[Input], meaning: Meaning, known: Sequence[str]) -> Outcome:
     if len(known) not in (0, 2) and meaning.kind in ("logits", "sigmoid", "log sigmoid"):
         raise SourceError(
-            f"labels: {len(known)} for one number, which tells two classes apart; name both, as in --labels no,yes"
+            f"labels: found {len(known)} for a single output, which distinguishes two classes; name both, such as "
+            "--labels no,yes"
         )
     if meaning.kind in ("logits", "features") and not known:
         raise SourceError(
-            "the source answers one number without a sigmoid: the logit of two classes, or a value. If it is a logit, "
-            "say --labels no,yes; a model of values is not a classifier, and for classes behind its features "
-            "say --head new --labels a,b,..."
+            "the source returns one number without a sigmoid: the logit of two classes, or a value. If it is a "
+            "logit, pass --labels no,yes; if it is a value, make a classifier of its features with --head new "
+            "--labels a,b,..."
         )
     if meaning.kind == "softmax":
         raise SourceError(
-            "the source answers a softmax of one number, which is 1 for every input: it cannot have learned anything; "
-            f"train it with a sigmoid in its place, or {NEW_HEAD}"
+            "the source returns a softmax of one number, which is always 1, so it cannot have learned anything; "
+            f"train it with a sigmoid instead, or {NEW_HEAD}"
         )
     if meaning.kind not in ("logits", "sigmoid", "log sigmoid"):
-        raise SourceError(f"the source answers {_why(meaning, 1)}")
+        raise SourceError(f"the source returns {_why(meaning, 1)}")
     two = two_classes(graph, meaning, _batches(inputs)) if meaning.scores else None
     heads = several_heads(graph, meaning.scores) if two is None and meaning.scores and not meaning.choices else None
     notes: tuple[str, ...] = ()
@@ -146,8 +153,8 @@ def _one_number(graph: Graph, inputs: Sequence[Input], meaning: Meaning, known: 
         two, notes = one_head(graph, of_two_classes(heads, meaning.sign)), (_note(heads),)
     if two is None:
         raise SourceError(
-            "the source answers one number that no layer with weights gives alone, so it is not that of two classes in "
-            f"one layer; {NEW_HEAD}"
+            "the source returns one number that does not come from a single layer with weights, so it cannot be "
+            f"extended to two classes; {NEW_HEAD}"
         )
     inner = _Part(graph, meaning, torch.tensor([0.0, float(meaning.sign)]))
     to_yes: dict[str, Callable[[Tensor], Tensor]] = {"logits": torch.sigmoid, "log sigmoid": torch.exp}
@@ -182,7 +189,7 @@ def _batches(inputs: Sequence[Input]) -> list[Tensor]:
 
 
 def _looks(network: nn.Module, inputs: Sequence[Input]) -> Tensor:
-    """What it answers for a few rows at random, in float64."""
+    """Return its outputs for a few random rows, in float64."""
     chance = torch.Generator().manual_seed(0)
     answers = []
     with torch.no_grad():
@@ -198,7 +205,7 @@ def _looks(network: nn.Module, inputs: Sequence[Input]) -> Tensor:
 
 
 def _by_numbers(meaning: Meaning, answers: Tensor) -> Meaning:
-    """The graph's word, held against the numbers themselves."""
+    """Check the meaning found in the graph against the numbers."""
     shares = bool((answers >= 0).all()) and _near_one(answers.sum(1))
     match meaning.kind:
         case "softmax" | "log softmax":
@@ -224,8 +231,8 @@ def _why(meaning: Meaning, count: int) -> str:
     if meaning.kind in WHY:
         return WHY[meaning.kind].format(by=meaning.by, head=NEW_HEAD)
     if count == 1:
-        return f"one number that no layer with weights gives, but {meaning.by!r}; {NEW_HEAD}"
+        return f"one number from {meaning.by!r}, not from a layer with weights; {NEW_HEAD}"
     return (
-        f"{count} numbers that no layer with weights gives, but {meaning.by!r}: an embedding, it seems. {NEW_HEAD}; "
-        "or, if they are logits, name one label for each with --labels"
+        f"{count} numbers from {meaning.by!r}, not from a layer with weights, probably an embedding. {NEW_HEAD}; or, "
+        "if they are logits, pass one label per number with --labels"
     )

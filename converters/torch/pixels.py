@@ -1,4 +1,4 @@
-"""Whether a network scales pixels of 0..255 by itself, and so wants them: told from what it first does to them."""
+"""Find out from its first operators whether a network scales pixels of 0..255 itself."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,10 @@ from .tracing import example
 
 # Values that are taken away, or divided by, above this are of 0..255: no pixels of 0..1 spread or lie so far.
 MOST_OF_UNIT = 16
-NOTE = "the network itself scales pixels of 0..255, so they reach it as such; say --pixels if it expects them otherwise"
+NOTE = (
+    "the network itself scales pixels of 0..255, so it receives them unscaled; use --pixels if it expects something "
+    "else"
+)
 SCALING = {"add", "sub", "rsub", "mul", "div", "native_batch_norm", "_native_batch_norm_legit_no_training"}
 # What a picture passes with its pixels in the range in which they were.
 PASSING = {
@@ -32,14 +35,14 @@ Input = ImageInput | ArrayInput
 
 @dataclass(frozen=True)
 class _Reached:
-    """What the first layer that is no scaling gets of a picture, and whether it was scaled on the way."""
+    """The input of the first layer that does not scale a picture, and whether it was scaled before."""
 
     values: Tensor
     scaled: bool
 
 
 class _Watching(TorchDispatchMode):
-    """Follows a tensor through what keeps or scales its pixels, to the operators that do anything else with it."""
+    """Follow a tensor through operators that keep or scale its pixels, to those that do anything else."""
 
     def __init__(self, picture: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -67,7 +70,7 @@ class _Watching(TorchDispatchMode):
 def as_it_takes_them(
     network: nn.Module, inputs: Sequence[Input], request: SourceRequest
 ) -> tuple[SourceRequest, tuple[str, ...]]:
-    """``request`` with pictures of 0..255 where the first operators on each picture scale such, and a note of it.
+    """Return ``request`` with pictures of 0..255 if the first operators on each picture scale them, and a note.
 
     ``network`` takes a batch of each input, pictures [n, channels, height, width]. What the request says of its
     pictures itself stands as it is.
@@ -81,7 +84,7 @@ def as_it_takes_them(
 
 
 def _scales_bytes(network: nn.Module, inputs: Sequence[Input], number: int) -> bool:
-    """Whether all that reach it of a picture were scaled as only 0..255 can be meant, as black and white show."""
+    """Return whether black and white reach every operator scaled as only 0..255 makes sense."""
     black, white = (list(_reached(network, inputs, number, fill)) for fill in (torch.zeros_like, torch.ones_like))
     if not black or len(black) != len(white) or not all(one.scaled for one in black):
         return False

@@ -1,4 +1,4 @@
-"""What the source network itself answers: the reference for the converted model."""
+"""The source network's own predictions: the reference for the converted model."""
 
 import torch
 from torch import Tensor, nn
@@ -9,13 +9,13 @@ BATCH = 64
 
 
 def as_tensor(values: UInt8Array | Float32Array) -> Tensor:
-    """uint8 [n, height, width, channels] in 0..255 as float32 [n, channels, height, width] in 0..1; floats stay."""
+    """Convert uint8 [n, height, width, channels] to float32 [n, channels, height, width] in 0..1; keep floats."""
     tensor = torch.from_numpy(values)
     return tensor.permute(0, 3, 1, 2).float().div(255) if tensor.dtype == torch.uint8 else tensor
 
 
 def probabilities(network: nn.Module, values: UInt8Array | Float32Array) -> Float64Array:
-    """softmax of the network's logits in evaluation mode, taken in float64: [n, classes]."""
+    """Return the softmax of the network's logits in evaluation mode, computed in float64: [n, classes]."""
     network.eval()
     with torch.no_grad():
         logits = [network(as_tensor(values[start : start + BATCH])) for start in range(0, len(values), BATCH)]

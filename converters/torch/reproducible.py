@@ -1,4 +1,4 @@
-"""The same seed, the same bytes: one generator, one number of threads, deterministic algorithms."""
+"""The same seed gives the same bytes: one generator, a fixed number of threads, deterministic algorithms."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ THREADS = 2  # sums over pictures depend on how many threads share them, so it i
 
 @contextmanager
 def reproducible(seed: int) -> Iterator[None]:
-    """Inside, torch draws from ``seed`` and gives the same numbers in every run; afterwards all is as before."""
+    """Make torch draw from ``seed`` and give the same numbers in every run; restore its state afterwards."""
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,4 @@
-"""TorchScript files, as torch.jit.save writes them: tensors, and code, which runs when it is traced or compared."""
+"""TorchScript files from torch.jit.save: tensors and code, which runs when it is traced or compared."""
 
 import warnings
 import zipfile
@@ -15,7 +15,7 @@ MARK = "/constants.pkl"  # torch finds its records without regard to case
 
 
 def is_script(path: Path) -> bool:
-    """Whether ``path`` is an archive that holds TorchScript."""
+    """Return whether ``path`` is an archive with TorchScript."""
     if not path.is_file() or not zipfile.is_zipfile(path):
         return False
     try:
@@ -26,7 +26,7 @@ def is_script(path: Path) -> bool:
 
 
 def read_script(path: Path) -> Any:
-    """The module in the trusted file ``path``, in evaluation mode. Its code has operators that read and write files."""
+    """Return the module in the trusted file ``path``, in evaluation mode. Its code can read and write files."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that TorchScript is to go; the files stay

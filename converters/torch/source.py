@@ -18,7 +18,7 @@ ArchitectureName = Annotated[str, Field(pattern=r"^((torchvision|timm):[\w./-]+|
 
 
 class TorchTraining(BaseModel):
-    """How new weights are trained: AdamW with one cycle of the learning rate, the best epoch kept."""
+    """Training of new weights: AdamW with one cycle of the learning rate; the best epoch is kept."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     epochs: int = Field(default=30, ge=1, le=10_000)
@@ -56,12 +56,12 @@ class TorchSource(BaseModel):
             found = "neither" if self.factory is None else "both"
             raise ValueError(f"has {found} of factory and architecture, expected one of them")
         if self.factory is not None and self.weights == "pretrained":
-            raise ValueError('has weights = "pretrained", which only an architecture has; name a file of weights')
+            raise ValueError('has weights = "pretrained", which only an architecture has; use a weights file')
         return self
 
 
 def read_source(fields: Mapping[str, Any]) -> TorchSource:
-    """The validated fields; a SourceError names the first wrong one and the nearest right name."""
+    """Return the validated fields; SourceError names the first wrong one and the closest valid name."""
     try:
         # As JSON: only there does pydantic's strict mode, which converts no types, take a list for a tuple.
         return TorchSource.model_validate_json(json.dumps(dict(fields), default=str), strict=True)

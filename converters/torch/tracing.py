@@ -1,4 +1,4 @@
-"""From a trained module to a Core ML network: traced by torch, translated by coremltools."""
+"""Convert a trained module to a Core ML network: torch traces it, coremltools translates it."""
 
 import contextlib
 import io
@@ -41,7 +41,7 @@ ALIASES = {
 
 
 def register_aliases() -> None:
-    """Let coremltools translate each as what it is another name of (Keras on torch writes ``subtract``)."""
+    """Let coremltools translate operators that are other names of known ones (Keras on torch writes ``subtract``)."""
     from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY as REGISTRY
 
     for alias, name in ALIASES.items():
@@ -55,11 +55,11 @@ ANSWER = "probabilities"
 
 
 def to_core_ml(network: nn.Module, given: Input) -> Model:
-    """The ``neuralNetwork`` that answers softmax(network(pixels / 255)), of an array softmax(network(values)), in
-    ``probabilities``; no date inside.
+    """Return the ``neuralNetwork`` of softmax(network(pixels / 255)), or softmax(network(values)) of an array, as
+    ``probabilities``; it contains no date.
 
-    ``torch.jit.trace`` and not ``torch.export``, whose graphs become files that Apple's validator rejects.
-    Raises SourceError naming the operator that Core ML has no layer for.
+    It uses ``torch.jit.trace`` because the graphs of ``torch.export`` become files that Apple's validator rejects.
+    Raises SourceError that names an operator without a Core ML layer.
     """
 
     class Classifier(nn.Module):
@@ -75,7 +75,7 @@ def to_core_ml(network: nn.Module, given: Input) -> Model:
 
 
 def core_ml_of(module: nn.Module, inputs: Sequence[Input]) -> Model:
-    """The ``neuralNetwork`` that answers module(*inputs) in ``probabilities``; no date inside.
+    """Return the ``neuralNetwork`` that computes module(*inputs) as ``probabilities``; it contains no date.
 
     ``module`` takes pictures float32 [1, channels, height, width] in 0..1 and arrays of the shape of one row.
     """
@@ -118,7 +118,7 @@ def core_ml_of(module: nn.Module, inputs: Sequence[Input]) -> Model:
 
 
 def _without_fusing(ct: ModuleType) -> Any:
-    """The passes of coremltools but one, which takes out operators that are still read (coremltools #2643)."""
+    """Return the passes of coremltools except one that removes operators still in use (coremltools #2643)."""
     passes = ct.PassPipeline.DEFAULT
     passes.remove_passes({"common::fuse_stack_split"})
     return passes
@@ -132,7 +132,7 @@ def _described(ct: ModuleType, given: Input) -> Any:
 
 
 def shape_of(given: Input) -> tuple[int, ...]:
-    """Of one row, as the traced module sees it."""
+    """Return the shape of one row, as the traced module receives it."""
     return given.shape if isinstance(given, ArrayInput) else (1, given.channels, given.height, given.width)
 
 
@@ -152,7 +152,7 @@ def _make_softmax_exact(model: Model) -> None:
 
 
 def _make_normalisation_exact(layers: Any, image: str) -> None:
-    """coremltools writes x * a + b as a ``batchnorm`` with variance 1 and forgets the epsilon that is added to it."""
+    """Fix the ``batchnorm`` with variance 1 that coremltools writes for x * a + b without regard to its epsilon."""
     for layer in layers:
         params = layer.batchnorm
         variance = params.variance.floatValue
@@ -161,7 +161,7 @@ def _make_normalisation_exact(layers: Any, image: str) -> None:
 
 
 def traced_on(module: nn.Module, examples: tuple[Tensor, ...]) -> Any:
-    """The ``torch.jit.ScriptModule`` of what ``module``, in evaluation mode, runs for ``examples``."""
+    """Return the ``torch.jit.ScriptModule`` of ``module`` in evaluation mode, traced with ``examples``."""
     # The fused attention of torch's fast path is one operator that nothing can translate.
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -185,7 +185,7 @@ def _import_coremltools() -> ModuleType:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings about versions, missing macOS parts and progress; errors are exceptions and pass."""
+    """Silence warnings about versions, missing macOS parts and progress; errors are exceptions and pass."""
     logger = logging.getLogger("coremltools")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -202,7 +202,7 @@ def _sentence(error: Exception) -> str:
     operator = re.search(r"function for op '([^']+)' not implemented", text)
     if operator is not None:
         return (
-            f"the network uses the operator {operator[1]!r}, for which coremltools knows no Core ML layer; "
+            f"the network uses the operator {operator[1]!r}, which coremltools cannot convert to a Core ML layer; "
             "write it with simpler operators"
         )
     named = re.search(r"op \"?'?([\w.]+)\"?'?", text)

@@ -1,4 +1,4 @@
-"""Train what requires a gradient: extractor and head in turn, only a head, or everything."""
+"""Train the parameters that require a gradient: extractor and then head, only a head, or everything."""
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ TINT = 0.08  # of each channel
 
 
 def photo(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Flips, small shifts and zooms, other light: float32 [n, channels, height, width] in 0..1, and so the result."""
+    """Apply flips, small shifts and zooms, and other light to float32 [n, channels, height, width] in 0..1."""
     count, channels = pictures.shape[:2]
 
     def between(size: float, *shape: int) -> Tensor:
@@ -41,7 +41,7 @@ def photo(pictures: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def turned(pictures: Tensor, labels: Tensor, by: Tensor, turns: int) -> tuple[Tensor, Tensor]:
-    """Each picture turned ``by`` quarters (where ``turns`` is 2, halves) of a circle, and labels + ``by``."""
+    """Rotate each picture by ``by`` quarters of a circle (halves if ``turns`` is 2); return labels + ``by``."""
     step = 4 // turns
     result = pictures.clone()
     for quarter in range(1, turns):
@@ -54,11 +54,11 @@ SHRINKAGE = 0.003  # times the mean variance, added to every direction so that m
 
 
 def decorrelating(features: Tensor, count: int) -> nn.Linear:
-    """The frozen linear layer that whitens ``features`` float32 [n, D] onto their ``count`` strongest directions.
+    """Return the frozen linear layer that whitens ``features`` float32 [n, D] onto the ``count`` strongest directions.
 
-    y = (v_k . (x - mean)) / sqrt(w_k + shrinkage), with w and v the eigenvalues and eigenvectors of the covariance
-    (PCA whitening); at most D of them. Where all features tell one thing, a head that learns one new picture changes
-    its mind about everything; where they are independent, only about pictures of the same look.
+    y = (v_k . (x - mean)) / sqrt(w_k + shrinkage), with w and v the eigenvalues and eigenvectors of the covariance (PCA
+    whitening); at most D of them. If all features are correlated, a head that is trained on one new picture changes its
+    predictions for everything; if they are independent, only for similar pictures.
     """
     values = features.double()
     mean = values.mean(dim=0)
@@ -87,16 +87,16 @@ def chosen_head(network: nn.Module, source: TorchSource) -> nn.Linear | None:
 
 
 def train(network: nn.Module, request: ConversionRequest, settings: TorchTraining) -> History:
-    """Train ``network`` in place; one entry an epoch, none where nothing requires a gradient.
+    """Train ``network`` in place; return one entry per epoch, or none if nothing requires a gradient.
 
-    Where ``settings.extractor_learns`` is not "labels", the extractor of a new network first learns to tell the kinds
-    apart, and is frozen. A frozen extractor runs once a picture, and only its head is trained, on these features.
+    If ``settings.extractor_learns`` is not "labels", the extractor of a new network is first trained to distinguish the
+    kinds and then frozen. A frozen extractor runs once per picture, and only the head is trained on these features.
     """
     if not any(parameter.requires_grad for parameter in network.parameters()):
         return ()
     if len(request.train) < 2 or len(request.validation) < 1:
         raise DataError(
-            f"data: {len(request.train)} rows to train on and {len(request.validation)} to validate, "
+            f"data: found {len(request.train)} rows for training and {len(request.validation)} for validation, "
             "expected at least 2 and 1; add some"
         )
     _expect_possible(request, settings)
@@ -115,9 +115,9 @@ def train(network: nn.Module, request: ConversionRequest, settings: TorchTrainin
 def as_after_training(
     network: nn.Module, request: ConversionRequest, settings: TorchTraining, *, head_only: bool
 ) -> None:
-    """Give ``network``, in place, the layers that ``train`` would leave it with; the request needs no rows.
+    """Give ``network`` the layers that it has after ``train``, in place; the request needs no rows.
 
-    ``head_only``: as if its extractor came with pretrained weights.
+    ``head_only``: as if its extractor had pretrained weights.
     """
     if not any(parameter.requires_grad for parameter in network.parameters()):
         return
@@ -141,17 +141,17 @@ def _linear_head(network: nn.Module, name: str, settings: TorchTraining) -> nn.L
     head = network.get_submodule(name)
     if not isinstance(head, nn.Linear):
         raise SourceError(
-            f"source.training.extractor_learns is {settings.extractor_learns!r}, but the network's last layer {name!r} "
-            f"is {a_kind(head)}, expected a Linear head; change the network or learn the labels"
+            f"source.training.extractor_learns is {settings.extractor_learns!r}, but the network's last layer "
+            f"{name!r} is {a_kind(head)}, expected a Linear head; change the network or train on the labels"
         )
     return head
 
 
 def _train_extractor(network: nn.Module, request: ConversionRequest, settings: TorchTraining) -> History:
-    """Train on the kinds, of which a label may hold several, then freeze all but a fresh head for the labels.
+    """Train on the kinds, of which a label may have several, then freeze everything except a new head for the labels.
 
-    Told only the labels, a network forgets what else it sees, and cannot learn afterwards that one kind is to be
-    called something else. Kinds keep more; telling as well how far a picture was turned keeps more still
+    A network that is trained only on labels loses other distinctions, and cannot learn later that one kind should be
+    labeled differently. Kinds preserve more, and predicting the rotation of a picture as well preserves even more
     (self-supervised label augmentation: Lee, Hwang and Shin 2020).
     """
     name = last_layer(network, as_tensor(request.train.values[:1]))
@@ -197,14 +197,14 @@ def _by_kind(part: Examples, kinds: list[str], turns: int) -> Labelled:
 
 
 def _expect_possible(request: ConversionRequest, settings: TorchTraining) -> None:
-    """A SourceError for what can be done to pictures only."""
+    """Raise SourceError for settings that apply to pictures only."""
     if isinstance(request.input, ImageInput):
         return
     for field, value in (("augment", settings.augment), ("extractor_learns", settings.extractor_learns)):
         if value in ("photo", "turned kinds"):
             raise SourceError(
-                f"source.training.{field} is {value!r}, which is for pictures, but the input {request.input.name!r} is "
-                "an array; leave it out"
+                f"source.training.{field} is {value!r}, which is for pictures, but the input {request.input.name!r} "
+                "is an array; omit it"
             )
 
 

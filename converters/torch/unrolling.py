@@ -1,4 +1,4 @@
-"""TorchScript run operator by operator, so that tracing sees what runs for one shape, without branches and loops."""
+"""Run TorchScript operator by operator, so that tracing records what runs for one shape, without branches and loops."""
 
 import re
 import warnings
@@ -61,7 +61,7 @@ LISTS: Mapping[str, Callable[[Sequence[Any]], Any]] = {
 
 
 def unrolled(script: Any) -> nn.Module:
-    """A module that does what ``script`` does; SourceError names an operator that is none of torch's own on tensors."""
+    """A module equivalent to ``script``; SourceError names an operator that is not one of torch's own on tensors."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that TorchScript is to go
@@ -79,7 +79,7 @@ def unrolled(script: Any) -> nn.Module:
 
         def forward(self, *batches: Tensor) -> Any:
             if len(batches) != len(names):
-                raise TypeError(f"{len(batches)} inputs for a module that takes {len(names)}")
+                raise TypeError(f"found {len(batches)} inputs for a module that takes {len(names)}")
             (answer,) = _run(graph, dict(zip(names, batches, strict=True)))
             return answer
 
@@ -93,13 +93,13 @@ def _run(block: Any, values: Values) -> list[Any]:
 
 
 def run_node(node: Any, values: Values) -> None:
-    """Run one operator of a graph on ``values``, by name, and put down what it writes."""
+    """Run one operator of a graph on ``values`` (by name) and store its outputs there."""
     for output, result in zip(node.outputs(), _results(node, values), strict=True):
         values[str(output.debugName())] = result
 
 
 def _results(node: Any, values: Values) -> Sequence[Any]:
-    """What ``node`` writes, one for each of its outputs."""
+    """Return the outputs of ``node``."""
     kind = str(node.kind())
     if kind == "prim::Constant":
         return [node.output().toIValue()]
@@ -130,7 +130,7 @@ def _loop(node: Any, given: Sequence[Any], values: Values) -> Sequence[Any]:
     turn = 0
     while turn < most and bool(going):
         if turn == MOST_TURNS:
-            raise ValueError(f"a loop that turns more than {MOST_TURNS} times")
+            raise ValueError(f"a loop with more than {MOST_TURNS} iterations")
         values[number] = turn
         values.update(zip(names, carried, strict=True))
         going, *carried = _run(body, values)

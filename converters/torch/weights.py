@@ -1,4 +1,4 @@
-"""Reading files of weights without running what may be inside them, and fitting them to a network."""
+"""Read weights files without running code inside them, and load them into a network."""
 
 import pickle
 import warnings
@@ -20,15 +20,15 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "model_ema")  # where tra
 
 
 def read_state(path: Path, trusted: bool = False) -> State:
-    """The tensors in a ``.safetensors`` file, or in a ``.pt``, ``.pth`` or ``.ckpt`` file of nothing but tensors.
+    """Return the tensors in a ``.safetensors`` file, or in a ``.pt``, ``.pth`` or ``.ckpt`` file with only tensors.
 
-    Of a ``trusted`` file also those of a whole module, and those beside other objects.
+    From a ``trusted`` file, also those of a module and those beside other objects.
     """
     return state_in(read_objects(path, trusted), path.name)
 
 
 def read_objects(path: Path, trusted: bool = False) -> object:
-    """What the file holds: tensors, numbers, text, lists and dictionaries of them; of a ``trusted`` one anything."""
+    """Return the contents: tensors, numbers, text, lists and dictionaries; from a ``trusted`` file anything."""
     refuse_lfs_pointer(path, SourceError)
     match path.suffix.lower():
         case ".safetensors":
@@ -37,8 +37,8 @@ def read_objects(path: Path, trusted: bool = False) -> object:
             return _read_pickle(path, trusted)
         case suffix:
             raise SourceError(
-                f"{path.name}: weights of kind {suffix or 'unknown'!r}, expected .pt, .pth, .ckpt or .safetensors; "
-                "save them as one of these"
+                f"{path.name}: has weights of type {suffix or 'unknown'!r}, expected .pt, .pth, .ckpt or "
+                ".safetensors; save them as one of these"
             )
 
 
@@ -49,7 +49,7 @@ def _read_safetensors(path: Path) -> object:
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise SourceError(f"{path.name}: no safetensors file ({error}); check the file") from error
+        raise SourceError(f"{path.name}: is not a safetensors file ({error}); check the file") from error
 
 
 def _read_pickle(path: Path, trusted: bool) -> object:
@@ -68,7 +68,7 @@ def _read_pickle(path: Path, trusted: bool) -> object:
             try:
                 expect_trust(
                     False,
-                    f"{path.name}: holds Python objects beside tensors",
+                    f"{path.name}: contains Python objects beside tensors",
                     "save the network's state_dict() instead, and convert that with --architecture, or the ONNX export",
                 )
             except SourceError as refusal:
@@ -76,7 +76,7 @@ def _read_pickle(path: Path, trusted: bool) -> object:
         raise SourceError(f"{path.name}: cannot be unpickled ({first_line(error)}); save a state_dict()") from error
     except (ImportError, AttributeError) as error:  # the class of a pickled module
         raise SourceError(
-            f"{path.name}: needs code that cannot be imported ({first_line(error)}); name its folder in PYTHONPATH, "
+            f"{path.name}: needs code that cannot be imported ({first_line(error)}); add its folder to PYTHONPATH, "
             "or save a state_dict()"
         ) from error
     except SourceError:
@@ -88,22 +88,24 @@ def _read_pickle(path: Path, trusted: bool) -> object:
 
 
 def _begins_as_pickle(path: Path) -> bool:
-    """As the files of torch before 1.6 do."""
+    """Return whether it has the format of torch before 1.6."""
     with path.open("rb") as file:
         return file.read(1) == pickle.PROTO
 
 
 def _refuse_other_archives(path: Path) -> None:
-    """torch stores tensors as they are: one that would grow while read is not its own. TorchScript is code."""
+    """Refuse compressed archives, because torch does not compress tensors, and TorchScript, which is code."""
     with zipfile.ZipFile(path) as archive:
         if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-            raise SourceError(f"{path.name}: a TorchScript archive, expected weights; save the network's state_dict()")
+            raise SourceError(
+                f"{path.name}: is a TorchScript archive, expected weights; save the network's state_dict()"
+            )
         if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
-            raise SourceError(f"{path.name}: a compressed archive, expected one written by torch.save; save it again")
+            raise SourceError(f"{path.name}: is a compressed archive, expected a file from torch.save; save it again")
 
 
 def state_in(found: object, name: str) -> State:
-    """The state_dict in what a file ``name`` holds; a SourceError where it holds none."""
+    """Return the state_dict in the contents of the file ``name``; SourceError if there is none."""
     if isinstance(found, nn.Module):
         return dict(found.state_dict())
     if isinstance(found, Mapping):
@@ -112,12 +114,12 @@ def state_in(found: object, name: str) -> State:
                 found = found[wrapper]
                 break
     if not isinstance(found, Mapping) or not found:
-        raise SourceError(f"{name}: holds a {type(found).__name__}, expected a state_dict of named tensors; save that")
+        raise SourceError(
+            f"{name}: contains a {type(found).__name__}, expected a state_dict of named tensors; save that"
+        )
     for key, value in found.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise SourceError(
-                f"{name}: {key!r} is {a_kind(value)}, expected nothing but named tensors; save a state_dict()"
-            )
+            raise SourceError(f"{name}: {key!r} is {a_kind(value)}, expected only named tensors; save a state_dict()")
     prefix = "module."  # written by DataParallel
     whole = all(key.startswith(prefix) for key in found)
     return {key.removeprefix(prefix) if whole else key: value for key, value in found.items()}
@@ -159,13 +161,13 @@ def load_state(network: nn.Module, state: State, name: str) -> None:
             )
         if state[key].shape != wanted.shape:
             raise SourceError(
-                f"{name}: tensor {key!r} has the shape {list(state[key].shape)}, the network expects "
+                f"{name}: tensor {key!r} has the shape {list(state[key].shape)}, but the network expects "
                 f"{list(wanted.shape)}; use weights of this architecture"
             )
     surplus = next((key for key in state if key not in network.state_dict()), None)
     if surplus is not None:
         raise SourceError(
-            f"{name}: tensor {surplus!r} of shape {list(state[surplus].shape)} has no place in the network; "
-            "use weights of this architecture"
+            f"{name}: tensor {surplus!r} of shape {list(state[surplus].shape)} does not belong to the network; use "
+            "weights of this architecture"
         )
     network.load_state_dict(state, strict=False)

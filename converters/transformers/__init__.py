@@ -1,16 +1,16 @@
-"""Hugging Face: classifiers of pictures, sound and text; a folder with its settings and safetensors, or a name."""
+"""Hugging Face: classifiers for pictures, sound and text, from a folder with settings and safetensors, or by name."""
 
 from coreml_updatable.converting.contract import ConvertedSource, SourceRequest
 
 
 def convert(request: SourceRequest) -> ConvertedSource:
-    """The classifier in the folder, traced by torch: ViT, MobileNetV2, AST, Wav2Vec2 or DistilBERT.
+    """Convert the classifier in the folder by tracing it with torch: ViT, MobileNetV2, AST, Wav2Vec2 or DistilBERT.
 
-    The result answers ``softmax(model(...).logits)`` within 1e-4 in probability. Labels are those of id2label. What the
-    folder's preprocessor does to values is written into the model: the scaling of pictures, that of AST's spectrograms,
-    Wav2Vec2's zero mean and unit variance; resizing, spectrograms and tokens stay with the app. Nothing is downloaded
-    unless the source is a name, "hub:OWNER/NAME". Code in the folder (``auto_map``) runs only with
-    ``request.trust_code``: of pictures and text. Raises SourceError with one sentence.
+    The result computes ``softmax(model(...).logits)`` within 1e-4 in probability. Labels are those of id2label. What
+    the folder's preprocessor does to values becomes part of the model: the scaling of pictures and of AST's
+    spectrograms, Wav2Vec2's zero mean and unit variance; resizing, spectrograms and tokens remain the app's task.
+    Nothing is downloaded unless the source is a name, "hub:OWNER/NAME". Code in the folder (``auto_map``) runs only
+    with ``request.trust_code``: of pictures and text. Raises SourceError with one sentence.
     """
     from ..torch.finished import finished
     from ..torch.reproducible import reproducible

@@ -1,4 +1,4 @@
-"""A folder as Hugging Face saves a model: its settings as plain JSON, its weights in safetensors."""
+"""A folder with a saved Hugging Face model: settings as JSON, weights as safetensors."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ TASKS = {  # of code that a folder brings along -> what it is given
 
 @dataclass(frozen=True)
 class Folder:
-    """``config`` and ``preprocessor`` as they stand in their files; the latter is None where there is none."""
+    """``config`` and ``preprocessor`` as in their files; the latter is None if there is none."""
 
     path: Path
     kind: str
@@ -37,7 +37,7 @@ class Folder:
     own_code: bool = False  # it brings the code of its model along
 
     def number(self, name: str, default: int) -> int:
-        """An integer of ``config``, 1 or more."""
+        """Return an integer of ``config`` that is 1 or more."""
         value = self.config.get(name, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise SourceError(f"{self.path}/config.json: {name} is {value!r}, expected an integer; correct it")
@@ -45,7 +45,7 @@ class Folder:
 
 
 def read_folder(source: Any, trusted: bool) -> Folder:
-    """The settings in the folder at the Path ``source``; a SourceError for an unknown kind, or code not ``trusted``."""
+    """Return the settings in the folder ``source``; SourceError for an unknown type or code that is not ``trusted``."""
     if not isinstance(source, Path) or not source.is_dir():
         found = source if isinstance(source, Path) else type(source).__name__
         raise SourceError(
@@ -57,7 +57,7 @@ def read_folder(source: Any, trusted: bool) -> Folder:
         raise SourceError(f"{source}: has no config.json, expected a saved model; save it with save_pretrained")
     own_code = "auto_map" in config
     if own_code:
-        safe = "use a model that transformers itself has, or the ONNX export"
+        safe = "use a model that is part of transformers, or the ONNX export"
         expect_trust(trusted, f"{source}: needs the Python files beside it (auto_map)", safe)
     kind = _kind(source, config)
     if not any(source.glob("*.safetensors")):
@@ -74,7 +74,7 @@ def _kind(source: Path, config: Mapping[str, Any]) -> str:
     if own:
         kinds = [kind for task, kind in TASKS.items() if isinstance(own, dict) and task in own]
         if not kinds:
-            raise SourceError(f"{source}: its code is for none of {', '.join(TASKS)}; convert its ONNX export")
+            raise SourceError(f"{source}: its code is not for one of {', '.join(TASKS)}; convert its ONNX export")
         return kinds[0]
     model_type = config.get("model_type")
     if model_type is None and isinstance(config.get("architecture"), str):  # as timm saves its own
@@ -84,8 +84,8 @@ def _kind(source: Path, config: Mapping[str, Any]) -> str:
         )
     if model_type not in KINDS:
         raise SourceError(
-            f"{source}: is of the type {model_type!r}, expected one of {', '.join(KINDS)}; export it to ONNX with "
-            "one output, the logits, and convert that"
+            f"{source}: has the type {model_type!r}, expected one of {', '.join(KINDS)}; export it to ONNX with one "
+            "output, the logits, and convert that"
         )
     return KINDS[model_type]
 
@@ -94,21 +94,21 @@ def _read_json(path: Path) -> Mapping[str, Any] | None:
     if not path.is_file():
         return None
     if path.stat().st_size > MOST_BYTES:
-        raise SourceError(f"{path}: larger than {MOST_BYTES} bytes, expected a short file of settings; save it again")
+        raise SourceError(f"{path}: is larger than {MOST_BYTES} bytes, expected a short settings file; save it again")
     try:
         found = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path}: is not valid JSON; save the model again with save_pretrained") from error
     if not isinstance(found, dict):
-        raise SourceError(f"{path}: holds a {type(found).__name__}, expected named settings; save the model again")
+        raise SourceError(f"{path}: contains a {type(found).__name__}, expected named settings; save the model again")
     return found
 
 
 def _labels(path: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Of id2label, in the order of the numbers; two generic ones where it is missing, as transformers has it."""
+    """Return the labels of id2label in order; two generic ones if it is missing, as in transformers."""
     named = config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
     if isinstance(named, dict) and set(named) == {str(number) for number in range(len(named))}:
         labels = tuple(str(named[str(number)]) for number in range(len(named)))
         if len(set(labels)) == len(labels):
             return labels
-    raise SourceError(f"{path}/config.json: id2label does not name every output once, from 0 on; correct it")
+    raise SourceError(f"{path}/config.json: id2label does not name every output once, starting at 0; correct it")

@@ -1,4 +1,4 @@
-"""A model of the Hugging Face hub by its name, kept in the hub's own cache."""
+"""Download a model from the Hugging Face hub by its name into the hub's own cache."""
 
 import os
 from pathlib import Path
@@ -14,9 +14,9 @@ TIMEOUT = 30.0  # seconds without an answer
 
 
 def downloaded_folder(name: str, trusted: bool) -> Path:
-    """``name``: OWNER/NAME. Settings and safetensors only: code is fetched of a ``trusted`` one alone.
+    """Download ``name`` (OWNER/NAME): only settings and safetensors, and code only if ``trusted``.
 
-    HF_ENDPOINT names another hub, as it does for the library. Raises SourceError where the hub cannot be had.
+    HF_ENDPOINT names another hub, as for the library. Raises SourceError if the hub cannot be reached.
     """
     from huggingface_hub import snapshot_download
 
@@ -29,6 +29,7 @@ def downloaded_folder(name: str, trusted: bool) -> Path:
         )
     except Exception as error:  # of the network, the hub's answers or the cache
         raise SourceError(
-            f"{PREFIX}{name}: could not be had from {hub} ({type(error).__name__}: {first_line(error)}); download the "
-            "model's config.json, preprocessor_config.json and model.safetensors elsewhere, and convert their folder"
+            f"{PREFIX}{name}: could not be downloaded from {hub} ({type(error).__name__}: {first_line(error)}); "
+            "download the model's config.json, preprocessor_config.json and model.safetensors elsewhere, and convert "
+            "their folder"
         ) from error

@@ -1,4 +1,4 @@
-"""What each kind of model is given, and rows on which the conversion is proved."""
+"""The inputs of each kind of model, and rows for the comparison."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ ROWS = 4
 
 @dataclass(frozen=True)
 class Given:
-    """The inputs, the request with the normalisation that the folder asks for, and rows, empty for any."""
+    """Return the inputs, the request with the folder's normalization, and rows (empty for any)."""
 
     inputs: tuple[ImageInput | ArrayInput, ...]
     request: SourceRequest
@@ -28,7 +28,9 @@ class Given:
 def given_to(folder: Folder, request: SourceRequest) -> Given:
     most = 2 if folder.kind == "text" else 1
     if len(request.inputs) > most:
-        raise SourceError(f"input: {len(request.inputs)} given, a {folder.kind} model has {most}; name no more")
+        raise SourceError(
+            f"input: found {len(request.inputs)}, expected at most {most} for a {folder.kind} model; remove some"
+        )
     match folder.kind:
         case "picture":
             return _picture(folder, request)
@@ -42,8 +44,8 @@ def given_to(folder: Folder, request: SourceRequest) -> Given:
     if not _fits(given, own):
         size = "x".join(map(str, own.shape))
         raise SourceError(
-            f"input {given.name!r}: does not fit a {folder.kind}, expected an array of {size}; "
-            f"say --input {given.name}:{size}:array"
+            f"input {given.name!r}: does not fit a {folder.kind}, expected an array of {size}; pass --input "
+            f"{given.name}:{size}:array"
         )
     return Given((given,), request)
 
@@ -58,12 +60,14 @@ def _fits(given: ImageInput | ArrayInput, own: ArrayInput) -> bool:
 def _picture(folder: Folder, request: SourceRequest) -> Given:
     channels = folder.number("num_channels", 3)
     if channels not in (1, 3):
-        raise SourceError(f"{folder.path}: takes {channels} channels, expected 1 or 3; use a model of pictures")
+        raise SourceError(f"{folder.path}: takes {channels} channels, expected 1 or 3; use a model for pictures")
     width, height = _size(folder)
     own = ImageInput("image", width, height, "rgb" if channels == 3 else "grayscale")
     given = request.inputs[0] if request.inputs else own
     if not isinstance(given, ImageInput) or given.channels != channels:
-        raise SourceError(f"input {given.name!r}: does not fit, expected a picture; say --input image:{width}x{height}")
+        raise SourceError(
+            f"input {given.name!r}: does not fit, expected a picture; pass --input image:{width}x{height}"
+        )
     if not (request.mean or request.std):
         mean, std = _normalisation(folder, channels)
         request = replace(request, mean=mean, std=std)
@@ -79,12 +83,12 @@ def _size(folder: Folder) -> tuple[int, int]:
 
 
 def _normalisation(folder: Folder, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Of pixels in 0..1; the preprocessor multiplies 0..255 with a factor, takes mean away and divides by std."""
+    """Return mean and std for pixels in 0..1; the preprocessor multiplies 0..255 by a factor before using its own."""
     settings = folder.preprocessor
     if settings is None:
         raise SourceError(
-            f"{folder.path}: has no preprocessor_config.json, so how pictures are scaled is not known; "
-            "add the file, or say --mean and --std, or --pixels"
+            f"{folder.path}: has no preprocessor_config.json, so the scaling of pictures is unknown; add the file, "
+            "or pass --mean and --std, or --pixels"
         )
     factor = 255 * _number(settings, "rescale_factor", 1 / 255) if settings.get("do_rescale", True) else 255.0
     if not settings.get("do_normalize", True):
@@ -92,7 +96,7 @@ def _normalisation(folder: Folder, channels: int) -> tuple[tuple[float, ...], tu
     mean, std = settings.get("image_mean", [0.5] * channels), settings.get("image_std", [0.5] * channels)
     if not (_all_numbers(mean, channels) and _all_numbers(std, channels) and all(std)):
         raise SourceError(
-            f"{folder.path}/preprocessor_config.json: image_mean or image_std is not a number a channel; correct it"
+            f"{folder.path}/preprocessor_config.json: image_mean or image_std is not one number per channel; correct it"
         )
     return tuple(one / factor for one in mean), tuple(one / factor for one in std)
 
@@ -107,14 +111,14 @@ def _all_numbers(values: Any, count: int) -> bool:
 
 
 def _text(folder: Folder, request: SourceRequest) -> Given:
-    """Token ids, and a mask that is 1 where there is a token and 0 behind the text."""
+    """Return token ids, and a mask that is 1 for tokens and 0 after the text."""
     given = request.inputs or (ArrayInput("input_ids", (TOKENS,), whole=True),)
     longest, words = folder.number("max_position_embeddings", 512), folder.number("vocab_size", 30522)
     lengths = [one.shape for one in given if isinstance(one, ArrayInput) and len(one.shape) == 1]
     if len(lengths) < len(given) or len(set(lengths)) > 1 or lengths[0][0] > longest:
         raise SourceError(
-            f"input {given[-1].name!r}: does not fit a text, expected at most {longest} token ids, and a mask as long; "
-            f"say --input {given[-1].name}:{min(TOKENS, longest)}:tokens"
+            f"input {given[-1].name!r}: does not fit a text, expected at most {longest} token ids and a mask of the "
+            f"same length; pass --input {given[-1].name}:{min(TOKENS, longest)}:tokens"
         )
     length = lengths[0][0]
     names = [one.name for one in given]

@@ -1,4 +1,4 @@
-"""The classifier of a folder as a torch module from values, as they come, to logits."""
+"""The classifier of a folder as a torch module from input values to logits."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ VARIANCE = 1e-7  # that Wav2Vec2's feature extractor adds
 
 
 def module_of(folder: Folder) -> tuple[nn.Module, Mapping[str, Any]]:
-    """The module, and what a report tells of it."""
+    """Return the module and facts for the report."""
     model = _load(folder)
     settings = folder.preprocessor or {}
     normalise = folder.kind in ("waveform", "spectrogram") and bool(settings.get("do_normalize", True))
@@ -50,9 +50,9 @@ def module_of(folder: Folder) -> tuple[nn.Module, Mapping[str, Any]]:
 
 
 def _masked(classifier: Any, ids: Tensor, mask: Tensor, own_code: bool) -> Tensor:
-    """With the mask as what is added to the attention's scores, which is what transformers makes of it first.
+    """Pass the mask as an offset for the attention scores, which transformers would otherwise compute first.
 
-    Code of a folder's own gets the mask as it is.
+    Custom code gets the mask unchanged.
     """
     hidden = (1.0 - mask[:, None, None, :].float()) * torch.finfo(torch.float32).min
     answer: Tensor = classifier(input_ids=ids, attention_mask=mask if own_code else hidden).logits
@@ -68,7 +68,7 @@ def _setting(folder: Folder, name: str, default: float) -> float:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """transformers imported, and silent meanwhile about what it guesses of a folder; errors pass."""
+    """Import transformers and silence its remarks about a folder; errors pass."""
     if find_spec("torchvision") is not None:
         from ..torch.architectures import import_torchvision
 

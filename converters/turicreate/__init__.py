@@ -1,4 +1,4 @@
-"""Turi Create: saved classifiers, and training from a recipe, in a Python 3.8 of its own (`make turi`)."""
+"""Turi Create: saved classifiers, and training from a recipe, in a separate Python 3.8 (`make turi`)."""
 
 from typing import overload
 
@@ -10,13 +10,13 @@ def convert(request: ConversionRequest) -> Converted: ...
 @overload
 def convert(request: SourceRequest) -> ConvertedSource: ...
 def convert(request: ConversionRequest | SourceRequest) -> Converted | ConvertedSource:
-    """The classifier in a folder that ``model.save`` wrote, or what ``create`` makes of a recipe's pictures.
+    """Convert the classifier in a folder from ``model.save``, or train one with ``create`` on a recipe's pictures.
 
-    The model answers ``predict(..., output_type="probability_vector")``, within 1e-4 in probability; one of nearest
-    neighbours ``predict_topk(..., max_neighbors=10)``. An .mlmodel that ``export_coreml`` wrote is given to the
-    converter mlmodel, and needs no Turi Create. A recipe's [source] says what to ``train``; its labels are in the
+    The model computes ``predict(..., output_type="probability_vector")`` within 1e-4 in probability; a nearest-
+    neighbors one ``predict_topk(..., max_neighbors=10)``. An .mlmodel from ``export_coreml`` goes to the
+    converter mlmodel and needs no Turi Create. A recipe's [source] says what to ``train``; its labels are in the
     order of the recipe.
-    Raises SourceError with one sentence for a folder of another kind, and where Turi Create is missing or fails.
+    Raises SourceError with one sentence for other folders, and if Turi Create is missing or fails.
     """
     from pathlib import Path
 

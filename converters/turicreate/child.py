@@ -1,4 +1,4 @@
-"""One question to Turi Create, in a process of its own that may crash, hang or print what it likes."""
+"""Send one request to Turi Create in a separate process, which may crash, hang or print anything."""
 
 import json
 import os
@@ -17,27 +17,27 @@ COMMAND = "make turi"
 
 
 def interpreter() -> Path:
-    """The program that ``TURICREATE_PYTHON`` names, else the one that ``make turi`` sets up in the checkout."""
+    """Return the program in ``TURICREATE_PYTHON``, else the one that ``make turi`` sets up in the checkout."""
     named = os.environ.get(VARIABLE)
     if named:
         path = Path(named).absolute()
         if not os.access(path, os.X_OK) or not path.is_file():
             raise SourceError(
-                f"{VARIABLE} is {named}: no program is there, expected a Python 3.8 with Turi Create; correct it, or "
-                f"unset it and run: {COMMAND}"
+                f"{VARIABLE} is {named}, which is not a program, expected a Python 3.8 with Turi Create; correct it, "
+                f"or unset it and run: {COMMAND}"
             )
         return path
     path = _own()
     if not path.is_file():
         raise SourceError(
-            f"Turi Create runs in Python 3.8 only, and there is no {path}; run: {COMMAND}, or name the Python of an "
-            f"environment that has it in {VARIABLE}"
+            f"Turi Create needs Python 3.8, and {path} does not exist; run: {COMMAND}, or set {VARIABLE} to the "
+            "Python of an environment that has it"
         )
     return path
 
 
 def missing() -> tuple[tuple[str, ...], str]:
-    """What the list of converters says is missing, and the command that brings it."""
+    """Return what is missing and the command that installs it, for the list of converters."""
     try:
         interpreter()
     except SourceError:
@@ -53,7 +53,7 @@ PRETRAINED_VARIABLE = "TURICREATE_PRETRAINED"
 
 
 def pretrained_folder() -> Path:
-    """Where they are kept: what ``TURICREATE_PRETRAINED`` names, else a folder of the user's cache."""
+    """Return the folder of pretrained networks: ``TURICREATE_PRETRAINED``, else a folder in the user's cache."""
     named = os.environ.get(PRETRAINED_VARIABLE)
     return Path(named).absolute() if named else Path.home() / ".cache" / "coreml_updatable" / "turicreate"
 
@@ -61,13 +61,13 @@ def pretrained_folder() -> Path:
 def missing_pretrained(address: str, what: str) -> SourceError:
     name = address.rpartition("/")[2]
     return SourceError(
-        f"{what}: needs the pretrained network {name}, which is not here; download {address} and put it at "
+        f"{what}: needs the pretrained network {name}, which is missing; download {address} and put it at "
         f"{pretrained_folder() / name}"
     )
 
 
 def link_pretrained(cache: Path) -> None:
-    """Lets a private ``cache`` of Turi Create's hold the files that are kept."""
+    """Link the stored files into a private ``cache`` of Turi Create."""
     cache.mkdir()
     folder = pretrained_folder()
     if folder.is_dir():
@@ -78,18 +78,18 @@ SECONDS = 600.0
 SECONDS_VARIABLE = "TURICREATE_SECONDS"
 PROGRAM = Path(__file__).resolve().parent / "python38" / "run.py"
 PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PATH")
-REMEDY = "open the model in Turi Create 6.4.1 yourself, where it was made, and export it there"
+REMEDY = "open the model in Turi Create 6.4.1 where it was made, and export it there"
 MOST_SHOWN = 300  # characters of what the process said last
 
 
 def ask(
     operation: str, request: Mapping[str, Any], what: str, remedy: str, *, seconds: float | None = None
 ) -> Mapping[str, Any]:
-    """What ``operation`` in Python 3.8 answers to ``request``.
+    """Return the reply of ``operation`` in Python 3.8 to ``request``.
 
-    ``what`` is told in errors ("drawings.model: exporting"), ``remedy`` where Turi Create itself refuses. Raises
-    SourceError for a missing interpreter, package or pretrained network, a refusal, a crash, and for the time limit:
-    the ``seconds`` of a recipe, or ``TURICREATE_SECONDS`` (600 if not set).
+    Errors begin with ``what`` ("drawings.model: exporting") and end with ``remedy`` if Turi Create itself refuses.
+    Raises SourceError for a missing interpreter, package or pretrained network, a refusal, a crash, and for the time
+    limit: the ``seconds`` of a recipe, or ``TURICREATE_SECONDS`` (600 if not set).
     """
     python = interpreter()
     limit = _seconds() if seconds is None else seconds
@@ -125,7 +125,7 @@ def _seconds() -> float:
 
 
 def _run(command: list[str], folder: Path, seconds: float, what: str, more: str) -> int:
-    """The exit status, negative for a signal. What the process says goes into a file: Turi Create talks much."""
+    """Return the exit status, negative for a signal. The output goes to a file, because Turi Create prints a lot."""
     with (folder / "said").open("wb") as said:
         try:
             process = subprocess.Popen(
@@ -146,7 +146,7 @@ def _run(command: list[str], folder: Path, seconds: float, what: str, more: str)
             return process.wait(seconds)
         except subprocess.TimeoutExpired as error:
             raise SourceError(
-                f"{what}: took longer than {seconds:g} seconds and was stopped; give it more with {more}"
+                f"{what}: took longer than {seconds:g} seconds and was stopped; allow more with {more}"
             ) from error
         finally:
             if process.poll() is None:
@@ -155,7 +155,7 @@ def _run(command: list[str], folder: Path, seconds: float, what: str, more: str)
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Nothing of the caller's but what a program needs to run: its home, temporary files and cache are private."""
+    """Return an environment with only what a program needs; home, temporary files and cache are private."""
     cache = folder / "cache"
     link_pretrained(cache)
     return {
@@ -171,7 +171,7 @@ def _environment(folder: Path) -> dict[str, str]:
 def _ended(status: int) -> str:
     if status < 0:
         names = {one.value: one.name for one in signal.Signals}
-        return f"Turi Create's process died of {names.get(-status, f'signal {-status}')}"
+        return f"Turi Create's process was killed by {names.get(-status, f'signal {-status}')}"
     return f"Turi Create's process ended with status {status} and no answer"
 
 
@@ -182,4 +182,4 @@ def _last_line(said: Path) -> str:
 
 
 def _looking(python: Path) -> str:
-    return f"try {python} -c 'import turicreate', and where that fails run: {COMMAND}"
+    return f"try {python} -c 'import turicreate', and if that fails, run: {COMMAND}"

@@ -1,4 +1,4 @@
-"""A saved classifier of Turi Create as a converted source."""
+"""Convert a saved classifier of Turi Create."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,46 +23,45 @@ KINDS = {
     "drawing_classifier": "drawing classifier",
     "image_classifier": "image classifier",
     "classifier_logistic_regression": "logistic classifier",
-    NEIGHBORS_KIND: "nearest-neighbours classifier",
+    NEIGHBORS_KIND: "nearest-neighbors classifier",
 }
-NEVER = "cannot learn on a device; train a logistic, nearest-neighbours, image or drawing classifier"
+NEVER = "cannot be trained on a device; train a logistic, nearest-neighbors, image or drawing classifier"
 REFUSED = {
     "boosted_trees_classifier": f"trees {NEVER}",
     "random_forest_classifier": f"trees {NEVER}",
     "decision_tree_classifier": f"trees {NEVER}",
-    "classifier_svm": "its margins are no probabilities; train a logistic classifier",
-    "activity_classifier": "its export, once updatable, is said not to compile in Xcode (turicreate issue 2048); "
-    "to try it all the same, export it and mark the file",
+    "classifier_svm": "its margins are not probabilities; train a logistic classifier",
+    "activity_classifier": "its updatable export reportedly does not compile in Xcode (turicreate issue "
+    "2048); to try it anyway, export it "
+    "and mark the file",
 }
 ARCHIVE, OBJECTS, MAGIC = "dir_archive.ini", "objects.bin", b"TCMODEL0"
 LONGEST_NAME = 200
 
 
 def kind_of(folder: Path) -> str:
-    """One of KINDS; a SourceError says what else it is, and what to do instead.
+    """Return one of KINDS; SourceError names any other type and what to do instead.
 
     ``objects.bin`` begins with TCMODEL0, the length of a name as a u64, little-endian, and the name.
     """
     if not folder.is_dir():
-        raise SourceError(
-            f"{folder}: is not a folder, expected one that Turi Create's model.save wrote; check the path"
-        )
+        raise SourceError(f"{folder}: is not a folder, expected one from Turi Create's model.save; check the path")
     if not (folder / ARCHIVE).is_file():
-        raise SourceError(f"{folder}: has no {ARCHIVE}, expected a folder that Turi Create's model.save wrote")
+        raise SourceError(f"{folder}: has no {ARCHIVE}, expected a folder from Turi Create's model.save")
     try:
         with (folder / OBJECTS).open("rb") as file:
             start = file.read(len(MAGIC) + 8 + LONGEST_NAME)
     except OSError as error:
         raise SourceError(
-            f"{folder / OBJECTS}: cannot be read ({error.strerror}); copy the whole folder of the model"
+            f"{folder / OBJECTS}: cannot be read ({error.strerror}); copy the complete folder of the model"
         ) from error
     length = int.from_bytes(start[8:16], "little")
     name = start[16 : 16 + length].decode("ascii", "replace")
     if not start.startswith(MAGIC) or not 0 < length <= LONGEST_NAME or len(name) < length or not name.isidentifier():
-        raise SourceError(f"{folder / OBJECTS}: holds no model of Turi Create 5 or 6; save it again with model.save")
+        raise SourceError(f"{folder / OBJECTS}: is not a model of Turi Create 5 or 6; save it again with model.save")
     if name in KINDS:
         return name
-    reason = REFUSED.get(name, "only classifiers that can learn on a device are converted, which are " + _known())
+    reason = REFUSED.get(name, "only classifiers that can be trained on a device are converted: " + _known())
     raise SourceError(f"{folder}: is a {name} of Turi Create: {reason}")
 
 
@@ -74,9 +73,9 @@ ROWS = 16
 
 
 def rows_by_chance(model: Model, seed: int) -> tuple[Row, ...]:
-    """Rows that fit the inputs of an exported ``model``; text and keys are those that it knows.
+    """Return rows that fit the inputs of an exported ``model``, with text and keys that it knows.
 
-    Single numbers are whole, which Turi Create takes for both kinds of numbers.
+    Single numbers are integers, which Turi Create accepts for both types of numbers.
     """
     chance = np.random.default_rng(seed)
     inputs = model.description.input
@@ -99,7 +98,7 @@ def _value(feature: FeatureDescription, model: Model, chance: np.random.Generato
 
 
 def _known_values(model: Model, feature: str) -> list[str]:
-    """The words of the encoder or vectorizer that reads ``feature``."""
+    """Return the words of the encoder or vectorizer that reads ``feature``."""
     for member in pipeline_of(model).models if is_pipeline(model) else ():
         if feature in [str(one.name) for one in member.description.input]:
             for found in (member.oneHotEncoder.stringCategories, member.dictVectorizer.stringToIndex):
@@ -109,7 +108,7 @@ def _known_values(model: Model, feature: str) -> list[str]:
 
 
 def columns_of(rows: Sequence[Row], folder: Path) -> dict[str, Any]:
-    """For ``python38/frames.py``: pictures go into files in ``folder``, the rest is plain."""
+    """Prepare columns for ``python38/frames.py``: pictures go into files in ``folder``."""
     columns: dict[str, Any] = {}
     for number, name in enumerate(rows[0]):
         values = [row[name] for row in rows]
@@ -126,20 +125,22 @@ def columns_of(rows: Sequence[Row], folder: Path) -> dict[str, Any]:
 
 TOLERANCE = 1e-4
 TIED = (
-    f"no row was compared: each that was tried is as near to a sample among its {NEIGHBORS} nearest as to another, and "
-    "which of them vote is up to who runs the model"
+    "no row was compared: every row that was tried is equally near to several samples, and which of them vote "
+    "depends on the implementation"
 )
 
 
 def finished(request: SourceRequest) -> ConvertedSource:
-    """The classifier in the folder ``request.source``; see ``turicreate.convert``."""
+    """Convert the classifier in the folder ``request.source``; see ``turicreate.convert``."""
     folder = _folder(request)
     kind = kind_of(folder)
     if kind == NEIGHBORS_KIND:
         return _remembering(folder, request)
     model, classes = exported(folder)
     if request.labels and len(request.labels) != len(classes):
-        raise SourceError(f"labels: {len(request.labels)} for a model with {len(classes)} classes; name one for each")
+        raise SourceError(
+            f"labels: found {len(request.labels)} for a model with {len(classes)} classes; give one per class"
+        )
     return ConvertedSource(
         model=model,
         labels=request.labels or classes,
@@ -174,14 +175,13 @@ def _folder(request: SourceRequest) -> Path:
         )
     if request.inputs or request.mean or request.std:
         raise SourceError(
-            "input: a model of Turi Create has its own input and normalisation, expected none on the command line; "
-            "leave --input, --pixels, --mean and --std out"
+            "input: a Turi Create model has its own input and normalization; omit --input, --pixels, --mean and --std"
         )
     return request.source.resolve()
 
 
 def exported(folder: Path) -> tuple[Model, tuple[str, ...] | tuple[int, ...]]:
-    """What ``export_coreml`` writes, and the classes in the order of its answers."""
+    """Return the model from ``export_coreml``, and the classes in the order of its outputs."""
     with TemporaryDirectory() as private:
         path = Path(private) / "exported.mlmodel"
         request = {"model": str(folder), "to": str(path)}
@@ -190,7 +190,7 @@ def exported(folder: Path) -> tuple[Model, tuple[str, ...] | tuple[int, ...]]:
 
 
 def answers(folder: Path, rows: Sequence[Row], options: Mapping[str, Any] | None = None) -> Float64Array:
-    """float64 [n, classes]: what the saved model itself answers."""
+    """Return the saved model's own probabilities, float64 [n, classes]."""
     with TemporaryDirectory() as private:
         request = {"model": str(folder), "columns": columns_of(rows, Path(private)), **(options or {})}
         answer = ask("predict", request, f"{folder}: predicting", REMEDY)

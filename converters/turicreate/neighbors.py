@@ -1,6 +1,6 @@
-"""A nearest-neighbors classifier, which Turi Create cannot export, from the rows that it remembers.
+"""Convert a nearest-neighbors classifier, which Turi Create cannot export, from its stored rows.
 
-The format was found by comparing files with what was put into them; ``python38/neighbors.py`` proves every row.
+The format was found by comparing files with their known contents; ``python38/neighbors.py`` verifies every row.
 An .sidx file names segments. A segment ends in the length of its footer, u64 as everything here, little-endian; the
 footer holds the count of columns (1) and for it the count of its blocks, and of each block six numbers: where it lies,
 its length there and in memory, how many parts it has, flags (1: it is compressed as an LZ4 block), and the kind of its
@@ -33,9 +33,9 @@ MOST_TIMES = 255  # as long as it is stored can an LZ4 block be in memory
 
 
 def reference_values(folder: Path) -> Float64Array:
-    """All numbers of all rows, one after the other; a SourceError where the folder does not hold them so."""
+    """Return all numbers of all rows, one after the other; SourceError if the folder has another format."""
     if len(list(folder.glob("*.sidx"))) > 1:
-        raise SourceError(f"{folder}: remembers text or dictionaries, expected numbers and arrays; train it on these")
+        raise SourceError(f"{folder}: stores text or dictionaries, expected numbers and arrays; train it on these")
     try:
         return np.concatenate([part for segment in _segments(folder) for part in _parts(segment)])
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, struct.error) as error:
@@ -49,7 +49,7 @@ def _segments(folder: Path) -> Iterator[bytes]:
     (index,) = folder.glob("*.sidx")
     for _, name in sorted(json.loads(index.read_text(encoding="utf-8"))["segment_files"].items()):
         if Path(name).name != name:
-            raise ValueError(f"{name} leads out of the folder")
+            raise ValueError(f"{name} is outside the folder")
         yield (folder / name).read_bytes()
 
 
@@ -57,13 +57,13 @@ def _parts(segment: bytes) -> Iterator[Float64Array]:
     footer = segment[-WORD - int.from_bytes(segment[-WORD:], "little") : -WORD]
     columns, blocks = struct.unpack_from("<2Q", footer)
     if columns != 1 or len(footer) != 2 * WORD + blocks * BLOCK.size:
-        raise ValueError("the footer has another length")
+        raise ValueError("the footer has the wrong length")
     for number in range(blocks):
         start, stored, size, parts, flags, _ = BLOCK.unpack_from(footer, 2 * WORD + number * BLOCK.size)
         content = segment[start : start + stored]
         longest = MOST_TIMES * stored if flags == COMPRESSED else stored
         if len(content) != stored or flags > COMPRESSED or not stored <= size <= longest:
-            raise ValueError(f"block {number} is of another kind")
+            raise ValueError(f"block {number} has the wrong type")
         yield from _doubles(decompressed(content, size) if flags else content, parts)
 
 
@@ -76,20 +76,20 @@ def decompressed(content: bytes, size: int) -> bytes:
     except LZ4BlockError as error:
         raise ValueError(f"is not an LZ4 block ({error})") from None
     if len(unpacked) != size:
-        raise ValueError("a block unpacks to another length")
+        raise ValueError("a block unpacks to the wrong length")
     return unpacked
 
 
 def _doubles(content: bytes, parts: int) -> Iterator[Float64Array]:
     if int.from_bytes(content[:WORD], "little") != parts:
-        raise ValueError("a block has another count of parts")
+        raise ValueError("a block has the wrong number of parts")
     place = WORD
     for _ in range(parts):
         count = int.from_bytes(content[place : place + WORD], "little")
         yield np.frombuffer(content, "<f8", count, place + WORD)
         place += (count + 2) * WORD
     if place != len(content):
-        raise ValueError("a block has another length")
+        raise ValueError("a block has the wrong length")
 
 
 NEIGHBORS = 10  # of which Turi Create's predict asks, unless told otherwise
@@ -104,7 +104,7 @@ Columns = Sequence[tuple[str, int | None]]  # a name and a length, None for a si
 
 @dataclass(frozen=True)
 class Remembered:
-    """The updatable model; its labels; the classes that they stand for, sorted; and its samples [n, numbers]."""
+    """The updatable model, its labels, their classes (sorted) and its samples [n, numbers]."""
 
     model: Model
     labels: Labels
@@ -114,9 +114,9 @@ class Remembered:
 
 
 def neighbors_of(folder: Path, names: tuple[str, ...]) -> Remembered:
-    """From a saved classifier, with the labels ``names`` if given.
+    """Build it from a saved classifier, with the labels ``names`` if given.
 
-    Several features are put together by a ``featureVectorizer`` in front.
+    A ``featureVectorizer`` before it joins several features.
     """
     values = reference_values(folder)
     if not np.isfinite(values).all():
@@ -129,16 +129,16 @@ def neighbors_of(folder: Path, names: tuple[str, ...]) -> Remembered:
     classes = tuple(sorted(set(told["labels"])))
     labels = names or classes
     if len(labels) != len(classes):
-        raise SourceError(f"labels: {len(labels)} for a model with {len(classes)} classes; name one for each")
+        raise SourceError(f"labels: found {len(labels)} for a model with {len(classes)} classes; give one per class")
     given = [labels[classes.index(label)] for label in told["labels"]]
     samples = values.reshape(len(given), -1)
     return Remembered(_model(samples, given, columns, labels), labels, classes, samples, columns)
 
 
 def untied(found: Remembered, rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Those of ``rows`` that are not as near to a sample which votes as to one which does not.
+    """Return the ``rows`` that are not equally near to a sample that votes and to one that does not.
 
-    Which of equally near samples vote is up to who runs the model.
+    Which of equally near samples vote depends on the implementation.
     """
     kept = []
     for row in rows if len(found.samples) > NEIGHBORS else ():
@@ -153,11 +153,11 @@ def _columns(folder: Path, told: Any) -> Columns:
     kinds = [kind for _, kind, _ in told["distance"]]
     if len(kinds) != 1 or kinds[0] not in DISTANCES:
         raise SourceError(
-            f"{folder}: measures by {' and '.join(kinds)}, Core ML knows only the Euclidean distance; "
-            "train it with distance='euclidean'"
+            f"{folder}: measures by {' and '.join(kinds)}, but Core ML has only the Euclidean distance; train it "
+            "with distance='euclidean'"
         )
     if told["columns"] is None:
-        raise SourceError(f"{folder}: remembers text or dictionaries, expected numbers and arrays; train it on these")
+        raise SourceError(f"{folder}: stores text or dictionaries, expected numbers and arrays; train it on these")
     return [(str(name), length) for name, length in told["columns"]]
 
 

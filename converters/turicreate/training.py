@@ -1,4 +1,4 @@
-"""A recipe's pictures, given to Turi Create to train on."""
+"""Train with Turi Create on a recipe's pictures."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +24,7 @@ from .child import ask
 
 
 class TuriSource(BaseModel):
-    """What Turi Create is to train; what is None is as Turi Create has it."""
+    """What Turi Create trains; None means its own default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     train: Literal["drawing_classifier", "image_classifier", "logistic_classifier"]
@@ -37,7 +37,7 @@ class TuriSource(BaseModel):
 
 
 def read_source(fields: Mapping[str, Any]) -> TuriSource:
-    """The validated fields; a SourceError names the first wrong one and the nearest right name."""
+    """Return the validated fields; SourceError names the first wrong one and the closest valid name."""
     try:
         return TuriSource.model_validate(dict(fields), strict=True)
     except ValidationError as error:
@@ -59,7 +59,7 @@ def _own(problem: ErrorDetails, place: str) -> str | None:
 def network_of(exported: Model, given: Input) -> Model:
     """softmax([0; W] x + [0; b]) of the exported ``glmClassifier``.
 
-    x are the pixels in 0..1, channel by channel, or the numbers of the array in its own order. Turi Create leaves out
+    x are the pixels in 0..1, channel by channel, or the numbers of the array in its own order. Turi Create omits
     the first class, whose score is 0. The output is ``probabilities`` [1, classes, 1, 1].
     """
     linear = pipeline_of(exported).models[-1].glmClassifier
@@ -111,7 +111,7 @@ def trained(request: ConversionRequest) -> Converted:
     _expect_input(source, request)
     absent = sorted(set(range(len(request.labels))) - set(request.train.labels.tolist()))
     if absent:
-        raise DataError(f"data: nothing to train on has the label {request.labels[absent[0]]!r}; add some")
+        raise DataError(f"data: found no training rows with the label {request.labels[absent[0]]!r}; add some")
     request.on_progress("train", 0.0, f"Turi Create trains a {source.train.replace('_', ' ')}")
     with TemporaryDirectory() as private:
         folder = Path(private)
@@ -124,7 +124,7 @@ def trained(request: ConversionRequest) -> Converted:
 
 
 def _expect_input(source: TuriSource, request: ConversionRequest) -> None:
-    """Any for a logistic classifier."""
+    """Check the size of the pictures; a logistic classifier takes any."""
     if source.train == "logistic_classifier":
         return
     expected = DRAWING if source.train == "drawing_classifier" else PHOTO[source.network]
@@ -133,7 +133,7 @@ def _expect_input(source: TuriSource, request: ConversionRequest) -> None:
     if found != expected:
         words = "an array" if found is None else f"{found[0]}x{found[1]} {found[2]}"
         raise SourceError(
-            f"input: {words}, Turi Create's {source.train} sees {expected[0]}x{expected[1]} {expected[2]}; "
+            f"input: is {words}, but Turi Create's {source.train} takes {expected[0]}x{expected[1]} {expected[2]}; "
             "write this into [input]"
         )
 
@@ -155,7 +155,7 @@ def _asked(source: TuriSource, request: ConversionRequest, folder: Path) -> dict
 
 
 def _values(source: TuriSource, examples: Examples) -> npt.NDArray[Any]:
-    """The pictures as they are; for a logistic classifier numbers [n, ...], of pixels in 0..1, channel by channel."""
+    """Return the pictures; for a logistic classifier, numbers [n, ...] of pixels in 0..1, channel by channel."""
     values: npt.NDArray[Any] = examples.values
     if source.train != "logistic_classifier":
         return values

@@ -87,7 +87,7 @@ def _run_fixed(request: FixedRequest, clock: Clock) -> Report:
         tell(1.0, "converted")
     with clock.stage("models") as tell:
         model, warnings, refusal = fixed_model(request.recipe, source.model)
-        tell(1.0, f"{len(warnings)} warnings of the rules")
+        tell(1.0, f"{len(warnings)} warnings from check")
     with clock.stage("proof") as tell:
         proof = prove_scores(model, source)
         tell(1.0, f"agrees with its source within {proof[0].difference:.1g} of the range of its answers")
@@ -103,7 +103,7 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
     if not has_source(request):
         with clock.stage("rehearsal") as tell:
             rehearse(request)
-            tell(1.0, "the network as it is before training can be marked, checked and laid out")
+            tell(1.0, "the untrained network can be marked, checked and converted to its layouts")
     with clock.stage("pictures") as tell:
         dataset = collect(request, tell)
         tell(1.0, dataset.origin)
@@ -115,7 +115,7 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
     with clock.stage("models") as tell:
         variants = _variants(recipe, source.converted, dataset)
         network, knn = load(variants.network), load(variants.knn)
-        tell(1.0, f"the network and its k-NN; {len(variants.warnings)} warnings of the rules")
+        tell(1.0, f"the network and its k-NN; {len(variants.warnings)} warnings from check")
     with clock.stage("proof") as tell:
         test_rows = rows_of(recipe, dataset.test)
         asked, answers, others = test_rows, source.converted.test_probabilities, test_rows
@@ -150,7 +150,7 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
     with clock.stage("vectors") as tell:
         files = {**model_files(recipe.name, variants), **layouts}
         vectors = golden_vectors(recipe, dataset, files, private=request.data is not None)
-        tell(1.0, "golden answers of every model that takes whole rows, before and after an update")
+        tell(1.0, "expected predictions of every model that takes complete rows, before and after an update")
     base = _base(recipe, dataset, source.converted)
     report = assemble(request, dataset, source, variants, proof, comparison, clock.seconds, base)
     with clock.stage("writing") as tell:

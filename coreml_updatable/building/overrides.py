@@ -40,7 +40,8 @@ def with_backbone(recipe: Recipe, backbone: str | None, weights: Path | None, ph
         declared = declared_by(find_converter(source.converter), fields)
         if declared is None:
             raise RecipeError(
-                f"--backbone {backbone}: the recipe's converter {source.converter!r} knows no architectures"
+                f"--backbone {backbone}: the recipe's converter {source.converter!r} has no architectures; omit the "
+                "option"
             )
         image = image.model_copy(update={"width": declared.width, "height": declared.height, "color": "rgb"})
     changed = type(source).model_validate({"converter": source.converter, **fields})
@@ -55,7 +56,8 @@ def source_fields(recipe: Recipe, backbone: str | None) -> dict[str, Any]:
         return fields
     if isinstance(recipe.input, ArraySection):
         raise RecipeError(
-            f"--backbone {backbone}: takes pictures, the recipe's input {recipe.input.name!r} is an array; leave it out"
+            f"--backbone {backbone}: takes pictures, but the recipe's input {recipe.input.name!r} is an array; omit "
+            "the option"
         )
     own = {name: value for name, value in fields.items() if name not in OF_THE_NETWORK}
     if isinstance(own.get("training"), dict):

@@ -33,14 +33,14 @@ def changed_layers(base: Model, personal: Model) -> tuple[str, ...]:
     frozen = [before.name for before, after in pairs if before != after and not before.isUpdatable]
     if frozen:
         raise BuildError(
-            f"simulated update: changed the frozen layer {frozen[0]!r}, expected only updatable ones to change"
+            f"simulated update: changed the frozen layer {frozen[0]!r}, expected only updatable layers to change"
         )
     if not changed:
         raise BuildError(
-            "simulated update: changed no layer, expected the updatable ones to change; raise the learning rate"
+            "simulated update: changed no layer, expected the updatable layers to change; raise the learning rate"
         )
     if model_bytes(_without_updatable(base)) != model_bytes(_without_updatable(personal)):
-        raise BuildError("simulated update: changed more than weights, expected every other field to stay as it was")
+        raise BuildError("simulated update: changed more than weights, expected every other field to stay the same")
     return tuple(changed)
 
 
@@ -98,8 +98,8 @@ def knn_update_works(model: RunnableModel, training_rows: Rows, other_rows: Rows
     added = sum(sample_counts(context.model.message).values()) - sum(sample_counts(model.message).values())
     if added != len(training_rows):
         raise BuildError(
-            f"simulated update of the k-NN: added {added} samples, expected {len(training_rows)}; "
-            "this is a fault of coreml_updatable, please report it"
+            f"simulated update of the k-NN: added {added} samples, expected {len(training_rows)}; this is a bug in "
+            "coreml_updatable, please report it"
         )
     return rewritten(context.model, context.write, other_rows, labels)
 
@@ -114,9 +114,9 @@ def agree(model: RunnableModel, rows: Rows, source: Float64Array, labels: Sequen
     by_spread = compared(source, said)
     if not difference <= ALLOWED_DIFFERENCE or equal != len(rows):
         raise BuildError(
-            f"converted model: differs from its source by {difference:.2g} in probability and in "
-            f"{len(rows) - equal} of {len(rows)} labels, expected at most {ALLOWED_DIFFERENCE} and none; "
-            "use another network, this one does not convert faithfully"
+            f"converted model: differs from its source by {difference:.2g} in probability and in {len(rows) - equal} "
+            f"of {len(rows)} labels, expected at most {ALLOWED_DIFFERENCE} and no labels; use another network, "
+            "because this one does not convert correctly"
         )
     proved = len(rows) < 2 or by_spread.verdict != "constant"
     return Agreement(difference, len(rows), by_spread.relative, proved)
@@ -152,8 +152,8 @@ def rewritten(model: RunnableModel, write: Callable[[Path], None], rows: Rows, l
     difference = float(np.abs(_probabilities(model, rows, labels) - _probabilities(reloaded, rows, labels)).max())
     if difference > ALLOWED_DIFFERENCE:
         raise BuildError(
-            f"personal model: its file answers otherwise than the simulator by {difference:.2g} in probability, "
-            f"expected at most {ALLOWED_DIFFERENCE}; this is a fault of coreml_updatable, please report it"
+            f"personal model: the probabilities of its file differ from those of the simulator by {difference:.2g}, "
+            f"expected at most {ALLOWED_DIFFERENCE}; this is a bug in coreml_updatable, please report it"
         )
     return difference
 

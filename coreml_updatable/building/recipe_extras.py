@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from coreml_updatable.errors import RecipeError, SourceError
 from coreml_updatable.installing import OURS
 from coreml_updatable.recipes.file import read_any_recipe
 from coreml_updatable.recipes.recipe import AnyRecipe, ArraySection, FixedRecipe, Recipe
+from coreml_updatable.text import did_you_mean
 
 LIBRARIES = re.compile(r"(torchvision|timm):.")  # in front of a network's name
 PACKAGED = {"efficientnet_lite0": "photos", "efficientnet_lite1": "lite1", "efficientnet_lite2": "lite2"}  # -> extra
@@ -41,9 +41,8 @@ def _known(recipe: AnyRecipe, path: Path) -> tuple[str, ...]:
     known = distribution(OURS).metadata.get_all("Provides-Extra") or []
     for extra in recipe.extras:
         if extra not in known:
-            near = get_close_matches(extra, known, n=1)
-            question = f"did you mean {near[0]!r}? " if near else ""
-            raise RecipeError(f"{path}: extras names {extra!r:.100}; {question}there are: {', '.join(known)}")
+            meant = did_you_mean(extra, known) or f"the extras are {', '.join(known)}"
+            raise RecipeError(f"{path}: unknown extra {extra!r:.100}; {meant}")
     return recipe.extras
 
 

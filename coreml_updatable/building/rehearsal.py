@@ -42,8 +42,8 @@ def expect_version(recipe: AnyRecipe, where: object) -> None:
     version = recipe.metadata.version
     if not is_version(version):
         raise RecipeError(
-            f"{where}: metadata.version is {version!r:.80}, expected numbers with dots such as 1.0, or no catalogue "
-            "takes the models; correct it"
+            f"{where}: metadata.version is {version!r:.80}, expected numbers with dots such as 1.0, so that the "
+            "models can be published; correct it"
         )
 
 

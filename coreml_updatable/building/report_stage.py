@@ -55,7 +55,7 @@ def as_pictures(request: BuildRequest, examples: Examples) -> Examples:
 
 def _shown(picture: Any, reference: str) -> UInt8Array:
     if not isinstance(picture, Image.Image):
-        raise DataError(f"{reference}: gave a {type(picture).__name__}, expected a PIL image; correct it")
+        raise DataError(f"{reference}: returned a {type(picture).__name__}, expected a PIL image; correct it")
     return np.asarray(picture.convert("RGB").resize(SIZE[::-1]), np.uint8)
 
 

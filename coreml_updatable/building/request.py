@@ -79,14 +79,13 @@ def prepare(
     sample = _sample(folder, recipe_path.name)
     if (out / sample).resolve() == folder:
         raise RecipeError(
-            f"--out {out}: the results would lie among the recipe's own files in {folder}, expected a folder of their "
-            "own; give another"
+            f"--out {out}: the results would mix with the recipe's own files in {folder}; choose another folder"
         )
     if isinstance(found, FixedRecipe):
         return _fixed(found, recipe_path, {"--data": data, "--backbone": backbone}, weights, out)
     recipe = with_backbone(found, backbone, weights, photos=data is not None)
     if data is not None and not data.is_dir():
-        raise DataError(f"{data}: no such folder, expected one folder a class inside it; check the path")
+        raise DataError(f"{data}: does not exist, expected a folder with one folder per class; check the path")
     refuse_lacking(recipe, recipe_path)
     check_source(find_converter(recipe.source.converter), recipe.source.options())
     expect_names_and_settings(recipe, recipe_path)
@@ -170,5 +169,5 @@ def _weights_digest(folder: Path, weights: object) -> str | None:
         return None
     path = folder / weights
     if not path.is_file():
-        raise SourceError(f"{weights}: no such file of weights; check the path")
+        raise SourceError(f"{weights}: weights file does not exist; check the path")
     return files_digest(path.parent, [path])

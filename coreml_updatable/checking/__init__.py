@@ -1,4 +1,4 @@
-"""The rules that a model must satisfy before a device sees it."""
+"""The rules for models: what Apple's compiler enforces, and what devices need."""
 
 from coreml_updatable.checking.check import check, expect_valid
 from coreml_updatable.checking.problem import Problem

@@ -1,4 +1,4 @@
-"""Putting a model before the rules that apply to it, its members included."""
+"""Check a model and its members against the rules that apply to them."""
 
 from collections.abc import Iterator
 from os import PathLike
@@ -15,7 +15,7 @@ from coreml_updatable.spec.network import is_network, is_pipeline, pipeline_of
 
 
 def check(path_or_model: str | PathLike[str] | Model) -> list[Problem]:
-    """Every broken rule of an .mlmodel file or ``Model`` message; empty when it is fit for a device.
+    """Return every broken rule of an .mlmodel file or ``Model`` message; empty if it is ready for a device.
 
     An error is what Apple's compiler rejects. Where it warns of shapes and then skips the rules of updating, so that it
     accepts the model, what they find is a warning with a note.
@@ -46,7 +46,7 @@ def expect_valid(model: Model, what: str, error: type[UserError] = ModelError) -
 
 
 def _problems(model: Model, inside: str) -> Iterator[Problem]:
-    """What is wrong with ``model`` itself; ``inside`` says in which pipelines it stands."""
+    """Yield the problems of ``model`` itself; ``inside`` names the pipelines that contain it."""
     unseen = is_network(model) and model.isUpdatable and hides_updates(model)
     for rule in applying(model):
         skipped = unseen and rule.severity == "error" and rule in rules.UPDATABLE_NETWORK
@@ -64,7 +64,7 @@ def _problems(model: Model, inside: str) -> Iterator[Problem]:
 
 
 def applying(model: Model) -> Iterator[Rule]:
-    """The rules that hold for a model of this kind; those of updating only where it is updatable."""
+    """Return the rules for a model of this type; those for updates only if it is updatable."""
     kind = model.WhichOneof("Type")
     yield from rules.MODEL
     if is_network(model):

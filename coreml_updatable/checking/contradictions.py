@@ -1,4 +1,4 @@
-"""Shapes that cannot be: Apple's compiler only warns of them, and then looks at nothing that concerns updates."""
+"""Contradicting shapes: Apple's compiler only warns about them, and then skips all rules for updates."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ UNSEEN = "Apple's compiler does not look at this while the shapes contradict eac
 
 
 def shapes_agree(model: Model) -> Iterator[Finding]:
-    """The shapes of the layers do not contradict each other; Apple's compiler then skips the rules of updating."""
+    """The shapes of the layers do not contradict each other, or else Apple's compiler skips the rules for updates."""
     shapes = blob_shapes(model)
     ours = [*_layers(model, shapes), *_outputs(model, shapes)]
     yield from ours
@@ -25,12 +25,12 @@ def shapes_agree(model: Model) -> Iterator[Finding]:
 
 
 def hides_updates(model: Model) -> bool:
-    """Whether Apple's compiler, for a contradiction of shapes, skips all rules of updating."""
+    """Return whether Apple's compiler skips all rules for updates because shapes contradict each other."""
     return inferred_contradiction(model) is not None
 
 
 def softmax_rank(model: Model) -> Iterator[Finding]:
-    """A softmax works on rank 3 or more, for its classes stand on axis -3."""
+    """A softmax works on rank 3 or more, because its classes are on axis -3."""
     shapes = blob_shapes(model)
     for number, layer in enumerate(network_of(model).layers):
         shape = shapes.get(str(layer.input[0])) if layer_kind(layer) == "softmax" and layer.input else None
@@ -43,7 +43,7 @@ def softmax_rank(model: Model) -> Iterator[Finding]:
 
 
 def softmax_axis(model: Model) -> Iterator[Finding]:
-    """No softmax stands at rank 3: the format says it works along axis -3, reports say the last (coremltools #1714)."""
+    """No softmax has rank 3: the format says it works along axis -3, reports say the last axis (coremltools #1714)."""
     shapes = blob_shapes(model)
     for number, layer in enumerate(network_of(model).layers):
         if layer_kind(layer) != "softmax" or not layer.input:
@@ -59,7 +59,7 @@ def softmax_axis(model: Model) -> Iterator[Finding]:
 
 
 def _stated_by(layer: NeuralNetworkLayer) -> Shape | None:
-    """The shape of the first input as the layer itself states it."""
+    """Return the shape of the first input as stated by the layer."""
     for tensor in layer.inputTensor[:1]:
         if len(tensor.dimValue) in (0, tensor.rank) and tensor.rank <= 5:
             return tuple(int(n) if n > 0 else None for n in tensor.dimValue) or (None,) * int(tensor.rank)
@@ -71,18 +71,19 @@ def _layers(model: Model, shapes: dict[str, Shape]) -> Iterator[Finding]:
         shape = shapes.get(str(layer.input[0])) if layer.input else None
         found, expected = given_and_expected(layer, shape)
         if None not in (found, expected) and found != expected:
-            yield Finding(
-                place(number, layer), f"is given {found} channels", str(expected), "look at the layer before it"
-            )
+            yield Finding(place(number, layer), f"reads {found} channels", str(expected), "check the layer before it")
         for blob in layer.output:
             if any(length is not None and length < 1 for length in shapes.get(str(blob), ())):
                 yield Finding(
-                    place(number, layer), f"gives {list(shapes[str(blob)])}", "lengths from 1 up", "use a larger input"
+                    place(number, layer),
+                    f"gives {list(shapes[str(blob)])}",
+                    "lengths of 1 or more",
+                    "use a larger input",
                 )
 
 
 def _outputs(model: Model, shapes: dict[str, Shape]) -> Iterator[Finding]:
-    """In rank-5 mode the description of an output fixes its lengths too."""
+    """In rank-5 mode the description of an output also fixes its lengths."""
     if not is_rank_5(network_of(model)):
         return
     for feature in model.description.output:
@@ -94,7 +95,7 @@ def _outputs(model: Model, shapes: dict[str, Shape]) -> Iterator[Finding]:
                 f"output '{feature.name}'",
                 f"is described as {list(feature.type.multiArrayType.shape)}",
                 f"{list(shape[-3:])}, as its layer writes it",
-                "mend its description",
+                "correct its description",
             )
 
 

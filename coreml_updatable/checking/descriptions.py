@@ -1,4 +1,4 @@
-"""How features are described: the rules of ``FeatureType`` and its kinds, one of them alone."""
+"""Rules for the description of a single feature (``FeatureType``)."""
 
 from collections.abc import Iterator
 
@@ -33,13 +33,13 @@ def features_described(model: Model) -> Iterator[Finding]:
                 case "stateType":
                     yield from _state(where, feature, version, side)
                 case _ if side == "state":
-                    yield Finding(where, "is no state", "states only")
+                    yield Finding(where, "is not a state", "states only")
                 case "multiArrayType":
                     yield from _array(where, feature.type.multiArrayType, version, given=side == "input")
                 case "imageType":
                     yield from _image(where, feature, version)
                 case "dictionaryType" if feature.type.dictionaryType.WhichOneof("KeyType") is None:
-                    yield Finding(where, "is a dictionary of no kind of keys", "strings or integers")
+                    yield Finding(where, "is a dictionary without a key type", "strings or integers")
                 case "sequenceType":
                     yield from _sequence(where, feature.type.sequenceType, version)
 
@@ -47,9 +47,9 @@ def features_described(model: Model) -> Iterator[Finding]:
 def _state(where: str, feature: FeatureDescription, version: int, side: str) -> Iterator[Finding]:
     array = feature.type.stateType.arrayType
     if version < _STATES or side == "output":
-        yield Finding(where, "is a state", f"states among inputs and states, from version {_STATES} on")
+        yield Finding(where, "is a state", f"states among the inputs only from version {_STATES} on")
     if feature.type.isOptional or array.WhichOneof("defaultOptionalValue") is not None:
-        yield Finding(where, "is a state that may be missing", "one that may not", "clear isOptional")
+        yield Finding(where, "is an optional state", "a required state", "clear isOptional")
     if not array.shape or any(length < 0 for length in array.shape) or array.WhichOneof("ShapeFlexibility"):
         yield Finding(where, f"is a state of shape {list(array.shape)[:9]}", "a fixed shape")
     if array.dataType not in (_ARRAY.FLOAT16, _ARRAY.INT8):
@@ -82,9 +82,11 @@ def _array(where: str, array: FeatureDescription, version: int, *, given: bool) 
 def _enumerated(where: str, array: FeatureDescription) -> Iterator[Finding]:
     shapes = [list(each.shape) for each in array.enumeratedShapes.shapes]
     if not shapes or [] in shapes:
-        yield Finding(where, f"allows the shapes {shapes[:9]}", "one at least, none empty", "list the shapes")
+        yield Finding(where, f"allows the shapes {shapes[:9]}", "at least one, none empty", "list the shapes")
     elif array.shape and list(array.shape) not in shapes:
-        yield Finding(where, f"has the default shape {list(array.shape)}, which it does not list", "it in the list")
+        yield Finding(
+            where, f"has the default shape {list(array.shape)}, which is not in its list", "a shape in the list"
+        )
 
 
 def _ranges(where: str, array: FeatureDescription) -> Iterator[Finding]:
@@ -93,7 +95,7 @@ def _ranges(where: str, array: FeatureDescription) -> Iterator[Finding]:
         if 0 < high < low:
             yield Finding(where, f"allows lengths from {low} to {high}", "a range that is not empty")
     if array.shape and len(array.shape) != len(ranges):
-        yield Finding(where, f"has {len(ranges)} ranges for the shape {list(array.shape)}", "one a length")
+        yield Finding(where, f"has {len(ranges)} ranges for the shape {list(array.shape)}", "one range per length")
     elif any(length < low or 0 <= high < length for length, (low, high) in zip(array.shape, ranges, strict=False)):
         yield Finding(where, f"has the default shape {list(array.shape)} outside its ranges", "a shape within them")
 
@@ -106,14 +108,16 @@ def _image(where: str, feature: FeatureDescription, version: int) -> Iterator[Fi
     if flexibility == "enumeratedSizes":
         sizes = [(int(each.width), int(each.height)) for each in image.enumeratedSizes.sizes]
         if not sizes or (stated and (width, height) not in sizes):
-            yield Finding(where, f"is {width} × {height} pixels, and allows {sizes[:9]}", "its size among those")
+            yield Finding(where, f"is {width} × {height} pixels, but allows {sizes[:9]}", "its size to be allowed")
         width, height = (width, height) if stated or not sizes else sizes[0]
     elif flexibility == "imageSizeRange":
         limits = (image.imageSizeRange.widthRange, image.imageSizeRange.heightRange)
         for size, limit in zip((width, height), limits, strict=True):
             low, high = int(limit.lowerBound), int(limit.upperBound)
             if 0 < high < low or (stated and (size < low or 0 <= high < size)):
-                yield Finding(where, f"is {size} pixels wide or high, and allows {low} to {high}", "a size within")
+                yield Finding(
+                    where, f"is {size} pixels wide or high, but allows {low} to {high}", "a size in that range"
+                )
         if not stated:
             width, height = (int(limit.lowerBound) for limit in limits)
     if width < 1 or height < 1:
@@ -131,4 +135,4 @@ def _sequence(where: str, sequence: FeatureDescription, version: int) -> Iterato
     if 0 < limit.upperBound < limit.lowerBound:
         yield Finding(where, f"allows {limit.lowerBound} to {limit.upperBound} entries", "a range that is not empty")
     if sequence.WhichOneof("Type") is None:
-        yield Finding(where, "is a sequence of no kind", "strings or integers")
+        yield Finding(where, "is a sequence without a type", "strings or integers")

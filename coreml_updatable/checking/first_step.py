@@ -1,4 +1,4 @@
-"""Whether the learning rate is so large that already the first step overshoots.
+"""Whether the learning rate is so large that the first step overshoots.
 
 On logits z = W x + b, the cross entropy of their softmax has the Hessian diag(p) - p p^T in z, whose largest
 eigenvalue is at most 1/2 (D. Böhning, *Multinomial logistic regression algorithm*, 1992). In W and b together that
@@ -26,18 +26,18 @@ _SATURATED = log(2**24)
 
 
 def first_step_small(model: Model) -> Iterator[Finding]:
-    """The learning rate is one with which the first step cannot overshoot, on features of length 1."""
+    """The learning rate is small enough that the first step cannot overshoot on features of length 1."""
     optimizer, head = optimizer_of(model), _head(network_of(model))
     if optimizer is None or head is None:
         return
     kind, rate = optimizer[0], optimizer[1].learningRate.defaultValue
     largest = largest_rate(kind, head, cross_entropy=is_cross_entropy(network_of(model)))
     if rate >= largest:
-        yield Finding("learningRate", f"the default is {rate:g}, with which a step overshoots", f"below {largest:.2g}")
+        yield Finding("learningRate", f"the default {rate:g} makes a step overshoot", f"below {largest:.2g}")
 
 
 def largest_rate(optimizer: str, head: Model, *, cross_entropy: bool) -> float:
-    """The rate from which on a first step on features of length 1 overshoots; ``head``: InnerProductLayerParams."""
+    """Return the rate from which a first step on features of length 1 overshoots; ``head``: InnerProductLayerParams."""
     bias = int(head.hasBias)
     if optimizer == "adamOptimizer":
         return _SATURATED / (2 * (sqrt(max(1, head.inputChannels)) + bias))
@@ -45,7 +45,7 @@ def largest_rate(optimizer: str, head: Model, *, cross_entropy: bool) -> float:
 
 
 def _head(network: NeuralNetwork) -> Model | None:
-    """The updatable inner product whose output the loss reads, through its softmax or activation; None without one."""
+    """Return the updatable inner product that the loss reads, through its softmax or activation, or None."""
     loss, written = loss_blobs(network), producers(network.layers)
     number = written.get(loss[0]) if loss is not None else None
     if number is not None and layer_kind(network.layers[number]) in ("softmax", "activation"):

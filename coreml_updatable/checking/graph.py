@@ -1,4 +1,4 @@
-"""Rules of every network: layers, and the wires between them (``NeuralNetwork``)."""
+"""Rules for every network: its layers and the blobs between them (``NeuralNetwork``)."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from coreml_updatable.spec.network import network_of
 
 
 def layers_in_order(model: Model) -> Iterator[Finding]:
-    """A network has layers, and each reads model inputs or what earlier layers wrote."""
+    """A network has layers, and each reads only model inputs and outputs of earlier layers."""
     if not network_of(model).layers:
         yield Finding("network", "has no layers", "at least one")
     yield from _circle(model)
@@ -37,17 +37,17 @@ def _circle(model: Model) -> Iterator[Finding]:
 
 
 def outputs_distinct(model: Model) -> Iterator[Finding]:
-    """No two layers write the same blob, nor one an input of the model; copies, and the two sides of a branch, may."""
+    """No two layers write the same blob, and none writes a model input; copies and the two sides of a branch may."""
     yield from (finding for kind, finding in tangles(model) if kind == "written")
 
 
 def loops_closed(model: Model) -> Iterator[Finding]:
-    """A loop's condition writes the variable that is looked at; breaks and continues stand in the body of a loop."""
+    """The condition of a loop writes its condition variable; breaks and continues are inside the body of a loop."""
     yield from (finding for kind, finding in tangles(model) if kind == "loop")
 
 
 def network_features(model: Model) -> Iterator[Finding]:
-    """Inputs of a network are images or arrays, and so are the outputs of a plain one."""
+    """The inputs of a network are images or arrays, and so are the outputs of a plain network."""
     features = [("input", feature) for feature in model.description.input]
     if model.WhichOneof("Type") == "neuralNetwork":
         features += [("output", feature) for feature in model.description.output]
@@ -58,18 +58,18 @@ def network_features(model: Model) -> Iterator[Finding]:
 
 
 def outputs_written(model: Model) -> Iterator[Finding]:
-    """Every output of a plain network is written by a layer, and described once."""
+    """Every output of a plain network is written by a layer and described once."""
     if model.WhichOneof("Type") != "neuralNetwork" or not network_of(model).layers:
         return
     written = written_blobs(model)
     names = [str(feature.name) for feature in model.description.output]
     for name in dict.fromkeys(names):
         if name and name not in written:
-            yield Finding(f"output '{name}'", "is written by no layer", "a layer's output", "name the last blob")
+            yield Finding(f"output '{name}'", "is not written by any layer", "a layer's output", "name the last blob")
         if names.count(name) > 1:
             yield Finding(f"output '{name}'", f"is described {names.count(name)} times", "once", "remove one")
 
 
 def duplicates(names: list[str]) -> list[str]:
-    """The names that stand more than once, each once."""
+    """Return the names that occur more than once, each once."""
     return [name for name, count in Counter(names).items() if count > 1]

@@ -1,4 +1,4 @@
-"""Apple's inference of shapes in rank-5 mode: a contradiction it meets makes it skip all rules of updating.
+"""Apple's inference of shapes in rank-5 mode: if it finds a contradiction, it skips all rules for updates.
 
 Lengths are narrowed layer by layer, forward and backward, until every input has been felt at every blob.
 """
@@ -14,11 +14,11 @@ from coreml_updatable.spec.messages import FeatureDescription, Model
 from coreml_updatable.spec.network import network_of
 
 _MAX_STEPS = 100_000  # layers looked at; a sound network of a thousand layers needs a few thousand
-_LOOK = "look at the layer before it"
+_LOOK = "check the layer before it"
 
 
 def inferred_contradiction(model: Model) -> Finding | None:
-    """The first contradiction that Apple's inference meets; None without one, and where it does not infer."""
+    """Return the first contradiction that Apple's inference finds; None without one, and if it does not infer."""
     network = network_of(model)
     if not network.layers or not is_rank_5(network):
         return None
@@ -62,7 +62,7 @@ def _layers(model: Model, blobs: dict[str, Blob]) -> Finding | None:
                 try:
                     narrow(layer, read, written)
                 except ContradictionError as clash:
-                    found = f"is where shapes contradict each other: {clash}"
+                    found = f"reads or writes shapes that contradict each other: {clash}"
                     return Finding(place(number, layer), found, "one length", _LOOK)
         if before == felt or set(felt.values()) <= {(1 << len(inputs)) - 1}:
             break
@@ -70,7 +70,7 @@ def _layers(model: Model, blobs: dict[str, Blob]) -> Finding | None:
 
 
 def _describe(blob: Blob, feature: FeatureDescription) -> None:
-    """What the description of an input says of its lengths."""
+    """Return the lengths of an input according to its description."""
     kind = feature.type.WhichOneof("Type")
     if kind == "imageType":
         _describe_image(blob, feature)
@@ -111,7 +111,7 @@ def _describe_image(blob: Blob, feature: FeatureDescription) -> None:
 
 
 def _channels(image: FeatureDescription) -> int:
-    """One of every gray image, and three of every other, known or not."""
+    """Return 1 for a grayscale image and 3 for any other."""
     return COLOR_SPACES.get(image.colorSpace, ("", 3))[1]
 
 
@@ -129,7 +129,7 @@ def _stated(sizes: FeatureDescription) -> Range:
 
 
 def _outputs(model: Model, blobs: dict[str, Blob]) -> Finding | None:
-    """The description of an output fixes its lengths too, that of a label or a regressor's number aside."""
+    """The description of an output also fixes its lengths, except for a label or the number of a regressor."""
     described = model.description
     for feature in described.output:
         name = str(feature.name)

@@ -1,4 +1,4 @@
-"""Rules of what classifiers and regressors answer."""
+"""Rules for the outputs of classifiers and regressors."""
 
 from collections.abc import Iterator
 
@@ -20,13 +20,13 @@ def labels_given(model: Model) -> Iterator[Finding]:
 
 
 def label_output(model: Model) -> Iterator[Finding]:
-    """A classifier has an output called as its predicted feature, of the labels' type."""
+    """A classifier has an output named like its predicted feature, with the type of the labels."""
     expected = LABEL_TYPES.get(model.neuralNetworkClassifier.WhichOneof("ClassLabels") or "")
     yield from predicted_feature(model, expected)
 
 
 def probabilities_output(model: Model) -> Iterator[Finding]:
-    """Where a name for the probabilities is given, it is an output and a dictionary or an array."""
+    """If a name for the probabilities is given, it is an output that is a dictionary or an array."""
     yield from probabilities_feature(model)
 
 
@@ -44,11 +44,11 @@ def other_outputs(model: Model) -> Iterator[Finding]:
     written = written_blobs(model)
     for feature in description.output:
         if feature.name and feature.name not in named and feature.name not in written:
-            yield Finding(f"output '{feature.name}'", "is written by no layer", "a blob")
+            yield Finding(f"output '{feature.name}'", "is not written by any layer", "a blob")
 
 
 def labels_fit_outputs(model: Model) -> Iterator[Finding]:
-    """There are as many class labels as probabilities (where their blob's shape is known)."""
+    """There are as many class labels as probabilities (if the shape of their blob is known)."""
     network, labels = network_of(model), class_labels(model)
     blob = str(network.labelProbabilityLayerName)
     if not blob and network.layers and network.layers[-1].output:
@@ -56,40 +56,42 @@ def labels_fit_outputs(model: Model) -> Iterator[Finding]:
     shape = blob_shapes(model).get(blob)
     count = element_count(shape) if shape is not None else None
     if labels and count is not None and count != len(labels):
-        yield Finding("classLabels", f"{len(labels)} labels for {count} outputs", "one label an output")
+        yield Finding("classLabels", f"{len(labels)} labels for {count} outputs", "one label per output")
 
 
 def outputs_hold_fractions(model: Model) -> Iterator[Finding]:
-    """An output's type holds what its layer gives: no fractions in integers, no 0 to 1 in a picture."""
+    """The type of an output can hold what its layer computes: no fractions in integers, no 0 to 1 in an image."""
     for cut in cut_outputs(model):
         yield Finding(
-            f"output '{cut.name}'", f"is declared {cut.declared}, but {cut.writer} gives {cut.gives}", "a type for them"
+            f"output '{cut.name}'",
+            f"is declared as {cut.declared}, but {cut.writer} computes {cut.gives}",
+            "a type that holds them",
         )
 
 
 def regressor_output(model: Model) -> Iterator[Finding]:
-    """A regressor has an output called as its predicted feature: a double or an array."""
+    """A regressor has an output named like its predicted feature: a double or an array."""
     name = str(model.description.predictedFeatureName)
     feature = feature_named(model.description.output, name) if name else None
     if feature is None:
-        yield Finding("predictedFeatureName", f"is '{name}', which is no output", "an output", "name the output")
+        yield Finding("predictedFeatureName", f"is '{name}', which is not an output", "an output", "name the output")
     elif feature.type.WhichOneof("Type") not in ("doubleType", "multiArrayType", None):
         found = feature.type.WhichOneof("Type")
         yield Finding(f"output '{name}'", f"is a {found}", "a double or an array", "change its type")
 
 
 def predicted_feature(model: Model, expected: str | None) -> Iterator[Finding]:
-    """The output called as the predicted feature, and its type where ``expected`` is known."""
+    """The output named like the predicted feature, and its type if ``expected`` is known."""
     name = str(model.description.predictedFeatureName)
     feature = feature_named(model.description.output, name) if name else None
     if feature is None:
         yield Finding(
-            "predictedFeatureName", f"is '{name}', which is no output", "the label's output", "name the output"
+            "predictedFeatureName", f"is '{name}', which is not an output", "the label's output", "name the output"
         )
         return
     found = feature.type.WhichOneof("Type")
     if expected is not None and found is not None and found != expected:
-        yield Finding(f"output '{name}'", f"is a {found}", f"a {expected}, as the labels", "change its type")
+        yield Finding(f"output '{name}'", f"is a {found}", f"a {expected}, like the labels", "change its type")
 
 
 def probabilities_feature(model: Model) -> Iterator[Finding]:
@@ -98,7 +100,9 @@ def probabilities_feature(model: Model) -> Iterator[Finding]:
         return
     feature = feature_named(model.description.output, name)
     if feature is None:
-        yield Finding("predictedProbabilitiesName", f"is '{name}', which is no output", "an output", "name the output")
+        yield Finding(
+            "predictedProbabilitiesName", f"is '{name}', which is not an output", "an output", "name the output"
+        )
     elif feature.type.WhichOneof("Type") not in ("dictionaryType", "multiArrayType", None):
         found = feature.type.WhichOneof("Type")
         yield Finding(f"output '{name}'", f"is a {found}", "a dictionary", "change its type")

@@ -1,4 +1,4 @@
-"""Parameters without which a layer means nothing."""
+"""Parameters that a layer cannot do without."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,7 +13,7 @@ _Fits: TypeAlias = Callable[[NeuralNetworkLayer], bool]
 _RECURRENT = ("linear", "sigmoid", "tanh", "scaledTanh", "sigmoidHard", "ReLU")
 _TARGET: tuple[str, _Fits] = ("a target shape", lambda params: bool(params.targetShape))
 _OUTPUT: tuple[str, _Fits] = ("an output shape", lambda params: bool(params.outputShape))
-_BOUNDS: tuple[str, _Fits] = ("a minVal of at most its maxVal", lambda params: not params.minVal > params.maxVal)
+_BOUNDS: tuple[str, _Fits] = ("a minVal that is at most maxVal", lambda params: not params.minVal > params.maxVal)
 _CHANCE: tuple[str, _Fits] = ("a prob of 0 to 1", lambda params: not (params.prob < 0 or params.prob > 1))
 _SIZE: tuple[str, _Fits] = ("a targetSize of 2 lengths or none", lambda params: len(params.targetSize) in (0, 2))
 _SIDES = ("Front", "Back", "Top", "Bottom", "Left", "Right")
@@ -69,20 +69,20 @@ def _softplus_alike(params: NeuralNetworkLayer) -> bool:
 
 
 def _stored(weights: WeightParams) -> str:
-    """As ``storage``; packed numbers without a quantization are none."""
+    """Like ``storage``, but packed numbers without quantization parameters do not count."""
     kind = storage(weights)
     return kind if kind not in ("raw", "int8") or weights.HasField("quantization") else "empty"
 
 
 def _parts(layer: NeuralNetworkLayer) -> bool:
-    """``splitND``: as many outputs as parts are asked for."""
+    """``splitND``: one output per part."""
     params = layer.splitND
     asked = len(params.splitSizes) or int(params.numSplits)
     return asked in (0, len(layer.output))
 
 
 def _padding_amounts(layer: NeuralNetworkLayer) -> bool:
-    """``constantPad``: two amounts an axis, unless a second input brings them."""
+    """``constantPad``: two amounts per axis, unless a second input brings them."""
     amounts = len(layer.constantPad.padAmounts)
     return len(layer.input) > 1 or (amounts % 2 == 0 and amounts > 0)
 
@@ -103,7 +103,7 @@ def _cropped_at(layer: NeuralNetworkLayer) -> bool:
 
 
 def _given_plainly(layer: NeuralNetworkLayer) -> bool:
-    """``convolution`` that is given its weights: neither dilated nor a deconvolution."""
+    """``convolution`` with weights from an input: neither dilated nor a deconvolution."""
     params = layer.convolution
     return len(layer.input) < 2 or not (params.isDeconvolution or any(each > 1 for each in params.dilationFactor[:2]))
 
@@ -113,7 +113,7 @@ def _bias_of_one(layer: NeuralNetworkLayer) -> bool:
 
 
 def _dynamically_quantized(params: NeuralNetworkLayer) -> bool:
-    """8-bit numbers with one scale, where the layer quantizes its input too."""
+    """8-bit numbers with one scale, if the layer also quantizes its input."""
     weights = params.weights
     linear = weights.quantization.linearQuantization
     return not params.int8DynamicQuantize or (
@@ -131,7 +131,7 @@ def _scaled(params: NeuralNetworkLayer) -> bool:
 
 
 def _scaled_in_its_mode(params: NeuralNetworkLayer) -> bool:
-    """Fractions need a linear mode with its corners settled, and only a linear mode settles them."""
+    """Fractions need a linear mode that defines its corners, and only a linear mode defines them."""
     nearest, plain = params.mode == params.NN, params.linearUpsampleMode == params.DEFAULT
     return not (nearest and not plain) and not (len(params.fractionalScalingFactor) == 2 and (nearest or plain))
 
@@ -169,16 +169,16 @@ def _pooling_3d() -> list[tuple[str, _Fits]]:
 
 
 _OF_LAYERS: dict[str, list[tuple[str, _Fits]]] = {
-    "splitND": [("as many outputs as parts", _parts)],
-    "constantPad": [("two amounts an axis", _padding_amounts), ("amounts on one side", _padded_on_one_side)],
+    "splitND": [("one output per part", _parts)],
+    "constantPad": [("two amounts per axis", _padding_amounts), ("amounts on one side only", _padded_on_one_side)],
     "crop": [("two cropAmounts", _cropped), ("two offsets for its second input", _cropped_at)],
-    "convolution": [("neither dilation nor isDeconvolution beside weights that it is given", _given_plainly)],
+    "convolution": [("neither dilation nor isDeconvolution with weights from an input", _given_plainly)],
     "batchedMatmul": [("neither bias nor int8DynamicQuantize with two inputs", _bias_of_one)],
-    "loop": [("an end: a condition, iterations or an input", _ends)],
-    "copy": [("another output than its input", lambda layer: list(layer.input) != list(layer.output))],
+    "loop": [("a condition, a number of iterations or an input that ends it", _ends)],
+    "copy": [("an output that is not its input", lambda layer: list(layer.input) != list(layer.output))],
 }
 _NEEDS: dict[str, list[tuple[str, _Fits]]] = {
-    "convolution": [("a kind of padding", lambda p: p.WhichOneof("ConvolutionPaddingType") is not None)],
+    "convolution": [("a padding type", lambda p: p.WhichOneof("ConvolutionPaddingType") is not None)],
     "convolution3d": [
         *_positive("inputChannels", "outputChannels", "nGroups", "dilationDepth", "dilationHeight", "dilationWidth"),
         *_pooling_3d(),
@@ -188,10 +188,10 @@ _NEEDS: dict[str, list[tuple[str, _Fits]]] = {
     ],
     "innerProduct": [("8-bit weights with one scale, as int8DynamicQuantize asks for", _dynamically_quantized)],
     "batchedMatmul": [("8-bit weights with one scale, as int8DynamicQuantize asks for", _dynamically_quantized)],
-    "pooling": [("a kind of padding", lambda p: p.WhichOneof("PoolingPaddingType") is not None)],
+    "pooling": [("a padding type", lambda p: p.WhichOneof("PoolingPaddingType") is not None)],
     "pooling3d": [*_pooling_3d(), ("paddings of 0 or more, and only with CUSTOM padding", _pads_of_pooling)],
     "padding": [
-        ("a kind of padding", lambda p: p.WhichOneof("PaddingType") is not None),
+        ("a padding type", lambda p: p.WhichOneof("PaddingType") is not None),
         ("none or two amounts", lambda p: len(p.paddingAmounts.borderAmounts) in (0, 2)),
     ],
     "activation": [
@@ -199,7 +199,7 @@ _NEEDS: dict[str, list[tuple[str, _Fits]]] = {
         ("alpha and beta stored alike", _softplus_alike),
         ("one storage field of its weights", _held_once),
     ],
-    "lrn": [("a k of 0 or more", lambda p: not p.k < 0)],
+    "lrn": [("k of 0 or more", lambda p: not p.k < 0)],
     "scale": [
         _shape_of("shapeScale"),
         ("a shapeBias of 1 or 3 lengths", lambda p: not p.hasBias or len(p.shapeBias) in (1, 3)),
@@ -218,7 +218,7 @@ _NEEDS: dict[str, list[tuple[str, _Fits]]] = {
     "cropResize": [_SIZE],
     "slice": [
         ("a stride of 1 or more", lambda p: 1 <= p.stride < 2**31),
-        ("an end behind its start", _forward_slice),
+        ("an end after its start", _forward_slice),
     ],
     "simpleRecurrent": [("a recurrent activation", lambda p: _recurrent(p.activation))],
     "gru": [("recurrent activations", lambda p: all(map(_recurrent, p.activations)))],
@@ -228,10 +228,10 @@ _NEEDS: dict[str, list[tuple[str, _Fits]]] = {
         *_activations("activationsBackwardLSTM"),
         ("weights of both directions", lambda p: len(p.weightParams) == 2),
     ],
-    "argSort": [("an axis from 0 on", lambda p: p.axis >= 0)],
+    "argSort": [("an axis of 0 or more", lambda p: p.axis >= 0)],
     "custom": [
         ("a class name", lambda p: bool(p.className)),
-        ("weights that fill one storage field each", lambda p: all(len(filled_fields(w)) == 1 for w in p.weights)),
+        ("one storage field for each weight", lambda p: all(len(filled_fields(w)) == 1 for w in p.weights)),
     ],
     "transpose": [("axes", lambda p: bool(p.axes))],
     "squeeze": [("axes, each once", lambda p: p.squeezeAll or 0 < len(p.axes) == len(set(p.axes)))],
@@ -270,13 +270,13 @@ _NEEDS: dict[str, list[tuple[str, _Fits]]] = {
 
 
 def parameters_given(model: Model) -> Iterator[Finding]:
-    """Every layer is of a kind, and has the parameters without which that kind means nothing."""
+    """Every layer has a type, and the parameters that this type requires."""
     for where, layer in every_layer(model):
         kind = layer_kind(layer)
         if not kind:
-            yield Finding(where, "is a layer of no kind", "one")
+            yield Finding(where, "is a layer without a type", "one")
             continue
         wanted = [expected for expected, fits in _NEEDS.get(kind, ()) if not fits(getattr(layer, kind))]
         wanted += [expected for expected, fits in _OF_LAYERS.get(kind, ()) if not fits(layer)]
         for expected in wanted:
-            yield Finding(where, f"is a {kind} that lacks something it needs", expected)
+            yield Finding(where, f"is an incomplete {kind}", expected)

@@ -1,4 +1,4 @@
-"""How a layer of the first versions narrows the lengths of what it reads and writes, as Apple's shape inference does.
+"""How a layer of the first versions narrows the lengths of its inputs and outputs, as in Apple's shape inference.
 
 That inference is older than the format's comments and differs from them: an ``innerProduct`` or an ``embedding`` reads
 height and width 1, ``dot`` too, and of ``batchnorm`` the channels are not looked at. What it narrows decides whether
@@ -19,7 +19,7 @@ _MAX_SEQUENCE = 10000  # of a biDirectionalLSTM
 
 
 def narrow(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    """Narrow what ``layer`` reads and writes; a ContradictionError where nothing is left.
+    """Narrow the inputs and outputs of ``layer``; raise ContradictionError if no length is left.
 
     The layer reads and writes as many blobs as its kind does, and has the parameters that its kind needs.
     """
@@ -29,7 +29,7 @@ def narrow(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Bl
 
 
 def _alike(one: Blob, other: Blob, *axes: str) -> None:
-    """Both know what either does."""
+    """Make both know what either knows."""
     other.like(one, *axes)
     one.like(other, *axes)
 
@@ -43,7 +43,7 @@ def _sizes(values: Sequence[int], default: int) -> tuple[int, int]:
 
 
 def _edges(amounts: NeuralNetworkLayer) -> tuple[int, int]:
-    """What is added above and below, and left and right."""
+    """Return the padding above and below, and left and right."""
     edges = amounts.borderAmounts
     if len(edges) != 2:
         return 0, 0
@@ -196,7 +196,7 @@ def _broadcast(_: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Bl
 
 
 def _dot(_: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    """What it writes must allow 1, and is not narrowed to it."""
+    """Its output must allow length 1, but is not narrowed to it."""
     one, other = read
     for axis in _PICTURE:
         written[0][axis].both(Range(1, 1))
@@ -329,7 +329,7 @@ def _slice(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Bl
 
 
 def _recurrent(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    """States are looked at where all of them are read."""
+    """States are considered if all of them are read."""
     kind = layer.WhichOneof("layer")
     params, given, made = getattr(layer, kind), read[0], written[0]
     kept, both_ways = int(params.outputVectorSize), kind == "biDirectionalLSTM"

@@ -1,4 +1,4 @@
-"""What Apple's validator lets pass in support vector machines and in non-maximum suppression, and no model needs."""
+"""Warnings about support vector machines and non-maximum suppression that Apple's validator accepts."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -14,7 +14,7 @@ _SHOWN = 3  # findings of the same kind
 
 
 def vectors_alike(model: Model) -> Iterator[Finding]:
-    """Dense support vectors have one length; sparse ones name each value once, from 1 on; no count is below 0."""
+    """Dense support vectors have equal lengths; sparse ones name each value once, from 1; no count is negative."""
     kind = model.WhichOneof("Type")
     if kind not in MACHINES:
         return
@@ -29,26 +29,26 @@ def vectors_alike(model: Model) -> Iterator[Finding]:
 
 
 def offsets_fit(model: Model) -> Iterator[Finding]:
-    """Of a support vector classifier, rho has a number for each pair of classes."""
+    """The rho of a support vector classifier has a number for each pair of classes."""
     if model.WhichOneof("Type") != "supportVectorClassifier":
         return
     machine, classes = model.supportVectorClassifier, len(class_labels(model))
     pairs = classes * (classes - 1) // 2
     if classes and len(machine.rho) != pairs:
-        yield Finding("rho", f"has {len(machine.rho)} numbers", f"{pairs}, one a pair of classes")
+        yield Finding("rho", f"has {len(machine.rho)} numbers", f"{pairs}, one per pair of classes")
 
 
 def probabilities_made(model: Model) -> Iterator[Finding]:
-    """A support vector classifier that names an output for probabilities has probA and probB to make them of."""
+    """A support vector classifier with an output for probabilities has probA and probB to compute them."""
     if model.WhichOneof("Type") != "supportVectorClassifier":
         return
     name, machine = str(model.description.predictedProbabilitiesName), model.supportVectorClassifier
     if name and not (machine.probA and machine.probB):
-        yield Finding(f"output '{name}'", "has no probA and probB behind it", "both, or no such output")
+        yield Finding(f"output '{name}'", "has no probA and probB", "both, or no such output")
 
 
 def method_set(model: Model) -> Iterator[Finding]:
-    """A suppression has a method."""
+    """A non-maximum suppression has a method."""
     if model.WhichOneof("Type") != "nonMaximumSuppression":
         return
     if model.nonMaximumSuppression.WhichOneof("SuppressionMethod") is None:
@@ -56,7 +56,7 @@ def method_set(model: Model) -> Iterator[Finding]:
 
 
 def ranges_agree(model: Model) -> Iterator[Finding]:
-    """Both outputs of a suppression allow the same numbers of boxes."""
+    """Both outputs of a non-maximum suppression allow the same number of boxes."""
     if model.WhichOneof("Type") != "nonMaximumSuppression":
         return
     nms, found = model.nonMaximumSuppression, set()
@@ -65,7 +65,7 @@ def ranges_agree(model: Model) -> Iterator[Finding]:
         ranges = list(feature.type.multiArrayType.shapeRange.sizeRanges) if feature is not None else []
         found |= {(int(ends.lowerBound), int(ends.upperBound)) for ends in ranges[:1]}
     if len(found) > 1:
-        yield Finding("outputs", "have other ranges of boxes than each other", "the same first axis")
+        yield Finding("outputs", "have different ranges of boxes", "the same first axis")
 
 
 def _wrong_indexes(machine: Any) -> Iterator[tuple[int, str]]:
@@ -74,4 +74,4 @@ def _wrong_indexes(machine: Any) -> Iterator[tuple[int, str]]:
         if min(indexes, default=1) < 1:
             yield number, str(min(indexes))
         elif len(set(indexes)) < len(indexes):
-            yield number, "one twice"
+            yield number, "one name twice"

@@ -1,4 +1,4 @@
-"""What Apple's compiler lets pass in an updatable network and a device does not forgive."""
+"""Warnings about updatable networks that Apple's compiler accepts, but that fail on devices."""
 
 from collections.abc import Iterator, Sequence
 
@@ -26,38 +26,38 @@ def layers_reach_loss(model: Model) -> Iterator[Finding]:
         if number not in needed:
             yield Finding(
                 place(number, layer),
-                "updatable, but does not lead to the loss",
+                "is updatable but does not lead to the loss",
                 "layers before the loss",
             )
 
 
 def batchnorm_on_path(model: Model) -> Iterator[Finding]:
-    """No batchnorm lies between an updatable layer and the loss: devices do not train through it (coremltools #492)."""
+    """No batchnorm is between an updatable layer and the loss: devices do not train through it (coremltools #492)."""
     for number in _between(model):
         layer = network_of(model).layers[number]
         if layer_kind(layer) == "batchnorm":
             yield Finding(
                 place(number, layer),
-                "is a batchnorm before which a layer is updatable",
+                "is a batchnorm after an updatable layer",
                 "none",
             )
 
 
 def stacked_convolutions(model: Model) -> Iterator[Finding]:
-    """No updatable convolution feeds another one: trained together they crash older phones (coremltools #490)."""
+    """No updatable convolution feeds another one: training both crashes older phones (coremltools #490)."""
     layers = network_of(model).layers
     trained = {number for number, layer in updatable_layers(model) if layer_kind(layer) == "convolution"}
     behind = _behind(layers, trained)
     for number in sorted(trained & set(behind)):
         yield Finding(
             place(number, layers[number]),
-            f"is an updatable convolution behind another one, {place(behind[number], layers[behind[number]])}",
-            "one updatable convolution on the way",
+            f"is an updatable convolution after another one, {place(behind[number], layers[behind[number]])}",
+            "one updatable convolution on the path",
         )
 
 
 def no_wide_expansion(model: Model) -> Iterator[Finding]:
-    """No expandDims gives rank 5: an update of a converted LSTM ended in an exception there (coremltools #2074)."""
+    """No expandDims makes rank 5: an update of a converted LSTM failed with an exception there (coremltools #2074)."""
     layers, shapes = network_of(model).layers, blob_shapes(model)
     read = {str(blob) for layer in layers if layer_kind(layer) in _RECURRENT for blob in layer.input}
     for number, layer in enumerate(layers):
@@ -71,7 +71,7 @@ def no_wide_expansion(model: Model) -> Iterator[Finding]:
 
 
 def states_not_answered(model: Model) -> Iterator[Finding]:
-    """No output is a recurrent layer's state: Xcode 11 did not compile an activity classifier so (turicreate #2048)."""
+    """No output is the state of a recurrent layer: Xcode 11 did not compile such a classifier (turicreate #2048)."""
     layers = network_of(model).layers
     named = {str(model.description.predictedFeatureName), str(model.description.predictedProbabilitiesName)}
     outputs = [str(feature.name) for feature in model.description.output if feature.name not in named]
@@ -79,19 +79,19 @@ def states_not_answered(model: Model) -> Iterator[Finding]:
         states = {str(blob) for blob in layer.output[1:]} if layer_kind(layer) in _RECURRENT else set[str]()
         for name in outputs if states else ():
             if _copied(layers, name) & states:
-                found = f"gives its state to the output '{name}' of an updatable model"
+                found = f"writes its state to the output '{name}' of an updatable model"
                 yield Finding(place(number, layer), found, "no state among the outputs")
                 break
 
 
 def _copied(layers: Sequence[NeuralNetworkLayer], blob: str) -> set[str]:
-    """``blob``, and those whose numbers stand in it as they are: put together or given another shape, not computed."""
+    """Return ``blob`` and the blobs that it contains unchanged: concatenated or reshaped, not computed."""
     copies = [layer for layer in layers if layer_kind(layer) in _COPIES]
     return {blob, *(str(name) for number in needed_layers(copies, [blob]) for name in copies[number].input)}
 
 
 def squared_error_on_linear_head(model: Model) -> Iterator[Finding]:
-    """Mean squared error does not read an inner product directly: the update then fails (coremltools #1983)."""
+    """Mean squared error does not read an inner product directly, because the update would fail (coremltools #1983)."""
     network = network_of(model)
     loss = loss_blobs(network)
     number = producers(network.layers).get(loss[0]) if loss is not None and not is_cross_entropy(network) else None
@@ -105,7 +105,7 @@ def squared_error_on_linear_head(model: Model) -> Iterator[Finding]:
 
 
 def _between(model: Model) -> list[int]:
-    """Frozen layers through which the gradient of some updatable layer passes."""
+    """Yield the frozen layers that the gradient of an updatable layer passes through."""
     network = network_of(model)
     loss = loss_blobs(network)
     updatable = {number for number, _ in updatable_layers(model)}
@@ -115,7 +115,7 @@ def _between(model: Model) -> list[int]:
 
 
 def _behind(layers: Sequence[NeuralNetworkLayer], marked: set[int]) -> dict[int, int]:
-    """Layer -> one marked layer before it, on whose output it depends; in one walk."""
+    """Map each layer to one marked layer before it that it depends on; in a single pass."""
     found: dict[int, int] = {}
     carrying: dict[str, int] = {}  # blob -> the last marked layer that it depends on
     for number, layer in enumerate(layers):

@@ -1,4 +1,4 @@
-"""What Apple's compiler lets pass in update parameters and training inputs, and an app then suffers from."""
+"""Warnings about update parameters and training inputs that Apple's compiler accepts."""
 
 from collections.abc import Iterator
 from math import isfinite
@@ -13,7 +13,7 @@ from coreml_updatable.spec.parameters import MAX_EPOCHS
 
 
 def values_sensible(model: Model) -> Iterator[Finding]:
-    """Real parameters and their bounds are finite; learning rate, eps above 0, others 0 to 1; epochs few."""
+    """Real parameters and their bounds are finite; learning rate and eps are positive, others 0 to 1; few epochs."""
     for name, parameter in real_parameters(model):
         limits = parameter.range
         if not (isfinite(limits.minValue) and isfinite(limits.maxValue)):
@@ -34,7 +34,7 @@ def values_sensible(model: Model) -> Iterator[Finding]:
 
 
 def momentum_in_range(model: Model) -> Iterator[Finding]:
-    """The default of the momentum is in its range; Apple's compiler does not look."""
+    """The default of the momentum is in its range; Apple's compiler does not check this."""
     for name, parameter in real_parameters(model):
         if name == "momentum" and parameter.HasField("range") and out_of_range(parameter):
             limits = parameter.range
@@ -43,17 +43,17 @@ def momentum_in_range(model: Model) -> Iterator[Finding]:
 
 
 def whole_sets_positive(model: Model) -> Iterator[Finding]:
-    """Behind the default, too, a set of mini-batch sizes or epochs holds nothing below 1."""
+    """A set of mini-batch sizes or epochs contains nothing below 1, not even after the default."""
     for name, parameter in whole_parameters(model):
         values = list(parameter.set.values) if parameter.HasField("set") else []
         behind = values[values.index(parameter.defaultValue) :] if parameter.defaultValue in values else []
         for value in behind:
             if value < 1 <= parameter.defaultValue:
-                yield Finding(name, f"the set allows {value}", "integers from 1 up")
+                yield Finding(name, f"the set allows {value}", "integers of 1 or more")
 
 
 def one_photo_enough(model: Model) -> Iterator[Finding]:
-    """A mini-batch size of 1 and a single epoch are allowed: else an app cannot learn a little from one photo."""
+    """A mini-batch size of 1 and a single epoch are allowed, so that an app can make a small update with one photo."""
     for name, parameter in whole_parameters(model):
         if name not in ("miniBatchSize", "epochs"):
             continue
@@ -64,7 +64,7 @@ def one_photo_enough(model: Model) -> Iterator[Finding]:
 
 
 def label_is_target(model: Model) -> Iterator[Finding]:
-    """A classifier is trained with its label, which an app has, and not with an array of class numbers."""
+    """A classifier is trained with its label, which an app knows, and not with an array of class indices."""
     name = str(model.description.predictedFeatureName)
     given, loss = model.description.trainingInput, loss_blobs(network_of(model))
     by_array = loss is not None and feature_named(given, loss[1]) is not None
@@ -73,15 +73,15 @@ def label_is_target(model: Model) -> Iterator[Finding]:
 
 
 def target_is_no_picture(model: Model) -> Iterator[Finding]:
-    """The target of a loss is numbers or a label: with a picture the update fails (coremltools #557)."""
+    """The target of a loss is an array or a label; with an image the update fails (coremltools #557)."""
     loss = loss_blobs(network_of(model))
     target = feature_named(model.description.trainingInput, loss[1]) if loss is not None else None
     if target is not None and target.type.WhichOneof("Type") == "imageType":
-        yield Finding(f"trainingInput '{target.name}'", "is a picture, and the target of the loss", "an array")
+        yield Finding(f"trainingInput '{target.name}'", "is the target of the loss, but a picture", "an array")
 
 
 def inputs_listed(model: Model) -> Iterator[Finding]:
-    """All inputs on which the loss depends are training inputs."""
+    """All inputs that the loss depends on are training inputs."""
     network = network_of(model)
     loss = loss_blobs(network)
     if loss is None:

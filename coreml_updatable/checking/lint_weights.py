@@ -19,14 +19,14 @@ _OF_HALVES = bytes(int(byte & 0x7C == 0x7C) for byte in range(256))
 
 
 def all_32_bit(model: Model) -> Iterator[Finding]:
-    """No weights of an updatable network are 16-bit: one puts it into 16 bits as a whole, which cannot be trained."""
+    """An updatable network has no 16-bit weights: one makes the whole network 16-bit, and it cannot be trained."""
     for where, layer in every_layer(model):
         if any(storage(weights) == "float16" for _, weights in weight_fields(layer)):
             yield Finding(where, "has 16-bit weights", "32-bit floats")
 
 
 def none_quantized(model: Model) -> Iterator[Finding]:
-    """Nor are those of its frozen layers quantized: allowed, but people met crashes; an extractor of its own may be."""
+    """The frozen layers are not quantized: it is allowed, but people had crashes; a separate extractor may be."""
     for where, layer in every_layer(model):
         packed = any(storage(weights) in ("raw", "int8") for _, weights in weight_fields(layer))
         if packed and not layer.isUpdatable:
@@ -34,7 +34,7 @@ def none_quantized(model: Model) -> Iterator[Finding]:
 
 
 def weights_finite(model: Model) -> Iterator[Finding]:
-    """No weight is NaN or infinite, nor any scale, bias or table that quantized weights are read by."""
+    """No weight is NaN or infinite, and no scale, bias or table of quantized weights."""
     for where, layer in every_layer(model):
         for name, weights in weight_fields(layer):
             if not_finite_weights(weights):

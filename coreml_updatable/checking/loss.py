@@ -1,9 +1,10 @@
-"""Rules of the loss and of the way back from it to the updatable layers (``LossLayer``)."""
+"""Rules for the loss and for the path from it back to the updatable layers (``LossLayer``)."""
 
 from collections import deque
 from collections.abc import Iterator
 
 from coreml_updatable.checking.problem import Finding
+from coreml_updatable.errors import with_article
 from coreml_updatable.spec.graph import layer_kind, loss_blobs, place, producers
 from coreml_updatable.spec.layer_kinds import passes_gradients
 from coreml_updatable.spec.messages import Model, NeuralNetwork
@@ -21,7 +22,7 @@ def one_loss(model: Model) -> Iterator[Finding]:
 
 
 def some_loss(model: Model) -> Iterator[Finding]:
-    """There is a loss layer; without one Apple's compiler breaks down instead of saying so."""
+    """There is a loss layer; without one, Apple's compiler crashes instead of reporting it."""
     if not network_of(model).updateParams.lossLayers:
         yield Finding("updateParams", "has no loss layer", "one")
 
@@ -34,14 +35,14 @@ def loss_kind(model: Model) -> Iterator[Finding]:
 
 
 def cross_entropy_reads_softmax(model: Model) -> Iterator[Finding]:
-    """Categorical cross entropy reads the first output of a softmax layer; softmaxND is none."""
+    """Categorical cross entropy reads the first output of a softmax layer; softmaxND does not count."""
     network = network_of(model)
     written = producers(network.layers)
     for name, blob, _ in _losses(network, _CROSS_ENTROPY):
         number = written.get(blob)
         layer = network.layers[number] if number is not None else None
         if layer is None or layer_kind(layer) != "softmax" or layer.output[0] != blob:
-            by = "which no layer writes" if layer is None else f"the output of a {layer_kind(layer)}"
+            by = "which no layer writes" if layer is None else f"the output of {with_article(layer_kind(layer))}"
             yield Finding(f"loss '{name}'", f"reads '{blob}', {by}", "the output of a softmax")
 
 
@@ -65,7 +66,7 @@ def squared_error_reads_layer(model: Model) -> Iterator[Finding]:
 
 
 def gradient_reaches_layers(model: Model) -> Iterator[Finding]:
-    """No updatable layer lies behind a layer through which Core ML cannot train."""
+    """No layer between an updatable layer and the loss blocks the gradient."""
     network = network_of(model)
     written = producers(network.layers)
     loss = loss_blobs(network)
@@ -83,8 +84,8 @@ def gradient_reaches_layers(model: Model) -> Iterator[Finding]:
             stop = network.layers[blocker]
             yield Finding(
                 place(number, layer),
-                f"updatable behind {place(blocker, stop)}, a {layer_kind(stop)}",
-                "only layers that pass the gradient on",
+                f"is updatable and before {place(blocker, stop)}, {with_article(layer_kind(stop))}",
+                "only layers that pass on the gradient",
             )
         if number != exempt and not passes_gradients(layer) and blocker is None:
             blocker = number
@@ -96,13 +97,13 @@ def gradient_reaches_layers(model: Model) -> Iterator[Finding]:
 
 
 def is_cross_entropy(network: NeuralNetwork) -> bool:
-    """Whether the first loss is a categorical cross entropy."""
+    """Return whether the first loss is a categorical cross entropy."""
     losses = network.updateParams.lossLayers
     return bool(losses) and losses[0].WhichOneof("LossLayerType") == _CROSS_ENTROPY
 
 
 def _losses(network: NeuralNetwork, kind: str) -> list[tuple[str, str, str]]:
-    """Name, input and target of the losses of this kind."""
+    """Yield name, input and target of each loss of this kind."""
     return [
         (str(loss.name), str(getattr(loss, kind).input), str(getattr(loss, kind).target))
         for loss in network.updateParams.lossLayers

@@ -1,9 +1,10 @@
-"""Rules of every model: version, kind, and the descriptions of its features (``Model``, ``ModelDescription``)."""
+"""Rules for every model: version, type, and the descriptions of its features (``Model``, ``ModelDescription``)."""
 
 from collections.abc import Iterator
 from math import prod
 
 from coreml_updatable.checking.problem import Finding
+from coreml_updatable.errors import with_article
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import NETWORK_KINDS, PIPELINE_KINDS, WAY_OUT, is_network, is_pipeline
 from coreml_updatable.spec.shapes import MAX_AXES
@@ -39,19 +40,19 @@ def updatable_kind(model: Model) -> Iterator[Finding]:
     if model.isUpdatable and kind not in UPDATABLE_MODELS:
         yield Finding(
             "isUpdatable",
-            f"is set on a {kind or 'model of no kind'}",
+            f"is set on a {kind or 'model without a type'}",
             "a neural network, k-NN or pipeline",
         )
 
 
 def some_kind(model: Model) -> Iterator[Finding]:
-    """A model is of a kind."""
+    """A model has a type."""
     if model.WhichOneof("Type") is None:
         yield Finding("model", "is of no kind", "a network, a classifier, a pipeline or another kind")
 
 
 def no_program(model: Model) -> Iterator[Finding]:
-    """An ML program is not updated by any device, and its operations are not judged here."""
+    """No device can update an ML program, and `check` does not judge its operations."""
     if model.WhichOneof("Type") == "mlProgram":
         yield Finding(
             "model", "is an ML program, which no device can update", "a network, a k-NN or a pipeline", WAY_OUT
@@ -59,7 +60,7 @@ def no_program(model: Model) -> Iterator[Finding]:
 
 
 def one_function(model: Model) -> Iterator[Finding]:
-    """Only an ML program has several functions, or names a default one."""
+    """Only an ML program has several functions or a default function."""
     if model.WhichOneof("Type") == "mlProgram":
         return
     if model.description.functions or model.description.defaultFunctionName:
@@ -72,10 +73,10 @@ def inputs_and_outputs(model: Model) -> Iterator[Finding]:
     if description.functions and model.WhichOneof("Type") == "mlProgram":
         return  # each function has its own
     if not description.output:
-        yield Finding("description", "has no output", "at least one", "describe what the model answers")
+        yield Finding("description", "has no output", "at least one", "describe the outputs of the model")
     free = model.specificationVersion >= 9 and (is_network(model) or is_pipeline(model))
     if not description.input and not free:
-        yield Finding("description", "has no input", "at least one", "describe what the model is given")
+        yield Finding("description", "has no input", "at least one", "describe the inputs of the model")
 
 
 def sizes_possible(model: Model) -> Iterator[Finding]:
@@ -92,13 +93,13 @@ def sizes_possible(model: Model) -> Iterator[Finding]:
 
 
 def optional_inputs(model: Model) -> Iterator[Finding]:
-    """No output is optional; a network has an input that is not, and only trees, pipelines and a few more have some."""
+    """No output is optional; a network has a required input; few types, such as trees, allow optional ones."""
     inputs, kind = model.description.input, model.WhichOneof("Type")
     for feature in inputs:
         array = feature.type.multiArrayType
         if not feature.type.isOptional or array.WhichOneof("defaultOptionalValue") is None:
             continue
-        where, expected = f"input '{feature.name}'", "that of a network, from version 5 on"
+        where, expected = f"input '{feature.name}'", "a default in a network only, from version 5 on"
         if not is_network(model) and kind not in ("mlProgram", "serializedModel"):
             yield Finding(where, "has a default for a missing value", expected, "clear it")
         elif model.specificationVersion < 5:
@@ -110,6 +111,13 @@ def optional_inputs(model: Model) -> Iterator[Finding]:
     optional = [str(feature.name) for feature in inputs if feature.type.isOptional]
     asked = [feature for feature in inputs if not feature.type.isOptional or feature.type.HasField("stateType")]
     if is_network(model) and inputs and not asked:
-        yield Finding("description", "has only optional inputs", "one that is not", "clear isOptional of an input")
+        yield Finding(
+            "description", "has only optional inputs", "at least one required input", "clear isOptional of an input"
+        )
     if not is_network(model) and kind not in _OPTIONAL and kind is not None and optional:
-        yield Finding(f"input '{optional[0]}'", "is optional", f"no optional input of a {kind}", "clear isOptional")
+        yield Finding(
+            f"input '{optional[0]}'",
+            "is optional",
+            f"a required input, as this is {with_article(kind)}",
+            "clear isOptional",
+        )

@@ -17,7 +17,7 @@ _DEFAULT_TYPES = {"defaultStringLabel": "stringType", "defaultInt64Label": "int6
 
 
 def neighbors_allowed(model: Model) -> Iterator[Finding]:
-    """numberOfNeighbors is 1 or more, and in its set or range, where it has one."""
+    """numberOfNeighbors is 1 or more, and in its set or range, if it has one."""
     parameter, name = nearest_neighbors_of(model).numberOfNeighbors, "numberOfNeighbors"
     for find in (default_positive, default_in_set, set_positive, default_in_range):
         yield from find(name, parameter)
@@ -49,7 +49,7 @@ def distance_set(model: Model) -> Iterator[Finding]:
 
 
 def default_label_kind(model: Model) -> Iterator[Finding]:
-    """The default label is of the kind of the class labels, where these are set."""
+    """The default label has the type of the class labels, if there are any."""
     classifier = nearest_neighbors_of(model)
     labels, default = classifier.WhichOneof("ClassLabels"), classifier.WhichOneof("DefaultClassLabel")
     if labels and default and LABEL_TYPES[labels] != _DEFAULT_TYPES[default]:
@@ -57,7 +57,7 @@ def default_label_kind(model: Model) -> Iterator[Finding]:
 
 
 def default_label_set(model: Model) -> Iterator[Finding]:
-    """With no labels stored, a default label is set."""
+    """If no labels are stored, a default label is set."""
     classifier = nearest_neighbors_of(model)
     if not sample_labels(classifier) and classifier.WhichOneof("DefaultClassLabel") is None:
         yield Finding("DefaultClassLabel", "is not set in an empty model", "one")
@@ -68,7 +68,7 @@ def one_label_a_sample(model: Model) -> Iterator[Finding]:
     classifier = nearest_neighbors_of(model)
     labels, samples = len(sample_labels(classifier)), len(classifier.nearestNeighborsIndex.floatSamples)
     if labels != samples:
-        yield Finding("classLabels", f"{labels} labels for {samples} samples", "one label a sample")
+        yield Finding("classLabels", f"{labels} labels for {samples} samples", "one label per sample")
 
 
 def sample_lengths(model: Model) -> Iterator[Finding]:
@@ -81,33 +81,33 @@ def sample_lengths(model: Model) -> Iterator[Finding]:
 
 
 def neighbors_label_output(model: Model) -> Iterator[Finding]:
-    """There is an output called as the predicted feature, of the type of the labels or of the default label."""
+    """There is an output named like the predicted feature, with the type of the labels or of the default label."""
     classifier = nearest_neighbors_of(model)
     labels, default = classifier.WhichOneof("ClassLabels"), classifier.WhichOneof("DefaultClassLabel")
     yield from predicted_feature(model, LABEL_TYPES.get(labels or "") or _DEFAULT_TYPES.get(default or ""))
 
 
 def neighbors_probabilities(model: Model) -> Iterator[Finding]:
-    """Where a name for the probabilities is given, it is an output and a dictionary or an array."""
+    """If a name for the probabilities is given, it is an output that is a dictionary or an array."""
     yield from probabilities_feature(model)
 
 
 def one_vector_input(model: Model) -> Iterator[Finding]:
-    """A k-NN has one input, an array of rank 1: fed another rank, phones crash (coremltools #1122, #913)."""
+    """A k-NN has one input, an array of rank 1: with another rank, phones crash (coremltools #1122, #913)."""
     inputs = model.description.input
     if len(inputs) != 1:
-        yield Finding("description", f"has {len(inputs)} inputs", "one", "keep the embedding only")
+        yield Finding("description", f"has {len(inputs)} inputs", "one", "keep only the embedding")
         return
     where = f"input '{inputs[0].name}'"
     if inputs[0].type.WhichOneof("Type") != "multiArrayType":
         yield Finding(where, f"is a {inputs[0].type.WhichOneof('Type')}", "a multi-array", "put an extractor before it")
     elif len(inputs[0].type.multiArrayType.shape) != 1:
         found = list(inputs[0].type.multiArrayType.shape)
-        yield Finding(where, f"has the shape {found}", "rank 1", "let the extractor end in a squeeze or reshapeStatic")
+        yield Finding(where, f"has the shape {found}", "rank 1", "end the extractor in a squeeze or reshapeStatic")
 
 
 def dimensions_fit(model: Model) -> Iterator[Finding]:
-    """numberOfDimensions is 1 or more, and the length of the input."""
+    """numberOfDimensions is 1 or more and equals the length of the input."""
     dimensions = nearest_neighbors_of(model).nearestNeighborsIndex.numberOfDimensions
     if dimensions < 1:
         yield Finding("numberOfDimensions", f"is {dimensions}", "1 or more", "set it to the length of the input")
@@ -121,14 +121,14 @@ def dimensions_fit(model: Model) -> Iterator[Finding]:
 
 
 def samples_finite(model: Model) -> Iterator[Finding]:
-    """No stored sample holds NaN or infinite numbers: its distance to everything would be NaN."""
+    """No stored sample contains NaN or infinite numbers; its distance to everything would be NaN."""
     for number, sample in enumerate(nearest_neighbors_of(model).nearestNeighborsIndex.floatSamples):
         if not_finite_floats(sample):
             yield Finding(f"floatSamples[{number}]", "holds NaN or infinite numbers", "finite ones")
 
 
 def last_member_fed(model: Model) -> Iterator[Finding]:
-    """What the last member is trained with is a training input of the pipeline or made by an earlier member."""
+    """Each training input of the last member is a training input of the pipeline or computed by an earlier member."""
     members = pipeline_of(model).models
     if not model.isUpdatable or not members:
         return
@@ -138,11 +138,11 @@ def last_member_fed(model: Model) -> Iterator[Finding]:
     known.add(str(model.description.predictedFeatureName))
     for feature in members[-1].description.trainingInput:
         if feature.name not in known:
-            yield Finding("trainingInput", f"lacks '{feature.name}', with which the last member is trained", "it")
+            yield Finding("trainingInput", f"lacks '{feature.name}', which the last member is trained with", "it")
 
 
 def neighbors_training_inputs(model: Model) -> Iterator[Finding]:
-    """An updatable k-NN or pipeline has as training inputs its input and its label, as described there."""
+    """The training inputs of an updatable k-NN or pipeline are its input and its label, with the same descriptions."""
     description = model.description
     if not model.isUpdatable:
         return
@@ -156,7 +156,7 @@ def neighbors_training_inputs(model: Model) -> Iterator[Finding]:
 
 
 def default_label_given(model: Model) -> Iterator[Finding]:
-    """A default label is set, for the day when an app has reset the model."""
+    """A default label is set, for a model that an app has reset."""
     classifier = nearest_neighbors_of(model)
     stored = len(classifier.stringClassLabels.vector) + len(classifier.int64ClassLabels.vector)
     if stored and classifier.WhichOneof("DefaultClassLabel") is None:
@@ -168,4 +168,4 @@ def pipeline_names_output(model: Model) -> Iterator[Finding]:
     name = str(model.description.predictedFeatureName)
     named = model.WhichOneof("Type") == "pipeline" or feature_named(model.description.output, name) is not None
     if pipeline_of(model).models and not named:
-        yield Finding("predictedFeatureName", f"is '{name}', which is no output", "an output")
+        yield Finding("predictedFeatureName", f"is '{name}', which is not an output", "an output")

@@ -1,10 +1,11 @@
-"""What models of other kinds than networks, k-NN and pipelines are given and answer (the members of pipelines)."""
+"""Inputs and outputs of models that are not networks, k-NNs or pipelines (the members of pipelines)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from coreml_updatable.checking.interface import LABEL_TYPES, predicted_feature, probabilities_feature, regressor_output
 from coreml_updatable.checking.problem import Finding
+from coreml_updatable.errors import with_article
 from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model
 
@@ -38,7 +39,7 @@ _TYPES: dict[str, tuple[tuple[int, Sequence[str]] | None, tuple[int, Sequence[st
 
 
 def other_features(model: Model) -> Iterator[Finding]:
-    """A model of another kind is given, and answers, as many features as its kind, and of its types."""
+    """A model of another type has the number and types of inputs and outputs that its type requires."""
     kind = str(model.WhichOneof("Type"))
     described = model.description
     inputs, outputs = _TYPES.get(kind, (None, None))
@@ -55,7 +56,7 @@ def _typed(
         return
     most, types = allowed
     if most and len(features) > most:
-        yield Finding(f"{side}s", f"are {len(features)} of a {kind}", f"{most}", f"remove an {side}")
+        yield Finding(f"{side}s", f"found {len(features)} for {with_article(kind)}", f"{most}", f"remove an {side}")
     for feature in features:
         yield from _of_types(side, feature, types)
 
@@ -67,10 +68,10 @@ def _of_types(side: str, feature: FeatureDescription, types: Sequence[str]) -> I
 
 
 def _named(side: str, features: Sequence[FeatureDescription], name: str, *types: str) -> Iterator[Finding]:
-    """The feature called ``name`` is there, and of one of the types."""
+    """The feature ``name`` exists and has one of the types."""
     feature = feature_named(features, name)
     if feature is None:
-        yield Finding(f"{side} '{name}'", "is missing", f"an {side} of that name", f"describe the {side}")
+        yield Finding(f"{side} '{name}'", "is missing", f"an {side} with that name", f"describe the {side}")
     else:
         yield from _of_types(side, feature, types)
 
@@ -97,11 +98,11 @@ def _mapped(model: Model) -> Iterator[Finding]:
     for feature, one in ((given, types[0]), (answer, types[1])):
         found = feature.type.WhichOneof("Type"), feature.type.sequenceType.WhichOneof("Type")
         if found != ("sequenceType", one):
-            yield Finding(f"feature '{feature.name}'", "is no such sequence", f"a sequence of {one}")
+            yield Finding(f"feature '{feature.name}'", "is not such a sequence", f"a sequence of {one}")
 
 
 def _encoded(model: Model) -> Iterator[Finding]:
-    """``oneHotEncoder``: a dictionary where it is sparse, else an array."""
+    """``oneHotEncoder``: a dictionary if it is sparse, else an array."""
     yield from _typed("input", model.description.input, (1, ("int64Type", "stringType")), "oneHotEncoder")
     answer = "dictionaryType" if model.oneHotEncoder.outputSparse else "multiArrayType"
     yield from _typed("output", model.description.output, (1, (answer,)), "oneHotEncoder")
@@ -114,7 +115,7 @@ def _kept(model: Model) -> Iterator[Finding]:
     widened = model.WhichOneof("Type") == "scaler" and (found, made) == ("int64Type", "doubleType")
     where = f"output '{answer.name}'"
     if found != made and not widened:
-        yield Finding(where, f"is a {made}", f"a {found}, as the input", "change its type")
+        yield Finding(where, f"is a {made}", f"a {found}, like the input", "change its type")
     elif found == "multiArrayType":
         shape, kept = list(given.type.multiArrayType.shape), list(answer.type.multiArrayType.shape)
         if len(shape) != 1 or shape != kept:
@@ -129,11 +130,11 @@ def _listened(model: Model) -> Iterator[Finding]:
     for feature, shape in features:
         array = feature.type.multiArrayType
         if list(array.shape) != shape or array.dataType != _ARRAY.FLOAT32:
-            yield Finding(f"feature '{feature.name}'", "is another array", f"Float32 {shape}", "change its type")
+            yield Finding(f"feature '{feature.name}'", "is a different array", f"Float32 {shape}", "change its type")
 
 
 def _seen(model: Model) -> Iterator[Finding]:
-    """``visionFeaturePrint``: one array of a scene, two of its objects, which name them."""
+    """``visionFeaturePrint``: one array for scenes, two named arrays for objects."""
     params, outputs = model.visionFeaturePrint, model.description.output
     kind = params.WhichOneof("VisionFeaturePrintType")
     if kind is None:
@@ -157,11 +158,11 @@ def _probit(model: Model) -> Iterator[Finding]:
         array = feature.type.multiArrayType
         kind = feature.type.WhichOneof("Type")
         if kind != "multiArrayType" or array.dataType != _ARRAY.INT32 or not 1 <= len(array.shape) <= 2:
-            yield Finding(f"input '{feature.name}'", f"is a {kind}", "an Int32 array of rank 1 or 2")
+            yield Finding(f"input '{feature.name}'", f"is {with_article(kind)}", "an Int32 array of rank 1 or 2")
 
 
 def _classified(model: Model) -> Iterator[Finding]:
-    """The interface of a classifier, as of a network that is one."""
+    """The outputs of a classifier, as for a network classifier."""
     classifier = getattr(model, model.WhichOneof("Type"))
     labels = classifier.WhichOneof("ClassLabels")
     if labels is None or not getattr(classifier, labels).vector:
@@ -194,7 +195,7 @@ def _recommended(model: Model) -> Iterator[Finding]:
 
 
 def _tagged(model: Model) -> Iterator[Finding]:
-    """``wordTagger``: one sequence for each output that it names, the tags among them."""
+    """``wordTagger``: one sequence for each output that it names, including the tags."""
     params, outputs = model.wordTagger, model.description.output
     types = {
         str(params.tokenTagsOutputFeatureName): "stringType",
@@ -209,9 +210,9 @@ def _tagged(model: Model) -> Iterator[Finding]:
         params.tokenLengthsOutputFeatureName,
     )
     if len(outputs) != sum(map(bool, names)):
-        yield Finding("outputs", f"are {len(outputs)}", "one for each that the tagger names")
+        yield Finding("outputs", f"are {len(outputs)}", "one for each output that the tagger names")
     if feature_named(outputs, str(params.tokenTagsOutputFeatureName)) is None:
-        yield Finding("tokenTagsOutputFeatureName", "is no output", "the output that holds the tags", "name it")
+        yield Finding("tokenTagsOutputFeatureName", "is not an output", "the output that holds the tags", "name it")
     for feature in outputs:
         wanted, found = types.get(str(feature.name)), feature.type.sequenceType.WhichOneof("Type")
         if wanted is None or found != wanted:
@@ -229,7 +230,9 @@ def _suppressed(model: Model) -> Iterator[Finding]:
     for side, features, names in used:
         for feature in features:
             if feature.name not in names:
-                yield Finding(f"{side} '{feature.name}'", "is not named by the model", "one that is", "remove it")
+                yield Finding(
+                    f"{side} '{feature.name}'", "is not named by the model", "an output that it names", "remove it"
+                )
     for name in inputs:
         yield from _named("input", described.input, name, "multiArrayType")
     for name in outputs:
@@ -242,7 +245,7 @@ def _suppressed(model: Model) -> Iterator[Finding]:
     types = {feature.type.multiArrayType.dataType for feature in arrays if feature is not None}
     allowed = {_ARRAY.DOUBLE} if model.specificationVersion < 5 else {_ARRAY.DOUBLE, _ARRAY.FLOAT32}
     if len(types) > 1 or not types <= allowed:
-        found = "are arrays of other data types, or of several"
+        found = "are arrays of different or unsupported data types"
         yield Finding("confidence and coordinates", found, "Double, or Float32 from version 5 on", "change the types")
     if None not in arrays:
         yield from _suppressed_shapes(model, arrays[2], arrays[3])
@@ -251,14 +254,16 @@ def _suppressed(model: Model) -> Iterator[Finding]:
 def _suppressed_shapes(
     model: Model, confidence: FeatureDescription, coordinates: FeatureDescription
 ) -> Iterator[Finding]:
-    """Rows and classes of the confidence, and rows of the coordinates."""
+    """Check rows and classes of the confidence, and rows of the coordinates."""
     array, where = confidence.type.multiArrayType, f"output '{confidence.name}'"
     flexible = array.WhichOneof("ShapeFlexibility")
     stated, ranges = list(array.shape), array.shapeRange.sizeRanges
     listed = array.enumeratedShapes.shapes
     rank = len(listed[0].shape) if flexible == "enumeratedShapes" and listed else len(ranges)
     if (len(stated), rank) not in ((0, 0), (2, 0), (0, 2)):
-        yield Finding(where, f"has {len(stated)} lengths and {rank} flexible ones", "two of one sort, or none")
+        yield Finding(
+            where, f"has {len(stated)} lengths and {rank} flexible ones", "two fixed or two flexible lengths, or none"
+        )
         return
     params = model.nonMaximumSuppression
     labels = params.WhichOneof("ClassLabels")
@@ -266,17 +271,17 @@ def _suppressed_shapes(
     if stated:
         rows = list(coordinates.type.multiArrayType.shape[:1])
         if rows != stated[:1]:
-            yield Finding(f"output '{coordinates.name}'", f"has {rows} rows", f"{stated[:1]}, as the confidence")
+            yield Finding(f"output '{coordinates.name}'", f"has {rows} rows", f"{stated[:1]}, like the confidence")
         if count and stated[1] != count:
-            yield Finding(where, f"is described for {stated[1]} classes", f"{count}, as there are labels")
+            yield Finding(where, f"is described for {stated[1]} classes", f"{count}, the number of labels")
     elif rank and flexible != "shapeRange":
         yield Finding(where, "lists its shapes", "ranges of lengths")
     elif rank and coordinates.type.multiArrayType.WhichOneof("ShapeFlexibility") != "shapeRange":
-        yield Finding(f"output '{coordinates.name}'", "has no ranges of lengths", "ranges, as the confidence")
+        yield Finding(f"output '{coordinates.name}'", "has no ranges of lengths", "ranges, like the confidence")
     elif rank and count:
         low, high = int(ranges[1].lowerBound), int(ranges[1].upperBound)
         if count < low or 0 <= high < count:
-            yield Finding(where, f"allows {low} to {high} classes", f"{count}, as there are labels")
+            yield Finding(where, f"allows {low} to {high} classes", f"{count}, the number of labels")
 
 
 _MORE: dict[str, _Rule] = {

@@ -1,4 +1,4 @@
-"""Parameters of models of other kinds than networks, k-NN and pipelines, without which they mean nothing."""
+"""Parameters that models other than networks, k-NNs and pipelines cannot do without."""
 
 from collections.abc import Callable, Iterator
 from math import isfinite
@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.checking.trees import trees_grown
+from coreml_updatable.errors import with_article
 from coreml_updatable.spec.messages import Model
 
 _Rule: TypeAlias = Callable[[Model], Iterator[tuple[str, str]]]
@@ -21,7 +22,7 @@ _REPLACED = {  # what an imputer puts in -> the type of its feature, and what it
 
 
 def other_parameters(model: Model) -> Iterator[Finding]:
-    """A model of another kind has the parameters without which that kind means nothing."""
+    """A model of another type has the parameters that its type requires."""
     kind = str(model.WhichOneof("Type"))
     if kind in ("treeEnsembleClassifier", "treeEnsembleRegressor"):
         yield from trees_grown(model)
@@ -36,7 +37,7 @@ def _mapping(model: Model) -> Iterator[tuple[str, str]]:
     if kind is None:
         yield "maps nothing", "a mapping"
     elif (kind, default) in (("stringToInt64Map", "strValue"), ("int64ToStringMap", "int64Value")):
-        yield f"is a {kind} with a {default} for what is unknown", "a value of the kind that it maps to"
+        yield f"is {with_article(kind)} with a {default} for unknown inputs", "a value of the type that it maps to"
 
 
 def _curves(model: Model) -> Iterator[tuple[str, str]]:
@@ -52,10 +53,10 @@ def _curves(model: Model) -> Iterator[tuple[str, str]]:
             if not values or len(values) != len(thresholds):
                 yield (
                     f"has {len(values)} values and {len(thresholds)} thresholds in curve {number}",
-                    "as many, and some",
+                    "equal numbers, not 0",
                 )
             if not all(isfinite(value) and value >= 0 for value in (*values, *thresholds)):
-                yield f"has a negative or infinite number in curve {number}", "numbers from 0 on"
+                yield f"has a negative or infinite number in curve {number}", "finite numbers of 0 or more"
 
 
 def _custom(model: Model) -> Iterator[tuple[str, str]]:
@@ -79,7 +80,7 @@ def _indexed(model: Model) -> Iterator[tuple[str, str]]:
 def _sizes(model: Model) -> Iterator[tuple[str, str]]:
     for number, column in enumerate(model.featureVectorizer.inputList):
         if column.inputDimensions == 0:
-            yield f"has input {number} of no length", "1 or more"
+            yield f"has an empty input {number}", "1 or more"
 
 
 def _categories(model: Model) -> Iterator[tuple[str, str]]:
@@ -96,7 +97,7 @@ def _imputed(model: Model) -> Iterator[tuple[str, str]]:
     params = model.imputer
     kind, replaced = params.WhichOneof("ImputedValue"), params.WhichOneof("ReplaceValue")
     if kind is None:
-        yield "puts in nothing", "a value"
+        yield "has no replacement value", "a value"
         return
     if not model.description.input:
         return
@@ -123,7 +124,7 @@ def _scaled(model: Model) -> Iterator[tuple[str, str]]:
 
 
 def _language(least: int) -> Callable[[Model], Iterator[tuple[str, str]]]:
-    """Text models: a revision, labels where the kind has them, and the data itself."""
+    """Text models: a revision, labels if the type has them, and the data."""
 
     def rule(model: Model) -> Iterator[tuple[str, str]]:
         params = getattr(model, model.WhichOneof("Type"))
@@ -142,7 +143,7 @@ def _vision(model: Model) -> Iterator[tuple[str, str]]:
     params = model.visionFeaturePrint
     match params.WhichOneof("VisionFeaturePrintType"):
         case None:
-            yield "is of no type", "scene or objects"
+            yield "has no type", "scene or objects"
         case "scene" if params.scene.version not in (1, 2):
             yield f"is of scene version {params.scene.version}", "1 or 2"
         case "objects" if params.objects.version != 1:
@@ -154,34 +155,34 @@ def _vision(model: Model) -> Iterator[tuple[str, str]]:
 def _audio(model: Model) -> Iterator[tuple[str, str]]:
     params = model.audioFeaturePrint
     if params.WhichOneof("AudioFeaturePrintType") is None:
-        yield "is of no type", "sound"
+        yield "has no type", "sound"
     elif params.sound.version == 0:
-        yield "is of no sound version", "1"
+        yield "has no sound version", "1"
 
 
 def _sound(model: Model) -> Iterator[tuple[str, str]]:
     if model.soundAnalysisPreprocessing.WhichOneof("SoundAnalysisPreprocessingType") is None:
-        yield "is of no type", "vggish"
+        yield "has no type", "vggish"
 
 
 def _regression(model: Model) -> Iterator[tuple[str, str]]:
     params = model.glmRegressor
     if len(params.weights) != len(params.offset):
-        yield f"has {len(params.weights)} weights and {len(params.offset)} offsets", "as many"
+        yield f"has {len(params.weights)} weights and {len(params.offset)} offsets", "equal numbers"
     if len({len(weights.value) for weights in params.weights}) > 1:
-        yield "has weights of several lengths", "one length"
+        yield "has weights of different lengths", "one length"
 
 
 def _logistic(model: Model) -> Iterator[tuple[str, str]]:
     params = model.glmClassifier
     if params.postEvaluationTransform not in (0, 1) or params.classEncoding not in (0, 1):
-        yield "has another transform or encoding", "Logit or Probit, ReferenceClass or OneVsRest"
+        yield "has an unsupported transform or encoding", "Logit or Probit, ReferenceClass or OneVsRest"
     count = len(params.weights)
     if not count or count != len(params.offset):
-        yield f"has {count} weights and {len(params.offset)} offsets", "as many, and some"
+        yield f"has {count} weights and {len(params.offset)} offsets", "equal numbers, not 0"
     lengths = {len(weights.value) for weights in params.weights}
     if len(lengths) > 1 or 0 in lengths:
-        yield "has weights of several lengths, or of none", "one length"
+        yield "has weights of different lengths, or none", "one length"
     labels = params.WhichOneof("ClassLabels")
     classes = len(getattr(params, labels).vector) if labels else None
     if classes is None:
@@ -195,7 +196,7 @@ def _logistic(model: Model) -> Iterator[tuple[str, str]]:
 
 
 def _vectors(model: Model) -> Iterator[tuple[str, str]]:
-    """Support vectors: a kernel, and coefficients that are as many."""
+    """Support vectors: a kernel, and one coefficient per vector."""
     kind = model.WhichOneof("Type")
     params = getattr(model, kind)
     yield from _kernel(params.kernel)
@@ -214,9 +215,9 @@ def _vectors(model: Model) -> Iterator[tuple[str, str]]:
         yield f"has {len(params.coefficients)} rows of coefficients for {classes} classes", f"{classes - 1}"
     counts = [int(count) for count in params.numberOfSupportVectorsPerClass]
     if len(counts) != classes or sum(counts) != total:
-        yield f"has {sum(counts)} support vectors of {len(counts)} classes", f"{total} of {classes}"
+        yield f"has {sum(counts)} support vectors for {len(counts)} classes", f"{total} for {classes}"
     if any(len(row.alpha) != total for row in params.coefficients):
-        yield "has rows of coefficients of another length", f"{total}, one for each support vector"
+        yield "has rows of coefficients of the wrong length", f"{total}, one for each support vector"
     pairs = classes * (classes - 1) // 2
     if (params.probA or params.probB) and not len(params.probA) == len(params.probB) == pairs:
         yield f"has {len(params.probA)} probA and {len(params.probB)} probB", f"{pairs}, one for each pair of classes"
@@ -235,7 +236,7 @@ def _kernel(kernel: Model) -> Iterator[tuple[str, str]]:
 
 
 def _recommender(model: Model) -> Iterator[tuple[str, str]]:
-    """Every item that is compared has an id, where ids are listed; each id is another."""
+    """Every compared item has an id if ids are listed, and the ids are unique."""
     params = model.itemSimilarityRecommender
     largest = 0
     for item in params.itemItemSimilarities:
@@ -246,7 +247,7 @@ def _recommender(model: Model) -> Iterator[tuple[str, str]]:
     ids: list[int] | list[str] = numbers or names
     # Apple's validator lets a list of strings be one too short.
     if ids and len(ids) < largest + (1 if numbers else 0):
-        yield f"has {len(ids)} ids, and an item {largest}", f"{largest + 1} or more"
+        yield f"has {len(ids)} ids, but an item {largest}", f"{largest + 1} or more"
     if len(set(ids)) != len(ids):
         yield "has an id twice", "each id once"
 

@@ -1,4 +1,4 @@
-"""Rules of the optimizer and the other update parameters (``NetworkUpdateParameters``, ``Int64Parameter``)."""
+"""Rules for the optimizer and the other update parameters (``NetworkUpdateParameters``, ``Int64Parameter``)."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ _REAL = ("learningRate", "beta1", "beta2", "eps")
 
 
 def optimizer_of(model: Model) -> tuple[str, Model] | None:
-    """Kind and message of the optimizer; None without one."""
+    """Return type and message of the optimizer, or None."""
     optimizer = network_of(model).updateParams.optimizer
     kind = optimizer.WhichOneof("OptimizerType")
     return (kind, getattr(optimizer, kind)) if kind else None
@@ -43,7 +43,7 @@ def epochs_set(model: Model) -> Iterator[Finding]:
 
 
 def real_defaults_in_range(model: Model) -> Iterator[Finding]:
-    """The default of learning rate, beta1, beta2 and eps is in its range, where there is one, both ends included."""
+    """The defaults of learning rate, beta1, beta2 and eps are in their ranges, if they have one; both ends count."""
     for name, parameter in real_parameters(model):
         limits = parameter.range
         if name in _REAL and parameter.HasField("range") and out_of_range(parameter):
@@ -57,25 +57,25 @@ def counts_positive(model: Model) -> Iterator[Finding]:
 
 
 def counts_in_set(model: Model) -> Iterator[Finding]:
-    """Where mini-batch size or epochs have a set, the default is in it."""
+    """If mini-batch size or epochs have a set, it contains the default."""
     for name, parameter in whole_parameters(model):
         yield from default_in_set(name, parameter)
 
 
 def sets_positive(model: Model) -> Iterator[Finding]:
-    """A set of mini-batch sizes or epochs holds nothing below 1 (Apple's compiler looks as far as the default)."""
+    """A set of mini-batch sizes or epochs contains nothing below 1 (Apple's compiler checks up to the default)."""
     for name, parameter in whole_parameters(model):
         yield from set_positive(name, parameter)
 
 
 def counts_in_range(model: Model) -> Iterator[Finding]:
-    """Where mini-batch size or epochs have a range, it starts at 1 or more and holds the default."""
+    """If mini-batch size or epochs have a range, it starts at 1 or more and contains the default."""
     for name, parameter in whole_parameters(model):
         yield from default_in_range(name, parameter)
 
 
 def seed_in_range(model: Model) -> Iterator[Finding]:
-    """The default of the seed is in its set or range, where it has one."""
+    """The default of the seed is in its set or range, if it has one."""
     params = network_of(model).updateParams
     if not params.HasField("seed"):
         return
@@ -86,7 +86,7 @@ def seed_in_range(model: Model) -> Iterator[Finding]:
 
 
 def real_parameters(model: Model) -> Iterator[tuple[str, Model]]:
-    """Name and message of the real-valued parameters that are set, momentum included."""
+    """Yield name and message of each real-valued parameter that is set, including the momentum."""
     found = optimizer_of(model)
     if found is not None:
         for name in ("learningRate", "momentum", "beta1", "beta2", "eps"):
@@ -95,7 +95,7 @@ def real_parameters(model: Model) -> Iterator[tuple[str, Model]]:
 
 
 def whole_parameters(model: Model) -> Iterator[tuple[str, Model]]:
-    """Mini-batch size and epochs, where they are set."""
+    """Yield mini-batch size and epochs, if they are set."""
     found = optimizer_of(model)
     if found is not None and found[1].HasField("miniBatchSize"):
         yield "miniBatchSize", found[1].miniBatchSize
@@ -111,7 +111,7 @@ def default_positive(name: str, parameter: Model) -> Iterator[Finding]:
 def default_in_set(name: str, parameter: Model) -> Iterator[Finding]:
     if parameter.HasField("set") and parameter.defaultValue not in parameter.set.values:
         found = f"the default {parameter.defaultValue} is not in the set {sorted(parameter.set.values)}"
-        yield Finding(name, found, "a default out of the set", "add it or change the default")
+        yield Finding(name, found, "a default in the set", "add it or change the default")
 
 
 def set_positive(name: str, parameter: Model) -> Iterator[Finding]:
@@ -121,7 +121,7 @@ def set_positive(name: str, parameter: Model) -> Iterator[Finding]:
         if value == parameter.defaultValue:
             return
         if value < 1:
-            yield Finding(name, f"the set allows {value}", "integers from 1 up", "leave it out")
+            yield Finding(name, f"the set allows {value}", "integers of 1 or more", "remove it")
 
 
 def default_in_range(name: str, parameter: Model) -> Iterator[Finding]:
@@ -129,13 +129,15 @@ def default_in_range(name: str, parameter: Model) -> Iterator[Finding]:
         return
     limits = parameter.range
     if limits.minValue < 1 or limits.maxValue < 1:
-        yield Finding(name, f"the range is {limits.minValue} to {limits.maxValue}", "a range from 1 up", "raise it")
+        yield Finding(
+            name, f"the range is {limits.minValue} to {limits.maxValue}", "a range that starts at 1 or more", "raise it"
+        )
     elif parameter.defaultValue >= 1 and out_of_range(parameter):
         yield _outside(name, parameter.defaultValue, limits)
 
 
 def out_of_range(parameter: Model) -> bool:
-    """NaN counts as inside, as it does for Apple's compiler."""
+    """NaN counts as inside, as for Apple's compiler."""
     return bool(parameter.defaultValue < parameter.range.minValue or parameter.defaultValue > parameter.range.maxValue)
 
 

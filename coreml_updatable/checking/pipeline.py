@@ -1,4 +1,4 @@
-"""Rules of pipelines; every member is checked by the rules of its own kind as well."""
+"""Rules for pipelines; every member is also checked by the rules for its own type."""
 
 from collections.abc import Iterator
 
@@ -15,13 +15,13 @@ def member_place(model: Model, number: int) -> str:
 
 
 def some_member(model: Model) -> Iterator[Finding]:
-    """A pipeline holds at least one model."""
+    """A pipeline contains at least one model."""
     if not pipeline_of(model).models:
         yield Finding("pipeline", "holds no model", "at least one")
 
 
 def members_fed(model: Model) -> Iterator[Finding]:
-    """Every input of a member is an input of the pipeline or an output of an earlier member, of the same type."""
+    """Every input of a member is an input of the pipeline or an output of an earlier member, with the same type."""
     known = {str(feature.name): feature for feature in model.description.input}
     for number, member in enumerate(pipeline_of(model).models):
         for feature in member.description.input:
@@ -30,7 +30,7 @@ def members_fed(model: Model) -> Iterator[Finding]:
 
 
 def outputs_made(model: Model) -> Iterator[Finding]:
-    """Every output of the pipeline is one of its inputs or an output of a member, of the same type."""
+    """Every output of the pipeline is one of its inputs or an output of a member, with the same type."""
     members = pipeline_of(model).models
     if not members:
         return
@@ -46,7 +46,7 @@ def last_updatable(model: Model) -> Iterator[Finding]:
     members = pipeline_of(model).models
     if model.isUpdatable and members and not members[-1].isUpdatable:
         where = member_place(model, len(members) - 1)
-        yield Finding(where, "is not updatable", "the last of an updatable pipeline to be")
+        yield Finding(where, "is not updatable", "the last member of an updatable pipeline to be updatable")
 
 
 def only_last_updatable(model: Model) -> Iterator[Finding]:
@@ -54,7 +54,7 @@ def only_last_updatable(model: Model) -> Iterator[Finding]:
     if model.isUpdatable:
         for number, member in enumerate(pipeline_of(model).models[:-1]):
             if member.isUpdatable:
-                yield Finding(member_place(model, number), "is updatable", "only the last one to be")
+                yield Finding(member_place(model, number), "is updatable", "only the last member to be updatable")
 
 
 def none_updatable(model: Model) -> Iterator[Finding]:
@@ -62,24 +62,27 @@ def none_updatable(model: Model) -> Iterator[Finding]:
     if not model.isUpdatable:
         for number, member in enumerate(pipeline_of(model).models):
             if member.isUpdatable:
-                yield Finding(member_place(model, number), "is updatable, the pipeline is not", "neither or both")
+                yield Finding(member_place(model, number), "is updatable, but the pipeline is not", "both or neither")
 
 
 def member_names(model: Model) -> Iterator[Finding]:
-    """Where members are named, each has a name of its own."""
+    """Where members are named, each has a unique name."""
     pipeline = pipeline_of(model)
     names = [str(name) for name in pipeline.names]
     if names and len(names) != len(pipeline.models):
         yield Finding(
-            "names", f"{len(names)} for {len(pipeline.models)} models", "one each", "name every member or none"
+            "names",
+            f"{len(names)} for {len(pipeline.models)} models",
+            "one name per member",
+            "name every member or none",
         )
     for name in duplicates(names):
-        yield Finding("names", f"{names.count(name)} members are called '{name}'", "each name once", "rename them")
+        yield Finding("names", f"{names.count(name)} members are named '{name}'", "each name once", "rename them")
 
 
 def _same(where: str, feature: FeatureDescription, known: dict[str, FeatureDescription]) -> Iterator[Finding]:
     origin = known.get(str(feature.name))
     if origin is None:
-        yield Finding(where, "comes from nowhere", "an input or an earlier output of that name", "rename it")
+        yield Finding(where, "has no source", "an input or an earlier output with that name", "rename it")
     elif not equal_types(origin, feature):
-        yield Finding(where, "is of another type than where it comes from", "the same type", "copy the description")
+        yield Finding(where, "has a different type than its source", "the same type", "copy the description")

@@ -1,4 +1,4 @@
-"""What a rule finds, and what a reader is told."""
+"""Findings of the rules, and the problems that users see."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ class Finding:
     where: str
     found: str
     expected: str
-    remedy: str = ""  # where this place is mended otherwise than the rule says
+    remedy: str = ""  # overrides the remedy of the rule
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One broken rule. ``error``: Apple's compiler rejects the model. ``warning``: it does not, but a device may."""
+    """A broken rule. ``error``: Apple's compiler rejects the model. ``warning``: it does not, but a device may."""
 
     rule: str  # stable, e.g. "N5.4"
     severity: Severity
@@ -39,7 +39,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Rule:
-    """A row of the table of rules: the function's docstring is the rule in one line."""
+    """A row of the table of rules; the first line of the function's docstring states the rule."""
 
     id: str
     severity: Severity

@@ -1,4 +1,4 @@
-"""Ranges of lengths, with the arithmetic of Apple's shape inference: unsigned, cut off at zero below.
+"""Ranges of lengths, with the arithmetic of Apple's shape inference: unsigned, clipped at zero.
 
 A range says how long an axis of a blob may be; ``high`` None is no bound. What cannot be narrowed any further is a
 ``ContradictionError``.
@@ -11,11 +11,11 @@ _WORD = 2**64
 
 
 class ContradictionError(Exception):
-    """Two ranges of one axis that have no length in common."""
+    """Two ranges of an axis have no length in common."""
 
 
 class Range(NamedTuple):
-    """Lengths from ``low`` to ``high``, both included."""
+    """Lengths from ``low`` to ``high``, inclusive."""
 
     low: int = 0
     high: int | None = None
@@ -48,7 +48,7 @@ class Range(NamedTuple):
         return _ordered(self.low * other.low % _WORD, None if high is None else high % _WORD)
 
     def both(self, other: "Range") -> "Range":
-        """The lengths that are in both ranges."""
+        """Return the lengths that are in both ranges."""
         low = max(self.low, other.low)
         highs = [high for high in (self.high, other.high) if high is not None]
         if highs and min(highs) < low:
@@ -56,7 +56,7 @@ class Range(NamedTuple):
         return Range(low, min(highs) if highs else None)
 
     def either(self, other: "Range") -> "Range":
-        """The smallest range that holds both."""
+        """Return the smallest range that contains both."""
         highs = (self.high, other.high)
         high = None if None in highs else max(high for high in highs if high is not None)
         return Range(min(self.low, other.low), high)
@@ -72,7 +72,7 @@ class Range(NamedTuple):
 
 
 class Blob:
-    """What is known of a blob's five lengths; it only ever narrows."""
+    """What is known about the five lengths of a blob; the ranges can only narrow."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -82,11 +82,11 @@ class Blob:
         return self.ranges[axis]
 
     def narrow(self, axis: str, wanted: Range) -> None:
-        """Keep the lengths of ``axis`` that are ``wanted`` too."""
+        """Keep only the lengths of ``axis`` that are also ``wanted``."""
         try:
             self.ranges[axis] = self.ranges[axis].both(wanted)
         except ContradictionError:
-            raise ContradictionError(f"{axis} of '{self.name}': {self.ranges[axis]} here, {wanted} there") from None
+            raise ContradictionError(f"{axis} of '{self.name}': {self.ranges[axis]} and {wanted}") from None
 
     def fix(self, **lengths: int) -> None:
         for axis, length in lengths.items():
@@ -105,12 +105,12 @@ class Blob:
 
 
 def unsigned(number: int) -> int:
-    """As 64 unsigned bits hold it."""
+    """Return the value wrapped to 64 unsigned bits."""
     return number % _WORD
 
 
 def signed(number: int) -> int:
-    """As 32 signed bits hold it."""
+    """Return the value wrapped to 32 signed bits."""
     return (int(number) + 2**31) % 2**32 - 2**31
 
 

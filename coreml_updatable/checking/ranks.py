@@ -36,14 +36,14 @@ _BY_CHANNEL = ("PReLU", "parametricSoftplus")  # activations that have a paramet
 
 
 def blobs_counted(model: Model) -> Iterator[Finding]:
-    """Every layer reads and writes as many blobs as its kind asks for."""
+    """Every layer has as many inputs and outputs as its kind requires."""
     for where, layer in every_layer(model):
         for found, expected in wrong_counts(layer):
             yield Finding(where, found, expected)
 
 
 def ranks_of(layer: NeuralNetworkLayer) -> tuple[int, int] | None:
-    """Least and most rank of what the layer reads and writes, which are the same; None where its kind asks nothing."""
+    """Return the least and greatest rank of input and output, which are equal; None if its kind has no limit."""
     kind = layer_kind(layer)
     if kind == "activation" and layer.activation.WhichOneof("NonlinearityType") in _BY_CHANNEL:
         return 3, _MANY
@@ -68,7 +68,7 @@ _OLD_IMAGES = NeuralNetwork_pb2.RANK5_IMAGE_MAPPING
 
 
 def is_old_kind(layer: NeuralNetworkLayer) -> bool:
-    """Whether specification 3 had such a layer; some old kinds have modes that came later."""
+    """Return whether specification 3 had such a layer; some old kinds got modes later."""
     kind = layer_kind(layer)
     newer = {
         "convolution": len(layer.input) != 1,  # given its weights
@@ -89,7 +89,7 @@ def is_rank_5(network: NeuralNetwork) -> bool:
 
 
 def exact_mapping(model: Model) -> Iterator[Finding]:
-    """An array input beside a layer newer than specification 3, or new images, needs EXACT_ARRAY_MAPPING."""
+    """An array input needs EXACT_ARRAY_MAPPING if a layer is newer than specification 3 or images use a new mapping."""
     network = network_of(model)
     if network.arrayInputShapeMapping != NeuralNetwork_pb2.RANK5_ARRAY_MAPPING or not _arrays(model):
         return
@@ -97,13 +97,13 @@ def exact_mapping(model: Model) -> Iterator[Finding]:
     newer = [number for number, layer in enumerate(network.layers) if not is_old_kind(layer)]
     if newer:
         layer = network.layers[newer[0]]
-        yield Finding(where, f"is RANK5 beside {place(newer[0], layer)}, a {layer_kind(layer) or 'new kind'}", expected)
+        yield Finding(where, f"is RANK5, with {place(newer[0], layer)}, a {layer_kind(layer) or 'new kind'}", expected)
     elif network.imageInputShapeMapping != _OLD_IMAGES:
-        yield Finding(where, "is RANK5 beside another mapping of images", expected)
+        yield Finding(where, "is RANK5, with another mapping of images", expected)
 
 
 def rank_5_inputs(model: Model) -> Iterator[Finding]:
-    """In rank-5 mode an array input has rank 1 or 3, else any; ranges of its lengths are as many as its rank."""
+    """In rank-5 mode an array input has rank 1 or 3, else any rank; it has as many ranges of lengths as its rank."""
     old = is_rank_5(network_of(model))
     for feature in _arrays(model):
         array, where = feature.type.multiArrayType, f"input '{feature.name}'"
@@ -123,14 +123,14 @@ def rank_5_inputs(model: Model) -> Iterator[Finding]:
 
 
 def known_ranks(model: Model) -> Iterator[Finding]:
-    """Ranks that the file states are those at which the layers work, are kept, and agree with each other."""
+    """The ranks that a file states are ranks that its layers can work with and keep, and they agree with each other."""
     network = network_of(model)
     if not is_rank_5(network):
         yield from _ranks_of(network, "", described_ranks(model))
 
 
 def _ranks_of(network: NeuralNetwork, inside: str, known: dict[str, int]) -> Iterator[Finding]:
-    """``known`` grows; what an inner network states is known in it alone."""
+    """Extend ``known``; what an inner network states is known only inside it."""
     for number, layer in enumerate(network.layers):
         where = inside + place(number, layer)
         for word, blobs, tensors in (
@@ -139,7 +139,7 @@ def _ranks_of(network: NeuralNetwork, inside: str, known: dict[str, int]) -> Ite
         ):
             if tensors and len(tensors) != len(blobs):
                 yield Finding(
-                    where, f"states {len(tensors)} {word} ranks for {len(blobs)} blobs", "as many", "clear them"
+                    where, f"states {len(tensors)} {word} ranks for {len(blobs)} blobs", "equal numbers", "clear them"
                 )
             for blob, tensor in zip(blobs, tensors, strict=False):
                 if tensor.dimValue and len(tensor.dimValue) != tensor.rank:
@@ -147,7 +147,7 @@ def _ranks_of(network: NeuralNetwork, inside: str, known: dict[str, int]) -> Ite
                     yield Finding(where, found, "as many lengths as the rank")
                 elif known.setdefault(str(blob), int(tensor.rank)) != tensor.rank:
                     found = f"states rank {tensor.rank} for '{blob}'"
-                    yield Finding(where, found, f"{known[str(blob)]}, as elsewhere")
+                    yield Finding(where, found, f"{known[str(blob)]}, as stated elsewhere")
         yield from _at_work(where, layer, known)
         yield from stated_axes(where, layer)
         for name, inner in inner_networks(layer):
@@ -155,7 +155,7 @@ def _ranks_of(network: NeuralNetwork, inside: str, known: dict[str, int]) -> Ite
 
 
 def described_ranks(model: Model) -> dict[str, int]:
-    """Ranks of the inputs and outputs of the model, as far as its description states them."""
+    """Return the ranks of the model's inputs and outputs, as far as its description states them."""
     network = network_of(model)
     old = network.arrayInputShapeMapping == NeuralNetwork_pb2.RANK5_ARRAY_MAPPING
     ranks = {
@@ -186,14 +186,14 @@ def _at_work(where: str, layer: NeuralNetworkLayer, known: dict[str, int]) -> It
                 "reshape to [1, C, 1, 1] before it" if limits[0] in (3, 4) else "",
             )
     if rank is not None and result is not None and rank != result:
-        yield Finding(where, f"turns rank {rank} into {result}", "the same rank", "mend the stated ranks")
+        yield Finding(where, f"turns rank {rank} into {result}", "the same rank", "correct the stated ranks")
     kind = layer_kind(layer)
     alike = layer.output if kind in ("split", "topK") else layer.input[1:]
     for blob in alike if kind in _ALIKE else ():
         other = known.get(str(blob))
         if None not in (rank, other) and other != rank:
             ranks = f"has '{layer.input[0]}' of rank {rank} beside '{blob}' of rank {other}"
-            yield Finding(where, ranks, "equal ranks", "mend the stated ranks")
+            yield Finding(where, ranks, "equal ranks", "correct the stated ranks")
 
 
 def _arrays(model: Model) -> list[FeatureDescription]:

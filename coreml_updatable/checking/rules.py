@@ -1,6 +1,6 @@
-"""The table of rules: id, severity, function, remedy, and the public thread of the pain that the rule spares.
+"""The table of rules: id, severity, function, remedy, and a public thread about the problem that the rule prevents.
 
-The number is that of the fact in ``numbered.py`` for which the rule answers; it never changes.
+The number of a rule is that of the fact in ``docs/pages/rules.py`` that it checks; it never changes.
 
 M model, N network, K nearest neighbors, P pipeline: what Apple's compiler enforces. L: what it misses.
 """
@@ -31,11 +31,11 @@ from coreml_updatable.checking import (
 from coreml_updatable.checking.problem import Rule
 
 MODEL = (
-    Rule("M1.1", "error", model.known_version, "write the version of the newest feature the model uses"),
+    Rule("M1.1", "error", model.known_version, "set it to the version of the newest feature that the model uses"),
     Rule("M1.2", "error", model.updatable_version, "set it to 4", "apple/turicreate#2258"),
     Rule("M1.3", "error", model.updatable_kind, "convert with convert_to='neuralnetwork'", "apple/coremltools#1417"),
     Rule("M1.6", "error", descriptions.features_described, "describe the feature completely"),
-    Rule("M1.8", "error", model.inputs_and_outputs, "describe what the model is given and what it answers"),
+    Rule("M1.8", "error", model.inputs_and_outputs, "describe the inputs and outputs of the model"),
     Rule("M1.9", "error", model.optional_inputs, "clear isOptional"),
     Rule("L1.4", "warning", model.no_program, "convert with convert_to='neuralnetwork'", "apple/coremltools#1417"),
     Rule("L1.13", "warning", model.sizes_possible, "declare the size that the model is given"),
@@ -51,30 +51,32 @@ NETWORK = (
         "N2.5",
         "error",
         stored_weights.one_precision,
-        "widen all weights to 32 bits, or clear one of two storage fields",
+        "convert all weights to 32 bits, or clear one of two storage fields",
     ),
     Rule("N2.6", "error", stored_weights.convolution_weights, "convert it again"),
     Rule("N2.8", "error", ranks.exact_mapping, "set it, and give the input its full shape"),
     Rule("N2.9", "error", ranks.rank_5_inputs, "use EXACT_ARRAY_MAPPING"),
-    Rule("N2.13", "error", ranks.known_ranks, "mend the declared ranks, or reshape to [1, C, 1, 1] before the layer"),
+    Rule(
+        "N2.13", "error", ranks.known_ranks, "correct the declared ranks, or reshape to [1, C, 1, 1] before the layer"
+    ),
     Rule("N2.16", "error", ranks.blobs_counted, "convert the model again"),
     Rule("N2.17", "error", layer_parameters.parameters_given, "convert the model again"),
-    Rule("N2.18", "error", graph.outputs_written, "name the blob that the network answers"),
+    Rule("N2.18", "error", graph.outputs_written, "name the blob that holds the output"),
     Rule("N2.19", "error", graph.loops_closed, "convert the model again"),
     Rule("L2.6", "warning", stored_weights.products_hold_weights, "convert the model again"),
-    Rule("L2.10", "warning", contradictions.shapes_agree, "look at the layer before the one that is named"),
+    Rule("L2.10", "warning", contradictions.shapes_agree, "check the layer before this one"),
     Rule(
         "L2.14",
         "warning",
         contradictions.softmax_rank,
-        "export it again with softmaxND, which mark repairs",
+        "export it again with softmaxND, which `mark` repairs",
         "apple/coremltools#1714",
     ),
     Rule(
         "L1714",
         "warning",
         contradictions.softmax_axis,
-        "reshape to [1, C, 1, 1] before it, as mark does, or write softmaxND with the axis",
+        "reshape to [1, C, 1, 1] before it, as `mark` does, or write softmaxND with the axis",
         "apple/coremltools#1714",
     ),
     Rule("L11.6", "warning", lint_weights.weights_finite, "train again"),
@@ -91,7 +93,7 @@ CLASSIFIER = (
     Rule("N8b.3", "error", interface.probabilities_output, "name the output that holds the probabilities"),
     Rule("N8b.4", "error", interface.probabilities_blob, "name the softmax's blob"),
     Rule("N8b.5", "error", interface.other_outputs, "remove it or name a blob"),
-    Rule("L5.9", "warning", interface.labels_fit_outputs, "mend the labels"),
+    Rule("L5.9", "warning", interface.labels_fit_outputs, "correct the labels"),
 )
 REGRESSOR = (Rule("N8b.6", "error", interface.regressor_output, "name the output that holds the number"),)
 UPDATABLE_NETWORK = (
@@ -103,20 +105,18 @@ UPDATABLE_NETWORK = (
         "N3.5",
         "error",
         updatable_layers.weights_not_quantized,
-        "mark the model again, which widens them",
+        "run `mark` again, which converts them to 32 bits",
         "apple/coremltools#604",
     ),
     Rule("N4.1", "error", updatable_layers.names_distinct, "rename them"),
     Rule("N5.1", "error", loss.one_loss, "remove all but one"),
-    Rule("N5.2", "error", loss.some_loss, "mark the model"),
+    Rule("N5.2", "error", loss.some_loss, "run `mark`"),
     Rule("N5.3", "error", loss.loss_kind, "set its kind"),
-    Rule(
-        "N5.4", "error", loss.cross_entropy_reads_softmax, "mark the model, which repairs it", "apple/coremltools#1705"
-    ),
+    Rule("N5.4", "error", loss.cross_entropy_reads_softmax, "run `mark`, which repairs it", "apple/coremltools#1705"),
     Rule("N5.6", "error", loss.target_is_no_blob, "rename it"),
     Rule("N5.7", "error", loss.squared_error_reads_layer, "name the last blob"),
-    Rule("N6.1", "error", loss.gradient_reaches_layers, "mark only layers behind that one", "apple/coremltools#1705"),
-    Rule("N7.1", "error", parameters.optimizer_set, "mark the model"),
+    Rule("N6.1", "error", loss.gradient_reaches_layers, "mark only layers after that one", "apple/coremltools#1705"),
+    Rule("N7.1", "error", parameters.optimizer_set, "run `mark`"),
     Rule("N7.2", "error", parameters.sgd_complete, "set them"),
     Rule("N7.3", "error", parameters.adam_complete, "set them"),
     Rule("N7.4", "error", parameters.epochs_set, "set epochs"),
@@ -125,7 +125,7 @@ UPDATABLE_NETWORK = (
     Rule(
         "N7.10", "error", parameters.counts_in_set, "add the default to the set, or change it", "apple/coremltools#604"
     ),
-    Rule("N7.11", "error", parameters.sets_positive, "leave it out of the set"),
+    Rule("N7.11", "error", parameters.sets_positive, "remove it from the set"),
     Rule("N7.12", "error", parameters.counts_in_range, "widen the range or change the default"),
     Rule("N7.14", "error", parameters.seed_in_range, "widen what is allowed, or change the default"),
     Rule("N8.1", "error", training_inputs.two_training_inputs, "list the input and the label"),
@@ -136,27 +136,31 @@ UPDATABLE_NETWORK = (
     Rule("N8.6", "error", training_inputs.label_type, "copy the output's description"),
     Rule("L1.7", "warning", lint_update.training_inputs_typed, "describe it"),
     Rule(
-        "L3.7", "warning", lint_weights.all_32_bit, "mark the model again, which widens them", "apple/coremltools#604"
+        "L3.7",
+        "warning",
+        lint_weights.all_32_bit,
+        "run `mark` again, which converts them to 32 bits",
+        "apple/coremltools#604",
     ),
     Rule(
         "L3.6",
         "warning",
         lint_weights.none_quantized,
-        "lay the model out as a pipeline, or export floats",
+        "convert the layout to a pipeline, or export 32-bit floats",
         "apple/coremltools#604",
     ),
     Rule("L3.11", "warning", lint_network.layers_reach_loss, "clear its flag"),
     Rule("L7.7", "warning", lint_update.values_sensible, "change the default"),
     Rule("L7.8", "warning", lint_update.momentum_in_range, "change the default"),
-    Rule("L7.11", "warning", lint_update.whole_sets_positive, "leave it out"),
+    Rule("L7.11", "warning", lint_update.whole_sets_positive, "remove it"),
     Rule("L7.13", "warning", lint_update.one_photo_enough, "widen the set or range", "apple/coremltools#517"),
-    Rule("L8.7", "warning", lint_update.label_is_target, "mark the model again"),
+    Rule("L8.7", "warning", lint_update.label_is_target, "run `mark` again"),
     Rule("L8.9", "warning", lint_update.inputs_listed, "copy the input's description"),
     Rule(
         "L557",
         "warning",
         lint_update.target_is_no_picture,
-        "describe it as an array of the shape that the network answers",
+        "describe it as an array with the shape of the network's output",
         "apple/coremltools#557",
     ),
     Rule("L11.10", "warning", lint_network.batchnorm_on_path, "fold it into the layer", "apple/coremltools#492"),
@@ -166,7 +170,7 @@ UPDATABLE_NETWORK = (
         "L2074",
         "warning",
         lint_network.no_wide_expansion,
-        "mark the model again, which writes a reshapeStatic where the shape is fixed",
+        "run `mark` again, which writes a reshapeStatic if the shape is fixed",
         "apple/coremltools#2074",
     ),
     Rule(
@@ -194,7 +198,7 @@ NEAREST_NEIGHBORS = (
     Rule("K9.6", "error", nearest_neighbors.distance_set, "set it"),
     Rule("K9.7", "error", nearest_neighbors.default_label_kind, "use strings for both, or integers"),
     Rule("K9.8", "error", nearest_neighbors.default_label_set, "set a default label"),
-    Rule("K9.9", "error", nearest_neighbors.one_label_a_sample, "mend the labels"),
+    Rule("K9.9", "error", nearest_neighbors.one_label_a_sample, "correct the labels"),
     Rule("K9.10", "error", nearest_neighbors.sample_lengths, "remove the sample"),
     Rule(
         "K9.12",
@@ -216,7 +220,7 @@ NEAREST_NEIGHBORS = (
         "L9.13",
         "warning",
         nearest_neighbors.one_vector_input,
-        "let an extractor end in a squeeze or reshapeStatic before it",
+        "end the extractor in a squeeze or reshapeStatic",
         "apple/coremltools#1122",
     ),
     Rule(

@@ -1,4 +1,4 @@
-"""Axes and shapes of a layer beside the ranks that it states itself (``inputTensor``, ``outputTensor``)."""
+"""Axes and shapes of a layer, compared with the ranks that it states (``inputTensor``, ``outputTensor``)."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
@@ -17,7 +17,7 @@ _OLD_SLICES = {0: 3, 1: 2, 2: 1}  # SliceLayerParams: channel, height, width
 
 
 def stated_axes(where: str, layer: NeuralNetworkLayer) -> Iterator[Finding]:
-    """What does not fit the ranks that ``layer`` states; nothing where it states none."""
+    """Return what does not fit the ranks that ``layer`` states, if it states any."""
     read = [int(tensor.rank) for tensor in layer.inputTensor]
     written = [int(tensor.rank) for tensor in layer.outputTensor]
     kind = layer_kind(layer)
@@ -34,19 +34,19 @@ def _axes(layer: NeuralNetworkLayer, read: list[int], _: list[int]) -> tuple[str
     params = getattr(layer, layer_kind(layer))
     axes = list(params.axes) if layer_kind(layer) in _AXES else [params.axis]
     outside = [int(axis) for axis in axes if read and not -read[0] <= axis < read[0]]
-    return (f"works along axis {outside[0]} of a blob of rank {read[0]}", "an axis of it") if outside else None
+    return (f"works along axis {outside[0]} of a blob of rank {read[0]}", "a valid axis") if outside else None
 
 
 def _reverse(layer: NeuralNetworkLayer, read: list[int], _: list[int]) -> tuple[str, str] | None:
     given = len(layer.reverse.reverseDim)
-    return (f"has {given} reverseDim at rank {read[0]}", "one an axis") if read and given != read[0] else None
+    return (f"has {given} reverseDim at rank {read[0]}", "one per axis") if read and given != read[0] else None
 
 
 def _stack(layer: NeuralNetworkLayer, read: list[int], _: list[int]) -> tuple[str, str] | None:
     if len(read) < 2:
         return None
     if read[0] != read[1]:
-        return f"stacks ranks {read[0]} and {read[1]}", "one rank"
+        return f"stacks ranks {read[0]} and {read[1]}", "equal ranks"
     axis = int(layer.stack.axis)
     inside = -(read[0] + 1) <= axis <= read[0]
     return None if inside else (f"stacks along axis {axis} at rank {read[0]}", "an axis of the result")
@@ -54,7 +54,7 @@ def _stack(layer: NeuralNetworkLayer, read: list[int], _: list[int]) -> tuple[st
 
 def _scatter(_: NeuralNetworkLayer, read: list[int], written: list[int]) -> tuple[str, str] | None:
     if len(read) == 3 and not (read[0] == read[2] and read[1] == 1):
-        return f"scatters ranks {read}", "a container and updates of one rank, and indices of rank 1"
+        return f"scatters ranks {read}", "container and updates of equal rank, and indices of rank 1"
     if len(read) == 3 and written and written[0] != read[0]:
         return f"turns rank {read[0]} into {written[0]}", "the same rank"
     return None
@@ -92,7 +92,7 @@ def _moved(axes: list[int], rank: int, turns: str, fits: bool) -> tuple[str, str
         return f"{turns} by the axes {axes}", "one axis for each length between them"
     places = [axis + rank if axis < 0 else axis for axis in axes]
     if len(set(places)) != len(places) or any(not 0 <= axis < rank for axis in places):
-        return f"has the axes {axes} at rank {rank}", "axes of it, each once"
+        return f"has the axes {axes} at rank {rank}", "valid axes, each once"
     return None
 
 
@@ -101,7 +101,7 @@ def _kept(layer: NeuralNetworkLayer, read: list[int], written: list[int]) -> tup
     if not read or not written:
         return "states no ranks", "those of its input and output"
     if not read[0] == written[0] == lengths:
-        return f"turns rank {read[0]} into {written[0]} by {lengths} lengths", "the same rank, and a length an axis"
+        return f"turns rank {read[0]} into {written[0]} by {lengths} lengths", "the same rank, and one length per axis"
     return None
 
 
@@ -125,7 +125,7 @@ def _old(read: list[int], written: list[int], least: int) -> tuple[str, str] | N
         return None
     if written and read[0] != written[0]:
         return f"turns rank {read[0]} into {written[0]}", "the same rank"
-    return (f"works along an axis that rank {read[0]} lacks", f"at least {least}") if read[0] < least else None
+    return (f"works along an axis that rank {read[0]} does not have", f"at least {least}") if read[0] < least else None
 
 
 _RULES: dict[str, _Rule] = {

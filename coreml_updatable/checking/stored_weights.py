@@ -119,7 +119,7 @@ _UNMIXED = ("embedding", "embeddingND", "bias", "biDirectionalLSTM")  # of these
 
 
 def weight_counts(model: Model) -> Iterator[Finding]:
-    """A layer stores as many weights as it declares, of whatever kind it is; packed ones have room for as many."""
+    """A layer of any kind stores as many weights as it declares; packed weights have room for that many."""
     for where, layer in every_layer(model):
         for declared in declared_weights(layer):
             if layer_kind(layer) == _FLOATS_ONLY:
@@ -133,7 +133,7 @@ def weight_counts(model: Model) -> Iterator[Finding]:
 
 
 def one_precision(model: Model) -> Iterator[Finding]:
-    """The weights of a layer share one float precision, and each fills one storage field."""
+    """All weights of a layer have the same float precision, and each fills one storage field."""
     for where, layer in every_layer(model):
         declared = list(declared_weights(layer))
         for each in declared:
@@ -143,11 +143,11 @@ def one_precision(model: Model) -> Iterator[Finding]:
                 yield Finding(f"{where}: {each.name}", found, "one storage field", "clear the other")
         floats = {storage(each.weights) for each in declared} & {"float32", "float16"}
         if len(floats) > 1 and layer_kind(layer) not in _UNMIXED:
-            yield Finding(where, "mixes 16-bit and 32-bit floats", "one precision", "widen all to 32 bits")
+            yield Finding(where, "mixes 16-bit and 32-bit floats", "one precision", "convert all to 32 bits")
 
 
 def convolution_weights(model: Model) -> Iterator[Finding]:
-    """A convolution stores its weights, unless a second input brings them."""
+    """A convolution stores its weights, unless a second input provides them."""
     for where, layer in every_layer(model):
         if (
             layer_kind(layer) == "convolution"
@@ -158,15 +158,13 @@ def convolution_weights(model: Model) -> Iterator[Finding]:
 
 
 def products_hold_weights(model: Model) -> Iterator[Finding]:
-    """An inner product or batchedMatmul stores its weights too; Apple's compiler accepts one that holds none."""
+    """An inner product or batchedMatmul stores its weights; Apple's compiler also accepts one without."""
     for where, layer in every_layer(model):
         for declared in declared_weights(layer):
             kind = storage(declared.weights)
             none = kind == "empty" or (kind == "raw" and not declared.weights.HasField("quantization"))
             if declared.empty and declared.count and none:
-                yield Finding(
-                    f"{where}: {declared.name}", "holds nothing that can be read", f"{declared.count} numbers"
-                )
+                yield Finding(f"{where}: {declared.name}", "holds no readable weights", f"{declared.count} numbers")
 
 
 def _counted(where: str, declared: Declared, *, of_convolution: bool) -> Iterator[Finding]:
@@ -188,7 +186,7 @@ def _counted(where: str, declared: Declared, *, of_convolution: bool) -> Iterato
 
 
 def _packed(where: str, declared: Declared) -> Iterator[Finding]:
-    """Quantized numbers: enough bytes for them, and scales or a table that fit."""
+    """Check quantized weights: enough bytes, and matching scales or a matching table."""
     weights = declared.weights
     if not weights.HasField("quantization") and declared.empty:
         return  # of these another rule speaks
@@ -205,10 +203,12 @@ def _packed(where: str, declared: Declared) -> Iterator[Finding]:
             scales, biases = len(quantization.linearQuantization.scale), len(quantization.linearQuantization.bias)
             if scales not in allowed or biases not in (0, scales):
                 found = f"has {scales} scales and {biases} biases"
-                yield Finding(where, found, f"one, or one a channel ({declared.channels})", "quantize again")
+                yield Finding(where, found, f"one, or one per channel ({declared.channels})", "quantize again")
         case "lookupTableQuantization":
             length = len(quantization.lookupTableQuantization.floatValue)
             if not 1 <= bits <= 8 or length != 2**bits:
                 yield Finding(where, f"has a table of {length} values for {bits} bits", "2^bits", "quantize again")
         case _ if not declared.empty:
-            yield Finding(where, "holds packed numbers without a quantization", "a scale or a table", "quantize again")
+            yield Finding(
+                where, "holds packed numbers without quantization parameters", "a scale or a table", "quantize again"
+            )

@@ -1,4 +1,4 @@
-"""Rules of what the app hands over for an update (``ModelDescription.trainingInput``)."""
+"""Rules for the training inputs, which an app provides for an update (``ModelDescription.trainingInput``)."""
 
 from collections.abc import Iterator
 
@@ -28,14 +28,14 @@ def one_is_an_input(model: Model) -> Iterator[Finding]:
         if compared and empty:
             yield Finding(
                 f"{_WHERE} '{feature.name}'",
-                "lists no shapes, on which Apple's compiler breaks down",
-                "one at least",
+                "lists no shapes, which makes Apple's compiler crash",
+                "at least one",
             )
     if len(description.trainingInput) >= 2 and len(targets(model)) == len(description.trainingInput):
         names = [str(feature.name) for feature in description.trainingInput]
         yield Finding(
             _WHERE,
-            f"{names} are no inputs of the model, or of another type",
+            f"{names} are not inputs of the model, or have another type",
             "an input",
         )
 
@@ -43,11 +43,11 @@ def one_is_an_input(model: Model) -> Iterator[Finding]:
 def one_is_a_target(model: Model) -> Iterator[Finding]:
     """At least one training input is not a model input: the target."""
     if len(model.description.trainingInput) >= 2 and not targets(model):
-        yield Finding(_WHERE, "holds only inputs of the model", "a target as well")
+        yield Finding(_WHERE, "holds only inputs of the model", "a target, too")
 
 
 def plain_target(model: Model) -> Iterator[Finding]:
-    """In a plain network or a regressor one of them is called as the loss target."""
+    """In a plain network or a regressor, one of them is named like the target of the loss."""
     if model.WhichOneof("Type") == "neuralNetworkClassifier" or not _complete(model):
         return
     target = _loss_target(model)
@@ -56,7 +56,7 @@ def plain_target(model: Model) -> Iterator[Finding]:
 
 
 def classifier_target(model: Model) -> Iterator[Finding]:
-    """In a classifier one of them is called as the predicted feature or as the loss target."""
+    """In a classifier, one of them is named like the predicted feature or the target of the loss."""
     if model.WhichOneof("Type") != "neuralNetworkClassifier" or not _complete(model):
         return
     wanted = {str(model.description.predictedFeatureName), _loss_target(model)}
@@ -65,18 +65,18 @@ def classifier_target(model: Model) -> Iterator[Finding]:
 
 
 def label_type(model: Model) -> Iterator[Finding]:
-    """The predicted feature as a training input has the type of that output."""
+    """A training input named like the predicted feature has the type of that output."""
     if model.WhichOneof("Type") != "neuralNetworkClassifier":
         return
     name = str(model.description.predictedFeatureName)
     given, answer = feature_named(targets(model), name), feature_named(model.description.output, name)
     if given is not None and answer is not None and not equal_types(given, answer):
         found, expected = given.type.WhichOneof("Type"), answer.type.WhichOneof("Type")
-        yield Finding(f"{_WHERE} '{name}'", f"is a {found}", f"{expected}, as the output")
+        yield Finding(f"{_WHERE} '{name}'", f"is a {found}", f"{expected}, like the output")
 
 
 def targets(model: Model) -> list[FeatureDescription]:
-    """The training inputs that equal no model input."""
+    """Return the training inputs that do not equal a model input."""
     inputs = model.description.input
     return [
         feature

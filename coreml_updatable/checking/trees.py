@@ -1,4 +1,4 @@
-"""Tree ensembles: each tree has one root, every node one parent, and every leaf its values."""
+"""Tree ensembles: each tree has one root, each node one parent, and each leaf its values."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ _LEAF = 6  # TreeNodeBehavior.LeafNode; 0 to 5 are comparisons
 
 
 def trees_grown(model: Model) -> Iterator[Finding]:
-    """Every node of a tree is declared once and hangs on the tree's one root; values fit the predicted dimensions."""
+    """Each node of a tree is declared once and connected to its root; values fit the predicted dimensions."""
     kind = str(model.WhichOneof("Type"))
     params = getattr(model, kind)
     trees, dimensions = params.treeEnsemble, int(params.treeEnsemble.numPredictionDimensions)
@@ -23,7 +23,9 @@ def trees_grown(model: Model) -> Iterator[Finding]:
         labels = params.WhichOneof("ClassLabels")
         classes = len(getattr(params, labels).vector) if labels else 0
         if classes and (dimensions, classes) != (1, 2) and not 2 <= dimensions == classes:
-            yield Finding(kind, f"has {classes} labels for {dimensions} dimensions", "as many, or 2 for 1")
+            yield Finding(
+                kind, f"has {classes} labels for {dimensions} dimensions", "equal numbers, or 2 labels for 1 dimension"
+            )
     yield from _nodes(kind, trees, dimensions)
 
 
@@ -33,7 +35,7 @@ def _nodes(kind: str, trees: Model, dimensions: int) -> Iterator[Finding]:
         key = (int(node.treeId), int(node.nodeId))
         where = f"{kind}: tree {key[0]} node {key[1]}"
         if key in children:
-            yield Finding(where, "stands twice", "each node once")
+            yield Finding(where, "is defined twice", "each node once")
             continue
         leaf = node.nodeBehavior == _LEAF
         children[key] = () if leaf else ((key[0], int(node.falseChildNodeId)), (key[0], int(node.trueChildNodeId)))
@@ -48,7 +50,11 @@ def _leaf(where: str, indices: list[int], dimensions: int) -> Iterator[Finding]:
     if not indices:
         yield Finding(where, "is a leaf without a value", "at least one")
     elif max(indices) >= dimensions or len(set(indices)) != len(indices):
-        yield Finding(where, "has values outside the dimensions, or two for one", f"one each, below {dimensions}")
+        yield Finding(
+            where,
+            "has values outside the dimensions, or two for one dimension",
+            f"one value per dimension, with an index below {dimensions}",
+        )
 
 
 def _family(kind: str, children: dict[tuple[int, int], tuple[tuple[int, int], ...]]) -> Iterator[Finding]:
@@ -59,7 +65,7 @@ def _family(kind: str, children: dict[tuple[int, int], tuple[tuple[int, int], ..
             if child not in children or child == key:
                 yield Finding(where, f"has the child {child[1]}", "another node of its tree")
             elif child in parents:
-                yield Finding(where, f"has the child {child[1]}, as has node {parents[child][1]}", "one parent a node")
+                yield Finding(where, f"has the child {child[1]}, like node {parents[child][1]}", "one parent per node")
             else:
                 parents[child] = key
     roots = [key for key in children if key not in parents]
@@ -74,4 +80,6 @@ def _family(kind: str, children: dict[tuple[int, int], tuple[tuple[int, int], ..
         waiting.extend(below)
     lost = sorted(children.keys() - seen)
     if lost:
-        yield Finding(f"{kind}: tree {lost[0][0]} node {lost[0][1]}", "hangs on no root", "no circle of nodes")
+        yield Finding(
+            f"{kind}: tree {lost[0][0]} node {lost[0][1]}", "is not connected to a root", "a tree without cycles"
+        )

@@ -1,4 +1,4 @@
-"""Rules of the updatable layers of a network, and of names."""
+"""Rules for the updatable layers of a network, and for names."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ def updatable_layers(model: Model) -> list[tuple[int, NeuralNetworkLayer]]:
 
 
 def weighted(model: Model) -> list[tuple[int, NeuralNetworkLayer]]:
-    """The updatable convolutions and inner products: those whose weights' flags are looked at."""
+    """Yield the updatable convolutions and inner products, for which the flags of the weights count."""
     return [row for row in updatable_layers(model) if layer_kind(row[1]) in ("convolution", "innerProduct")]
 
 
@@ -37,33 +37,33 @@ def updatable_layer_kinds(model: Model) -> Iterator[Finding]:
 
 
 def weights_flagged(model: Model) -> Iterator[Finding]:
-    """The weights of an updatable convolution or inner product are flagged updatable too."""
+    """The weights of an updatable convolution or inner product are flagged as updatable, too."""
     for number, layer in weighted(model):
         if not getattr(layer, layer_kind(layer)).weights.isUpdatable:
-            yield Finding(f"{place(number, layer)}: weights", "are not flagged updatable", "the flag")
+            yield Finding(f"{place(number, layer)}: weights", "are not flagged as updatable", "the flag")
 
 
 def bias_flagged(model: Model) -> Iterator[Finding]:
-    """So is its bias, if it has one."""
+    """The bias of an updatable convolution or inner product, if any, is flagged as updatable, too."""
     for number, layer in weighted(model):
         params = getattr(layer, layer_kind(layer))
         if params.hasBias and not params.bias.isUpdatable:
-            yield Finding(f"{place(number, layer)}: bias", "is not flagged updatable", "the flag")
+            yield Finding(f"{place(number, layer)}: bias", "is not flagged as updatable", "the flag")
 
 
 def weights_not_quantized(model: Model) -> Iterator[Finding]:
-    """Neither weights nor bias of an updatable convolution or inner product are quantized."""
+    """Weights and bias of an updatable convolution or inner product are not quantized."""
     for number, layer in weighted(model):
         params = getattr(layer, layer_kind(layer))
         for name in ("weights", "bias") if params.hasBias else ("weights",):
             if getattr(params, name).HasField("quantization"):
                 where = f"{place(number, layer)}: {name}"
-                yield Finding(where, "quantized, but updatable", "32-bit floats")
+                yield Finding(where, "is quantized but updatable", "32-bit floats")
 
 
 def names_distinct(model: Model) -> Iterator[Finding]:
-    """In an updatable network all names of layers and losses are distinct; the empty name counts as one."""
+    """In an updatable network, all names of layers and losses are distinct; the empty name counts as a name."""
     network = network_of(model)
     names = [str(layer.name) for layer in network.layers] + [str(loss.name) for loss in network.updateParams.lossLayers]
     for name in duplicates(names):
-        yield Finding("network", f"{names.count(name)} layers or losses are called '{name}'", "each name once")
+        yield Finding("network", f"{names.count(name)} layers or losses are named '{name}'", "each name once")

@@ -1,13 +1,14 @@
-"""Who may read and write which blob, the networks inside branches and loops included.
+"""Which layer may read and write which blob, including the networks inside branches and loops.
 
-A branch with two sides leaves what both of them write, one with a single side nothing. A loop leaves what its condition
-writes, and without a condition what its body writes. Only a copy may write a blob again.
+After a branch with two sides, the blobs that both write are known; after one with a single side, none. After a loop,
+those that its condition writes, or without a condition its body. Only a copy may write a blob again.
 """
 
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 from coreml_updatable.checking.problem import Finding
+from coreml_updatable.errors import with_article
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
@@ -18,12 +19,12 @@ _INPUT = frozenset({"__input"})
 
 
 def tangles(model: Model) -> Iterator[_Tangle]:
-    """What is wrong with the wires of the network."""
+    """Yield the faults in the connections between the layers of the network."""
     yield from _walk(network_of(model), "", _inputs(model), _first_writers(model), 0)
 
 
 def written_blobs(model: Model) -> set[str]:
-    """The blobs that the network can answer: those that layers write and that are there at its end."""
+    """Return the blobs that can be outputs: those that layers write and that exist at the end of the network."""
     blobs = _inputs(model)
     for _ in _walk(network_of(model), "", blobs, _first_writers(model), 0):
         pass
@@ -48,13 +49,16 @@ def _walk(network: NeuralNetwork, inside: str, blobs: _Blobs, places: dict[str, 
         elif kind == "loop":
             yield from _loop(layer, where, blobs, places, loops)
         elif kind in ("loopBreak", "loopContinue") and loops == 0:
-            yield "loop", Finding(where, f"is a {kind} outside of a loop", "one inside its bodyNetwork", "remove it")
+            yield (
+                "loop",
+                Finding(where, f"is {with_article(kind)} outside a loop", "it inside a bodyNetwork", "remove it"),
+            )
         if kind != "branch":
             yield from _reads(layer, where, blobs, places)
         for blob in map(str, layer.output):
             if blob in blobs and kind != "copy":
                 found = f"writes '{blob}', as does {places.get(blob, 'another layer')}"
-                yield "written", Finding(where, found, "a name of its own")
+                yield "written", Finding(where, found, "a unique name")
             blobs[blob] = blobs.get(blob, frozenset()) | {str(layer.name)}
             places.setdefault(blob, where)
 
@@ -62,7 +66,7 @@ def _walk(network: NeuralNetwork, inside: str, blobs: _Blobs, places: dict[str, 
 def _reads(layer: NeuralNetworkLayer, where: str, blobs: _Blobs, places: dict[str, str]) -> Iterator[_Tangle]:
     for blob in map(str, layer.input):
         if blob not in blobs:
-            inner = "only the inside of a branch or loop" if blob in places else "nothing before it"
+            inner = "only the inside of a branch or loop" if blob in places else "no writer before it"
             found = f"reads '{blob}', which {inner} writes"
             expected = "a model input or the output of an earlier layer"
             yield "read", Finding(where, found, expected, "put the layers in order")

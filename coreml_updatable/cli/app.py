@@ -122,7 +122,7 @@ def main() -> None:
     except OSError as error:
         _leave(sentence_of(error), 1)
     except MemoryError as error:
-        _leave(f"not enough memory ({error or 'none left'}); take fewer or smaller pictures", 1)
+        _leave(f"not enough memory ({error or 'none left'}); use fewer or smaller pictures", 1)
 
 
 def _warned(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
@@ -139,9 +139,9 @@ def sentence_of(error: OSError) -> str:
     """What the operating system refused; a full disk is worth its own advice."""
     place = error.filename or "writing"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{place}: no room left ({error.strerror}); make room and run again, older results are untouched"
+        return f"{place}: no space left ({error.strerror}); free some space and run again; older results are untouched"
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
-        return f"{place}: a file stands where a folder is needed; check the path"
+        return f"{place}: is a file, expected a folder; check the path"
     return f"{place}: {error.strerror or error}; check the path and its permissions"
 
 
@@ -194,7 +194,7 @@ def with_max_memory(name: str, command: Callable[..., Any]) -> Callable[..., Any
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="Memory limit for running models, such as 4GB.",
+            help="Memory limit, such as 4GB.",
             show_default="600MB",
         ),
     ]
@@ -210,5 +210,5 @@ def _size(text: str) -> int:
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
     size = int(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
     if size < 1:
-        raise typer.BadParameter(f"--max-memory {text}: is not a size; write a number and a unit, such as 4GB")
+        raise typer.BadParameter(f"--max-memory {text}: is not a size; use a number and a unit, such as 4GB")
     return size

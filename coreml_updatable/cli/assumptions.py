@@ -22,7 +22,7 @@ Assume: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=CHOICE",
-        help="What a device does where nothing is documented, such as gradient=sum.",
+        help="Choice for an undocumented point, such as gradient=sum.",
         show_default=False,
     ),
 ]
@@ -83,17 +83,19 @@ def _stored() -> tuple[dict[str, str], str]:
     if not path.exists():
         if _former_place().exists():
             raise DataError(
-                f"{_former_place()}: is no longer read, expected {path.name}; read the results again with "
-                "`coreml-updatable probes --read`, or remove it"
+                f"{_former_place()}: is no longer used, expected {path.name}; read the results again with "
+                "`coreml-updatable probes --read`, or delete it"
             )
         return {}, ""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         found, device = dict(content["choices"]), str(content["device"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise DataError(f"{path}: is not as `probes --read` writes it; read the results again, or remove it") from None
+        raise DataError(
+            f"{path}: is not a file that `probes --read` wrote; read the results again, or delete it"
+        ) from None
     for name, choice in found.items():
         fault = fault_of(Assumptions, name, choice)
         if fault:
-            raise DataError(f"{path}: {fault}; read the results again, or remove it")
+            raise DataError(f"{path}: {fault}; read the results again, or delete it")
     return found, device

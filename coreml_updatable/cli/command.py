@@ -1,5 +1,6 @@
 """Commands that explain wrong usage: what stands on the line and belongs to nothing, and whatever else is refused."""
 
+import re
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -9,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from coreml_updatable.cli.output import note
+from coreml_updatable.text import did_you_mean
 
 _MODELS = (".mlmodel", ".mlpackage")
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of the click inside typer, which it does not export
@@ -78,8 +80,27 @@ def _explained(error: Any) -> int:
     else:
         if context is not None:
             note(*context.get_usage().split("\n"), f"Try '{context.command_path} --help' for help.", "")
-        note(f"Error: {message}")
+        note(f"Error: {_reworded(error, message)}")
     return int(error.exit_code)
+
+
+def _reworded(error: Any, message: str) -> str:
+    """Return click's ``message`` in the words of our own errors, with a suggestion for a misspelt name."""
+    if (option := getattr(error, "option_name", None)) is not None and "No such option" in message:
+        return f"Unknown option '{option}'; {did_you_mean(option, _options(error.ctx)) or 'see --help'}"
+    if found := re.match(r"No such command '(.*?)'", message):
+        return f"Unknown command '{found[1]}'; {did_you_mean(found[1], error.ctx.command.commands) or 'see --help'}"
+    message = message.removeprefix("Invalid value: ").replace("Value error, ", "")
+    if found := re.match(r"Invalid value for '(.*?)': '(.*?)' is not one of (.*)\.$", message):
+        meant = did_you_mean(found[2], re.findall(r"'(.*?)'", found[3]))
+        return f"{found[1]} is '{found[2]}', expected one of {found[3]}{f'; {meant}' if meant else ''}"
+    return message
+
+
+def _options(context: Any) -> list[str]:
+    if context is None:
+        return []
+    return [name for parameter in context.command.get_params(context) for name in parameter.opts]
 
 
 def _sentence(surplus: Sequence[str], given: Sequence[str]) -> str:
@@ -87,11 +108,15 @@ def _sentence(surplus: Sequence[str], given: Sequence[str]) -> str:
         if option in _LISTS:
             names = list(takewhile(_is_a_name, given[place + 1 :]))
             if len(names) > 1:
-                return f"{option} {' '.join(names)}: names go together with commas; write: {option} {','.join(names)}"
+                return f"{option} {' '.join(names)}: separate names with commas: {option} {','.join(names)}"
     if len(surplus) == 1 and surplus[0].endswith(_MODELS):
-        return f"{surplus[0]}: one argument too many; a new model is named with -o: -o {surplus[0]}"
+        return f"{surplus[0]}: unexpected argument; name the new model with -o {surplus[0]}"
     several = " and ".join(surplus)
-    return f"{several}: one argument too many, leave it out" if len(surplus) == 1 else f"{several}: leave them out"
+    return (
+        f"{several}: unexpected argument; remove it"
+        if len(surplus) == 1
+        else (f"{several}: unexpected arguments; remove them")
+    )
 
 
 def _is_a_name(argument: str) -> bool:

@@ -51,7 +51,7 @@ class Out:
 def expect_out(out: Out | None, *, dry_run: bool) -> None:
     """A BadParameter where nothing says where the result goes."""
     if out is None and not dry_run:
-        raise typer.BadParameter("name the new model with -o OUT, or use --dry-run to see what would be done")
+        raise typer.BadParameter("-o is required; use --dry-run to see what would be done")
 
 
 def out_of(text: str) -> Out:
@@ -67,7 +67,7 @@ def option(help_text: str) -> Any:
 
 def _expect_no_package(path: Path) -> None:
     if path.suffix == ".mlpackage":
-        raise typer.BadParameter(f"-o {path}: packages are read, not written; name an .mlmodel file")
+        raise typer.BadParameter(f"-o {path}: packages cannot be written; choose an .mlmodel file")
 
 
 def _expect_room_for(path: Path) -> None:

@@ -1,5 +1,6 @@
-"""What a build does at the moment: bars on a terminal, one line a stage in a log."""
+"""Progress of long work: bars on a terminal; in a log, a line per stage and, in a long stage, one every few seconds."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +14,12 @@ from coreml_updatable.data.inputs import Progress as OnProgress
 from coreml_updatable.data.inputs import silent
 from coreml_updatable.text import visible
 
+EVERY = 10.0  # seconds after which a log gets another line
+
 
 @contextmanager
 def watched(*, quiet: bool) -> Iterator[OnProgress]:
-    """A progress callback for the time of the ``with`` block; it writes to standard error, so output stays clean."""
+    """Yield a progress callback for the ``with`` block; it writes to standard error, so that the output stays clean."""
     log = console(stderr=True)
     if quiet:
         yield silent
@@ -24,7 +27,8 @@ def watched(*, quiet: bool) -> Iterator[OnProgress]:
         with _bars(log) as on_progress:
             yield on_progress
     else:
-        yield _lines()
+        with _lines(EVERY) as on_progress:
+            yield on_progress
 
 
 @contextmanager
@@ -46,12 +50,40 @@ def _bars(log: Console) -> Iterator[OnProgress]:
         yield on_progress
 
 
-def _lines() -> OnProgress:
+@contextmanager
+def _lines(every: float) -> Iterator[OnProgress]:
+    """Print a line at the end of a stage, and one whenever ``every`` seconds have passed without any.
+
+    A thread prints the latter, because a stage may compute for minutes between two calls.
+    """
     started: dict[str, float] = {}
+    running: dict[str, str] = {}
+    spoken, ended = threading.Event(), threading.Event()
+
+    def say(stage: str, detail: str) -> None:
+        note(f"{stage:<12} {time.monotonic() - started[stage]:6.1f} s  {detail}")
+        spoken.set()
 
     def on_progress(stage: str, fraction: float, detail: str) -> None:
         started.setdefault(stage, time.monotonic())
         if fraction >= 1.0:
-            note(f"{stage:<12} {time.monotonic() - started[stage]:6.1f} s  {detail}")
+            running.pop(stage, None)
+            say(stage, detail)
+        else:
+            running[stage] = f"{fraction:4.0%}  {detail}".rstrip()
 
-    return on_progress
+    def repeat() -> None:
+        while not ended.is_set():
+            if not spoken.wait(every) and not ended.is_set():
+                for stage, detail in list(running.items())[-1:]:
+                    say(stage, detail)
+            spoken.clear()
+
+    thread = threading.Thread(target=repeat, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield on_progress
+    finally:
+        ended.set()
+        spoken.set()
+        thread.join()

@@ -26,7 +26,7 @@ def numbers_of(option: str, text: str | None) -> tuple[float, ...]:
     try:
         return tuple(float(one) for one in text.split(",")) if text else ()
     except ValueError:
-        raise typer.BadParameter(f"{option} {text}: not all are numbers, expected one a channel, such as 0.5") from None
+        raise typer.BadParameter(f"{option} {text}: expected one number per channel, such as 0.5") from None
 
 
 def labels_of(text: str | None) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ def labels(text: str, own: Sequence[str] | Sequence[int]) -> tuple[str, ...] | t
         return tuple(int(label) for label in found)
     except ValueError:
         raise typer.BadParameter(
-            f"--labels {text}: expected integers, as the model's own labels are, such as {own[0]}"
+            f"--labels {text}: expected integers like the model's labels, such as {own[0]}"
         ) from None
 
 
@@ -99,7 +99,9 @@ def real(option: str, text: str) -> "DoubleParameter":
     if not allowed:
         return DoubleParameter(value)
     if ".." not in allowed:
-        raise typer.BadParameter(f"{option} {text}: '{allowed}' is no range, expected least..most, such as 0.0001..1")
+        raise typer.BadParameter(
+            f"{option} {text}: '{allowed}' is not a range, expected least..most, such as 0.0001..1"
+        )
     return DoubleParameter(value, range=_range(option, text, allowed, float))
 
 

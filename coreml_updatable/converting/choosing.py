@@ -37,7 +37,7 @@ def convert_source(request: SourceRequest, converter: str | None = None, pixels:
     """
     if pixels is not None:
         if request.mean or request.std:
-            raise RecipeError("--pixels and --mean or --std both say what the source expects; name one of them")
+            raise RecipeError("--pixels cannot be combined with --mean or --std; use one of them")
         if pixels not in MEAN_AND_STD:
             raise RecipeError(f"--pixels {pixels}: is not a range of pixels, expected one of {', '.join(MEAN_AND_STD)}")
         mean, std = MEAN_AND_STD[pixels]

@@ -28,9 +28,6 @@ def embedded(extractor: Model, rows: Iterable[Row]) -> Float32Array:
         for number, answer in zip(numbers, runnable.predict(runnable.frozen(block, numbers)), strict=True):
             vector = np.asarray(answer[name], np.float32)
             if not np.isfinite(vector).all():
-                raise ModelError(
-                    f"row {number}: the extractor answers NaN or an infinite number, expected finite ones; check its "
-                    "weights"
-                )
+                raise ModelError(f"row {number}: the extractor returned NaN or infinite numbers; check its weights")
             found.append(vector)
     return np.stack(found) if found else np.zeros((0, embedding_length(extractor)), np.float32)

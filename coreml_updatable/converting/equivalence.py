@@ -34,10 +34,10 @@ def remedy(model: Model) -> str:
     where, number = max(_extremes(model), key=lambda found: _size(found[1]), default=("", 0.0))
     if _size(number) > LARGEST:
         return (
-            f"nothing was written, {where} holds the number {number:.3g}, with which 32-bit sums are not exact; "
-            "export the model again"
+            f"nothing was written, because {where} contains the number {number:.3g}, which makes 32-bit sums "
+            "inexact; export the model again"
         )
-    return "nothing was written, this is a fault of coreml_updatable, please report it"
+    return "nothing was written; this is a bug in coreml_updatable, please report it"
 
 
 def _size(number: float) -> float:
@@ -104,21 +104,19 @@ def prove_unchanged(before: Model, after: Model, reserved_share: float = HIDDEN)
     old, new = _of_classes(before, _finite(before)), _distributions(_answers(after))
     added = len(reserved_labels(after)) - len(reserved_labels(before))
     if new.shape[1] != old.shape[1] + added:
-        raise BuildError(
-            f"marked model: answers {new.shape[1]} classes, expected {old.shape[1] + added}; {remedy(before)}"
-        )
+        raise BuildError(f"marked model: has {new.shape[1]} classes, expected {old.shape[1] + added}; {remedy(before)}")
     known = new[:, : old.shape[1]]
     taken = float((new.sum(axis=1) - known.sum(axis=1)).max())
     if not taken <= reserved_share * (1 + ROUNDING):
         raise BuildError(
-            f"marked model: its reserved labels take {taken:.2g} of an answer, expected at most {reserved_share:.2g}; "
-            f"{remedy(before)}"
+            f"marked model: its reserved labels have a probability of {taken:.2g}, expected at most "
+            f"{reserved_share:.2g}; {remedy(before)}"
         )
     shares = known / known.sum(axis=1, keepdims=True)
     difference = float(np.abs(old - shares).max())
     if not difference <= ALLOWED_DIFFERENCE:  # NaN too
         raise BuildError(
-            f"marked model: answers otherwise than before by {difference:.2g} in probability, expected at most "
+            f"marked model: its probabilities differ from those before by {difference:.2g}, expected at most "
             f"{ALLOWED_DIFFERENCE}; {remedy(before)}"
         )
     return _by_spread(before, after, old, shares, difference)
@@ -136,8 +134,8 @@ def _by_spread(before: Model, after: Model, old: Float64Array, new: Float64Array
     logits = compared(centered(ours), centered(theirs[:, : ours.shape[1]]))
     if logits.verdict == "differ":
         raise BuildError(
-            f"marked model: its logits differ from those before by {logits.relative:.2g} of how far they spread over "
-            f"the rows, expected at most {ALLOWED:g}; {remedy(before)}"
+            f"marked model: its logits differ from those before by {logits.relative:.2g} of their spread over the "
+            f"rows, expected at most {ALLOWED:g}; {remedy(before)}"
         )
     if logits.verdict == "constant":
         return Agreement(difference, len(old), logits.relative, False, (not_proved("the model's answer", len(old)),))
@@ -157,9 +155,9 @@ def _values_unchanged(before: Model, after: Model) -> Agreement:
         values = compared(old, new)
     if not difference <= ALLOWED_DIFFERENCE or values.verdict == "differ":
         raise BuildError(
-            f"marked model: answers otherwise than before by {difference:.2g} of its largest value, expected at most "
-            f"{ALLOWED_DIFFERENCE}, and by {values.relative:.2g} of the spread of the values, expected {ALLOWED:g}; "
-            f"{remedy(before)}"
+            f"marked model: its outputs differ from those before by {difference:.2g} of the largest value, expected "
+            f"at most {ALLOWED_DIFFERENCE}, and by {values.relative:.2g} of the spread of the values, expected "
+            f"{ALLOWED:g}; {remedy(before)}"
         )
     proved = values.verdict != "constant"
     return Agreement(
@@ -170,8 +168,8 @@ def _values_unchanged(before: Model, after: Model) -> Agreement:
 def saturated(who: str, expected: Float64Array, logits: Compared) -> str:
     """The note on probabilities that are the same everywhere while the logits are not."""
     return (
-        f"{who} gives the same probabilities on every row (the largest is {expected.max():.4g}), which prove "
-        f"nothing: its logits are compared instead, and agree within {logits.relative:.1g} of their spread"
+        f"{who} gives the same probabilities on every row (the largest is {expected.max():.4g}), which proves "
+        f"nothing; its logits were compared instead, and agree within {logits.relative:.1g} of their spread"
     )
 
 
@@ -224,8 +222,8 @@ def _expect_same_front(before: Model, after: Model) -> None:
         fronts.append([model_bytes(member) for member in members])
     if fronts[0] != fronts[1]:
         raise BuildError(
-            "marked model: a model before the last of the pipeline is another one than before, expected the same; "
-            "nothing was written, this is a fault of coreml_updatable, please report it"
+            "marked model: a model before the last of the pipeline has changed; nothing was written; this is a bug "
+            "in coreml_updatable, please report it"
         )
 
 
@@ -233,9 +231,7 @@ def _finite(model: Model) -> Float64Array:
     """The answers before the change; a BuildError where they are not numbers to compare with."""
     answers = _answers(model)
     if not np.isfinite(answers).all():
-        raise BuildError(
-            "model: answers NaN or an infinite number before anything is changed, expected others; check its weights"
-        )
+        raise BuildError("model: returned NaN or infinite numbers even before any change; check its weights")
     return answers
 
 

@@ -66,8 +66,8 @@ def _finished(
         given.type.WhichOneof("Type") == "imageType" for given in model.description.input
     ):
         raise SourceError(
-            "--pixels, --mean and --std: are of pictures, and the source takes none; "
-            "leave them out, or put the scaling into the source"
+            "--pixels, --mean and --std apply to pictures, but the source takes none; omit them, or put the scaling "
+            "into the source"
         )
     wishes: Wishes = {"labels": request.labels or converted.labels or None}
     if converted.answers is None:
@@ -96,7 +96,10 @@ def _of_core_ml(
     if not model.isUpdatable or request.labels or request.head == "new":
         if request.head == "new":
             wishes = {**wishes, "head": "new"}
-            notes = (*notes, "the head is new: with the old weights in its place, the answers are those before")
+            notes = (
+                *notes,
+                "the head is new; with the old weights in its place, the predictions are the same as before",
+            )
         made, found = marked_and_proved(model, settings, **wishes)
         model, notes = made.model, (*notes, *made.repairs)
     warnings = expect_valid(model, "converted model")
@@ -139,8 +142,8 @@ def _agreement(model: Model, converted: ConvertedSource, expected: Float64Array)
             difference = float(np.abs(said - exact).max())
     if not difference <= converted.tolerance:
         raise BuildError(
-            f"converted model: differs from {reference} by {difference:.2g} in probability, expected at most "
-            f"{converted.tolerance:g}; nothing was written, this source does not convert faithfully"
+            f"converted model: its probabilities differ from those of {reference} by {difference:.2g}, expected at "
+            f"most {converted.tolerance:g}; nothing was written, because this source does not convert correctly"
         )
     of_answers = compared(expected, said)
     alike = (not_proved(f"the answer of {reference}", len(rows)),)
@@ -149,8 +152,9 @@ def _agreement(model: Model, converted: ConvertedSource, expected: Float64Array)
         return Agreement(difference, len(rows), None, proved, notes if proved else (*notes, *alike))
     if logits.verdict == "differ":
         raise BuildError(
-            f"converted model: its logits differ from those of {reference} by {logits.relative:.2g} of how far they "
-            "spread over the rows, expected at most 0.01; nothing was written, this source does not convert faithfully"
+            f"converted model: its logits differ from those of {reference} by {logits.relative:.2g} of their spread "
+            "over the rows, expected at most 0.01; nothing was written, because this source does not convert "
+            "correctly"
         )
     if logits.verdict == "constant":
         return Agreement(difference, len(rows), logits.relative, False, (*notes, *alike))

@@ -21,7 +21,7 @@ from coreml_updatable.updating import UpdateTask
 PlainRow: TypeAlias = Mapping[str, Any]
 ALLOWED_DIFFERENCE = 1e-5  # of the largest number in the embeddings: 32-bit sums in another order differ by less
 ROWS = 4
-_FAULT = "nothing was written, this is a fault of coreml_updatable, please report it"
+_FAULT = "nothing was written; this is a bug in coreml_updatable, please report it"
 
 
 def prove_knn(source: Model, made: Model, *, cut: bool, first: PlainRow | None = None) -> tuple[Agreement, int]:
@@ -43,8 +43,9 @@ def prove_knn(source: Model, made: Model, *, cut: bool, first: PlainRow | None =
     by_spread = compared(np.asarray(expected, np.float64), np.asarray(found, np.float64))
     if not difference <= ALLOWED_DIFFERENCE or by_spread.verdict == "differ":
         raise BuildError(
-            f"k-NN: its embedding differs from the extractor's by {difference:.2g}, expected {ALLOWED_DIFFERENCE} at "
-            f"most, and by {by_spread.relative:.2g} of how far rows lie apart, expected {ALLOWED:g}; {remedy(source)}"
+            f"k-NN: its embedding differs from the extractor's by {difference:.2g}, expected at most "
+            f"{ALLOWED_DIFFERENCE}, and by {by_spread.relative:.2g} of the spread of the rows, expected at most "
+            f"{ALLOWED:g}; {remedy(source)}"
         )
     proved = by_spread.verdict != "constant" or len(rows) == 1
     notes = () if proved else (not_proved("the embedding", len(rows)),)
@@ -84,7 +85,7 @@ def _finds_itself(made: Model, vector: Float32Array) -> None:
     label = answer[str(alone.description.predictedFeatureName)]
     if label not in {known for known, close in zip(samples.labels, near, strict=True) if close}:
         raise BuildError(
-            f"k-NN: the nearest neighbour of the first sample is a {label!r}, expected itself, a "
+            f"k-NN: the nearest neighbor of the first sample is a {label!r}, expected itself, a "
             f"{samples.labels[0]!r}; {_FAULT}"
         )
 

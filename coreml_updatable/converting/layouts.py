@@ -57,16 +57,17 @@ def agreement(before: Models, after: Models, extractors: tuple[Model, Model], bi
     old = _answers(before, rows)
     answers = _difference(old, _answers(after, rows))
     if not answers <= ALLOWED[bits]:
-        advice = "nothing was written, keep more bits" if bits < 32 else remedy(before[-1])
+        advice = "nothing was written; keep more bits" if bits < 32 else remedy(before[-1])
         raise BuildError(
-            f"layout: answers otherwise than before by {answers:.2g}, expected at most {ALLOWED[bits]:g}; {advice}"
+            f"layout: the predictions differ from those before by {answers:.2g}, expected at most {ALLOWED[bits]:g}; "
+            f"{advice}"
         )
     first, one, other = _weights_of(before[-1]), _learnt(before, rows), _learnt(after, rows)
     heads = float(np.abs(one - other).max() / max(1.0, float(np.abs(one).max()))) if one.size else 0.0
     moved = compared(np.stack([first, one]), np.stack([first, other])) if first.size == one.size > 0 else None
     if bits == 32 and (not heads <= ALLOWED[32] or (moved is not None and moved.verdict == "differ")):
         raise BuildError(
-            f"layout: an update makes another head by {heads:.2g}, expected at most {ALLOWED[32]:g}"
+            f"layout: the updated heads differ by {heads:.2g}, expected at most {ALLOWED[32]:g}"
             + (f", and by {moved.relative:.2g} of what it changes, expected {ALLOWED_SPREAD:g}" if moved else "")
             + f"; {remedy(before[-1])}"
         )
@@ -74,7 +75,10 @@ def agreement(before: Models, after: Models, extractors: tuple[Model, Model], bi
     if len(rows) > 1 and (of_features.verdict == "constant" or _alike(old)):
         notes.append(not_proved("the model's answer", len(rows)))
     if moved is not None and moved.spread == 0:
-        notes.append("NOT PROVED: one update with eight rows changes no weight, so that both heads learn alike is open")
+        notes.append(
+            "NOT PROVED: one update with eight rows changes no weights, so it is not known whether both heads learn "
+            "the same"
+        )
     return Agreement(answers, len(rows), features, not notes, tuple(notes)), heads
 
 
@@ -123,9 +127,7 @@ def _learnt(laid: Models, rows: Sequence[Mapping[str, Any]]) -> Float64Array:
         (name,) = (str(feature.name) for feature in head.description.input)
         given = load(laid[0]).predict(rows)
         if any(name not in answer for answer in given):
-            raise BuildError(
-                f"extractor: describes the output {name!r} and does not give it, expected it; export again"
-            )
+            raise BuildError(f"extractor: describes the output {name!r} but does not compute it; export it again")
         rows = [{name: answer[name]} for answer in given]
     inputs = {str(feature.name) for feature in head.description.input}
     targets = [feature for feature in head.description.trainingInput if feature.name not in inputs]
@@ -158,8 +160,8 @@ def _target(feature: FeatureDescription, model: Model, number: int) -> Any:
         shape = [int(length) for length in array.shape]
         if min(shape, default=1) < 1 or prod(shape) > MOST_VALUES:
             raise BuildError(
-                f"training input '{feature.name}': declares the size {shape}, expected lengths from 1 up and at most "
-                f"{MOST_VALUES} values; mark the model again"
+                f"training input '{feature.name}': declares the size {shape}, expected lengths of 1 or more and at "
+                f"most {MOST_VALUES} values; mark the model again"
             )
         return np.zeros(shape, np.int32) if array.dataType == _WHOLE else np.full(shape, 0.5, np.float32)
     known: Sequence[str | int] = class_labels(model)
@@ -226,7 +228,7 @@ def arrange(models: Sequence[Model], layout: str, bits: int | None = None) -> Ar
     """What ``laid_out`` makes and judges, without running anything; it raises the same errors, but for the proof's."""
     if layout == "single" and bits not in (None, 32):
         raise ModelError(
-            f"layout: a single network with {bits} bits cannot be trained, expected 32; lay it out as a pipeline"
+            f"layout: a single network with {bits} bits cannot be trained, expected 32; use the layout pipeline"
         )
     before = _parts(models)
     parts = before if bits is None else Parts(with_bits(before.extractor, bits), before.head)
@@ -253,7 +255,7 @@ def _models(parts: Parts, layout: str) -> tuple[Model, ...]:
             return (to_pipeline(parts),)
         case "split":
             return to_files(parts)
-    raise ModelError(f"layout: found {layout!r}, expected one of {', '.join(LAYOUTS)}; choose one of them")
+    raise ModelError(f"layout: found {layout!r}, expected one of {', '.join(LAYOUTS)}")
 
 
 def _sizes(parts: Parts, layout: str, made: tuple[Model, ...]) -> dict[str, tuple[int, ...]]:

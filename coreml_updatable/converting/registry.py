@@ -6,7 +6,6 @@ registered under the converter's own name in the group ``coreml_updatable.needs`
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, distribution, entry_points
 from typing import Any, get_args, get_type_hints
@@ -21,6 +20,7 @@ from coreml_updatable.converting.contract import (
 from coreml_updatable.errors import RecipeError
 from coreml_updatable.installing import OURS, install_command, missing, requirements
 from coreml_updatable.spec.messages import Model
+from coreml_updatable.text import did_you_mean
 
 GROUP = "coreml_updatable.converters"
 
@@ -30,10 +30,8 @@ def find_converter(name: str, *, asked_by: str = "source.converter") -> EntryPoi
     known = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name in known:
         return known[name]
-    near = get_close_matches(name, known, n=1)
-    question = f"did you mean {near[0]!r}? " if near else ""
-    names = ", ".join(sorted(known)) or "none"
-    raise RecipeError(f"{asked_by} is {name!r}, which no installed package registers; {question}installed: {names}")
+    names = f"the installed converters are {', '.join(sorted(known)) or 'none'}"
+    raise RecipeError(f"Unknown converter {name!r} ({asked_by}); {did_you_mean(name, known) or names}")
 
 
 def version_of(entry: EntryPoint) -> str:
@@ -46,8 +44,8 @@ def load_converter(entry: EntryPoint) -> Callable[[ConversionRequest], Converted
     function: Callable[[ConversionRequest], Converted] = entry.load()
     if not _takes(function, ConversionRequest):
         raise RecipeError(
-            f"source.converter is {entry.name!r}, which converts finished classifiers and trains none; "
-            f"run: coreml-updatable convert SOURCE --converter {entry.name} -o OUT.mlmodel"
+            f"source.converter is {entry.name!r}, which converts trained classifiers but does not train; run: "
+            f"coreml-updatable convert SOURCE --converter {entry.name} -o OUT.mlmodel"
         )
     return function
 
@@ -85,7 +83,7 @@ def load_source_converter(entry: EntryPoint) -> Callable[[SourceRequest], Conver
     function: Callable[[SourceRequest], ConvertedSource] = entry.load()
     if not _takes(function, SourceRequest):
         raise RecipeError(
-            f"--converter is {entry.name!r}, which serves recipes only; write a recipe, or name another converter"
+            f"--converter is {entry.name!r}, which is for recipes only; write a recipe, or choose another converter"
         )
     return function
 

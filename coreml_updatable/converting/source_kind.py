@@ -41,12 +41,12 @@ def converter_for(source: Path | str) -> tuple[str, str]:
         return told
     path, ending = Path(source), Path(source).suffix.lower()
     if ending in PICKLES:
-        return PICKLES[ending], f"the ending {ending}"
+        return PICKLES[ending], f"the file extension {ending}"
     _expect_no_code(path)
-    found = f"the ending {ending!r}" if ending else "no ending"
+    found = f"the file extension {ending!r}" if ending else "no file extension"
     raise RecipeError(
         f"{path}: has {found}, expected one of {', '.join(sorted(CONVERTERS))}, a folder with a config.json or a "
-        f"dir_archive.ini, or {NAMES}; name the converter with --converter"
+        f"dir_archive.ini, or {NAMES}; choose the converter with --converter"
     )
 
 
@@ -58,10 +58,10 @@ def doubt_about(converter: str, source: Path | str) -> str:
     """
     told = _told(source)
     if told is not None and converter != told[0] and converter in OURS:
-        if "ending" in told[1]:
-            return f"by {told[1]} it is for the converter {told[0]}: leave --converter out"
+        if "file extension" in told[1]:
+            return f"{told[1]} means converter {told[0]}; omit --converter"
         raise RecipeError(
-            f"--converter {converter}: {source} is for the converter {told[0]}, by {told[1]}; leave the option out"
+            f"--converter {converter}: {source} is for the converter {told[0]}, because of {told[1]}; omit the option"
         )
     if converter == "torch":
         _expect_no_code(Path(source))
@@ -73,12 +73,12 @@ def _told(source: Path | str) -> tuple[str, str] | None:
     if isinstance(source, str) and source.startswith(HUB):
         return "transformers", "the name on the hub"
     if isinstance(source, str):
-        return "torch", "the function it names" if ".py:" in source else "the architecture it names"
+        return "torch", "the name of its function" if ".py:" in source else "the name of its architecture"
     if not source.exists():
-        raise SourceError(f"{source}: no such file or folder; check the path")
+        raise SourceError(f"{source}: does not exist; check the path")
     ending = source.suffix.lower()
     if ending in CONVERTERS:
-        return CONVERTERS[ending], f"the ending {ending}"
+        return CONVERTERS[ending], f"the file extension {ending}"
     if (source / "config.json").is_file():
         return "transformers", "the config.json inside"
     if (source / "dir_archive.ini").is_file():
@@ -89,6 +89,6 @@ def _told(source: Path | str) -> tuple[str, str] | None:
 def _expect_no_code(path: Path) -> None:
     if path.suffix.lower() == ".py" and path.is_file():
         raise RecipeError(
-            f"{path}: is code, expected the function in it that makes the network; name that, and --trust-code if you "
-            f"trust it: {path}:FUNCTION"
+            f"{path}: is code, expected the name of the function that returns the network; pass {path}:FUNCTION, and "
+            "--trust-code if you trust it"
         )

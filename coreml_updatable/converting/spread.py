@@ -62,8 +62,8 @@ class Agreement:
 def not_proved(what: str, rows: int) -> str:
     """The note on a comparison whose verdict is "constant": ``what`` answers the same everywhere."""
     return (
-        f"NOT PROVED: {what} is the same on all {rows} rows, as far as 32 bits tell, so that it has not changed proves "
-        "little; check the weights, and how the input is scaled"
+        f"NOT PROVED: {what} is the same on all {rows} rows within 32-bit precision, so the comparison proves "
+        "little; check the weights and the scaling of the input"
     )
 
 

@@ -68,7 +68,7 @@ def _value(feature: FeatureDescription, model: Model, domain: Domain | None, ran
             return {key: float(random.integers(-5, 6)) for key in _known(model, str(feature.name))}
     raise BuildError(
         f"input '{feature.name}': is a {feature.type.WhichOneof('Type')}, expected a picture, numbers, text, or an "
-        "array of known shape; its answers cannot be compared before and after marking"
+        "array of known shape; predictions before and after marking cannot be compared"
     )
 
 
@@ -105,7 +105,7 @@ def _sensible(feature: FeatureDescription, shape: tuple[int, ...]) -> tuple[int,
     """``shape``, before anything of that size is made; a BuildError for a declared size that cannot be meant."""
     if min(shape) < 1 or len(shape) > MAX_AXES or prod(shape) > MOST_VALUES:
         raise BuildError(
-            f"input '{feature.name}': declares the size {list(shape)}, expected lengths from 1 up, at most "
+            f"input '{feature.name}': declares the size {list(shape)}, expected lengths of 1 or more, at most "
             f"{MOST_VALUES} values and {MAX_AXES} axes; export the model with its real input size"
         )
     return shape

@@ -32,9 +32,9 @@ def mapped(path: Path) -> npt.NDArray[Any]:
             array: npt.NDArray[Any] = open_memmap(path, mode="r")
     except DAMAGES as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: is no array of numbers ({reason:.200}); save it with numpy.save") from None
+        raise DataError(f"{path}: is not an array of numbers ({reason:.200}); save it with numpy.save") from None
     if array.dtype.kind not in "biuf":
-        raise DataError(f"{path}: is no array of numbers (but of {array.dtype}); save it with numpy.save")
+        raise DataError(f"{path}: is an array of {array.dtype}, expected numbers; save it with numpy.save")
     return array
 
 
@@ -67,14 +67,14 @@ def to_array(value: Any, target: ArrayInput, where: str) -> Float32Array:
         with np.errstate(over="ignore"):  # what is too large for 32 bits becomes infinite, and is refused as such
             array = given.astype(np.float32)
     except OverflowError as error:
-        raise DataError(f"{where} holds an integer too large for 32-bit floats; correct it") from error
+        raise DataError(f"{where} contains an integer too large for 32-bit floats; correct it") from error
     except (TypeError, ValueError) as error:
         found = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else a_kind(value)
         raise DataError(f"{where} is {found}, expected an array of numbers; correct it") from error
     if array.shape != target.shape:
         raise DataError(f"{where} has the shape {list(array.shape)}, expected {list(target.shape)}; correct it")
     if not np.isfinite(array).all():
-        raise DataError(f"{where} holds NaN or an infinite number, expected finite ones; correct it")
+        raise DataError(f"{where} contains NaN or infinite numbers; correct it")
     return array
 
 
@@ -89,7 +89,7 @@ def read_array(path: Path, target: ArrayInput) -> Heard:
     if target.sample_rate and path.suffix.lower() in ENDINGS:
         return read_sound(path, target)
     if path.stat().st_size > MAXIMUM_BYTES:
-        raise DataError(f"{path}: larger than {MAXIMUM_BYTES:,} bytes, expected one row; give one file a row")
+        raise DataError(f"{path}: is larger than {MAXIMUM_BYTES:,} bytes, expected one row; use one file per row")
     try:
         match path.suffix.lower():
             case ".npy":
@@ -98,7 +98,7 @@ def read_array(path: Path, target: ArrayInput) -> Heard:
                 value = json.loads(path.read_text(encoding="utf-8"))
             case _:
                 known = ("a sound such as .flac or .wav", ".npy") if target.sample_rate else (".npy", ".json")
-                raise DataError(f"{path}: is neither {known[0]} nor {known[1]}, which hold a row; convert it")
+                raise DataError(f"{path}: is neither {known[0]} nor {known[1]}; convert it")
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: damaged, or no array ({type(error).__name__}); replace it") from error
+        raise DataError(f"{path}: is damaged or not an array ({type(error).__name__}); replace it") from error
     return Heard(to_array(value, target, f"{path}: the array"), ())

@@ -82,7 +82,7 @@ def load_dataset(
     elif load is not None:
         pictures = _loaded(load, wanted, on_progress)
     else:
-        raise DataError("no pictures: the recipe draws and loads none; give a folder of photos")
+        raise DataError("found no pictures, because the recipe does not draw or load any; pass a folder of photos")
     return arranged(pictures, wanted, str(folder) if folder is not None else "the sample's pictures")
 
 
@@ -180,7 +180,7 @@ def _from_folder(folder: Path, wanted: Wanted, on_progress: Progress) -> Picture
     read = read_files(chosen, wanted.input, on_progress)
     photos = read.photos
     unreadable = (*listing.skipped, *read.skipped)
-    what = "photos of Food-101 (its own test pictures kept for the test)" if food101 is not None else "photos"
+    what = "photos of Food-101 (with its own test set)" if food101 is not None else "photos"
     what = what if pictures else "files"
     kinds = {photo.kind for photo in photos}
     origin = f"{len(photos)} {what} from the folder {folder.resolve().name}, of {len(kinds)} kinds"
@@ -211,7 +211,7 @@ def _collected(folder: Path, wanted: Wanted, what: str) -> Pictures:
         tuple(name for _, name, _, _ in found),
         tuple(test for _, _, _, test in found),
         f"{len(found)} {what} from the folder {folder.resolve().name}, of {len(kinds)} kinds.",
-        tuple(f"{kind}: a kind that the recipe does not know" for kind in sorted({one[0] for one in every} - kinds)),
+        tuple(f"{kind}: is not a kind of the recipe" for kind in sorted({one[0] for one in every} - kinds)),
     )
 
 
@@ -221,7 +221,7 @@ def _drawn(draw: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pictu
     counts += [(owner.kind, owner.support + owner.held_out) for owner in owners]
     values: UInt8Array | Float32Array
     if isinstance(wanted.input, ImageInput):
-        values, said = draw_pictures(draw, counts, wanted.input, on_progress), "Drawn by a program, no photos:"
+        values, said = draw_pictures(draw, counts, wanted.input, on_progress), "Drawn by a program, not photographed:"
     else:
         values, said = draw_arrays(draw, counts, wanted.input, on_progress), "Drawn by a program:"
     kinds = tuple(kind for kind, count in counts for _ in range(count))
@@ -249,9 +249,13 @@ def _loaded(load: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pict
     by_kind: dict[str, list[tuple[str, Any]]] = {}
     for item in items:
         if not isinstance(item, tuple) or not _is_row(item, kind_of_value):
-            raise DataError(f"{load.reference}: gave {item!r:.60}, expected (kind, name, {value_words}); correct it")
+            raise DataError(
+                f"{load.reference}: returned {item!r:.60}, expected (kind, name, {value_words}); correct it"
+            )
         if item[0] not in known:
-            raise DataError(f"{load.reference}: gave the kind {item[0]!r}, expected one of {sorted(known)}; correct it")
+            raise DataError(
+                f"{load.reference}: returned the kind {item[0]!r}, expected one of {sorted(known)}; correct it"
+            )
         by_kind.setdefault(item[0], []).append(item[1:])
     values: list[Any] = []
     kinds: list[str] = []
@@ -266,7 +270,9 @@ def _loaded(load: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pict
             kinds.append(kind)
             names.append(name)
     if not values or len(set(zip(kinds, names, strict=True))) != len(names):
-        raise DataError(f"{load.reference}: gave no pictures, or two of one name, expected one name each; correct it")
+        raise DataError(
+            f"{load.reference}: returned no pictures, or two with the same name, expected unique names; correct it"
+        )
     what = "pictures" if isinstance(wanted.input, ImageInput) else "sounds" if wanted.input.sample_rate else "rows"
     on_progress("data", 1.0, f"{len(values)} {what} loaded")
     origin = f"{len(values)} {what} of {len(by_kind)} kinds, from the sample's own collection."
@@ -323,8 +329,8 @@ def check_enough(labels: Sequence[str], kinds: Sequence[str], parts: Split, wher
             if not any(kinds[position] == label for position in part):
                 count = sum(kind == label for kind in kinds)
                 raise DataError(
-                    f"{where}: the label {label!r} has {count} usable pictures, at least {FEWEST} of one kind are "
-                    "needed (to train, to validate, to test), and 50 or more are better; add pictures"
+                    f"{where}: the label {label!r} has {count} usable pictures, expected at least {FEWEST} of one "
+                    "kind (for training, validation and test), better 50 or more; add pictures"
                 )
 
 

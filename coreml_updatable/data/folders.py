@@ -53,7 +53,9 @@ def files_below(folder: Path) -> Iterator[Path]:
                 continue
             count += 1
             if count > MAXIMUM_FILES:
-                raise DataError(f"{folder}: more than {MAXIMUM_FILES:,} files; give the folder of the pictures itself")
+                raise DataError(
+                    f"{folder}: has more than {MAXIMUM_FILES:,} files; pass the folder that contains the pictures"
+                )
             path = Path(place, name)
             if path.is_file():
                 yield path
@@ -120,25 +122,25 @@ def _content(path: Path) -> bytes:
 def list_folder(folder: Path, wanted: Wanted) -> Listing:
     """The files of every class folder, sorted; a DataError if a folder's name or content cannot be right."""
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder, expected one folder a class inside it; check the path")
+        raise DataError(f"{folder}: does not exist, expected a folder with one folder per class; check the path")
     classes = class_folders(folder)
     if not classes:
-        raise DataError(f"{folder}: holds no folders, expected one a class, named as any of {_names(wanted)}; add them")
+        raise DataError(f"{folder}: contains no folders, expected one per class, named {_names(wanted)}; add them")
     photos: list[Photo] = []
-    skipped = [f"{path.name}: lies in no class folder" for path in _loose_files(folder)]
+    skipped = [f"{path.name}: is not in a class folder" for path in _loose_files(folder)]
     for place in classes:
         kind = _kind_of(place, wanted)
         if not stays_inside(place, folder):
-            raise DataError(f"{place}: a link that leads out of {folder}; put the pictures themselves there")
+            raise DataError(f"{place}: is a link to a place outside {folder}; copy the pictures there")
         before = len(photos)
         for path in files_below(place):
             name = path.relative_to(folder).as_posix()
             if stays_inside(path, folder):
                 photos.append(Photo(kind, path, name))
             else:
-                skipped.append(f"{name}: a link that leads out of the folder")
+                skipped.append(f"{name}: is a link to a place outside the folder")
         if len(photos) == before:
-            raise DataError(f"{place}: holds no pictures; add some or remove the folder")
+            raise DataError(f"{place}: contains no pictures; add some or remove the folder")
     check_classes({photo.kind for photo in photos}, folder, wanted)
     return Listing(tuple(photos), tuple(skipped))
 
@@ -150,7 +152,7 @@ def check_classes(kinds: set[str], folder: Path, wanted: Wanted) -> None:
         if label not in found:
             names = sorted({label, *(kind for kind, its_label in wanted.kinds.items() if its_label == label)})
             raise DataError(
-                f"{folder}: holds no pictures for the label {label!r}, expected a folder named {_any_of(names)}; add it"
+                f"{folder}: has no pictures for the label {label!r}, expected a folder named {_any_of(names)}; add it"
             )
     for owner in wanted.owners:
         if owner.kind not in kinds:
@@ -166,8 +168,8 @@ def _kind_of(place: Path, wanted: Wanted) -> str:
         return place.name
     by_lower = {name.lower().replace("-", "_"): name for name in known}
     near = get_close_matches(place.name.lower().replace("-", "_").replace(" ", "_"), by_lower, n=1, cutoff=0.5)
-    hint = f"did you mean {by_lower[near[0]]!r}?" if near else f"the names here are {_names(wanted)}"
-    raise DataError(f"{place}: a folder that the recipe does not know; {hint}")
+    hint = f"did you mean {by_lower[near[0]]!r}?" if near else f"the names are {_names(wanted)}"
+    raise DataError(f"{place}: is not a kind or label of the recipe; {hint}")
 
 
 def _loose_files(folder: Path) -> list[Path]:
@@ -219,8 +221,8 @@ def read_files(photos: Sequence[Photo], target: Input, on_progress: Progress = s
     for kind in sorted({photo.kind for photo in photos} - {photo.kind for photo in read}):
         files = [photo for photo in photos if photo.kind == kind]
         raise DataError(
-            f"{files[0].path.parent}: no file of {kind!r} can be used ({len(files)} in all); "
-            f"the first reason: {first_reason[kind]}"
+            f"{files[0].path.parent}: none of the {len(files)} files of {kind!r} can be used; the first reason: "
+            f"{first_reason[kind]}"
         )
     return ReadFiles(tuple(read), np.stack(values), tuple(skipped), dict(changed))
 

@@ -19,7 +19,7 @@ def input_from(text: str) -> Input:
     lengths = _lengths(text, size)
     kind = kind or ("rgb" if len(lengths) == 2 else "array")
     if not name or kind not in KINDS:
-        raise _wrong(text, f"{kind!r} is no kind" if name else "it has no name")
+        raise _wrong(text, f"{kind!r} is not a type" if name else "the name is missing")
     if kind in ("array", "tokens"):
         return ArrayInput(name, lengths, whole=kind == "tokens")
     if len(lengths) != 2:
@@ -34,7 +34,7 @@ def labels_in(path: Path) -> tuple[str, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
-        raise DataError(f"{path}: the file is no UTF-8 text, expected one label a line") from None
+        raise DataError(f"{path}: the file is not UTF-8 text, expected one label per line") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise DataError(
@@ -45,7 +45,7 @@ def labels_in(path: Path) -> tuple[str, ...]:
 
 def _lengths(text: str, size: str) -> tuple[int, ...]:
     if not all(one.isascii() and one.isdigit() and len(one) <= 9 for one in size.split("x")):
-        raise _wrong(text, f"{size!r} is no size" if size else "it has no size")
+        raise _wrong(text, f"{size!r} is not a size" if size else "the size is missing")
     lengths = tuple(int(one) for one in size.split("x"))
     product = 1
     for length in lengths:
@@ -57,6 +57,6 @@ def _lengths(text: str, size: str) -> tuple[int, ...]:
 
 def _wrong(text: str, why: str) -> DataError:
     return DataError(
-        f"{text}: {why}, expected NAME:WIDTHxHEIGHT for a picture (:grayscale or :bgr behind it), NAME:LENGTH "
+        f"{text}: {why}, expected NAME:WIDTHxHEIGHT for a picture (with :grayscale or :bgr after it), NAME:LENGTH "
         "for an array, NAME:LENGTH:tokens for token ids"
     )

@@ -58,9 +58,9 @@ def picture_size(path: Path) -> tuple[int, int]:
                 width, height = image.size
                 return (height, width) if _orientation(image) >= SIDEWAYS else (width, height)
     except UnidentifiedImageError as error:
-        raise DataError(f"{path}: no picture that can be read, expected JPEG, PNG, WebP or HEIC; convert it") from error
+        raise DataError(f"{path}: is not a readable picture, expected JPEG, PNG, WebP or HEIC; convert it") from error
     except (*DAMAGE, Image.DecompressionBombError, struct.error, zlib.error) as error:
-        raise DataError(f"{path}: damaged or cut short ({_short(error)}); replace the picture") from error
+        raise DataError(f"{path}: is damaged or incomplete ({_short(error)}); replace the picture") from error
 
 
 def decode(path: Path, target: ImageInput, fit: Fit | None = None) -> UInt8Array:
@@ -68,7 +68,7 @@ def decode(path: Path, target: ImageInput, fit: Fit | None = None) -> UInt8Array
     try:
         size = path.stat().st_size
         if size > MAXIMUM_BYTES:
-            raise DataError(f"{path}: {size:,} bytes, expected at most {MAXIMUM_BYTES:,}; make the picture smaller")
+            raise DataError(f"{path}: has {size:,} bytes, expected at most {MAXIMUM_BYTES:,}; make the picture smaller")
         with path.open("rb") as file:
             return _decoded(file, path, target, fit or to_pixels)
     except DataError:
@@ -76,7 +76,7 @@ def decode(path: Path, target: ImageInput, fit: Fit | None = None) -> UInt8Array
     except MemoryError as error:
         raise DataError(f"{path}: needs too much memory to decode; make the picture smaller") from error
     except (*DAMAGE, struct.error, zlib.error) as error:
-        raise DataError(f"{path}: damaged or cut short ({_short(error)}); replace the picture") from error
+        raise DataError(f"{path}: is damaged or incomplete ({_short(error)}); replace the picture") from error
 
 
 FITS = {"centerCrop": centre_crop, "scaleFill": stretch, "scaleFit": scale_to_fit}
@@ -97,7 +97,7 @@ def _decoded(file: IO[bytes], path: Path, target: ImageInput, fit: Fit) -> UInt8
     try:
         image = Image.open(file, formats=_formats(head))
     except UnidentifiedImageError as error:
-        raise DataError(f"{path}: no picture that can be read, expected JPEG, PNG, WebP or HEIC; convert it") from error
+        raise DataError(f"{path}: is not a readable picture, expected JPEG, PNG, WebP or HEIC; convert it") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: {_pixels_in(error)}{_too_large()}") from error
     with image:
@@ -135,7 +135,7 @@ def _check_memory(path: Path, image: Image.Image, *, turned: bool, gray: bool) -
     if 4 * image.width * image.height * copies > MAXIMUM_MEMORY:
         most = MAXIMUM_MEMORY // (4 * copies) // 1_000_000
         raise DataError(
-            f"{path}: {image.width:,} x {image.height:,} pixels; too large for a {image.format} picture of the mode "
+            f"{path}: {image.width:,} x {image.height:,} pixels; too large for a {image.format} picture in mode "
             f"{image.mode}, expected at most {most} million pixels; make the picture smaller, or save it as JPEG"
         )
 

@@ -43,12 +43,12 @@ def read_idx(folder: Path, most: int | None = None) -> Iterator[tuple[str, str, 
             continue
         beside = _file(folder, f"{part}-{LABELS}")
         if beside is None:
-            raise DataError(f"{path}: has no {part}-{LABELS} (or .gz) beside it, which says what it shows; add it")
+            raise DataError(f"{path}: has no {part}-{LABELS} (or .gz) with the labels beside it; add it")
         pictures, labels = read_array(path, 3), read_array(beside, 1)
         if len(pictures) != len(labels):
             raise DataError(
-                f"{beside}: holds {len(labels)} labels for {len(pictures)} pictures, expected one each; "
-                "download both again"
+                f"{beside}: has {len(labels)} labels for {len(pictures)} pictures, expected equal numbers; download "
+                "both again"
             )
         counts: dict[int, int] = {}
         for number, (pixels, digit) in enumerate(zip(pictures, labels.tolist(), strict=True)):
@@ -69,7 +69,7 @@ def read_array(path: Path, dimensions: int) -> UInt8Array:
     shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, head, 4))
     if prod(shape) != len(content) - head or 0 in shape:
         raise DataError(
-            f"{path}: holds {len(content) - head:,} bytes for the shape {list(shape)}, expected {prod(shape):,} and no "
+            f"{path}: has {len(content) - head:,} bytes for the shape {list(shape)}, expected {prod(shape):,} and no "
             "empty dimension; download it again"
         )
     return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
@@ -82,7 +82,7 @@ def _content(path: Path) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())}); download it again") from error
     if len(content) > MAXIMUM_BYTES:
-        raise DataError(f"{path}: holds more than {MAXIMUM_BYTES:,} bytes, MNIST's files have fewer; check the path")
+        raise DataError(f"{path}: has more than {MAXIMUM_BYTES:,} bytes, more than MNIST's files; check the path")
     return content
 
 
@@ -144,7 +144,7 @@ def _lines(path: Path) -> Iterator[bytes]:
         with path.open("rb") as file:
             while line := file.readline(MOST_LINE + 1):
                 if len(line) > MOST_LINE:
-                    raise DataError(f"{path}: a line is longer than {MOST_LINE:,} bytes, expected one drawing a line")
+                    raise DataError(f"{path}: a line is longer than {MOST_LINE:,} bytes, expected one drawing per line")
                 if line.strip():
                     yield line
     except OSError as error:
@@ -154,7 +154,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 def points(strokes: Any, where: str) -> list[list[tuple[float, float]]]:
     """Strokes of at least one point each, of finite numbers; a DataError for anything else."""
     if not isinstance(strokes, list) or not strokes or not all(map(_is_stroke, strokes)):
-        raise DataError(f"{where}: has no strokes [[x, ...], [y, ...]] in drawing, expected some; download it again")
+        raise DataError(f"{where}: has no strokes [[x, ...], [y, ...]] in drawing; download it again")
     if sum(len(stroke[0]) for stroke in strokes) > MOST_POINTS:
         raise DataError(f"{where}: has more than {MOST_POINTS:,} points, expected one drawing; download it again")
     return [[(float(x), float(y)) for x, y in zip(stroke[0], stroke[1], strict=True)] for stroke in strokes]
@@ -178,8 +178,8 @@ Adapt = Callable[[str, int, Image.Image], Any]
 def find_collection(folder: Path) -> str | None:
     """What ``folder`` holds, in words; None where it is no such collection."""
     if find_idx(folder):
-        return "pictures of MNIST's files (its own test pictures kept for the test)"
-    return "drawings of Quick, Draw!" if find_quickdraw(folder) else None
+        return "pictures of MNIST (with its own test set)"
+    return "drawings from Quick, Draw!" if find_quickdraw(folder) else None
 
 
 def read_collection(folder: Path, most: int | None, adapt: Adapt | None) -> list[Found]:
@@ -199,7 +199,7 @@ def read_collection(folder: Path, most: int | None, adapt: Adapt | None) -> list
             case (str(new_kind), Image.Image() as changed):
                 adapted.append((new_kind, name, changed, test))
             case other:
-                raise DataError(f"{what} gave {other!r:.60}, expected (kind, PIL image); correct it")
+                raise DataError(f"{what} returned {other!r:.60}, expected (kind, PIL image); correct it")
     return adapted
 
 
@@ -232,7 +232,7 @@ def list_food101(folder: Path, wanted: Wanted) -> Listing:
             if photo.path.is_file() and not photo.path.is_symlink():
                 photos.append(photo)
             else:
-                skipped.append(f"{photo.name}: named in meta/{split} but not there")
+                skipped.append(f"{photo.name}: is named in meta/{split} but missing")
     check_classes({photo.kind for photo in photos}, folder, wanted)
     return Listing(tuple(photos), tuple(skipped))
 
@@ -242,17 +242,17 @@ def _entries(meta: Path, split: str) -> list[str]:
     lines, plain = meta / f"{split}.txt", meta / f"{split}.json"
     path = lines if lines.is_file() else plain
     if not path.is_file():
-        raise DataError(f"{meta}: holds neither {split}.txt nor {split}.json; extract the whole of Food-101")
+        raise DataError(f"{meta}: contains neither {split}.txt nor {split}.json; extract Food-101 completely")
     if path.stat().st_size > MAXIMUM_LIST_BYTES:
-        raise DataError(f"{path}: larger than {MAXIMUM_LIST_BYTES:,} bytes; extract Food-101 again")
+        raise DataError(f"{path}: is larger than {MAXIMUM_LIST_BYTES:,} bytes; extract Food-101 again")
     try:
         text = path.read_text(encoding="utf-8")
         entries = text.split() if path is lines else [entry for group in json.loads(text).values() for entry in group]
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise DataError(f"{path}: not a list of pictures; extract Food-101 again") from error
+        raise DataError(f"{path}: is not a list of pictures; extract Food-101 again") from error
     for entry in entries:
         if not isinstance(entry, str) or not ENTRY.fullmatch(entry):
             raise DataError(
-                f"{path}: holds {str(entry)[:60]!r}, expected lines such as pancakes/1001; extract it again"
+                f"{path}: contains {str(entry)[:60]!r}, expected lines such as pancakes/1001; extract it again"
             )
     return sorted(set(entries))

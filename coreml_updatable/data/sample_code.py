@@ -26,12 +26,10 @@ def load_function(folder: Path, reference: str, trusted: bool = False) -> Callab
     root = folder.resolve()
     path = (root / file_name).resolve()
     if not path.is_relative_to(root):
-        expect_trust(
-            trusted, f"{reference}: leads out of {folder}", "keep the file beside the recipe", error=RecipeError
-        )
+        expect_trust(trusted, f"{reference}: is outside {folder}", "keep the file beside the recipe", error=RecipeError)
         root = path.parent
     if not path.is_file():
-        raise RecipeError(f"{reference}: no file {file_name} in {folder}; check the name")
+        raise RecipeError(f"{reference}: {file_name} does not exist in {folder}; check the name")
     module = _import_file(root, path)
     function: Callable[..., Any] | None = getattr(module, name, None)
     if not callable(function):

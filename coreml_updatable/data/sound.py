@@ -39,7 +39,7 @@ def read_sound(path: Path, target: ArrayInput) -> Heard:
         start = (len(wave) - wanted) // 2
         wave = wave[start : start + wanted]
     if not wave.any():
-        raise DataError(f"{path}: is silent, expected a sound; replace it")
+        raise DataError(f"{path}: is empty; replace it")
     return Heard(wave.reshape(target.shape), tuple(changes))
 
 
@@ -53,7 +53,7 @@ def read_wave(path: Path, wanted_rate: int) -> tuple[Float32Array, list[str]]:
         wave = resampled(wave, rate, wanted_rate)
         changes.append(f"resampled from {rate:,} to {wanted_rate:,} Hz")
     if not np.isfinite(wave).all():
-        raise DataError(f"{path}: holds NaN or infinite numbers, expected a sound; replace it")
+        raise DataError(f"{path}: contains NaN or infinite numbers; replace it")
     return np.asarray(wave, np.float32), changes
 
 
@@ -78,13 +78,11 @@ def _decoded(path: Path) -> tuple[Any, int, int]:
             rate, frames = int(file.samplerate), int(file.frames)
             if not 1000 <= rate <= HIGHEST_RATE or frames < 1 or frames > min(MOST_SECONDS * rate, MOST_FRAMES):
                 raise DataError(
-                    f"{path}: {frames:,} samples at {rate:,} Hz, expected a sound of at most {MOST_SECONDS} s and "
-                    f"{MOST_FRAMES:,} samples; cut it"
+                    f"{path}: has {frames:,} samples at {rate:,} Hz, expected a sound of at most {MOST_SECONDS} s "
+                    f"and {MOST_FRAMES:,} samples; cut it"
                 )
             blocks = file.blocks(max(1, BLOCK // file.channels), dtype="float64", always_2d=True)
             mixed = [block.mean(axis=1) for block in blocks]
             return np.concatenate(mixed) if mixed else np.zeros(0), file.channels, rate
     except (soundfile.LibsndfileError, OSError, TypeError) as error:
-        raise DataError(
-            f"{path}: no sound that can be read, or damaged ({error}); convert it to FLAC or WAV"
-        ) from error
+        raise DataError(f"{path}: is damaged or not a readable sound ({error}); convert it to FLAC or WAV") from error

@@ -67,11 +67,12 @@ def rename_answers(model: Model, label: str | None = None, probabilities: str | 
     description = model.description
     if not description.predictedFeatureName:
         raise ModelError(
-            f"features: {label or probabilities!r} can name no output, the model answers no label; give its labels too"
+            f"features: {label or probabilities!r} cannot name an output, because the model has no label; give its "
+            "labels, too"
         )
     if probabilities and not description.predictedProbabilitiesName:
         raise ModelError(
-            f"features: {probabilities!r} can name no output, the model answers no probabilities; leave it out"
+            f"features: {probabilities!r} cannot name an output, because the model has no probabilities; omit it"
         )
     wanted = {description.predictedFeatureName: label, description.predictedProbabilitiesName: probabilities}
     return rename_features(model, {str(old): new for old, new in wanted.items() if old and new})
@@ -120,10 +121,10 @@ def check_labels(labels: Labels) -> None:
         or not isinstance(labels[0], str | int)
         or isinstance(labels[0], bool)
     ):
-        raise ModelError("labels: found different kinds, expected all strings or all integers; make them one kind")
+        raise ModelError("labels: found strings and integers, expected only strings or only integers; use one type")
     if len(set(labels)) != len(labels):
         twice = next(label for label in labels if list(labels).count(label) > 1)
-        raise ModelError(f"labels: {twice!r} stands there twice, expected each once; remove one")
+        raise ModelError(f"labels: {twice!r} is given twice, expected different labels; remove one")
 
 
 def _check_count(model: Model, blob: str, labels: Labels) -> None:
@@ -131,5 +132,6 @@ def _check_count(model: Model, blob: str, labels: Labels) -> None:
     count = element_count(shape) if shape is not None else None
     if count is not None and count != len(labels):
         raise ModelError(
-            f"labels: {len(labels)} for a network with {count} outputs, expected one each; give {count} labels"
+            f"labels: found {len(labels)} for a network with {count} outputs, expected one per output; give {count} "
+            "labels"
         )

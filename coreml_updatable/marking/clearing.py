@@ -172,8 +172,8 @@ class _Clearing:
         assert hinges is not None
         self._hinges(layer, source, hinges, channels)
         self.notes.append(
-            f"{where}: {_kind(layer)} became {hinges.function} between fixed 1x1 convolutions, through which the "
-            "gradient goes"
+            f"{where}: {_kind(layer)} became {hinges.function} between fixed 1x1 convolutions, which pass on the "
+            "gradient"
         )
 
     def _affine(self, layer: NeuralNetworkLayer, source: str, affine: Affine, channels: int, where: str) -> None:
@@ -182,13 +182,13 @@ class _Clearing:
             linear_into(into, affine, f"layer {into.name!r}")
             into.output[:] = layer.output
             self.notes.append(
-                f"{where}: {_kind(layer)} was folded into {str(into.name)!r}, for no gradient goes through it"
+                f"{where}: {_kind(layer)} was folded into {str(into.name)!r}, because it blocks the gradient"
             )
             return
         self._convolution(
             source, str(layer.output[0]), str(layer.name), affine.factor[None], affine.offset[None], channels
         )
-        self.notes.append(f"{where}: {_kind(layer)} became a fixed 1x1 convolution, through which the gradient goes")
+        self.notes.append(f"{where}: {_kind(layer)} became a fixed 1x1 convolution, which passes on the gradient")
 
     def _folds_into(self, source: str) -> NeuralNetworkLayer | None:
         """The layer that wrote ``source``, if it can take a factor and an offset and is read only here."""

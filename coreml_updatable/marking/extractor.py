@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from math import prod
 
-from coreml_updatable.errors import ModelError
+from coreml_updatable.errors import ModelError, with_article
 from coreml_updatable.marking.building_blocks import global_average_pooling, reshape_static
 from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION, drop_date
 from coreml_updatable.marking.names import name_layers, rename_blobs
@@ -83,7 +83,9 @@ def _head(network: NeuralNetwork, softmax: int) -> NeuralNetworkLayer:
         if is_markable(layer) and layer_kind(layer) in HEADS:
             return _first_in_a_row(layers[at:])
     where = place(softmax, network.layers[softmax])
-    raise ModelError(f"{where}: no innerProduct or convolution before it, expected the head there; use a classifier")
+    raise ModelError(
+        f"{where}: has no innerProduct or convolution before it, expected the head there; use a classifier"
+    )
 
 
 def _first_in_a_row(layers: Sequence[NeuralNetworkLayer]) -> NeuralNetworkLayer:
@@ -110,7 +112,7 @@ def keep_exact_arrays(model: Model) -> None:
         return
     shape = input_shape(feature, network)
     if shape is None or None in shape:
-        raise ModelError(f"input {str(feature.name)!r}: has no fixed shape, expected one; export with a fixed shape")
+        raise ModelError(f"input {str(feature.name)!r}: has no fixed shape; export the model with a fixed shape")
     network.arrayInputShapeMapping = exact
     name, blob = str(feature.name), f"{feature.name}_rank5"
     for layer in network.layers:
@@ -129,7 +131,7 @@ def _end_at_rank_1(
 ) -> None:
     source = str(head.input[0])
     if any(embedding in (*layer.input, *layer.output) for layer in network.layers):
-        raise ModelError(f"embedding: a blob is called {embedding!r} already, expected a new name; choose another")
+        raise ModelError(f"embedding: a blob is already named {embedding!r}; choose another name")
     if not network.layers:
         source = str(model.description.input[0].name)
     if layer_kind(head) == "innerProduct":
@@ -145,7 +147,7 @@ def _end_at_rank_1(
 
 def add_vector_output(model: Model, name: str, length: int) -> None:
     """An output of rank 1 and of 32-bit floats."""
-    output = model.description.output.add(name=name, shortDescription="What the network sees, as numbers.")
+    output = model.description.output.add(name=name, shortDescription="The embedding of the input.")
     output.type.multiArrayType.shape.append(length)
     output.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
 
@@ -170,12 +172,13 @@ def whole_extractor(model: Model) -> Model:
     """
     kind = model.WhichOneof("Type")
     if kind == "neuralNetworkClassifier":
-        raise ModelError("extractor: is a classifier, expected a network that answers a vector; cut it before its head")
+        raise ModelError("extractor: is a classifier, expected a network that outputs a vector; cut it before its head")
     if kind == "mlProgram":
         raise ModelError(f"extractor: {NO_PROGRAMS}")
     if kind != "neuralNetwork":
         raise ModelError(
-            f"extractor: is a {kind}, expected a plain network or a classifier network; export the network alone"
+            f"extractor: is {with_article(kind)}, expected a plain network or a classifier network; export the "
+            "network alone"
         )
     expect_sound(model)
     output = _the_output(model)
@@ -206,12 +209,14 @@ def _the_output(model: Model) -> FeatureDescription:
     outputs = model.description.output
     if len(outputs) != 1:
         names = ", ".join(repr(str(feature.name)) for feature in outputs) or "none"
-        raise ModelError(f"extractor: has {len(outputs)} outputs ({names}), expected one; keep only the features")
+        raise ModelError(f"extractor: has {len(outputs)} outputs ({names}), expected 1; keep only the features")
     kind = outputs[0].type.WhichOneof("Type")
     if kind != "multiArrayType":
-        raise ModelError(f"output {str(outputs[0].name)!r}: is a {kind}, expected an array; export the features")
+        raise ModelError(
+            f"output {str(outputs[0].name)!r}: is {with_article(kind)}, expected an array; export the features"
+        )
     if outputs[0].name not in producers(network_of(model).layers):
-        raise ModelError(f"output {str(outputs[0].name)!r}: no layer writes it, expected one; export the network again")
+        raise ModelError(f"output {str(outputs[0].name)!r}: is not written by any layer; export the network again")
     return outputs[0]
 
 
@@ -226,11 +231,11 @@ def _length(output: FeatureDescription, shape: tuple[int | None, ...] | None) ->
     length = element_count(shape)
     if length is None or not is_vector(shape) or length < 1 or length > MAX_LENGTH:
         raise ModelError(
-            f"output {name!r}: has the shape {list(shape)}, expected a vector; let the network end in a global pooling"
+            f"output {name!r}: has the shape {list(shape)}, expected a vector; end the network in a global pooling"
         )
     if declared and element_count(declared) != length:
         raise ModelError(
-            f"output {name!r}: is declared as {list(declared)}, the layers give {list(shape)}; export it again"
+            f"output {name!r}: is declared as {list(declared)}, but the layers compute {list(shape)}; export it again"
         )
     return length
 

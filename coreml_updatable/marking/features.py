@@ -28,7 +28,8 @@ def rename_features(model: Model, names: Mapping[str, str]) -> Model:
             raise ModelError(f"features: the model has no {old!r}, expected one of {sorted(known)}; check the name")
         if not new or (new != old and new in known and new not in names):
             raise ModelError(
-                f"features: {old!r} cannot become {new!r}, that name is {'taken' if new else 'empty'}; choose another"
+                f"features: {old!r} cannot become {new!r}, because that name is {'taken' if new else 'empty'}; "
+                "choose another"
             )
     check_distinct([names.get(str(f.name), str(f.name)) for f in (*description.input, *description.output)])
     renamed = Model_pb2.Model()
@@ -41,14 +42,14 @@ def check_distinct(names: Sequence[str]) -> None:
     """A ModelError when two features are called the same."""
     for name in names:
         if names.count(name) > 1:
-            raise ModelError(f"features: {name!r} is to name two of them, that name is taken; choose another for one")
+            raise ModelError(f"features: {name!r} is given for two features; choose another name for one of them")
 
 
 def rename_input(model: Model, name: str) -> Model:
     """``model`` with its one input called ``name``; a ModelError where it has several, or the name is taken."""
     inputs = [str(feature.name) for feature in model.description.input]
     if len(inputs) != 1:
-        raise ModelError(f"features: the model has {len(inputs)} inputs ({', '.join(inputs)}), expected one to rename")
+        raise ModelError(f"features: the model has {len(inputs)} inputs ({', '.join(inputs)}), expected 1 to rename")
     return rename_features(model, {inputs[0]: name})
 
 

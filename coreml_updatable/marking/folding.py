@@ -97,7 +97,7 @@ def _fold_one(model: Model, constants: Constants) -> str | None:
         linear_into(layers[before], affine, into)
         layers[before].output[:] = layer.output
         del layers[number]
-        return f"{where}: {layer_kind(layer)} was folded into {into}, for no gradient goes through it"
+        return f"{where}: {layer_kind(layer)} was folded into {into}, because it blocks the gradient"
     return None
 
 
@@ -119,7 +119,10 @@ def _drop_shifts(model: Model) -> list[str]:
                 break
             layer.input[:] = [kept]
             layer.activation.linear.alpha = 1
-            notes.append(f"{place(written[blob], layer)}: adds one number to all logits, which a softmax does not see")
+            notes.append(
+                f"{place(written[blob], layer)}: is removed: it adds the same number to all logits, which does not "
+                "change a softmax"
+            )
         elif kind not in (*RESHAPES, *SOFTMAXES) and not (kind == "unary" and layer.unary.type == layer.unary.LOG):
             break
         blob = str(layer.input[0])

@@ -7,7 +7,7 @@ from math import prod, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from coreml_updatable.errors import ModelError
+from coreml_updatable.errors import ModelError, with_article
 from coreml_updatable.marking.building_blocks import drop_rank_hints
 from coreml_updatable.marking.path import HEADS
 from coreml_updatable.marking.widening import weight_shape, widen_layer
@@ -92,8 +92,8 @@ def _check_kind(network: NeuralNetwork, head: Head) -> None:
     if layer_kind(layer) == "convolution" and (layer.convolution.isDeconvolution or layer.convolution.nGroups > 1):
         kind = "a deconvolution" if layer.convolution.isDeconvolution else "a convolution in groups"
         raise ModelError(
-            f"{place(head.number, layer)}: is {kind}, expected a plain one, whose outputs can be added to or taken "
-            "away; export a network with an innerProduct as its head"
+            f"{place(head.number, layer)}: is {kind}, expected a plain one, where outputs can be added or removed; "
+            "export a network with an innerProduct as its head"
         )
 
 
@@ -103,8 +103,8 @@ def _check_shared(network: NeuralNetwork, head: Head) -> None:
         blob = str(network.layers[number].output[0])
         if len(read.get(blob, [])) > 1:
             raise ModelError(
-                f"{place(number, network.layers[number])}: {len(read[blob])} layers read its output, expected one: "
-                "another number of classes would change the others too; export the network without them"
+                f"{place(number, network.layers[number])}: {len(read[blob])} layers read its output, expected 1, "
+                "because a new number of classes would change the others, too; export the network without them"
             )
 
 
@@ -113,7 +113,7 @@ def _check_between(number: int, layer: NeuralNetworkLayer) -> None:
     pooled = kind == "pooling" and layer.pooling.type in (_POOLING.AVERAGE, _POOLING.MAX)
     if kind not in ("flatten", "reshapeStatic") and not pooled:
         raise ModelError(
-            f"{place(number, layer)}: is of kind {kind}, expected nothing but pooling and flattening between the head "
+            f"{place(number, layer)}: is {with_article(kind)}, expected only pooling and flattening between the head "
             "and the softmax; export the network without it"
         )
 

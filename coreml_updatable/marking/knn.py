@@ -74,10 +74,10 @@ def with_samples(
     expected = (len(labels), int(index.numberOfDimensions))
     if values.shape != expected:
         raise ModelError(
-            f"samples: embeddings have the shape {values.shape}, expected {expected}; give one row a label"
+            f"samples: embeddings have the shape {values.shape}, expected {expected}; give one row per label"
         )
     if not np.isfinite(values).all():
-        raise ModelError("samples: an embedding holds NaN or an infinite number, expected finite ones; leave it out")
+        raise ModelError("samples: an embedding contains NaN or infinite numbers, expected finite ones; remove it")
     del index.floatSamples[:]
     for row in values:
         index.floatSamples.add().vector.extend(row)
@@ -90,7 +90,7 @@ def expect_label(model: Model, label: object) -> None:
     whole = nearest_neighbors_of(model).WhichOneof("DefaultClassLabel") == "defaultInt64Label"
     kind, name = ((int, np.integer), "integers") if whole else (str, "strings")
     if not isinstance(label, kind) or isinstance(label, bool):
-        raise ModelError(f"samples: the label {label!r} is of another kind than the default label, expected {name}")
+        raise ModelError(f"samples: the label {label!r} has another type than the default label, expected {name}")
 
 
 def _write_labels(model: Model, labels: list[str] | list[int]) -> None:
@@ -135,7 +135,9 @@ def _check_names(front: Model, label: str, probabilities: str) -> None:
     names = [str(feature.name) for feature in (*front.description.input, *front.description.output)]
     for name in (label, probabilities):
         if name in names:
-            raise ModelError(f"features: {name!r} is a feature of the extractor already; name the output otherwise")
+            raise ModelError(
+                f"features: {name!r} is already a feature of the extractor; choose another name for the output"
+            )
         names.append(name)
 
 

@@ -29,7 +29,9 @@ def loss_for(model: Model, wanted: Loss | None, *, labelled: bool) -> Loss:
     kind = model.WhichOneof("Type")
     if labelled or kind == "neuralNetworkClassifier":
         if wanted == SQUARED_ERROR:
-            raise ModelError(f"loss: is {wanted} for a classifier, which learns labels; expected {CROSS_ENTROPY}")
+            raise ModelError(
+                f"loss: is {wanted} for a classifier, which is trained with labels; expected {CROSS_ENTROPY}"
+            )
         return CROSS_ENTROPY
     if kind == "neuralNetworkRegressor":
         if wanted == CROSS_ENTROPY:
@@ -109,8 +111,8 @@ def _describe_target(model: Model, feature: FeatureDescription, source: str, *, 
         count = element_count(shape) if shape is not None else None
         if count is None:
             raise ModelError(
-                f"output {answer_blob(model)!r}: has no fixed shape, expected one for the values to learn; "
-                "export with a fixed shape"
+                f"output {answer_blob(model)!r}: has no fixed shape, which the target values need; export the model "
+                "with a fixed shape"
             )
         stated = [count]
     array.shape.extend(stated)

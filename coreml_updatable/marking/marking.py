@@ -50,7 +50,7 @@ class Wishes(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Marked:
-    """An updatable model, and what had to be mended for it, one line each."""
+    """An updatable model, and the repairs that it needed, one line each."""
 
     model: Model
     repairs: tuple[str, ...]
@@ -82,7 +82,7 @@ def _places(network: NeuralNetwork) -> dict[str, str]:
 
 
 def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Marked:
-    """``mark``, and what it mended."""
+    """Return the result of ``mark`` with its repairs."""
     if unknown := sorted(wishes.keys() - Wishes.__annotations__.keys()):
         raise TypeError(f"mark() got an unexpected keyword argument {unknown[0]!r}")
     if is_pipeline(model):
@@ -139,8 +139,8 @@ def _with_logits(model: Model, labels: Labels | None, head: str, loss: Loss) -> 
         return model, []
     if len(labels) != 2:
         raise ModelError(
-            f"labels: {len(labels)} for a network that answers one number, which tells two classes apart; give two "
-            "labels, first the one of low numbers, or a new head with as many outputs as labels: --head new"
+            f"labels: found {len(labels)} for a network with a single output, which distinguishes two classes; give "
+            "two labels, the one for low numbers first, or make a new head with one output per label: --head new"
         )
     return two_classes(model)
 
@@ -158,7 +158,7 @@ def _marked_pipeline(model: Model, settings: UpdateSettings, wishes: Wishes) -> 
     made = rename_input(model, name) if name is not None else model
     members = pipeline_of(made).models
     if not members:
-        raise ModelError("model: is a pipeline without members, expected one at least; build it again")
+        raise ModelError("model: is a pipeline without members; build it again")
     inner: Wishes = {**wishes, "input": None}
     last = marked(members[-1], settings, **inner)
     made = with_trained_last(made, last.model)

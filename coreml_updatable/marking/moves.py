@@ -43,7 +43,9 @@ def narrow_expansions(model: Model) -> list[str]:
     layers.extend(kept)
     drop_rank_hints(layers, {str(new.output[0]) for new in replaced.values()})
     more = f", and {len(replaced) - 1} more" if len(replaced) > 1 else ""
-    return [f"{where}{more}: expandDims to rank 5 became reshapeStatic, since an update was seen to fail in expandDims"]
+    return [
+        f"{where}{more}: expandDims to rank 5 became reshapeStatic, because updates were seen to fail in expandDims"
+    ]
 
 
 def _narrowed(layer: NeuralNetworkLayer, shapes: dict[str, Shape]) -> NeuralNetworkLayer | None:
@@ -96,7 +98,7 @@ def _absorb_one(model: Model) -> str | None:
         for following in layers:
             following.input[:] = [str(layer.input[0]) if b == layer.output[0] else str(b) for b in following.input]
         del layers[number]
-        return f"{where}: transpose is gone, {done}"
+        return f"{where}: transpose was removed: {done}"
     return None
 
 
@@ -130,10 +132,10 @@ def _absorbed_by(
         if kind in RESHAPES and is_vector(shapes.get(str(layer.output[0])) or (None,)):
             flat = True
         elif kind == "reduceMean" and not flat and _mean_elsewhere(layer, axes):
-            return f"{name} averages over the axes as they were"
+            return f"{name} now averages over the original axes"
         elif kind in ("innerProduct", "batchedMatmul") and flat:
             order = np.arange(prod(lengths)).reshape(lengths).transpose(axes).ravel()
-            return f"the weights of {name} stand in the order of the data" if _reorder(layer, order) else None
+            return f"the weights of {name} were reordered" if _reorder(layer, order) else None
         else:
             return None
     return None

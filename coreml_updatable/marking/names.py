@@ -6,12 +6,12 @@ A blob is called like the layer that writes it. Features (inputs and outputs) ke
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetwork, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
+from coreml_updatable.text import did_you_mean
 
 _TRACER = re.compile(
     r"|\d.*|(input|x|var|op|linear|transpose|out|hidden_states)([._]\d+)*|.*[._]\d+(_\w+)?|.*_(rank4|logits)"
@@ -120,19 +120,18 @@ def layer_numbers(
     olds = {old: new for old, new in (renamed or {}).items() if old and old not in known and new in known}
     missing = [name for name in names if name not in known and name not in olds]
     if missing:
-        written = f", or as the file calls them, {_listed(olds)}" if olds else ""
-        near = get_close_matches(missing[0], [*known, *olds], 1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
+        written = f", or, by their names in the file, {_listed(olds)}" if olds else ""
+        meant = did_you_mean(missing[0], [*known, *olds])
         why = _why(missing[0], (in_file or {}).get(missing[0], 0))
-        raise ModelError(f"layers: {why}; expected names out of {_listed(known)}{written}{meant}")
+        raise ModelError(f"layers: {why}; expected names from {_listed(known)}{written}{meant and f'; {meant}'}")
     return [known[olds.get(name, name)] for name in names]
 
 
 def _why(name: str, times: int) -> str:
     if times > 1:
-        return f"{times} layers of the file are called {name!r}"
+        return f"{times} layers of the file are named {name!r}"
     if times:
-        return f"the repair folded the layer {name!r} into another, or left it out"
+        return f"the repair folded the layer {name!r} into another layer or removed it"
     return f"the network has no layer {name!r}"
 
 

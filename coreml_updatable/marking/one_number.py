@@ -97,8 +97,8 @@ def two_classes(model: Model) -> tuple[Model, list[str]]:
     for feature in made.description.output:
         if feature.name == answer and feature.type.WhichOneof("Type") == "multiArrayType":
             del feature.type.multiArrayType.shape[:]
-    what = "its sigmoid is that of their softmax" if end.sigmoid else "its one number is their logit"
-    return made, [*notes, f"{where}: gives the logits [0, z] of two classes now, {what}"]
+    what = "its sigmoid became their softmax" if end.sigmoid else "its single output was their logit"
+    return made, [*notes, f"{where}: now computes the logits [0, z] of two classes; {what}"]
 
 
 def without_end(model: Model) -> tuple[Model, list[str]]:
@@ -127,8 +127,8 @@ def without_end(model: Model) -> tuple[Model, list[str]]:
     if not ends or blob not in written or layer_kind(network.layers[written[blob]]) not in (*HEADS, "batchedMatmul"):
         return model, []
     notes = [
-        f"{place(number, network.layers[number])}: {_called(network.layers[number])} is gone, a new head is followed "
-        "by a softmax"
+        f"{place(number, network.layers[number])}: {_called(network.layers[number])} was removed, because a softmax "
+        "follows the new head"
         for number in ends
     ]
     _without(made, set(ends))
@@ -168,8 +168,8 @@ def _head_of(model: Model, blob: str) -> tuple[int, list[int], float, float]:
             break
         blob = source
     raise ModelError(
-        "network: answers one number that no innerProduct or convolution gives alone, expected one, so that the two "
-        "labels become its two outputs; give it a new head: --head new --labels a,b"
+        "network: has a single output that does not come from one innerProduct or convolution, so it cannot be "
+        "turned into two; make a new head: --head new --labels a,b"
     )
 
 

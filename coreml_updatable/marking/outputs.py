@@ -52,11 +52,11 @@ def with_reserved(model: Model, head: Head, reserved: int, share: float) -> None
     if not 0 < share <= MAX_SHARE:
         raise ModelError(f"reserved_share: found {share:g}, expected above 0 and at most {MAX_SHARE}; 0.01 is usual")
     if not labels:
-        raise ModelError("reserved: the model has no labels, expected a classifier; give labels as well")
+        raise ModelError("reserved: the model has no labels, expected a classifier; give labels, too")
     if not len(have) <= reserved <= MAX_RESERVED:
         found = f"found {reserved}, expected {len(have)} to {MAX_RESERVED}"
-        more = ", the model has that many already and none can be taken out" if have else ""
-        raise ModelError(f"reserved: {found}{more}; ask for another number")
+        more = ", because the model already has reserved labels and none can be removed" if have else ""
+        raise ModelError(f"reserved: {found}{more}; choose another number")
     if reserved == len(have):
         return
     added = _names(labels, have, reserved - len(have))
@@ -65,8 +65,8 @@ def with_reserved(model: Model, head: Head, reserved: int, share: float) -> None
     weights, bias = read_weights(layer, place(head.number, layer))
     if len(weights) != len(labels):
         raise ModelError(
-            f"{place(head.number, layer)}: has {len(weights)} outputs for {len(labels)} labels, expected one each; "
-            "export the model again"
+            f"{place(head.number, layer)}: has {len(weights)} outputs for {len(labels)} labels, expected equal "
+            "numbers; export the model again"
         )
     own = [number for number, label in enumerate(labels) if label not in have]
     low = max(log(1 / share) + log(len(added) / len(own)), 1.0)
@@ -95,15 +95,15 @@ def _names(labels: Labels, have: Sequence[str] | Sequence[int], wanted: int) -> 
     if not isinstance(labels[0], str):
         first = max(int(label) for label in labels) + 1
         if first + wanted - 1 > _MAX_LABEL:
-            raise ModelError(f"reserved: no integers are left after the label {first - 1}; give other labels")
+            raise ModelError(f"reserved: there are no integers after the label {first - 1}; give other labels")
         return list(range(first, first + wanted))
     free = (name for name in (f"user{number}" for number in count()) if name not in have)
     names = list(islice(free, wanted))
     for name in names:
         if name in labels:
             raise ModelError(
-                f"reserved: {name!r} is a label already, expected {names[0]} to {names[-1]} to be free; "
-                "call it otherwise with labels"
+                f"reserved: {name!r} is already a label, but {names[0]} to {names[-1]} must be free; rename it with "
+                "labels"
             )
     return names
 
@@ -119,7 +119,7 @@ def named(
         raise ModelError(f"head: found {head!r}, expected 'keep' or 'new'")
     for name in (label, probabilities):
         if name == "":
-            raise ModelError("features: an output is to be called '', expected a name; choose one or leave it out")
+            raise ModelError("features: the name of an output is empty; choose a name or omit it")
     made = rename_input(model, input) if input is not None else model
     if labels is None:
         return rename_answers(made, label, probabilities)
@@ -146,10 +146,10 @@ def with_outputs(
     network that learns values.
     """
     if reserved < 0:
-        raise ModelError(f"reserved: found {reserved}, expected 0 or more; say how many outputs to reserve")
+        raise ModelError(f"reserved: found {reserved}, expected 0 or more; give the number of outputs to reserve")
     if softmax is None:
         if reserved:
-            raise ModelError(f"reserved: found {reserved} for a model that learns values, expected 0; give labels")
+            raise ModelError(f"reserved: found {reserved} for a model without labels, expected 0; give labels")
         if head == "new":
             renew(network_of(model), trained, None, 0, seed)
         return
@@ -185,7 +185,7 @@ def _trained_head(model: Model, softmax: int, trained: Sequence[int]) -> Head:
     head = find_head(network, softmax)
     if head.number not in trained:
         raise ModelError(
-            f"{place(head.number, network.layers[head.number])}: is to get other outputs, expected it among the layers "
-            "to train; name it too"
+            f"{place(head.number, network.layers[head.number])}: gets new outputs, so it must be one of the layers "
+            "to train; name it, too"
         )
     return head

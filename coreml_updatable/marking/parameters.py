@@ -27,8 +27,8 @@ def parameters_message(settings: UpdateSettings) -> Model:
     write_int64(made.epochs, settings.epochs, "epochs", lowest=1)
     if settings.epochs.default > MAX_EPOCHS:
         raise ModelError(
-            f"epochs: the default is {settings.epochs.default}, expected at most {MAX_EPOCHS}, or a phone trains for "
-            "hours; choose fewer, the range may hold more"
+            f"epochs: the default is {settings.epochs.default}, expected at most {MAX_EPOCHS}, because more would "
+            "train for hours on a phone; choose fewer (the range may allow more)"
         )
     made.shuffle.defaultValue = settings.shuffle
     if settings.seed is not None:
@@ -41,12 +41,12 @@ def write_int64(message: Model, parameter: Int64Parameter, name: str, *, lowest:
     """Fill an ``Int64Parameter`` message; ``lowest`` is the smallest value the format allows for this one."""
     message.Clear()
     if parameter.range is not None and parameter.allowed is not None:
-        raise ModelError(f"{name}: has a range and a set, expected one of them; the format holds only one")
+        raise ModelError(f"{name}: has a range and a set, expected one of them; the format can store only one")
     allowed = sorted(set(parameter.allowed)) if parameter.allowed is not None else None
     for value in (parameter.default, *(parameter.range or ()), *(allowed or ())):
         _check_size(value, name)
         if value < lowest:
-            raise ModelError(f"{name}: allows {value}, expected integers from {lowest} up; leave it out")
+            raise ModelError(f"{name}: allows {value}, expected integers of {lowest} or more; remove it")
     if allowed is not None and parameter.default not in allowed:
         raise ModelError(
             f"{name}: the default {parameter.default} is not in the set {allowed}; add it or change the default"
@@ -78,7 +78,7 @@ def write_double(
     message.Clear()
     values = (parameter.default, *(parameter.range or ()))
     if not all(isfinite(value) for value in values):
-        raise ModelError(f"{name}: is not a finite number, expected one; write a number")
+        raise ModelError(f"{name}: is not a finite number; give one")
     if positive and not parameter.default > 0:
         raise ModelError(f"{name}: the default is {parameter.default:g}, expected more than 0; 0.01 is usual")
     if below and parameter.default == most:
@@ -103,4 +103,4 @@ def _check_range(default: float, limits: tuple[float, float] | None, name: str) 
 
 def _check_size(value: int, name: str) -> None:
     if not -(2**63) <= value < 2**63:
-        raise ModelError(f"{name}: {value} needs more than 64 bits, the format has no more; choose a smaller number")
+        raise ModelError(f"{name}: {value} needs more than the format's 64 bits; choose a smaller number")

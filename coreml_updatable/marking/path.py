@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
-from coreml_updatable.errors import ModelError
+from coreml_updatable.errors import ModelError, with_article
 from coreml_updatable.marking.affine import CONSTANTS
 from coreml_updatable.marking.clearing import FIXED
 from coreml_updatable.marking.tail import answer_blob
@@ -62,21 +62,21 @@ def last_trainable(
     ``places``: where the layers stand in the file, for the error, where that is not where they stand in ``network``.
     """
     if last < 1:
-        raise ModelError(f"last: found {last}, expected 1 or more; name how many layers are to be trained")
+        raise ModelError(f"last: found {last}, expected 1 or more; give the number of layers to train")
     path = gradient_path(network, begin, clearable)
     found = [number for number in path if is_markable(network.layers[number])][:last]
     if len(found) == last:
         return sorted(found)
     if path and path[-1] not in clearable and not passes_gradients(network.layers[path[-1]]):
-        reason = f"{_blamed(network, path[-1], places)} does not let the gradient through"
+        reason = f"{_blamed(network, path[-1], places)} blocks the gradient"
     elif found:
-        reason = "the network has no more convolution or innerProduct there"
+        reason = "there is no other convolution or innerProduct before the loss"
     else:
-        reason = "no convolution or innerProduct stands before its answer"
+        reason = "there is no convolution or innerProduct before its output"
     if not found:
         raise ModelError(
-            f"network: no layer of it can be trained, expected one at least: {reason}; "
-            "end the network in a linear layer or a convolution that gives its answer, and convert it again"
+            f"network: no layer can be trained: {reason}; end the network in a linear layer or a convolution, and "
+            "convert it again"
         )
     names = ", ".join(repr(str(network.layers[number].name)) for number in sorted(found))
     raise ModelError(
@@ -94,20 +94,20 @@ def check_path(
 ) -> None:
     """A ModelError for the first layer of ``numbers`` that is of the wrong kind or that no gradient reaches."""
     if not numbers:
-        raise ModelError("layers: none named, expected at least one; name a layer or leave the option out")
+        raise ModelError("layers: found no name, expected at least one; name a layer or omit the option")
     path = gradient_path(network, begin, clearable)
     for number in numbers:
         layer = network.layers[number]
         where = places.get(number) or place(number, layer)
         if not can_be_updatable(layer):
             raise ModelError(
-                f"{where}: is of kind {layer_kind(layer)}, expected convolution or innerProduct (or "
+                f"{where}: is {with_article(layer_kind(layer))}, expected a convolution or innerProduct (or "
                 "uniDirectionalLSTM); name another layer"
             )
         if number not in path:
             stop = _stop(network, path, places)
             raise ModelError(
-                f"{where}: the gradient does not reach it, {stop} is in the way; train only layers behind that one"
+                f"{where}: the gradient does not reach it, because {stop} blocks it; train only layers after that one"
             )
 
 

@@ -75,8 +75,8 @@ def _check_names(model: Model, last: Model) -> None:
     for feature in last.description.output:
         if feature.name in taken:
             raise ModelError(
-                f"features: {str(feature.name)!r} cannot be an output, an input or a model before has that name; "
-                "choose another"
+                f"features: {str(feature.name)!r} cannot be an output, because an input or an earlier model has that "
+                "name; choose another"
             )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from coreml_updatable.errors import ModelError
+from coreml_updatable.errors import ModelError, with_article
 from coreml_updatable.marking.building_blocks import (
     as_inner_product,
     copied,
@@ -109,17 +109,17 @@ class _Repair:
             if layer_kind(layer) == "flatten" or self._shapes_the_answer(layer):
                 return [self._follow(layer)]
             if self.flat and result != self.tail.answer:
-                self.notes.append(f"{where}: {layer_kind(layer)} is gone, the data is flat already")
+                self.notes.append(f"{where}: {layer_kind(layer)} was removed, because the data is already flat")
                 return []
             self.flat = True
-            self.notes.append(f"{where}: {layer_kind(layer)} became flatten, so that the data keeps its rank")
+            self.notes.append(f"{where}: {layer_kind(layer)} became flatten, which keeps the rank")
             return [self._follow(flatten(name, self.blob, result))]
         channels = channels_of(self.shapes[result])
         target = [1, channels, 1, 1]
         if self.shapes[result] == tuple(target) and layer_kind(layer) == "reshapeStatic":
             return [self._follow(layer)]
         self.notes.append(
-            f"{where}: {layer_kind(layer)} now gives [1, {channels}, 1, 1], so that softmax finds the classes"
+            f"{where}: {layer_kind(layer)} now outputs [1, {channels}, 1, 1], so that softmax works on the classes"
         )
         return [self._follow(reshape_static(name, self.blob, result, target))]
 
@@ -131,8 +131,8 @@ class _Repair:
         shape = self.shape or ()
         if {int(axis) % len(shape) for axis in layer.reduceMean.axes} != {len(shape) - 2, len(shape) - 1}:
             raise ModelError(
-                f"{where}: a mean over other axes than height and width, expected these two; "
-                "export a network whose head works on [N, C]"
+                f"{where}: is a mean over other axes, expected height and width; export a network with a head that "
+                "works on [N, C]"
             )
         self.notes.append(f"{where}: the mean over height and width became average pooling, which keeps the rank")
         return [self._follow(global_average_pooling(str(layer.name), self.blob, str(layer.output[0])))]
@@ -145,10 +145,12 @@ class _Repair:
         if channels is None or expected not in (None, channels):
             found = "unknown" if self.shape is None else str(list(self.shape))
             raise ModelError(
-                f"{where}: its input has the shape {found}, expected one vector a row; "
-                "export with a fixed input shape and batch size 1"
+                f"{where}: its input has the shape {found}, expected one vector per row; export with a fixed input "
+                "shape and batch size 1"
             )
-        self.notes.append(f"{where}: its input is reshaped to [1, {channels}, 1, 1], so that softmax finds the classes")
+        self.notes.append(
+            f"{where}: its input is reshaped to [1, {channels}, 1, 1], so that softmax works on the classes"
+        )
         name = f"{layer.name}_rank4"
         result = _free(f"{layer.output[0]}_rank4", network_of(self.model))
         added = reshape_static(name, self.blob, result, [1, channels, 1, 1])
@@ -157,8 +159,8 @@ class _Repair:
     def _softmax(self, where: str, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
         if not self.classify:
             raise ModelError(
-                f"{where}: is a {layer_kind(layer)}, behind which no squared error trains, expected values; "
-                "train it with categorical_cross_entropy"
+                f"{where}: is {with_article(layer_kind(layer))}, which cannot be trained with squared error; train "
+                "it with categorical_cross_entropy"
             )
         before = self.shapes.get(str(layer.input[0]))
         if layer_kind(layer) == "softmax":
@@ -173,13 +175,13 @@ class _Repair:
             class_axis = (-from_behind, 1 if before is None else len(before) - from_behind)
             if axis not in class_axis:
                 raise ModelError(
-                    f"{where}: works along axis {axis}, expected the classes on axis {class_axis[1]}; "
-                    "export with softmax over them"
+                    f"{where}: works along axis {axis}, but the classes are on axis {class_axis[1]}; export the "
+                    "model with a softmax over the classes"
                 )
         moved = []
         if before is not None and self.shape is not None and self.shape[-3] != element_count(before):
             moved = [self._to_rank_4(where, layer)] if is_vector(before) else []
-        self.notes.append(f"{where}: softmaxND became softmax, the only one a loss accepts")
+        self.notes.append(f"{where}: softmaxND became softmax, because the loss accepts only that")
         return [*moved, self._follow(softmax(str(layer.name), self.blob, str(layer.output[0])))]
 
     def _expect_classes_alone(self, where: str, shape: Shape) -> None:
@@ -187,12 +189,12 @@ class _Repair:
         if not is_vector(shape):
             lengths = [length if length is not None else "?" for length in shape]
             raise ModelError(
-                f"{where}: is a softmax of {lengths}, expected one length other than 1, that of the classes; "
-                "export a classifier of one answer a row"
+                f"{where}: is a softmax of shape {lengths}, expected only the length of the classes to be more than "
+                "1; export a classifier with one prediction per row"
             )
         if len(shape) == 3 and shape[0] not in (1, None):
             self.notes.append(
-                f"{where}: its classes stood on axis -3 at rank 3, where devices are reported to take the last axis "
+                f"{where}: its classes were on axis -3 at rank 3, where devices reportedly use the last axis "
                 "(coremltools #1714)"
             )
 
@@ -200,13 +202,16 @@ class _Repair:
         if not self._classifies():
             return [self._follow(layer)]
         if kind == "unary":
-            self.notes.append(f"{where}: the logarithm is gone, a classifier answers probabilities")
+            self.notes.append(f"{where}: the logarithm was removed, because a classifier outputs probabilities")
         elif is_reshape(layer, self.shapes):
-            self.notes.append(f"{where}: {kind} behind the softmax is gone, a classifier's answer has no shape")
+            self.notes.append(
+                f"{where}: {kind} after the softmax was removed, because the probabilities of a classifier have no "
+                "shape"
+            )
         else:
             raise ModelError(
-                f"{where}: {kind} behind the softmax, expected the softmax to be the answer; "
-                "export the network without it"
+                f"{where}: {kind} after the softmax, expected the softmax to be the output; export the network "
+                "without it"
             )
         return []
 
@@ -234,18 +239,18 @@ def _with_end(work: _Repair, replaced: dict[int, list[NeuralNetworkLayer]]) -> d
         _rename_output(replaced, work.blob, logits)
         if not work._spatial() and work.shape is not None:
             raise ModelError(
-                f"{place(last, network.layers[last])}: gives the answer, expected a linear layer or a convolution "
-                "that can be trained (two of them on the same features, added or averaged, are one with the sum or "
-                "mean of their weights); export the network so"
+                f"{place(last, network.layers[last])}: computes the output, expected a trainable linear layer or "
+                "convolution; export the network with one (two that are added or averaged can be merged: add or "
+                "average their weights)"
             )
         if not work._spatial():
             raise ModelError(
-                f"{place(last, network.layers[last])}: the rank of its output is not known, expected 4; "
-                "export with a fixed input shape"
+                f"{place(last, network.layers[last])}: the rank of its output is unknown, expected 4; export with a "
+                "fixed input shape"
             )
         end.append(softmax(_free("softmax", network, names=True), logits, tail.answer))
         work.blob = tail.answer
-        work.notes.append(f"{place(last, network.layers[last])}: gives logits; a softmax was added behind it")
+        work.notes.append(f"{place(last, network.layers[last])}: computes logits; a softmax was added after it")
     elif work.blob != tail.answer:  # layers behind the softmax were dropped
         _rename_output(replaced, work.blob, tail.answer)
     original = work.shapes.get(tail.answer)
@@ -271,15 +276,15 @@ def _refuse_non_logits(work: _Repair) -> None:
         "leakyReLU",
     ):
         found = str(last.activation.WhichOneof("NonlinearityType"))
-        advice = "" if work._classifies() else "; without labels, --loss mean_squared_error trains it on values"
+        advice = "" if work._classifies() else ". Without labels, --loss mean_squared_error trains it on values"
         raise ModelError(
-            f"network: ends in {found}, expected logits or a softmax{_several(work, found)}; give it a new head, whose "
-            f"labels take from one another: mark --head new --labels a,b; or export it without the {found}{advice}"
+            f"network: ends in {found}, expected logits or a softmax{_several(work, found)}; make a new head with a "
+            f"softmax (mark --head new --labels a,b), or export the network without the {found}{advice}"
         )
     shape = work.shape
     if shape is not None and len(shape) in SPATIAL_RANKS and any(n not in (1, None) for n in shape[-2:]):
         raise ModelError(
-            f"network: answers a map of shape {list(shape)}, expected one number a class; use a classifier"
+            f"network: outputs a map of shape {list(shape)}, expected one number per class; use a classifier"
         )
 
 
@@ -289,8 +294,8 @@ def _several(work: _Repair, found: str) -> str:
     if found != "sigmoid" or count in (None, 1):
         return ""
     return (
-        f": these are {count} labels at once (multi-label), each true or not by itself, and Core ML trains a "
-        "classifier whose labels share 1"
+        f". These are {count} independent labels (multi-label), but Core ML trains classifiers with probabilities "
+        "that sum to 1"
     )
 
 

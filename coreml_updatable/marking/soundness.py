@@ -16,7 +16,7 @@ _RULES = (
     convolution_weights,
     products_hold_weights,
 )
-_ADVICE = "`coreml-updatable check` names all that is wrong; export the model again"
+_ADVICE = "`coreml-updatable check` lists all problems; export the model again"
 
 
 def expect_sound(model: Model) -> None:
@@ -24,7 +24,7 @@ def expect_sound(model: Model) -> None:
     for number, layer in enumerate(network_of(model).layers):
         where, kind = place(number, layer), layer_kind(layer)
         if not kind:
-            raise ModelError(f"{where}: is a layer of no kind, expected one; {_ADVICE}")
+            raise ModelError(f"{where}: is a layer without a type; {_ADVICE}")
         if kind in ("convolution", "innerProduct") and not getattr(layer, kind).outputChannels:
             raise ModelError(f"{where}: has 0 outputs, expected at least one; {_ADVICE}")
     for rule in _RULES:
@@ -33,4 +33,4 @@ def expect_sound(model: Model) -> None:
     labels = class_labels(model)
     if len(set(labels)) != len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
-        raise ModelError(f"labels: the model has {twice!r} twice, expected each once; {_ADVICE}")
+        raise ModelError(f"labels: the model has {twice!r} twice, expected different labels; {_ADVICE}")

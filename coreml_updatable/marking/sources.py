@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from coreml_updatable.errors import ModelError
+from coreml_updatable.errors import ModelError, with_article
 from coreml_updatable.marking.building_blocks import new_layer, reshape_static, softmax
 from coreml_updatable.marking.classifier import write_kinds
 from coreml_updatable.spec.features import the_input
@@ -62,19 +62,19 @@ def _with_reference(model: Model, classes: int) -> tuple[NDArray[np.float64], ND
     offset = np.array(glm.offset, np.float64) if len(glm.offset) else np.zeros(len(rows))
     if classes < 2 or not rows or len({len(row) for row in rows}) > 1 or not len(rows[0]) or len(offset) != len(rows):
         raise ModelError(
-            f"glmClassifier: {len(rows)} rows of weights and {len(glm.offset)} offsets for {classes} classes, expected "
-            "as many rows as offsets, all alike, and two classes or more; export it again"
+            f"glmClassifier: {len(rows)} rows of weights and {len(glm.offset)} offsets for {classes} classes, "
+            "expected one offset per row, rows of equal length, and at least two classes; export it again"
         )
     if glm.postEvaluationTransform != _LOGIT:
         raise ModelError(
-            "glmClassifier: is a probit, expected a logit: no softmax answers as the normal distribution does; "
+            "glmClassifier: is a probit, expected a logit, because a softmax cannot compute the normal distribution; "
             "fit a logistic regression"
         )
     binary = classes == 2 and len(rows) == 1
     if not binary and glm.classEncoding != _REFERENCE_CLASS:
         raise ModelError(
-            f"glmClassifier: compares each of {classes} classes with the rest, expected one reference class: "
-            f"no softmax answers as {len(rows)} logistic functions do; {_AS_SOFTMAX}"
+            f"glmClassifier: compares each of {classes} classes with the rest, expected one reference class, because "
+            f"a softmax cannot compute {len(rows)} independent logistic functions; {_AS_SOFTMAX}"
         )
     if len(rows) != classes - 1:
         raise ModelError(
@@ -84,7 +84,7 @@ def _with_reference(model: Model, classes: int) -> tuple[NDArray[np.float64], ND
     largest = np.abs(np.append(weights, offset)).max()
     if not largest <= _MAX_FLOAT:  # NaN too
         raise ModelError(
-            f"glmClassifier: holds the number {largest:.3g}, expected what fits into 32 bits; export it again"
+            f"glmClassifier: contains the number {largest:.3g}, which does not fit into 32 bits; export it again"
         )
     return np.concatenate([np.zeros((1, weights.shape[1])), weights]), np.concatenate([np.zeros(1), offset])
 
@@ -95,10 +95,9 @@ def _flat_input(model: Model, length: int) -> str:
     kind, name = feature.type.WhichOneof("Type"), str(feature.name)
     shape = [int(size) for size in feature.type.multiArrayType.shape] if kind == "multiArrayType" else []
     if prod(shape) != length or not shape:
-        found = f"an array of shape {shape}" if kind == "multiArrayType" else f"a {kind}"
+        found = f"an array of shape {shape}" if kind == "multiArrayType" else with_article(kind)
         raise ModelError(
-            f"input {name!r}: is {found}, expected an array of the {length} numbers that the weights are for; "
-            "export it again"
+            f"input {name!r}: is {found}, expected an array of {length} numbers, like the weights; export it again"
         )
     if len(shape) == 1:
         return name  # the old mapping puts a vector on axis -3
@@ -108,16 +107,18 @@ def _flat_input(model: Model, length: int) -> str:
     return str(network.layers[0].output[0])
 
 
-_TREES = "a tree grows by no gradient; classify the same features with a network or a logistic regression"
-_VECTORS = "support vectors are no layers; fit a logistic regression"
-_APPLES = "its weights are Apple's; put a network behind it in a pipeline"
+_TREES = (
+    "trees cannot be trained by gradient descent; classify the same features with a network or a logistic regression"
+)
+_VECTORS = "support vectors cannot be turned into layers; fit a logistic regression"
+_APPLES = "its weights are part of Apple's systems; put a network after it in a pipeline"
 _REASONS = {
     "kNearestNeighborsClassifier": "nearest neighbors learn without marking; `coreml-updatable knn` makes them",
     "treeEnsembleClassifier": _TREES,
     "treeEnsembleRegressor": _TREES,
     "supportVectorClassifier": _VECTORS,
     "supportVectorRegressor": _VECTORS,
-    "glmRegressor": "only classifiers of this kind are turned into networks; build it as a network",
+    "glmRegressor": "only classifiers of this type can be turned into networks; build it as a network",
     "visionFeaturePrint": _APPLES,
     "audioFeaturePrint": _APPLES,
 }
@@ -131,6 +132,6 @@ def trainable(model: Model) -> tuple[Model, list[str]]:
     if kind == "mlProgram":
         raise ModelError(f"model: {NO_PROGRAMS}")
     if kind == "glmClassifier":
-        return network_from_glm(model), ["glmClassifier became innerProduct and softmax, which answer the same"]
-    reason = _REASONS.get(kind, "models of this kind have nothing to train; mark a network")
-    raise ModelError(f"model: is a {kind}, expected a neural network: {reason}")
+        return network_from_glm(model), ["glmClassifier became innerProduct and softmax, with the same predictions"]
+    reason = _REASONS.get(kind, "models of this type have nothing to train; mark a network")
+    raise ModelError(f"model: is {with_article(kind)}, expected a neural network: {reason}")

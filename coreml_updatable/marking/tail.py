@@ -46,7 +46,7 @@ def answer_blob(model: Model) -> str:
     if len(outputs) != 1:
         names = ", ".join(map(repr, outputs)) or "none"
         raise ModelError(
-            f"network: {len(outputs)} of its outputs come from layers ({names}), expected one; keep only the answer"
+            f"network: {len(outputs)} outputs come from layers ({names}), expected 1; keep only the prediction"
         )
     return outputs[0]
 
@@ -72,7 +72,7 @@ def find_tail(model: Model) -> Tail:
         chain.append(number)
         if layer_kind(layer) in SOFTMAXES:
             if softmax is not None:
-                raise ModelError(f"{place(number, layer)}: a second softmax before the answer, expected one; remove it")
+                raise ModelError(f"{place(number, layer)}: is a second softmax; remove it")
             softmax = number
         blob = str(layer.input[0])
     return Tail(tuple(reversed(chain)), softmax, blob, answer)

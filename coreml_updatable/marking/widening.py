@@ -41,8 +41,7 @@ def widen_halves(network: NeuralNetwork) -> None:
             if storage(weights) == "float16":
                 if len(weights.float16Value) % 2:
                     raise ModelError(
-                        f"{place(number, layer)}: {name} end in half a 16-bit number, expected whole ones; export the "
-                        "model again"
+                        f"{place(number, layer)}: {name} end with half of a 16-bit number; export the model again"
                     )
                 _write(weights, np.frombuffer(weights.float16Value, "<f2").astype(np.float32))
 

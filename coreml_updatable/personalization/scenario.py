@@ -49,9 +49,9 @@ class Scenario:
 def _problem(scenario: Scenario) -> str | None:
     shots = scenario.shots
     if not shots or list(shots) != sorted(set(shots)) or shots[0] < 1:
-        return f"shots is {list(shots)}, expected rising numbers from 1 up, each once; sort them"
+        return f"shots is {list(shots)}, expected increasing numbers of 1 or more; sort them"
     if not scenario.seeds:
-        return "no seeds, expected at least one; give seeds such as (0, 1, 2)"
+        return "found no seeds; give at least one, such as (0, 1, 2)"
     for rows, kinds, least, what in (
         (scenario.owner_rows, scenario.owner_kinds, shots[-1], "rows to learn from"),
         (scenario.held_out_rows, scenario.held_out_kinds, 1, "held-out rows"),

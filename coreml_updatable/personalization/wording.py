@@ -29,15 +29,6 @@ def percent(share: float) -> str:
     return f"{value:.1f}".removesuffix(".0") + "%"
 
 
-def points(before: float, after: float) -> str:
-    """How a share moved: "unchanged", "down by 1.5 points", "up by 2 points"."""
-    moved = 100 * (after - before)
-    if round(abs(moved), 6) == 0:
-        return "unchanged"
-    size = "under 0.1" if abs(moved) < 0.05 else f"{abs(moved):.1f}".removesuffix(".0")
-    return f"{'up' if moved > 0 else 'down'} by {size} {'point' if size == '1' else 'points'}"
-
-
 def counted(count: float, thing: str) -> str:
     """ "1 photo", "2.5 photos"."""
     return f"{count:g} {thing}" if count == 1 else f"{count:g} {thing}s"

@@ -66,7 +66,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         made.close()
         raise CatalogueError(
-            f"{host}:{port}: cannot be listened at ({error.strerror or error}); choose another --host or --port"
+            f"{host}:{port}: cannot listen there ({error.strerror or error}); choose another --host or --port"
         ) from None
     return made
 

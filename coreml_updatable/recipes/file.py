@@ -56,7 +56,7 @@ PATTERNS = {
     "data.load": '"file.py:function"',
     "data.adapt": '"file.py:function"',
     "data.show": '"file.py:function"',
-    "input.noun": "one word in small letters",
+    "input.noun": "one lowercase word",
     "source.make": '"file.py:function"',
 }
 
@@ -78,16 +78,18 @@ def _read_table(path: Path) -> dict[str, Any]:
     """What the TOML file ``path`` holds; a RecipeError where it is none."""
     try:
         if path.stat().st_size > MAXIMUM_BYTES:
-            raise RecipeError(f"{path}: larger than {MAXIMUM_BYTES} bytes, expected a short TOML file; check the path")
+            raise RecipeError(
+                f"{path}: is larger than {MAXIMUM_BYTES} bytes, expected a short TOML file; check the path"
+            )
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: not UTF-8 text; save it as UTF-8") from error
+        raise RecipeError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path}: not valid TOML ({error}); correct that line") from error
+        raise RecipeError(f"{path}: is not valid TOML ({error}); correct that line") from error
 
 
 def parse_recipe(table: dict[str, Any], where: str) -> Recipe:
@@ -127,7 +129,7 @@ def _sentence_of(error: ValidationError, form: type[BaseModel]) -> str:
     message = message[0].lower() + message[1:]
     match problem["type"]:
         case "extra_forbidden":
-            return f"{place} is not a field of a recipe; {_nearest(problem['loc'], form)}"
+            return f"unknown field `{place}`; {_nearest(problem['loc'], form)}"
         case "missing":
             return f"{place} is missing; add it"
         case "value_error":
@@ -159,7 +161,7 @@ def _shortened(text: str) -> str:
 def _nearest(location: tuple[int | str, ...], form: type[BaseModel]) -> str:
     fields = _fields_at(location[:-1], form)
     near = get_close_matches(str(location[-1]), fields, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"the fields here are: {', '.join(sorted(fields))}"
+    return f"did you mean `{near[0]}`?" if near else f"the fields are {', '.join(sorted(fields))}"
 
 
 def _fields_at(location: tuple[int | str, ...], form: type[BaseModel]) -> list[str]:

@@ -1,9 +1,9 @@
 """From what a user names to a recipe file: a sample of this checkout, or any recipe elsewhere."""
 
-from difflib import get_close_matches
 from pathlib import Path
 
 from coreml_updatable.errors import RecipeError
+from coreml_updatable.text import did_you_mean
 
 RECIPE = "recipe.toml"
 
@@ -12,7 +12,7 @@ def find_recipe(name: str, samples: Path) -> Path:
     """The recipe that ``name`` means: a folder of ``samples``, or the path of a recipe or of the folder it lies in."""
     known = known_samples(samples)
     if not name:
-        raise RecipeError(f"no model is named; {_suggestion(name, known)}")
+        raise RecipeError(f"MODEL is required; {_suggestion(name, known)}")
     path = Path(name)
     if path.suffix == ".toml" and path.is_file():
         return path
@@ -21,10 +21,10 @@ def find_recipe(name: str, samples: Path) -> Path:
     if (samples / name / RECIPE).is_file() and len(path.parts) == 1:
         return samples / name / RECIPE
     if path.is_dir():
-        raise RecipeError(f"{name}: a folder without a {RECIPE}; {_suggestion(name, known)}")
+        raise RecipeError(f"{name}: is a folder without a {RECIPE}; {_suggestion(name, known)}")
     if len(path.parts) > 1 or path.suffix == ".toml":
-        raise RecipeError(f"{name}: no such recipe; check the path")
-    raise RecipeError(f"{name}: no such model; {_suggestion(name, known)}")
+        raise RecipeError(f"{name}: recipe does not exist; check the path")
+    raise RecipeError(f"Unknown sample {name!r}; {_suggestion(name, known)}")
 
 
 def known_samples(samples: Path) -> list[str]:
@@ -34,7 +34,6 @@ def known_samples(samples: Path) -> list[str]:
 
 def _suggestion(name: str, known: list[str]) -> str:
     if not known:
-        return "give the path of a recipe.toml (there is no sample_models folder here)"
-    near = get_close_matches(name, known, n=1)
-    question = f"did you mean {near[0]}? " if near else ""
-    return f"{question}the known ones are {', '.join(known)}, and any path of a recipe.toml works too"
+        return "pass the path of a recipe.toml (there is no sample_models folder here)"
+    listed = f"the samples are {', '.join(known)}, and the path of a recipe.toml works, too"
+    return did_you_mean(name, known) or listed

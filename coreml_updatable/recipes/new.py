@@ -57,7 +57,7 @@ def proposal(name: str, folder: Path, owner: Sequence[str] = (), place: Path | N
 def look(folder: Path) -> Looked:
     """Open every picture of every class folder, small; a DataError where there is none."""
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder, expected one folder a class inside it; check the path")
+        raise DataError(f"{folder}: does not exist, expected a folder with one folder per class; check the path")
     target = ImageInput("image", SMALL, SMALL, "rgb")
     pictures, kinds, names, notes, lost, unreadable = [], [], [], list[str](), 0, list[str]()
     counts: dict[str, int] = {}

@@ -27,7 +27,7 @@ class Int64Field(_Parameter):
     @model_validator(mode="after")
     def default_within(self) -> Self:
         if self.range is not None and self.allowed is not None:
-            raise ValueError("has both range and allowed, expected one of them; the format holds only one")
+            raise ValueError("has both range and allowed, expected one of them; the format can store only one")
         _check_range(self.default, self.range)
         if self.allowed is not None and self.default not in self.allowed:
             raise ValueError(
@@ -45,7 +45,7 @@ def _check_range(default: float, limits: tuple[float, float] | None) -> None:
         return
     low, high = limits
     if low > high:
-        raise ValueError(f"range [{low}, {high}] is the wrong way round, expected the lower end first")
+        raise ValueError(f"range [{low}, {high}] is reversed, expected the lower end first")
     if not low <= default <= high:
         raise ValueError(
             f"default {default} is outside its range [{low}, {high}]; widen the range or change the default"
@@ -63,7 +63,7 @@ def _from_toml(value: Any) -> Any:
 
 def _least_one(parameter: Int64Field) -> Int64Field:
     if parameter.lowest() < 1:
-        raise ValueError(f"allows {parameter.lowest()}, expected integers from 1 up")
+        raise ValueError(f"allows {parameter.lowest()}, expected integers of 1 or more")
     return parameter
 
 

@@ -104,7 +104,7 @@ class DataSection(Section):
             raise ValueError("has draw but no drawn_kinds; list the kinds that the function can draw")
         unknown = [kind for kind in self.drawn_kinds if kind not in self.kinds]
         if unknown:
-            raise ValueError(f"drawn_kinds names {unknown[0]!r}, which kinds does not map to a label; add it there")
+            raise ValueError(f"drawn_kinds contains {unknown[0]!r}, which kinds does not map to a label; add it there")
         return self
 
 
@@ -170,7 +170,7 @@ class PersonalizationSection(Section):
     def rising(self) -> Self:
         shots = self.shots
         if list(shots) != sorted(set(shots)):
-            raise ValueError(f"shots is {list(shots)}, expected rising numbers, each once; sort them")
+            raise ValueError(f"shots is {list(shots)}, expected increasing numbers; sort them")
         if self.pool is not None and self.pool < shots[-1]:
             raise ValueError(f"pool is {self.pool}, expected at least {shots[-1]}, the most shots; raise it")
         return self
@@ -285,9 +285,9 @@ def _label_problems(recipe: Recipe) -> Iterator[str]:
             yield f"data.kinds.{kind} is {label!r}, expected one of the labels {labels}; correct it or add the label"
     for label in labels:
         if label not in kinds.values():
-            yield f"label {label!r} has no data: no field of data.kinds maps to it; add one or drop the label"
+            yield f"label {label!r} has no data, because data.kinds maps nothing to it; add a kind or remove the label"
     if recipe.knn.default_label in labels:
-        yield f"knn.default_label is {recipe.knn.default_label!r}, which is a label already; choose another word"
+        yield f"knn.default_label is {recipe.knn.default_label!r}, which is already a label; choose another word"
 
 
 def _owner_problems(recipe: Recipe) -> Iterator[str]:
@@ -307,7 +307,7 @@ def _owner_problems(recipe: Recipe) -> Iterator[str]:
         others = [label for label in recipe.labels if label not in taken]
         yield f"personalization.paired_with is {owner.paired_with!r}, expected one of {others}; correct it"
     if owner.new_label in (*known, recipe.knn.default_label):
-        yield f"personalization.new_label {owner.new_label!r} is a label already; choose a new word"
+        yield f"personalization.new_label {owner.new_label!r} is already a label; choose another word"
 
 
 def _feature_problems(recipe: Recipe) -> Iterator[str]:
@@ -319,4 +319,4 @@ def _feature_problems(recipe: Recipe) -> Iterator[str]:
 def _layout_problems(recipe: Recipe) -> Iterator[str]:
     names = [layout.partition(":")[0] for layout in recipe.layouts]
     if len(set(names)) != len(names):
-        yield f"layouts holds {list(recipe.layouts)}, expected each layout once; remove the double one"
+        yield f"layouts is {list(recipe.layouts)}, expected each layout once; remove the duplicate"

@@ -5,11 +5,11 @@ What is known of each, and how a device is asked, is in docs/probes.md.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal, cast, get_args, get_type_hints
 
 from coreml_updatable.errors import UserError, quoted
+from coreml_updatable.text import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +74,8 @@ def fault_of(kind: type[PredictionAssumptions], name: str, choice: object) -> st
     """Return what is wrong with a choice, and what there is instead; "" where nothing is."""
     known = choices_of(kind)
     if name not in known:
-        near = get_close_matches(name, known, 1)
-        instead = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
-        return f"there is no assumption '{name}'; {instead}"
+        instead = did_you_mean(name, known) or f"the assumptions are {', '.join(known)}"
+        return f"unknown assumption '{name}'; {instead}"
     if not isinstance(choice, str) or choice not in known[name]:
         allowed = ", ".join(f"'{one}'" for one in known[name])
         return f"{name} is {quoted(choice)}, expected one of {allowed}"

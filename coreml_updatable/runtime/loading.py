@@ -91,5 +91,5 @@ def _member(message: Model, assumptions: PredictionAssumptions | None, depth: in
     if message.WhichOneof("Type") in RUNS:
         return _runnable(message, assumptions, depth)
     if message.WhichOneof("Type") is None:
-        raise ModelError("model: a member of the pipeline holds no model; build it again")
+        raise ModelError("model: a member of the pipeline contains no model; build it again")
     return AbsentModel(message)

@@ -51,8 +51,8 @@ def why(message: Model) -> str:
     if kind == "customModel":
         return f"is a custom model ('{message.customModel.className}'), whose code is in an app"
     if kind in APPLES_OWN:
-        return f"is a {kind}, whose weights are in Apple's systems and run there only"
-    return f"is a {kind}, a kind that cannot be run here"
+        return f"is a {kind}, whose weights are part of Apple's systems, where alone it runs"
+    return f"is a {kind}, a type that cannot be run here"
 
 
 FEATURE = re.compile(r"feature '([^']*)'")
@@ -66,7 +66,7 @@ class PipelineModel(RunnableModel):
         self, message: Model, members: Sequence[RunnableModel], assumptions: PredictionAssumptions | None = None
     ) -> None:
         if not members:
-            raise ModelError("model: a pipeline without models; build it again")
+            raise ModelError("model: is a pipeline without models; build it again")
         super().__init__(message, assumptions)
         self.members = tuple(members)
         self.names = [str(name) for name in pipeline_of(message).names]
@@ -133,7 +133,9 @@ class PipelineModel(RunnableModel):
     def _traced(self, rows: Sequence[Row]) -> list[Prediction]:
         for number, row in enumerate(rows):
             if isinstance(row, FrozenRow):
-                raise ModelError(f"row {number}: is frozen, its blobs are gone; give the whole row to see them")
+                raise ModelError(
+                    f"row {number}: is frozen and no longer has its blobs; pass the complete row to see them"
+                )
         known = self._known(list(enumerate(rows)))
         given = {name for row in rows if not isinstance(row, FrozenRow) for name in row}
         traces: list[Prediction] = [{} for _ in known]
@@ -232,13 +234,13 @@ class PipelineModel(RunnableModel):
             for feature in member.message.description.input:
                 if feature.name not in known and not feature.type.isOptional:
                     raise ModelError(
-                        f"model{number}: reads feature '{feature.name}', which neither the inputs nor a model before "
-                        "it gives; check the names"
+                        f"model{number}: reads feature '{feature.name}', which is neither an input nor computed by a "
+                        "model before it; check the names"
                     )
             known |= self._gives[number]
         for name in self._outputs:
             if name not in known:
-                raise ModelError(f"model: no model of the pipeline gives the output '{name}'; check the names")
+                raise ModelError(f"model: no model of the pipeline computes the output '{name}'; check the names")
 
 
 def _for(member: RunnableModel, features: Mapping[str, Any]) -> dict[str, Any]:
@@ -264,5 +266,8 @@ def _run(member: RunnableModel, known: Sequence[dict[str, Any]], numbers: Sequen
 def _given(features: Mapping[str, Any], name: str) -> Any:
     """A member may describe an output that it never gives, such as probabilities that its description does not name."""
     if name not in features:
-        raise ModelError(f"model: a model of the pipeline describes the output '{name}' and does not give it; mend it")
+        raise ModelError(
+            f"model: a model of the pipeline describes the output '{name}' but does not compute it; export that "
+            "model again"
+        )
     return features[name]

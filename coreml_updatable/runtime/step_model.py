@@ -40,7 +40,7 @@ def checked(feature: FeatureDescription, value: Any, where: str) -> Any:
             return array(feature, value, where)
         case "imageType":
             return value
-    raise ModelError(f"model: input '{feature.name}' is a {kind}, which cannot be given here; export the model again")
+    raise ModelError(f"model: input '{feature.name}' is a {kind}, which is not supported here; export the model again")
 
 
 def absent(feature: FeatureDescription, where: str) -> Any:
@@ -50,7 +50,7 @@ def absent(feature: FeatureDescription, where: str) -> Any:
             return default(feature)
         case "doubleType":
             return math.nan
-    raise DataError(f"{where}: is not given and has no default; give it")
+    raise DataError(f"{where}: is missing and has no default; add it")
 
 
 def answered(feature: FeatureDescription, value: Any) -> Any:
@@ -66,10 +66,10 @@ def answered(feature: FeatureDescription, value: Any) -> Any:
     if kind in ("doubleType", "int64Type") and not isinstance(value, str | Mapping):
         made = np.asarray(value, np.float64) if kind == "doubleType" else np.asarray(value)
         if made.size != 1:
-            raise ModelError(f"{where}: has {made.size} values, the model says it is one number; export it again")
+            raise ModelError(f"{where}: has {made.size} values, but the model declares one number; export it again")
         return float(made.ravel()[0]) if kind == "doubleType" else whole(made.ravel()[0], where)
     if kind == "dictionaryType" and not isinstance(value, Mapping):
-        raise ModelError(f"{where}: is {a_kind(value)}, the model says it is a dictionary; export it again")
+        raise ModelError(f"{where}: is {a_kind(value)}, but the model declares a dictionary; export it again")
     return value
 
 
@@ -113,7 +113,7 @@ def _sequence(described: Any, value: Any, where: str) -> list[Any]:
         len(value) >= size.lowerBound and (size.upperBound < 0 or len(value) <= size.upperBound)
     ):
         most = f" to {size.upperBound}" if size.upperBound >= 0 else " or more"
-        raise DataError(f"{where}: has {len(value)} entries, the model expects {size.lowerBound}{most}")
+        raise DataError(f"{where}: has {len(value)} entries, but the model expects {size.lowerBound}{most}")
     entry = whole if described.WhichOneof("Type") == "int64Type" else text
     return [entry(one, f"{where}: entry {number}") for number, one in enumerate(value)]
 

@@ -32,7 +32,8 @@ class CutOutput:
 
     def __str__(self) -> str:
         return (
-            f"output '{self.name}': is declared {self.declared}, but {self.writer} gives {self.gives}, which it loses"
+            f"output '{self.name}': is declared as {self.declared}, but {self.writer} computes {self.gives}, which "
+            "are lost"
         )
 
 

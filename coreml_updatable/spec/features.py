@@ -35,7 +35,7 @@ def the_input(model: Model) -> FeatureDescription:
     inputs = model.description.input
     if len(inputs) != 1:
         names = ", ".join(repr(str(feature.name)) for feature in inputs) or "none"
-        raise ModelError(f"model: has {len(inputs)} inputs ({names}), expected one; give it a single input")
+        raise ModelError(f"model: has {len(inputs)} inputs ({names}), expected 1; use a model with a single input")
     return inputs[0]
 
 

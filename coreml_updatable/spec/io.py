@@ -25,17 +25,17 @@ def read_bounded(path: Path, maximum: int, what: str) -> bytes:
     try:
         status = path.stat()
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
-            raise ModelError(f"{path}: is a device or a socket, expected a file; name the file that holds the model")
+            raise ModelError(f"{path}: is a device or a socket, expected a file; pass the file of the model")
         if status.st_size > maximum:
-            raise ModelError(f"{path}: {status.st_size} bytes, {what} holds at most {maximum}; use another file")
+            raise ModelError(f"{path}: has {status.st_size} bytes, but {what} has at most {maximum}; use another file")
         with path.open("rb") as file:
             content = file.read(maximum + 1) if stat.S_ISFIFO(status.st_mode) else file.read(status.st_size + 1)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
     except ValueError:
-        raise ModelError(f"'{path}': is no path; check it") from None
+        raise ModelError(f"'{path}': is not a valid path; check it") from None
     if len(content) > maximum or (stat.S_ISREG(status.st_mode) and len(content) > status.st_size):
-        raise ModelError(f"{path}: grows while it is read; wait until it is complete")
+        raise ModelError(f"{path}: is still growing; wait until it is complete")
     return content
 
 
@@ -59,11 +59,12 @@ def model_file(package: Path) -> Path:
 def _no_package(folder: Path) -> str:
     if folder.suffix == ".mlmodelc" or any((folder / name).exists() for name in _COMPILED):
         return (
-            f"{folder}: is a compiled model, expected an .mlmodel file or an .mlpackage; name the one it was made from"
+            f"{folder}: is a compiled model, expected an .mlmodel file or an .mlpackage; pass the one it was "
+            "compiled from"
         )
     if folder.suffix == ".mlpackage":
         return f"{folder}: has no {MANIFEST}, which every package has; export the package again"
-    return f"{folder}: is a folder, expected an .mlmodel file or an .mlpackage; name the file inside it"
+    return f"{folder}: is a folder, expected an .mlmodel file or an .mlpackage; pass the file inside it"
 
 
 def _parsed(manifest: Path) -> dict[str, Any]:
@@ -73,14 +74,16 @@ def _parsed(manifest: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise ModelError(f"{manifest}: is not JSON; export the package again") from None
     if not isinstance(parsed, dict):
-        raise ModelError(f"{manifest}: holds no JSON object; export the package again")
+        raise ModelError(f"{manifest}: does not contain a JSON object; export the package again")
     return parsed
 
 
 def _root_entry(manifest: dict[str, Any], where: Path) -> dict[str, Any]:
     root, entries = manifest.get("rootModelIdentifier"), manifest.get("itemInfoEntries")
     if not isinstance(root, str) or not isinstance(entries, dict) or not isinstance(entries.get(root), dict):
-        raise ModelError(f"{where}: names no model (rootModelIdentifier, itemInfoEntries); export the package again")
+        raise ModelError(
+            f"{where}: does not name a model (rootModelIdentifier, itemInfoEntries); export the package again"
+        )
     entry: dict[str, Any] = entries[root]
     return entry
 
@@ -95,9 +98,9 @@ def _inside(package: Path, relative: str, manifest: Path) -> Path:
     except (ValueError, OSError, RuntimeError):  # a NUL, half a surrogate, a name too long, links in a circle
         escapes, found = False, False
     if escapes:
-        raise ModelError(f"{manifest}: its model is {relative!r}, a path out of the package; export the package again")
+        raise ModelError(f"{manifest}: its model is {relative!r}, a path outside the package; export the package again")
     if not found:
-        raise ModelError(f"{manifest}: its model {relative!r} is not a file in the package; copy the package whole")
+        raise ModelError(f"{manifest}: its model {relative!r} is not a file in the package; copy the complete package")
     return file
 
 
@@ -131,9 +134,7 @@ def _decoded(content: bytes, where: str) -> Model:
     try:
         model.ParseFromString(content)
     except DecodeError as error:
-        raise ModelError(
-            f"{where}: not a Core ML model (the bytes are no protobuf message); export it again"
-        ) from error
+        raise ModelError(f"{where}: is not a Core ML model (not a valid protobuf message); export it again") from error
     if model.specificationVersion == 0 and model.WhichOneof("Type") is None:
         _refuse_incomplete(model, where)
     return model
@@ -141,7 +142,9 @@ def _decoded(content: bytes, where: str) -> Model:
 
 def _refuse_incomplete(model: Model, where: str) -> None:
     if model.specificationVersion < 1 or model.WhichOneof("Type") is None:
-        raise ModelError(f"{where}: not a Core ML model (no specification version or no model inside); export it again")
+        raise ModelError(
+            f"{where}: is not a Core ML model (no specification version or no model inside); export it again"
+        )
 
 
 def model_bytes(model: Model) -> bytes:
@@ -159,9 +162,7 @@ def write_models(models: Mapping[Path, Model]) -> None:
     """All of them, or none. ModelError as ``write_model``."""
     for path in models:
         if path.suffix == ".mlpackage":
-            raise ModelError(
-                f"{path}: packages are read, not written; name an .mlmodel file, which Xcode takes as well"
-            )
+            raise ModelError(f"{path}: packages cannot be written; choose an .mlmodel file, which Xcode also accepts")
         if path.is_dir():
             raise ModelError(f"{path}: is a folder, expected the name of a file; add one, such as model.mlmodel")
     write_all_atomically({path: model_bytes(model) for path, model in models.items()})

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from coreml_updatable.errors import with_article
 from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
@@ -47,7 +48,7 @@ def wrong_counts(layer: NeuralNetworkLayer) -> Iterator[tuple[str, str]]:
         least, most = table.get(kind, (1, 1))
         if kind and not least <= len(blobs) <= most:
             expected = str(least) if least == most else f"{least} or more" if most == MANY else f"{least} to {most}"
-            yield f"is a {kind} that {verb} {len(blobs)} blobs", expected
+            yield f"is {with_article(kind)} that {verb} {len(blobs)} blobs", expected
 
 
 UPDATABLE_KINDS = ("convolution", "innerProduct", "uniDirectionalLSTM")

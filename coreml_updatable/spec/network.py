@@ -1,6 +1,6 @@
 """Finding the network inside a model, whichever of the three containers holds it."""
 
-from coreml_updatable.errors import ModelError
+from coreml_updatable.errors import ModelError, with_article
 from coreml_updatable.spec.messages import Model, NeuralNetwork, Pipeline
 
 NETWORK_KINDS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
@@ -30,7 +30,7 @@ def network_of(model: Model) -> NeuralNetwork:
     if kind == "mlProgram":
         raise ModelError(f"model: {NO_PROGRAMS}")
     if kind not in NETWORK_KINDS:
-        raise ModelError(f"model: is a {kind}, expected a neural network; give a model that is one")
+        raise ModelError(f"model: is {with_article(kind)}, expected a neural network; use a model that is one")
     return getattr(model, kind)
 
 
@@ -38,7 +38,7 @@ def pipeline_of(model: Model) -> Pipeline:
     """The inner Pipeline message (``models``, ``names``) of a pipeline, pipelineClassifier or pipelineRegressor."""
     kind = model.WhichOneof("Type")
     if kind not in PIPELINE_KINDS:
-        raise ModelError(f"model: is a {kind}, expected a pipeline")
+        raise ModelError(f"model: is {with_article(kind)}, expected a pipeline")
     return model.pipeline if kind == "pipeline" else getattr(model, kind).pipeline
 
 

@@ -51,7 +51,7 @@ def encode(weights: WeightParams, values: NDArray[Any], where: str) -> None:
         weights.MergeFromString(packed(values))
     else:
         raise ModelError(
-            f"{where}: holds {kind} weights, only floats can change; convert the model without quantization"
+            f"{where}: holds {kind} weights, but only floats can be updated; convert the model without quantization"
         )
 
 
@@ -94,13 +94,13 @@ def _dequantize(weights: WeightParams, shape: Sequence[int], where: str, channel
             linear = quantization.linearQuantization
             for name, found, least in (("scale", len(linear.scale), 1), ("bias", len(linear.bias), 0)):
                 if found not in range(least, 2):
-                    what = "values (one, or one an output channel)"
+                    what = "values (one, or one per output channel)"
                     _expect(f"{where}: {name}", found, shape[channel_axis], what)
         case "lookupTableQuantization":
             found = len(quantization.lookupTableQuantization.floatValue)
             _expect(f"{where}: look-up table", found, 2**bits, "values")
         case _:
-            raise ModelError(f"{where}: raw weights without a quantization; export the model again")
+            raise ModelError(f"{where}: raw weights without quantization parameters; export the model again")
     values = _quantized(weights, count, math.prod(shape[:channel_axis])).values
     if values is None:
         raise ModelError(f"{where}: the scales, biases or table are not finite; quantize the model again")
@@ -109,7 +109,7 @@ def _dequantize(weights: WeightParams, shape: Sequence[int], where: str, channel
 
 def _expect(where: str, found: float, expected: int, what: str) -> None:
     if found != expected:
-        raise ModelError(f"{where}: holds {found:g} {what}, expected {expected}; export the model again")
+        raise ModelError(f"{where}: contains {found:g} {what}, expected {expected}; export the model again")
 
 
 _HALF_STEP = 0.5 + 1e-3  # of a linear quantization; a little more, for scales are 32-bit floats

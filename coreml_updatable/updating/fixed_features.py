@@ -54,7 +54,9 @@ class KeptFeatures:
             self._start(values)
         for name, value in values.items():
             if value.shape != self._buffers[name].shape[1:]:
-                raise ModelError("update: rows differ in shape before the trainable layers; give them one size")
+                raise ModelError(
+                    "update: the rows have different shapes before the trainable layers; give all of them the same size"
+                )
         if not self._files and (len(self.others) + 1) * self._row_bytes > self._memory:
             self._move_to_disk()
         for name, value in values.items():
@@ -104,6 +106,6 @@ class KeptFeatures:
             self._files[name].write(values.tobytes())
         except OSError as error:
             raise DataError(
-                f"update: the features of {len(self.others)} rows cannot be kept in {tempfile.gettempdir()} "
-                f"({error.strerror}); make room, set TMPDIR, or give fewer rows"
+                f"update: the features of {len(self.others)} rows cannot be stored in {tempfile.gettempdir()} "
+                f"({error.strerror}); free some space, set TMPDIR, or use fewer rows"
             ) from error

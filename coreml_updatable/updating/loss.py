@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from coreml_updatable.errors import DataError, ModelError, a_kind, quoted
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels, network_of
+from coreml_updatable.text import did_you_mean
 
 
 def target(row: Mapping[str, Any], name: str, number: int) -> Any:
     if name not in row:
-        raise DataError(f"row {number}: feature '{name}' is missing, which says what to learn; add it to the row")
+        raise DataError(f"row {number}: the target '{name}' is missing; add it to the row")
     return row[name]
 
 
@@ -25,10 +26,8 @@ def class_number(value: Any, labels: Sequence[str] | Sequence[int], name: str, n
         return list(labels).index(value)
     except ValueError:
         known = ", ".join(quoted(label) for label in labels[:8]) + (", ..." if len(labels) > 8 else "")
-        raise ModelError(
-            f"row {number}: '{name}' is {quoted(value)}, the network knows {known}; it cannot learn another label, "
-            "a k-NN classifier can"
-        ) from None
+        meant = did_you_mean(str(value), map(str, labels)) or "only a k-NN can learn a new label"
+        raise ModelError(f"row {number}: '{name}' is {quoted(value)}, expected one of {known}; {meant}") from None
 
 
 def class_index(value: Any, classes: int, name: str, number: int) -> int:
@@ -38,10 +37,10 @@ def class_index(value: Any, classes: int, name: str, number: int) -> int:
     except (TypeError, ValueError, OverflowError):
         given = math.nan
     if isinstance(value, str) or not given.is_integer():
-        raise DataError(f"row {number}: '{name}' is {quoted(value)}, expected one integer, the class")
+        raise DataError(f"row {number}: '{name}' is {quoted(value)}, expected the class index, an integer")
     index = int(given)
     if not 0 <= index < classes:
-        raise ModelError(f"row {number}: '{name}' is {index}, the network has the classes 0 to {classes - 1}")
+        raise ModelError(f"row {number}: '{name}' is {index}, expected a class from 0 to {classes - 1}")
     return index
 
 
@@ -53,9 +52,11 @@ def values(value: Any, size: int, name: str, number: int) -> NDArray[np.float32]
     except (TypeError, ValueError, OverflowError):
         raise DataError(f"row {number}: '{name}' is {a_kind(value)}, expected {size} numbers") from None
     if len(array) != size:
-        raise DataError(f"row {number}: '{name}' has {len(array)} values, the network gives {size}; reshape it")
+        raise DataError(
+            f"row {number}: '{name}' has {len(array)} values, but the network has {size} outputs; reshape it"
+        )
     if not np.isfinite(array).all():
-        raise DataError(f"row {number}: '{name}' is not finite; leave the row out")
+        raise DataError(f"row {number}: '{name}' contains NaN or infinite numbers; remove the row")
     return array
 
 
@@ -76,7 +77,7 @@ class LossLayer:
         wanted = [(target(row, self.target, at), at) for at, row in enumerate(rows)]
         if self.labels and len(self.labels) != count:
             raise ModelError(
-                f"model: has {len(self.labels)} labels, the loss reads {count} values; export the model again"
+                f"model: has {len(self.labels)} labels, but the loss reads {count} values; export the model again"
             )
         if self.labels:
             return np.array([class_number(value, self.labels, self.target, at) for value, at in wanted], np.int64)
@@ -99,7 +100,7 @@ def loss_of(model: Model) -> LossLayer:
         raise ModelError(f"model: has {len(layers)} loss layers, expected 1; mark it again")
     kind = layers[0].WhichOneof("LossLayerType")
     if kind is None:
-        raise ModelError("model: its loss layer has no kind; mark it again")
+        raise ModelError("model: its loss layer has no type; mark it again")
     layer = getattr(layers[0], kind)
     label = str(model.description.predictedFeatureName)
     inputs = [feature.name for feature in model.description.trainingInput]
@@ -107,7 +108,7 @@ def loss_of(model: Model) -> LossLayer:
     if wanted not in inputs and label in inputs:
         wanted = label
     if wanted not in inputs:
-        raise ModelError(f"model: the loss wants '{wanted}', which is no training input; mark it again")
+        raise ModelError(f"model: the target '{wanted}' of the loss is not a training input; mark it again")
     by_label = wanted == label and kind == "categoricalCrossEntropyLossLayer"
     return LossLayer(
         kind == "categoricalCrossEntropyLossLayer", str(layer.input), wanted, class_labels(model) if by_label else ()

@@ -207,8 +207,8 @@ class NetworkLearner:
         kind = softmax.layer.WhichOneof("layer") if softmax is not None else None
         if softmax is None or kind not in SOFTMAX_KINDS:
             raise ModelError(
-                f"model: the loss reads '{self._loss.blob}', which no trainable softmax writes; cross entropy needs "
-                "one: mark the model again"
+                f"model: the loss reads '{self._loss.blob}', which is not the output of a trainable softmax; mark "
+                "the model again"
             )
         logits = str(softmax.layer.input[0])
         shape = self._shape(logits)
@@ -216,8 +216,8 @@ class NetworkLearner:
         axis = module.axis(len(shape)) if kind == "softmax" else int(softmax.layer.softmaxND.axis)
         if not -len(shape) <= axis < len(shape) or shape[axis] != int(np.prod(shape)):
             raise ModelError(
-                f"layer '{softmax.layer.name}': '{logits}' has the shape {shape}, the loss needs all of it along axis "
-                f"{axis}; mark the model again"
+                f"layer '{softmax.layer.name}': '{logits}' has the shape {shape}, but the loss needs all values on "
+                f"axis {axis}; mark the model again"
             )
         targets = self._loss.classes(rows, shape[axis])
         product = _writer(self._steps, logits)
@@ -228,7 +228,9 @@ class NetworkLearner:
     def _shape(self, blob: str) -> list[int]:
         """The shape of a blob for one row."""
         if blob not in self._features and _writer(self._steps, blob) is None:
-            raise ModelError(f"model: the loss reads '{blob}', which no trainable layer writes; mark the model again")
+            raise ModelError(
+                f"model: the loss reads '{blob}', which is not the output of a trainable layer; mark the model again"
+            )
         runner = Batched(Program(_towards(self._steps, blob), [blob]), optimize=False)
         with torch.no_grad(), bounds.bounded("update"):
             first = {name: torch.from_numpy(values[:1].copy()) for name, values in self._features.items()}
@@ -264,16 +266,19 @@ def _trained(model: NetworkModel) -> dict[Key, nn.Parameter]:
     for step in model.trainable_steps:
         name, kind = step.layer.name, step.layer.WhichOneof("layer")
         if step.layer.isUpdatable and not can_be_updatable(step.layer):
-            raise ModelError(f"layer '{name}': a layer of kind {kind} cannot be updated; mark another one")
+            raise ModelError(f"layer '{name}': is a {kind}, which cannot be updated; mark another layer")
         for key, parameter in updatable(step).items():
             if key in found:
-                raise ModelError(f"layer '{name}': two updatable layers have this name; give each its own")
+                raise ModelError(f"layer '{name}': two updatable layers have this name; rename one of them")
             held = storage(field(step.layer, key[1]))
             if held != "float32":
-                raise ModelError(f"layer '{name}': {key[1]} are {held}, an update needs float32; keep full precision")
+                raise ModelError(
+                    f"layer '{name}': {key[1]} are {held}, but an update needs float32; export the model in full "
+                    "precision"
+                )
             found[key] = parameter
     if not found:
-        raise ModelError("model: no layer is updatable, or none of its weights; mark it again")
+        raise ModelError("model: has no updatable layers or weights; mark it again")
     return found
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from coreml_updatable.errors import ModelError, quoted
 from coreml_updatable.spec.parameters import MAX_EPOCHS
+from coreml_updatable.text import did_you_mean
 
 Value: TypeAlias = float | int | bool
 WHOLE = {"epochs", "miniBatchSize", "seed", "numberOfNeighbors"}
@@ -52,8 +53,8 @@ class Parameters:
                 raise ModelError(f"{where}: {key} is {value:g}, expected at most 1; set another value")
             if key == "epochs" and key not in self._given and value > MAX_EPOCHS:
                 raise ModelError(
-                    f"{where}: epochs is {value}, expected at most {MAX_EPOCHS}; if so many are meant, set them (as "
-                    "the parameter epochs, or with --epochs)"
+                    f"{where}: epochs is {value}, expected at most {MAX_EPOCHS}; if you need more, set the parameter "
+                    "epochs (or --epochs)"
                 )
 
     def set(self, given: Mapping[str, Value]) -> None:
@@ -67,12 +68,11 @@ class Parameters:
         if key in REFUSED:
             raise ModelError(f"parameter '{scoped}': {REFUSED[key]}")
         if scope and scope != self._scope:
-            known = f"the scope '{self._scope}'" if self._scope else "no scopes, for it is not a pipeline"
+            known = f"the scope '{self._scope}'" if self._scope else "no scopes, because it is not a pipeline"
             raise ModelError(f"parameter '{scoped}': the model has {known}; write '{_scoped(self._scope, key)}'")
         if key not in self._messages:
-            raise ModelError(
-                f"parameter '{scoped}': the model has {', '.join(sorted(self._messages))}; use one of these"
-            )
+            known = f"the parameters are {', '.join(sorted(self._messages))}"
+            raise ModelError(f"Unknown parameter '{scoped}'; {did_you_mean(key, self._messages) or known}")
         return key, _checked(key, value, self._messages[key], f"parameter '{scoped}'")
 
 
@@ -106,13 +106,13 @@ def _checked(key: str, given: Any, message: Any, where: str) -> Value:
     allowed = message.WhichOneof("AllowedValues")
     if allowed == "set" and int(value) not in message.set.values:
         choices = ", ".join(str(choice) for choice in message.set.values)
-        raise ModelError(f"{where}: {key} is {value}, the model allows {choices}; choose one of these")
+        raise ModelError(f"{where}: {key} is {value}, expected one of {choices}")
     if allowed == "range" and not message.range.minValue <= value <= message.range.maxValue:
         ends = f"{message.range.minValue:g} to {message.range.maxValue:g}"
-        raise ModelError(f"{where}: {key} is {value}, the model allows {ends}; choose a value in between")
+        raise ModelError(f"{where}: {key} is {value}, expected a value from {ends}")
     if key in BELOW_ONE and not 0 <= value < 1:
         raise ModelError(
-            f"{where}: {key} is {value}, expected 0 or more and less than 1, for Adam divides by 1 - {key}"
+            f"{where}: {key} is {value}, expected 0 or more and less than 1, because Adam divides by 1 - {key}"
         )
     if key in AT_LEAST_ONE and value < 1:
         raise ModelError(f"{where}: {key} is {value}, expected at least 1")

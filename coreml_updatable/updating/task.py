@@ -51,9 +51,7 @@ def _label(value: Any, string: bool, name: str, number: int) -> Label:
     if not string and whole and -MAX_LABEL <= value < MAX_LABEL:
         return int(value)
     expected = "text" if string else "integers of 64 bits"
-    raise DataError(
-        f"row {number}: '{name}' is {quoted(value)}, the model's labels are {expected}; give one of that kind"
-    )
+    raise DataError(f"row {number}: '{name}' is {quoted(value)}, expected {expected}, like the labels of the model")
 
 
 EPOCHS_WEIGHED = 100  # the work of more is not allowed without --max-memory
@@ -129,7 +127,7 @@ class UpdateTask:
         if self.state == "running":
             return self._context("resumed", {})
         if self.state != "suspended":
-            raise ModelError(f"task: is {self.state}, only a new one can be resumed; make another task")
+            raise ModelError(f"task: is {self.state}, but only a new task can be resumed; create another one")
         self.state = "running"
         try:
             metrics = self._run()
@@ -199,7 +197,7 @@ def _updatable_member(model: RunnableModel) -> tuple[RunnableModel, str | None]:
     flags = [bool(member.message.isUpdatable) for member in model.members]
     if any(flags[:-1]) or not flags[-1]:
         raise ModelError(
-            "model: in an updatable pipeline the last model, and only it, must be updatable; build it again"
+            "model: expected the last model of an updatable pipeline, and only that, to be updatable; build it again"
         )
     inner, scope = _updatable_member(model.members[-1])
     number = f"model{len(flags) - 1}"
@@ -237,7 +235,7 @@ def _keep(model: RunnableModel, rows: Iterable[Row], kept: KeptFeatures) -> None
         for row in frozen:
             kept.add(_inner(row))
     if not kept.others:
-        raise DataError("update: there are no rows to learn from; give at least one")
+        raise DataError("update: found no rows; give at least one")
 
 
 def _inner(row: FrozenRow) -> FrozenRow:

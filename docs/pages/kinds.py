@@ -15,14 +15,14 @@ from coreml_updatable.spec.network import NETWORK_KINDS, PIPELINE_KINDS
 from docs.pages.layers import words_on
 
 INTRODUCTION = """\
-# Model kinds
+# Model types
 
-Every kind that a `Model` of the Core ML format can be, alone or in a pipeline, with the file in
-`coreml_updatable/runtime/` that runs it; its docstring says more: formulas, defaults, and what the format leaves open.
-{ran} of {all} run.
-Only networks, k-nearest-neighbours classifiers and pipelines that end in one can be updated.
+This page is for people who want to know whether the runtime supports a type of model. It lists every type of `Model`
+in the Core ML format, alone or in a pipeline, with the file in `coreml_updatable/runtime/` that runs it; its
+docstring has more: formulas, defaults, and what the format leaves undefined. {ran} of {all} types run. Only networks,
+k-nearest-neighbors classifiers and pipelines that end in one of them can be updated.
 
-Written by `python -m docs.pages.kinds > docs/models.md`; a test holds page and code together.
+Written by `python -m docs.pages.kinds > docs/models.md`; a test compares page and code.
 
 | kind | message | file | state | what it computes |
 | --- | --- | --- | --- | --- |
@@ -36,7 +36,7 @@ FILES = {
 REFUSED = {
     "customModel": "Its code is in an app, not in the model.",
     "mlProgram": "No device can update one; convert with `convert_to='neuralnetwork'`.",
-    **dict.fromkeys(APPLES_OWN, "Its weights are in Apple's systems and run there only."),
+    **dict.fromkeys(APPLES_OWN, "Its weights are part of Apple's systems, and it runs only there."),
 }
 
 

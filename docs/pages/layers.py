@@ -15,16 +15,16 @@ from coreml_updatable.spec.messages import NeuralNetwork_pb2
 INTRODUCTION = """\
 # Layer kinds
 
-Every kind that `NeuralNetworkLayer` of the Core ML format has, with the file in `coreml_updatable/runtime/layers/` that
-runs it and what that file says of the kind: shapes, defaults, and what the format leaves open.
-{ran} of {all} run.
+This page is for people who want to know whether the runtime supports a layer. It lists every kind of
+`NeuralNetworkLayer` in the Core ML format, with the file in `coreml_updatable/runtime/layers/` that runs it and what
+that file says about the kind: shapes, defaults, and what the format leaves undefined. {ran} of {all} kinds run.
 
-Written by `python -m docs.pages.layers > docs/layers.md`; a test holds page and code together.
+Written by `python -m docs.pages.layers > docs/layers.md`; a test compares page and code.
 
 | kind | message | file | state | what it computes |
 | --- | --- | --- | --- | --- |
 """
-REFUSED = {"custom": "Its code is in an app, not in the model; replace it by layers of the format."}
+REFUSED = {"custom": "Its code is in an app, not in the model; replace it with layers of the format."}
 
 
 def page() -> str:

@@ -67,11 +67,11 @@ def build(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
-        ("", "no model is named; give the path of a recipe.toml"),
-        ("nope", "nope: no such model; give the path of a recipe.toml"),
+        ("", "MODEL is required; pass the path of a recipe.toml"),
+        ("nope", "'nope'; pass the path of a recipe.toml"),
         (".", ".: a folder without a recipe.toml; give"),
-        ("none/recipe.toml", "none/recipe.toml: no such recipe; check the path"),
-        ("recipe.toml", "recipe.toml: no such recipe; check the path"),
+        ("none/recipe.toml", "none/recipe.toml: recipe does not exist"),
+        ("recipe.toml", "recipe.toml: recipe does not exist"),
     ],
 )
 def test_a_model_that_is_none(build: Build, model: str, sentence: str) -> None:
@@ -87,13 +87,13 @@ def test_a_model_that_is_none(build: Build, model: str, sentence: str) -> None:
         ("width = 24", "width = 4", "input.width is 4, expected at least 8; correct it"),
         ("held_out = 8", "held_out = 100000000", "personalization.held_out is 100000000, expected at most 10000"),
         ("default = 5, range", "default = 500, range", "update.epochs default 500 is outside its range [1, 50]; widen"),
-        ('"angular", "round"', '"angular", "round", "thin"', "label 'thin' has no data: no field of data.kinds maps"),
+        ('"angular", "round"', '"angular", "round", "thin"', "label 'thin' has no data"),
         ('name = "Shapes"', 'name = "a b"', "name is 'a b', expected a letter, then at most 63 letters, digits and"),
         ('"drawing.py:draw"', '"drawing.py"', "data.draw is 'drawing.py', expected \"file.py:function\"; correct it"),
         (
             '"torch"',
             '"toch"',
-            "source.converter is 'toch', which no installed package registers; did you mean 'torch'?",
+            "Unknown converter 'toch' (source.converter); did you mean 'torch'?",
         ),
         ('name = "Shapes"', "name =", "not valid TOML (Invalid value (at line 2, column 7)); correct that line"),
     ],
@@ -128,22 +128,22 @@ def test_code_of_the_recipe_that_fails(place: Path, build: Build, code: str, sen
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (no_folder, "photos: no such folder, expected one folder a class inside it; check the path"),
-        (a_file, "photos: no such folder, expected one folder a class inside it; check the path"),
-        (an_empty_folder, "photos: holds no folders, expected one a class, named as any of angular, disc,"),
-        (one_class, "photos: holds no pictures for the label 'round', expected a folder named disc or round; add it"),
-        (an_empty_class, "photos/disc: holds no pictures; add some or remove the folder"),
-        (a_misspelt_class, "photos/sqare: a folder that the recipe does not know; did you mean 'square'?"),
+        (no_folder, "photos: does not exist, expected a folder with one folder per class; check the path"),
+        (a_file, "photos: does not exist, expected a folder with one folder per class; check the path"),
+        (an_empty_folder, "photos: contains no folders, expected one per class, named angular, disc,"),
+        (one_class, "photos: has no pictures for the label 'round', expected a folder named disc or round; add it"),
+        (an_empty_class, "photos/disc: contains no pictures; add some or remove the folder"),
+        (a_misspelt_class, "photos/sqare: is not a kind or label of the recipe; did you mean 'square'?"),
         (no_owner, "photos: holds no folder 'star', which the owner's pictures come from; add it, or drop"),
         (too_few, "photos: the owner's kind 'star' has 2 usable pictures, at least 5 are needed"),
-        (text_as_pictures, "photos/disc: no file of 'disc' can be used (1 in all); the first reason: disc/a.jpg: no"),
+        (text_as_pictures, "photos/disc: none of the 1 files of 'disc' can be used; the first reason: disc/a.jpg: "),
         (
             a_cut_picture,
-            "photos/disc: no file of 'disc' can be used (1 in all); the first reason: disc/0.jpg: damaged",
+            "photos/disc: none of the 1 files of 'disc' can be used; the first reason: disc/0.jpg: is damaged",
         ),
         (
             a_giant,
-            "photos/disc: no file of 'disc' can be used (1 in all); the first reason: disc/giant.png: 900,000,000 ",
+            "photos/disc: none of the 1 files of 'disc' can be used; the first reason: disc/giant.png: 900,000,000 ",
         ),
     ],
 )
@@ -182,8 +182,8 @@ def other_weights(path: Path) -> None:
     [
         (no_folder, "weights.pt: no such file of weights; check the path"),
         (Path.mkdir, "weights.pt: no such file of weights; check the path"),
-        (a_pickle, "weights.pt: holds Python objects beside tensors; loading it would run code, which can read"),
-        (a_torch_file_with_a_pickle, "weights.pt: holds Python objects beside tensors; loading it would run code"),
+        (a_pickle, "weights.pt: contains Python objects beside tensors; loading it would run code, which can read"),
+        (a_torch_file_with_a_pickle, "weights.pt: contains Python objects beside tensors; loading it would run code"),
         (other_weights, "weights.pt: has no tensor '0.weight' of shape [12, 3, 3, 3], which the network needs"),
     ],
 )
@@ -230,7 +230,7 @@ def test_more_pictures_than_memory(place: Path) -> None:
     run = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1].startswith("coreml-updatable: not enough memory (Unable to allocate ")
-    assert run.stderr.endswith("; take fewer or smaller pictures\n")
+    assert run.stderr.endswith("; use fewer or smaller pictures\n")
 
 
 def test_an_interrupt_is_one_sentence(place: Path) -> None:
@@ -248,10 +248,10 @@ def test_an_interrupt_is_one_sentence(place: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        (["MODEL="], "no model is named; the known ones are "),
-        (["MODEL=it's"], "it's: no such model; the known ones are"),
-        (["MODEL=healthy_lunch"], "healthy_lunch: no such model; did you mean healthy_luncher?"),
-        (["MODEL=healthy_luncher", "DATA=no such $(folder)"], "no such $(folder): no such folder, expected one"),
+        (["MODEL="], "MODEL is required; the samples are "),
+        (["MODEL=it's"], "the samples are"),
+        (["MODEL=healthy_lunch"], "'healthy_lunch'; did you mean 'healthy_luncher'?"),
+        (["MODEL=healthy_luncher", "DATA=no such $(folder)"], "no such $(folder): does not exist, expected a folder"),
     ],
 )
 def test_the_same_through_make(tmp_path: Path, settings: list[str], sentence: str) -> None:

@@ -189,7 +189,7 @@ def test_a_mistake_leaves_the_older_results(copy: Path) -> None:
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert result.stderr.splitlines()[-1].endswith(
-        "source.training.epoch is not a field of the torch converter; did you mean 'epochs'?"
+        "unknown field `source.training.epoch` of the torch converter; did you mean `epochs`?"
     )
     assert sums(copy / "build" / "shapes") == before
 
@@ -202,7 +202,7 @@ def test_a_full_disk_leaves_the_older_results(copy: Path) -> None:
     recipe.write_text(text.replace("epochs = { default = 5,", "epochs = { default = 7,"))
     result = build(copy / "shapes", copy / "build", before="resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))")
     assert result.returncode == 1
-    assert "no room left" in result.stderr
+    assert "no space left" in result.stderr
     assert "Traceback" not in result.stderr
     assert sums(copy / "build" / "shapes") == before
     recipe.write_text(text)
@@ -236,4 +236,4 @@ def test_two_builds_at_once(copy: Path) -> None:
 def test_an_unknown_model(tmp_path: Path) -> None:
     result = build(Path("no_such_model"), tmp_path / "build")
     assert result.returncode == 2
-    assert "no_such_model: no such model" in result.stderr
+    assert "Unknown sample 'no_such_model'" in result.stderr

@@ -51,10 +51,10 @@ def test_a_changed_weight_of_an_updatable_layer_is_named() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (nothing, "changed no layer, expected the updatable ones to change; raise the learning rate"),
-        (frozen_layer, "changed the frozen layer '.*', expected only updatable ones to change"),
-        (description_too, "changed more than weights, expected every other field to stay as it was"),
-        (size_too, "changed more than weights, expected every other field to stay as it was"),
+        (nothing, "changed no layer, .*; raise the learning rate"),
+        (frozen_layer, "changed the frozen layer '.*', expected only updatable"),
+        (description_too, "changed more than weights"),
+        (size_too, "changed more than weights"),
     ],
 )
 def test_anything_else_is_refused(change: Callable[[Model], None], sentence: str) -> None:

@@ -21,9 +21,9 @@ def test_the_torch_converter_is_registered() -> None:
 
 
 def test_an_unknown_one_names_the_nearest_and_all() -> None:
-    with pytest.raises(RecipeError, match=r"'toch', which no installed package registers; did you mean 'torch'\? inst"):
+    with pytest.raises(RecipeError, match=r"'toch' .*; did you mean 'torch'\?$"):
         find_converter("toch")
-    with pytest.raises(RecipeError, match=r"'xyz', which no installed package registers; installed: .*torch"):
+    with pytest.raises(RecipeError, match=r"'xyz' .*torch"):
         find_converter("xyz")
     with pytest.raises(RecipeError, match="--converter is 'xyz'"):
         find_converter("xyz", asked_by="--converter")
@@ -32,11 +32,11 @@ def test_an_unknown_one_names_the_nearest_and_all() -> None:
 def test_a_converter_of_finished_classifiers_serves_no_recipe() -> None:
     entry = find_converter("sklearn")
     assert load_source_converter(entry).__name__ == "convert"
-    with pytest.raises(RecipeError, match=r"'sklearn', which converts finished classifiers and trains none; run: "):
+    with pytest.raises(RecipeError, match=r"'sklearn', .*; run: "):
         load_converter(entry)
 
 
 def test_a_converter_for_recipes_takes_no_finished_classifier() -> None:
     entry = EntryPoint("mine", "coreml_updatable.building.sources:convert_source", GROUP)
-    with pytest.raises(RecipeError, match=r"--converter is 'mine', which serves recipes only; write a recipe"):
+    with pytest.raises(RecipeError, match=r"--converter is 'mine', .*; write a recipe"):
         load_source_converter(entry)

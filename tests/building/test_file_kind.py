@@ -14,7 +14,7 @@ from coreml_updatable.errors import RecipeError, SourceError
 )
 def test_the_ending_tells(name: str, converter: str, tmp_path: Path) -> None:
     (tmp_path / name).touch()
-    assert converter_for(tmp_path / name) == (converter, f"the ending {Path(name).suffix.lower()}")
+    assert converter_for(tmp_path / name) == (converter, f"the file extension {Path(name).suffix.lower()}")
 
 
 def test_a_folder_of_transformers(tmp_path: Path) -> None:
@@ -31,23 +31,25 @@ def test_names_are_torchs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
     assert source_of(Path("timm:fastvit_t8")) == "timm:fastvit_t8"
     assert converter_for(source_of(Path("hub:owner/name"))) == ("transformers", "the name on the hub")
-    assert converter_for(source_of(Path("torchvision:resnet18"))) == ("torch", "the architecture it names")
-    assert converter_for(source_of(Path("inner/nets.py:make"))) == ("torch", "the function it names")
+    assert converter_for(source_of(Path("torchvision:resnet18"))) == ("torch", "the name of its architecture")
+    assert converter_for(source_of(Path("inner/nets.py:make"))) == ("torch", "the name of its function")
     assert source_of(Path("other:x")) == Path("other:x")
     Path("timm:x.onnx").touch()  # a file is a file
-    assert converter_for(source_of(Path("timm:x.onnx"))) == ("onnx", "the ending .onnx")
+    assert converter_for(source_of(Path("timm:x.onnx"))) == ("onnx", "the file extension .onnx")
 
 
 def test_what_tells_nothing(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"no.skops: no such file or folder; check the path"):
+    with pytest.raises(SourceError, match=r"no.skops: does not exist; check the path"):
         converter_for(tmp_path / "no.skops")
     (tmp_path / "a.txt").touch()
     with pytest.raises(
-        RecipeError, match=r"a.txt: has the ending '.txt', expected one of .*\.h5, .*; name the converter"
+        RecipeError, match=r"a.txt: has the file extension '.txt', expected one of .*\.h5, .*--converter"
     ):
         converter_for(tmp_path / "a.txt")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(RecipeError, match=r"folder: has no ending, expected one of .*, a folder with a") as error:
+    with pytest.raises(
+        RecipeError, match=r"folder: has no file extension, expected one of .*, a folder with a"
+    ) as error:
         converter_for(tmp_path / "folder")
     assert "torchvision:NAME, timm:NAME, hub:OWNER/NAME or file.py:FUNCTION; " in str(error.value)
     assert ".pkl" not in str(error.value)  # which is always refused
@@ -57,23 +59,21 @@ def test_what_tells_nothing(tmp_path: Path) -> None:
 def test_code_whose_function_is_not_named(tmp_path: Path, converter: str | None) -> None:
     path = tmp_path / "arch.py"
     path.touch()
-    with pytest.raises(RecipeError, match=r"arch.py: is code, expected the function in it .*/arch.py:FUNCTION$"):
+    with pytest.raises(RecipeError, match=r"arch.py: is code, .*/arch.py:FUNCTION"):
         doubt_about(converter, path) if converter else converter_for(path)
 
 
 def test_a_converter_for_other_sources(tmp_path: Path) -> None:
     for name in ("a.keras", "a.pkl", "a.bin"):
         (tmp_path / name).touch()
-    doubt = "by the ending .keras it is for the converter keras: leave --converter out"
+    doubt = ".keras means converter keras; omit --converter"
     assert doubt_about("onnx", tmp_path / "a.keras") == doubt
-    with pytest.raises(RecipeError, match=r"keras: timm:x is for the converter torch, .*; leave the option out$"):
+    with pytest.raises(RecipeError, match=r"keras: timm:x is for the converter torch, .*; omit the option$"):
         doubt_about("keras", "timm:x")
     (tmp_path / "config.json").touch()
-    with pytest.raises(
-        RecipeError, match=r"is for the converter transformers, by the config.json inside; leave the opt"
-    ):
+    with pytest.raises(RecipeError, match=r"is for the converter transformers, .*config.json inside; omit the opt"):
         doubt_about("torch", tmp_path)
-    with pytest.raises(SourceError, match=r"no.keras: no such file or folder; check the path"):
+    with pytest.raises(SourceError, match=r"no.keras: does not exist; check the path"):
         doubt_about("keras", tmp_path / "no.keras")
     for converter, name in (("keras", "a.keras"), ("torch", "a.pkl"), ("onnx", "a.bin"), ("another", "a.keras")):
         assert doubt_about(converter, tmp_path / name) == ""

@@ -84,7 +84,7 @@ def test_what_cannot_be_is_one_sentence(tmp_path: Path, name: str, owner: list[s
 
 
 def test_a_folder_that_is_no_collection_of_classes(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="does not exist"):
         proposal("A", tmp_path / "none")
     with pytest.raises(DataError, match="no folders with pictures"):
         proposal("A", tmp_path)

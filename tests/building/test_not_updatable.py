@@ -119,7 +119,7 @@ def test_it_is_proved_described_and_written(written: Callable[..., Path], tmp_pa
     said = " ".join(done.stdout.split())
     assert "The weights are random" in said
     assert "It is not updatable: A mask has no loss in Core ML." in said
-    assert "What marking says of it: network: answers a map of shape [1, 3, 16, 16]" in said
+    assert "network: outputs a map of shape [1, 3, 16, 16]" in said
     target = tmp_path / "build" / "masks"
     report = json.loads((target / "report.json").read_text())
     assert report["proof"]["max_difference"] <= 1e-4
@@ -208,8 +208,8 @@ def test_weights_that_are_not_there(written: Callable[..., Path], tmp_path: Path
         (', "#00ff00"]', "]", "preview.colors has 2 colors for 3 labels, expected one each"),
         ('"#00ff00"', '"green"', "preview.colors.2 is 'green'"),
         ('"other"]', '"thing"]', "labels holds .*, expected each label once"),
-        ("why =", "wy =", "wy is not a field of a recipe; did you mean 'why'"),
-        ("make =", "mak =", "source.mak is not a field of a recipe; did you mean 'make'"),
+        ("why =", "wy =", "unknown field `wy`; did you mean `why`"),
+        ("make =", "mak =", "unknown field `source.mak`; did you mean `make`"),
         ('why = "A mask has no loss in Core ML."', "", "why is missing; add it"),
         ("width = 16", "width = 3", "input.width is 3, expected at least 8"),
         ("[preview]", "[preview", "not valid TOML"),

@@ -65,7 +65,7 @@ def test_trusted_code_in_another_folder_counts(folder: Path) -> None:
 
 
 def test_results_among_the_recipes_own_files_are_refused(folder: Path) -> None:
-    with pytest.raises(RecipeError, match=r"the results would lie among the recipe's own files in .*; give another"):
+    with pytest.raises(RecipeError, match=r"the recipe's own files in .*; choose another"):
         asked(folder, folder.parent)
 
 

@@ -24,7 +24,7 @@ def test_a_changed_weight_is_found() -> None:
     after = _copy(before)
     (dense,) = [layer.innerProduct for layer in after.neuralNetwork.layers if layer.HasField("innerProduct")]
     dense.weights.floatValue[0] += 0.01
-    with pytest.raises(BuildError, match=r"marked model: answers otherwise than before by .+, expected at most 1e-05"):
+    with pytest.raises(BuildError, match=r"marked model: .* by .+, expected at most 1e-05"):
         unchanged(before, after)
 
 
@@ -40,7 +40,7 @@ def test_a_picture_of_absurd_size_is_refused_before_it_is_made(width: int, heigh
     before = converted("pooled linear, logits", image=True)
     image = before.description.input[0].type.imageType
     image.width, image.height = width, height
-    with pytest.raises(BuildError, match=r"input 'image': declares the size \[.+\], expected lengths from 1 up"):
+    with pytest.raises(BuildError, match=r"input 'image': declares the size \[.+\], expected lengths of 1 or more"):
         unchanged(before, before)
 
 
@@ -48,7 +48,7 @@ def test_a_picture_of_absurd_size_is_refused_before_it_is_made(width: int, heigh
 def test_so_is_an_array(shape: tuple[int, ...]) -> None:
     before = converted("one layer")
     before.description.input[0].type.multiArrayType.shape[:] = shape
-    with pytest.raises(BuildError, match=r"input 'image': declares the size \[.+\], expected lengths from 1 up"):
+    with pytest.raises(BuildError, match=r"input 'image': declares the size \[.+\], expected lengths of 1 or more"):
         unchanged(before, before)
 
 
@@ -77,7 +77,7 @@ def test_saturated_probabilities_are_told_apart_by_their_logits() -> None:
     found = prove_unchanged(model, after)
     assert found.proved
     assert found.relative is not None
-    assert "logits are compared instead" in found.notes[0]
+    assert "logits were compared instead" in found.notes[0]
     other = next(one for one in network_of(after).layers if layer_kind(one) == "innerProduct")
     other.innerProduct.weights.floatValue[:] = [2 * value for value in layer.innerProduct.weights.floatValue]
     with pytest.raises(BuildError, match="its logits differ"):

@@ -69,7 +69,7 @@ def test_another_fit_that_is_advised_converts(run: Run, wrong: Any, advice: str,
 def test_an_input_that_is_advised_converts(run: Run, tmp_path: Path) -> None:
     path, out = dumped(LogisticRegression(), tmp_path / "model.skops"), tmp_path / "out.mlmodel"
     said = run("convert", path, "-o", out, "--input", "x:4").err
-    advised = re.search(r"say (--input \S+)", said)
+    advised = re.search(r"pass (--input \S+)", said)
     assert advised is not None, said
     assert run("convert", path, "-o", out, *shlex.split(advised[1])).status == 0
 
@@ -198,7 +198,7 @@ def test_a_feature_is_named_as_the_model_and_the_row_name_it(run: Run, tmp_path:
     write_model(one_hot(), tmp_path / "hot.mlmodel")
     (tmp_path / "rows.json").write_text('[{"input": [5, 6, 7]}]')
     said = run("predict", tmp_path / "hot.mlmodel", tmp_path / "rows.json").err
-    assert "feature 'input'[2]: is 7, which is none of the model's categories" in said
+    assert "feature 'input'[2]: is 7, which is not one of the model's categories" in said
     (tmp_path / "rows.json").write_text('[{"input": [5, 6, 1.5]}]')
     said = run("predict", tmp_path / "hot.mlmodel", tmp_path / "rows.json").err
     assert "feature 'input'[2]: is 1.5, expected an integer" in said

@@ -27,8 +27,8 @@ def test_a_full_disk(tmp_path: Path) -> None:
     result = run("probes", str(tmp_path / "out"), program=limit + RUN)
     assert result.returncode == 1
     assert result.stderr.startswith(f"coreml-updatable: {tmp_path / 'out'}")
-    assert "no room left" in result.stderr
-    assert result.stderr.endswith("; make room and run again, older results are untouched\n")
+    assert "no space left" in result.stderr
+    assert result.stderr.endswith("; free some space and run again; older results are untouched\n")
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -36,7 +36,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 def test_every_kind_of_no_room_has_the_same_advice(number: int) -> None:
     from coreml_updatable.cli.app import sentence_of
 
-    assert "make room and run again" in sentence_of(OSError(number, "text", "place"))
+    assert "free some space and run again" in sentence_of(OSError(number, "text", "place"))
     assert sentence_of(OSError(number, "text", "place")).startswith("place: ")
 
 
@@ -114,7 +114,7 @@ def test_only_the_command_that_runs_is_imported() -> None:
 def test_a_misspelt_command_is_suggested() -> None:
     result = run("inspct")
     assert result.returncode == 2
-    assert "Did you mean 'inspect'?" in result.stderr
+    assert "did you mean 'inspect'?" in result.stderr
 
 
 def test_a_sentence_can_not_speak_to_the_terminal(tmp_path: Path) -> None:

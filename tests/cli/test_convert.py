@@ -61,9 +61,9 @@ def test_the_same_as_json_with_input_and_labels_named(run: Run, estimator: Path)
 @pytest.mark.parametrize(
     ("options", "status", "sentence"),
     [
-        (["--converter", "skleran"], 2, "--converter is 'skleran', which no installed package registers; did you mean"),
+        (["--converter", "skleran"], 2, "Unknown converter 'skleran' (--converter); did you mean"),
         (["--input", "x:4"], 1, "input 'x': does not fit the estimator, expected one array of 3 numbers"),
-        (["--labels", "a,b,c"], 1, "labels: 3 for an estimator with 2 classes; give one each"),
+        (["--labels", "a,b,c"], 1, "labels: found 3 for an estimator with 2 classes"),
     ],
 )
 def test_a_refusal_is_one_sentence_and_leaves_the_old_file(
@@ -81,21 +81,21 @@ def test_a_refusal_is_one_sentence_and_leaves_the_old_file(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--input", "image"], "--input image: it has no size, expected NAME:WIDTHxHEIGHT for a picture"),
+        (["--input", "image"], "--input image: the size is missing, expected NAME:WIDTHxHEIGHT for a picture"),
         (["--input", ":3"], "--input :3: it has no name, expected"),
-        (["--input", "x:3:colour"], "--input x:3:colour: 'colour' is no kind, expected"),
-        (["--input", "x:3y"], "--input x:3y: '3y' is no size, expected"),
+        (["--input", "x:3:colour"], "--input x:3:colour: 'colour' is not a type, expected"),
+        (["--input", "x:3y"], "--input x:3y: '3y' is not a size, expected"),
         (["--input", "x:3:rgb"], "--input x:3:rgb: a picture has two lengths, not 1, expected"),
         (["--input", "x:99999x99999"], "the size is not between 1 and 67108864 values, expected"),
         (["--input", "x:0"], "the size is not between 1 and 67108864 values, expected"),
-        (["--mean", "0.5,half"], "--mean 0.5,half: not all are numbers, expected one a channel, such as 0.5"),
+        (["--mean", "0.5,half"], "--mean 0.5,half: expected one number per channel, such as 0.5"),
         (["--weights", "w.pt"], "--weights is for the converter torch only, not for sklearn; leave it out"),
         (["--head", "new"], "not for sklearn; leave it out; convert it, and then: coreml-updatable mark MODEL --head"),
         (
             ["--column", "0"],
             "--column is for the converter torch, transformers, keras, onnx, not for sklearn; leave",
         ),
-        (["--mean", "0.5", "--pixels", "0..255"], "--pixels and --mean or --std both say what the source expects"),
+        (["--mean", "0.5", "--pixels", "0..255"], "--pixels cannot be combined with --mean or --std"),
     ],
 )
 def test_options_that_can_not_be_read(run: Run, estimator: Path, options: list[str], sentence: str) -> None:
@@ -111,7 +111,7 @@ def test_what_is_said_of_pictures_is_refused_where_there_are_none(
     out = estimator.with_name("out.mlmodel")
     ran = run("convert", estimator, "-o", out, *options)
     assert ran.status == 1
-    assert "--pixels, --mean and --std: are of pictures, and the source takes none; leave them out" in ran.err
+    assert "--pixels, --mean and --std apply to pictures, but the source takes none; omit them" in ran.err
     assert len(ran.err.splitlines()) == 1
     assert not out.exists()
 
@@ -128,7 +128,7 @@ def test_pictures_of_0_to_1_can_be_said_and_are_not_asked_for_again(run: Run, tm
     (tmp_path / "nets.py").write_text(PICTURES)
     options = [f"{tmp_path}/nets.py:make", "--trust-code", "--input", "image:8x8", "--labels", "a,b"]
     by_default, said = tmp_path / "default.mlmodel", tmp_path / "said.mlmodel"
-    note = "pictures reach it as 0..1; say --pixels, or --mean and --std, if it expects them otherwise\n"
+    note = "pixels are passed as 0..1; use --pixels, or --mean and --std, if it expects something else\n"
     assert note in run("convert", *options, "-o", by_default).out
     ran = run("convert", *options, "-o", said, "--pixels", "0..1")
     assert (ran.status, ran.err) == (0, "")
@@ -137,7 +137,7 @@ def test_pictures_of_0_to_1_can_be_said_and_are_not_asked_for_again(run: Run, tm
     assert layers[0] == layers[1]  # 0..1 costs nothing
     ran = run("convert", *options, "-o", said, "--pixels", "0..1", "--mean", "0.5")
     assert ran.status == 2
-    assert "--pixels and --mean or --std both say what" in " ".join(ran.err.replace("│", " ").split())
+    assert "--pixels cannot be combined with --mean or --std" in " ".join(ran.err.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,9 @@ def test_pictures_of_0_to_1_can_be_said_and_are_not_asked_for_again(run: Run, tm
         ),
         (
             ["--std", "0.2,0,0.2"],
-            "--std: holds a number that is 0 or endless, expected others to divide by; correct",
+            "--std: contains 0 or an infinite number",
         ),
-        (["--mean", "nan"], "--mean: holds a number that is not finite, expected such as 0.485; correct it"),
+        (["--mean", "nan"], "--mean: contains NaN or an infinite number"),
     ],
 )
 def test_numbers_that_no_picture_can_be_scaled_by(run: Run, tmp_path: Path, options: list[str], sentence: str) -> None:
@@ -171,8 +171,8 @@ def test_a_function_as_source_with_weights_in_a_file(run: Run, tmp_path: Path) -
     options = ["--input", "x:4", "--labels", "a,b", "--cut", "2", "--trust-code"]
     ran = run("convert", f"{tmp_path}/nets.py:make", "-o", out, *options)
     assert ran.err == ""
-    assert ran.out.startswith("converter torch, by the function it names\n")
-    assert "the head is new, behind the 6 features in front of '2': it knows nothing until it is trained" in ran.out
+    assert ran.out.startswith("converter torch, because of the name of its function\n")
+    assert "the head is new, after the 6 features before '2'" in ran.out
     assert " of the torch module with a new head, on 8 rows, its logits within " in ran.out
     assert not check(read_model(out))
 
@@ -181,7 +181,7 @@ def test_files_that_are_not_there(run: Run, estimator: Path) -> None:
     for options in ([], ["--converter", "sklearn"]):
         ran = run("convert", estimator.with_name("none.skops"), "-o", "out.mlmodel", *options)
         assert ran.status == 1
-        assert ran.err.endswith("none.skops: no such file or folder; check the path\n")
+        assert ran.err.endswith("none.skops: does not exist; check the path\n")
     ran = run("convert", estimator, "-o", estimator.parent)
     assert ran.status == 2
     assert "is a folder; name a file in it" in " ".join(ran.err.replace("│", " ").split())
@@ -212,7 +212,7 @@ def test_a_file_is_read_as_one_says_whatever_it_is_called(run: Run, estimator: P
     assert ran.status == 0, ran.err
     ran = run("convert", estimator, "-o", out, "--converter", "mlmodel")
     assert ran.status == 1
-    assert ran.err.endswith("; by the ending .skops it is for the converter sklearn: leave --converter out\n")
+    assert ran.err.endswith("; the file extension .skops means converter sklearn; omit --converter\n")
 
 
 def test_inputs_labels_and_numbers_as_typed(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_labels_that_are_no_text(run: Run, estimator: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     ran = run("convert", estimator, "-o", "out.mlmodel", "--labels", f"@{path}")
     assert ran.status == 2
-    assert "the file is no UTF-8 text, expected one label a line" in " ".join(ran.err.replace("│", " ").split())
+    assert "the file is not UTF-8 text, expected one label per line" in " ".join(ran.err.replace("│", " ").split())
 
 
 def test_the_list_of_converters(run: Run) -> None:

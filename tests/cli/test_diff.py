@@ -37,7 +37,7 @@ def trained(amount: float = 1.0) -> Model:
 def test_the_same_model_has_status_0(run: Run, base: Path, tmp_path: Path) -> None:
     other = written(valid.classifier(), tmp_path / "other.mlmodel")
     result = run("diff", base, other)
-    assert (result.status, result.out) == (0, f"{base} → {other}: the same in meaning\n")
+    assert (result.status, result.out) == (0, f"{base} → {other}: no difference in meaning\n")
 
 
 def test_a_trained_head_has_status_1(run: Run, base: Path, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_every_kind_of_change_has_its_line(run: Run, base: Path, tmp_path: Path)
         "  removed: softmax (softmax)",
         "  relu (activation) name: relu → rectified",
         "  conv (convolution) bias: another number of values, 3 now",
-        "other quantization or storage fields beside them",
+        "other quantization or storage fields",
         "1 of them NaN or infinite",
     ):
         assert line in result.out

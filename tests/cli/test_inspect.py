@@ -226,4 +226,4 @@ def test_the_memory_of_the_head(file: Path, tmp_path: Path) -> None:
     model.description.input[0].type.multiArrayType.shapeRange.sizeRanges.add(lowerBound=1, upperBound=9)
     write_model(model, tmp_path / "open.mlmodel")
     shown = CliRunner().invoke(app, [str(tmp_path / "open.mlmodel")]).stdout
-    assert "activations not known, for a shape is not fixed" in shown
+    assert "activations unknown, because a shape is not fixed" in shown

@@ -50,8 +50,8 @@ def test_a_classifier_is_cut_and_remembers_pictures(run: Run, picture_model: Pat
     out = picture_model.with_name("knn.mlmodel")
     ran = run("knn", picture_model, "--samples", photos, "-o", out, "--neighbors", "1:1,3,5", "--weighting", "uniform")
     assert ran.status == 0, ran.err
-    assert "cut before its head; its 192 features are the same" in ran.out
-    assert "samples: 2 blue, 1 green, 2 red; the first finds itself" in ran.out
+    assert "cut before its head; its 192 features agree within" in ran.out
+    assert "samples: 2 blue, 1 green, 2 red; the first sample finds itself" in ran.out
     assert f"{out}: {out.stat().st_size:,} bytes" in ran.out
     made = read_model(out)
     assert check(made) == []
@@ -92,7 +92,7 @@ def test_an_output_of_rank_1_needs_no_other_layer(run: Run, tmp_path: Path) -> N
     ran = run("knn", written(alone, tmp_path / "alone.mlmodel"), "-o", out)
     assert ran.status == 0, ran.err
     assert "as it is" in ran.out
-    assert "none yet, it answers its default label" in ran.out
+    assert "none yet; it predicts its default label" in ran.out
     assert model_bytes(pipeline_of(read_model(out)).models[0]) == model_bytes(alone)
 
 
@@ -129,8 +129,8 @@ def test_a_dry_run_writes_nothing(run: Run, picture_model: Path) -> None:
         (["--index", "linear:3"], "--index linear:3: expected linear, kd-tree, or kd-tree:leaf"),
         (["--index", "kd-tree:few"], "--index kd-tree:few: 'few' is not an integer"),
         (["--neighbors", "many"], "--neighbors many: 'many' is not an integer"),
-        (["--labels-kind", "int64", "--default-label", "none"], "--default-label none: expected an integer"),
-        (["--labels-kind", "int64", "--default-label", str(2**63)], "expected an integer of 64 bits"),
+        (["--labels-kind", "int64", "--default-label", "none"], "--default-label none: expected a"),
+        (["--labels-kind", "int64", "--default-label", str(2**63)], "expected a 64-bit integer"),
     ],
 )
 def test_options_that_can_not_be_read(run: Run, picture_model: Path, options: list[str], sentence: str) -> None:
@@ -141,7 +141,7 @@ def test_options_that_can_not_be_read(run: Run, picture_model: Path, options: li
 
 def test_a_file_for_the_result_must_be_named(run: Run, picture_model: Path) -> None:
     ran = run("knn", picture_model)
-    assert (ran.status, "name the new model with -o OUT" in plain_text(ran.err)) == (2, True)
+    assert (ran.status, "-o is required" in plain_text(ran.err)) == (2, True)
     ran = run("knn", picture_model, "-o", picture_model.parent)
     assert (ran.status, "is a folder; name a file in it" in plain_text(ran.err)) == (2, True)
 
@@ -150,13 +150,13 @@ def test_a_file_for_the_result_must_be_named(run: Run, picture_model: Path) -> N
     ("options", "sentence"),
     [
         (["--neighbors", "9:1..5"], "numberOfNeighbors: the default 9 is outside its range 1 to 5"),
-        (["--neighbors", "0"], "numberOfNeighbors: allows 0, expected integers from 1 up"),
+        (["--neighbors", "0"], "numberOfNeighbors: allows 0, expected integers of 1 or more"),
         (["--index", "kd-tree:0"], "leaf_size: found 0, expected 1 to"),
-        (["--label", "image"], "features: 'image' is a feature of the extractor already; name the output otherwise"),
-        (["--label", "one", "--probabilities", "one"], "features: 'one' is a feature of the extractor already"),
-        (["--whole"], ".mlmodel: is a classifier, expected a network that answers a vector; cut it before its head"),
+        (["--label", "image"], "features: 'image' is already a feature of the extractor; choose another name"),
+        (["--label", "one", "--probabilities", "one"], "features: 'one' is already a feature of the extractor"),
+        (["--whole"], ".mlmodel: is a classifier, expected a network that outputs a vector; cut it before its head"),
         (["--samples", "nowhere"], "nowhere: does not exist; check the path"),
-        (["--labels-kind", "int64", "--samples", "PHOTOS"], "the folder's name is the label, and 'label' is an int"),
+        (["--labels-kind", "int64", "--samples", "PHOTOS"], "name of the folder is the label, but 'label' is an int"),
     ],
 )
 def test_what_can_not_be_built(run: Run, picture_model: Path, photos: Path, options: list[str], sentence: str) -> None:
@@ -179,9 +179,9 @@ def test_samples_that_can_not_be_taken(run: Run, features: Path, arrays: Path, t
     for data, sentence in (
         (wide, "wide.json[0]: feature 'x': has the shape [1, 1, 1, 1]"),
         (lacking, "lacking.json[0]: lacks 'label', the label; add it to the row"),
-        (none, "none.json: holds no rows; give at least one, or leave --samples out"),
+        (none, "none.json: contains no rows; add at least one, or omit --samples"),
         (arrays, "z.npy: feature 'x': is NaN"),
-        (empty, "empty: holds no folders with .npy files; make one folder a label"),
+        (empty, "empty: contains no folders with .npy files; make one folder per label"),
     ):
         ran = run("knn", features, "--dry-run", "--samples", data)
         assert (ran.status, len([line for line in ran.err.splitlines() if line.startswith("coreml")])) == (1, 1)
@@ -223,12 +223,12 @@ def extractors_that_are_refused() -> dict[str, tuple[Model, str]]:
         ),
         "several outputs": (
             several,
-            "given.mlmodel: has 2 outputs ('y', 'conv'), expected one; keep only the features",
+            "given.mlmodel: has 2 outputs ('y', 'conv'), expected 1; keep only the features",
         ),
-        "no layer": (nothing, "output 'nothing': no layer writes it, expected one; export the network again"),
-        "a map": (ragged, "output 'y': has the shape [1, 4, 6, 6], expected a vector; let the network end in a global"),
-        "another length": (lied, "output 'y': is declared as [1, 5], the layers give [1, 2]; export it again"),
-        "a picture": (picture, "output 'y': is a imageType, expected an array; export the features"),
+        "no layer": (nothing, "output 'nothing': is not written by any layer; export the network again"),
+        "a map": (ragged, "output 'y': has the shape [1, 4, 6, 6], expected a vector; end the network in a global"),
+        "another length": (lied, "output 'y': is declared as [1, 5], but the layers compute [1, 2]; export it again"),
+        "a picture": (picture, "output 'y': is an imageType, expected an array; export the features"),
         "no fixed shape": (open_ended, "output 'y': has no fixed shape, expected a vector; export with a fixed"),
     }
 
@@ -272,5 +272,5 @@ def test_hostile_files(run: Run, picture_model: Path, tmp_path: Path) -> None:
         ran = run("knn", path, "-o", out)
         assert (ran.status, len(ran.err.splitlines())) == (1, 1), (name, ran.err)
         assert ran.err.startswith("coreml-updatable: "), name
-        assert name != "NaN" or "row 0: the extractor answers NaN or an infinite number, expected finite" in ran.err
+        assert name != "NaN" or "row 0: the extractor returned NaN or infinite numbers" in ran.err
     assert out.read_bytes() == b"old"

@@ -76,7 +76,7 @@ def test_a_dry_run_writes_nothing(run: Run, single: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--to", "split"], "name the new model with -o OUT"),
+        (["--to", "split"], "-o is required"),
         (["--to", "single", "-o", "."], "-o . is a folder; name a file in it"),
         (["--to", "pair", "-o", "x"], "'pair' is not one of"),
         (["--to", "split", "--bits", "4", "-o", "x"], "'4' is not one of"),

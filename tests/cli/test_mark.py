@@ -35,7 +35,7 @@ def marked(run: Run, source: Path) -> Path:
     ran = run("mark", source, "-o", out, "--labels", "a,b,c", "--learning-rate", "0.1:0.001..1", "--epochs", "5:1,5,20")
     assert ran.status == 0, ran.err
     assert "reshapeStatic became flatten" in ran.out
-    assert "fc is updatable; answers within" in ran.out
+    assert "fc is updatable; predictions agree within" in ran.out
     return out
 
 
@@ -93,12 +93,12 @@ def test_a_dry_run_writes_nothing(run: Run, source: Path) -> None:
     ("options", "sentence"),
     [
         (["--learning-rate", "fast"], "--learning-rate fast: 'fast' is not a number, expected one, such as 10:1..100"),
-        (["--learning-rate", "0.1:1,2"], "--learning-rate 0.1:1,2: '1,2' is no range, expected least..most"),
+        (["--learning-rate", "0.1:1,2"], "--learning-rate 0.1:1,2: '1,2' is not a range, expected least..most"),
         (["--epochs", "1.5"], "--epochs 1.5: '1.5' is not an integer, expected one"),
         (["--mini-batch", "8:1.."], "--mini-batch 8:1..: '' is not an integer, expected one"),
-        (["--layers", "fc", "--last", "2"], "--layers and --last both say what is trained; name one of them"),
-        (["--optimizer", "adam", "--momentum", "0.9"], "--momentum is not a parameter of adam; leave it out"),
-        (["--beta1", "0.9"], "--beta1 is not a parameter of sgd; leave it out"),
+        (["--layers", "fc", "--last", "2"], "--layers and --last both select the layers to train; use one of them"),
+        (["--optimizer", "adam", "--momentum", "0.9"], "--momentum is not a parameter of adam; omit it"),
+        (["--beta1", "0.9"], "--beta1 is not a parameter of sgd; omit it"),
     ],
 )
 def test_parameters_that_can_not_be_read(run: Run, source: Path, options: list[str], sentence: str) -> None:
@@ -124,7 +124,7 @@ def test_parameters_with_which_nothing_is_learnt(run: Run, source: Path, options
 def test_a_file_for_the_result_must_be_named(run: Run, source: Path) -> None:
     ran = run("mark", source)
     assert ran.status == 2
-    assert "name the new model with -o OUT" in " ".join(ran.err.replace("│", " ").split())
+    assert "-o is required" in " ".join(ran.err.replace("│", " ").split())
     ran = run("mark", source, "-o", source.parent)
     assert ran.status == 2
     assert "is a folder; name a file in it" in " ".join(ran.err.replace("│", " ").split())
@@ -161,7 +161,7 @@ def test_a_result_that_breaks_a_rule_is_not_written(run: Run, tmp_path: Path) ->
     write_model(model, given)
     ran = run("mark", given, "-o", out)
     assert ran.status == 1
-    assert "marked model: predictedProbabilitiesName: is 'gone', which is no output" in ran.err
+    assert "marked model: predictedProbabilitiesName: is 'gone', which is not an output" in ran.err
     assert ran.err.endswith("(error N8b.3)\n")
     assert not out.exists()
 
@@ -180,8 +180,8 @@ def test_a_linear_classifier_in_a_pipeline(run: Run, tmp_path: Path) -> None:
     write_model(text_classifier()[2], given)
     ran = run("mark", given, "-o", out)
     assert ran.status == 0, ran.err
-    assert "glmClassifier became innerProduct and softmax, which answer the same" in ran.out
-    assert "fc is updatable; answers within" in ran.out
+    assert "glmClassifier became innerProduct and softmax" in ran.out
+    assert "fc is updatable; predictions agree within" in ran.out
     assert run("check", out).status == 0
     assert run("mark", given, "-o", out, "--layers", "f").status == 1
     assert read_model(out).isUpdatable

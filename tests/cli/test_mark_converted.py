@@ -58,7 +58,7 @@ def keras_network(layers: Callable[[Any], list[Any]], *shape: int) -> Callable[[
     return build
 
 
-TO_FLATTEN, TO_SOFTMAX, LOGITS = "reshapeStatic became flatten", "softmaxND became softmax", "gives logits"
+TO_FLATTEN, TO_SOFTMAX, LOGITS = "reshapeStatic became flatten", "softmaxND became softmax", "computes logits"
 MOBILENET = torchvision("mobilenet_v2", num_classes=5)
 CASES = {
     "mobilenet_v2": Case(MOBILENET, (TO_FLATTEN, LOGITS), ("fc",)),
@@ -99,7 +99,7 @@ CASES = {
             3,
         ),
         (
-            "transpose is gone",
+            "transpose was removed",
             "the mean over height and width",
             TO_SOFTMAX,
             "linear became a fixed 1x1 convolution",
@@ -122,7 +122,7 @@ CASES = {
             16,
             3,
         ),
-        ("transpose is gone, the weights of innerProduct", TO_FLATTEN, TO_SOFTMAX),
+        ("transpose was removed: the weights of innerProduct", TO_FLATTEN, TO_SOFTMAX),
         ("fc1", "fc2"),
         (1, 16, 16, 3),
     ),

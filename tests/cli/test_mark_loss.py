@@ -47,14 +47,14 @@ def test_a_regressor_becomes_a_classifier_of_other_labels(run: Run, tmp_path: Pa
     write_model(made, given)
     ran = run("mark", given, "-o", out, "--head", "new", "--labels", "low,high")
     assert ran.status == 0, ran.err
-    assert "fc2 is updatable and new; with the old weights, answers within" in ran.out
+    assert "fc2 is updatable and new; with the old weights, predictions agree within" in ran.out
     assert read_model(out).WhichOneof("Type") == "neuralNetworkClassifier"
 
 
 @pytest.mark.parametrize(
     ("options", "status", "sentence"),
     [
-        (["--loss", "mse"], 1, "loss: is mean_squared_error for a classifier, which learns labels"),
+        (["--loss", "mse"], 1, "loss: is mean_squared_error for a classifier"),
         (
             ["--loss", "hinge"],
             2,

@@ -71,34 +71,34 @@ def test_labels_keep_their_kind(run: Run, tmp_path: Path) -> None:
     assert class_labels(read_model(out)) == (7, 8, 9)
     ran = run("mark", given, "-o", out, "--labels", "7,8,nine")
     assert ran.status == 2
-    assert "expected integers, as the model's own labels are, such as 1" in said(ran.err)
+    assert "expected integers like the model's labels, such as 1" in said(ran.err)
 
 
 def test_names_with_spaces_before_the_model(run: Run, source: Path) -> None:
     ran = run("mark", "--layers", "fc1", "fc2", source, "-o", source.with_name("out.mlmodel"))
     assert ran.status == 2
-    assert "--layers fc1 fc2: names go together with commas; write: --layers fc1,fc2" in said(ran.err)
+    assert "--layers fc1 fc2: separate names with commas: --layers fc1,fc2" in said(ran.err)
 
 
 @pytest.mark.parametrize(
     ("options", "status", "sentence"),
     [
         (["--layers", "fc1,"], 2, "--layers fc1,: a name is empty, expected names such as a,b,c"),
-        (["--layers", "fc1", "fc2"], 2, "--layers fc1 fc2: names go together with commas; write: --layers fc1,fc2"),
+        (["--layers", "fc1", "fc2"], 2, "--layers fc1 fc2: separate names with commas: --layers fc1,fc2"),
         (
             ["--labels", "a", "b", "c", "--last", "1"],
             2,
-            "--labels a b c: names go together with commas; write: --labels a,b,c",
+            "--labels a b c: separate names with commas: --labels a,b,c",
         ),
-        (["new.mlmodel"], 2, "new.mlmodel: one argument too many; a new model is named with -o: -o new.mlmodel"),
-        (["--layers", "fc1", "new.mlmodel"], 2, "new.mlmodel: one argument too many; a new model is named with -o"),
-        (["elsewhere"], 2, "elsewhere: one argument too many, leave it out"),
-        (["here", "there"], 2, "here and there: leave them out"),
+        (["new.mlmodel"], 2, "new.mlmodel: unexpected argument; name the new model with -o new.mlmodel"),
+        (["--layers", "fc1", "new.mlmodel"], 2, "new.mlmodel: unexpected argument; name the new model with -o"),
+        (["elsewhere"], 2, "elsewhere: unexpected argument; remove it"),
+        (["here", "there"], 2, "here and there: unexpected arguments; remove them"),
         (["--labels", "a,,c"], 2, "--labels a,,c: a label is empty, expected labels such as a,b,c"),
         (["--layers", "rel"], 1, "did you mean 'relu'?"),
-        (["--layers", "softmax"], 1, "is of kind softmax, expected convolution or innerProduct"),
-        (["--label-name", "meal"], 1, "the model answers no label; give its labels too"),
-        (["--labels", "a,b,c", "--input", "label"], 1, "'label' is to name two of them"),
+        (["--layers", "softmax"], 1, "is a softmax, expected a convolution or innerProduct"),
+        (["--label-name", "meal"], 1, "the model has no label; give its labels"),
+        (["--labels", "a,b,c", "--input", "label"], 1, "'label' is given for two features"),
     ],
 )
 def test_names_that_can_not_be(run: Run, source: Path, options: list[str], status: int, sentence: str) -> None:

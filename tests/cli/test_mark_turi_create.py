@@ -31,7 +31,7 @@ def test_a_logistic_classifier(run: Run, tmp_path: Path, name: str) -> None:
     ran = run("mark", FILES / f"{name}.mlmodel", "-o", out, *OPTIONS)
     assert ran.status == 0, ran.err
     told = json.loads(ran.out)
-    assert told["repairs"] == ["glmClassifier became innerProduct and softmax, which answer the same"]
+    assert told["repairs"] == ["glmClassifier became innerProduct and softmax"]
     assert (told["updatable"], told["warnings"]) == (["fc"], [])
     assert run("check", out).status == 0
     model = read_model(out)
@@ -84,7 +84,7 @@ def test_an_activity_classifier_with_its_recurrent_layer(run: Run, tmp_path: Pat
     learns(out, rows, told["updatable"], epochs=4)
     ran = run("mark", given, "-o", out, "--last", 4)
     assert ran.status == 1
-    assert "layers[4] 'hiddenIn' (slice) does not let the gradient through" in ran.err
+    assert "layers[4] 'hiddenIn' (slice) blocks the gradient" in ran.err
 
 
 def learns(path: Path, rows: list[dict[str, Any]], trained: list[str], epochs: int = 20) -> None:

@@ -37,7 +37,7 @@ def test_one_after_the_other_until_one_fails(tmp_path: Path) -> None:
     table.write_text(f"{BEGIN}\n{END}\n")
     done = models("--out", tmp_path / "build", "--samples", samples, "--table", table)
     assert done.returncode == 0, done.stderr
-    assert "[1/2] a_mine: left out, it has no data of its own; build it with DATA=folder" in done.stderr
+    assert "[1/2] a_mine: skipped, it has no data; build it with DATA=folder" in done.stderr
     assert [line[:12] for line in table.read_text().splitlines() if line.startswith("| `")] == ["| `b_good` |"]
     copied(samples, "c_bad", ("factory = ", "factori = "))
     copied(samples, "d_never")
@@ -46,7 +46,7 @@ def test_one_after_the_other_until_one_fails(tmp_path: Path) -> None:
     assert "b_good is up to date" in failed.stderr
     last = failed.stderr.splitlines()[-1]
     assert last.startswith("coreml-updatable: c_bad: ")
-    assert last.endswith("; not built after it: d_never")
+    assert last.endswith("; not built: d_never")
     assert "Traceback" not in failed.stderr
     assert not (tmp_path / "build" / "d_never").exists()
 
@@ -54,14 +54,14 @@ def test_one_after_the_other_until_one_fails(tmp_path: Path) -> None:
 def test_no_samples(tmp_path: Path) -> None:
     done = models("--samples", tmp_path)
     assert done.returncode == 1
-    assert "holds no sample models, expected folders with a recipe.toml" in done.stderr
+    assert "contains no sample models, expected folders with a recipe.toml" in done.stderr
 
 
 def test_why_one_is_left_out() -> None:
     recipe = read_recipe(SAMPLES / "handwritten" / "recipe.toml")
     source = type(recipe.source).model_validate({"converter": "torch", "weights": "pretrained"})
     assert left_out(recipe) is None
-    assert left_out(recipe.model_copy(update={"source": source})) == "its weights are downloaded; build it by its name"
+    assert left_out(recipe.model_copy(update={"source": source})) == "its weights must be downloaded; build it by name"
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def test_a_folder_or_package_where_a_file_is_meant(
     ran = run(*(given.get(word, word) for word in command), "-o", named)
     assert ran.status == 2
     said = " ".join(ran.err.replace("│", " ").split())
-    assert ("is a folder; name a file in it" if named == "app/" else "packages are read, not written") in said
+    assert ("is a folder; name a file in it" if named == "app/" else "packages cannot be written") in said
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -69,7 +69,7 @@ def test_a_place_where_nothing_can_be_written_is_told_first(
     vector_model.write_bytes(b"no model")
     (tmp_path / "file").touch()
     ran = run("convert", vector_model, "-o", tmp_path / "file" / "deeper" / "out.mlmodel")
-    assert (ran.status, "a file stands where a folder is needed" in ran.err) == (1, True)
+    assert (ran.status, "is a file, expected a folder" in ran.err) == (1, True)
     monkeypatch.setattr(os, "access", lambda _, mode: mode != os.W_OK | os.X_OK)  # the tests' user may write anywhere
     ran = run("convert", vector_model, "-o", tmp_path / "new" / "out.mlmodel")
     assert (ran.status, "out.mlmodel: Permission denied; check the path and its permissions" in ran.err) == (1, True)

@@ -62,5 +62,5 @@ def test_a_file_on_the_way_is_one_sentence(run: Run, tmp_path: Path, call: Call,
     last = ran.err.splitlines()[-1]
     assert (ran.status, ran.err.count("coreml-updatable:")) == (1, 1)
     assert last.startswith(f"coreml-updatable: {target}")
-    assert last.endswith(": a file stands where a folder is needed; check the path")
+    assert last.endswith(": is a file, expected a folder; check the path")
     assert (tmp_path / "file").read_text() == "in the way"

@@ -62,7 +62,7 @@ def test_an_update(run: Run, vector_model: Path, package: Path, labelled: Path, 
 def test_no_package_is_written(run: Run, package: Path, labelled: Path, tmp_path: Path) -> None:
     in_place = run("update", package, labelled, "--in-place")
     assert in_place.status == 2
-    assert "is a package, which is" in in_place.err
+    assert "is a package, which cannot be written" in in_place.err
     assert run("update", package, labelled, "-o", tmp_path / "New.mlpackage").status == 2
     assert not (tmp_path / "New.mlpackage").exists()
 
@@ -85,7 +85,7 @@ def test_ml_programs_are_refused_with_the_way_out(run: Run, program: Path, rows:
     result = run("diff", program, program)
     assert result.status == 1
     assert result.err.endswith(
-        "both models hold ML programs, expected networks; convert with convert_to='neuralnetwork'\n"
+        "both models are ML programs, expected networks; convert with convert_to='neuralnetwork'\n"
     )
 
 
@@ -94,5 +94,5 @@ def test_no_file_bears_the_name_of_a_package(run: Run, tmp_path: Path, package: 
     for command in (("mark", package), ("knn", package), ("layout", package, "--to", "single")):
         ran = run(*command, "-o", out)
         assert ran.status == 2, command
-        assert "packages are read, not written; name an .mlmodel file" in ran.err, ran.err
+        assert "packages cannot be written; choose an .mlmodel file" in ran.err, ran.err
         assert not out.exists()

@@ -96,7 +96,7 @@ def test_unreadable_pictures_are_named_and_the_rest_answered(run: Run, picture_m
     assert len(_rows(ran)) == 5
     assert f"coreml-updatable: {broken}: " in ran.err
     assert f"{photos / 'missing.png'}: does not exist; check the path" in ran.err
-    assert f"{photos / 'notes.txt'}: is of no kind that is read here" in ran.err
+    assert f"{photos / 'notes.txt'}: has an unsupported type" in ran.err
     assert "Traceback" not in ran.err
 
 
@@ -161,7 +161,7 @@ def test_a_table_can_not_reach_out_of_its_folder(run: Run, picture_model: Path, 
     (photos / "red" / "rows.json").write_text(json.dumps({"image": "../blue/a.png"}))
     ran = run("predict", picture_model, photos / "red" / "rows.json")
     assert ran.status == 1
-    assert "'../blue/a.png' lies outside the file's folder; move the picture there" in ran.err
+    assert "'../blue/a.png' is outside the file's folder; move the picture there" in ran.err
 
 
 def test_the_table_shows_the_greatest_probabilities(run: Run, picture_model: Path, photos: Path) -> None:
@@ -191,17 +191,17 @@ def test_json_can_be_limited_too(run: Run, picture_model: Path, photos: Path) ->
             'rows.json[0]: is an int, expected an object from feature names to values; write {"x": ...}',
         ),
         ("rows.json", '[{"x": [1, 2, 3, NaN]}]', "rows.json[0]: feature 'x': is NaN at [3]"),
-        ("rows.json", '[{"x": [1, 2, 3]}]', "rows.json[0]: feature 'x': has the shape [3], the model expects [4]"),
+        ("rows.json", '[{"x": [1, 2, 3]}]', "rows.json[0]: feature 'x': has the shape [3], but the model expects [4]"),
         ("rows.json", '[{"x": "salad"}]', "rows.json[0]: feature 'x': is a str, expected numbers"),
         ("rows.json", "[{}]", "rows.json[0]: feature 'x' is missing; the model reads 'x'"),
         ("rows.json", '[{"x": [1, 2, 3, 4], "y": 1}]', "rows.json[0]: the model has no feature 'y'"),
-        ("rows.csv", 'x\n"[1, 2, 3, 4]",5\n', "rows.csv:2: has 2 cells, the first line has 1; quote cells with commas"),
+        ("rows.csv", 'x\n"[1, 2, 3, 4]",5\n', "rows.csv:2: has 2 cells, but the first line has 1; quote cells"),
         ("rows.csv", "x\nsalad\n", "rows.csv:2: 'x': is 'salad', expected a number or a JSON list of numbers"),
-        ("rows.csv", "x,x\n1,2\n", "the first line is ['x', 'x'], expected each feature's name once"),
-        ("rows.csv", 'x\n"open', "is no table (unexpected end of data)"),
-        ("rows.csv", "", "the first line is [], expected each feature's name once"),
-        ("rows.npy", "no array", "is no array of numbers ("),
-        ("photo.png", "no picture", "is a picture, the model reads 'x'; give .npy, .json or .csv"),
+        ("rows.csv", "x,x\n1,2\n", "the first line is ['x', 'x'], expected the name of each feature once"),
+        ("rows.csv", 'x\n"open', "is not a table (unexpected end of data)"),
+        ("rows.csv", "", "the first line is empty, expected the name of each feature once"),
+        ("rows.npy", "no array", "is not an array of numbers ("),
+        ("photo.png", "no picture", "is a picture, but the model reads 'x'; pass .npy, .json or .csv"),
     ],
 )
 def test_what_is_wrong_with_a_row_is_said(
@@ -235,7 +235,7 @@ def test_arrays_of_objects_are_not_unpickled(run: Run, vector_model: Path, tmp_p
     np.save(tmp_path / "rows.npy", np.array([{"x": 1}], object), allow_pickle=True)
     ran = run("predict", vector_model, tmp_path / "rows.npy")
     assert ran.status == 1
-    assert "is no array of numbers (" in ran.err
+    assert "is not an array of numbers (" in ran.err
 
 
 def test_an_array_that_declares_more_than_it_holds(run: Run, vector_model: Path, tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_an_array_that_declares_more_than_it_holds(run: Run, vector_model: Path,
     path.write_bytes(path.read_bytes().replace(b"(2, 4), }          ", b"(2000000000000, 4)}"))
     ran = run("predict", vector_model, path)
     assert ran.status == 1
-    assert "is no array of numbers (" in ran.err
+    assert "is not an array of numbers (" in ran.err
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 100, np.random.default_rng(0).bytes(1000), b"\x08\x04"])
@@ -252,7 +252,7 @@ def test_files_that_are_no_model(run: Run, tmp_path: Path, content: bytes) -> No
     (tmp_path / "no.mlmodel").write_bytes(content)
     ran = run("predict", tmp_path / "no.mlmodel", tmp_path)
     assert ran.status == 1
-    assert ran.err.startswith(f"coreml-updatable: {tmp_path / 'no.mlmodel'}: not a Core ML model")
+    assert ran.err.startswith(f"coreml-updatable: {tmp_path / 'no.mlmodel'}: is not a Core ML model")
     assert len(ran.err.splitlines()) == 1
 
 
@@ -260,7 +260,7 @@ def test_a_folder_without_pictures(run: Run, picture_model: Path, tmp_path: Path
     (tmp_path / "empty").mkdir()
     ran = run("predict", picture_model, tmp_path / "empty")
     assert ran.status == 1
-    assert f"{tmp_path / 'empty'}: holds no pictures (.heic, " in ran.err
+    assert f"{tmp_path / 'empty'}: contains no pictures (.heic, " in ran.err
 
 
 def test_a_folder_of_arrays(run: Run, vector_model: Path, tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_a_folder_of_arrays(run: Run, vector_model: Path, tmp_path: Path) -> Non
     (folder / "empty").mkdir()
     ran = run("predict", vector_model, folder / "empty")
     assert ran.status == 1
-    assert ran.err == f"coreml-updatable: {folder / 'empty'}: holds no .npy files; name another folder\n"
+    assert ran.err == f"coreml-updatable: {folder / 'empty'}: contains no .npy files; choose another folder\n"
 
 
 def test_arrays_are_not_said_to_be_fitted(run: Run, picture_model: Path, tmp_path: Path) -> None:

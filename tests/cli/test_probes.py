@@ -84,7 +84,7 @@ def test_what_was_found_becomes_the_default_of_update(
 ) -> None:
     ran = run("probes", "--read", _results(probed, Assumptions(gradient="sum")))
     assert ran.out.splitlines()[0] == "gradient: 'sum' (1, -1)"
-    assert ran.out.splitlines()[-1] == f"kept as your default in {place()}"
+    assert ran.out.splitlines()[-1] == f"stored as your default in {place()}"
     (tmp_path / "rows.json").write_text(json.dumps([{"x": [1, 2, 3, 4], "label": "yes"}] * 2))
     update = ["update", vector_model, tmp_path / "rows.json", "--no-shuffle", "--mini-batch-size", 2]
     stored = run(*update, "-o", tmp_path / "stored.mlmodel")
@@ -125,8 +125,8 @@ def test_a_result_that_fits_none(run: Run, tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(json.dumps({**VALID, "results": {"gradient": [0.25, None]}}))
     ran = run("probes", "--read", tmp_path / "r.json")
     assert ran.status == 1
-    assert "gradient: 0.25, nan fits none of the choices (mean: 0.5, -0.5; sum: 1, -1)" in ran.out
-    assert ran.out.splitlines()[-1] == "nothing to keep"
+    assert "gradient: 0.25, nan fits no choice (mean: 0.5, -0.5; sum: 1, -1)" in ran.out
+    assert ran.out.splitlines()[-1] == "nothing to store"
     assert not place().exists()
 
 
@@ -250,9 +250,12 @@ def test_where_the_file_goes(run: Run, tmp_path: Path, arguments: list[str], mon
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("{", "is not as `probes --read` writes it"),
+        ("{", "is not a file that `probes --read` wrote"),
         ('{"device": "x", "choices": {"gradient": "median"}}', "gradient is 'median', expected one of 'mean', 'sum'"),
-        ('{"device": "x", "choices": {"taste": "good"}}', "there is no assumption 'taste'; there are inverse_of, "),
+        (
+            '{"device": "x", "choices": {"taste": "good"}}',
+            "unknown assumption 'taste'; the assumptions are inverse_of, ",
+        ),
     ],
 )
 def test_a_damaged_default_is_refused(
@@ -264,7 +267,7 @@ def test_a_damaged_default_is_refused(
     ran = run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "new.mlmodel")
     assert ran.status == 1
     assert f"{place()}: {sentence}" in ran.err
-    assert "read the results again, or remove it" in ran.err
+    assert "read the results again, or delete it" in ran.err
 
 
 def test_a_default_under_the_former_name_is_named(run: Run, vector_model: Path, tmp_path: Path) -> None:

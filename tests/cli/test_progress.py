@@ -1,13 +1,15 @@
-"""What a build tells while it runs: a line a stage in a log, bars on a terminal, nothing when quiet."""
+"""Progress of a build: a line per stage in a log, bars on a terminal, nothing when quiet."""
 
 import os
 import pty
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
+from coreml_updatable.cli import progress
 from coreml_updatable.cli.progress import watched
 
 PROGRAM = """
@@ -23,10 +25,27 @@ def test_a_line_a_stage_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
     with watched(quiet=False) as tell:
         for fraction, detail in ((0.0, ""), (0.5, "half [way]"), (1.0, "[all] of it")):
             tell("pictures", fraction, detail)
-        tell("source", 0.3, "cut short")
+        tell("source", 0.3, "incomplete")
     output, said = capsys.readouterr()
     assert output == ""
     assert re.fullmatch(r"pictures +0\.0 s  \[all\] of it\n", said)
+
+
+def test_a_long_stage_keeps_telling_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """A build of minutes whose log stays silent looks as if it hung."""
+    with progress._lines(0.01) as tell:
+        tell("source", 0.25, "epoch 3")
+        said = ""
+        for _ in range(1000):
+            said += capsys.readouterr().err
+            if said.count("\n") >= 2:
+                break
+            time.sleep(0.01)
+        tell("source", 1.0, "trained")
+    *lines, last = (said + capsys.readouterr().err).splitlines()
+    assert len(lines) >= 2
+    assert all(re.fullmatch(r"source +\d+\.\d s   25%  epoch 3", line) for line in lines)
+    assert re.fullmatch(r"source +\d+\.\d s  trained", last)
 
 
 def test_nothing_when_quiet(capsys: pytest.CaptureFixture[str]) -> None:

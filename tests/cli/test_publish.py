@@ -7,9 +7,9 @@ from tests.cli.conftest import Run
 
 
 def test_usage(run: Run, tmp_path: Path) -> None:
-    assert "say where with --to SITE" in run("publish", tmp_path).err
-    assert "name one or more builds" in run("publish", "--to", tmp_path / "site").err
-    assert "--check SITE goes alone" in run("publish", tmp_path, "--check", tmp_path).err
+    assert "--to is required" in run("publish", tmp_path).err
+    assert "BUILDS is required" in run("publish", "--to", tmp_path / "site").err
+    assert "--check publishes nothing" in run("publish", tmp_path, "--check", tmp_path).err
     assert run("publish", "--to", tmp_path / "site", "--keep", "0").status == 2
     assert not (tmp_path / "site").exists()
 
@@ -19,11 +19,11 @@ def test_an_empty_catalogue_is_published_and_checked(run: Run, tmp_path: Path) -
     ran = run("publish", "--to", site, "--base-url", "https://example.org/m")
     assert (ran.status, ran.out) == (0, f"{site}: 0 models, serial 1\n")
     ran = run("publish", "--check", site)
-    assert (ran.status, ran.out) == (0, f"{site}: 0 files, 0 bytes, every sum and link right\n")
+    assert (ran.status, ran.out) == (0, f"{site}: 0 files, 0 bytes, all checksums and links are correct\n")
     (site / "latest.json").unlink()
     ran = run("publish", "--check", site, "--json")
     assert ran.status == 1
-    assert "is no regular file" in json.loads(ran.out)["faults"][0]
+    assert "is not a regular file" in json.loads(ran.out)["faults"][0]
 
 
 def test_a_problem_is_one_sentence(run: Run, tmp_path: Path) -> None:

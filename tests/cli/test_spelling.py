@@ -93,26 +93,26 @@ def test_every_sentence_of_the_library_has_a_python_spelling() -> None:
 @pytest.mark.parametrize(
     ("sentence", "written"),
     [
-        ("say --labels a,b,...", "say labels=['a', 'b', ...]"),
-        ("as in --labels no,yes", "as in labels=['no', 'yes']"),
+        ("pass --labels a,b,...", "pass labels=['a', 'b', ...]"),
+        ("such as --labels no,yes", "such as labels=['no', 'yes']"),
         (
-            "--cut layer4.1: this module does not run; name another",
-            "cut='layer4.1': this module does not run; name another",
+            "--cut layer4.1: this module does not run; choose another",
+            "cut='layer4.1': this module does not run; choose another",
         ),
-        ("say --input image:224x224, or NAME:LENGTH", "say inputs=['image:224x224'], or NAME:LENGTH"),
+        ("pass --input image:224x224, or NAME:LENGTH", "pass inputs=['image:224x224'], or NAME:LENGTH"),
         (
             "convert one label, such as --column 0 --labels no,yes ",
             "convert one label, such as column=0 labels=['no', 'yes'] ",
         ),
-        ("leave --converter out", "leave converter= out"),
-        ("say --pixels if it expects them otherwise", "say pixels= if it expects them otherwise"),
+        ("omit --converter", "omit converter="),
+        ("use --pixels if it expects something else", "use pixels= if it expects something else"),
         (
             "or say --trust-code --labels a,b if you trust it",
             "or say trust_code=True labels=['a', 'b'] if you trust it",
         ),
         ("say which, like --answer place", "say which, like answer='place'"),
-        ("--head new --labels a,b puts one", "head='new', labels=['a', 'b'] puts one"),
-        ("`coreml-updatable check` names all", "cu.check names all"),
+        ("--head new --labels a,b adds one", "head='new', labels=['a', 'b'] adds one"),
+        ("`coreml-updatable check` lists all", "cu.check lists all"),
         (
             "then: coreml-updatable mark MODEL --head new --labels a,b",
             "then: cu.mark(model, head='new', labels=['a', 'b'])",
@@ -177,9 +177,9 @@ def test_labels_and_pixels_as_the_command_reads_them(tmp_path: Path) -> None:
     assert given.predict({"image": picture})["labelProbability"]["out"] == pytest.approx(
         float(torch.softmax(network(seen), 1)[0, 1].detach()), abs=1e-5
     )
-    with pytest.raises(cu.UserError, match="pixels= and mean="):
+    with pytest.raises(cu.UserError, match="pixels= cannot be combined with mean="):
         cu.convert(network, converter="torch", inputs=["image:8x8"], mean=[0.5], pixels="0..1")
-    with pytest.raises(cu.UserError, match="image: it has no size"):
+    with pytest.raises(cu.UserError, match="image: the size is missing"):
         cu.convert(network, converter="torch", inputs=["image"])
 
 

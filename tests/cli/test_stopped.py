@@ -143,5 +143,5 @@ def test_a_full_disk_behind_standard_output(vector_model: Path) -> None:
             command = [sys.executable, "-c", program, *arguments]
             result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
         assert result.returncode == 1
-        assert result.stderr.startswith("coreml-updatable: writing: no room left")
+        assert result.stderr.startswith("coreml-updatable: writing: no space left")
         assert len(result.stderr.splitlines()) == 1

@@ -43,14 +43,14 @@ def test_wrong_usage(run: Run, vector_model: Path, tmp_path: Path, options: list
 @pytest.mark.parametrize(
     ("row", "options", "sentence"),
     [
-        ({**ROW, "label": "maybe"}, [], "rows.json[1]: 'label' is 'maybe', the network knows 'no', 'yes'"),
-        ({**ROW, "x": [1, 2, 3]}, [], "rows.json[1]: feature 'x': has the shape [3], the model expects [4]"),
+        ({**ROW, "label": "maybe"}, [], "rows.json[1]: 'label' is 'maybe', expected one of 'no', 'yes'"),
+        ({**ROW, "x": [1, 2, 3]}, [], "rows.json[1]: feature 'x': has the shape [3], but the model expects [4]"),
         ({**ROW, "x": [1, 2, float("nan"), 4]}, [], "rows.json[1]: feature 'x': is NaN at [2]"),
-        ({"x": [1, 2, 3, 4]}, [], "rows.json[1]: feature 'label' is missing, which says what to learn"),
+        ({"x": [1, 2, 3, 4]}, [], "rows.json[1]: the target 'label' is missing"),
         ({"label": "yes"}, [], "rows.json[1]: feature 'x' is missing; the model reads 'x'"),
         ({**ROW, "y": 1}, [], "rows.json[1]: the model has no feature 'y'"),
-        (ROW, ["--epochs", 7], "parameter 'epochs': epochs is 7, the model allows 1, 2, 3, 10"),
-        (ROW, ["--neighbors", 3], "parameter 'numberOfNeighbors': the model has epochs, "),
+        (ROW, ["--epochs", 7], "parameter 'epochs': epochs is 7, expected one of 1, 2, 3, 10"),
+        (ROW, ["--neighbors", 3], "Unknown parameter 'numberOfNeighbors'; the parameters are epochs, "),
         (ROW, ["--parameter", "model0.epochs=2"], "parameter 'model0.epochs': the model has no scopes"),
         (ROW, ["--parameter", "momentum=nan"], "parameter 'momentum': momentum is nan, expected a number"),
     ],
@@ -80,7 +80,7 @@ def test_neighbours_refuse_vectors_of_another_rank(run: Run, neighbor_model: Pat
         (tmp_path / "rows.json").write_text(json.dumps({"x": x, "label": "new"}))
         ran = run("update", neighbor_model, tmp_path / "rows.json", "-o", tmp_path / "new.mlmodel")
         assert ran.status == 1
-        assert f"feature 'x': has the shape {list(np.shape(x))}, the model expects [4]; reshape it" in ran.err
+        assert f"feature 'x': has the shape {list(np.shape(x))}, but the model expects [4]; reshape it" in ran.err
 
 
 def test_a_loss_that_is_not_finite_is_not_written(run: Run, vector_model: Path, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_loss_that_is_not_finite_is_not_written(run: Run, vector_model: Path, 
     with np.errstate(all="ignore"):
         ran = run("update", vector_model, tmp_path / "rows.json", "-o", tmp_path / "new.mlmodel", *options)
     assert ran.status == 1
-    assert "nothing is written; lower the learning rate" in ran.err
+    assert "nothing was written; lower the learning rate" in ran.err
     assert not (tmp_path / "new.mlmodel").exists()
 
 
@@ -110,7 +110,7 @@ def test_a_folder_with_an_unknown_label(run: Run, picture_model: Path, photos: P
     noise(7).save(photos / "purple" / "f.png")
     ran = run("update", picture_model, photos, "-o", tmp_path / "new.mlmodel")
     assert ran.status == 1
-    assert f"{photos / 'purple' / 'f.png'}: 'label' is 'purple', the network knows 'blue', 'green', 'red'" in ran.err
+    assert f"{photos / 'purple' / 'f.png'}: 'label' is 'purple', expected one of 'blue', 'green', 'red'" in ran.err
 
 
 def test_a_folder_without_class_folders(run: Run, picture_model: Path, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_folder_without_class_folders(run: Run, picture_model: Path, tmp_path:
     folder.mkdir()
     noise(1).save(folder / "a.png")
     ran = run("update", picture_model, folder, "-o", tmp_path / "new.mlmodel")
-    assert f"{folder}: holds no folders with pictures; make one folder a label" in ran.err
+    assert f"{folder}: contains no folders with pictures; make one folder per label" in ran.err
 
 
 def test_a_model_that_is_not_updatable(run: Run, vector_model: Path, tmp_path: Path) -> None:

@@ -122,4 +122,4 @@ def test_ragged_samples_stand_on_top(run: Run, tmp_path: Path) -> None:
     assert "has 3 values, expected 4" in done.out
     done = ran(run, "predict", written(ragged_neighbors, tmp_path), tmp_path)
     assert done.status == 1
-    assert "sample 0 has 3 values, the index has 4 dimensions; add it again" in done.err
+    assert "sample 0 has 3 values, but the index has 4 dimensions" in done.err

@@ -71,7 +71,7 @@ def test_a_picture_classifier_in_a_file(keras: Any, ending: str, tmp_path: Path)
 def test_logits_get_a_softmax_and_labels_are_numbered(keras: Any) -> None:
     model = flat(keras, 3, None)
     made = converted(model)
-    assert made.notes == ("the source names no labels: they are the numbers 0 to 2",)
+    assert made.notes == ("the source has no labels; they are the numbers 0 to 2",)
     rows = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
     expected = keras.ops.convert_to_numpy(keras.ops.softmax(model(rows)))
     name = made.model.description.input[0].name

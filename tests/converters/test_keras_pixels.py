@@ -63,7 +63,9 @@ def test_pictures_reach_a_model_as_its_first_layer_scales_them(
     (note,) = made.notes
     if said:
         assert note.startswith(said)
-        assert note.endswith(" pixels of 0..255, so they reach it as such; say --pixels if it expects them otherwise")
+        assert note.endswith(
+            " pixels of 0..255, so it receives them unscaled; use --pixels if it expects something else"
+        )
     else:
         assert note == UNTOLD
     pixels = np.random.default_rng(2).integers(0, 256, (4, 8, 8, 3), np.uint8)

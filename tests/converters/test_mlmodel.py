@@ -92,11 +92,9 @@ def test_what_learns_already_is_taken_as_it_is(tmp_path: Path) -> None:
 
 
 def test_what_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="a Core ML model has its own input and normalisation, expected none on"):
+    with pytest.raises(SourceError, match="a Core ML model has its own input and normalization"):
         made_of(valid.exact(), tmp_path, inputs=(ArrayInput("x", (3,)),))
-    with pytest.raises(
-        SourceError, match="classifier has the labels of its samples, expected none on the command line"
-    ):
+    with pytest.raises(SourceError, match="classifier has the labels of its samples; omit --labels"):
         made_of(valid.filled_nearest_neighbors(), tmp_path, labels=("a", "b"))
     (tmp_path / "random.mlmodel").write_bytes(b"nothing of the kind")
     convert = load_source_converter(find_converter("mlmodel"))

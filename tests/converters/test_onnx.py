@@ -79,7 +79,7 @@ def test_a_picture_classifier_answers_as_in_torch(version: int, tmp_path: Path) 
 
 def test_pictures_that_nobody_described_are_told_of(tmp_path: Path) -> None:
     path = exported(pictures(), torch.rand(1, 3, 12, 16), tmp_path / "model.onnx", 17)
-    note = "pictures reach it as 0..1; say --pixels, or --mean and --std, if it expects them otherwise"
+    note = "pixels are passed as 0..1; use --pixels, or --mean and --std, if it expects something else"
     assert converted(path, labels=("a", "b", "c")).notes == (note,)
     assert converted(path, labels=("a", "b", "c"), mean=(0.0,), std=(1.0,)).notes == ()
 
@@ -165,18 +165,18 @@ def test_weights_beside_the_file(tmp_path: Path) -> None:
     [
         (
             {"location": "../outside.bin"},
-            "the weights of 'w' are said to be in '../outside.bin', expected a file",
+            "the weights 'w' are stored in '../outside.bin', expected a file",
         ),
         (
             {"location": "/etc/passwd"},
-            "are said to be in '/etc/passwd', expected a file in the same folder; put",
+            "are stored in '/etc/passwd', expected a file in the same folder; put",
         ),
-        ({"location": "link.bin"}, "are said to be in 'link.bin', expected a file in the same folder"),
-        ({"location": ""}, "are said to be in '', expected a file in the same folder"),
-        ({"location": "gone.bin"}, "the file of weights 'gone.bin' is missing; put it beside the model"),
-        ({"length": "4000"}, "are said to be 4000 bytes at 0 of 'weights.bin', which holds 48; export the model again"),
-        ({"offset": "-8"}, "what it says of the weights of 'w' cannot be read (External data offset must be"),
-        ({"length": "many"}, "what it says of the weights of 'w' cannot be read"),
+        ({"location": "link.bin"}, "are stored in 'link.bin', expected a file in the same folder"),
+        ({"location": ""}, "are stored in '', expected a file in the same folder"),
+        ({"location": "gone.bin"}, "the weights file 'gone.bin' is missing; put it beside the model"),
+        ({"length": "4000"}, "should be 4000 bytes at 0 of 'weights.bin', which has only 48; export the model again"),
+        ({"offset": "-8"}, "the description of the weights 'w' cannot be read (External data offset must be"),
+        ({"length": "many"}, "the description of the weights 'w' cannot be read"),
     ],
 )
 def test_weights_from_elsewhere_are_refused(entries: dict[str, str], sentence: str, tmp_path: Path) -> None:
@@ -208,23 +208,24 @@ def huge() -> Any:
     ("make", "sentence"),
     [
         (lambda: "text", "source: is a str, expected an onnx.ModelProto; load it with onnx.load"),
-        (custom, "the node that writes 'y' is the operator 'Twice' of my.own, opset 2, which onnx2torch cannot carry"),
+        (custom, "the node that writes 'y' is the operator 'Twice' of my.own, opset 2, which onnx2torch does not"),
         (
             lambda: graph(helper.make_node("Hardmax", ["x"], ["y"], name="hard")),
-            "node 'hard' is the operator 'Hardmax', opset 17, which onnx2torch cannot carry over; export a network",
+            "node 'hard' is the operator 'Hardmax', opset 17, which onnx2torch does not support; export a network",
         ),
         (lambda: graph(helper.make_node("Nothing", ["x"], ["y"])), "source: breaks a rule of ONNX ("),
         (huge, "'z' has 1000000000000 values, expected at most 268435456; use a smaller network"),
         (
             lambda: graph(helper.make_node("Split", ["x"], ["y", "y1"], axis=1), outputs=2, version=17),
-            "the source answers 2 tensors (y [1, 2], y1 [1, 2]), expected one; say which holds the classes, like --a",
+            "the source returns 2 tensors (y [1, 2], y1 [1, 2]), expected one; choose the one with the classes, such "
+            "as --a",
         ),
         (
             lambda: graph(helper.make_node("Reshape", ["x", "size"], ["y"], allowzero=1), size=np.array([0, 4])),
             "the node that writes 'y' reshapes to a length of 0; export it without empty parts",
         ),
         (lambda: dense(shape=(8, 4)), "input 'x': has the shape [8, 4], expected a batch of 1 or of any size first"),
-        (lambda: dense(shape=(1, "n")), "input 'x': has no fixed shape (['any']), expected one; say --input x:LENGTH"),
+        (lambda: dense(shape=(1, "n")), "input 'x': has no fixed shape (['any']); pass --input x:LENGTH"),
         (lambda: dense(shape=(1, 5)), "the source cannot take an input of shape [1, 5] (RuntimeError: "),
     ],
 )
@@ -238,7 +239,9 @@ def test_graphs_that_are_refused(make: Callable[[], Any], sentence: str) -> None
 def test_inputs_that_do_not_fit() -> None:
     with pytest.raises(SourceError, match=r"input 'a': has the shape \[5\], the graph expects \[4\]; say --input a:4$"):
         converted(dense(), inputs=(ArrayInput("a", (5,)),))
-    with pytest.raises(SourceError, match=r"input: 2 given, the graph has 1 \('x'\); say --input once for each"):
+    with pytest.raises(
+        SourceError, match=r"input: found 2 for a graph with 1 inputs \('x'\); pass --input once for each"
+    ):
         converted(dense(), inputs=(ArrayInput("a", (4,)), ArrayInput("b", (4,))))
     with pytest.raises(SourceError, match=r"input 'a': has the shape \[3, 2, 2\], the graph expects \[4\]"):
         converted(dense(), inputs=(ImageInput("a", 2, 2, "rgb"),))
@@ -249,21 +252,21 @@ def test_inputs_that_do_not_fit() -> None:
 def test_files_that_are_no_models_or_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"\xff\xff nothing of the kind")
-    with pytest.raises(SourceError, match=r"no ONNX model \(DecodeError\); export it again"):
+    with pytest.raises(SourceError, match=r"is not an ONNX model \(DecodeError\); export it again"):
         converted(path)
     path.write_bytes(dense().SerializeToString())
     monkeypatch.setattr(reading, "MOST_NODES", 0)
     with pytest.raises(SourceError, match="has 1 nodes, expected at most 0; simplify it"):
         converted(path)
     monkeypatch.setattr(reading, "MOST_BYTES", 10)
-    with pytest.raises(SourceError, match="larger than 10 bytes, which ONNX cannot hold; use another file"):
+    with pytest.raises(SourceError, match="larger than 10 bytes, the limit of ONNX"):
         converted(path)
 
 
 def test_an_opset_from_the_future() -> None:
     model = dense()
     model.opset_import[0].version = 9999
-    with pytest.raises(SourceError, match=r"breaks a rule of ONNX|its opset 9999 cannot be brought to 17"):
+    with pytest.raises(SourceError, match=r"breaks a rule of ONNX|its opset 9999 cannot be converted to 17"):
         converted(model)
 
 

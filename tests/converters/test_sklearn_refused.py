@@ -56,33 +56,42 @@ def without(attribute: str) -> Any:
         (lambda: LogisticRegression(), "source: the LogisticRegression is not fitted; fit it"),
         (lambda: make_pipeline(StandardScaler()), "source: step 1 (StandardScaler): is not fitted; fit it"),
         (lambda: "text", "source: is a str, expected a fitted KNeighborsClassifier, LogisticRegression"),
-        (lambda: Pipeline([("nothing", "passthrough")]), "the Pipeline has no step, expected a classifier"),
+        (lambda: Pipeline([("nothing", "passthrough")]), "the Pipeline has no steps, expected a classifier"),
         (lambda: fitted(GaussianNB(), 0), "source: is a GaussianNB, expected a fitted KNeighborsClassifier"),
         (lambda: fitted(RidgeClassifier(), 0), "source: is a RidgeClassifier, expected a fitted"),
-        (lambda: StandardScaler().fit(np.eye(3)), "the StandardScaler answers no single label, expected a fitted"),
+        (
+            lambda: StandardScaler().fit(np.eye(3)),
+            "the StandardScaler does not predict a single label, expected a fitted",
+        ),
         (
             lambda: fitted(make_pipeline(MinMaxScaler(), LogisticRegression()), 0),
             "step 1 (MinMaxScaler): cannot be converted, expected a StandardScaler before the classifier",
         ),
         (lambda: fitted(SGDClassifier(), 0), "SGDClassifier with the loss 'hinge' has no probabilities"),
-        (lambda: fitted(KNeighborsClassifier(p=1), 0), "with the metric 'manhattan', Core ML knows only the Euclidean"),
-        (lambda: fitted(KNeighborsClassifier(weights="distance"), 0), "with the weights 'distance', while Apple does"),
+        (
+            lambda: fitted(KNeighborsClassifier(p=1), 0),
+            "with the metric 'manhattan', but Core ML has only the Euclidean",
+        ),
+        (lambda: fitted(KNeighborsClassifier(weights="distance"), 0), "with the weights 'distance', but Apple does"),
         (
             lambda: fitted(KNeighborsClassifier(weights=np.ones_like), 0),
-            "with the weights a function, while Apple does",
+            "with the weights a function, but Apple does",
         ),
-        (sparse_neighbors, "KNeighborsClassifier fitted on a sparse matrix; fit it on a dense array"),
-        (alike, "are so much alike that which are nearest is undecided everywhere; fit it on samples that differ"),
-        (lambda: broken(classes_=np.array([1])), "source: knows 1 class, expected two or more"),
-        (several_labels, "the MLPClassifier answers several labels at once, expected one; fit it with one label a row"),
+        (sparse_neighbors, "KNeighborsClassifier was fitted on a sparse matrix; fit it on a dense array"),
+        (alike, "are so similar that the nearest ones are undecided everywhere; fit it on samples that differ"),
+        (lambda: broken(classes_=np.array([1])), "source: has 1 class, expected two or more"),
+        (
+            several_labels,
+            "the MLPClassifier predicts several labels at once, expected one; fit it with one label per row",
+        ),
         (
             lambda: broken(coef_=np.ones((2, 4))),
             "source: coef_ has the shape [2, 4], expected finite numbers [3, 4]; fit it again and save it",
         ),
         (lambda: broken(coef_=np.full((3, 4), np.nan)), "source: coef_ holds NaN or infinity, expected finite numbers"),
-        (lambda: broken(intercept_=np.ones(2)), "source: the estimator is not whole (ValueError: "),
-        (lambda: without("intercept_"), "source: the estimator is not whole (AttributeError: "),
-        (lambda: broken(n_features_in_="many"), "source: the estimator is not whole (ValueError: "),
+        (lambda: broken(intercept_=np.ones(2)), "source: the estimator is incomplete (ValueError: "),
+        (lambda: without("intercept_"), "source: the estimator is incomplete (AttributeError: "),
+        (lambda: broken(n_features_in_="many"), "source: the estimator is incomplete (ValueError: "),
     ],
 )
 def test_what_is_refused(make: Callable[[], Any], sentence: str) -> None:
@@ -110,9 +119,9 @@ def test_more_neighbors_than_samples() -> None:
         ),
         (
             {"inputs": (ArrayInput("x", (4,)), ArrayInput("y", (4,)))},
-            "expected one array of 4 numbers; say --input x:4",
+            "expected one array of 4 numbers; pass --input x:4",
         ),
-        ({"labels": ("a", "b")}, "labels: 2 for an estimator with 3 classes; give one each"),
+        ({"labels": ("a", "b")}, "labels: found 2 for an estimator with 3 classes"),
     ],
 )
 def test_inputs_and_labels_that_do_not_fit(options: dict[str, Any], sentence: str) -> None:
@@ -145,7 +154,9 @@ class Bomb:
 def test_a_file_that_is_no_skops_file(tmp_path: Path) -> None:
     path = tmp_path / "estimator.skops"
     path.write_bytes(b"no archive")
-    with pytest.raises(SourceError, match=r"no skops file \(File is not a zip file\); save the estimator with skops"):
+    with pytest.raises(
+        SourceError, match=r"is not a skops file \(File is not a zip file\); save the estimator with skops"
+    ):
         converted(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("other.json", "{}")
@@ -177,7 +188,8 @@ def test_a_file_that_would_grow_beyond_measure(tmp_path: Path, monkeypatch: pyte
         ),
         (
             make_pipeline(StandardScaler(), KNeighborsClassifier(p=1)),
-            "KNeighborsClassifier with the metric 'manhattan', Core ML knows only the Euclidean distance; fit it with",
+            "KNeighborsClassifier with the metric 'manhattan', but Core ML has only the Euclidean distance; fit it "
+            "with",
         ),
         (
             KNeighborsClassifier(metric="braycurtis"),
@@ -205,13 +217,14 @@ def test_a_metric_is_called_what_scikit_learn_calls_it() -> None:
 def test_a_part_of_scikit_learn_where_none_belongs(tmp_path: Path) -> None:
     estimator = fitted(LogisticRegression(), 0)
     estimator.forest = fitted(RandomForestClassifier(2), 0)
-    with pytest.raises(SourceError, match=r"skops: holds sklearn.tree._tree.Tree, expected nothing but the parts of a"):
+    with pytest.raises(SourceError, match=r"skops: contains sklearn.tree._tree.Tree, expected only the parts of a"):
         converted(saved(estimator, tmp_path))
 
 
 def test_a_type_of_ones_own_is_not_trusted(tmp_path: Path) -> None:
     path = saved(fitted(KNeighborsClassifier(weights=Path.touch), 0), tmp_path)
     with pytest.raises(
-        SourceError, match=r"holds pathlib.*, no type of scikit-learn or NumPy; loading it would run code"
+        SourceError,
+        match=r"contains pathlib.*, which is not a type of scikit-learn or NumPy; loading it would run code",
     ):
         converted(path)

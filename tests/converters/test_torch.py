@@ -132,11 +132,11 @@ def test_everything_of_torch_is_as_it_was(request_for: Request) -> None:
 BAD_FACTORIES = {
     "network_of_floats": ("return 1.5", "returned a float, expected a torch.nn.Module"),
     "raises": ("raise ValueError('no such width')", "failed with ValueError: no such width"),
-    "wrong_shape": ("return nn.Conv2d(3, classes, 1)", "answers [1, 2, 16, 16] for one picture, expected logits"),
+    "wrong_shape": ("return nn.Conv2d(3, classes, 1)", "returns [1, 2, 16, 16] for one picture, expected logits"),
     "wrong_input": ("return nn.Conv2d(7, classes, 1)", "cannot take a picture of shape [1, 3, 16, 16] (RuntimeError"),
     "no_layer": (
         "return nn.Sequential(Bessel(), nn.Flatten(), nn.Linear(768, classes))",
-        "uses the operator 'special_i0e', for which coremltools knows no Core ML layer",
+        "uses the operator 'special_i0e', which coremltools cannot convert",
     ),
 }
 
@@ -174,7 +174,7 @@ def test_no_pictures_to_train_on(request_for: Request) -> None:
 
     request = request_for(factory="model.py:tiny")
     empty = dataclasses.replace(request.validation, values=request.validation.values[:0], names=(), kinds=())
-    with pytest.raises(DataError, match="48 rows to train on and 0 to validate"):
+    with pytest.raises(DataError, match="48 rows for training and 0 for validation"):
         convert(dataclasses.replace(request, validation=empty))
 
 
@@ -208,6 +208,6 @@ def test_a_recipes_network_with_probabilities_at_its_end_is_refused(
     """The model and its source would both be a softmax of them, and agree."""
     plain = (folder / "model.py").read_text()
     (folder / "ended.py").write_text(plain.replace("nn.Linear(8, classes))", f"nn.Linear(8, classes), {end})"))
-    with pytest.raises(SourceError, match=r"the network ends in a \w.*, expected logits: .*; take it out"):
+    with pytest.raises(SourceError, match=r"the network ends in a \w.*, expected logits, .*; remove it"):
         convert(request_for(factory="ended.py:tiny"))
     assert convert(request_for(factory="model.py:tiny")).history

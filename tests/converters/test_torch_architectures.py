@@ -109,14 +109,14 @@ def test_the_head_is_the_last_layer_that_runs() -> None:
 WRONG: list[tuple[dict[str, Any], str]] = [
     (
         {"architecture": "torchvision:mobilenet_v3_smal"},
-        "source.architecture 'torchvision:mobilenet_v3_smal': torchvision has no architecture of that "
-        "name; did you mean mobilenet_v3_small",
+        "source.architecture 'torchvision:mobilenet_v3_smal': torchvision has no architecture with that name; "
+        "did you mean mobilenet_v3_small",
     ),
     ({"architecture": "timm:mobilenetv4_conv_smal"}, "did you mean mobilenetv4_conv_small"),
-    ({"architecture": "timm:qqqqqqqqqq"}, "timm has no architecture of that name; it knows"),
+    ({"architecture": "timm:qqqqqqqqqq"}, "timm has no architecture with that name; it has"),
     (
         {"architecture": "torchvision:resnet18", "weights": "other.pth"},
-        "other.pth: tensor 'conv1.weight' has the shape [1, 2], the network expects [64, 3, 7, 7]",
+        "other.pth: tensor 'conv1.weight' has the shape [1, 2], but the network expects [64, 3, 7, 7]",
     ),
     (
         {"architecture": "torchvision:mobilenet_v2", "weights": "other.pth"},

@@ -99,13 +99,13 @@ def test_marked_with_a_twin_it_is_fit_for_a_device_and_its_golden_vectors_hold(
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ({"mean": [0.5]}, "source.mean is of pictures, the input 'values' is an array"),
-        ({"std": [0.5]}, "source.std is of pictures, the input 'values' is an array"),
+        ({"mean": [0.5]}, "source.mean is for pictures, but the input 'values' is an array"),
+        ({"std": [0.5]}, "source.std is for pictures, but the input 'values' is an array"),
         ({"training": {"augment": "photo"}}, "source.training.augment is 'photo', which is for pictures"),
         ({"training": {"extractor_learns": "turned kinds"}}, "extractor_learns is 'turned kinds', which is for"),
         (
             {"factory": None, "architecture": "timm:resnet18"},
-            "source.architecture 'timm:resnet18' takes pictures, the input 'values' is an array; name a factory",
+            "source.architecture 'timm:resnet18' takes pictures, but the input 'values' is an array; use a factory",
         ),
     ],
 )
@@ -122,6 +122,6 @@ def test_a_network_of_another_shape(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = request(tmp_path / "other")
     (tmp_path / "other" / "model.py").write_text(MODEL.replace("16, classes", "16, 5"))
-    with pytest.raises(SourceError, match=r"answers \[1, 5\] for one row, expected logits of shape \[1, 2\]"):
+    with pytest.raises(SourceError, match=r"returns \[1, 5\] for one row, expected logits of shape \[1, 2\]"):
         convert(other)
     assert torch.is_grad_enabled()

@@ -153,7 +153,7 @@ def test_one_logit_is_two_classes_where_labels_say_so(behind: Behind) -> None:
     learns(made)
     with pytest.raises(SourceError, match=r"one number without a sigmoid.*--labels no,yes.*--head new --labels a,b"):
         converted(network, VALUES)
-    with pytest.raises(SourceError, match="labels: 3 for one number, which tells two classes apart; name both"):
+    with pytest.raises(SourceError, match=r"labels: found 3 for a single output, .*; name both"):
         converted(network, VALUES, labels=("a", "b", "c"))
 
 
@@ -194,36 +194,36 @@ def test_a_convolution_with_one_output_is_two_classes() -> None:
 
 
 REFUSED: dict[str, tuple[int, Behind, str]] = {
-    "sigmoid": (3, torch.sigmoid, "3 labels at once (multi-label)"),
-    "two sigmoids": (2, torch.sigmoid, "2 labels at once (multi-label)"),
-    "log sigmoid": (3, functional.logsigmoid, "3 labels at once (multi-label)"),
+    "sigmoid": (3, torch.sigmoid, "3 independent labels (multi-label)"),
+    "two sigmoids": (2, torch.sigmoid, "2 independent labels (multi-label)"),
+    "log sigmoid": (3, functional.logsigmoid, "3 independent labels (multi-label)"),
     "sigmoids side by side": (
         3,
         lambda z: torch.cat([torch.sigmoid(z[:, :1]), torch.sigmoid(z[:, 1:])], 1),
         "multi-label",
     ),
     "clamped sigmoid": (3, lambda z: torch.sigmoid(z).clamp(1e-6, 1 - 1e-6), "multi-label"),
-    "tanh": (3, torch.tanh, "numbers that tanh keeps within bounds"),
-    "hard sigmoid": (3, functional.hardsigmoid, "numbers that hardsigmoid keeps within bounds"),
-    "one hard sigmoid": (1, functional.hardsigmoid, "numbers that hardsigmoid keeps within bounds"),
-    "hard sigmoid written out": (3, lambda z: functional.relu6(z + 3) / 6, "keeps within bounds"),
-    "clamped, then made small": (3, lambda z: (z + 3).clamp(0, 6) / 6, "keeps within bounds"),
-    "clamped to 0..1": (3, lambda z: (z / 6 + 0.5).clamp(0, 1), "keeps within bounds"),
-    "softplus": (3, functional.softplus, "numbers that come from softplus"),
+    "tanh": (3, torch.tanh, "numbers bounded by tanh"),
+    "hard sigmoid": (3, functional.hardsigmoid, "numbers bounded by hardsigmoid"),
+    "one hard sigmoid": (1, functional.hardsigmoid, "numbers bounded by hardsigmoid"),
+    "hard sigmoid written out": (3, lambda z: functional.relu6(z + 3) / 6, "numbers bounded by"),
+    "clamped, then made small": (3, lambda z: (z + 3).clamp(0, 6) / 6, "numbers bounded by"),
+    "clamped to 0..1": (3, lambda z: (z / 6 + 0.5).clamp(0, 1), "numbers bounded by"),
+    "softplus": (3, functional.softplus, "numbers from softplus"),
     "softmax twice": (3, lambda z: z.softmax(1).softmax(1), "a softmax of a softmax"),
-    "other axis": (3, lambda z: z.softmax(0), "do not add up to 1 over the classes"),
-    "percent": (3, lambda z: z.softmax(1) * 100, "whose numbers are scaled or shifted"),
+    "other axis": (3, lambda z: z.softmax(0), "does not add up to 1 over the classes"),
+    "percent": (3, lambda z: z.softmax(1) * 100, "with scaled or shifted outputs"),
     "divided by the sum": (
         3,
         lambda z: functional.softplus(z) / functional.softplus(z).sum(1, keepdim=True),
         "divided by their sum",
     ),
-    "embedding": (3, lambda z: functional.normalize(z, dim=1), "an embedding, divided by its length"),
+    "embedding": (3, lambda z: functional.normalize(z, dim=1), "an embedding divided by its length"),
     "mean of two": (3, lambda z: (z.softmax(1) + (2 * z).softmax(1)) / 2, "several softmaxes"),
-    "softmax of one": (1, lambda z: z.softmax(1), "1 for every input"),
+    "softmax of one": (1, lambda z: z.softmax(1), "always 1"),
     "label": (3, lambda z: z.argmax(1), "torch.int64, expected logits or probabilities"),
-    "part": (3, lambda z: z.softmax(1)[:, :2], "do not add up to 1"),
-    "two tensors": (3, lambda z: (z, z + 1), "2 tensors (0 [1, 3], 1 [1, 3]), expected one; say which"),
+    "part": (3, lambda z: z.softmax(1)[:, :2], "does not add up to 1"),
+    "two tensors": (3, lambda z: (z, z + 1), "2 tensors (0 [1, 3], 1 [1, 3]), expected one; choose the one"),
 }
 
 
@@ -249,7 +249,7 @@ def test_each_label_of_several_becomes_a_model_of_its_own() -> None:
         made = converted(network, VALUES, labels=("no", "yes"), column=column)
         np.testing.assert_allclose(said(made, ("no", "yes"))[:, 1], answered(network, rows())[:, column], atol=1e-6)
         learns(made)
-    with pytest.raises(SourceError, match="--column 3: the source answers 3 numbers, expected 0 to 2"):
+    with pytest.raises(SourceError, match="--column 3: the source returns 3 numbers, expected 0 to 2"):
         converted(network, VALUES, column=3)
 
 
@@ -258,10 +258,10 @@ def test_the_answer_that_counts_is_named() -> None:
     expected = answered(Head(3, lambda z: z.softmax(1)), rows())
     np.testing.assert_allclose(said(converted(network, VALUES, answer="1"), (0, 1, 2)), expected, atol=1e-6)
     with pytest.raises(
-        SourceError, match=r"--answer 2: the source answers no tensor of that name; there are: 0 \[1, 3"
+        SourceError, match=r"--answer 2: the source returns no tensor with that name; it returns 0 \[1, 3"
     ):
         converted(network, VALUES, answer="2")
-    with pytest.raises(SourceError, match="--answer logits: the source answers one tensor alone; leave the option out"):
+    with pytest.raises(SourceError, match="--answer logits: the source returns a single tensor; omit the option"):
         converted(Head(3, torch.relu), VALUES, answer="logits")
 
 
@@ -282,13 +282,13 @@ class Features(nn.Module):
 def test_features_without_a_head_are_no_classes() -> None:
     torch.manual_seed(0)
     network = Features().eval()
-    with pytest.raises(SourceError, match=r"7 numbers that no layer with weights gives, but 'relu'.*--head new"):
+    with pytest.raises(SourceError, match=r"7 numbers from 'relu', not from a layer with weights.*--head new"):
         converted(network, PICTURE)
     made = converted(network, PICTURE, labels=("a", "b"), head="new")
     assert made.facts["features"] == 7
     assert made.agreement.difference < 1e-6
     made = converted(network, PICTURE, labels=tuple("abcdefg"))  # somebody who names them knows what they are
-    assert any("with labels, they count as logits" in note for note in made.notes)
+    assert any("they count as logits" in note for note in made.notes)
 
 
 def multi_label() -> nn.Module:
@@ -302,7 +302,7 @@ def test_torchscript_with_several_labels(compile_it: bool) -> None:
     """The case of the issue: .92 .96 .03 .03 became .35 .37 .14 .14, and was proved."""
     with tracing.quiet():
         script = scripted(multi_label) if compile_it else torch.jit.trace(multi_label(), torch.rand(1, 3, 12, 12))
-    with pytest.raises(SourceError, match=r"4 labels at once \(multi-label\)"):
+    with pytest.raises(SourceError, match=r"4 independent labels \(multi-label\)"):
         converted(script, PICTURE, labels=tuple("abcd"))
     made = converted(script, PICTURE, labels=("x", "y", "z"), head="new")
     assert made.facts["features"] == 8
@@ -325,7 +325,7 @@ def test_torchscript_with_several_labels(compile_it: bool) -> None:
 
 def test_a_head_that_gives_maps_is_refused() -> None:
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 5, 1)).eval()
-    with pytest.raises(SourceError, match=r"the source answers \[1, 5, 10, 10\] .*a map or a sequence is no classif"):
+    with pytest.raises(SourceError, match=r"the source returns \[1, 5, 10, 10\] .*to classif"):
         converted(network, PICTURE)
     made = converted(network, PICTURE, labels=("a", "b"), head="new", cut="2")
     assert made.facts["features"] == 8
@@ -335,7 +335,7 @@ def test_squeezenets_head_stays_one_of_logits() -> None:
     torch.manual_seed(0)
     made = converted(Convolutional().eval(), PICTURE)
     assert made.agreement.proved
-    assert made.notes[-1] == "the source names no labels: they are the numbers 0 to 2"
+    assert made.notes[-1] == "the source has no labels; they are the numbers 0 to 2"
 
 
 class Fixed(nn.Module):

@@ -80,9 +80,17 @@ def factory(folder: Path) -> str:
 
 
 REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
-    (bomb, {"trust_code": False}, "bomb.pt: holds Python objects beside tensors; loading it would run code"),
-    (whole_module, {"trust_code": False}, "module.pt: holds Python objects beside tensors; loading it would run code"),
-    (state, {}, "state.pt: holds weights and no network; say whose they are with --architecture torchvision:NAME"),
+    (bomb, {"trust_code": False}, "bomb.pt: contains Python objects beside tensors; loading it would run code"),
+    (
+        whole_module,
+        {"trust_code": False},
+        "module.pt: contains Python objects beside tensors; loading it would run code",
+    ),
+    (
+        state,
+        {},
+        "state.pt: contains weights without a network; name their network with --architecture torchvision:NAME",
+    ),
     (
         beside_settings,
         {},
@@ -92,27 +100,27 @@ REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (
         state,
         {"architecture": "nets.py:make", "weights": "other.pt"},
-        "--weights other.pt: state.pt holds weights already; leave one of them out",
+        "--weights other.pt: state.pt already contains weights; omit one of them",
     ),
     (
         state,
         {"architecture": "resnet18"},
-        "--architecture resnet18: names no network, expected ",
+        "--architecture resnet18: is not a network, expected ",
     ),
     (
         lambda f: factory(f) + ":make",
         {"labels": ()},
-        "nets.py:make: is called with the number of classes, which is not",
+        "nets.py:make: needs the number of classes",
     ),
     (lambda f: factory(f) + ":wrong", {}, "nets.py:wrong: returned a int, expected a torch.nn.Module; correct it"),
-    (lambda f: factory(f) + ":make", {"weights": "no.pt"}, "--weights no.pt: no such file; check the path"),
+    (lambda f: factory(f) + ":make", {"weights": "no.pt"}, "--weights no.pt: file does not exist; check the path"),
     (
         lambda f: factory(f) + ":make",
         {"architecture": "timm:x"},
-        "nets.py:make names one already; leave one of them out",
+        "nets.py:make already names one; omit one of them",
     ),
     (lambda f: saved(f / "n.pt", Net()), {"weights": "w.pt"}, "--weights w.pt: n.pt, a TorchScript file, has its own;"),
-    (lambda f: saved(f / "n.pt", Net()), {"inputs": ()}, "input: none is named, and a torch module does not say what"),
+    (lambda f: saved(f / "n.pt", Net()), {"inputs": ()}, "input: --input is required"),
     (
         lambda _: scripted(Branching),
         {"inputs": (ImageInput("image", 8, 12, "rgb"),)},
@@ -126,41 +134,45 @@ REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (
         lambda _: scripted(Endless),
         {},
-        "of shape [1, 3, 12, 12] (ValueError: a loop that turns more than 1000 times); name its inputs",
+        "of shape [1, 3, 12, 12] (ValueError: a loop with more than 1000 iterations); describe its inputs",
     ),
     (
         lambda _: scripted(Net),
         {"inputs": (PICTURE, PICTURE)},
-        "(TypeError: 2 inputs for a module that takes 1); name its inputs as it has them with --input",
+        "(TypeError: found 2 inputs for a module that takes 1); describe its inputs with --input",
     ),
-    (lambda _: Net(), {"architecture": "timm:x"}, "--architecture timm:x: a module has its own; leave the option out"),
-    (lambda _: 7, {}, "source: is a int, expected a torch.nn.Module, a file or a name; give one of these"),
-    (lambda _: Net(), {"labels": ("a", "b")}, "labels: 2 for a network with 3 outputs; name one for each, or give it"),
+    (lambda _: Net(), {"architecture": "timm:x"}, "--architecture timm:x: a module has its own; omit the option"),
+    (lambda _: 7, {}, "source: is a int, expected a torch.nn.Module, a file or a name"),
+    (
+        lambda _: Net(),
+        {"labels": ("a", "b")},
+        "labels: found 2 for a network with 3 outputs; name one for each, or give it",
+    ),
     (
         lambda _: Net(),
         {"labels": ("a",), "head": "new"},
-        "labels: 1 for a new head, expected two or more; say --labels",
+        "labels: found 1 for a new head, expected two or more; pass --labels",
     ),
     (
         lambda _: Net(),
         {"head": "new", "cut": "clasifier"},
-        "--cut clasifier: the network has no module of that name; there are: classifier",
+        "--cut clasifier: the network has no module with that name; it has classifier",
     ),
     (
         lambda _: Parallel(),
         {"head": "new", "inputs": (ArrayInput("x", (5,)),)},
-        "the network's head is not found: no linear layer or convolution gives its 3 answers alone; name a module in "
-        "front of which to cut with --cut, such as: 'one', 'other'",
+        "found no head: no linear layer or convolution alone computes the 3 outputs; choose the module before which to "
+        "cut with --cut, such as 'one', 'other'",
     ),
     (
         lambda _: nn.Sequential(nn.Flatten(2), nn.Linear(144, 4), nn.Flatten(), nn.Linear(12, 3)),
         {"head": "new", "cut": "1"},
-        "--cut 1: what is in front of it has the shape [1, 3, 144], expected [1, features] or [1, channels, height",
+        "--cut 1: its input has the shape [1, 3, 144], expected [1, features] or [1, channels, height",
     ),
     (
         lambda _: drawn(Unused),
         {"head": "new", "cut": "other", "inputs": (ArrayInput("x", (5,)),)},
-        "--cut other: this module does not run; name another",
+        "--cut other: this module does not run; choose another",
     ),
 ]
 

@@ -10,12 +10,12 @@ from coreml_updatable.errors import SourceError
 read_source = import_module("coreml_updatable.converters.torch.source").read_source
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"factroy": "model.py:f"}, "source.factroy is not a field of the torch converter; did you mean 'factory'?"),
+    ({"factroy": "model.py:f"}, "unknown field `source.factroy` of the torch converter; did you mean `factory`?"),
     (
         {"factory": "model.py:f", "training": {"epoch": 3}},
-        "source.training.epoch is not a field of the torch converter; did you mean 'epochs'?",
+        "unknown field `source.training.epoch` of the torch converter; did you mean `epochs`?",
     ),
-    ({"factory": "model.py:f", "zzz": 1}, "source.zzz is not a field of the torch converter; the fields here are: "),
+    ({"factory": "model.py:f", "zzz": 1}, "unknown field `source.zzz` of the torch converter; the fields are "),
     ({}, "source has neither of factory and architecture, expected one of them"),
     ({"factory": "m.py:f", "architecture": "timm:x"}, "source has both of factory and architecture"),
     ({"factory": "model.py:f", "weights": "pretrained"}, 'source has weights = "pretrained", which only an'),

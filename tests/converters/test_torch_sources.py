@@ -79,7 +79,7 @@ def test_a_module_says_how_its_pictures_arrive() -> None:
     network = drawn(Net)
     made = converted(network, PICTURE, labels=LABELS)
     agrees(made, network)
-    assert made.notes == ("pictures reach it as 0..1; say --pixels, or --mean and --std, if it expects them otherwise",)
+    assert made.notes == ("pixels are passed as 0..1; use --pixels, or --mean and --std, if it expects something else",)
 
 
 def test_token_ids_and_a_mask() -> None:
@@ -108,7 +108,7 @@ def test_weights_beside_a_function(tmp_path: Path) -> None:
     ):
         agrees(made, network)
     made = converted(reference, PICTURE, labels=LABELS, trust_code=True)
-    assert made.notes[0] == "the weights are those that make made: unless it loads some, the answers are chance"
+    assert made.notes[0] == "the weights are those from make"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_new_head_behind_the_extractor(make: Callable[[], nn.Module], cut: str
     (dense,) = (one.innerProduct for one in made.model.neuralNetworkClassifier.layers if one.name == made.updatable[0])
     assert (dense.inputChannels, dense.outputChannels) == (width, 2)
     assert (
-        f"the head is new, behind the {width} features in front of {where!r}: it knows nothing until it is trained"
+        f"the head is new, after the {width} features before {where!r}; its predictions are random until it is trained"
         in made.notes
     )
 

@@ -53,7 +53,9 @@ def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path: Path, monkeypatch:
         path.write_bytes(pickle.dumps({"a": Bomb()}))
     else:
         torch.save({"a": Bomb()}, path)
-    with pytest.raises(SourceError, match=r"bomb.pt: holds Python objects beside tensors; loading it would run code"):
+    with pytest.raises(
+        SourceError, match=r"bomb.pt: contains Python objects beside tensors; loading it would run code"
+    ):
         weights.read_state(path)
     assert not (tmp_path / "exploded").exists()
 
@@ -81,7 +83,7 @@ def _script(path: Path) -> None:
 
 
 BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "compressed.pt": (_compressed, "a compressed archive, expected one written by torch.save"),
+    "compressed.pt": (_compressed, "is a compressed archive"),
     "truncated.pt": (_truncated, "cannot be read as torch weights"),
     "script.pt": (_script, "a TorchScript archive, expected weights"),
     "text.pt": (
@@ -90,11 +92,11 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "empty.pt": (lambda path: path.write_bytes(b""), "cannot be read as torch weights"),
     "text.safetensors": (lambda path: path.write_text("no tensors"), "no safetensors file"),
-    "tensor.pt": (lambda path: torch.save(torch.zeros(3), path), "holds a Tensor, expected a state_dict"),
-    "numbers.pt": (lambda path: torch.save({"a": 1}, path), "'a' is an int, expected nothing but named tensors"),
+    "tensor.pt": (lambda path: torch.save(torch.zeros(3), path), "contains a Tensor, expected a state_dict"),
+    "numbers.pt": (lambda path: torch.save({"a": 1}, path), "'a' is an int, expected only named tensors"),
     "keras.h5": (
         lambda path: path.write_bytes(b"x"),
-        "weights of kind '.h5', expected .pt, .pth, .ckpt or .safetensors",
+        "weights of type '.h5', expected .pt, .pth, .ckpt or .safetensors",
     ),
 }
 
@@ -113,12 +115,12 @@ def test_files_that_are_no_weights(tmp_path: Path, name: str) -> None:
 def test_weights_that_do_not_fit_name_the_first_wrong_tensor() -> None:
     state = network().state_dict()
     with pytest.raises(
-        SourceError, match=r"w.pt: tensor '3.weight' has the shape \[5, 4\], the network expects \[2, 4\]"
+        SourceError, match=r"w.pt: tensor '3.weight' has the shape \[5, 4\], but the network expects \[2, 4\]"
     ):
         weights.load_state(network(), {**state, "3.weight": torch.zeros(5, 4)}, "w.pt")
     with pytest.raises(SourceError, match=r"w.pt: has no tensor '1.running_mean' of shape \[4\]"):
         weights.load_state(network(), {k: v for k, v in state.items() if k != "1.running_mean"}, "w.pt")
-    with pytest.raises(SourceError, match=r"w.pt: tensor 'extra' of shape \[7\] has no place in the network"):
+    with pytest.raises(SourceError, match=r"w.pt: tensor 'extra' of shape \[7\] does not belong to the network"):
         weights.load_state(network(), {**state, "extra": torch.zeros(7)}, "w.pt")
 
 

@@ -87,5 +87,5 @@ def test_a_model_by_its_name_and_nothing_but_settings_and_weights_of_it(hub: Pat
 @pytest.mark.usefixtures("hub")
 def test_a_name_that_is_not_there() -> None:
     function = load_source_converter(find_converter("transformers", asked_by="--converter"))
-    with pytest.raises(SourceError, match=r"^hub:owner/ears: could not be had from http://127\S+ \(.+\); down"):
+    with pytest.raises(SourceError, match=r"^hub:owner/ears: could not be downloaded from http://127\S+ \(.+\); down"):
         finish(function, SourceRequest("hub:owner/ears"))

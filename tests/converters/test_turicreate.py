@@ -47,18 +47,21 @@ def is_shell(path: Path, *lines: str) -> None:
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        (["echo starting", "kill -SEGV $$"], "exporting: Turi Create's process died of SIGSEGV, saying last: starting"),
-        (["kill -KILL $$"], "exporting: Turi Create's process died of SIGKILL, saying nothing; try "),
+        (
+            ["echo starting", "kill -SEGV $$"],
+            "exporting: Turi Create's process was killed by SIGSEGV, saying last: starting",
+        ),
+        (["kill -KILL $$"], "exporting: Turi Create's process was killed by SIGKILL, saying nothing; try "),
         (["echo what >&2", "exit 3"], "process ended with status 3 and no answer, saying last: what; try "),
         (["yes | tr -d '\\n' | head -c 9999"], "saying last: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy"),
         (
             ["""echo '{"failed": "ToolkitError: no such column"}' >$4"""],
-            "Turi Create says ToolkitError: no such column; open the model in Turi Create 6.4.1 yourself",
+            "Turi Create says ToolkitError: no such column; open the model in Turi Create 6.4.1",
         ),
         (["""echo '{"missing": "tensorflow"}' >$4"""], "python3.8 has no package 'tensorflow'; run: make turi"),
         (
             ["""echo '{"pretrained": "https://example.com/models/resnet-50.h5"}' >$4"""],
-            "needs the pretrained network resnet-50.h5, which is not here; download https://example.com/models/resnet-5"
+            "needs the pretrained network resnet-50.h5, which is missing; download https://example.com/models/resnet-5"
             "0.h5 and put it at /kept/resnet-50.h5",
         ),
     ],
@@ -82,7 +85,7 @@ def test_what_takes_too_long_is_stopped_with_what_it_started(
     pids = tmp_path / "pids"
     is_shell(python38, "sleep 600 &", f"echo $$ $! > {pids}", "wait")
     monkeypatch.setenv("TURICREATE_SECONDS", "0.5")
-    with pytest.raises(SourceError, match=r"took longer than 0.5 seconds and was stopped; give it more with TURICREAT"):
+    with pytest.raises(SourceError, match=r"took longer than 0.5 seconds and was stopped; allow more with TURICREAT"):
         converted(folder)
     for pid in map(int, pids.read_text().split()):
         assert gone(pid)
@@ -124,7 +127,9 @@ def test_a_real_python_without_turi_create(folder: Path, python38: Path) -> None
 
 
 def test_an_interpreter_that_is_not_there(folder: Path, python38: Path) -> None:
-    with pytest.raises(SourceError, match=r"TURICREATE_PYTHON is .*/python3.8: no program is there, expected a Pyth"):
+    with pytest.raises(
+        SourceError, match=r"TURICREATE_PYTHON is .*/python3.8, which is not a program, expected a Pyth"
+    ):
         converted(folder)
     python38.write_text("no program")
     python38.chmod(0o755)
@@ -143,12 +148,18 @@ def test_a_time_limit_that_is_none(folder: Path, seconds: str, python38: Path, m
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
-        ("boosted_trees_classifier", "is a boosted_trees_classifier of Turi Create: trees cannot learn on a device"),
-        ("activity_classifier", "is said not to compile in Xcode .turicreate issue 2048.; to try it all the same, ex"),
-        ("classifier_svm", "its margins are no probabilities; train a logistic classifier"),
-        ("object_detector", "is a object_detector of Turi Create: only classifiers that can learn on a device are con"),
-        ("no name", "objects.bin: holds no model of Turi Create 5 or 6; save it again with model.save"),
-        ("", "objects.bin: holds no model of Turi Create 5 or 6; save it again with model.save"),
+        (
+            "boosted_trees_classifier",
+            "is a boosted_trees_classifier of Turi Create: trees cannot be trained on a device",
+        ),
+        ("activity_classifier", "reportedly does not compile in Xcode .turicreate issue 2048.; to try it anyway, ex"),
+        ("classifier_svm", "its margins are not probabilities; train a logistic classifier"),
+        (
+            "object_detector",
+            "is a object_detector of Turi Create: only classifiers that can be trained on a device are con",
+        ),
+        ("no name", "objects.bin: is not a model of Turi Create 5 or 6; save it again with model.save"),
+        ("", "objects.bin: is not a model of Turi Create 5 or 6; save it again with model.save"),
     ],
 )
 def test_a_folder_of_another_kind(tmp_path: Path, kind: str, sentence: str) -> None:
@@ -157,16 +168,14 @@ def test_a_folder_of_another_kind(tmp_path: Path, kind: str, sentence: str) -> N
 
 
 def test_what_is_no_saved_model(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(
-        SourceError, match=r"nowhere: is not a folder, expected one that Turi Create's model.save wrote"
-    ):
+    with pytest.raises(SourceError, match=r"nowhere: is not a folder, expected one from Turi Create's model.save"):
         converted(tmp_path / "nowhere")
-    with pytest.raises(SourceError, match=r"has no dir_archive.ini, expected a folder that Turi Create's model.save"):
+    with pytest.raises(SourceError, match=r"has no dir_archive.ini, expected a folder from Turi Create's model.save"):
         converted(tmp_path)
     with pytest.raises(SourceError, match=r"source: is a dict, expected the path of a saved model; save it with model"):
         converted({})
     (folder / "objects.bin").write_bytes(b"TCMODEL0\xff\xff\xff\xff\xff\xff\xff\xffdrawing_classifier")
-    with pytest.raises(SourceError, match=r"objects.bin: holds no model of Turi Create"):
+    with pytest.raises(SourceError, match=r"objects.bin: is not a model of Turi Create"):
         converted(folder)
     (folder / "objects.bin").unlink()
     with pytest.raises(SourceError, match=r"objects.bin: cannot be read \(No such file or directory\); copy the"):
@@ -174,7 +183,7 @@ def test_what_is_no_saved_model(tmp_path: Path, folder: Path) -> None:
 
 
 def test_options_that_a_finished_model_has_no_use_for(folder: Path) -> None:
-    with pytest.raises(SourceError, match=r"input: a model of Turi Create has its own input and normalisation, expect"):
+    with pytest.raises(SourceError, match=r"input: a Turi Create model has its own input and normalization; omit"):
         converted(folder, inputs=(ArrayInput("x", (3,)),))
 
 

@@ -94,17 +94,17 @@ def with_index(content: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (with_word(-8, 2**62), "the footer has another length"),
+        (with_word(-8, 2**62), "the footer has the wrong length"),
         (with_word(-8, 0), "unpack_from requires a buffer"),
-        (with_word(-72, 2), "the footer has another length"),
-        (with_word(-64, 2**40), "the footer has another length"),
-        (with_word(-56, 2**40), "block 0 is of another kind"),
-        (with_word(-48, 2**40), "block 0 is of another kind"),
-        (with_word(-40, 2**62), "block 0 is of another kind"),
-        (with_word(-40, 3872), "a block unpacks to another length"),
-        (with_word(-32, 2), "a block has another count of parts"),
-        (with_word(-24, 2), "block 0 is of another kind"),
-        (with_word(-24, 0), "block 0 is of another kind"),
+        (with_word(-72, 2), "the footer has the wrong length"),
+        (with_word(-64, 2**40), "the footer has the wrong length"),
+        (with_word(-56, 2**40), "block 0 has the wrong type"),
+        (with_word(-48, 2**40), "block 0 has the wrong type"),
+        (with_word(-40, 2**62), "block 0 has the wrong type"),
+        (with_word(-40, 3872), "a block unpacks to the wrong length"),
+        (with_word(-32, 2), "a block has the wrong number of parts"),
+        (with_word(-24, 2), "block 0 has the wrong type"),
+        (with_word(-24, 0), "block 0 has the wrong type"),
         (lambda folder: segment(folder).unlink(), "FileNotFoundError"),
         (lambda folder: segment(folder).write_bytes(b""), "unpack_from requires a buffer"),
         (lambda folder: next(folder.glob("*.sidx")).unlink(), "not enough values to unpack"),
@@ -125,7 +125,7 @@ def test_a_damaged_file_is_one_sentence(copy: Path, damage: Callable[[Path], Non
 
 def test_columns_of_text_lie_in_files_of_their_own(copy: Path) -> None:
     (copy / "m_2.sidx").touch()
-    with pytest.raises(SourceError, match=r"saved.model: remembers text or dictionaries, expected numbers and arrays"):
+    with pytest.raises(SourceError, match=r"saved.model: stores text or dictionaries, expected numbers and arrays"):
         reference_values(copy)
 
 

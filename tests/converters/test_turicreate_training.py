@@ -39,10 +39,10 @@ def request_for(source: dict[str, Any], **changes: Any) -> ConversionRequest:
         ({"train": "drawings"}, "source.train is 'drawings', expected 'drawing_classifier', 'image_classifier' or 'lo"),
         (
             {"train": "drawing_classifier", "iteration": 3},
-            "source.iteration is not a field of the turicreate converter; ",
+            "unknown field `source.iteration` of the turicreate converter; ",
         ),
         ({"train": "drawing_classifier", "iteration": 3}, "did you mean 'iterations'"),
-        ({"train": "drawing_classifier", "weights_of": 3}, "the fields here are: batch_size, iterations, l2_penalty, "),
+        ({"train": "drawing_classifier", "weights_of": 3}, "the fields are batch_size, iterations, l2_penalty, "),
         ({"train": "drawing_classifier", "iterations": 0}, "source.iterations is 0: input should be greater than or e"),
         ({"train": "image_classifier", "network": "vgg"}, "source.network is 'vgg', expected 'squeezenet_v1.1' or 're"),
         (
@@ -60,7 +60,7 @@ def test_fields_that_are_refused(source: dict[str, Any], sentence: str) -> None:
 
 def test_a_label_without_pictures() -> None:
     part = examples(2)
-    with pytest.raises(DataError, match="data: nothing to train on has the label 'b'; add some"):
+    with pytest.raises(DataError, match="data: found no training rows with the label 'b'; add some"):
         convert(request_for({"train": "drawing_classifier"}, train=part))
 
 
@@ -69,7 +69,7 @@ def test_training_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.Monkey
     interpreter.write_text("#!/bin/sh\nsleep 60\n")
     interpreter.chmod(0o755)
     monkeypatch.setenv("TURICREATE_PYTHON", str(interpreter))
-    with pytest.raises(SourceError, match=r"training: took longer than 0.2 seconds and was stopped; give it more with"):
+    with pytest.raises(SourceError, match=r"training: took longer than 0.2 seconds and was stopped; allow more with"):
         convert(request_for({"train": "drawing_classifier", "seconds": 0.2}))
 
 

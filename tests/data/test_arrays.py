@@ -73,7 +73,7 @@ def test_a_drawing_that_fails(sample: Callable[[str], SampleFunction]) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (np.full((2, 3), np.nan), "here holds NaN or an infinite number"),
+        (np.full((2, 3), np.nan), "here contains NaN or infinite numbers"),
         ("text", "here is a str, expected an array of numbers"),
         ([[1, 2], [3]], "here is a list, expected an array of numbers"),
         ([[1, None]], "here is a list, expected an array of numbers"),
@@ -98,18 +98,18 @@ def test_read_from_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("a.npy", b"no array", r"a\.npy: is no array of numbers \(.*\); save it with numpy\.save"),
+        ("a.npy", b"no array", r"a\.npy: is not an array of numbers \(.*\); save it with numpy\.save"),
         (
             "a.json",
             b"[[1, 2, " + b"9" * 400 + b"]]",
-            r"a\.json: the array holds an integer too large for 32-bit floats",
+            r"a\.json: the array contains an integer too large for 32-bit floats",
         ),
-        ("a.json", b"[[1, 2, 3], [4, 5, 1e300]]", r"a\.json: the array holds NaN or an infinite number"),
-        ("a.json", b"9" * 5000, r"a\.json: damaged, or no array"),
-        ("a.json", b"[[1, 2", r"a\.json: damaged, or no array"),
+        ("a.json", b"[[1, 2, 3], [4, 5, 1e300]]", r"a\.json: the array contains NaN or infinite numbers"),
+        ("a.json", b"9" * 5000, r"a\.json: is damaged or not an array"),
+        ("a.json", b"[[1, 2", r"a\.json: is damaged or not an array"),
         ("a.json", b'{"x": 1}', r"a\.json: the array is a dict, expected an array of numbers"),
         ("a.txt", b"1 2 3", r"a\.txt: is neither \.npy nor \.json"),
-        ("a.json", b"[" * 100_000, r"a\.json: damaged, or no array"),
+        ("a.json", b"[" * 100_000, r"a\.json: is damaged or not an array"),
     ],
 )
 def test_files_that_hold_no_row(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
@@ -120,7 +120,7 @@ def test_files_that_hold_no_row(tmp_path: Path, name: str, content: bytes, expec
 
 def test_a_pickle_is_never_run(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(DataError, match="is no array of numbers"):
+    with pytest.raises(DataError, match="is not an array of numbers"):
         read_array(tmp_path / "a.npy", TARGET)
 
 
@@ -133,8 +133,8 @@ def test_a_file_that_declares_more_than_it_holds_is_left_out(tmp_path: Path, wan
     (tmp_path / "low" / "b.json").write_text(f"[[1, 2, 3], [4, 5, {10**400}]]")
     dataset = load_dataset(wanted, folder=tmp_path)
     assert [sentence.partition(" (")[0] for sentence in dataset.unreadable] == [
-        "low/a.npy: is no array of numbers",
-        "low/b.json: the array holds an integer too large for 32-bit floats; correct it",
+        "low/a.npy: is not an array of numbers",
+        "low/b.json: the array contains an integer too large for 32-bit floats; correct it",
     ]
 
 
@@ -166,4 +166,4 @@ def test_a_folder(tmp_path: Path, wanted: Wanted) -> None:
     dataset = load_dataset(wanted, folder=tmp_path / "rows")
     assert dataset.origin == "30 files from the folder rows, of 3 kinds; 1 file left out."
     (sentence,) = dataset.unreadable
-    assert sentence.startswith("low/bad.npy: is no array of numbers (")
+    assert sentence.startswith("low/bad.npy: is not an array of numbers (")

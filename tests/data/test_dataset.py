@@ -92,7 +92,7 @@ def test_drawn(sample: Callable[..., SampleFunction], wanted: Wanted) -> None:
     check_no_leak(data)
     assert [len(part) for part in parts_of(data)] == [28, 4, 8, 3, 4]
     assert data.origin == (
-        "Drawn by a program, no photos: 20 pictures each of salad, burger, and 7 of pancakes for the owner."
+        "Drawn by a program, not photographed: 20 pictures each of salad, burger, and 7 of pancakes for the owner."
     )
     assert data.unreadable == ()
 
@@ -145,13 +145,19 @@ def test_loaded(sample: Callable[..., SampleFunction], wanted: Wanted) -> None:
     ("code", "sentence"),
     [
         ("def load(): raise OSError('no file')", r"loading failed \(OSError: no file\)"),
-        ("def load(): return [(1, 2)]", r"gave \(1, 2\), expected \(kind, name, PIL image\)"),
-        (LOADING.replace("yield kind", "yield [kind]"), r"gave \(\['salad'\], .*, expected \(kind, name, PIL image\)"),
-        (LOADING.replace('f"{kind} {number}"', "number"), r"gave \('salad', 0, .*, expected \(kind, name, PIL image\)"),
+        ("def load(): return [(1, 2)]", r"returned \(1, 2\), expected \(kind, name, PIL image\)"),
+        (
+            LOADING.replace("yield kind", "yield [kind]"),
+            r"returned \(\['salad'\], .*, expected \(kind, name, PIL image\)",
+        ),
+        (
+            LOADING.replace('f"{kind} {number}"', "number"),
+            r"returned \('salad', 0, .*, expected \(kind, name, PIL image\)",
+        ),
         ("def load():\n    yield 1\n    raise SystemExit(3)", r"own.py:load: loading failed \(SystemExit: 3\)"),
-        ("def load(): return []", "gave no pictures"),
-        (LOADING.replace('f"{kind} {number}"', '"one"'), "two of one name"),
-        (LOADING.replace('"burger"', '"bun"'), r"gave the kind 'bun', expected one of \['burger', 'fries'"),
+        ("def load(): return []", "returned no pictures"),
+        (LOADING.replace('f"{kind} {number}"', '"one"'), "two with the same name"),
+        (LOADING.replace('"burger"', '"bun"'), r"returned the kind 'bun', expected one of \['burger', 'fries'"),
     ],
 )
 def test_a_collection_that_is_wrong(
@@ -162,7 +168,7 @@ def test_a_collection_that_is_wrong(
 
 
 def test_nothing_to_load(wanted: Wanted) -> None:
-    with pytest.raises(DataError, match="give a folder of photos"):
+    with pytest.raises(DataError, match="pass a folder of photos"):
         load_dataset(wanted)
 
 

@@ -52,23 +52,23 @@ def test_a_folder_named_as_a_label(photos: Photos, wanted: Wanted) -> None:
         ("burgers", "did you mean 'burger'"),
         ("Greek Salad", "did you mean 'greek_salad'"),
         ("fast_food", "did you mean 'fast-food'"),
-        ("xyz", "the names here are burger, fast-food, fries, greek_salad, healthy, pancakes, salad"),
+        ("xyz", "the names are burger, fast-food, fries, greek_salad, healthy, pancakes, salad"),
     ],
 )
 def test_misspelt_folder(photos: Photos, wanted: Wanted, name: str, hint: str) -> None:
     folder = photos(salad=1, burger=1, pancakes=1)
     (folder / name).mkdir()
-    with pytest.raises(DataError, match=f"{name}: a folder that the recipe does not know; {hint}"):
+    with pytest.raises(DataError, match=f"{name}: is not a kind or label of the recipe; {hint}"):
         list_folder(folder, wanted)
 
 
 def test_no_such_folder(tmp_path: Path, wanted: Wanted) -> None:
-    with pytest.raises(DataError, match="none: no such folder, expected one folder a class"):
+    with pytest.raises(DataError, match="none: does not exist, expected a folder with one folder per class"):
         list_folder(tmp_path / "none", wanted)
 
 
 def test_empty_folder(tmp_path: Path, wanted: Wanted) -> None:
-    with pytest.raises(DataError, match="holds no folders, expected one a class"):
+    with pytest.raises(DataError, match="contains no folders, expected one per class"):
         list_folder(tmp_path, wanted)
 
 
@@ -80,7 +80,7 @@ def test_only_one_class(photos: Photos, wanted: Wanted) -> None:
 
 
 def test_empty_class(photos: Photos, wanted: Wanted) -> None:
-    with pytest.raises(DataError, match="fries: holds no pictures; add some or remove the folder"):
+    with pytest.raises(DataError, match="fries: contains no pictures; add some or remove the folder"):
         list_folder(photos(salad=3, burger=3, fries=0, pancakes=2), wanted)
 
 
@@ -98,12 +98,12 @@ def test_links_that_lead_out(photos: Photos, wanted: Wanted, tmp_path: Path) -> 
     (folder / "salad" / "link.png").symlink_to(secret)
     (folder / "salad" / "inside.png").symlink_to(folder / "salad" / "0.png")
     listing = list_folder(folder, wanted)
-    assert listing.skipped == ("salad/link.png: a link that leads out of the folder",)
+    assert listing.skipped == ("salad/link.png: is a link to a place outside the folder",)
     assert "salad/inside.png" in [photo.name for photo in listing.photos]
     outside = tmp_path / "outside"
     outside.mkdir()
     (folder / "fries").symlink_to(outside)
-    with pytest.raises(DataError, match="fries: a link that leads out"):
+    with pytest.raises(DataError, match="fries: is a link to a place outside"):
         list_folder(folder, wanted)
 
 
@@ -127,7 +127,7 @@ def test_what_can_not_be_read_is_named_and_counted(photos: Photos, wanted: Wante
     assert len(read.photos) == 6
     sentences = [*listing.skipped, *read.skipped]
     assert len(sentences) == 4
-    assert sentences[0] == "loose.png: lies in no class folder"
+    assert sentences[0] == "loose.png: is not in a class folder"
     assert [word for word in ("copy.png", "damaged.png", "notes.jpg") if any(word in line for line in sentences)] == [
         "copy.png",
         "damaged.png",
@@ -142,6 +142,6 @@ def test_a_class_with_nothing_readable(photos: Photos, wanted: Wanted) -> None:
     for name in ("a.jpg", "b.jpg"):
         (folder / "fries" / name).write_text("text")
     with pytest.raises(
-        DataError, match=r"no file of 'fries' can be used \(2 in all\); the first reason: .*fries/a\.jpg: no picture"
+        DataError, match=r"none of the 2 files of 'fries' can be used; the first reason: .*fries/a\.jpg: is not"
     ):
         read_files(list_folder(folder, wanted).photos, wanted.input)

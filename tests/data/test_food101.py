@@ -44,8 +44,7 @@ def test_its_own_split_is_kept(food101: Path, wanted: Wanted, kept: str) -> None
     assert set(data.owner_support.kinds) == {"pancakes"}
     assert (data.owner_support.labels == 1).all()
     assert data.origin == (
-        "24 photos of Food-101 (its own test pictures kept for the test) from the folder "
-        f"{food101.parent.name}, of 3 kinds."
+        f"24 photos of Food-101 (with its own test set) from the folder {food101.parent.name}, of 3 kinds."
     )
 
 
@@ -60,19 +59,19 @@ def test_missing_meta(food101: Path, wanted: Wanted) -> None:
         path.unlink()
     found = find_food101(food101.parent)
     assert found == food101
-    with pytest.raises(DataError, match=r"meta: holds neither test\.txt nor test\.json; extract the whole"):
+    with pytest.raises(DataError, match=r"meta: contains neither test\.txt nor test\.json; extract"):
         list_food101(found, wanted)
 
 
 def test_a_missing_picture_is_named(food101: Path, wanted: Wanted) -> None:
     (food101 / "images" / "burger" / "3.jpg").unlink()
-    assert list_food101(food101, wanted).skipped == ("burger/3.jpg: named in meta/train but not there",)
+    assert list_food101(food101, wanted).skipped == ("burger/3.jpg: is named in meta/train but missing",)
 
 
 @pytest.mark.parametrize("entry", ["burger/../../etc/passwd", "/etc/passwd", "burger", "burger/1/2"])
 def test_an_entry_that_leads_elsewhere(food101: Path, wanted: Wanted, entry: str) -> None:
     (food101 / "meta" / "train.txt").write_text(entry)
-    with pytest.raises(DataError, match=r"train\.txt: holds .*, expected lines such as pancakes/1001"):
+    with pytest.raises(DataError, match=r"train\.txt: contains .*, expected lines such as pancakes/1001"):
         list_food101(food101, wanted)
 
 
@@ -80,7 +79,7 @@ def test_an_entry_that_leads_elsewhere(food101: Path, wanted: Wanted, entry: str
 def test_damaged_json(food101: Path, wanted: Wanted, text: str) -> None:
     (food101 / "meta" / "train.txt").unlink()
     (food101 / "meta" / "train.json").write_text(text)
-    with pytest.raises(DataError, match=r"train\.json: not a list of pictures"):
+    with pytest.raises(DataError, match=r"train\.json: is not a list of pictures"):
         list_food101(food101, wanted)
 
 

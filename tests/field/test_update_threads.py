@@ -32,7 +32,7 @@ def test_epochs_that_the_model_does_not_allow() -> None:
     epochs = spec.neuralNetworkClassifier.updateParams.epochs
     epochs.set.values[:] = [1, 10]
     epochs.defaultValue = 1
-    with pytest.raises(cu.ModelError, match=r"epochs is 2, the model allows 1, 10"):
+    with pytest.raises(cu.ModelError, match=r"epochs is 2, expected one of 1, 10"):
         cu.UpdateTask(spec, rows(), {"epochs": 2})
     marked = cu.mark(spec, epochs=cu.Int64Parameter(1, (1, 10)))  # a range, in which 2 is
     assert cu.UpdateTask(marked, rows(), {"epochs": 2}).resume().parameters["epochs"] == 2

@@ -1,4 +1,4 @@
-"""Sound models that `mark` takes, with all that it mends; mutations start from them."""
+"""Sound models that `mark` takes, with everything that it repairs; mutations start from them."""
 
 import numpy as np
 

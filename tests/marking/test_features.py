@@ -57,7 +57,7 @@ def test_a_renamed_pipeline_fits_together() -> None:
     [
         ({"nowhere": "x"}, "features: the model has no 'nowhere', expected one of"),
         ({"image": "label"}, "'image' cannot become 'label', that name is taken"),
-        ({"image": ""}, "'image' cannot become '', that name is empty"),
+        ({"image": ""}, "'image' cannot become '', because that name is empty"),
     ],
 )
 def test_impossible_names_are_refused(wish: dict[str, str], sentence: str) -> None:

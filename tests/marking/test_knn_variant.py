@@ -158,8 +158,8 @@ def test_samples_come_back_as_given(labels: list[str]) -> None:
     [
         (np.ones((2, 3)), ["a", "b"], r"have the shape \(2, 3\), expected \(2, 4\)"),
         (np.ones((1, 4)), ["a", "b"], r"have the shape \(1, 4\), expected \(2, 4\)"),
-        (np.full((1, 4), np.nan), ["a"], "holds NaN or an infinite number"),
-        (np.ones((1, 4)), [3], "the label 3 is of another kind than the default label, expected strings"),
+        (np.full((1, 4), np.nan), ["a"], "contains NaN or infinite numbers"),
+        (np.ones((1, 4)), [3], "the label 3 has another type than the default label, expected strings"),
     ],
 )
 def test_wrong_samples_are_refused(values: np.ndarray, labels: list[str], sentence: str) -> None:
@@ -196,5 +196,5 @@ def test_samples_of_a_network_are_refused() -> None:
 
 
 def test_a_taken_name_for_the_embedding_is_refused() -> None:
-    with pytest.raises(ModelError, match="a blob is called 'image' already"):
+    with pytest.raises(ModelError, match="a blob is already named 'image'"):
         extractor(converted("two layers"), embedding="image")

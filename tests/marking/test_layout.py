@@ -84,7 +84,7 @@ def test_a_twin_is_split_and_joined_but_is_no_network() -> None:
     joined = laid_out(split.models, "pipeline").models[0]
     assert joined.description == knn.description
     assert joined.pipelineClassifier.pipeline.models == [from_pipeline(knn).extractor, from_pipeline(knn).head]
-    with pytest.raises(ModelError, match=r"head: is a k-NN, which is no layer of a network.*keep it as a pipeline"):
+    with pytest.raises(ModelError, match=r"head: is a k-NN, .*pipeline or a split"):
         laid_out([knn], "single")
 
 
@@ -161,14 +161,14 @@ def test_a_deconvolution_is_widened_along_its_own_channels() -> None:
 def test_weights_that_can_not_be_read_are_refused() -> None:
     halved = with_bits(from_single(marked("pooled linear, logits")).extractor, 16)
     network_of(halved).layers[0].convolution.weights.float16Value += b"x"
-    with pytest.raises(ModelError, match="weights end in half a 16-bit number, expected whole ones"):
+    with pytest.raises(ModelError, match="weights end with half of a 16-bit number"):
         with_bits(halved, 32)
     quantized = from_single(marked("pooled linear, logits")).extractor
     layer = network_of(quantized).layers[1]
     layer.Clear()
     layer.scale.scale.rawValue = b"x"
     with pytest.raises(
-        ModelError, match=r"layers\[1\] '': has quantized weights of a scale, expected them only in conv"
+        ModelError, match=r"layers\[1\] '': is a scale with quantized weights, expected these only in conv"
     ):
         with_bits(quantized, 32)
 
@@ -240,30 +240,40 @@ def refused() -> dict[str, tuple[list[Model], str, int | None, str]]:
     network_of(nan).layers[0].convolution.weights.floatValue[0] = float("nan")
     network_of(large).layers[0].convolution.weights.floatValue[0] = 1e6
     return {
-        "not marked": ([converted("pooled linear, logits")], "split", None, "no layer is updatable, expected a marked"),
+        "not marked": ([converted("pooled linear, logits")], "split", None, "has no updatable layer"),
         "a lone k-NN": ([nameless], "split", None, "is a kNearestNeighborsClassifier, expected an updatable network"),
-        "a head already": ([whole], "split", None, "layers[0] 'fc1': reads the input 'x' itself, expected frozen la"),
+        "already a head": ([whole], "split", None, "layers[0] 'fc1': reads the input 'x' directly, expected frozen la"),
         "two branches": ([branches], "split", None, "head: reads 2 blobs of the frozen part ('flatten', 'relu'), exp"),
-        "a second output": ([shown], "pipeline", None, "comes from a frozen layer, expected the head's answers only"),
+        "a second output": ([shown], "pipeline", None, "comes from a frozen layer, expected only outputs of the head"),
         "no fixed shape": ([shapeless], "split", None, "blob 'flatten': its shape is [1, 1, None, 1, 1], exp"),
-        "three members": ([three], "split", None, "pipeline: holds 3 models, expected an extractor and a head"),
-        "an input as an answer": ([through], "split", None, "output 'image': comes not from the head, expected the"),
-        "a frozen pipeline": ([frozen], "single", None, "pipeline: its last model, and only it, is expected to be upd"),
+        "three members": ([three], "split", None, "pipeline: contains 3 models, expected an extractor and a head"),
+        "an input as an answer": ([through], "split", None, "output 'image': does not come from the head"),
+        "a frozen pipeline": ([frozen], "single", None, "pipeline: expected its last model, and only that, to be upd"),
         "vision": ([vision], "single", None, "extractor: is a visionFeaturePrint, expected a plain network; only"),
-        "vision, 16 bits": ([vision], "split", 16, "is a visionFeaturePrint, expected a plain network to change its"),
+        "vision, 16 bits": ([vision], "split", 16, "is a visionFeaturePrint, expected a plain network"),
         "two heads": ([files[1], other[1]], "single", None, "files: both are updatable, expected a frozen extractor"),
-        "two extractors": ([files[0], other[0]], "single", None, "files: none is updatable, expected a frozen extrac"),
-        "other lengths": ([files[0], wide[1]], "single", None, "head: reads 'features' as MultiArray (Float32 32), th"),
+        "two extractors": (
+            [files[0], other[0]],
+            "single",
+            None,
+            "files: neither is updatable, expected a frozen extrac",
+        ),
+        "other lengths": (
+            [files[0], wide[1]],
+            "single",
+            None,
+            "head: reads 'features' as MultiArray (Float32 32), but th",
+        ),
         "other features": ([extractor(single), files[1]], "single", None, "head: reads 'features', the extractor give"),
-        "a changed extractor": (tampered, "pipeline", None, "files: the head was cut from another extractor"),
-        "an empty member": ([hollow], "split", None, "extractor: holds no model, expected one; build it again"),
-        "two inputs": (several, "pipeline", None, "head: has 2 inputs ('features', 'x'), expected one, the extractor"),
+        "a changed extractor": (tampered, "pipeline", None, "files: the head belongs to another extractor"),
+        "an empty member": ([hollow], "split", None, "extractor: contains no model; build it again"),
+        "two inputs": (several, "pipeline", None, "head: has 2 inputs ('features', 'x'), expected 1, the extractor"),
         "three files": ([*files, files[0]], "single", None, "files: found 3, expected one model, or the extractor"),
         "none": ([], "single", None, "files: found 0, expected one model, or the extractor and the head of a split"),
         "16 bits in one": ([single], "single", 16, "a single network with 16 bits cannot be trained, expected 32"),
         "odd bits": ([single], "split", 12, "bits: found 12, expected 32, 16 or 8; choose one of them"),
         "another layout": ([single], "double", None, "layout: found 'double', expected one of single, pipeline, split"),
-        "NaN": ([nan], "split", 16, "weights hold NaN or an infinite number, expected finite ones; train again"),
+        "NaN": ([nan], "split", 16, "weights contain NaN or infinite numbers, expected finite ones; train again"),
         "too large": ([large], "split", 16, "weights hold 1e+06, 16 bits hold 65504 at most; keep 32 bits"),
     }
 
@@ -296,5 +306,5 @@ def test_a_result_that_breaks_a_rule_or_answers_otherwise_is_not_given() -> None
                 weights[start : start + 2] = [10.0, -10.0]
         elif layer.isUpdatable:
             layer.innerProduct.weights.floatValue[:] = [10 * value for value in layer.innerProduct.weights.floatValue]
-    with pytest.raises(BuildError, match=r"layout: answers otherwise than before by .*keep more bits"):
+    with pytest.raises(BuildError, match=r"layout: the predictions differ from those before by .*keep more bits"):
         laid_out([rough], "split", 8)

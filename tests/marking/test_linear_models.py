@@ -1,4 +1,4 @@
-"""Linear classifiers become networks that answer as scikit-learn does, alone and in pipelines, and go on learning."""
+"""Linear classifiers become updatable networks with scikit-learn's predictions, alone and in pipelines."""
 
 from collections import Counter
 
@@ -51,7 +51,7 @@ def text_classifier() -> tuple[LogisticRegression, DictVectorizer, Model]:
 def test_it_answers_as_scikit_learn_does(classes: int, labels: tuple[str, ...] | tuple[int, ...]) -> None:
     estimator, model = fitted(classes, labels)
     made = marked(model, SETTINGS)
-    assert made.repairs == ("glmClassifier became innerProduct and softmax, which answer the same",)
+    assert made.repairs == ("glmClassifier became innerProduct and softmax",)
     assert check(made.model) == []
     assert unchanged(model, made.model) < 1e-6
     answers = load(made.model).predict([{"x": row} for row in ROWS])
@@ -129,7 +129,7 @@ def test_features_of_a_pipeline_can_be_named() -> None:
     assert made.description.predictedFeatureName == "animal"
     assert check(made) == []
     assert unchanged(model, made) < 1e-6
-    with pytest.raises(ModelError, match="'words' cannot be an output, an input or a model before has that name"):
+    with pytest.raises(ModelError, match="'words' cannot be an output"):
         mark(model, SETTINGS, label="words")
 
 
@@ -185,7 +185,7 @@ def test_another_front_is_found() -> None:
     model = text_classifier()[2]
     made = mark(model, SETTINGS)
     pipeline_of(made).models[0].dictVectorizer.stringToIndex.vector[0] = "another"
-    with pytest.raises(BuildError, match="a model before the last of the pipeline is another one than before"):
+    with pytest.raises(BuildError, match="a model before the last of the pipeline has changed"):
         unchanged(model, made)
 
 
@@ -218,11 +218,11 @@ def test_weights_and_inputs_that_do_not_fit() -> None:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("treeEnsembleClassifier", "a tree grows by no gradient"),
-        ("supportVectorClassifier", "support vectors are no layers"),
+        ("treeEnsembleClassifier", "trees cannot be trained by gradient descent"),
+        ("supportVectorClassifier", "support vectors cannot be turned into layers"),
         ("kNearestNeighborsClassifier", "nearest neighbors learn without marking"),
-        ("visionFeaturePrint", "its weights are Apple's; put a network behind it"),
-        ("normalizer", "models of this kind have nothing to train"),
+        ("visionFeaturePrint", "its weights are part of Apple's systems; put a network after it"),
+        ("normalizer", "models of this type have nothing to train"),
     ],
 )
 def test_models_of_other_kinds_are_refused_with_the_reason(kind: str, words: str) -> None:

@@ -99,7 +99,7 @@ def test_a_changed_value_is_found() -> None:
     model = unmarked(valid.regressor())
     made = mark(model, SETTINGS)
     valid.layer(made, "fc2").innerProduct.weights.floatValue[0] += 0.1
-    with pytest.raises(BuildError, match="of its largest value, expected at most 1e-05"):
+    with pytest.raises(BuildError, match="of the largest value, expected at most 1e-05"):
         unchanged(model, made)
 
 
@@ -107,9 +107,9 @@ def test_a_changed_value_is_found() -> None:
     ("model", "loss", "sentence"),
     [
         (valid.regressor(), "categorical_cross_entropy", "is a regressor, expected a classifier"),
-        (valid.classifier(), "mean_squared_error", "loss: is mean_squared_error for a classifier, which learns labels"),
+        (valid.classifier(), "mean_squared_error", "loss: is mean_squared_error for a classifier"),
         (valid.plain(), "hinge", "loss: found 'hinge', expected 'categorical_cross_entropy' or 'mean_squared_error'"),
-        (converted("two layers"), "mean_squared_error", "is a softmaxND, behind which no squared error trains"),
+        (converted("two layers"), "mean_squared_error", "is a softmaxND, .*squared error"),
     ],
 )
 def test_losses_that_do_not_fit_are_refused(model: Model, loss: Loss, sentence: str) -> None:
@@ -118,7 +118,7 @@ def test_losses_that_do_not_fit_are_refused(model: Model, loss: Loss, sentence: 
 
 
 def test_values_have_no_reserved_labels_and_begin_anew_when_asked_to() -> None:
-    with pytest.raises(ModelError, match="reserved: found 2 for a model that learns values, expected 0"):
+    with pytest.raises(ModelError, match="reserved: found 2 for a model without labels, expected 0"):
         mark(unmarked(valid.regressor()), SETTINGS, reserved=2)
     made = mark(unmarked(valid.regressor()), SETTINGS, head="new")
     assert check(made) == []
@@ -132,7 +132,7 @@ def test_an_answer_without_a_fixed_shape() -> None:
     for _ in range(4):
         array.shapeRange.sizeRanges.add(lowerBound=1, upperBound=9)
     del model.description.output[0].type.multiArrayType.shape[:]
-    with pytest.raises(ModelError, match="has no fixed shape, expected one for the values to learn"):
+    with pytest.raises(ModelError, match="has no fixed shape"):
         mark(model, SETTINGS, loss="mean_squared_error")
 
 

@@ -56,16 +56,16 @@ def test_labels_are_renamed_and_may_change_their_kind() -> None:
 @pytest.mark.parametrize(
     ("wishes", "sentence"),
     [
-        ({"label": "meal"}, "'meal' can name no output, the model answers no label; give its labels too"),
-        ({"labels": LABELS, "label": "image"}, "features: 'image' is to name two of them, that name is taken"),
-        ({"labels": LABELS, "label": "one", "probabilities": "one"}, "features: 'one' is to name two of them"),
-        ({"labels": LABELS, "label": ""}, "features: an output is to be called '', expected a name"),
-        ({"labels": LABELS, "probabilities": ""}, "features: an output is to be called '', expected a name"),
-        ({"input": ""}, "'image' cannot become '', that name is empty"),
-        ({"layers": ["fc3"]}, r"no layer 'fc3'; expected names out of fc1, fc2, .*; did you mean 'fc2'\?"),
+        ({"label": "meal"}, "'meal' cannot name an output, because the model has no label; give its labels"),
+        ({"labels": LABELS, "label": "image"}, "features: 'image' is given for two features"),
+        ({"labels": LABELS, "label": "one", "probabilities": "one"}, "features: 'one' is given for two features"),
+        ({"labels": LABELS, "label": ""}, "features: the name of an output is empty"),
+        ({"labels": LABELS, "probabilities": ""}, "features: the name of an output is empty"),
+        ({"input": ""}, "'image' cannot become '', because that name is empty"),
+        ({"layers": ["fc3"]}, r"no layer 'fc3'; expected names from fc1, fc2, .*; did you mean 'fc2'\?"),
         (
             {"layers": ["nowhere"]},
-            "names out of fc1, fc2, relu, .*softmax, or as the file calls them, .*linear_1$",
+            "names from fc1, fc2, relu, .*softmax, or, by their names in the file, .*linear_1$",
         ),
     ],
 )
@@ -81,7 +81,9 @@ def test_a_misspelt_layer_is_told_the_names_of_its_file_too() -> None:
     theirs = ", ".join(f"input.{number}" for number in range(len(model.neuralNetworkClassifier.layers)))
     made = [str(layer.name) for layer in network_of(mark(model, SETTINGS)).layers]
     ours = ", ".join(sorted(made))
-    sentence = f"no layer 'input.33'; expected names out of {ours}, or as the file calls them, {theirs}; did you mean '"
+    sentence = (
+        f"no layer 'input.33'; expected names from {ours}, or, by their names in the file, {theirs}; did you mean '"
+    )
     with pytest.raises(ModelError, match=re.escape(sentence)):
         mark(model, SETTINGS, layers=["input.33"])
     head = next(number for number, name in enumerate(made) if name.startswith("fc"))
@@ -94,16 +96,14 @@ def test_a_name_that_the_file_has_is_not_denied() -> None:
     layers = model.neuralNetworkClassifier.layers
     layers[0].name = layers[1].name = "x"
     layers[2].name = ""
-    with pytest.raises(
-        ModelError, match="layers: 2 layers of the file are called 'x'; expected names out of "
-    ) as caught:
+    with pytest.raises(ModelError, match="layers: 2 layers of the file are named 'x'; expected names from ") as caught:
         mark(model, SETTINGS, layers=["x"])
     assert ", ," not in str(caught.value)
     folded = layered.classifier(layered.bias, layered.scale, layered.linear)
     names = [str(layer.name) for layer in network_of(folded).layers]
     kept = [str(layer.name) for layer in network_of(mark(folded, SETTINGS)).layers]
     gone = next(name for name in names if name not in kept)
-    with pytest.raises(ModelError, match=f"the repair folded the layer '{gone}' into another, or left it out"):
+    with pytest.raises(ModelError, match=f"the repair folded the layer '{gone}' into another layer or removed it"):
         mark(folded, SETTINGS, layers=[gone])
 
 
@@ -112,7 +112,7 @@ def test_of_many_layers_twenty_are_told() -> None:
     count = len(network.layers)
     for number in range(30):
         network.layers.add(name=f"more{number:02}")
-    sentence = rf"out of fc1, fc2, more00, .*, more17 and {count + 10} more; did you mean 'more29'\?$"
+    sentence = rf"from fc1, fc2, more00, .*, more17 and {count + 10} more; did you mean 'more29'\?$"
     with pytest.raises(ModelError, match=sentence):
         layer_numbers(network, ["fc1", "more290"])
 
@@ -120,10 +120,10 @@ def test_of_many_layers_twenty_are_told() -> None:
 def test_a_network_with_two_inputs_is_not_guessed_at() -> None:
     model = valid.classifier()
     model.description.input.add(name="other").type.CopyFrom(model.description.input[0].type)
-    with pytest.raises(ModelError, match=r"the model has 2 inputs \(image, other\), expected one to rename"):
+    with pytest.raises(ModelError, match=r"the model has 2 inputs \(image, other\), expected 1"):
         mark(model, SETTINGS, input="picture")
 
 
 def test_a_classifier_does_not_take_one_name_for_two() -> None:
-    with pytest.raises(ModelError, match="features: 'one' is to name two of them"):
+    with pytest.raises(ModelError, match="features: 'one' is given for two features"):
         mark(valid.classifier(), SETTINGS, label="one", probabilities="one")

@@ -59,7 +59,7 @@ def used(seed: int) -> str:
         return use(damaged(random), random)
     except UserError as error:
         said = str(error)
-    assert "fault of coreml_updatable" not in said
+    assert "bug in coreml_updatable" not in said
     return "refused"
 
 

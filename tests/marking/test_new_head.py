@@ -105,7 +105,7 @@ def test_labels_and_slots_of_a_new_head() -> None:
     [
         ({"head": "fresh"}, "head: found 'fresh', expected 'keep' or 'new'"),
         ({"labels": MEALS}, "labels: 5 for a network with 3 outputs"),
-        ({"labels": MEALS, "head": "new", "layers": ["fc1"]}, "'fc2': is to get other outputs, expected it among"),
+        ({"labels": MEALS, "head": "new", "layers": ["fc1"]}, "'fc2': gets new outputs"),
         ({"labels": ("a",), "head": "new"}, "labels: found .*, expected at least two"),
     ],
 )

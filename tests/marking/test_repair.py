@@ -120,7 +120,7 @@ def test_a_sigmoid_at_the_end_is_refused() -> None:
 
 
 def test_a_map_as_answer_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"answers a map of shape \[1, 3, 4, 4\]"):
+    with pytest.raises(ModelError, match=r"outputs a map of shape \[1, 3, 4, 4\]"):
         repair_tail(convert(torch.nn.Conv2d(3, 3, 3), (1, 3, 6, 6)))
 
 
@@ -166,24 +166,24 @@ def test_a_slice_that_turns_the_classes_around_is_no_reshape() -> None:
 
 
 def test_two_answers_are_refused() -> None:
-    with pytest.raises(ModelError, match="2 of its outputs come from layers"):
+    with pytest.raises(ModelError, match="2 outputs come from layers"):
         repair_tail(convert(TwoAnswers(), (1, 5)))
 
 
 def test_a_softmax_along_another_axis_is_refused() -> None:
-    with pytest.raises(ModelError, match="works along axis 0, expected the classes on axis 1"):
+    with pytest.raises(ModelError, match="works along axis 0, but the classes are on axis 1"):
         repair_tail(convert(torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Softmax(0)), (1, 5)))
 
 
 def test_a_softmax_along_another_axis_of_three_is_refused() -> None:
     """Of length one there: it answers 1 whatever comes."""
-    with pytest.raises(ModelError, match="works along axis 1, expected the classes on axis 2"):
+    with pytest.raises(ModelError, match="works along axis 1, but the classes are on axis 2"):
         repair_tail(convert(torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Softmax(1)), (1, 1, 5)))
 
 
 def test_two_softmaxes_are_refused() -> None:
     twice = torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Softmax(1), torch.nn.Softmax(1))
-    with pytest.raises(ModelError, match="a second softmax before the answer"):
+    with pytest.raises(ModelError, match="is a second softmax"):
         repair_tail(convert(twice, (1, 5)))
 
 
@@ -194,7 +194,7 @@ def test_a_batch_of_rows_is_refused() -> None:
 
 def test_what_changes_probabilities_behind_the_softmax_is_refused() -> None:
     behind = torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Softmax(1), torch.nn.ReLU())
-    with pytest.raises(ModelError, match="activation behind the softmax, expected the softmax to be the answer"):
+    with pytest.raises(ModelError, match="activation after the softmax, expected the softmax to be the output"):
         repair_tail(as_classifier(convert(behind, (1, 5)), LABELS))
 
 
@@ -245,5 +245,7 @@ def test_classes_on_axis_minus_3_of_rank_3_are_told() -> None:
 @pytest.mark.parametrize(("shape", "nd"), [((5, 4), -1), ((2, 5, 4), 2), ((2, 5, 4), None), ((1, 5, 4), None)])
 def test_several_softmaxes_in_one_are_not_made_one(shape: tuple[int, ...], nd: int | None) -> None:
     """[5, 4] holds five answers: a softmax of all twenty numbers is another one."""
-    with pytest.raises(ModelError, match=r"'softmax': is a softmax of .*4], expected one length other than 1"):
+    with pytest.raises(
+        ModelError, match=r"'softmax': is a softmax of shape .*4], expected only the length of the classes"
+    ):
         repair_tail(dense(shape, nd, product=False))

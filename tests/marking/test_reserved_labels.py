@@ -103,7 +103,9 @@ def test_a_larger_share_changes_no_label_and_learns_from_less(share: float, rese
     rows = trial_rows(made, 30)
     without = load(mark(plain, SETTINGS, labels=LABELS)).predict(rows)
     assert [answer["label"] for answer in load(made).predict(rows)] == [answer["label"] for answer in without]
-    with pytest.raises(BuildError, match=f"reserved labels take .* of an answer, expected at most {share / 1000:.2g}"):
+    with pytest.raises(
+        BuildError, match=f"reserved labels have a probability of .*, expected at most {share / 1000:.2g}"
+    ):
         unchanged(plain, made, share / 1000)
     row = {**rows[0], "label": "user0"}
     losses = [
@@ -156,7 +158,7 @@ def test_more_can_be_added_and_none_taken_out() -> None:
     rows = trial_rows(five, 10)
     for answer in load(five).predict(rows):
         assert sum(answer["labelProbability"][label] for label in SPARE[:5]) <= 2 * HIDDEN
-    with pytest.raises(ModelError, match="reserved: found 2, expected 3 to 1000, the model has that many already"):
+    with pytest.raises(ModelError, match="reserved: found 2, expected 3 to 1000, because the model already has"):
         mark(three, SETTINGS, reserved=2)
 
 
@@ -175,7 +177,7 @@ def test_whole_numbers_go_on_counting() -> None:
     assert class_labels(made) == (1, 2, 30, 31, 32)
     assert reserved_labels(made) == (31, 32)
     assert check(made) == []
-    with pytest.raises(ModelError, match="reserved: no integers are left after the label 9223372036854775807"):
+    with pytest.raises(ModelError, match="reserved: there are no integers after the label 9223372036854775807"):
         mark(converted("one layer"), SETTINGS, labels=(1, 2, 2**63 - 1), reserved=1)
 
 
@@ -242,15 +244,15 @@ def activated() -> Model:
             {"reserved": 1, "reserved_share": float("nan")},
             "reserved_share: found nan, expected above 0",
         ),
-        (valid.classifier(), {"reserved": 1001}, "reserved: found 1001, expected 0 to 1000; ask for another number"),
+        (valid.classifier(), {"reserved": 1001}, "reserved: found 1001, expected 0 to 1000; choose another number"),
         (
             valid.classifier(),
             {"labels": ("a", "user3", "c"), "reserved": 5},
-            "reserved: 'user3' is a label already, expected user0 to user4 to be free; call it otherwise with labels",
+            "reserved: 'user3' is already a label, but user0 to user4 must be free; rename it with labels",
         ),
-        (valid.classifier(), {"layers": ["conv"], "reserved": 2}, r"'fc': is to get other outputs, .* name it too"),
-        (shared(), {"reserved": 2}, r"layers\[3\] 'fc': 2 layers read its output, expected one"),
-        (activated(), {"reserved": 2}, r"'relu2': is of kind activation, expected nothing but pooling and flattening"),
+        (valid.classifier(), {"layers": ["conv"], "reserved": 2}, r"'fc': gets new outputs, .*name it"),
+        (shared(), {"reserved": 2}, r"layers\[3\] 'fc': 2 layers read its output, expected 1"),
+        (activated(), {"reserved": 2}, r"'relu2': is an activation, expected only pooling and flattening"),
     ],
 )
 def test_slots_that_can_not_be_are_refused_in_a_sentence(model: Model, wishes: dict[str, Any], sentence: str) -> None:

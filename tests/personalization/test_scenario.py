@@ -15,10 +15,10 @@ GOOD = Scenario(
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"shots": (3, 1)}, r"shots is \[3, 1\], expected rising numbers from 1 up, each once; sort them"),
-        ({"shots": (0, 1)}, r"shots is \[0, 1\], expected rising numbers from 1 up"),
-        ({"shots": ()}, r"shots is \[\], expected rising numbers"),
-        ({"seeds": ()}, r"no seeds, expected at least one; give seeds such as \(0, 1, 2\)"),
+        ({"shots": (3, 1)}, r"shots is \[3, 1\], expected increasing numbers of 1 or more; sort them"),
+        ({"shots": (0, 1)}, r"shots is \[0, 1\], expected increasing numbers of 1 or more"),
+        ({"shots": ()}, r"shots is \[\], expected increasing numbers"),
+        ({"seeds": ()}, r"found no seeds; give at least one, such as \(0, 1, 2\)"),
         ({"shots": (1, 6)}, r"5 rows to learn from of '9', expected at least 6; add rows or lower shots"),
         ({"held_out_rows": (), "held_out_kinds": ()}, r"0 held-out rows of '9', expected at least 1; add rows"),
         ({"held_out_kinds": ("8",)}, r"1 held-out rows with 1 kinds, expected one of \['9'\] for each"),

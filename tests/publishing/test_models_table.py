@@ -74,7 +74,7 @@ def test_what_stands_around_the_table_stays() -> None:
 
 @pytest.mark.parametrize("text", ["nothing", BEGIN, END + BEGIN])
 def test_a_text_without_the_marks(text: str) -> None:
-    with pytest.raises(BuildError, match=r"^README.md: holds no table of samples, expected the lines"):
+    with pytest.raises(BuildError, match=r"^README.md: contains no table of samples, expected the lines"):
         with_table(text, "new\n", "README.md")
 
 
@@ -85,7 +85,7 @@ def test_a_text_without_the_marks(text: str) -> None:
         (b"[]", r"report.json: is no report of a build; build the model again$"),
         (b"{", r"report.json: is no report of a build; build the model again$"),
         (b"\xff", r"report.json: is no report of a build; build the model again$"),
-        (b'{"schema": 0}', r"report.json: is of schema 0, expected 3; build the model again$"),
+        (b'{"schema": 0}', r"report.json: has the schema 0, expected 3; build the model again$"),
     ],
 )
 def test_a_report_that_is_none(tmp_path: Path, content: bytes | None, said: str) -> None:

@@ -111,7 +111,7 @@ def test_other_pictures_are_not(report: Report, origin: Any) -> None:
     assert "drawn" not in text
     assert ("1,797 digits that people wrote." in text) == (origin == "loaded")
     assert "1 files could not be read" not in text
-    assert "1 file could not be read and was left out: broken.jpg" in text
+    assert "1 file could not be read and was skipped: broken.jpg" in text
 
 
 def test_hostile_names_stay_text(report: Report) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coreml_updatable.personalization.results import Spread
-from coreml_updatable.personalization.wording import counted, listed, percent, points
+from coreml_updatable.personalization.wording import counted, listed, percent
 from coreml_updatable.publishing.wording import brief, byte_count, milliseconds, percent_spread, tiny, typographic
 
 
@@ -24,16 +24,6 @@ def test_brief_is_near_and_never_claims_all_or_nothing(share: float) -> None:
     assert abs(float(text.strip("<>%")) - 100 * share) <= 1
     assert (text == "100%") == (share == 1)
     assert (text == "0%") == (share == 0)
-
-
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_points_name_the_direction(before: float, after: float) -> None:
-    text = points(before, after)
-    if abs(after - before) > 1e-6:
-        assert text.startswith("up" if after > before else "down")
-        assert text.endswith("points") or text.endswith("by 1 point")
-    elif before == after:
-        assert text == "unchanged"
 
 
 def test_spread_shows_the_extremes_only_where_they_differ() -> None:

@@ -70,8 +70,8 @@ def test_what_people_wrote_stays(clips: Report) -> None:
     page, text = render(own), printed(own)
     assert "<h1>Photo</h1>" in page
     assert "By the Photo Club." in page
-    assert "other clips of picture-frame, all clips at once" in page
-    assert "other clips of picture-frame" in page
+    assert "held-out clips of picture-frame, all clips at once" in page
+    assert "held-out clips of picture-frame" in page
     assert "picture-frame called “photo”: personal and base accuracy" in text
     assert "clips of picture-frame" in text
 

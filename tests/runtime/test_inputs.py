@@ -49,9 +49,7 @@ def test_what_a_type_can_not_hold() -> None:
     array = spec.description.input[0].type.multiArrayType
     for name, value in (("INT32", 1.5), ("INT32", 2.0**31), ("INT8", 128), ("INT8", -129), ("INT32", np.nan)):
         array.dataType = TYPES.Value(name)
-        sentence = (
-            f"row 0: feature 'x': holds a value that is not of type {name.lower()}, which the model takes; round it"
-        )
+        sentence = f"row 0: feature 'x': contains a value that is not {name.lower()}, the type of the input; round it"
         with pytest.raises(DataError, match=sentence):
             load(spec).predict({"x": [0, value, 1]})
     array.dataType = TYPES.FLOAT16
@@ -71,7 +69,7 @@ def test_a_whole_type_holds_all_between_its_ends(name: str, given_as: Any) -> No
     np.testing.assert_array_equal(found, [low, 0, exact])
     load(spec).predict({"x": np.array([low, 0, 0], given_as)})
     for beyond in (low - 1, high + 1):
-        with pytest.raises(DataError, match=f"holds a value that is not of type {name.lower()}"):
+        with pytest.raises(DataError, match=f"contains a value that is not {name.lower()}"):
             load(spec).predict({"x": np.array([0, beyond, 0], given_as)})
 
 
@@ -79,7 +77,7 @@ def test_a_whole_type_holds_all_between_its_ends(name: str, given_as: Any) -> No
 def test_outputs_that_do_not_fit(name: str, value: float) -> None:
     spec = linear(1.0, value)
     spec.description.output[0].type.multiArrayType.dataType = TYPES.Value(name)
-    with pytest.raises(ModelError, match=f"blob 'y': holds .* the model says it is {name.lower()}; declare a wider"):
+    with pytest.raises(ModelError, match=f"blob 'y': contains .* the model declares {name.lower()}; declare a wider"):
         load(spec).predict({"x": [0, 0, 0]})
 
 
@@ -110,7 +108,7 @@ def test_single_numbers() -> None:
 def test_what_a_network_can_not_read(kind: str) -> None:
     spec = linear()
     getattr(spec.description.input[0].type, kind).SetInParent()
-    with pytest.raises(ModelError, match="model: input 'x' is neither a picture nor numbers"):
+    with pytest.raises(ModelError, match="model: input 'x' is neither a picture nor an array"):
         load(spec)
 
 
@@ -135,7 +133,7 @@ def test_optional_inputs() -> None:
         load(spec).predict({})
     type_.imageType.width = type_.imageType.height = 4
     type_.imageType.colorSpace = FeatureTypes_pb2.ImageFeatureType.RGB
-    with pytest.raises(DataError, match="row 0: feature 'x': is not given, and a picture has no default"):
+    with pytest.raises(DataError, match="row 0: feature 'x': is missing, and a picture has no default"):
         load(spec).predict({})
 
 
@@ -147,7 +145,7 @@ def test_enumerated_shapes() -> None:
     model = load(spec)
     for shape in ((2, 3), (4, 3)):
         assert model.predict({"x": np.ones(shape)})["y"].shape == shape
-    expected = re.escape("row 0: feature 'x': has the shape [3, 3], the model expects [2, 3] or [4, 3]; reshape it")
+    expected = re.escape("row 0: feature 'x': has the shape [3, 3], but the model expects [2, 3] or [4, 3]; reshape it")
     with pytest.raises(DataError, match=expected):
         model.predict({"x": np.ones((3, 3))})
     spec.description.input[0].type.multiArrayType.ClearField("shape")
@@ -166,7 +164,7 @@ def test_ranges_of_shapes(shape: tuple[int, int, int]) -> None:
     if 2 <= shape[0] <= 4 and shape[1] >= 3 and shape[2] == 1:
         assert model.predict({"x": x})["y"].shape == shape
     else:
-        sentence = f"has the shape {list(shape)}, the model expects [2 to 4, 3 or more, 1]; reshape it"
+        sentence = f"has the shape {list(shape)}, but the model expects [2 to 4, 3 or more, 1]; reshape it"
         with pytest.raises(DataError, match=re.escape(sentence)):
             model.predict({"x": x})
         with pytest.raises(DataError, match=re.escape("the model expects [2 to 4, 3 or more, 1]")):
@@ -189,9 +187,7 @@ def test_sizes_of_pictures() -> None:
     image.enumeratedSizes.sizes.add(width=8, height=2)
     for width, height in ((6, 4), (8, 2)):
         assert load(spec).predict({"x": np.zeros((height, width), np.uint8)})["y"].size == (width, height)
-    with pytest.raises(
-        DataError, match=r"picture is 5x5 \(width x height\), the model expects 6x4 or 8x2; make it fit"
-    ):
+    with pytest.raises(DataError, match=r"picture is 5x5 \(width x height\), but the model expects 6x4 or 8x2; fit it"):
         load(spec).predict({"x": np.zeros((5, 5), np.uint8)})
     image.imageSizeRange.widthRange.lowerBound, image.imageSizeRange.widthRange.upperBound = 4, 9
     image.imageSizeRange.heightRange.lowerBound, image.imageSizeRange.heightRange.upperBound = 3, -1
@@ -210,9 +206,11 @@ def test_sixteen_bit_grayscale(random: Any) -> None:
         np.testing.assert_array_equal(np.asarray(answer), gray.astype(np.float32))
     eight = random.integers(0, 256, (4, 6), dtype=np.uint8)
     np.testing.assert_array_equal(np.asarray(model.predict({"x": Image.fromarray(eight)})["y"]), eight)
-    with pytest.raises(DataError, match=r"has the mode RGB, the model expects L or F \(floating point\); call picture"):
+    with pytest.raises(
+        DataError, match=r"has the mode RGB, but the model expects L or F \(floating point\); call picture"
+    ):
         model.predict({"x": Image.fromarray(np.zeros((4, 6, 3), np.uint8))})
-    with pytest.raises(DataError, match="array holds uint8, expected float"):
+    with pytest.raises(DataError, match="array has the type uint8, expected float"):
         model.predict({"x": eight})
 
 

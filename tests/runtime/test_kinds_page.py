@@ -35,6 +35,6 @@ def test_the_state_is_what_loading_says(kind: str) -> None:
         load(model)
         refused = False
     except ModelError as error:
-        words = ("that cannot be run here", "run there only", "code is in an app", "is an ML program")
+        words = ("that cannot be run here", "where alone it runs", "code is in an app", "is an ML program")
         refused = any(part in str(error) for part in words)
     assert refused == (state == "refused")

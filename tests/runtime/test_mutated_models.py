@@ -197,8 +197,8 @@ def _answering(kind: str, shape: list[int], value: float = 0.0) -> Model:
         (_answering("imageType", [4]), "blob 'y': has the shape [4], a picture needs [3, height, width]"),
         (_answering("imageType", [1, 2, 2]), "blob 'y': has the shape [1, 2, 2], a picture needs [3, height, width]"),
         (_answering("imageType", [2, 3, 2, 2]), "blob 'y': has the shape [2, 3, 2, 2], a picture needs [3, "),
-        (_answering("int64Type", [1], float("nan")), "blob 'y': is nan, the model says it is an integer"),
-        (_answering("int64Type", [1], float("inf")), "blob 'y': is inf, the model says it is an integer"),
+        (_answering("int64Type", [1], float("nan")), "blob 'y': is nan, but the model declares an integer"),
+        (_answering("int64Type", [1], float("inf")), "blob 'y': is inf, but the model declares an integer"),
     ],
 )
 def test_outputs_that_are_not_what_they_are_said_to_be(model: Model, sentence: str) -> None:
@@ -215,4 +215,4 @@ def test_a_member_that_describes_an_output_it_does_not_give() -> None:
     member.description.predictedProbabilitiesName = ""
     with pytest.raises(ModelError) as caught:
         load(damaged).predict(row_for(damaged))
-    assert f"describes the output '{name}' and does not give it" in str(caught.value)
+    assert f"describes the output '{name}' but does not compute it" in str(caught.value)

@@ -130,7 +130,10 @@ def test_votes_and_what_is_listed() -> None:
 def test_faults_are_named() -> None:
     for change, message in (
         (lambda c: c.stringClassLabels.vector.append("x"), "1 samples and 2 labels"),
-        (lambda c: c.nearestNeighborsIndex.floatSamples[0].vector.append(1), "sample 0 has 5 values, the index has 4"),
+        (
+            lambda c: c.nearestNeighborsIndex.floatSamples[0].vector.append(1),
+            "sample 0 has 5 values, but the index has 4",
+        ),
         (lambda c: setattr(c.numberOfNeighbors, "defaultValue", 0), "numberOfNeighbors is 0"),
         (lambda c: setattr(c.nearestNeighborsIndex, "numberOfDimensions", 2**31 - 1), "sample 0 has 4 values"),
     ):
@@ -138,16 +141,16 @@ def test_faults_are_named() -> None:
         change(spec.kNearestNeighborsClassifier)
         with pytest.raises(ModelError, match=message):
             load(spec)
-    with pytest.raises(ModelError, match="sample 0 holds values that are not finite"):
+    with pytest.raises(ModelError, match="sample 0 contains NaN or infinite numbers"):
         load(knn_model([[0, 0, 0, np.inf]], ["a"]))
     model = load(knn_model([[0, 0, 0, 0]], ["a"]))
     with pytest.raises(DataError, match="feature 'v': is not finite"):
         model.predict({"v": [1, 2, 3, np.inf]})
-    with pytest.raises(DataError, match=r"feature 'v': has the shape \[3\], the model expects \[4\]"):
+    with pytest.raises(DataError, match=r"feature 'v': has the shape \[3\], but the model expects \[4\]"):
         model.predict({"v": [1, 2, 3]})
     wrong = knn_model([[0, 0, 0, 0]], ["a"])
     wrong.description.input[0].type.multiArrayType.shape[0] = 3
-    with pytest.raises(ModelError, match="has 3 values, the index has 4 dimensions"):
+    with pytest.raises(ModelError, match="has 3 values, but the index has 4 dimensions"):
         load(wrong).predict({"v": [1, 2, 3]})
     assert model.predict({"v": [1, 2, 3, 4]}, intermediate=True)["v"].tolist() == [1, 2, 3, 4]
 
@@ -162,7 +165,9 @@ def test_features_that_it_does_not_know_are_named_beside_those_it_reads() -> Non
     model = load(valid.filled_nearest_neighbors())
     with pytest.raises(DataError) as caught:
         model.predict({"embedding": [0.0] * 4, "colour": "red"})
-    assert str(caught.value) == "row 0: the model has no feature 'colour', it reads 'embedding', 'label'; leave it out"
+    assert (
+        str(caught.value) == "row 0: the model has no feature 'colour', expected only 'embedding', 'label'; remove it"
+    )
 
 
 def test_rows_together_are_rows_one_by_one(random: Any) -> None:
@@ -179,7 +184,7 @@ def test_rows_together_are_rows_one_by_one(random: Any) -> None:
     [
         ({"v": np.array([1, np.nan, 0, 0], np.float32)}, r"row 2: feature 'v': is NaN at \[1\]"),
         ({"v": np.array([1, np.inf, 0, 0], np.float32)}, "row 2: feature 'v': is not finite"),
-        ({"v": np.zeros(3, np.float32)}, r"row 2: feature 'v': has the shape \[3\], the model expects \[4\]"),
+        ({"v": np.zeros(3, np.float32)}, r"row 2: feature 'v': has the shape \[3\], but the model expects \[4\]"),
         ({"v": np.zeros(4, np.float32), "w": 1}, "row 2: the model has no feature 'w'"),
         ({}, "row 2: feature 'v' is missing"),
         ([], "row 2: is a list, expected a mapping"),

@@ -199,7 +199,9 @@ def test_faults_of_the_graph_are_named(make_model: Any) -> None:
     spec = make_model(add, {"x": (3,)}, False)
     layers = spec.neuralNetwork.layers
     layers[0].input[0] = "nowhere"
-    with pytest.raises(ModelError, match="layer 'one': reads blob 'nowhere', which is no input and no layer writes"):
+    with pytest.raises(
+        ModelError, match="layer 'one': reads blob 'nowhere', which is neither an input nor written by a layer"
+    ):
         load(spec)
     layers[0].input[0] = "y"
     with pytest.raises(ModelError, match="layer 'one': reads blob 'y' before layer 'two' writes it"):
@@ -221,7 +223,7 @@ def test_unknown_and_custom_layers_are_refused_by_name(make_model: Any) -> None:
     with pytest.raises(ModelError, match=r"layer 'one': is a custom layer \('Mine'\)"):
         load(spec)
     layer.ClearField("custom")
-    with pytest.raises(ModelError, match="layer 'one': has no kind"):
+    with pytest.raises(ModelError, match="layer 'one': has no type"):
         load(spec)
 
 
@@ -232,7 +234,7 @@ def test_faults_of_rows_are_named(make_model: Any) -> None:
     for row, message in (
         ({}, "row 0: feature 'x' is missing; the model reads 'x'"),
         ({"x": good, "z": 1}, "row 0: the model has no feature 'z'"),
-        ({"x": [1, 2]}, r"row 0: feature 'x': has the shape \[2\], the model expects \[3\]"),
+        ({"x": [1, 2]}, r"row 0: feature 'x': has the shape \[2\], but the model expects \[3\]"),
         ({"x": [1, np.nan, 2]}, r"row 0: feature 'x': is NaN at \[1\]"),
         ({"x": "text"}, "row 0: feature 'x': is a str, expected numbers"),
     ):
@@ -248,14 +250,14 @@ def test_labels_and_probabilities_must_agree(classifier: Any, pictures: Any) -> 
     spec = Model_pb2.Model()
     spec.CopyFrom(classifier[1])
     spec.neuralNetworkClassifier.stringClassLabels.vector.append("d")
-    with pytest.raises(ModelError, match="has 3 values, the model has 4 labels"):
+    with pytest.raises(ModelError, match="has 3 values, but the model has 4 labels"):
         load(spec).predict({"x": pictures[0]})
 
 
 def test_other_kinds_are_refused() -> None:
     spec = Model_pb2.Model(specificationVersion=4)
     spec.bayesianProbitRegressor.SetInParent()
-    with pytest.raises(ModelError, match="is a bayesianProbitRegressor, a kind that cannot be run here"):
+    with pytest.raises(ModelError, match="is a bayesianProbitRegressor, a type that cannot be run here"):
         load(spec)
     spec.mlProgram.SetInParent()
     with pytest.raises(ModelError, match="ML program"):

@@ -101,15 +101,15 @@ def test_what_is_refused(rgb: Any) -> None:
     clear.putalpha(100)
     for given, message in (
         (clear, "partly transparent"),
-        (Image.fromarray(rgb).convert("CMYK"), "has the mode CMYK, the model expects RGB"),
-        (Image.fromarray(rgb).resize((5, 4)), "picture is 5x4 .* the model expects 6x4; make it fit with centre_crop"),
-        (rgb.astype(np.float32), "array holds float32, expected uint8"),
+        (Image.fromarray(rgb).convert("CMYK"), "has the mode CMYK, but the model expects RGB"),
+        (Image.fromarray(rgb).resize((5, 4)), "picture is 5x4 .* the model expects 6x4; fit it with centre_crop"),
+        (rgb.astype(np.float32), "array has the type float32, expected uint8"),
         (rgb[:, :, :2], r"array has the shape \[4, 6, 2\], expected \[height, width, 3\]"),
         ("x.jpg", "is a str, expected a PIL picture"),
     ):
         with pytest.raises(DataError, match=f"row 0: feature 'image': .*{message}|row 0: feature 'image': {message}"):
             model.predict({"image": given})
-    with pytest.raises(DataError, match="has the mode RGB, the model expects L"):
+    with pytest.raises(DataError, match="has the mode RGB, but the model expects L"):
         load(picture_model("GRAYSCALE")).predict({"image": Image.fromarray(rgb)})
 
 

@@ -108,10 +108,10 @@ def test_a_row_may_start_behind_what_can_not_run() -> None:
     assert "model0.print" not in model.predict(later, intermediate=True)
     assert model.predict({"print": feature_print}, intermediate=True)["model1.z"] == pytest.approx(2 * feature_print)
     for row, error, sentence in (
-        ({"image": None}, ModelError, "model0: is a visionFeaturePrint, whose weights are in Apple's systems and run "
-         "there only; give 'print' in the row instead of 'image'"),
+        ({"image": None}, ModelError, "model0: is a visionFeaturePrint, whose weights are part of Apple's systems, "
+         "where alone it runs; give 'print' in the row instead of 'image'"),
         ({}, ModelError, "model0: is a visionFeaturePrint"),
-        ({"print": [1, 2]}, DataError, r"feature 'print': has the shape \[2\], the model expects \[3\]"),
+        ({"print": [1, 2]}, DataError, r"feature 'print': has the shape \[2\], but the model expects \[3\]"),
     ):  # fmt: skip
         with pytest.raises(error, match=sentence):
             model.predict(row)
@@ -127,7 +127,7 @@ def test_models_that_run_nowhere_here() -> None:
         model.predict({"image": None})
     with pytest.raises(ModelError, match=r"model: is a custom model .*; run it on a device"):
         load(custom)
-    with pytest.raises(ModelError, match="a member of the pipeline holds no model"):
+    with pytest.raises(ModelError, match="a member of the pipeline contains no model"):
         load(with_front(none))
     last = Model_pb2.Model(specificationVersion=3)
     last.description.output.extend(described({}, {"y": "double"}).description.output)
@@ -142,5 +142,5 @@ def test_pipelines_too_deep() -> None:
     spec.identity.SetInParent()
     for _ in range(10):
         spec = chained([spec], spec)
-    with pytest.raises(ModelError, match="more than 8 pipelines, one inside the other"):
+    with pytest.raises(ModelError, match="has more than 8 nested pipelines"):
         load(spec)

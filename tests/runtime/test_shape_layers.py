@@ -215,7 +215,7 @@ def test_an_axis_that_the_input_does_not_have(run_layer: Any, add: Any, message:
 def test_a_split_into_other_than_its_outputs(make_model: Any, count: int) -> None:
     spec = make_model(lambda b: b.add_split_nd("it", "x", ["y", "z"], 1), {"x": (1, 4, 5)}, False)
     spec.neuralNetwork.layers[0].splitND.numSplits = count
-    with pytest.raises(ModelError, match=f"layer 'it': splits into {count} parts, expected 2, as many as its outputs"):
+    with pytest.raises(ModelError, match=f"layer 'it': splits into {count} parts, expected 2, one per output"):
         load(spec)
 
 

@@ -50,7 +50,7 @@ def test_quantized_by_coremltools(random: Any, bits: int, mode: str, axis: int) 
     weights = NeuralNetwork_pb2.WeightParams(floatValue=matrix.ravel().tolist())
     quantization_utils._quantize_wp_field(weights, bits, mode, matrix.shape, axis)
     found = decode(weights, matrix.shape, "w", channel_axis=axis)
-    with pytest.raises(ModelError, match="w: holds raw weights, only floats can change"):
+    with pytest.raises(ModelError, match="w: holds raw weights, but only floats can be updated"):
         encode(weights, matrix, "w")
     quantization_utils._dequantize_wp(weights, matrix.shape, axis)
     np.testing.assert_allclose(found.ravel(), np.array(weights.floatValue), rtol=1e-5, atol=1e-6)
@@ -65,7 +65,7 @@ def test_counts_that_do_not_agree_are_refused() -> None:
         (weights(), "w: holds 0 values, expected 3"),
         (weights(rawValue=b"1"), "w: quantized to 0 bits, expected 1 to 8"),
         (weights(rawValue=b"1", quantization={"numberOfBits": 8}), "w: holds 1 bytes of quantized values, expected 3"),
-        (weights(rawValue=b"123", quantization={"numberOfBits": 8}), "w: raw weights without a quantization"),
+        (weights(rawValue=b"123", quantization={"numberOfBits": 8}), "w: raw weights without quantization parameters"),
         (
             weights(rawValue=b"123", quantization={"numberOfBits": 8, "lookupTableQuantization": {"floatValue": [1]}}),
             "w: look-up table: holds 1 values, expected 256",

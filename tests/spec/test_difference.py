@@ -33,7 +33,7 @@ def edited(edit: Callable[[Model], Any], build: Build = valid.classifier) -> Dif
 def test_a_model_does_not_differ_from_itself(build: Build) -> None:
     found = difference(build(), copy(build()))
     assert found.same
-    assert sentence(found) == "the same in meaning"
+    assert sentence(found) == "no difference in meaning"
 
 
 @pytest.mark.parametrize("build", valid.ALL, ids=lambda build: build.__name__)
@@ -46,7 +46,7 @@ def test_damage_is_told_from_either_side(build: Build) -> None:
         if after != build() and after == after:  # NaN is not equal to itself, and does not differ from itself
             assert not there.same, f"seed {seed}"
         assert json.loads(json.dumps(there.to_json(), allow_nan=False))
-        assert there.same is sentence(there).startswith("the same in meaning")
+        assert there.same is sentence(there).startswith("no difference in meaning")
 
 
 def test_only_the_head() -> None:
@@ -196,7 +196,7 @@ def test_another_kind_of_model() -> None:
     found = difference(valid.plain(), valid.regressor())
     assert [(c.what, c.after) for c in found.settings] == [("kind", "neuralNetworkRegressor")]
     assert not found.layers.changed
-    assert "the kind of the model" in sentence(found)
+    assert "the type of the model" in sentence(found)
 
 
 def test_layers_inside_a_branch_are_compared() -> None:

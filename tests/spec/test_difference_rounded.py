@@ -40,7 +40,7 @@ def test_quantized_by_coremltools_is_rounded_not_changed(bits: int, mode: str) -
     before = valid.exact()
     found = difference(before, quantized(before, bits, mode))
     assert {w.kind for layer in found.layers.changed for w in layer.weights} == {"rounded"}
-    assert "the storage of the weights of conv, fc (their values rounded by it)" in sentence(found)
+    assert "the storage of the weights of conv, fc (with rounded values)" in sentence(found)
     assert not found.same
     assert {
         w.kind for layer in difference(quantized(before, bits, mode), before).layers.changed for w in layer.weights
@@ -71,7 +71,9 @@ def test_the_same_values_in_16_bits_mean_the_same() -> None:
     params.weights.ClearField("floatValue")
     found = difference(before, after)
     assert found.same
-    assert sentence(found) == "the same in meaning; the weights of 1 layers are stored otherwise, their values the same"
+    assert sentence(found) == (
+        "no difference in meaning; the weights of 1 layers are stored differently, with the same values"
+    )
 
 
 def test_a_deconvolution_with_one_scale_a_channel() -> None:

@@ -61,7 +61,7 @@ def test_a_link_to_a_package_and_one_within_it_are_followed(tmp_path: Path) -> N
 def test_a_path_out_of_the_package_is_refused(tmp_path: Path, path: str) -> None:
     write_model(valid.plain(), tmp_path / "secret.mlmodel")
     sentence = refused(package(tmp_path, path=path))
-    assert sentence.endswith(f"its model is {path!r}, a path out of the package; export the package again")
+    assert sentence.endswith(f"its model is {path!r}, a path outside the package; export the package again")
 
 
 @pytest.mark.parametrize("link", ["com.apple.CoreML/model.mlmodel", "com.apple.CoreML", "."])
@@ -72,7 +72,7 @@ def test_a_link_out_of_the_package_is_refused(tmp_path: Path, link: str) -> None
     place = made / "Data" / link
     place.parent.mkdir(parents=True, exist_ok=True)
     place.symlink_to(outside / link)
-    assert "a path out of the package" in refused(made)
+    assert "a path outside the package" in refused(made)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_link_out_of_the_package_is_refused(tmp_path: Path, link: str) -> None
 def test_a_model_that_is_not_there(tmp_path: Path, path: str) -> None:
     made = package(tmp_path, path=path)
     (made / "Data" / "circle").symlink_to("circle")
-    assert "is not a file in the package; copy the package whole" in refused(made)
+    assert "is not a file in the package; copy the complete package" in refused(made)
 
 
 def test_a_pipe_in_a_package_is_not_waited_for(tmp_path: Path) -> None:
@@ -98,11 +98,11 @@ def test_a_manifest_that_is_no_json(tmp_path: Path, manifest: bytes) -> None:
 @pytest.mark.parametrize(
     ("manifest", "words"),
     [
-        ([], "holds no JSON object"),
-        ({}, "names no model (rootModelIdentifier, itemInfoEntries)"),
-        ({"rootModelIdentifier": "1", "itemInfoEntries": {}}, "names no model"),
-        ({"rootModelIdentifier": ["1"], "itemInfoEntries": {"1": {}}}, "names no model"),
-        ({"rootModelIdentifier": "1", "itemInfoEntries": {"1": "x"}}, "names no model"),
+        ([], "does not contain a JSON object"),
+        ({}, "does not name a model (rootModelIdentifier, itemInfoEntries)"),
+        ({"rootModelIdentifier": "1", "itemInfoEntries": {}}, "does not name a model"),
+        ({"rootModelIdentifier": ["1"], "itemInfoEntries": {"1": {}}}, "does not name a model"),
+        ({"rootModelIdentifier": "1", "itemInfoEntries": {"1": "x"}}, "does not name a model"),
         ({"rootModelIdentifier": "1", "itemInfoEntries": {"1": {}}}, "the entry of the model has no path"),
         ({"rootModelIdentifier": "1", "itemInfoEntries": {"1": {"path": 3}}}, "the entry of the model has no path"),
     ],
@@ -113,7 +113,7 @@ def test_a_manifest_that_names_no_model(tmp_path: Path, manifest: object, words:
 
 def test_a_manifest_of_absurd_size(tmp_path: Path) -> None:
     sentence = refused(package(tmp_path, manifest=b" " * (2**20 + 1)))
-    assert "1048577 bytes, a manifest holds at most 1048576; use another file" in sentence
+    assert "has 1048577 bytes, but a manifest has at most 1048576; use another file" in sentence
 
 
 def test_folders_that_are_no_package(tmp_path: Path) -> None:
@@ -129,22 +129,24 @@ def test_folders_that_are_no_package(tmp_path: Path) -> None:
 
 def test_a_device_is_no_model() -> None:
     assert refused(Path("/dev/zero")) == (
-        "/dev/zero: is a device or a socket, expected a file; name the file that holds the model"
+        "/dev/zero: is a device or a socket, expected a file; pass the file of the model"
     )
 
 
 def test_a_path_that_is_none() -> None:
-    assert refused(Path("a\0b")) == "'a\\x00b': is no path; check it"
+    assert refused(Path("a\0b")) == "'a\\x00b': is not a valid path; check it"
 
 
 def test_a_file_beyond_the_wire_format(tmp_path: Path) -> None:
     """The file has a hole for its content: it takes no room, and nothing of it is read."""
     with (tmp_path / "m.mlmodel").open("wb") as file:
         file.truncate(2**31)
-    assert "2147483648 bytes, an .mlmodel holds at most 2147483647; use another file" in refused(tmp_path / "m.mlmodel")
+    assert "has 2147483648 bytes, but an .mlmodel has at most 2147483647; use another file" in refused(
+        tmp_path / "m.mlmodel"
+    )
 
 
 def test_packages_are_not_written(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"Model.mlpackage: packages are read, not written; name an .mlmodel file"):
+    with pytest.raises(ModelError, match=r"Model.mlpackage: packages cannot be written; choose an .mlmodel file"):
         write_model(valid.plain(), tmp_path / "Model.mlpackage")
     assert not list(tmp_path.iterdir())

@@ -80,7 +80,7 @@ def test_labels_can_be_named_anew(named: Path, run: Run) -> None:
     out = named / "named.mlmodel"
     ran = run("convert", named / "saved.model", "-o", out, "--labels", "a,b,c")
     assert ran.status == 1
-    assert "labels: 3 for a model with 5 classes; name one for each" in ran.err
+    assert "labels: found 3 for a model with 5 classes" in ran.err
     ran = run("convert", named / "saved.model", "-o", out, "--labels", "a,b,c,d,e")
     assert ran.status == 0, ran.err
     assert set(load(out).predict({"drawing": np.zeros((28, 28), np.uint8)})["labelProbability"]) == set("abcde")

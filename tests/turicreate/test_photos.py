@@ -70,5 +70,5 @@ def test_a_pretrained_network_that_is_missing(
     ran = run("convert", saved / "saved.model", "-o", tmp_path / "out.mlmodel")
     assert ran.status == 1
     name = "squeezenet_v1.1-TuriCreate-6.0.h5"
-    assert f"needs the pretrained network {name}, which is not here; download https://docs-assets.deve" in ran.err
+    assert f"needs the pretrained network {name}, which is missing; download https://docs-assets.deve" in ran.err
     assert ran.err.endswith(f"/turicreate/models/{name} and put it at {tmp_path}/{name}\n")

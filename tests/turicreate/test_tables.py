@@ -98,7 +98,7 @@ def test_nearest_neighbours_are_carried_over_and_learn(folder: Path, run: Run, n
 def test_rows_that_are_there_twice_keep_all_their_labels(folder: Path, run: Run) -> None:
     ran = run("convert", folder / "twice.model", "-o", folder / "twice.mlmodel")
     assert ran.status == 0, ran.err
-    assert "no row was compared: each that was tried is as near to a sample among its 10 nearest as to anoth" in ran.out
+    assert "no row was compared" in ran.out
     assert not check(folder / "twice.mlmodel")
     counts, given = json.loads((folder / "twice.json").read_text()), table(TRAINED, 0)["label"]
     model = load(folder / "twice.mlmodel")
@@ -108,8 +108,11 @@ def test_rows_that_are_there_twice_keep_all_their_labels(folder: Path, run: Run)
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("text", "text.model: remembers text or dictionaries, expected numbers and arrays; train it on these"),
-        ("cosine", "measures by cosine, Core ML knows only the Euclidean distance; train it with distance='euclidean'"),
+        ("text", "text.model: stores text or dictionaries, expected numbers and arrays; train it on these"),
+        (
+            "cosine",
+            "measures by cosine, but Core ML has only the Euclidean distance; train it with distance='euclidean'",
+        ),
     ],
 )
 def test_what_core_ml_can_not_measure(folder: Path, run: Run, name: str, sentence: str) -> None:

@@ -45,7 +45,7 @@ def test_blobs_without_values() -> None:
 def test_rows_of_other_shapes_are_refused() -> None:
     with KeptFeatures(["x"]) as kept:
         kept.add(FrozenRow({"x": np.zeros(3)}))
-        with pytest.raises(ModelError, match="rows differ in shape before the trainable layers"):
+        with pytest.raises(ModelError, match="have different shapes before the trainable layers"):
             kept.add(FrozenRow({"x": np.zeros(4)}))
 
 
@@ -74,7 +74,7 @@ def test_a_full_disk_says_so() -> None:
         kept._files["x"].close()
         kept._files["x"] = Full()
         with pytest.raises(
-            DataError, match=r"features of 1 rows cannot be kept in .* .No space left on device.; make room"
+            DataError, match=r"features of 1 rows cannot be stored in .* .No space left on device.; free some space"
         ):
             kept.add(FrozenRow({"x": np.zeros(3)}))
 

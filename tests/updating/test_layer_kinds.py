@@ -262,7 +262,7 @@ def test_a_softmax_at_rank_3_learns_along_its_axis(hidden: bool) -> None:
     assert_weights(found["last"].innerProduct.weights, last.weight)
     rows = [{"x": one[None, None], "label": LABELS[number]} for one, number in zip(x, wanted, strict=True)]
     as_the_format_says = Assumptions(softmax_at_rank_3="axis -3")
-    message = r"'z' has the shape \[1, 1, 3\], the loss needs all of it along axis -3"
+    message = r"'z' has the shape \[1, 1, 3\], but the loss needs all values on axis -3"
     with pytest.raises(ModelError, match=message):
         UpdateTask(spec, rows, assumptions=as_the_format_says).resume()
     with pytest.raises(ModelError, match=message):

@@ -70,7 +70,7 @@ def test_only_our_errors_come_out(examples: int) -> None:
 def test_a_loss_that_reads_no_blob() -> None:
     model = valid.plain()
     model.neuralNetwork.updateParams.lossLayers[0].meanSquaredErrorLossLayer.input = "nowhere"
-    with pytest.raises(ModelError, match="the loss reads 'nowhere', which no trainable layer writes"):
+    with pytest.raises(ModelError, match="the loss reads 'nowhere', which is not the output of a trainable layer"):
         UpdateTask(model, [training_row(model)]).resume()
 
 
@@ -78,5 +78,5 @@ def test_more_labels_than_outputs() -> None:
     model = valid.classifier()
     row = {**training_row(model), str(model.description.predictedFeatureName): "d"}
     model.neuralNetworkClassifier.stringClassLabels.vector.append("d")
-    with pytest.raises(ModelError, match="model: has 4 labels, the loss reads 3 values; export the model again"):
+    with pytest.raises(ModelError, match="model: has 4 labels, but the loss reads 3 values; export the model again"):
         UpdateTask(model, [row]).resume()

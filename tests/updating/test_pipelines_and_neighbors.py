@@ -156,23 +156,27 @@ def test_a_neighbour_alone(vectors: Any, tmp_path: Any) -> None:
     twice = UpdateTask(context.model, rows[:1]).resume().model
     assert len(twice.message.kNearestNeighborsClassifier.nearestNeighborsIndex.floatSamples) == 10
     for given, error, message in (
-        ({"x": [1.0] * 6, "label": 3}, DataError, "row 0: 'label' is 3, the model's labels are text"),
-        ({"x": [1.0] * 5, "label": "a"}, DataError, r"has the shape \[5\], the model expects \[6\]"),
+        ({"x": [1.0] * 6, "label": 3}, DataError, "row 0: 'label' is 3, expected text"),
+        ({"x": [1.0] * 5, "label": "a"}, DataError, r"has the shape \[5\], but the model expects \[6\]"),
     ):
         with pytest.raises(error, match=message):
             UpdateTask(neighbors(), [given]).resume()
-    with pytest.raises(ModelError, match="numberOfNeighbors is 10, the model allows 1 to 9"):
+    with pytest.raises(ModelError, match="numberOfNeighbors is 10, expected a value from 1 to 9"):
         UpdateTask(neighbors(), rows, {"numberOfNeighbors": 10})
 
 
 def test_pipelines_that_do_not_fit_are_refused(make_updatable: Any, vectors: Any) -> None:
     message = pipeline(make_updatable())
     message.pipelineClassifier.pipeline.models[0].description.output[0].name = "d"
-    with pytest.raises(ModelError, match="model1: reads feature 'x', which neither the inputs nor a model before"):
+    with pytest.raises(
+        ModelError, match="model1: reads feature 'x', which is neither an input nor computed by a model"
+    ):
         load(message)
     message = pipeline(make_updatable())
     message.pipelineClassifier.pipeline.models[1].isUpdatable = False
-    with pytest.raises(ModelError, match="in an updatable pipeline the last model, and only it, must be updatable"):
+    with pytest.raises(
+        ModelError, match="expected the last model of an updatable pipeline, and only that, to be updatable"
+    ):
         UpdateTask(message, vectors)
     del message.pipelineClassifier.pipeline.models[:]
     with pytest.raises(ModelError, match="a pipeline without models"):
@@ -199,5 +203,5 @@ def test_a_label_of_more_than_64_bits() -> None:
     assert UpdateTask(spec, [row]).resume().model.message.kNearestNeighborsClassifier.int64ClassLabels.vector == [
         2**63 - 1
     ]
-    with pytest.raises(DataError, match="row 0: 'label' is 9223372036854775808, the model's labels are integers of"):
+    with pytest.raises(DataError, match="row 0: 'label' is 9223372036854775808, expected "):
         UpdateTask(spec, [{**row, "label": 2**63}]).resume()

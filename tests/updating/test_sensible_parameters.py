@@ -94,5 +94,5 @@ def test_rows_that_have_no_label(value: float) -> None:
     name = str(model.description.input[0].name)
     given = {name: good[name]}
     bad = {name: np.full_like(good[name], value)}
-    with pytest.raises(DataError, match=r"row 1: the model answers NaN as a probability"):
+    with pytest.raises(DataError, match=r"row 1: the model returned NaN as a probability"):
         load(model).predict([given, bad])

@@ -179,13 +179,13 @@ def test_parameters_are_held_to_the_model(make_updatable: Any, rows: Any) -> Non
     optimizer.miniBatchSize.ClearField("range")
     optimizer.miniBatchSize.set.values[:] = [4, 8]
     cases: tuple[tuple[dict[str, Any], str], ...] = (
-        ({"learningRate": 0.9}, "parameter 'learningRate': learningRate is 0.9, the model allows 0.01 to 0.5"),
-        ({"miniBatchSize": 5}, "miniBatchSize is 5, the model allows 4, 8; choose one of these"),
+        ({"learningRate": 0.9}, "parameter 'learningRate': learningRate is 0.9, expected a value from 0.01 to 0.5"),
+        ({"miniBatchSize": 5}, "miniBatchSize is 5, expected one of 4, 8"),
         ({"miniBatchSize": 4.5}, "miniBatchSize is 4.5, expected an integer"),
         ({"epochs": "3"}, "epochs is '3', expected a number"),
         (
             {"beta1": 0.5},
-            "parameter 'beta1': the model has epochs, learningRate, miniBatchSize, momentum, seed, shuffle",
+            "Unknown parameter 'beta1'; the parameters are epochs, learningRate, miniBatchSize, momentum, seed",
         ),
         ({"shuffle": 3}, "shuffle is 3, expected true or false"),
         ({"model1.epochs": 3}, "parameter 'model1.epochs': the model has no scopes"),
@@ -212,7 +212,7 @@ def test_decays_of_adam_are_less_than_1(make_updatable: Any, rows: Any) -> None:
         beta.defaultValue, beta.range.minValue, beta.range.maxValue = 0.9, 0.0, 1.0
     for key in ("beta1", "beta2"):
         with pytest.raises(
-            ModelError, match=f"parameter '{key}': {key} is 1.0, expected 0 or more and less than 1, for Adam"
+            ModelError, match=f"parameter '{key}': {key} is 1.0, expected 0 or more and less than 1, because Adam"
         ):
             UpdateTask(spec, rows, {key: 1.0})
     adam.beta2.defaultValue = 1.0
@@ -223,9 +223,9 @@ def test_decays_of_adam_are_less_than_1(make_updatable: Any, rows: Any) -> None:
 def test_rows_that_can_not_be_learnt(make_updatable: Any, rows: Any) -> None:
     spec = make_updatable()
     for given, error, message in (
-        ([], DataError, "there are no rows to learn from"),
-        ([{"x": rows[0]["x"]}], DataError, "row 0: feature 'label' is missing"),
-        ([{**rows[0], "label": "d"}], ModelError, "row 0: 'label' is 'd', the network knows 'a', 'b', 'c'; it cannot"),
+        ([], DataError, "found no rows"),
+        ([{"x": rows[0]["x"]}], DataError, "row 0: the target 'label' is missing"),
+        ([{**rows[0], "label": "d"}], ModelError, "row 0: 'label' is 'd', expected one of 'a', 'b', 'c'; only a k-NN"),
         ([{**rows[0], "x": [np.nan] * 6}], DataError, "row 0: feature 'x': is NaN"),
         ([*rows[:1] * 100, {**rows[0], "x": [np.nan] * 6}], DataError, "row 100: feature 'x': is NaN"),
     ):
@@ -234,7 +234,10 @@ def test_rows_that_can_not_be_learnt(make_updatable: Any, rows: Any) -> None:
             task.resume()
         assert task.state == "failed"
     squared = make_updatable(loss="squared")
-    for wanted, message in (([1, 2], "has 2 values, the network gives 3"), ("text", "is a str, expected 3 numbers")):
+    for wanted, message in (
+        ([1, 2], "has 2 values, but the network has 3 outputs"),
+        ("text", "is a str, expected 3 numbers"),
+    ):
         with pytest.raises(DataError, match=message):
             UpdateTask(squared, [{"x": rows[0]["x"], "z_true": wanted}]).resume()
 
@@ -247,7 +250,7 @@ def test_models_that_can_not_be_updated(make_updatable: Any, rows: Any) -> None:
 
     for change, message in (
         (lambda spec, _: spec.ClearField("isUpdatable"), "model: is not updatable; mark it first"),
-        (lambda _, network: network.layers[0].ClearField("isUpdatable"), "no layer is updatable"),
+        (lambda _, network: network.layers[0].ClearField("isUpdatable"), "has no updatable layer"),
         (lambda _, network: network.updateParams.lossLayers.add(), "has 2 loss layers, expected 1"),
         (lambda _, network: network.updateParams.ClearField("optimizer"), "has no optimizer"),
         (
@@ -256,7 +259,7 @@ def test_models_that_can_not_be_updated(make_updatable: Any, rows: Any) -> None:
         ),
         (
             lambda _, network: network.updateParams.lossLayers[0].categoricalCrossEntropyLossLayer.ClearField("input"),
-            "no trainable softmax writes",
+            "is not the output of a trainable softmax",
         ),
     ):
         with pytest.raises(ModelError, match=message):
@@ -267,7 +270,7 @@ def test_models_that_can_not_be_updated(make_updatable: Any, rows: Any) -> None:
         weights.float16Value = np.array(weights.floatValue, np.float16).tobytes()
         weights.ClearField("floatValue")
 
-    with pytest.raises(ModelError, match="layer 'fc2': weights are float16, an update needs float32"):
+    with pytest.raises(ModelError, match="layer 'fc2': weights are float16, but an update needs float32"):
         UpdateTask(changed(half), rows).resume()
 
 
@@ -281,7 +284,7 @@ def test_a_class_that_is_no_number(make_updatable: Any, rows: Any, wanted: Any) 
     numbered = [{"x": row["x"], "class": "abc".index(row["label"])} for row in rows]
     by_number = UpdateTask(spec, numbered).resume().model.message
     assert network_of(by_number).layers == network_of(UpdateTask(make_updatable(), rows).resume().model.message).layers
-    with pytest.raises(DataError, match=r"row 0: 'class' is .*, expected one integer, the class"):
+    with pytest.raises(DataError, match=r"row 0: 'class' is .*, expected the class index, an integer"):
         UpdateTask(spec, [{**numbered[0], "class": wanted}]).resume()
 
 

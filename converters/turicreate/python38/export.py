@@ -1,4 +1,4 @@
-"""A saved model as Turi Create itself exports it."""
+"""Export a saved model with Turi Create."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .loading import load
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Writes the .mlmodel at ``request["to"]``; answers the classes, in the order of the probabilities."""
+    """Write the .mlmodel at ``request["to"]``; return the classes in the order of the probabilities."""
     model = load(request["model"])
     model.export_coreml(request["to"])
     return {"classes": list(model.classes)}

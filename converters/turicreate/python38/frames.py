@@ -1,4 +1,4 @@
-"""Columns as Turi Create holds them."""
+"""Turi Create's data frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WHOLE = re.compile(r"Feature '(.*)' was of type integer during training but is o
 
 
 def answered(function: Callable[[Any], Any], columns: dict[str, Any]) -> Any:
-    """``function`` of an SFrame of ``columns``, whose numbers are whole where Turi Create says that they were so."""
+    """Call ``function`` with an SFrame of ``columns``; numbers are integers where Turi Create says they were."""
     from turicreate.toolkits._main import ToolkitError
 
     for _ in range(len(columns) + 1):

@@ -1,4 +1,4 @@
-"""Turi Create, and a model that it saved."""
+"""Load Turi Create and a saved model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TARGETS = {"str": str, "int": int}
 
 
 def begin() -> Any:
-    """The module turicreate, without graphics processors and without downloads."""
+    """Import turicreate, without GPUs and without downloads."""
     import turicreate
 
     turicreate.config.set_num_gpus(0)
@@ -27,7 +27,7 @@ def load(folder: str) -> Any:
 
 
 def _neighbors(kind: Any, state: dict[str, Any], version: int) -> Any:
-    """As Turi Create's own, which runs as code what the file names as the type of the labels."""
+    """Load like Turi Create, but do not run the type of the labels from the file as code."""
     import turicreate
 
     if version != kind._PYTHON_NN_CLASSIFIER_MODEL_VERSION:

@@ -1,4 +1,4 @@
-"""The labels of a nearest-neighbours classifier's reference rows, found by asking it for each row.
+"""Find the labels of a nearest-neighbors classifier's reference rows by querying it with each row.
 
 Its reference data can be asked for only while it is brute force: of a ball tree that was saved and loaded, Turi Create
 crashes. So the rows are read from the saved file, and what they are is proved here: each is at distance 0 from itself.
@@ -19,7 +19,7 @@ ELEMENT = re.compile(r"(.*)\[(\d+)\]")
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """``values`` is an .npy file of all the rows' numbers, float64. Answers distance, columns and labels.
+    """Return distance, columns and labels; ``values`` is an .npy file of all the rows' numbers, float64.
 
     The columns are pairs of a name and a length, None for a single number; labels are in the order of the rows.
     """
@@ -44,7 +44,7 @@ def _field(inner: Any, name: str) -> list[str]:
 
 
 def _columns(features: list[str], unpacked: list[str]) -> Any:
-    """None where a feature is neither a number nor an array."""
+    """Return the columns; None if a feature is neither a number nor an array."""
     lengths: dict[str, Any] = {}
     for name in unpacked:
         found = ELEMENT.fullmatch(name)
@@ -58,7 +58,7 @@ def _columns(features: list[str], unpacked: list[str]) -> Any:
 
 
 def _labels(model: Any, rows: Any, columns: Any) -> list[Any]:
-    """As often as a row is there, so many neighbours of it are at distance 0, and have the labels of its copies."""
+    """Check that a row has as many neighbors at distance 0 as it has copies, with their labels."""
     alone, places, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
     found: list[list[Any]] = [[] for _ in alone]
     for count in np.unique(counts):

@@ -1,4 +1,4 @@
-"""Pictures as Turi Create holds them."""
+"""Turi Create's pictures."""
 
 from typing import Any
 

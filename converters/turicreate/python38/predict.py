@@ -1,4 +1,4 @@
-"""What a saved model itself answers."""
+"""Predict with a saved model."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .loading import load
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """``columns`` are the features' values (see ``frames.frame``). Answers the probability of each class, a row each.
+    """Return the probability of each class per row; ``columns`` are the features' values (see ``frames.frame``).
 
-    They are in the order of the classes. With ``neighbors`` the model is of nearest neighbours, so many have a vote,
+    They are in the order of the classes. With ``neighbors`` the model is a nearest-neighbors one with that many votes,
     and ``classes`` gives the order.
     """
     model = load(request["model"])

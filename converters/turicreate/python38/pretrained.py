@@ -1,4 +1,4 @@
-"""Turi Create fetches what it needs of pretrained networks; here it says what that is."""
+"""Report the pretrained networks that Turi Create would download."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from urllib.parse import urlparse
 
 
 class PretrainedMissing(Exception):  # noqa: N818 - no error of a program
-    """``args[0]`` is the address of the file that is not there."""
+    """``args[0]`` is the URL of the missing file."""
 
 
 def forbid_downloads() -> None:
-    """What is in the cache is taken, as by Turi Create itself; else PretrainedMissing is raised."""
+    """Use the file in the cache, like Turi Create; raise PretrainedMissing if there is none."""
     from turicreate.toolkits import _pre_trained_models
 
     _pre_trained_models._download_and_checksum_files = _kept

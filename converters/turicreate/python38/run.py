@@ -1,4 +1,4 @@
-"""Python 3.8, which Turi Create needs, runs this file: one request in, one reply out, both as JSON files.
+"""Run in Python 3.8, which Turi Create needs: one request in, one reply out, both as JSON files.
 
 ``run.py REQUEST REPLY``. The request names an operation, a file beside this one, whose ``answer`` is called with it.
 Nothing in this folder imports coreml_updatable, and nothing of coreml_updatable imports this folder.
@@ -34,7 +34,7 @@ def main(request_path: Path, reply_path: Path) -> None:
 
 
 def _operation(name: str) -> Any:
-    """Imported as a module of a package, so that the files here may import each other relatively."""
+    """Import this folder as a package, so that its files can import each other relatively."""
     spec = ModuleSpec(PACKAGE, None, is_package=True)
     spec.submodule_search_locations = [str(Path(__file__).resolve().parent)]
     sys.modules[PACKAGE] = module_from_spec(spec)

@@ -1,4 +1,4 @@
-"""A new classifier of pictures."""
+"""Train a new classifier of pictures."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .loading import begin
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Trains what ``train`` names on the pictures and ``labels``, exports it to ``to``, and tests it.
+    """Train the classifier ``train`` on the pictures and ``labels``, export it to ``to``, and test it.
 
     The pictures are .npy files of uint8 [n, height, width, channels], or float64 [n, numbers] for the logistic
-    classifier; ``feature`` is to be the name of the model's input, ``options`` go to ``create`` as they are. Answers
+    classifier; ``feature`` is the name of the model's input, and ``options`` go to ``create`` unchanged. Returns
     the probability of each class for the pictures ``test``, in the order of the classes.
     """
     turicreate = begin()

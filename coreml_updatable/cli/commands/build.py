@@ -52,9 +52,9 @@ def _run(request: "AnyRequest", *, quiet: bool) -> None:
     with watched(quiet=quiet) as on_progress:
         report = run(request, on_progress)
     left_out = report.data.unreadable if report.data else ()
-    note(*(f"left out: {sentence}" for sentence in left_out[:MOST_NAMED]))
+    note(*(f"skipped: {sentence}" for sentence in left_out[:MOST_NAMED]))
     if len(left_out) > MOST_NAMED:
-        note(f"left out: {len(left_out) - MOST_NAMED} files more, all named in report.json")
+        note(f"skipped: {len(left_out) - MOST_NAMED} more files, all listed in report.json")
 
 
 def _show(request: "AnyRequest", *, json: bool) -> None:

@@ -110,7 +110,7 @@ def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool)
         return
     lines = [*([told] if told else []), *made.notes]
     lines += [f"warning: {warning}" for warning in made.warnings]
-    learns = f"{', '.join(made.updatable)} is updatable" if made.updatable else "it learns by remembering"
+    learns = f"{', '.join(made.updatable)} is updatable" if made.updatable else "it is updatable"
     compared = f"within {made.agreement.difference:.1g} of {made.reference}, on {made.agreement.rows} rows"
     if made.agreement.relative is not None and made.agreement.proved:
         compared += f", its logits within {made.agreement.relative:.1g} of their spread"

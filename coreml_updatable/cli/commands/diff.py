@@ -63,7 +63,7 @@ def _changes(title: str, changes: "Sequence[FieldChange]") -> Iterator[str]:
 
 def _layers(layers: "LayerChanges") -> Iterator[str]:
     lines = [f"  removed: {name}" for name in layers.removed] + [f"  added: {name}" for name in layers.added]
-    lines += ["  the same layers in another order"] if layers.reordered else []
+    lines += ["  the same layers in a different order"] if layers.reordered else []
     lines += [line for layer in layers.changed for line in _layer(layer)]
     if lines:
         yield "Layers"
@@ -82,15 +82,13 @@ def _weights(change: "WeightChange") -> str:
     stored = f"{change.before} → {change.after}"
     match change.kind:
         case "stored":
-            return f"stored otherwise ({stored}), {change.values:,} values the same"
+            return f"stored differently ({stored}), the same {change.values:,} values"
         case "count":
-            return f"another number of values, {change.values:,} now"
+            return f"a different number of values, now {change.values:,}"
         case "fields":
-            return (
-                f"the same {change.values:,} values ({change.before}), other quantization or storage fields beside them"
-            )
+            return f"the same {change.values:,} values ({change.before}), with other quantization or storage fields"
         case "unreadable":
-            return f"other bytes ({stored}), which cannot be decoded"
+            return f"different bytes ({stored}), which cannot be decoded"
     moved = f"norm of the change {change.norm:.4g}"
     if change.relative is not None:
         moved += f" ({change.relative:.3%} of the old norm)"
@@ -105,7 +103,7 @@ def _weights(change: "WeightChange") -> str:
 def _samples(samples: "SampleChanges") -> Iterator[str]:
     yield f"Samples: {samples.before} → {samples.after}"
     if samples.reordered:
-        yield "  the same samples in another order"
+        yield "  the same samples in a different order"
     lines = []
     for change in samples.labels:
         counts = ((change.added, "added"), (change.removed, "removed"))

@@ -116,9 +116,9 @@ def _memory(memory: "HeadMemory") -> str:
     known = (("weights", memory.weights), ("gradients", memory.gradients), ("optimizer", memory.optimizer))
     parts = [f"{name} {size(count)}" for name, count in known if count]
     if memory.activations is None:
-        return f"{', '.join(parts)}; activations not known, for a shape is not fixed"
+        return f"{', '.join(parts)}; activations unknown, because a shape is not fixed"
     parts.append(f"activations {size(memory.activations)} at a mini-batch of {memory.mini_batch}")
-    return f"{size(memory.total or 0)} at least ({', '.join(parts)}); the frozen layers come on top"
+    return f"at least {size(memory.total or 0)} ({', '.join(parts)}), plus the frozen layers"
 
 
 def _parameter(parameter: "Parameter") -> Sequence[str]:

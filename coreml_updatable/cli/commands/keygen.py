@@ -18,4 +18,4 @@ def keygen(
     from coreml_updatable.publishing.catalogue.signing import PUBLIC_SUFFIX, make_keys
 
     public = make_keys(key)
-    say(f"{key}: the private key, readable by you alone", f"{key}{PUBLIC_SUFFIX}: the public key, {public}")
+    say(f"{key}: the private key, readable only by you", f"{key}{PUBLIC_SUFFIX}: the public key, {public}")

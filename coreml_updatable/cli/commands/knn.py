@@ -58,7 +58,7 @@ def remembered(empty: Model, data: Path, fit: Fit, *, quiet: bool) -> tuple[Mode
         except UserError as error:
             raise named(error, names) from error
         if not labels:
-            raise DataError(f"{data}: holds no rows; give at least one, or leave --samples out")
+            raise DataError(f"{data}: contains no rows; add at least one, or omit --samples")
         progress("samples", 1.0, f"{len(labels)} embedded")
     return filled, first
 
@@ -107,11 +107,11 @@ class Made:
         return [
             *(f"warning: {warning}" for warning in self.warnings),
             *self.agreement.notes,
-            f"extractor: {what}; its {self._length()} features are the same within {self.agreement.difference:.1g}",
-            f"samples: {listed}; the first finds itself"
+            f"extractor: {what}; its {self._length()} features agree within {self.agreement.difference:.1g}",
+            f"samples: {listed}; the first sample finds itself"
             if counts
-            else "samples: none yet, it answers its default label",
-            f"update: one row more makes {self.samples_after}",
+            else "samples: none yet; it predicts its default label",
+            f"update: with one more row, it has {self.samples_after} samples",
             f"{'nothing written' if self.path is None else self.path}: {self.size:,} bytes",
         ]
 
@@ -223,5 +223,5 @@ def _default_label(given: str | None, kind: LabelsKind) -> str | int:
     except ValueError:
         number = 2**63
     if not -(2**63) <= number < 2**63:
-        raise typer.BadParameter(f"--default-label {given}: expected an integer of 64 bits, as the labels are int64")
+        raise typer.BadParameter(f"--default-label {given}: expected a 64-bit integer, because the labels are int64")
     return number

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _QUICK = 0.01  # the share from which on 5 to 10 photos do, as measured in docs/marking.md
 _SLOW = (
-    "so well hidden, a reserved label needs many shots; with --reserved-share 0.01 it learns from 5 to 10 "
+    "with this share, a reserved label needs many shots; with --reserved-share 0.01, 5 to 10 are enough "
     "(docs/marking.md has the figures)"
 )
 
@@ -52,14 +52,16 @@ class Marking:
             span = (
                 f"{len(self.reserved_labels)} reserved labels, {self.reserved_labels[0]} to {self.reserved_labels[-1]}"
             )
-            lines.append(f"{span}; none is the answer until it is trained{self._share()}")
+            lines.append(f"{span}; none is predicted before it is trained{self._share()}")
         lines += self.advice
         lines += self.notes
         names, within = ", ".join(self.updatable), f"{self.largest_difference:.1g}"
         if self.new_head:
-            lines.append(f"{begin}: {names} {verb} updatable and new; with the old weights, answers within {within}")
+            lines.append(
+                f"{begin}: {names} {verb} updatable and new; with the old weights, predictions agree within {within}"
+            )
         else:
-            lines.append(f"{begin}: {names} {verb} updatable; answers within {within} of those before")
+            lines.append(f"{begin}: {names} {verb} updatable; predictions agree within {within}")
         return lines
 
     def _share(self) -> str:
@@ -188,11 +190,9 @@ def mark(
     """
     expect_out(out, dry_run=dry_run)
     if layers and last is not None:
-        raise typer.BadParameter("--layers and --last both say what is trained; name one of them")
+        raise typer.BadParameter("--layers and --last both select the layers to train; use one of them")
     if reserved_share is not None and not reserved:
-        raise typer.BadParameter(
-            "--reserved-share is of the outputs that --reserved N adds; say how many, or leave it out"
-        )
+        raise typer.BadParameter("--reserved-share needs --reserved N; add it, or omit --reserved-share")
     foreign = (
         {"--momentum": momentum}
         if optimizer is OptimizerOption.ADAM
@@ -200,7 +200,7 @@ def mark(
     )
     for option, value in foreign.items():
         if value is not None:
-            raise typer.BadParameter(f"{option} is not a parameter of {optimizer.value}; leave it out")
+            raise typer.BadParameter(f"{option} is not a parameter of {optimizer.value}; omit it")
     wanted = layouts.asked_for(layout)
     paths = [] if out is None else layouts.targets(out, wanted.to if wanted else layouts.Layout.SINGLE, model.stem)
     from coreml_updatable.checking import expect_valid

@@ -37,9 +37,9 @@ def left_out(recipe: AnyRecipe) -> str | None:
     if isinstance(recipe, FixedRecipe):
         return told_lacking(recipe.extras)
     if recipe.data.draw is None and recipe.data.load is None:
-        return "it has no data of its own; build it with DATA=folder"
+        return "it has no data; build it with DATA=folder"
     if recipe.source.options().get("weights") == "pretrained":
-        return "its weights are downloaded; build it by its name"
+        return "its weights must be downloaded; build it by name"
     needs = needs_of(find_converter(recipe.source.converter))
     if needs.missing:
         return f"{', '.join(needs.missing)} is not installed; run: {needs.command}"
@@ -52,12 +52,12 @@ HEAD = (
     "shots needed | build |"
 )
 NOTE = (
-    "Each pair is network / k-NN, and each figure a mean over the orders of the shots. *Trainable* is the share of the "
-    "network's weights that an update changes. *Base accuracy* is measured on the base test set before any update, "
-    "*personal accuracy* on the owner's held-out examples and *base accuracy after* on the base test set, both after "
-    "the largest number of shots that was tried; forgetting is the difference of the two base accuracies. *Shots "
-    f"needed* is how many it takes to reach a personal accuracy of {percent(ENOUGH)}, in the median order (of each "
-    "kind, where there are several). An empty k-NN has an accuracy of 0%. Build times are wall-clock "
+    "Pairs are network / k-NN; figures are means over the random orders of the shots. *Trainable* is the share of "
+    "the network's weights that an update changes. *Base accuracy* is measured on the base test set before any "
+    "update. *Personal accuracy* (on the owner's held-out examples) and *base accuracy after* (on the base test set) "
+    "are measured after the largest number of shots that was tried; forgetting is the difference of the two base "
+    f"accuracies. *Shots needed* is the number of shots for a personal accuracy of {percent(ENOUGH)}, in the median "
+    "order (of each kind, where there are several). An empty k-NN has an accuracy of 0%. Build times are wall-clock "
     "seconds, including training, measured on: "
 )
 
@@ -105,7 +105,7 @@ def with_table(text: str, table: str, where: str) -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise BuildError(f"{where}: holds no table of samples, expected the lines {BEGIN} and {END}; add them")
+        raise BuildError(f"{where}: contains no table of samples, expected the lines {BEGIN} and {END}; add them")
     return f"{before}{BEGIN}\n{table}{END}{after}"
 
 
@@ -160,18 +160,18 @@ def models(
 
     found = list(every_sample(samples))
     if not found:
-        raise BuildError(f"{samples}: holds no sample models, expected folders with a recipe.toml; check the path")
+        raise BuildError(f"{samples}: contains no sample models, expected folders with a recipe.toml; check the path")
     names = [name for name, reason in found if reason is None]
     for number, (name, reason) in enumerate(found, start=1):
         if reason is not None:
-            note(f"[{number}/{len(found)}] {name}: left out, {reason}")
+            note(f"[{number}/{len(found)}] {name}: skipped, {reason}")
             continue
         note(f"[{number}/{len(found)}] {name}")
         try:
             build(name, out=out, samples=samples)
         except UserError as error:
             later = names[names.index(name) + 1 :]
-            rest = f"; not built after it: {', '.join(later)}" if later else ""
+            rest = f"; not built: {', '.join(later)}" if later else ""
             raise BuildError(f"{name}: {str(error).removeprefix(f'{name}: ')}{rest}") from error
     if table is not None:
         _write(table, [name for name in names if not never_learns(out / name)], out)

@@ -41,7 +41,7 @@ def _plain(value: Any, top: int | None) -> Any:
     if isinstance(value, Mapping):
         return {str(label): _plain(share, top) for label, share in _greatest(value, top or len(value))}
     if isinstance(value, np.ndarray | Image.Image):
-        bounds.expect(AS_TEXT * np.asarray(value).size, f"an answer of {np.asarray(value).size} values as JSON")
+        bounds.expect(AS_TEXT * np.asarray(value).size, f"a prediction of {np.asarray(value).size} values as JSON")
         array = np.asarray(value)
         if array.dtype.kind in "biu" or (array.dtype.kind == "f" and np.isfinite(array).all()):
             return array.tolist()  # at once: one by one, a million numbers take seconds

@@ -21,7 +21,7 @@ def probes(
         Path | None,
         typer.Option("-o", "--output", help="With --read: write device, OS, results and choices to this file."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the choices as JSON.")] = False,
 ) -> None:
     """Write tiny models to try on a device, or read their results.
 
@@ -30,10 +30,10 @@ def probes(
     Exit status 1 when a result is missing or fits no known choice.
     """
     if (out is None) == (read is None):
-        raise typer.BadParameter("give a folder to write the probes to, or --read RESULTS.json")
+        raise typer.BadParameter("OUT or --read is required; give a folder for the probes or a file with results")
     if save is not None and (read is None or save.is_dir() or save.resolve() == read.resolve()):
         raise typer.BadParameter(
-            f"-o {save}: goes with --read RESULTS.json, and names another file; say -o DEVICE.json"
+            f"-o {save}: requires --read RESULTS.json and must be another file, such as DEVICE.json"
         )
     if out is not None:
         _write(out)
@@ -45,7 +45,7 @@ def _write(out: Path) -> None:
     from coreml_updatable.updating.probes import write_probes
 
     made = write_probes(out)
-    say(f"{out}: {len(made)} probes and probes.json; docs/probes.md says how to run them on a device")
+    say(f"{out}: {len(made)} probes and probes.json; see docs/probes.md for how to run them on a device")
 
 
 def _read(path: Path, out: Path | None, *, json: bool) -> int:
@@ -58,7 +58,10 @@ def _read(path: Path, out: Path | None, *, json: bool) -> int:
     if json:
         _print_json(found, given)
     else:
-        say(*(verdict.sentence for verdict in found), f"kept as your default in {kept}" if kept else "nothing to keep")
+        say(
+            *(verdict.sentence for verdict in found),
+            f"stored as your default in {kept}" if kept else "nothing to store",
+        )
         if out is not None:
             say(f"{out}: the results of {given.source}, to send in or to read again")
     return int(any(verdict.choice is None and verdict.decisive for verdict in found))

@@ -44,14 +44,14 @@ def publish(
     """
     if check is not None:
         if builds or sign or revoke or device_results or any(option is not None for option in (to, base_url, keep)):
-            raise typer.BadParameter("--check SITE goes alone, or with --public-key, --previous: it publishes nothing")
+            raise typer.BadParameter("--check publishes nothing; use it only with --public-key and --previous")
         raise typer.Exit(_check(check, public_key or [], previous, json))
     if public_key:
-        raise typer.BadParameter("--public-key goes with --check SITE; to sign, give the private key with --sign")
+        raise typer.BadParameter("--public-key requires --check; to sign, pass the private key with --sign")
     if to is None:
-        raise typer.BadParameter("say where with --to SITE")
+        raise typer.BadParameter("--to is required; give the folder of the catalogue")
     if not builds and not sign and not device_results and all(option is None for option in (base_url, keep)):
-        raise typer.BadParameter("name one or more builds, such as build/handwritten")
+        raise typer.BadParameter("BUILDS is required; give one or more, such as build/handwritten")
     _publish(
         builds or [], to, device_results or [], base_url, keep, sign or [], revoke or [], valid_days, previous, json
     )
@@ -100,8 +100,8 @@ def _publish(
             say(f"{name} {version}: {word}")
     for name, version in done.kept_reports:
         say(
-            f"note: {name} {version}: the build reports something else by now, and what is published stays; to publish "
-            "it, raise metadata.version in the recipe and build again"
+            f"note: {name} {version}: the report of the build has changed, but a published version does not change; "
+            "to publish it, raise metadata.version in the recipe and build again"
         )
     until = f", signed until {done.index.expires}" if done.index.expires is not None else ""
     say(f"{site}: {len(done.index.models)} models, serial {done.index.serial}{until}")
@@ -121,5 +121,5 @@ def _check(site: Path, public_keys: list[Path], previous: Path | None, json: boo
     for sentence in checked.notes:
         say(f"note: {sentence}")
     if not checked.faults:
-        say(f"{site}: {checked.files} files, {checked.bytes:,} bytes, every sum and link right")
+        say(f"{site}: {checked.files} files, {checked.bytes:,} bytes, all checksums and links are correct")
     return int(bool(checked.faults))

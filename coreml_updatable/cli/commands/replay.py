@@ -37,8 +37,8 @@ def replay(
         say_json(told, indent=2)
     else:
         if not same:
-            say(f"note: {model} is another file than the vectors were made with ({given.model})")
+            say(f"note: {model} is not the file that the vectors were made with ({given.model})")
         for stage in stages:
             found = f"largest difference {stage.largest:.2g} ({stage.allowed:g} allowed)"
-            say(*stage.faults, f"{stage.name}: {stage.rows} answers, {found}")
+            say(*stage.faults, f"{stage.name}: {stage.rows} predictions, {found}")
     raise typer.Exit(int(any(stage.faults for stage in stages)))

@@ -182,7 +182,9 @@ def _expect_finite(context: UpdateContext) -> None:
     loss = context.metrics.get("lossValue", 0.0)
     if not math.isfinite(loss):
         epoch = int(context.metrics["epochIndex"]) + 1
-        raise ModelError(f"update: the loss is {loss} in epoch {epoch}, nothing is written; lower the learning rate")
+        raise ModelError(
+            f"update: the loss is {loss} in epoch {epoch}, so nothing was written; lower the learning rate"
+        )
 
 
 FLAGS = {
@@ -249,15 +251,13 @@ def update(
 
 def _target(model: Path, out: Out | None, *, in_place: bool) -> Path:
     if (out is None) == (not in_place):
-        raise typer.BadParameter("name the new model with -o NEW, or replace MODEL with --in-place")
+        raise typer.BadParameter("-o or --in-place is required; --in-place replaces MODEL")
     if out is None and model.is_dir():
-        raise typer.BadParameter(
-            f"--in-place: {model} is a package, which is read, not written; name the new model: -o NEW.mlmodel"
-        )
+        raise typer.BadParameter(f"--in-place: {model} is a package, which cannot be written; use -o NEW.mlmodel")
     if out is None:
         return model
     if out.path.resolve() == model.resolve():
-        raise typer.BadParameter(f"-o {out.path} is MODEL itself; name another file, or say --in-place")
+        raise typer.BadParameter(f"-o {out.path} is MODEL itself; choose another file, or use --in-place")
     return out.file()
 
 

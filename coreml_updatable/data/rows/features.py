@@ -32,7 +32,7 @@ class Features:
         """The one input that is a picture; DataError where there is none, several, or other inputs are needed too."""
         pictures = [feature for feature in self.inputs.values() if kind(feature) == "imageType"]
         if not pictures:
-            raise DataError(f"{where}: is a picture, the model reads {self._listed()}; give .npy, .json or .csv")
+            raise DataError(f"{where}: is a picture, but the model reads {self._listed()}; pass .npy, .json or .csv")
         return self._alone(pictures, f"{where}: is one picture")
 
     def the_array(self, where: str) -> FeatureDescription:
@@ -42,7 +42,9 @@ class Features:
     def _alone(self, features: list[FeatureDescription], found: str) -> FeatureDescription:
         needed = [name for name, feature in self.inputs.items() if not feature.type.isOptional]
         if len(features) != 1 or any(name != features[0].name for name in needed):
-            raise DataError(f"{found}, the model reads {self._listed()}; give rows of all of them as .json or .csv")
+            raise DataError(
+                f"{found}, but the model reads {self._listed()}; pass rows with all of them as .json or .csv"
+            )
         return features[0]
 
     def _listed(self) -> str:
@@ -64,7 +66,8 @@ def target_of(model: Model) -> FeatureDescription:
     if len(targets) != 1:
         listed = ", ".join(f"'{feature.name}'" for feature in targets) or "none"
         raise DataError(
-            f"model: folders of pictures give one label, the model learns from {listed}; give rows as .json or .csv"
+            f"model: folders of pictures provide only one label, but the model is trained with {listed}; pass rows "
+            "as .json or .csv"
         )
     return targets[0]
 
@@ -77,7 +80,7 @@ def label_of(feature: FeatureDescription, folder: str, where: str) -> Any:
         number = int(folder)
     except ValueError:
         raise DataError(
-            f"{where}: the folder's name is the label, and '{feature.name}' is an integer; rename it"
+            f"{where}: the name of the folder is the label, but '{feature.name}' is an integer; rename the folder"
         ) from None
     return number if kind(feature) == "int64Type" else [number]
 

@@ -75,7 +75,7 @@ def sources(path: Path, features: Features) -> list[Path]:
     files = pictures_in(path) if features.has_pictures else arrays_in(path)
     if not files:
         what = f"pictures ({', '.join(sorted(SUFFIXES))})" if features.has_pictures else ".npy files"
-        raise DataError(f"{path}: holds no {what}; name another folder")
+        raise DataError(f"{path}: contains no {what}; choose another folder")
     return files
 
 
@@ -91,7 +91,7 @@ def rows_of(path: Path, features: Features) -> Iterator[tuple[str, dict[str, Any
         yield str(path), {feature.name: picture_of(path, feature, features)}
     else:
         kinds = ", ".join(sorted({*SUFFIXES, *TABLES}))
-        raise DataError(f"{path}: is of no kind that is read here ({kinds}); convert it")
+        raise DataError(f"{path}: has an unsupported type, expected one of {kinds}; convert it")
 
 
 def training_rows(data: Path, model: Model, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -109,7 +109,7 @@ def labelled_files(data: Path, features: Features) -> list[tuple[Path, Path]]:
     folders = sorted(path for path in data.iterdir() if path.is_dir() and not path.name.startswith("."))
     labelled = [(folder, file) for folder in folders for file in files_in(folder)]
     if not labelled:
-        raise DataError(f"{data}: holds no folders with {what}; make one folder a label, with its {what} inside")
+        raise DataError(f"{data}: contains no folders with {what}; make one folder per label, with its {what} inside")
     return labelled
 
 

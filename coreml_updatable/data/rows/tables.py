@@ -43,7 +43,7 @@ def _inside(folder: Path, value: Any, where: str) -> Path:
         raise DataError(f"{where}: is {a_kind(value)}, expected the path of a picture beside the file")
     path = (folder / value).resolve()
     if not path.is_relative_to(folder.resolve()):
-        raise DataError(f"{where}: {shortened(value)} lies outside the file's folder; move the picture there")
+        raise DataError(f"{where}: {shortened(value)} is outside the file's folder; move the picture there")
     return path
 
 
@@ -124,12 +124,12 @@ class _Text:
                 raise self.fault("too deep, or a number too long") from None
             if len(self._held) - self._at >= MOST_CHARACTERS:
                 raise DataError(
-                    f"{self._path}: a row of more than {MOST_CHARACTERS} characters begins in line "
+                    f"{self._path}: has a row of more than {MOST_CHARACTERS} characters, which begins in line "
                     f"{self._line(self._at)}; save long arrays as .npy"
                 )
             if self._held.count("[", self._at) + self._held.count("{", self._at) > MOST_LISTS:
                 raise DataError(
-                    f"{self._path}: a row of more than {MOST_LISTS} lists and objects begins in line "
+                    f"{self._path}: has a row of more than {MOST_LISTS} lists and objects, which begins in line "
                     f"{self._line(self._at)}; save long arrays as .npy"
                 )
             size = min(2 * size, MOST_CHARACTERS + 1)  # a long value is not begun too often, and not read much too far
@@ -162,13 +162,14 @@ def csv_rows(path: Path, features: Features) -> Iterator[tuple[str, dict[str, An
             names = [name.strip() for name in texts]
             if not all(names) or len(set(names)) != len(names):
                 raise DataError(
-                    f"{path}: the first line is {_short(names)}, expected each feature's name once; name the columns"
+                    f"{path}: the first line is {_short(names)}, expected the name of each feature once; name the "
+                    "columns"
                 )
             continue
         where = f"{path}:{line}"
         if len(texts) != len(names):
             raise DataError(
-                f"{where}: has {len(texts)} cells, the first line has {len(names)}; quote cells with commas"
+                f"{where}: has {len(texts)} cells, but the first line has {len(names)}; quote cells that contain commas"
             )
         filled = {name: text for name, text in zip(names, texts, strict=True) if text.strip()}
         values = {
@@ -176,7 +177,7 @@ def csv_rows(path: Path, features: Features) -> Iterator[tuple[str, dict[str, An
         }
         yield where, row_of(values, features, path.parent, where)
     if not names:
-        raise DataError(f"{path}: the first line is [], expected each feature's name once; name the columns")
+        raise DataError(f"{path}: the first line is empty, expected the name of each feature once; name the columns")
 
 
 def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -200,7 +201,7 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
             try:
                 texts = next(reader, None)
             except csv.Error as error:
-                raise DataError(f"{path}: is no table ({error}); expected comma-separated values") from None
+                raise DataError(f"{path}: is not a table ({error}); expected comma-separated values") from None
             finally:
                 csv.field_size_limit(before)
             read = 0
@@ -214,7 +215,7 @@ def _read(path: Path, read: Callable[[], str]) -> str:
     try:
         return read()
     except UnicodeDecodeError:
-        raise DataError(f"{path}: is no UTF-8 text; save it as UTF-8") from None
+        raise DataError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
 
 
 def _short(names: list[str]) -> str:

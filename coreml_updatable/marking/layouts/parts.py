@@ -26,21 +26,23 @@ def handed_over(parts: Parts) -> FeatureDescription:
     """The head's one input, an output of the extractor. Raises ModelError where the two do not belong together."""
     for name, part in (("extractor", parts.extractor), ("head", parts.head)):
         if part.WhichOneof("Type") is None:
-            raise ModelError(f"{name}: holds no model, expected one; build it again")
+            raise ModelError(f"{name}: contains no model; build it again")
     inputs = parts.head.description.input
     if len(inputs) != 1:
         names = ", ".join(repr(str(feature.name)) for feature in inputs) or "none"
-        raise ModelError(f"head: has {len(inputs)} inputs ({names}), expected one, the extractor's features; cut again")
+        raise ModelError(
+            f"head: has {len(inputs)} inputs ({names}), expected 1, the extractor's features; split the model again"
+        )
     given = feature_named(parts.extractor.description.output, str(inputs[0].name))
     if given is None:
         found = ", ".join(repr(str(feature.name)) for feature in parts.extractor.description.output) or "nothing"
         raise ModelError(
-            f"head: reads {str(inputs[0].name)!r}, the extractor gives {found}; take files that belong together"
+            f"head: reads {str(inputs[0].name)!r}, but the extractor outputs {found}; use two files of the same split"
         )
     if not equal_types(given, inputs[0]):
         raise ModelError(
-            f"head: reads {str(inputs[0].name)!r} as {describe_type(inputs[0])}, the extractor gives "
-            f"{describe_type(given)}; take files that belong together"
+            f"head: reads {str(inputs[0].name)!r} as {describe_type(inputs[0])}, but the extractor outputs "
+            f"{describe_type(given)}; use two files of the same split"
         )
     return given
 
@@ -93,16 +95,17 @@ def from_pipeline(model: Model) -> Parts:
     members = pipeline_of(model).models
     if len(members) != 2:
         raise ModelError(
-            f"pipeline: holds {len(members)} models, expected an extractor and a head; join the others first"
+            f"pipeline: contains {len(members)} models, expected an extractor and a head; join the others first"
         )
     if not members[1].isUpdatable or members[0].isUpdatable:
-        raise ModelError("pipeline: its last model, and only it, is expected to be updatable; mark the head first")
+        raise ModelError("pipeline: expected its last model, and only that, to be updatable; mark the head first")
     parts = Parts(copy_of(members[0]), copy_of(members[1]))
     handed_over(parts)
     for feature in model.description.output:
         if feature_named(parts.head.description.output, str(feature.name)) is None:
             raise ModelError(
-                f"output {str(feature.name)!r}: comes not from the head, expected the head's answers only; drop it"
+                f"output {str(feature.name)!r}: does not come from the head, expected only outputs of the head; "
+                "remove it"
             )
     _describe(model.description, parts.extractor.description, parts.head.description)
     return parts

@@ -30,7 +30,7 @@ def with_bits(extractor: Model, bits: int) -> Model:
         raise ModelError(f"bits: found {bits}, expected 32, 16 or 8; choose one of them")
     if extractor.WhichOneof("Type") != "neuralNetwork":
         kind = extractor.WhichOneof("Type")
-        raise ModelError(f"extractor: is a {kind}, expected a plain network to change its bits; leave the bits out")
+        raise ModelError(f"extractor: is a {kind}, expected a plain network when changing its bits; omit the bits")
     made = copy_of(extractor)
     network = network_of(made)
     for number, layer in enumerate(network.layers):
@@ -38,8 +38,8 @@ def with_bits(extractor: Model, bits: int) -> Model:
             widen_layer(layer, place(number, layer))
         elif _quantized(layer):
             raise ModelError(
-                f"{place(number, layer)}: has quantized weights of a {layer_kind(layer)}, expected them only "
-                "in convolutions and innerProducts; export the model without quantization"
+                f"{place(number, layer)}: is a {layer_kind(layer)} with quantized weights, expected these only in "
+                "convolutions and innerProducts; export the model without quantization"
             )
     widen_halves(network)
     for number, layer in enumerate(network.layers if bits < 32 else []):
@@ -99,5 +99,5 @@ def _quantize(layer: NeuralNetworkLayer, where: str) -> None:
 def _finite(weights: WeightParams, where: str) -> NDArray[np.float32]:
     values = packed_floats(weights)
     if not np.isfinite(values).all():
-        raise ModelError(f"{where} hold NaN or an infinite number, expected finite ones; train again")
+        raise ModelError(f"{where} contain NaN or infinite numbers, expected finite ones; train again")
     return values

@@ -7,7 +7,7 @@ Networks in the old mapping know no reshapeStatic; there, flatten and reshape do
 
 from collections.abc import Sequence
 
-from coreml_updatable.errors import ModelError
+from coreml_updatable.errors import ModelError, with_article
 from coreml_updatable.marking.building_blocks import copied, flatten, new_layer, reshape_static
 from coreml_updatable.marking.extractor import keep_exact_arrays
 from coreml_updatable.marking.layouts.parts import Parts, copy_of, handed_over, training_inputs
@@ -129,13 +129,13 @@ def _rename_apart(front: Model, back: Model, given: str, read: str) -> None:
     inputs = {str(feature.name) for feature in front.description.input}
     shown = {str(feature.name) for feature in (*back.description.output, *back.description.trainingInput)} - {read}
     for name in sorted(inputs & shown):
-        raise ModelError(f"files: both have a feature {name!r}, expected different names; rename one of them")
+        raise ModelError(f"files: both have a feature {name!r}; rename one of them")
     theirs, taken = (_blobs(back) | shown) - {read}, _blobs(front) | _blobs(back) | shown
     renamed = {name: _fresh(name, taken) for name in sorted(theirs & _blobs(front) - inputs - {given})}
     rename_blobs(network_of(front), renamed)
     rename_blobs(network_of(back), {name: _fresh(name, taken) for name in sorted(theirs & inputs)})
     if given in theirs:
-        raise ModelError(f"files: both have a blob {given!r}, expected different names; rename one of them")
+        raise ModelError(f"files: both have a blob {given!r}; rename one of them")
     names = {str(layer.name) for layer in network_of(back).layers}
     known = names | {str(layer.name) for layer in network_of(front).layers}
     for layer in network_of(front).layers:
@@ -196,14 +196,14 @@ def to_single(parts: Parts) -> Model:
 def _expect_networks(parts: Parts) -> None:
     kind = parts.head.WhichOneof("Type")
     if kind == "kNearestNeighborsClassifier":
-        raise ModelError(
-            "head: is a k-NN, which is no layer of a network, expected a network; keep it as a pipeline, or split it"
-        )
+        raise ModelError("head: is a k-NN, which cannot be a layer of a network; use a pipeline or a split")
     if not is_network(parts.head):
-        raise ModelError(f"head: is a {kind}, expected a network; only networks can become one network")
+        raise ModelError(f"head: is {with_article(kind)}, expected a network; only networks can be joined into one")
     kind = parts.extractor.WhichOneof("Type")
     if kind != "neuralNetwork":
-        raise ModelError(f"extractor: is a {kind}, expected a plain network; only networks can become one network")
+        raise ModelError(
+            f"extractor: is {with_article(kind)}, expected a plain network; only networks can be joined into one"
+        )
 
 
 def _leave_old_mapping(front: Model) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from coreml_updatable.errors import ModelError
+from coreml_updatable.errors import ModelError, with_article
 from coreml_updatable.marking.layouts.parts import FEATURES, Parts, copy_of, handed_over
 from coreml_updatable.marking.layouts.single import from_vector, in_old_mapping, to_vector
 from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION
@@ -28,12 +28,14 @@ def from_single(model: Model) -> Parts:
     if kind == "mlProgram":
         raise ModelError(f"model: {NO_PROGRAMS}")
     if not is_network(model):
-        raise ModelError(f"model: is a {kind}, expected an updatable network or a pipeline; mark a classifier first")
+        raise ModelError(
+            f"model: is {with_article(kind)}, expected an updatable network or a pipeline; mark a classifier first"
+        )
     expect_sound(model)
     network = network_of(model)
     behind = _behind_updatable(network)
     if not model.isUpdatable or not behind:
-        raise ModelError("model: no layer is updatable, expected a marked network; mark it first")
+        raise ModelError("model: has no updatable layer; mark it first")
     blob = _crossing(model, network, behind)
     shape = blob_shapes(model).get(blob)
     length = element_count(shape) if shape is not None else None
@@ -72,14 +74,14 @@ def to_files(parts: Parts) -> tuple[Model, Model]:
 def from_files(one: Model, other: Model) -> Parts:
     """The parts in two models, given in either order. Raises ModelError for two that do not belong together."""
     if one.isUpdatable == other.isUpdatable:
-        found = "both are updatable" if one.isUpdatable else "none is updatable"
-        raise ModelError(f"files: {found}, expected a frozen extractor and an updatable head; name these two")
+        found = "both are updatable" if one.isUpdatable else "neither is updatable"
+        raise ModelError(f"files: {found}, expected a frozen extractor and an updatable head; pass these two")
     parts = Parts(other, copy_of(one)) if one.isUpdatable else Parts(one, copy_of(other))
     handed_over(parts)
     seals = parts.head.description.metadata.userDefined
     if SEAL in seals:
         if seals[SEAL] != _digest(parts.extractor):
-            raise ModelError("files: the head was cut from another extractor; take files that belong together")
+            raise ModelError("files: the head belongs to another extractor; use two files of the same split")
         del seals[SEAL]
         if not parts.head.description.metadata.ByteSize():
             parts.head.description.ClearField("metadata")  # it was there for the seal alone
@@ -101,20 +103,22 @@ def _crossing(model: Model, network: NeuralNetwork, behind: set[int]) -> str:
     frozen = {str(blob) for number, layer in enumerate(network.layers) if number not in behind for blob in layer.output}
     shown = [str(feature.name) for feature in model.description.output if feature.name in frozen]
     if shown:
-        raise ModelError(f"output {shown[0]!r}: comes from a frozen layer, expected the head's answers only; drop it")
+        raise ModelError(
+            f"output {shown[0]!r}: comes from a frozen layer, expected only outputs of the head; remove it"
+        )
     made = {str(blob) for number in behind for blob in network.layers[number].output}
     read = sorted({str(blob) for number in behind for blob in network.layers[number].input} - made)
     if len(read) != 1:
         names = ", ".join(map(repr, read)) or "none"
         raise ModelError(
-            f"head: reads {len(read)} blobs of the frozen part ({names}), expected one; mark only layers behind the "
-            "place where the branches meet"
+            f"head: reads {len(read)} blobs of the frozen part ({names}), expected 1; mark only layers after the "
+            "point where the branches meet"
         )
     if read[0] not in frozen:
         first = min(behind)
         raise ModelError(
-            f"{place(first, network.layers[first])}: reads the input {read[0]!r} itself, expected frozen layers before "
-            "it; such a network is a head already"
+            f"{place(first, network.layers[first])}: reads the input {read[0]!r} directly, expected frozen layers "
+            "before it; such a network is already a head"
         )
     return read[0]
 
@@ -153,7 +157,7 @@ def _head(model: Model, features: str, length: int) -> Model:
 
 
 def _vector(feature: Model, length: int) -> None:
-    feature.shortDescription = "What the extractor sees, as numbers."
+    feature.shortDescription = "The embedding of the input."
     feature.type.multiArrayType.shape.append(length)
     feature.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
 
@@ -171,7 +175,7 @@ def _free(wanted: str, taken: set[str]) -> str:
 
 
 def _digest(extractor: Model) -> str:
-    """Of what the extractor computes: its layers; descriptions may be mended."""
+    """Of what the extractor computes: its layers; descriptions may differ."""
     kind = str(extractor.WhichOneof("Type"))
     content = getattr(extractor, kind).SerializeToString(deterministic=True)
     return hashlib.sha256(kind.encode() + content).hexdigest()[:32]

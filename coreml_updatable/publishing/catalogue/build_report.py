@@ -89,7 +89,7 @@ def read_report_as(
     """The same with the fields of ``kind``, a class for readers that need more of a report."""
     path = folder / REPORT
     if not path.is_file():
-        found = "no such folder" if not folder.is_dir() else f"has no {REPORT}"
+        found = "does not exist" if not folder.is_dir() else f"has no {REPORT}"
         first = "run `coreml-updatable build` first" if remedy == BUILD_AGAIN else remedy
         raise CatalogueError(f"{folder}: {found}, expected what a build wrote; {first}")
     if path.stat().st_size > MAXIMUM_BYTES:
@@ -113,7 +113,7 @@ def _parsed(
     if found not in (SCHEMA, *older) or isinstance(found, bool):
         newer = isinstance(found, int) and found > SCHEMA
         advice = "use a newer coreml_updatable" if newer else remedy
-        raise CatalogueError(f"{where}: is of schema {found!r:.40}, expected {SCHEMA}; {advice}")
+        raise CatalogueError(f"{where}: has the schema {found!r:.40}, expected {SCHEMA}; {advice}")
     if found in older:
         value["comparison"] = None
     try:

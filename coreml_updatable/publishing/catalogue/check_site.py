@@ -97,7 +97,7 @@ def check_site(
     texts = [public_text(key) for key in named]
     index = read_index(site)
     if index is None:
-        raise CatalogueError(f"{site}: has no {INDEX}, expected a catalogue; name the folder that was published to")
+        raise CatalogueError(f"{site}: has no {INDEX}, expected a catalogue; pass the folder that was published to")
     files = [
         (path_of(entry.name, release.version, file), file)
         for entry in index.models
@@ -115,7 +115,7 @@ def check_site(
         *_link_faults(site),
         *_stranger_faults(site),
     ]
-    notes = [f"{path}: is named by no index; the next publish removes it" for path in unnamed(site, index)]
+    notes = [f"{path}: is not in the index; the next publish removes it" for path in unnamed(site, index)]
     notes += _expiry_notes(site, index, now or datetime.now(UTC))
     return Checked(len(files), sum(file.bytes for _, file in files), tuple(faults), tuple(notes))
 
@@ -143,7 +143,7 @@ def _file_faults(site: Path, files: list[tuple[str, File]]) -> Iterator[str]:
         if not path.is_file() or not path.resolve().is_relative_to(site.resolve()):
             yield f"{path}: is missing, expected a file of {file.bytes} bytes; publish into a new folder"
         elif path.stat().st_size != file.bytes or sha256_of(path) != file.sha256:
-            yield f"{path}: is not what the index says (another SHA-256); publish into a new folder"
+            yield f"{path}: has another SHA-256 than in the index; publish into a new folder"
 
 
 def _url_faults(site: Path, index: Index) -> Iterator[str]:
@@ -165,9 +165,9 @@ def _latest_faults(site: Path, index: Index) -> Iterator[str]:
         yield str(error)
         return
     if latest.serial > index.serial:
-        yield f"{site / LATEST}: is of serial {latest.serial}, the index of {index.serial} only; publish again"
+        yield f"{site / LATEST}: has the serial {latest.serial}, but the index has {index.serial}; publish again"
     if latest.serial == index.serial and latest != latest_of(index):
-        yield f"{site / LATEST}: says something else than the index of the same serial; publish again"
+        yield f"{site / LATEST}: does not match the index with the same serial; publish again"
     versions = {entry.name: {release.version for release in entry.versions} for entry in index.models}
     for name, version in latest.models.items():
         if version not in versions.get(name, ()):
@@ -177,7 +177,7 @@ def _latest_faults(site: Path, index: Index) -> Iterator[str]:
 def _signature_faults(site: Path, index: Index, trusted: Sequence[str]) -> Iterator[str]:
     own = keys_of(site, index)
     if index.keys and (not (site / PUBLIC_KEY).is_file() or read_public_keys(site / PUBLIC_KEY) != index.keys):
-        yield f"{site / PUBLIC_KEY}: holds other keys than the index names; publish again"
+        yield f"{site / PUBLIC_KEY}: has other keys than the index; publish again"
     for file in (INDEX, LATEST):
         if (site / file).is_file():
             yield from signature_faults(site, file, own, trusted)
@@ -185,7 +185,7 @@ def _signature_faults(site: Path, index: Index, trusted: Sequence[str]) -> Itera
 
 def _expiry_faults(site: Path, index: Index, now: datetime) -> Iterator[str]:
     if index.expires is not None and moment(index.expires) <= now:
-        yield f"{site / INDEX}: expired at {index.expires}, and readers refuse it; publish again with --sign KEY"
+        yield f"{site / INDEX}: expired at {index.expires}, so readers refuse it; publish again with --sign KEY"
 
 
 def _expiry_notes(site: Path, index: Index, now: datetime) -> Iterator[str]:
@@ -199,11 +199,14 @@ def _previous_faults(site: Path, index: Index, previous: Path) -> Iterator[str]:
     content = (site / INDEX).read_bytes()
     if index.serial < before.serial:
         yield (
-            f"{site / INDEX}: is of serial {index.serial}, readers have seen {before.serial}; publish again with "
-            f"--previous {previous}"
+            f"{site / INDEX}: has the serial {index.serial}, but readers have seen {before.serial}; publish again "
+            f"with --previous {previous}"
         )
     if index.serial == before.serial and index != before:
-        yield f"{site / INDEX}: is another index of the serial {index.serial} that readers have seen; publish again"
+        yield (
+            f"{site / INDEX}: differs from the index with the serial {index.serial} that readers have seen; publish "
+            "again"
+        )
     for entry in index.models:
         old = before.entry(entry.name)
         for release in entry.versions:
@@ -216,7 +219,10 @@ def _previous_faults(site: Path, index: Index, previous: Path) -> Iterator[str]:
 
     keys = keys_of(previous if previous.is_dir() else previous.parent, before)
     if keys and not any(signed_by(key, content, read) for key in keys):
-        yield f"{site / INDEX}: no key signed it that readers accept; sign with the old one and the new one for a while"
+        yield (
+            f"{site / INDEX}: is not signed by a key that readers accept; sign with the old and the new key for some "
+            "time"
+        )
 
 
 def _sums(release: Release) -> dict[str, str]:
@@ -233,13 +239,13 @@ def _link_faults(site: Path) -> Iterator[str]:
     for page in sorted(site.rglob("*.html")):
         if page.name not in NOT_OURS and page.is_file():
             for target in broken_links(site, page):
-                yield f"{page}: links to {target!r:.200}, where there is nothing; publish again"
+                yield f"{page}: links to {target!r:.200}, which does not exist; publish again"
 
 
 def _stranger_faults(site: Path) -> Iterator[str]:
     """Links and keys have no place in a folder that is put on a server."""
     for path in sorted(site.rglob("*")):
         if path.is_symlink():
-            yield f"{path}: is a link, expected files and folders only; remove it"
+            yield f"{path}: is a link, expected only files and folders; remove it"
         elif path.is_file() and path.stat().st_size < 10_000 and b"PRIVATE KEY-----" in path.read_bytes():
-            yield f"{path}: holds a private key; remove it, and take another key, for this one may be known"
+            yield f"{path}: contains a private key; remove it and use a new key, because this one may be compromised"

@@ -47,7 +47,9 @@ def trusted_index(content: bytes, read: Read, trust: Trust, now: datetime) -> tu
     index = _trusted(content, INDEX, Index, read, trust, now)
     total = hashlib.sha256(content).hexdigest()
     if index.serial == trust.serial and trust.index not in ("", total):
-        raise UntrustedError(f"{INDEX}: another one of serial {index.serial} was seen before; do not trust it")
+        raise UntrustedError(
+            f"{INDEX}: differs from the one with the serial {index.serial} that was seen before; do not trust it"
+        )
     return index, Trust(index.keys, index.serial, total)
 
 
@@ -59,15 +61,17 @@ def trusted_latest(content: bytes, read: Read, trust: Trust, now: datetime) -> t
 
 def _trusted(content: bytes, where: str, kind: type[Text], read: Read, trust: Trust, now: datetime) -> Text:
     if not any(signed_by(key, content, read) for key in trust.keys):
-        raise UntrustedError(f"{where}: no key signed it that is trusted here; do not trust it")
+        raise UntrustedError(f"{where}: is not signed by a trusted key; do not trust it")
     text = parse(content, where, kind)  # only now: what a stranger wrote is not even parsed
     if text.expires is None or moment(text.expires) <= now:
         raise UntrustedError(
-            f"{where}: expired at {text.expires}; its publisher must sign again, or somebody holds back what is new"
+            f"{where}: expired at {text.expires}; its publisher must sign again, or someone is withholding a newer "
+            "version"
         )
     if text.serial < trust.serial:
         raise UntrustedError(
-            f"{where}: is of serial {text.serial}, and {trust.serial} was seen before; somebody holds back what is new"
+            f"{where}: has the serial {text.serial}, but {trust.serial} was seen before; someone is withholding a "
+            "newer version"
         )
     return text
 
@@ -92,7 +96,7 @@ class Client:
         latest, trust = trusted_latest(content, self._signature, self.trust, self.now())
         self._remember(trust)
         if name not in latest.models:
-            raise CatalogueError(f"{self.site}: has no model {name!r:.100}; its latest.json names those it has")
+            raise CatalogueError(f"{self.site}: has no model {name!r:.100}; see its latest.json")
         return latest.models[name]
 
     def index(self) -> Index:
@@ -123,26 +127,26 @@ class Client:
                 break
             if whole:
                 return content
-        raise UntrustedError(f"{url!r:.200}: is larger than {most} bytes, or its download breaks again and again")
+        raise UntrustedError(f"{url!r:.200}: is larger than {most} bytes, or its download keeps failing")
 
     def request(self, url: str, headers: dict[str, str], most: int) -> tuple[int, str, bytes, bool]:
         """(status, ETag, at most ``most`` + 1 bytes, whether the answer is whole) of one GET."""
         parts = urlsplit(urljoin(self.site, url))
         if parts.scheme not in ("http", "https") or parts.hostname is None:
-            raise UntrustedError(f"{url!r:.200}: expected an address of http or https")
+            raise UntrustedError(f"{url!r:.200}: expected an http or https URL")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname, parts.port, timeout=TIMEOUT)
         try:
             connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers=headers)
             response = connection.getresponse()
             if response.status not in (200, 206):
-                raise UntrustedError(f"{url!r:.200}: cannot be had (status {response.status}); check the address")
+                raise UntrustedError(f"{url!r:.200}: cannot be downloaded (status {response.status}); check the URL")
             piece = self.body(response, most + 1)
             length = response.headers["Content-Length"]
             whole = length is None or not length.isdecimal() or len(piece) == int(length)
             return response.status, response.headers.get("ETag", ""), piece, whole
         except (OSError, http.client.HTTPException) as error:
-            raise UntrustedError(f"{url!r:.200}: cannot be had ({type(error).__name__}); try again") from error
+            raise UntrustedError(f"{url!r:.200}: cannot be downloaded ({type(error).__name__}); try again") from error
         finally:
             connection.close()
 
@@ -160,7 +164,7 @@ class Client:
     def _verified(self, file: File) -> bytes:
         content = self.get(file.url, file.bytes)
         if len(content) != file.bytes or hashlib.sha256(content).hexdigest() != file.sha256:
-            raise UntrustedError(f"{file.file}: is not what the index says (another SHA-256); do not trust it")
+            raise UntrustedError(f"{file.file}: has another SHA-256 than in the index; do not trust it")
         return content
 
     def _signature(self, place: str) -> bytes | None:
@@ -183,6 +187,7 @@ def _read_state(path: Path) -> Trust:
             public_key_of(key)
     except (ValueError, KeyError, TypeError):
         raise CatalogueError(
-            f"{path}: is not what a reader of a catalogue remembers; remove it only if you trust what you read next"
+            f"{path}: is not the stored state of a catalogue reader; delete it only if you trust the next catalogue "
+            "that you read"
         ) from None
     return trust

@@ -26,11 +26,13 @@ def read_devices(paths: Sequence[Path]) -> list[tuple[Device, bytes]]:
         given = read_results(path)
         answers = verdicts(all_probes(), given.results)
         if all(answer.choice is None for answer in answers):
-            raise CatalogueError(f"{path}: settles no assumption, expected results of probes; run them on the device")
+            raise CatalogueError(
+                f"{path}: settles no assumption, expected results of probes; run the probes on the device"
+            )
         content = results_bytes(given, answers)
         if len(content) > MAX_DEVICE_BYTES:
             raise CatalogueError(
-                f"{path}: takes {len(content)} bytes, expected at most {MAX_DEVICE_BYTES}; run the probes again"
+                f"{path}: has {len(content)} bytes, expected at most {MAX_DEVICE_BYTES}; run the probes again"
             )
         total = hashlib.sha256(content).hexdigest()
         file = f"{_words(given.device)}-{_words(given.os)}-{total[:12]}.json"

@@ -1,4 +1,4 @@
-// Search and filter; without this script the list is simply whole.
+// Search and filter; without this script the list is complete.
 const form = document.getElementById("filter");
 const items = [...document.querySelectorAll("[data-text]")];
 const count = document.getElementById("count");

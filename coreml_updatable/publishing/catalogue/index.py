@@ -129,7 +129,7 @@ class Entry(_Part):
     def newest_first(self) -> Self:
         keys = [version_key(release.version) for release in self.versions]
         if keys != sorted(set(keys), reverse=True) or self.latest != self.versions[0].version:
-            raise ValueError("expected each version once, the newest first, and latest to name it")
+            raise ValueError("expected each version once, the newest first, and the newest in latest")
         return self
 
 
@@ -173,13 +173,13 @@ class Index(Signed):
     def each_device_file_once(self) -> Self:
         files = [device.file for device in self.devices]
         if files != sorted(set(files)):
-            raise ValueError("expected each file of a device once, in order")
+            raise ValueError("expected each device file once, in order")
         return self
 
     @model_validator(mode="after")
     def signed_as_a_whole(self) -> Self:
         if bool(self.keys) != (self.expires is not None) or len(set(self.keys)) != len(self.keys):
-            raise ValueError("expected keys, each once, and a moment at which it expires, or neither of them")
+            raise ValueError("expected keys, each once, with an expiry, or neither")
         return self
 
     @model_validator(mode="after")

@@ -25,12 +25,14 @@ def refuse_other_bytes(index: Index, name: str, release: Release) -> None:
     if entry is None:
         return
     if entry.name != name:
-        raise CatalogueError(f"{name}: the catalogue has a model {entry.name}, told apart by case only; rename one")
+        raise CatalogueError(
+            f"{name}: differs only in case from {entry.name}, which the catalogue contains; rename one of them"
+        )
     for old in entry.versions:
         if version_key(old.version) == version_key(release.version):
             raise CatalogueError(
-                f"{name} {release.version}: is published as {old.version} with other bytes, and a version never "
-                "changes; raise metadata.version in the recipe and build again"
+                f"{name} {release.version}: is already published as {old.version} with other bytes, and a version "
+                "never changes; raise metadata.version in the recipe and build again"
             )
 
 
@@ -54,7 +56,7 @@ def with_devices(index: Index, devices: Sequence[Device]) -> Index:
     all_devices = {device.file: device for device in (*index.devices, *devices)}
     if len(all_devices) > MOST_DEVICES:
         raise CatalogueError(
-            f"--device-results: the catalogue would list {len(all_devices)} files of devices, expected at most "
+            f"--device-results: the catalogue would have {len(all_devices)} device files, expected at most "
             f"{MOST_DEVICES}; publish fewer"
         )
     return index.model_copy(update={"devices": tuple(all_devices[file] for file in sorted(all_devices))})
@@ -86,7 +88,7 @@ def valid_base_url(text: str) -> str:
     except ValueError:
         good = False
     if not good or not text.isascii() or not text.isprintable() or " " in text:
-        raise CatalogueError(f"--base-url {text!r:.200}: expected an address such as https://example.org/models/")
+        raise CatalogueError(f"--base-url {text!r:.200}: expected a URL such as https://example.org/models/")
     return text if text.endswith("/") else f"{text}/"
 
 

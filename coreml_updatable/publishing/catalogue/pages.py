@@ -77,16 +77,16 @@ def _update(vectors: Vectors, words: Words) -> str:
         return ""
     labels = dict.fromkeys(value for row in vectors.update.rows for value in row.values() if isinstance(value, str))
     named = " and ".join(f"“{label}”" for label in labels)
-    return f"{counted(len(vectors.update.rows), words.photo)} called {named}"
+    return f"{counted(len(vectors.update.rows), words.photo)} labeled {named}"
 
 
 LIST = "index.html"
 SIZES = (1_000_000, 5_000_000, 20_000_000, 100_000_000)  # that one can ask for
 IN_A_STRIP = 4
-LABELS = {"report.html": "the build’s report", REPORT: "the same as JSON"}
+LABELS = {"report.html": "report of the build", REPORT: "report as JSON"}
 CURVES = (
-    ("held_out_accuracy", "Personal accuracy: other {picture}s of {kinds}"),
-    ("test_accuracy", "Base accuracy: the base’s test {picture}s"),
+    ("held_out_accuracy", "Personal accuracy: held-out {picture}s of {kinds}"),
+    ("test_accuracy", "Base accuracy: test {picture}s of the base model"),
 )
 
 
@@ -200,7 +200,7 @@ def ordered(release: Release) -> list[ModelFile]:
 
 
 def title(model: ModelFile) -> str:
-    """What a file of a release is."""
+    """Return a short description of a file of a release."""
     if model.role == "part":
         return "Head of the split" if model.update else "Extractor of the split"
     if model.role == "network":
@@ -217,7 +217,7 @@ def _owner(comparison: Comparison, release: Release, words: Words) -> dict[str, 
     learners = [model for model in release.models if model.accuracies]
     titles = [(field, text.format(kinds=owners_kinds(comparison), **asdict(words))) for field, text in CURVES]
     return {
-        "headline": headline(comparison, words),
+        "headline": headline(comparison),
         "advice": comparison.advice,
         "orders": len(comparison.seeds),
         "curves": [(title, learning_chart(comparison, field, title, words)) for field, title in titles],

@@ -13,7 +13,7 @@ def inside(site: Path, place: PurePosixPath | str) -> Path:
     """``place`` beneath ``site``; a CatalogueError if a link leads out of it."""
     path = site / place
     if not path.parent.resolve().is_relative_to(site.resolve()):
-        raise CatalogueError(f"{path}: a link leads out of the catalogue, expected folders of its own; remove the link")
+        raise CatalogueError(f"{path}: is a link to a place outside the catalogue, expected a folder; remove the link")
     return path
 
 

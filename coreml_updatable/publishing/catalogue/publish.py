@@ -188,7 +188,7 @@ def _staged(builds: Sequence[Path], old: Index, site: Path) -> tuple[Staged, dic
         name = report.name
         if name.casefold() in came_from:
             raise CatalogueError(
-                f"{build}: its model is called {name}, as that of {came_from[name.casefold()]} is; rename one"
+                f"{build}: its model is named {name}, like that of {came_from[name.casefold()]}; rename one of them"
             )
         came_from[name.casefold()] = build
         known = published_as(old, report)

@@ -84,16 +84,15 @@ def read_release(folder: Path, report: BuildReport, report_bytes: bytes, target:
 
 
 def data_sentence(report: BuildReport) -> str:
-    """What the base learnt from."""
+    """Return a sentence about the data that the base model was trained on."""
     words = words_for(report.noun)
-    learnt = (
-        f"{sum(report.data.train.values()):,} {words.picture}s of {counted(len(report.data.train), 'kind')} were learnt"
-    )
+    count, kinds = sum(report.data.train.values()), counted(len(report.data.train), "kind")
+    learnt = f"Trained on {count:,} {words.picture}s of {kinds}"
     match report.data.origin:
         case "drawn":
-            said = "Made by a program." if report.noun else "Pictures drawn by a program; no photo was used."
+            said = "Made by a program." if report.noun else "The pictures are drawn by a program; no photos were used."
         case "photos":
-            said = f"{words.photo.capitalize()}s from a folder that was given."
+            said = f"The data are {words.photo}s from a folder."
         case _:
             said = report.data.description
     return f"{said} {learnt}.".strip()
@@ -123,11 +122,11 @@ def _files(folder: Path, report: BuildReport) -> Iterator[BuildFile]:
             )
         path = folder / file
         if not path.is_file():
-            raise CatalogueError(f"{path}: is missing, expected as {REPORT} lists it; build the model again")
+            raise CatalogueError(f"{path}: is missing, but {REPORT} lists it; build the model again")
         content = path.read_bytes()
         found = hashlib.sha256(content).hexdigest()
         if found != expected.sha256:
-            raise CatalogueError(f"{path}: was changed since it was built; build the model again")
+            raise CatalogueError(f"{path}: has changed since it was built; build the model again")
         yield BuildFile(file, content, found)
 
 
@@ -139,7 +138,7 @@ def _copied(read: BuildFile, target: Path) -> File:
 def _one_version(folder: Path, versions: dict[str, str]) -> str:
     """The version of all: file -> what its metadata says."""
     if not versions:
-        raise CatalogueError(f"{folder}: its report lists no {MODEL_SUFFIX} file of its models; build the model again")
+        raise CatalogueError(f"{folder}: its report lists no {MODEL_SUFFIX} files; build the model again")
     first, *others = versions
     for file, version in versions.items():
         if not is_version(version):
@@ -150,7 +149,8 @@ def _one_version(folder: Path, versions: dict[str, str]) -> str:
     for file in others:
         if versions[file] != versions[first]:
             raise CatalogueError(
-                f"{folder / file}: its version is {versions[file]}, that of {first} {versions[first]}; build both again"
+                f"{folder / file}: its version is {versions[file]}, but that of {first} is {versions[first]}; build "
+                "both again"
             )
     return versions[first]
 
@@ -202,8 +202,8 @@ def _least_ios(file: str, summary: Summary) -> str:
     system = AVAILABILITY.get(summary.specification_version)
     if system is None:
         raise CatalogueError(
-            f"{file}: specification version {summary.specification_version}, expected one of "
-            f"{min(AVAILABILITY)} to {max(AVAILABILITY)}; export it for a system that is known"
+            f"{file}: specification version {summary.specification_version}, expected one of {min(AVAILABILITY)} to "
+            f"{max(AVAILABILITY)}; export it for a known system"
         )
     return system
 

@@ -39,14 +39,14 @@ def make_keys(path: Path) -> str:
     """
     for folder in path.resolve().parents:
         if (folder / INDEX).exists() and (folder / LATEST).exists():
-            raise CatalogueError(f"{path}: lies inside the catalogue {folder}; keep keys where nothing is served")
+            raise CatalogueError(f"{path}: is inside the catalogue {folder}; keep keys out of folders that are served")
     key = Ed25519PrivateKey.generate()
     public = public_text(key.public_key())
     public_path = path.with_name(path.name + PUBLIC_SUFFIX)
     try:
         write_secret(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     except FileExistsError:
-        raise CatalogueError(f"{path}: exists, and a key is never overwritten; choose another name") from None
+        raise CatalogueError(f"{path}: already exists, and a key is never overwritten; choose another name") from None
     write_atomically(public_path, f"{public}\n".encode())
     return public
 
@@ -54,25 +54,25 @@ def make_keys(path: Path) -> str:
 def read_private_key(path: Path, site: Path) -> Ed25519PrivateKey:
     """The key in ``path``, which must lie outside ``site`` and be readable by its owner alone."""
     if path.resolve().is_relative_to(site.resolve()):
-        raise CatalogueError(f"{path}: lies inside the catalogue; move it out, and take another if it was served")
-    content = _read(path, "a private key as `coreml-updatable keygen` writes it")
+        raise CatalogueError(f"{path}: is inside the catalogue; move it, and create a new one if it was served")
+    content = _read(path, "a private key from `coreml-updatable keygen`")
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise CatalogueError(f"{path}: others may read it, expected mode 0600; run `chmod 600` on it")
+        raise CatalogueError(f"{path}: is readable by others, expected mode 0600; run `chmod 600` on it")
     try:
         key = load_pem_private_key(content, password=None)
     except TypeError:
-        raise CatalogueError(f"{path}: is locked by a password, expected one without; make one with keygen") from None
+        raise CatalogueError(f"{path}: has a password, expected a key without; create one with keygen") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise CatalogueError(f"{path}: is no private key in PEM, expected Ed25519; make one with keygen") from None
+        raise CatalogueError(f"{path}: is not an Ed25519 private key in PEM; create one with keygen") from None
     if not isinstance(key, Ed25519PrivateKey):
         found = type(key).__name__.strip("_").removesuffix("PrivateKey")
-        raise CatalogueError(f"{path}: is a key of another kind ({found}), expected Ed25519; make one with keygen")
+        raise CatalogueError(f"{path}: is a key of another type ({found}), expected Ed25519; create one with keygen")
     return key
 
 
 def read_public_key(path: Path) -> Ed25519PublicKey:
     """The public key in ``path``: 32 bytes in base64, as ``keygen`` writes them."""
-    return _public_key(_read(path, "a public key as `coreml-updatable keygen` writes it").strip(), path)
+    return _public_key(_read(path, "a public key from `coreml-updatable keygen`").strip(), path)
 
 
 def _public_key(content: bytes, path: Path) -> Ed25519PublicKey:
@@ -80,13 +80,13 @@ def _public_key(content: bytes, path: Path) -> Ed25519PublicKey:
         return Ed25519PublicKey.from_public_bytes(base64.b64decode(content, validate=True))
     except (ValueError, binascii.Error):
         raise CatalogueError(
-            f"{path}: is no public key (32 bytes in base64); take the {PUBLIC_SUFFIX} file that keygen wrote"
+            f"{path}: is not a public key (32 bytes in base64); use the {PUBLIC_SUFFIX} file from keygen"
         ) from None
 
 
 def read_public_keys(path: Path) -> tuple[str, ...]:
     """The public keys in ``path``, one a line, in base64."""
-    lines = _read(path, "public keys, one a line").split()
+    lines = _read(path, "public keys, one per line").split()
     return tuple(public_text(_public_key(line, path)) for line in lines)
 
 
@@ -110,7 +110,7 @@ def is_signed_by(key: Ed25519PublicKey, signature: bytes, content: bytes) -> boo
 
 def _read(path: Path, expected: str) -> bytes:
     if not path.is_file() or path.stat().st_size > MAXIMUM_BYTES:
-        raise CatalogueError(f"{path}: is no small file, expected {expected}; check the path")
+        raise CatalogueError(f"{path}: is not a small file, expected {expected}; check the path")
     return path.read_bytes()
 
 
@@ -146,24 +146,22 @@ def accepted(
     new = [public_text(signer.public_key()) for signer in signers]
     surplus = [key for key in revoked if key not in old or key in new]
     if surplus:
-        raise CatalogueError(
-            f"{site}: --revoke {surplus[0]}: expected a key that apps accept now and that signs no more"
-        )
+        raise CatalogueError(f"{site}: --revoke {surplus[0]}: expected a key that apps accept and that no longer signs")
     if not new:
         if revoked:
-            raise CatalogueError(f"{site}: nobody signs that a key is revoked; give another key with --sign KEY")
+            raise CatalogueError(f"{site}: revoking a key needs a signature by another; pass it with --sign KEY")
         return tuple(old)
     left_out = [key for key in old if key not in new and key not in revoked]
     if left_out and not set(new) & set(old):
         raise CatalogueError(
-            f"{site}: is signed with another key; sign with that one, or with both while apps learn the new one"
+            f"{site}: is signed with another key; sign with that key, or with both until apps know the new one"
         )
     if left_out:
         raise CatalogueError(
-            f"{site}: apps accept the key {left_out[0]} too; sign with it as well, or give --revoke KEY.pub"
+            f"{site}: apps also accept the key {left_out[0]}; sign with it, too, or pass --revoke KEY.pub"
         )
     if len(new) > MOST_KEYS:
-        raise CatalogueError(f"{site}: {len(new)} keys, expected at most {MOST_KEYS}; sign with fewer")
+        raise CatalogueError(f"{site}: has {len(new)} keys, expected at most {MOST_KEYS}; sign with fewer")
     return (*(key for key in old if key in new), *(key for key in dict.fromkeys(new) if key not in old))
 
 
@@ -187,7 +185,7 @@ def moment(text: str) -> datetime:
 def refuse_unsigned(site: Path, index: bytes, keys: Sequence[str], signers: Sequence[Ed25519PrivateKey]) -> None:
     """A CatalogueError if ``site`` is signed and ``index``, which is to be written, would not be."""
     if keys and not signers and not (site / signature_place(index)).is_file():
-        raise CatalogueError(f"{site}: is signed, and would no longer be; give its key with --sign KEY")
+        raise CatalogueError(f"{site}: is signed and must stay signed; pass its key with --sign KEY")
 
 
 def signature_faults(site: Path, file: str, own: Sequence[str], trusted: Sequence[str]) -> Iterator[str]:
@@ -215,4 +213,4 @@ def _fault(content: bytes, keys: Sequence[str], read: Read) -> str:
     places = [signature_place(content), *(signature_place(content, key) for key in keys)]
     if all(read(place) is None for place in places):
         return f"has no signature, expected {places[-1]}; do not trust it, or publish with --sign KEY"
-    return "its signature is not of this key; do not trust it"
+    return "its signature is by another key; do not trust it"

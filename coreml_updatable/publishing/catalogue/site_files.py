@@ -32,13 +32,13 @@ def parse(content: bytes, where: str, kind: type[Kind]) -> Kind:
         value = json.loads(content)
         found = value.get("schema")
     except (ValueError, AttributeError, RecursionError):
-        raise CatalogueError(f"{where}: is not JSON of a catalogue; restore it from a copy") from None
+        raise CatalogueError(f"{where}: is not the JSON of a catalogue; restore it from a copy") from None
     if found == 1 and not isinstance(found, bool):
         found, content = SCHEMA, json.dumps({**_renamed(value), "schema": SCHEMA}).encode()
     if found != SCHEMA or isinstance(found, bool):
         newer = isinstance(found, int) and found > SCHEMA
         remedy = "use a newer coreml_updatable" if newer else "restore it from a copy"
-        raise CatalogueError(f"{where}: is of schema {found!r:.40}, expected {SCHEMA}; {remedy}")
+        raise CatalogueError(f"{where}: has the schema {found!r:.40}, expected {SCHEMA}; {remedy}")
     try:
         return kind.model_validate_json(content, strict=True)  # "9" is no serial
     except ValidationError as error:
@@ -74,7 +74,7 @@ def schema_bytes() -> bytes:
 def parse_file(path: Path, kind: type[Kind]) -> Kind:
     """The ``kind`` in the JSON file ``path``; a CatalogueError for anything else there."""
     if path.is_symlink() or not path.is_file():
-        raise CatalogueError(f"{path}: is no regular file, expected JSON of a catalogue; restore it from a copy")
+        raise CatalogueError(f"{path}: is not a regular file, expected the JSON of a catalogue; restore it from a copy")
     if path.stat().st_size > MAXIMUM_BYTES:
         raise CatalogueError(f"{path}: is larger than {MAXIMUM_BYTES} bytes; restore it from a copy")
     return parse(path.read_bytes(), str(path), kind)

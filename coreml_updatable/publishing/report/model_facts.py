@@ -48,7 +48,7 @@ def learns(summary: Summary) -> str:
     """How a model learns, in a few words."""
     neighbors = next((member.nearest_neighbors for _, member in summary.members if member.nearest_neighbors), None)
     if neighbors is not None:
-        asked = counted(neighbors.neighbors.default, "neighbour")
+        asked = counted(neighbors.neighbors.default, "neighbor")
         return f"{neighbors.samples} samples, {asked}, {neighbors.weighting}"
     if summary.update is None:
         return ""

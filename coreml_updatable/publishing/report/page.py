@@ -29,11 +29,11 @@ CURVES: tuple[tuple[str, Way, str], ...] = (
     (
         "held_out_accuracy",
         "at_once",
-        "Personal accuracy: other {picture}s of {kinds}, all {photo}s at once",
+        "Personal accuracy: held-out {picture}s of {kinds}, all {photo}s at once",
     ),
     ("held_out_accuracy", "one_by_one", "Personal accuracy, one task per {photo}"),
-    ("first_confidence", "one_by_one", "The first {picture}: probability of the base’s label, one task per {photo}"),
-    ("test_accuracy", "at_once", "Base accuracy: the base’s test {picture}s, all {photo}s at once"),
+    ("first_confidence", "one_by_one", "First {picture}: probability of the base model’s label, one task per {photo}"),
+    ("test_accuracy", "at_once", "Base accuracy: test {picture}s of the base model, all {photo}s at once"),
 )
 
 
@@ -109,7 +109,7 @@ def _owner_page(given: Personalization, words: Words, examples: bool) -> Mapping
         "kinds": owners_kinds(comparison),
         "each": " of each kind" if len(comparison.kinds) > 1 else "",
         "most": shots_of_each(comparison.shots[-1], comparison, words),
-        "headline": headline(comparison, words),
+        "headline": headline(comparison),
         "story": story(comparison, words),
         "glance": _glance(comparison, words),
         "curves": [
@@ -129,7 +129,7 @@ def _owner_page(given: Personalization, words: Words, examples: bool) -> Mapping
         "lost": (lost if examples else [], lost_count),
         "forgetting": _forgetting(comparison),
         "new_label": [
-            (new_label_sentence(name, outcome.new_label, comparison, words), outcome.new_label)
+            (new_label_sentence(name, outcome.new_label), outcome.new_label)
             for name, outcome in comparison.outcomes()
             if outcome.new_label is not None
         ],
@@ -148,26 +148,22 @@ def _glance(comparison: Comparison, words: Words) -> list[tuple[str, list[str]]]
 
     return [
         (
-            f"Personal accuracy ({owners_kinds(comparison)} called {owners_labels(comparison)}), before",
+            f"Personal accuracy ({owners_labels(comparison)} for {owners_kinds(comparison)}), before",
             cells(lambda one: _share(one, 0)),
         ),
         (f"Personal accuracy, after {most}", cells(lambda one: _share(one, -1))),
         ("Base accuracy, before", cells(lambda one: _base_share(one, 0))),
         (f"Base accuracy, after {most}", cells(lambda one: _base_share(one, -1))),
         (
-            f"{photos} to reach a personal accuracy of {percent(ENOUGH)}, at once",
+            f"{photos} for a personal accuracy of {percent(ENOUGH)}, at once",
             cells(lambda one: _shots(one.summary.shots_needed_at_once)),
         ),
         (
-            f"{photos} to reach {percent(ENOUGH)}, one by one",
+            f"{photos} for a personal accuracy of {percent(ENOUGH)}, one by one",
             cells(lambda one: _shots(one.summary.shots_needed)),
         ),
-        (
-            f"{photos} until the prediction for the first {words.picture} changes",
-            cells(lambda one: _shots(one.summary.median_flip)),
-        ),
         (f"One update with {most}", cells(lambda one: wording.milliseconds(one.summary.at_once[-1].update_ms.mean))),
-        (f"Extractor, a {words.picture}", cells(lambda one: wording.milliseconds(one.extractor_ms))),
+        (f"Extractor, per {words.picture}", cells(lambda one: wording.milliseconds(one.extractor_ms))),
         (f"Growth of the file, {most}", cells(lambda one: _growth(one.summary.at_once[-1].growth_bytes.mean))),
         ("Reset restores the base", cells(lambda one: "yes" if _is_reset(one) else "no")),
     ]

@@ -22,9 +22,9 @@ def summary(report: Report) -> RenderableType:
         parts.append(Text(sentence(comparison.advice), style="bold"))
     if report.fixed:
         parts.append(Text(sentence(f"It is not updatable: {report.fixed.why}"), style="bold"))
-        parts.append(Text(sentence(f"What marking says of it: {report.fixed.marking_says}")))
+        parts.append(Text(sentence(f"`coreml-updatable mark` reports: {report.fixed.marking_says}")))
     if report.data and report.data.origin == "drawn":
-        said = "The pictures were drawn by a program; no photo was used."
+        said = "The pictures were drawn by a program; no photos were used."
         said = f"The {report.noun}s were made by a program." if report.noun else said
         parts.append(Text(sentence(said), style="italic"))
     if "warning" in report.source:
@@ -33,7 +33,7 @@ def summary(report: Report) -> RenderableType:
 
 
 def _files(report: Report) -> Table:
-    table = Table("Model", "Size", "Learns", title=Text(visible(report.name)), title_justify="left")
+    table = Table("Model", "Size", "Updatable", title=Text(visible(report.name)), title_justify="left")
     table.columns[1].justify = "right"
     for model in report.models:
         learns = model.summary or ", ".join(model.updatable) or "nothing"
@@ -46,7 +46,9 @@ def _proof(report: Report, words: Words) -> str:
     agrees = f"{proof.labels_equal} of {proof.pictures} held-out {words.picture}s (probabilities within "
     if report.fixed:
         share = percent(proof.labels_equal / proof.places)
-        agrees = f"{share} of the places of {proof.pictures} random pictures (of the range of its scores, within "
+        agrees = (
+            f"{share} of the places of {proof.pictures} random pictures (relative to the range of its scores, within "
+        )
     return (
         f"Agrees with its source on {agrees}{tiny(proof.max_difference)}); {proof.rules} rules checked, "
         f"{counted(len(proof.problems), 'warning')}."
@@ -56,7 +58,7 @@ def _proof(report: Report, words: Words) -> str:
 def _learning(comparison: Comparison, words: Words) -> Table:
     """A row for each number of shots at once."""
     each = f", by {words.photo}s of each" if len(comparison.kinds) > 1 else ""
-    title = f"{owners_kinds(comparison)} called {owners_labels(comparison)}{each}: personal and base accuracy"
+    title = f"{owners_labels(comparison)} for {owners_kinds(comparison)}{each}: personal and base accuracy"
     table = Table(
         Column(Text(visible(f"{words.photo.capitalize()}s"))), title=Text(sentence(title)), title_justify="left"
     )

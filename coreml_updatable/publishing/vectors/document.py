@@ -101,7 +101,7 @@ def _read(path: Path, older: Mapping[int, tuple[str, str]]) -> Vectors:
     if found != SCHEMA:
         newer = isinstance(found, int) and found > SCHEMA
         remedy = "use a newer coreml_updatable" if newer else "build the model again, which writes them"
-        raise DataError(f"{path}: is of schema {found!r:.40}, expected {SCHEMA}; {remedy}")
+        raise DataError(f"{path}: has the schema {found!r:.40}, expected {SCHEMA}; {remedy}")
     try:
         vectors = Vectors.model_validate_json(content)
     except ValidationError as error:
@@ -110,7 +110,9 @@ def _read(path: Path, older: Mapping[int, tuple[str, str]]) -> Vectors:
         raise DataError(f"{path}: {place}: {first['msg']}; fetch it again") from None
     answers = [len(vectors.before), len(vectors.update.after if vectors.update else vectors.rows)]
     if any(count != len(vectors.rows) for count in answers):
-        raise DataError(f"{path}: has {len(vectors.rows)} rows, {answers} answers, expected one a row; fetch it again")
+        raise DataError(
+            f"{path}: has {len(vectors.rows)} rows, {answers} predictions, expected equal numbers; fetch it again"
+        )
     return vectors
 
 

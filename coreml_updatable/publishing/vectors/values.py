@@ -60,7 +60,7 @@ def _read(value: Value, folder: Path) -> Any:
             if int(np.prod(value.shape)) != len(value.values):
                 raise DataError(
                     f"golden vectors: an array of {len(value.values)} values has the shape {list(value.shape)}, "
-                    "expected as many; fetch them again"
+                    "expected one that fits; fetch them again"
                 )
             return np.asarray(value.values, np.float32).reshape(value.shape)
     return value
@@ -70,7 +70,7 @@ def _picture(path: Path) -> Image.Image:
     try:
         with Image.open(path, formats=("PNG",)) as picture:
             if picture.width * picture.height > MOST_PIXELS:
-                raise DataError(f"{path}: has {picture.width}x{picture.height} pixels; no model here takes so many")
+                raise DataError(f"{path}: has {picture.width}x{picture.height} pixels; too large for any model")
             return picture.copy()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise DataError(f"{path}: is no PNG picture; fetch it again, beside the vectors") from None
+        raise DataError(f"{path}: is not a PNG picture; fetch it again and put it beside the vectors") from None

@@ -241,7 +241,7 @@ class Batched:
         def one(*inputs: Tensor) -> tuple[Tensor, ...]:
             made = self.program(dict(zip(names, inputs, strict=True)), in_place=in_place)
             if len(made) < len(self.program.outputs):
-                raise ModelError("model: a branch leaves blobs out, so rows have to run one by one")
+                raise ModelError("model: a branch does not write all blobs, so rows must run one by one")
             return tuple(made[name] for name in self.program.outputs)
 
         batched: Any = torch.vmap(one)

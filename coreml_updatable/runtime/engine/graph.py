@@ -38,14 +38,12 @@ def check_graph(layers: Sequence[NeuralNetworkLayer], inputs: Sequence[str], out
                 raise ModelError(_unwritten(layer, blob, layers[number:]))
         for blob in layer.output:
             if blob in known and layer.WhichOneof("layer") != "copy":
-                raise ModelError(
-                    f"layer '{layer.name}': writes blob '{blob}', which already exists; give it another name"
-                )
+                raise ModelError(f"layer '{layer.name}': writes blob '{blob}', which already exists; rename it")
         known |= writes(layer)
     for blob in outputs:
         if blob not in known:
             raise ModelError(
-                f"model: no layer writes the output '{blob}'; name the last layer's blob so, or the output"
+                f"model: no layer writes the output '{blob}'; give the output the name of the last layer's blob"
             )
 
 
@@ -53,10 +51,12 @@ def _unwritten(layer: NeuralNetworkLayer, blob: str, later: Sequence[NeuralNetwo
     writers = [other.name for other in later if blob in other.output]
     if writers:
         return (
-            f"layer '{layer.name}': reads blob '{blob}' before layer '{writers[0]}' writes it; "
-            "put the layers in order, without a circle"
+            f"layer '{layer.name}': reads blob '{blob}' before layer '{writers[0]}' writes it; put the layers in "
+            "order, without a cycle"
         )
-    return f"layer '{layer.name}': reads blob '{blob}', which is no input and no layer writes; check the names"
+    return (
+        f"layer '{layer.name}': reads blob '{blob}', which is neither an input nor written by a layer; check the names"
+    )
 
 
 def partition(layers: Sequence[NeuralNetworkLayer]) -> Partition:

@@ -72,8 +72,8 @@ def run_step(step: Step, blobs: dict[str, Tensor], *, in_place: bool = False) ->
     for blob in layer.input:
         if blob not in blobs:
             raise ModelError(
-                f"layer '{layer.name}': reads blob '{blob}', which no layer has written by then; "
-                "check the branches before it"
+                f"layer '{layer.name}': reads blob '{blob}', which no layer has written yet; check the branches "
+                "before it"
             )
     try:
         with bounds.located(f"layer '{layer.name}'"):

@@ -39,6 +39,6 @@ def count(units: int, where: str) -> None:
 
 def endless(where: str) -> EndlessError:
     return EndlessError(
-        f"{where}: loops would run more than {MOST} rounds and layers, expected an end before; "
-        "check the condition, or set a lower maxLoopIterations"
+        f"{where}: loops would run more than {MOST} layers and iterations, the maximum; check the condition, or set "
+        "a lower maxLoopIterations"
     )

@@ -39,7 +39,7 @@ def numbers(feature: FeatureDescription, value: Any, where: str, *, sequences: b
     made = _as(np.float32, given)
     if np.isnan(made).any():
         at = [int(index) for index in np.argwhere(np.isnan(made))[0]]
-        raise DataError(f"{where}: is NaN at {at}; leave the row out, or repair what made it")
+        raise DataError(f"{where}: is NaN at {at}; remove the row or correct it")
     return made
 
 
@@ -70,8 +70,8 @@ def expect_probabilities(shares: NDArray[Any], where: str) -> None:
     """DataError where probabilities are NaN: no class is the greatest, whatever ``argmax`` says."""
     if np.isnan(shares).any():
         raise DataError(
-            f"{where}: the model answers NaN as a probability, so no label; leave out infinite and very large numbers, "
-            "and check the model's weights"
+            f"{where}: the model returned NaN as a probability; remove infinite and very large inputs, and check the "
+            "model's weights"
         )
 
 
@@ -105,7 +105,7 @@ def _expect_whole(given: NDArray[Any], dtype: Any, where: str) -> None:
         fits = bool((np.isfinite(given) & (given == np.trunc(given)) & (given >= low) & (given < -low)).all())
     if not fits:
         raise DataError(
-            f"{where}: holds a value that is not of type {np.dtype(dtype).name}, which the model takes; round it"
+            f"{where}: contains a value that is not {np.dtype(dtype).name}, the type of the input; round it"
         )
 
 
@@ -132,7 +132,7 @@ def _check_shape(described: Any, found: Sequence[int], where: str, sequences: bo
         if not allowed or any(shape in allowed for shape in shapes):
             return
         expected = " or ".join(str(list(shape)) for shape in dict.fromkeys(allowed))
-    raise DataError(f"{where}: has the shape {list(found)}, the model expects {expected}; reshape it")
+    raise DataError(f"{where}: has the shape {list(found)}, but the model expects {expected}; reshape it")
 
 
 def _within(shape: Sequence[int], ranges: Any) -> bool:

@@ -50,7 +50,7 @@ def _from_picture(picture: Image.Image, color: bool, half: bool, where: str) -> 
         alpha = picture.convert("RGBA").getchannel("A")
         if alpha.getextrema() != (255, 255):
             raise DataError(
-                f"{where}: picture is partly transparent; put it on a background first (Image.alpha_composite)"
+                f"{where}: picture is partly transparent; compose it with a background first (Image.alpha_composite)"
             )
         mode = "L" if mode == "LA" else "RGB"
         picture = picture.convert(mode)
@@ -59,8 +59,8 @@ def _from_picture(picture: Image.Image, color: bool, half: bool, where: str) -> 
     lossless = {"RGB": ("RGB", "L", "1", "P"), "L": ("L", "1")}[wanted]
     if mode not in lossless:
         raise DataError(
-            f"{where}: picture has the mode {mode}, the model expects {wanted}{floats}; "
-            f"call picture.convert('{wanted}')"
+            f"{where}: picture has the mode {mode}, but the model expects {wanted}{floats}; call "
+            f"picture.convert('{wanted}')"
         )
     array = np.asarray(picture if mode == wanted else picture.convert(wanted))
     array = array if array.ndim == 3 else array[:, :, None]
@@ -70,7 +70,7 @@ def _from_picture(picture: Image.Image, color: bool, half: bool, where: str) -> 
 def _from_array(array: NDArray[Any], color: bool, half: bool, where: str) -> NDArray[Any]:
     kind, name = (np.floating, "float") if half else (np.uint8, "uint8")
     if not np.issubdtype(array.dtype, kind):
-        raise DataError(f"{where}: array holds {array.dtype}, expected {name}; give the picture's own pixel values")
+        raise DataError(f"{where}: array has the type {array.dtype}, expected {name}; pass the original pixel values")
     shaped = array[:, :, None] if array.ndim == 2 and not color else array
     channels = 3 if color else 1
     if shaped.ndim != 3 or shaped.shape[2] != channels:
@@ -92,7 +92,7 @@ def _check_size(image: Any, width: int, height: int, where: str) -> None:
             return
         expected = " or ".join(f"{wide}x{high}" for wide, high in dict.fromkeys(allowed))
     raise DataError(
-        f"{where}: picture is {width}x{height} (width x height), the model expects {expected}; make it fit with "
+        f"{where}: picture is {width}x{height} (width x height), but the model expects {expected}; fit it with "
         "centre_crop, scale_to_fit or stretch of coreml_updatable.data.fitting"
     )
 
@@ -110,10 +110,12 @@ class Inputs:
     def __post_init__(self) -> None:
         for feature in self.model.description.input:
             if feature.type.WhichOneof("Type") in ("stringType", "dictionaryType", "sequenceType", "stateType"):
-                raise ModelError(f"model: input '{feature.name}' is neither a picture nor numbers; export it again")
+                raise ModelError(f"model: input '{feature.name}' is neither a picture nor an array; export it again")
         for step in self.network.preprocessing:
             if step.featureName and step.featureName not in self.names:
-                raise ModelError(f"model: preprocessing names '{step.featureName}', which is no input; check the names")
+                raise ModelError(
+                    f"model: preprocessing names '{step.featureName}', which is not an input; check the names"
+                )
 
     @cached_property
     def names(self) -> list[str]:
@@ -138,7 +140,7 @@ class Inputs:
     def _tensor(self, feature: FeatureDescription, row: Mapping[str, Any], number: int) -> Tensor:
         where = f"row {number}: feature '{feature.name}'"
         if feature.name not in row and feature.type.WhichOneof("Type") == "imageType":
-            raise DataError(f"{where}: is not given, and a picture has no default; give it")
+            raise DataError(f"{where}: is missing, and a picture has no default; add it")
         if feature.name not in row:
             return self._mapped(feature, default(feature).astype(np.float32), where)
         value = row[feature.name]
@@ -162,7 +164,7 @@ class Inputs:
                 return tensor[None, None]
             case 5, _:
                 return tensor
-        raise DataError(f"{where}: has rank {tensor.dim()}, the model's shape mapping takes 1 or 3; reshape it")
+        raise DataError(f"{where}: has rank {tensor.dim()}, but the model's shape mapping takes 1 or 3; reshape it")
 
     @property
     def _exact(self) -> bool:

@@ -43,8 +43,8 @@ class Outputs:
             shares = blobs[self.probabilities].ravel()
             if len(shares) != len(self.labels):
                 raise ModelError(
-                    f"blob '{self.probabilities}': has {len(shares)} values, the model has {len(self.labels)} labels; "
-                    "name the blob of the probabilities in labelProbabilityLayerName"
+                    f"blob '{self.probabilities}': has {len(shares)} values, but the model has {len(self.labels)} "
+                    "labels; set labelProbabilityLayerName to the blob with the probabilities"
                 )
             expect_probabilities(shares, f"row {number}")
             answers[self.description.predictedFeatureName] = self.labels[int(shares.argmax())]
@@ -60,9 +60,9 @@ class Outputs:
         if model.WhichOneof("Type") != "neuralNetworkClassifier":
             return ""
         if not self.description.predictedFeatureName:
-            raise ModelError("model: a classifier that names no predicted feature; export the model again")
+            raise ModelError("model: is a classifier without a predicted feature; export it again")
         if not self.labels:
-            raise ModelError("model: a classifier without class labels; export the model with its labels")
+            raise ModelError("model: is a classifier without class labels; export it with its labels")
         named = str(self.network.labelProbabilityLayerName)
         if named or not len(self.network.layers):
             return named
@@ -77,7 +77,7 @@ class Outputs:
             case "int64Type":
                 number = _number(feature, blob)
                 if not math.isfinite(number):
-                    raise ModelError(f"blob '{feature.name}': is {number}, the model says it is an integer")
+                    raise ModelError(f"blob '{feature.name}': is {number}, but the model declares an integer")
                 return round(number)
             case "imageType":
                 return _picture(feature, blob)
@@ -109,8 +109,8 @@ def _typed(feature: FeatureDescription, blob: NDArray[np.float32]) -> NDArray[An
         lowest, highest = float(blob.min()), float(blob.max())
         if not (lowest > ends.min - 1 and highest < ends.max + 1):  # false for NaN too
             raise ModelError(
-                f"blob '{feature.name}': holds {lowest} to {highest}, the model says it is {np.dtype(dtype).name}; "
-                "declare a wider type"
+                f"blob '{feature.name}': contains {lowest} to {highest}, but the model declares "
+                f"{np.dtype(dtype).name}; declare a wider type"
             )
     with np.errstate(over="ignore"):
         return blob.astype(dtype, copy=False)
@@ -118,7 +118,7 @@ def _typed(feature: FeatureDescription, blob: NDArray[np.float32]) -> NDArray[An
 
 def _number(feature: FeatureDescription, blob: NDArray[np.float32]) -> float:
     if blob.size == 0:
-        raise ModelError(f"blob '{feature.name}': is empty, the model says it is a number; export the model again")
+        raise ModelError(f"blob '{feature.name}': is empty, but the model declares a number; export the model again")
     return float(blob.ravel()[0])
 
 
@@ -128,8 +128,8 @@ def _picture(feature: FeatureDescription, blob: NDArray[np.float32]) -> Image.Im
     channels = 3 if space in (RGB, BGR) else 1
     if blob.ndim < 3 or blob.shape[-3] != channels or blob.size != math.prod(blob.shape[-3:]) or blob.size == 0:
         raise ModelError(
-            f"blob '{feature.name}': has the shape {list(blob.shape)}, a picture needs [{channels}, height, width]; "
-            "export the model again"
+            f"blob '{feature.name}': has the shape {list(blob.shape)}, but a picture needs [{channels}, height, "
+            "width]; export the model again"
         )
     if space == GRAYSCALE_FLOAT16:
         with np.errstate(over="ignore"):

@@ -42,12 +42,16 @@ def expect_features(row: Mapping[str, Any], needed: Sequence[str], known: Sequen
             raise DataError(f"row {number}: feature '{name}' is missing; the model reads {_listed(needed)}")
     for name in row:
         if name not in known:
-            raise DataError(f"row {number}: the model has no feature '{name}', it reads {_listed(known)}; leave it out")
+            raise DataError(
+                f"row {number}: the model has no feature '{name}', expected only {_listed(known)}; remove it"
+            )
 
 
 def expect_part(row: FrozenRow, part: Part, number: int) -> None:
     if row.part != part:
-        raise DataError(f"row {number}: was frozen by another model; give the whole row, or freeze it with this model")
+        raise DataError(
+            f"row {number}: was frozen by another model; pass the complete row, or freeze it with this model"
+        )
 
 
 def _listed(names: Sequence[str]) -> str:

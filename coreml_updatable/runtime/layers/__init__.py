@@ -68,14 +68,16 @@ def build_layer(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
     """Build the module of one layer; ModelError if its kind is not known or its message is at fault."""
     kind = layer.WhichOneof("layer")
     if kind is None:
-        raise ModelError(f"{context.where}: has no kind, or one newer than this program knows; install a newer version")
+        raise ModelError(
+            f"{context.where}: has no type, or one that is newer than this program; install a newer version"
+        )
     if kind == "custom":
         raise ModelError(
-            f"{context.where}: is a custom layer ('{layer.custom.className}'), whose code is in an app; "
-            "replace it by layers of the format"
+            f"{context.where}: is a custom layer ('{layer.custom.className}'), whose code is in an app; replace it "
+            "with layers of the format"
         )
     if kind not in KINDS:
-        raise ModelError(f"{context.where}: the kind '{kind}' cannot be run yet; replace it by other layers")
+        raise ModelError(f"{context.where}: the kind '{kind}' cannot be run yet; replace it with other layers")
     least, most = input_counts(kind)
     if most != MANY and KINDS[kind] != "recurrent" and not least <= len(layer.input) <= most:  # states may be left out
         expected = least if least == most else f"{least} to {most}"

@@ -64,7 +64,7 @@ class Leave(nn.Module):
         self.signal, self.context = signal, context
 
     def forward(self, blobs: dict[str, Tensor]) -> None:  # noqa: ARG002
-        raise self.signal(f"{self.context.where}: stands outside a loop's body; move it into one, or leave it out")
+        raise self.signal(f"{self.context.where}: is outside the body of a loop; move it into one or remove it")
 
 
 class Loop(nn.Module):

@@ -47,7 +47,7 @@ def _split(params: Any, context: Context, x: Tensor) -> tuple[Tensor, ...]:
     context.expect_rank(x, 3)
     count = int(params.nOutputs)
     if x.shape[-3] % count:
-        raise context.error(f"input has {x.shape[-3]} channels, which {count} outputs do not split")
+        raise context.error(f"input has {x.shape[-3]} channels, which cannot be split into {count} outputs")
     return tuple(x.chunk(count, -3))
 
 
@@ -74,5 +74,5 @@ def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
     if context.kind in ("split", "splitND"):
         count = int(layer.split.nOutputs or len(layer.splitND.splitSizes) or layer.splitND.numSplits)
         if count < 1 or count != len(layer.output):
-            raise context.misfit(f"splits into {count} parts, expected {len(layer.output)}, as many as its outputs")
+            raise context.misfit(f"splits into {count} parts, expected {len(layer.output)}, one per output")
     return function_of(context, FORMULAS)

@@ -55,7 +55,9 @@ def _crop(params: Any, context: Context) -> Function:
             size = x.shape[axis]
             start, end = (before, size - after) if like is None else (first, first + like.shape[axis])
             if not 0 <= start < end <= size:
-                raise context.error(f"axis {axis} of the input has the size {size}, which has no part {start}:{end}")
+                raise context.error(
+                    f"axis {axis} of the input has the size {size}, which does not contain {start}:{end}"
+                )
             x = x.narrow(axis, start, end - start)
         return x
 

@@ -68,8 +68,8 @@ def int8_weights(weights: WeightParams, shape: Sequence[int], context: Context) 
     scales = weights.quantization.linearQuantization.scale
     if len(weights.int8RawValue) != math.prod(shape) or len(scales) != 1:
         raise context.misfit(
-            f"weights hold {len(weights.int8RawValue)} 8-bit values and {len(scales)} scales, "
-            f"expected {math.prod(shape)} and 1 for dynamic quantization"
+            f"weights contain {len(weights.int8RawValue)} 8-bit values and {len(scales)} scales, expected "
+            f"{math.prod(shape)} and 1 for dynamic quantization"
         )
     values = np.frombuffer(weights.int8RawValue, np.int8).reshape(shape)
     return torch.from_numpy(values.astype(np.float64)), float(scales[0])

@@ -65,9 +65,9 @@ def _reverse_sequences(params: Any, context: Context, x: Tensor, lengths: Tensor
     batch = axis_of(int(params.batchAxis), x.dim(), context)
     sequence = axis_of(int(params.sequenceAxis), x.dim(), context)
     if batch == sequence:
-        raise context.misfit(f"axis {batch} is both that of the batch and of the sequence")
+        raise context.misfit(f"axis {batch} is both the batch axis and the sequence axis")
     if lengths.numel() != x.shape[batch]:
-        raise context.error(f"has {lengths.numel()} lengths, expected {x.shape[batch]}, one a sequence")
+        raise context.error(f"has {lengths.numel()} lengths, expected {x.shape[batch]}, one per sequence")
     along = [1] * x.dim()
     along[batch] = x.shape[batch]
     ends = lengths.long().reshape(along)

@@ -58,7 +58,7 @@ def _activation(message: Any, context: Context) -> Activation:
         return FUNCTIONS[kind]
     if kind not in CONSTANTS:
         known = ", ".join(sorted([*FUNCTIONS, *CONSTANTS]))
-        raise ModelError(f"{context.where}: the activation '{kind}' is none of a recurrent layer; use one of {known}")
+        raise ModelError(f"{context.where}: '{kind}' is not an activation of a recurrent layer; use one of {known}")
     params = getattr(message, kind)
     alpha, beta = (params.alpha, params.beta) if params.alpha or params.beta else CONSTANTS[kind]
     if kind == "linear":

@@ -110,7 +110,7 @@ def _squeeze(params: Any, context: Context, x: Tensor) -> Tensor:
         dropped = [axis for axis, size in enumerate(sizes) if size == 1]
     for axis in dropped:
         if sizes[axis] != 1:
-            raise context.error(f"axis {axis} of the input has the size {sizes[axis]}, only size 1 can be dropped")
+            raise context.error(f"axis {axis} of the input has the size {sizes[axis]}, but only size 1 can be removed")
     return x.reshape([size for axis, size in enumerate(sizes) if axis not in dropped] or [1])
 
 

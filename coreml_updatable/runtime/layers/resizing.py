@@ -163,7 +163,7 @@ class CropResize(nn.Module):
         try:
             return batch[torch.where(numbers < 0, count, numbers).long()][:, None]
         except IndexError as error:
-            raise self.context.error(f"a box names a picture outside 0 to {count - 1}") from error
+            raise self.context.error(f"a box refers to a picture outside 0 to {count - 1}") from error
 
 
 def _resize(params: Any, context: Context) -> Function:

@@ -33,7 +33,7 @@ class Scale(nn.Module):
 def _sizes(shape: Sequence[int], context: Context) -> list[int]:
     """The declared shape of a scale or bias, [1] if it is not set."""
     if len(shape) not in (0, 1, 3):
-        raise context.misfit(f"a shape of {len(shape)} sizes, expected 1 or 3")
+        raise context.misfit(f"has a shape of {len(shape)} sizes, expected 1 or 3")
     return [int(size) for size in shape] or [1]
 
 

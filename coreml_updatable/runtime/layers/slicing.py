@@ -45,7 +45,7 @@ def _slice(params: Any, context: Context) -> Function:
         size = x.shape[axis]
         if not len(range(*section.indices(size))):
             raise context.error(
-                f"axis {axis} of the input has the size {size}, which has no part {section.start}:{section.stop}"
+                f"axis {axis} of the input has the size {size}, which does not contain {section.start}:{section.stop}"
             )
         return x.movedim(axis, 0)[section].movedim(0, axis)
 
@@ -87,7 +87,7 @@ def _section(x: Tensor, lists: Sequence[Sequence[int]], context: Context) -> Ten
             x = x.select(axis, begin)
             continue
         if stride == 0:
-            raise context.error(f"has the stride 0 on axis {axis}, expected another number")
+            raise context.error(f"has the stride 0 on axis {axis}, expected a stride that is not 0")
         x = _along(x, axis, slice(None if from_start else begin, None if to_end else end, stride))
     return x if x.dim() else x.reshape(1)
 

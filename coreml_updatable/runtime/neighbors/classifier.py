@@ -65,7 +65,9 @@ class NearestNeighborsModel(RunnableModel):
         classifier = message.kNearestNeighborsClassifier
         inputs = message.description.input
         if len(inputs) != 1:
-            raise ModelError(f"model: a k-NN classifier with {len(inputs)} inputs, expected 1; export the model again")
+            raise ModelError(
+                f"model: is a k-NN classifier with {len(inputs)} inputs, expected 1; export the model again"
+            )
         self._input = inputs[0]
         training = [feature.name for feature in message.description.trainingInput]
         self._known = [self._input.name, *training, message.description.predictedFeatureName]
@@ -75,8 +77,8 @@ class NearestNeighborsModel(RunnableModel):
         self.sample_labels: list[Label] = _labels(classifier)
         if len(self.sample_labels) != len(self.samples):
             raise ModelError(
-                f"model: {len(self.samples)} samples and {len(self.sample_labels)} labels, "
-                "expected one label a sample; export the model again"
+                f"model: {len(self.samples)} samples and {len(self.sample_labels)} labels, expected one label per "
+                "sample; export the model again"
             )
         self.neighbors = int(classifier.numberOfNeighbors.defaultValue)
         if self.neighbors < 1:
@@ -158,10 +160,10 @@ class NearestNeighborsModel(RunnableModel):
         vector = numbers(self._input, row[name], where).ravel()
         if len(vector) != self.dimensions:
             raise ModelError(
-                f"{where}: has {len(vector)} values, the index has {self.dimensions} dimensions; check the model"
+                f"{where}: has {len(vector)} values, but the index has {self.dimensions} dimensions; check the model"
             )
         if not np.isfinite(vector).all():
-            raise DataError(f"{where}: is not finite, no distance to it can be measured; leave the row out")
+            raise DataError(f"{where}: contains NaN or infinite numbers, so it has no distances; remove the row")
         return vector
 
     def _answers(self, queries: NDArray[np.float32]) -> list[Prediction]:
@@ -192,7 +194,7 @@ class NearestNeighborsModel(RunnableModel):
     def _default_label(self) -> Label:
         classifier = self.base.kNearestNeighborsClassifier
         if classifier.WhichOneof("DefaultClassLabel") is None:
-            raise ModelError("model: no samples and no default label; add samples, or set a default label")
+            raise ModelError("model: has no samples and no default label; add samples or set a default label")
         return classifier.defaultStringLabel if self.string_labels else int(classifier.defaultInt64Label)
 
     def _number_labels(self) -> None:
@@ -218,10 +220,11 @@ def _samples(index: Any, dimensions: int) -> NDArray[np.float32]:
     for number, vector in enumerate(vectors):
         if len(vector) != dimensions:
             raise ModelError(
-                f"model: sample {number} has {len(vector)} values, the index has {dimensions} dimensions; add it again"
+                f"model: sample {number} has {len(vector)} values, but the index has {dimensions} dimensions; build "
+                "the k-NN again"
             )
         if not np.isfinite(vector).all():
-            raise ModelError(f"model: sample {number} holds values that are not finite; take it out")
+            raise ModelError(f"model: sample {number} contains NaN or infinite numbers; remove it")
     return np.stack(vectors) if vectors else np.zeros((0, max(0, min(dimensions, 2**24))), np.float32)
 
 

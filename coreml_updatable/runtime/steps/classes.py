@@ -18,9 +18,11 @@ def labels_of(model: Model) -> list[Label]:
     kind = classifier.WhichOneof("ClassLabels")
     labels = list(getattr(classifier, kind).vector) if kind else []
     if len(labels) < 2:
-        raise ModelError(f"model: a classifier with {len(labels)} class labels, expected at least 2; export it again")
+        raise ModelError(
+            f"model: is a classifier with {len(labels)} class labels, expected at least 2; export it again"
+        )
     if not model.description.predictedFeatureName:
-        raise ModelError("model: a classifier that names no predicted feature; export the model again")
+        raise ModelError("model: is a classifier without a predicted feature; export it again")
     return labels
 
 

@@ -48,7 +48,9 @@ def identity(model: Model) -> Run:
     source = dict(zip(outputs, inputs, strict=True)) if len(inputs) == len(outputs) == 1 else {n: n for n in outputs}
     for name in source.values():
         if name not in inputs:
-            raise ModelError(f"model: the identity gives '{name}', which is no input; name outputs as inputs")
+            raise ModelError(
+                f"model: the identity has the output '{name}', which is not an input; give outputs the names of inputs"
+            )
 
     def run(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return [{name: row[given] for name, given in source.items()} for row in rows]
@@ -59,12 +61,14 @@ def identity(model: Model) -> Run:
 def array_feature_extractor(model: Model) -> Run:
     indices = [int(index) for index in model.arrayFeatureExtractor.extractIndex]
     if not indices:
-        raise ModelError("model: an arrayFeatureExtractor without indices; export the model again")
+        raise ModelError("model: is an arrayFeatureExtractor without indices; export it again")
 
     def extracted(value: Any, where: str) -> NDArray[Any]:
         x = np.asarray(value).ravel()
         if max(indices) >= len(x):
-            raise ModelError(f"{where}: has {len(x)} values, the model extracts index {max(indices)}; check the model")
+            raise ModelError(
+                f"{where}: has {len(x)} values, but the model extracts index {max(indices)}; check the model"
+            )
         return x[indices]
 
     return each(model, extracted, ("multiArrayType",))
@@ -79,7 +83,7 @@ def feature_vectorizer(model: Model) -> Run:
     known = {str(feature.name) for feature in model.description.input}
     for name, size in columns:
         if name not in known:
-            raise ModelError(f"model: the featureVectorizer reads '{name}', which is no input; check the names")
+            raise ModelError(f"model: the featureVectorizer reads '{name}', which is not an input; check the names")
         if not 0 < size <= MAX_VALUES:
             raise ModelError(f"model: '{name}' has {size} dimensions, expected 1 to {MAX_VALUES}; export it again")
     if not 0 < sum(size for _, size in columns) <= MAX_VALUES:
@@ -103,19 +107,19 @@ def _vector(value: Any, size: int, where: str) -> NDArray[np.float64]:
         vector = np.zeros(size)
         for place, number in value.items():
             if not isinstance(place, int) or not 0 <= place < size:
-                raise DataError(f"{where}: has the place {place!r}, expected integers from 0 to {size - 1}")
+                raise DataError(f"{where}: has the index {place!r}, expected integers from 0 to {size - 1}")
             vector[place] = number
         return vector
     vector = flat(value)
     if len(vector) != size:
-        raise ModelError(f"{where}: has {len(vector)} values, the model expects {size}; export the model again")
+        raise ModelError(f"{where}: has {len(vector)} values, but the model expects {size}; export the model again")
     return vector
 
 
 def dict_vectorizer(model: Model) -> Run:
     kind = model.dictVectorizer.WhichOneof("Map")
     if kind is None:
-        raise ModelError("model: a dictVectorizer without keys; export the model again")
+        raise ModelError("model: is a dictVectorizer without keys; export it again")
     keys = list(getattr(model.dictVectorizer, kind).vector)
     places = {key: place for place, key in enumerate(keys)}
 
@@ -140,14 +144,14 @@ def one_hot_encoder(model: Model) -> Run:
     encoder = model.oneHotEncoder
     kind = encoder.WhichOneof("CategoryType")
     if kind is None:
-        raise ModelError("model: a oneHotEncoder without categories; export the model again")
+        raise ModelError("model: is a oneHotEncoder without categories; export it again")
     places = {category: place for place, category in enumerate(getattr(encoder, kind).vector)}
     size = len(getattr(encoder, kind).vector)
 
     def encoded(value: Any, where: str) -> Any:
         place = places.get(value)
         if place is None and encoder.handleUnknown != IGNORE_UNKNOWN:
-            raise DataError(f"{where}: is {quoted(value)}, which is none of the model's categories; give one of them")
+            raise DataError(f"{where}: is {quoted(value)}, which is not one of the model's categories; use one of them")
         if encoder.outputSparse:
             return {} if place is None else {place: 1.0}
         vector = np.zeros(size)
@@ -162,16 +166,14 @@ def categorical_mapping(model: Model) -> Run:
     mapping = model.categoricalMapping
     kind, otherwise = mapping.WhichOneof("MappingType"), mapping.WhichOneof("ValueOnUnknown")
     if kind is None:
-        raise ModelError("model: a categoricalMapping without a map; export the model again")
+        raise ModelError("model: is a categoricalMapping without a map; export it again")
     known = dict(getattr(mapping, kind).map)
     default = getattr(mapping, otherwise) if otherwise else None
 
     def mapped(value: Any, where: str) -> Any:
         found = known.get(value, default)
         if found is None:
-            raise DataError(
-                f"{where}: is {quoted(value)}, which the model's map does not have; give one of its categories"
-            )
+            raise DataError(f"{where}: is {quoted(value)}, which is not in the model's map; use one of its categories")
         return found
 
     return each(model, mapped, CATEGORIES)
@@ -180,7 +182,7 @@ def categorical_mapping(model: Model) -> Run:
 def imputer(model: Model) -> Run:
     kind, replaced = model.imputer.WhichOneof("ImputedValue"), model.imputer.WhichOneof("ReplaceValue")
     if kind is None:
-        raise ModelError("model: an imputer without imputed values; export the model again")
+        raise ModelError("model: is an imputer without imputed values; export it again")
     missing = getattr(model.imputer, replaced) if replaced else float("nan")
     value = getattr(model.imputer, kind)
     if kind.endswith("Dictionary"):
@@ -193,12 +195,12 @@ def imputer(model: Model) -> Run:
 def _imputed(x: Any, imputed: Any, missing: Any, where: str) -> Any:
     if not isinstance(x, np.ndarray):
         if isinstance(imputed, np.ndarray):
-            raise ModelError(f"{where}: is a single value, the imputer has an array of them; export the model again")
+            raise ModelError(f"{where}: is a single value, but the imputer has an array; export the model again")
         return imputed if _is(x, missing) else x
     if isinstance(imputed, str) or isinstance(missing, str):
-        raise ModelError(f"{where}: is an array, the imputer replaces text; export the model again")
+        raise ModelError(f"{where}: is an array, but the imputer replaces text; export the model again")
     if isinstance(imputed, np.ndarray) and len(imputed) != x.size:
-        raise ModelError(f"{where}: has {x.size} values, the imputer has {len(imputed)}; export the model again")
+        raise ModelError(f"{where}: has {x.size} values, but the imputer has {len(imputed)}; export the model again")
     flat = x.astype(np.float64).ravel()
     absent = np.isnan(flat) if missing != missing else flat == missing
     filled: NDArray[np.float64] = np.where(absent, imputed, flat)
@@ -237,7 +239,7 @@ def scaler(model: Model) -> Run:
         x = np.asarray(value, np.float64)
         for name, numbers in (("shiftValue", shift), ("scaleValue", scale)):
             if len(numbers) not in (1, x.size):
-                raise ModelError(f"{where}: has {x.size} values, {name} has {len(numbers)}; export the model again")
+                raise ModelError(f"{where}: has {x.size} values, but {name} has {len(numbers)}; export the model again")
         y: NDArray[np.float64] = scale * (x.ravel() + shift)
         return y.reshape(x.shape)
 

@@ -31,10 +31,14 @@ def weights_of(model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if not rows or len({len(row) for row in rows}) > 1 or not len(rows[0]):
         lengths = ", ".join(str(len(row)) for row in rows[:8]) or "none"
         raise ModelError(
-            f"model: weights of the lengths {lengths}, expected at least one row, all alike; export it again"
+            f"model: has rows of weights of the lengths {lengths}, expected at least one row, all of equal length; "
+            "export it again"
         )
     if len(offset) not in (0, len(rows)):
-        raise ModelError(f"model: {len(rows)} rows of weights and {len(offset)} offsets; export the model again")
+        raise ModelError(
+            f"model: has {len(rows)} rows of weights and {len(offset)} offsets, expected equal numbers; export the "
+            "model again"
+        )
     return np.stack(rows), offset if len(offset) else np.zeros(len(rows))
 
 
@@ -55,11 +59,13 @@ def glm_classifier(model: Model) -> Run:
     binary = len(labels) == 2 and len(weights) == 1
     if not binary and len(weights) != len(labels) - reference:
         raise ModelError(
-            f"model: {len(weights)} rows of weights for {len(labels)} classes, expected {len(labels) - reference}; "
-            "export the model again"
+            f"model: has {len(weights)} rows of weights for {len(labels)} classes, expected "
+            f"{len(labels) - reference}; export the model again"
         )
     if probit and not binary:
-        raise ModelError("model: a probit of more than two classes, which the format does not have; export it again")
+        raise ModelError(
+            "model: is a probit with more than two classes, which the format does not allow; export it again"
+        )
 
     def shares(scores: NDArray[np.float64]) -> NDArray[np.float64]:
         if binary:
@@ -88,7 +94,9 @@ def glm_regressor(model: Model) -> Run:
     name = str(model.description.predictedFeatureName)
     transform = TRANSFORMS.get(model.glmRegressor.postEvaluationTransform)
     if not name or transform is None:
-        raise ModelError("model: a glmRegressor without a predicted feature or a known transform; export it again")
+        raise ModelError(
+            "model: is a glmRegressor without a predicted feature or with an unknown transform; export it again"
+        )
 
     def run(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         x = matrix(model, rows)

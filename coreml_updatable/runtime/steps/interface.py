@@ -47,14 +47,14 @@ def matrix(model: Model, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float6
     names = [str(feature.name) for feature in model.description.input]
     vectors = [np.concatenate([flat(row[name]) for name in names]) if names else np.zeros(0) for row in rows]
     if len({len(vector) for vector in vectors}) > 1:
-        raise DataError("rows have different numbers of values; give them one shape, or predict them one by one")
+        raise DataError("rows have different numbers of values; give them the same shape, or predict them one by one")
     return np.stack(vectors) if vectors else np.zeros((0, 0))
 
 
 def expect_width(x: NDArray[np.float64], width: int, model: Model) -> None:
     if len(x) and x.shape[1] != width:
         raise ModelError(
-            f"model: its inputs hold {x.shape[1]} values a row, the {model.WhichOneof('Type')} reads {width}; "
+            f"model: its inputs have {x.shape[1]} values per row, the {model.WhichOneof('Type')} reads {width}; "
             "export the model again"
         )
 
@@ -63,7 +63,7 @@ def expect_numbers(x: NDArray[np.float64]) -> None:
     """DataError if there is a NaN, in a model that has no meaning for one."""
     if np.isnan(x).any():
         row, column = np.argwhere(np.isnan(x))[0]
-        raise DataError(f"row {row}: value {column} of its features is NaN; leave the row out, or repair what made it")
+        raise DataError(f"row {row}: value {column} of its features is NaN; remove the row or correct it")
 
 
 def flat(value: Any) -> NDArray[np.float64]:

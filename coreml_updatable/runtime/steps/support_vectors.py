@@ -38,15 +38,17 @@ class DenseVectors:
         lengths = sorted({len(vector) for vector in vectors})
         if len(lengths) > 1:
             listed = ", ".join(str(length) for length in lengths[:8])
-            raise ModelError(f"model: support vectors of the lengths {listed}, expected one; export it again")
+            raise ModelError(
+                f"model: has support vectors of the lengths {listed}, expected equal lengths; export it again"
+            )
         self._values = np.stack(vectors) if vectors else np.zeros((0, 0))
         self.count = len(vectors)
 
     def expect_width(self, width: int) -> None:
         if self.count and self._values.shape[1] != width:
             raise ModelError(
-                f"model: its inputs hold {width} values a row, its support vectors {self._values.shape[1]}; "
-                "export the model again"
+                f"model: its inputs have {width} values per row, but its support vectors have "
+                f"{self._values.shape[1]}; export the model again"
             )
 
     def products(self, x: Vector) -> Vector:
@@ -67,7 +69,7 @@ class SparseVectors:
             indexes = [node.index for node in vector.nodes]
             if any(index < 1 for index in indexes) or len(set(indexes)) < len(indexes):
                 raise ModelError(
-                    f"model: support vector {number} has an index below 1, or one twice; export the model again"
+                    f"model: support vector {number} has an index below 1 or a repeated index; export the model again"
                 )
             rows += [number] * len(indexes)
             columns += [index - 1 for index in indexes]
@@ -78,8 +80,8 @@ class SparseVectors:
     def expect_width(self, width: int) -> None:
         if len(self._columns) and int(self._columns.max()) >= width:
             raise ModelError(
-                f"model: its inputs hold {width} values a row, a support vector names value {self._columns.max() + 1}; "
-                "export the model again"
+                f"model: its inputs have {width} values per row, but a support vector names value "
+                f"{self._columns.max() + 1}; export the model again"
             )
 
     def products(self, x: Vector) -> Vector:
@@ -104,10 +106,12 @@ def kernel_of(machine: Any) -> tuple[Callable[[Vector], Vector], int]:
     vectors = _vectors(machine)
     kind = machine.kernel.WhichOneof("kernel")
     if kind is None:
-        raise ModelError("model: a support vector machine without a kernel; export the model again")
+        raise ModelError("model: is a support vector machine without a kernel; export it again")
     kernel = getattr(machine.kernel, kind)
     if kind == "polyKernel" and kernel.degree < 0:
-        raise ModelError(f"model: a polynomial of degree {kernel.degree}, expected 0 or more; export the model again")
+        raise ModelError(
+            f"model: has a polynomial kernel of degree {kernel.degree}, expected 0 or more; export it again"
+        )
 
     def run(x: Vector) -> Vector:
         vectors.expect_width(len(x))
@@ -127,8 +131,7 @@ def expect_finite(scores: NDArray[np.float64], number: int) -> None:
     """DataError if a score of row ``number`` is not finite: it says nothing then."""
     if not np.isfinite(scores).all():
         raise DataError(
-            f"row {number}: the scores of the support vectors are not finite, expected smaller features; scale them as "
-            "for training"
+            f"row {number}: the scores of the support vectors are not finite; scale the features as for training"
         )
 
 
@@ -138,7 +141,7 @@ def _vectors(machine: Any) -> DenseVectors | SparseVectors:
             return DenseVectors(machine.denseSupportVectors)
         case "sparseSupportVectors":
             return SparseVectors(machine.sparseSupportVectors)
-    raise ModelError("model: a support vector machine without support vectors; export the model again")
+    raise ModelError("model: is a support vector machine without support vectors; export it again")
 
 
 LEAST = 1e-7  # probability of a pair's class, as in LIBSVM: coupling divides by it
@@ -158,13 +161,15 @@ def support_vector_classifier(model: Model, assumptions: PredictionAssumptions) 
     name = str(described.predictedProbabilitiesName)
     if name and not (machine.probA and machine.probB):
         raise ModelError(
-            f"model: describes the output '{name}', the probabilities, and holds no probA and probB to make them of; "
+            f"model: describes the output '{name}', the probabilities, but has no probA and probB to compute them; "
             "train it with probabilities and export it again"
         )
     slopes = _for_pairs(machine.probA, "probA", pairs) if name else None
     offsets = _for_pairs(machine.probB, "probB", pairs) if name else None
     if name and len(labels) > MAX_COUPLED:
-        raise ModelError(f"model: probabilities of {len(labels)} classes, expected at most {MAX_COUPLED}; use fewer")
+        raise ModelError(
+            f"model: has probabilities of {len(labels)} classes, expected at most {MAX_COUPLED}; use fewer"
+        )
     first, second = np.triu_indices(len(labels), 1)
     bounds = np.concatenate([[0], np.cumsum(counts)])
 
@@ -234,7 +239,7 @@ def _counts(machine: Any, classes: int, vectors: int) -> list[int]:
     if len(counts) != classes or min(counts) < 0 or sum(counts) != vectors:
         shown = ", ".join(str(count) for count in counts[:8]) or "none"
         raise ModelError(
-            f"model: the numbers of support vectors of the classes are {shown}, expected {classes} that sum to "
+            f"model: the numbers of support vectors per class are {shown}, expected {classes} numbers with the sum "
             f"{vectors}; export the model again"
         )
     return counts
@@ -246,7 +251,7 @@ def _coefficients(machine: Any, classes: int, vectors: int) -> Numbers:
     if lengths != [vectors] * (classes - 1):
         shown = ", ".join(str(length) for length in lengths[:8]) or "none"
         raise ModelError(
-            f"model: rows of coefficients of the lengths {shown}, expected {classes - 1} rows of {vectors}; "
+            f"model: has rows of coefficients of the lengths {shown}, expected {classes - 1} rows of {vectors}; "
             "export the model again"
         )
     return np.array([row.alpha for row in machine.coefficients], np.float64)
@@ -255,7 +260,7 @@ def _coefficients(machine: Any, classes: int, vectors: int) -> Numbers:
 def _for_pairs(values: Any, name: str, pairs: int) -> Numbers:
     if len(values) != pairs:
         raise ModelError(
-            f"model: {name} has {len(values)} values, expected {pairs}, one a pair of classes; export it again"
+            f"model: {name} has {len(values)} values, expected {pairs}, one per pair of classes; export it again"
         )
     return np.array(values, np.float64)
 
@@ -266,9 +271,12 @@ def support_vector_regressor(model: Model) -> Run:
     alphas, rho = np.array(machine.coefficients.alpha, np.float64), float(machine.rho)
     name = str(model.description.predictedFeatureName)
     if not name:
-        raise ModelError("model: a supportVectorRegressor that names no predicted feature; export the model again")
+        raise ModelError("model: is a supportVectorRegressor without a predicted feature; export it again")
     if len(alphas) != count:
-        raise ModelError(f"model: {len(alphas)} coefficients for {count} support vectors; export the model again")
+        raise ModelError(
+            f"model: has {len(alphas)} coefficients for {count} support vectors, expected equal numbers; export it "
+            "again"
+        )
 
     def run(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         x = matrix(model, rows)

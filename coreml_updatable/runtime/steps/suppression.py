@@ -31,7 +31,7 @@ Numbers = NDArray[np.float64]
 def build(model: Model) -> Run:
     nms = model.nonMaximumSuppression
     if nms.WhichOneof("SuppressionMethod") is None:
-        raise ModelError("model: a nonMaximumSuppression without a method; export the model again")
+        raise ModelError("model: is a nonMaximumSuppression without a method; export it again")
     description = model.description
     scores = _described(description.input, nms.confidenceInputFeatureName, "confidenceInputFeatureName")
     boxes = _described(description.input, nms.coordinatesInputFeatureName, "coordinatesInputFeatureName")
@@ -48,7 +48,7 @@ def build(model: Model) -> Run:
             places = _table(row[boxes.name], f"row {number}: feature '{boxes.name}'", 4)
             if len(confidence) != len(places):
                 raise DataError(
-                    f"row {number}: has {len(confidence)} confidences and {len(places)} boxes, expected as many of both"
+                    f"row {number}: has {len(confidence)} confidences and {len(places)} boxes, expected equal numbers"
                 )
             overlap = _threshold(row, nms.iouThresholdInputFeatureName, nms.iouThreshold, 1.0, number)
             floor = _threshold(row, nms.confidenceThresholdInputFeatureName, nms.confidenceThreshold, math.inf, number)
@@ -100,7 +100,7 @@ def kept_boxes(confidence: Numbers, boxes: Numbers, overlap: float, floor: float
 def _described(features: Sequence[FeatureDescription], name: str, field: str) -> FeatureDescription:
     feature = feature_named(features, str(name)) if name else None
     if feature is None or feature.type.WhichOneof("Type") != "multiArrayType":
-        raise ModelError(f"model: {field} is {str(name)!r}, expected a multi-array that is described; check the names")
+        raise ModelError(f"model: {field} is {str(name)!r}, expected a described multi-array; check the names")
     return feature
 
 
@@ -132,7 +132,7 @@ def _table(value: Any, where: str, columns: int | None) -> Numbers:
         wanted = f"[boxes, {columns if columns is not None else 'classes'}]"
         raise DataError(f"{where}: has the shape {list(table.shape)}, expected {wanted}; reshape it")
     if not np.isfinite(table).all():
-        raise DataError(f"{where}: holds a value that is not finite; repair what made it")
+        raise DataError(f"{where}: contains NaN or infinite numbers; correct them")
     return table
 
 

@@ -38,13 +38,13 @@ class Trees:
         self.dimensions = int(parameters.numPredictionDimensions)
         if not len(nodes) or self.dimensions < 1 or len(nodes) * self.dimensions > MAX_VALUES:
             raise ModelError(
-                f"model: a tree ensemble of {len(nodes)} nodes and {self.dimensions} dimensions; export the model again"
+                f"model: is a tree ensemble of {len(nodes)} nodes and {self.dimensions} dimensions; export it again"
             )
         self.base = np.zeros(self.dimensions)
         if len(parameters.basePredictionValue):
             if len(parameters.basePredictionValue) != self.dimensions:
                 raise ModelError(
-                    f"model: {len(parameters.basePredictionValue)} base values, expected {self.dimensions}; "
+                    f"model: has {len(parameters.basePredictionValue)} base values, expected {self.dimensions}; "
                     "export the model again"
                 )
             self.base[:] = parameters.basePredictionValue
@@ -53,7 +53,7 @@ class Trees:
         self.threshold = np.array([node.branchFeatureValue for node in nodes])
         self.missing = np.array([node.missingValueTracksTrueChild for node in nodes])
         if not np.isin(self.behavior, range(LEAF + 1)).all():
-            raise ModelError("model: a tree node of a kind that the format does not have; export the model again")
+            raise ModelError("model: has a tree node of a kind that the format does not define; export it again")
         self.leaf = self.behavior == LEAF
         self.occurring = [int(behavior) for behavior in np.unique(self.behavior[~self.leaf])]
         self.width = int(self.feature[~self.leaf].max(initial=0)) + 1
@@ -71,7 +71,7 @@ class Trees:
     def expect_width(self, x: NDArray[np.float64]) -> None:
         if len(x) and x.shape[1] < self.width:
             raise ModelError(
-                f"model: its inputs hold {x.shape[1]} values a row, the trees read value {self.width - 1}; "
+                f"model: its inputs have {x.shape[1]} values per row, but the trees read value {self.width - 1}; "
                 "export the model again"
             )
 
@@ -108,7 +108,7 @@ class Trees:
             for children, child in ((self.true, node.trueChildNodeId), (self.false, node.falseChildNodeId)):
                 if (node.treeId, child) not in number:
                     raise ModelError(
-                        f"model: tree {node.treeId}: node {node.nodeId} leads to node {child}, which is not there; "
+                        f"model: tree {node.treeId}: node {node.nodeId} leads to node {child}, which does not exist; "
                         "export the model again"
                     )
                 children[at] = number[node.treeId, child]
@@ -117,7 +117,7 @@ class Trees:
         self.roots = np.flatnonzero(parents == 0)
         one_root_each = sorted(trees[root] for root in self.roots) == sorted(set(trees))
         if len(number) < len(nodes) or (parents > 1).any() or not one_root_each or self._reached() < len(nodes):
-            raise ModelError("model: a tree without a root, with several, or with a circle; export the model again")
+            raise ModelError("model: has a tree without a root, with several roots or with a cycle; export it again")
 
     def _reached(self) -> int:
         """How many nodes the walks from the roots can come to; each has at most one parent."""
@@ -140,7 +140,7 @@ def tree_ensemble_classifier(model: Model) -> Run:
     expected = len(labels) - (transform == ZERO_REFERENCE)
     if transform not in range(4) or not (single or trees.dimensions == expected):
         raise ModelError(
-            f"model: {trees.dimensions} prediction dimensions for {len(labels)} classes, expected {expected}; "
+            f"model: has {trees.dimensions} prediction dimensions for {len(labels)} classes, expected {expected}; "
             "export the model again"
         )
 
@@ -166,7 +166,7 @@ def tree_ensemble_regressor(model: Model) -> Run:
     name = str(model.description.predictedFeatureName)
     transform = TRANSFORMS.get(model.treeEnsembleRegressor.postEvaluationTransform)
     if not name or transform is None:
-        raise ModelError("model: a tree regressor without a predicted feature, or with a softmax; export it again")
+        raise ModelError("model: is a tree regressor without a predicted feature or with a softmax; export it again")
 
     def run(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         x = matrix(model, rows)

@@ -162,7 +162,7 @@ def difference(before: Model, after: Model) -> Difference:
     """
     if holds_program(before) and holds_program(after):
         raise ModelError(
-            "diff: both models hold ML programs, expected networks; convert with convert_to='neuralnetwork'"
+            "diff: both models are ML programs, expected networks; convert with convert_to='neuralnetwork'"
         )
     if before.SerializeToString(deterministic=True) == after.SerializeToString(deterministic=True):
         return Difference()
@@ -254,7 +254,7 @@ _SHOWN_NAMES = 5
 def sentence(difference: Difference) -> str:
     """What changed, in a few words; pipelines name the model in which it did."""
     if difference.same:
-        return f"the same in meaning{_stored_otherwise(difference)}"
+        return f"no difference in meaning{_stored_otherwise(difference)}"
     found = list(_parts(difference, ""))
     if len(found) == 1:
         return f"only {found[0]} changed"
@@ -264,7 +264,7 @@ def sentence(difference: Difference) -> str:
 def _parts(difference: Difference, where: str) -> Iterator[str]:
     kinds = [change for change in difference.settings if change.what == "kind"]
     if kinds:
-        yield f"the kind of the model{where}"
+        yield f"the type of the model{where}"
     if len(difference.settings) > len(kinds):
         yield f"settings{where}"
     if difference.description:
@@ -294,12 +294,12 @@ def _layers(difference: Difference, where: str) -> Iterator[str]:
         yield f"the weights of {_listed([layer.name for layer in trained])}{where}"
     rounded = [layer.name for layer in layers.changed if any(w.kind == "rounded" for w in layer.weights)]
     if rounded:
-        yield f"the storage of the weights of {_listed(rounded)}{where} (their values rounded by it)"
+        yield f"the storage of the weights of {_listed(rounded)}{where} (with rounded values)"
 
 
 def _stored_otherwise(difference: Difference) -> str:
     count = sum(1 for layer in _all_changed(difference) if layer.weights)
-    return f"; the weights of {count} layers are stored otherwise, their values the same" if count else ""
+    return f"; the weights of {count} layers are stored differently, with the same values" if count else ""
 
 
 def _all_changed(difference: Difference) -> Iterator[LayerChange]:

@@ -37,7 +37,7 @@ def _rows(*values: float) -> tuple[Row, ...]:
 def _gradient() -> Probe:
     return Probe(
         assumption="gradient",
-        says="Two equal rows in one mini-batch: their sum moves the weights twice as far as their mean.",
+        says="Two equal rows in one mini-batch: the sum of their gradients moves the weights twice as far as the mean.",
         model=classifier([[0.0], [0.0]], Training(batch=2)),
         rows=_rows(1.0, 1.0),
         query={"x": [1.0]},
@@ -49,7 +49,7 @@ def _last_mini_batch() -> Probe:
     rows: list[Row] = [{"x": x, "probabilities_true": [0.0]} for x in ([1.0, 0.0], [1.0, 0.0], [0.0, 1.0])]
     return Probe(
         assumption="last_mini_batch",
-        says="Three rows in mini-batches of two: only the third touches the weights of the second value.",
+        says="Three rows in mini-batches of two: only the third changes the weights of the second value.",
         model=classifier([[0.0, 0.0], [0.0, 0.0]], Training(batch=2)),
         rows=tuple(rows),
         query={"x": [0.0, 1.0]},
@@ -60,7 +60,7 @@ def _last_mini_batch() -> Probe:
 def _epoch_loss() -> Probe:
     return Probe(
         assumption="epoch_loss",
-        says="Five rows in mini-batches of two, two and one, with losses far apart and a rate too small to learn.",
+        says="Five rows in mini-batches of two, two and one, with very different losses and a tiny learning rate.",
         model=classifier([[1.0], [0.0]], Training(rate=STILL, batch=2)),
         rows=_rows(3.0, 3.0, 0.0, 0.0, -4.0),
         read=Reading("epoch losses"),
@@ -75,7 +75,7 @@ def _shuffling(epochs: int, batch: int = 1, seed: int | None = 7) -> Training:
 def _first_epoch() -> Probe:
     return Probe(
         assumption="first_epoch",
-        says="Eight rows, one a mini-batch, each with a higher loss than the one before: in order, the losses rise.",
+        says="Eight mini-batches of one row, each with a higher loss than the one before: in order, the losses rise.",
         model=classifier([[1.0], [0.0]], _shuffling(1)),
         rows=_rows(*EASY_TO_HARD),
         read=Reading("mini-batch losses"),
@@ -86,7 +86,8 @@ def _first_epoch() -> Probe:
 def _shuffled() -> Probe:
     return Probe(
         assumption="shuffled",
-        says="Twelve rows in mini-batches of three: shuffled whole, the second epoch has the losses of the first.",
+        says="Twelve rows in mini-batches of three: if whole mini-batches are shuffled, the losses of both epochs are "
+        "the same.",
         model=classifier([[1.0], [0.0]], _shuffling(2, batch=3)),
         rows=_rows(*UNEVEN),
         read=Reading("mini-batch losses"),
@@ -97,7 +98,7 @@ def _shuffled() -> Probe:
 def _no_seed() -> Probe:
     return Probe(
         assumption="no_seed",
-        says="Two updates of the same model, without a seed: do they take the rows in the same order?",
+        says="Two updates of the same model without a seed: the losses show whether the rows have the same order.",
         model=classifier([[1.0], [0.0]], _shuffling(2, seed=None)),
         rows=_rows(*EASY_TO_HARD),
         updates=2,
@@ -109,7 +110,7 @@ def _no_seed() -> Probe:
 def _generator() -> Probe:
     return Probe(
         assumption="generator",
-        says="The same rows for two epochs: the losses show the order, which a generator draws from the seed.",
+        says="The same rows for two epochs: the losses show the order that a generator draws from the seed.",
         model=classifier([[1.0], [0.0]], _shuffling(2)),
         rows=_rows(*EASY_TO_HARD),
         read=Reading("mini-batch losses"),
@@ -121,7 +122,7 @@ def _generator() -> Probe:
 def _momentum() -> Probe:
     return Probe(
         assumption="momentum",
-        says="The learning rate falls to a tenth after the first epoch: the velocity carries the old rate along.",
+        says="The learning rate falls to a tenth after the first epoch: a velocity still contains the old rate.",
         model=classifier([[0.0], [0.0]], Training(epochs=2, momentum=0.9)),
         rows=_rows(1.0),
         then={0: {"learningRate": 0.1}},
@@ -133,7 +134,8 @@ def _momentum() -> Probe:
 def _adam_bias() -> Probe:
     return Probe(
         assumption="adam_bias",
-        says="One step: corrected it is the learning rate; uncorrected, (1 - beta1) / sqrt(1 - beta2) = 0.2 of it.",
+        says="One step: with bias correction, its length is the learning rate; without, (1 - beta1) / sqrt(1 - beta2) "
+        "= 0.2 of it.",
         model=classifier([[0.0], [0.0]], Training(eps=1e-8)),
         rows=_rows(2.0),
         query={"x": [1.0]},
@@ -144,7 +146,8 @@ def _adam_bias() -> Probe:
 def _adam_eps() -> Probe:
     return Probe(
         assumption="adam_eps",
-        says="One step with eps half as large as the gradient: where eps stands decides how much it slows the step.",
+        says="One step with eps half as large as the gradient: the place of eps in the formula decides how much it "
+        "shortens the step.",
         model=classifier([[0.0], [0.0]], Training(rate=10.0, eps=0.5)),
         rows=_rows(2.0),
         query={"x": [1.0]},
@@ -156,7 +159,7 @@ def _adam_eps() -> Probe:
 def _squared_error() -> Probe:
     return Probe(
         assumption="squared_error",
-        says="Four outputs, each short by 1: the factor of the loss is that of the step.",
+        says="Four outputs, each too small by 1: the factor of the loss is also that of the step.",
         model=regressor([[0.0]] * 4, Training()),
         rows=({"x": [1.0], "scores_true": [1.0] * 4},),
         query={"x": [1.0]},

@@ -45,7 +45,7 @@ def _verdict(probe: Probe, numbers: list[float] | None, settled: Mapping[str, st
         return Verdict(probe.assumption, None, _none_fits(probe, values, expected), probe.decisive)
     if len(found) > 1:
         names = " and ".join(f"'{choice}'" for choice in found)
-        sentence = f"{probe.assumption}: {names} come to the same here; '{found[0]}' is kept"
+        sentence = f"{probe.assumption}: {names} are the same here; keeping '{found[0]}'"
         return Verdict(probe.assumption, found[0], sentence, probe.decisive)
     return Verdict(probe.assumption, found[0], f"{probe.assumption}: '{found[0]}' ({_text(values)})", probe.decisive)
 
@@ -60,7 +60,7 @@ def _agrees(outcome: Expectation, settled: Mapping[str, str]) -> bool:
 
 def _none_fits(probe: Probe, values: list[float], expected: Sequence[Expectation]) -> str:
     known = "; ".join(f"{', '.join(outcome.choices.values())}: {_text(outcome.values)}" for outcome in expected)
-    return f"{probe.assumption}: {_text(values)} fits none of the choices ({known})"
+    return f"{probe.assumption}: {_text(values)} fits no choice ({known})"
 
 
 def _text(values: Sequence[float]) -> str:

@@ -82,7 +82,8 @@ def _inverse_of() -> Probe:
 def _zero_distance() -> Probe:
     return Probe(
         assumption="zero_distance",
-        says="One sample is the query, the other a millionth away: alone the first decides, with an epsilon both vote.",
+        says="One sample equals the query, the other is a millionth away: either the first decides alone, or both "
+        "vote.",
         model=nearest_neighbors([(0.0, "1"), (1e-6, "2")], 2, uniform=False),
         query=QUERY,
         read=BOTH,
@@ -94,7 +95,7 @@ def _zero_distance() -> Probe:
 def _tied_labels() -> Probe:
     return Probe(
         assumption="tied_labels",
-        says="Two labels with one vote each: the first sample is the farther one.",
+        says="Two labels with one vote each: the first sample is the one farther away.",
         model=nearest_neighbors([(2.0, "1"), (1.0, "2")], 2, uniform=True),
         query=QUERY,
         read=LABEL,

@@ -116,7 +116,7 @@ def test_files_at_their_largest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     [(SCHEMA + 1, "newer"), (0, "restore"), (True, "restore"), ("1", "restore"), (None, "restore"), (1.5, "restore")],
 )
 def test_other_schemas(schema: object, remedy: str) -> None:
-    with pytest.raises(CatalogueError, match=rf"latest.json: is of schema .*{remedy}"):
+    with pytest.raises(CatalogueError, match=rf"latest.json: has the schema .*{remedy}"):
         parse(json.dumps({"schema": schema}).encode(), "latest.json", Latest)
 
 
@@ -151,7 +151,7 @@ def test_a_download_in_pieces_up_to_the_most_bytes(monkeypatch: pytest.MonkeyPat
 
 def test_addresses() -> None:
     for site in ("ftp://host/", "file:///etc/", "http://", "host/"):
-        with pytest.raises(UntrustedError, match="expected an address of http or https"):
+        with pytest.raises(UntrustedError, match="expected a URL of http or https"):
             Client(site, (TEXTS[0],)).get("index.json", 10)
     for given in ("http://host/a", "http://host/a/"):
         assert Client(given, ()).site == "http://host/a/"

@@ -36,10 +36,10 @@ def private_key(site: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (flip, "Luncher.mlmodel: is not what the index says (another SHA-256)"),
+        (flip, "Luncher.mlmodel: has another SHA-256 than in the index"),
         (lambda site: (site / "models/Luncher/1.0/report.html").unlink(), "report.html: is missing, expected a file"),
         (lambda site: changed(site / "latest.json", '"1.0"', '"7.0"'), "latest.json: names Luncher 7.0, which the"),
-        (lambda site: (site / "latest.json").unlink(), "latest.json: is no regular file, expected JSON"),
+        (lambda site: (site / "latest.json").unlink(), "latest.json: is not a regular file, expected the JSON"),
         (
             lambda site: changed(site / "index.json", '"url": "models', '"url": "http://x'),
             "the url of Luncher.mlmodel is",
@@ -47,10 +47,10 @@ def private_key(site: Path) -> None:
         (lambda site: changed(site / "index.schema.json", "name", "nome"), "is not the schema of this index"),
         (
             lambda site: (site / "a.html").write_text('<a href="../x">'),
-            "a.html: links to '../x', where there is",
+            "a.html: links to '../x', which does not exist",
         ),
-        (lambda site: (site / "a.html").write_text('<a href="#x">'), "a.html: links to '#x', where there is"),
-        (private_key, "key.pem: holds a private key; remove it"),
+        (lambda site: (site / "a.html").write_text('<a href="#x">'), "a.html: links to '#x', which does not exist"),
+        (private_key, "key.pem: contains a private key; remove it"),
     ],
 )
 def test_a_damage_is_found(published: Path, damage: Callable[[Path], object], sentence: str) -> None:
@@ -70,9 +70,9 @@ def test_what_no_index_names_is_noted(published: Path) -> None:
     (published / "models/Luncher/9.0").mkdir()
     checked = check_site(published)
     assert checked.faults == ()
-    assert "9.0: is named by no index; the next publish removes it" in checked.notes[0]
+    assert "9.0: is not in the index; the next publish removes it" in checked.notes[0]
 
 
 def test_no_catalogue(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match=r"has no index\.json, expected a catalogue; name the folder"):
+    with pytest.raises(CatalogueError, match=r"has no index\.json, expected a catalogue; pass the folder"):
         check_site(tmp_path)

@@ -78,4 +78,4 @@ def test_every_state_a_killed_publisher_leaves_is_whole(make_build: MakeBuild, t
     assert ran.returncode == 0, ran.stderr + ran.stdout
     kills, finished = json.loads(ran.stdout.splitlines()[-1])
     assert (kills, finished > 0) == (KILLS, True)
-    assert ran.stdout.count("every sum and link right") == kills + finished
+    assert ran.stdout.count("all checksums and links are correct") == kills + finished

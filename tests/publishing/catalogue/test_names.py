@@ -47,8 +47,8 @@ def test_base_urls() -> None:
     assert valid_base_url("https://example.org/a") == "https://example.org/a/"
     assert valid_base_url("http://127.0.0.1:8000/") == "http://127.0.0.1:8000/"
     for text in ("example.org", "file:///x", "https://", "https://e.org/?a", "https://e.org/#a", "https://u:p@e.org/"):
-        with pytest.raises(CatalogueError, match=r"^--base-url .*: expected an address such as https://example"):
+        with pytest.raises(CatalogueError, match=r"^--base-url .*: expected a URL such as https://example"):
             valid_base_url(text)
     for text in ("https://e.org/a b", "https://e.org:x/", "https://ä.org/", 'https://e.org/"\n'):
-        with pytest.raises(CatalogueError, match="expected an address"):
+        with pytest.raises(CatalogueError, match="expected a URL"):
             valid_base_url(text)

@@ -43,7 +43,7 @@ def test_the_facts_are_those_of_the_models(make_build: MakeBuild, site: Path) ->
     assert (epochs.default, epochs.allowed) == (3, (1, 2, 3, 10))
     assert knn.update is not None
     assert knn.update.parameters[0].range == (1.0, 15.0)
-    assert network.accuracies[0].measured_on == "test pictures of the base's own kinds, before any update"
+    assert network.accuracies[0].measured_on == "test pictures of the base model, before any update"
 
 
 def test_the_index_follows_its_published_schema(make_build: MakeBuild, site: Path) -> None:
@@ -88,20 +88,24 @@ def test_a_report_that_says_something_else_is_told(make_build: MakeBuild, site: 
     assert state(site) == before
     ran = run("publish", build, "--to", site)
     assert ran.status == 0
-    assert "note: Luncher 1.0: the build reports something else by now, and what is published stays; to" in ran.out
+    assert (
+        "note: Luncher 1.0: the report of the build has changed, but a published version does not change; to"
+    ) in ran.out
     told = json.loads(run("publish", build, "--to", site, "--json").out)
     assert told["kept_reports"] == [{"name": "Luncher", "version": "1.0"}]
     (build / "report.html").write_bytes(b"other")
-    with pytest.raises(CatalogueError, match=r"report\.html: was changed since it was built; build the model again"):
+    with pytest.raises(CatalogueError, match=r"report\.html: has changed since it was built; build the model again"):
         publish([build], site)
 
 
 def test_other_bytes_under_an_old_version_are_refused(make_build: MakeBuild, site: Path) -> None:
     publish([make_build("Luncher")], site)
     before = state(site)
-    with pytest.raises(CatalogueError, match=r"^Luncher 1\.0: is published as 1\.0 with other bytes.*; raise metadata"):
+    with pytest.raises(
+        CatalogueError, match=r"^Luncher 1\.0: is already published as 1\.0 with other bytes.*; raise metadata"
+    ):
         publish([make_build("Digits"), make_build("Luncher", seed=2)], site)
-    with pytest.raises(CatalogueError, match=r"^Luncher 1\.0\.0: is published as 1\.0 "):
+    with pytest.raises(CatalogueError, match=r"^Luncher 1\.0\.0: is already published as 1\.0 "):
         publish([make_build("Luncher", "1.0.0")], site)
     assert state(site) == before
 

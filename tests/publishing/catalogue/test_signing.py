@@ -63,7 +63,7 @@ def test_the_signature_is_checked(make_build: MakeBuild, site: Path, key: Path, 
     assert check_site(site, trusted).faults == ()
     make_keys(tmp_path / "other.pem")
     faults = check_site(site, read_public_key(tmp_path / "other.pem.pub")).faults
-    assert "index.json: its signature is not of this key; do not trust it" in faults[0]
+    assert "index.json: its signature is by another key; do not trust it" in faults[0]
     index = site / "index.json"
     index.write_text(index.read_text().replace('"license": "', '"license": "un'))
     assert "index.json: has no signature, expected " in check_site(site, trusted).faults[0]
@@ -78,9 +78,9 @@ def test_a_signed_catalogue_stays_signed(make_build: MakeBuild, site: Path, key:
     publish([build], site)  # changes nothing, and so needs no key
     make_keys(tmp_path / "other.pem")
     before = {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
-    with pytest.raises(CatalogueError, match=r"is signed, and would no longer be; give its key with --sign KEY"):
+    with pytest.raises(CatalogueError, match=r"is signed and must stay signed; pass its key with --sign KEY"):
         publish([make_build("Digits")], site)
-    with pytest.raises(CatalogueError, match=r"is signed with another key; sign with that one, or with both"):
+    with pytest.raises(CatalogueError, match=r"is signed with another key; sign with that key, or with both"):
         publish([make_build("Digits")], site, key=read_private_key(tmp_path / "other.pem", site))
     assert {path: path.read_bytes() for path in site.rglob("*") if path.is_file()} == before
     publish([make_build("Digits")], site, key=read_private_key(key, site))
@@ -91,10 +91,10 @@ def test_no_private_key_comes_near_a_catalogue(make_build: MakeBuild, site: Path
     publish([make_build("Luncher")], site, key=read_private_key(key, site))
     secret = key.read_text().splitlines()[1].encode()
     assert not [path for path in site.rglob("*") if path.is_file() and secret in path.read_bytes()]
-    with pytest.raises(CatalogueError, match=r"lies inside the catalogue .*; keep keys where nothing is served"):
+    with pytest.raises(CatalogueError, match=r"is inside the catalogue .*; keep keys out of folders that are served"):
         make_keys(site / "models" / "key.pem")
     (site / "key.pem").write_bytes(key.read_bytes())
-    with pytest.raises(CatalogueError, match="lies inside the catalogue; move it out, and take another"):
+    with pytest.raises(CatalogueError, match="is inside the catalogue; move it, and create a new one"):
         read_private_key(site / "key.pem", site)
 
 
@@ -113,16 +113,16 @@ def test_keys_of_the_wrong_kind(tmp_path: Path, site: Path) -> None:
     good = ed25519.private_bytes(pem, pkcs8, NoEncryption())
     locked = ed25519.private_bytes(pem, pkcs8, BestAvailableEncryption(b"word"))
     curve = generate_private_key(SECP256R1()).private_bytes(pem, pkcs8, NoEncryption())
-    refused(curve, r"is a key of another kind \(.*\), expected Ed25519; make one with keygen")
-    refused(locked, "is locked by a password, expected one without; make one with keygen")
-    refused(b"hello", "is no private key in PEM, expected Ed25519; make one with keygen")
-    refused(good[:60], "is no private key in PEM")
-    refused(b"x" * 20_000, "is no small file, expected a private key as")
+    refused(curve, r"is a key of another type \(.*\), expected Ed25519; create one with keygen")
+    refused(locked, "has a password, expected a key without; create one with keygen")
+    refused(b"hello", "is not an Ed25519 private key in PEM; create one with keygen")
+    refused(good[:60], "is not an Ed25519 private key in PEM")
+    refused(b"x" * 20_000, "is not a small file, expected a private key from")
     path.write_bytes(good)
     path.chmod(0o644)
-    with pytest.raises(CatalogueError, match="others may read it, expected mode 0600; run `chmod 600` on it"):
+    with pytest.raises(CatalogueError, match="is readable by others, expected mode 0600; run `chmod 600` on it"):
         read_private_key(path, site)
-    with pytest.raises(CatalogueError, match=r"is no public key \(32 bytes in base64\); take the \.pub file"):
+    with pytest.raises(CatalogueError, match=r"is not a public key \(32 bytes in base64\); use the \.pub file"):
         read_public_key(path)
-    with pytest.raises(CatalogueError, match="is no small file, expected a public key"):
+    with pytest.raises(CatalogueError, match="is not a small file, expected a public key"):
         read_public_key(tmp_path / "nowhere")

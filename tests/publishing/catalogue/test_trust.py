@@ -75,14 +75,14 @@ def test_rollback(history: list[Path]) -> None:
     """An old index with the signature that it has always had."""
     _, known = read(history[2], trust(OLD))
     for old in history[:2]:
-        refused(old, known, "somebody holds back what is new")
+        refused(old, known, "someone is withholding a newer version")
     assert read(history[0], trust(OLD))[0].serial == 1  # who saw nothing yet cannot know: hence the expiry
 
 
 def test_rollback_after_latest_alone_was_read(history: list[Path]) -> None:
     content = (history[2] / "latest.json").read_bytes()
     known = trusted_latest(content, lying(history[2]), trust(OLD), NOW)[1]
-    refused(history[1], known, "somebody holds back what is new")
+    refused(history[1], known, "someone is withholding a newer version")
     assert read(history[2], known)[0].serial == 3
 
 
@@ -98,17 +98,17 @@ def test_mix_and_match(history: list[Path], index: int, latest: int) -> None:
     mixed = history[index]
     shutil.copytree(history[latest] / "signatures", mixed / "signatures", dirs_exist_ok=True)
     shutil.copy(history[latest] / "latest.json", mixed)
-    refused(mixed, trust(OLD), "somebody holds back what is new")
+    refused(mixed, trust(OLD), "someone is withholding a newer version")
     assert any("latest.json" in fault for fault in check_site(mixed, now=NOW).faults)
 
 
 def test_latest_that_nobody_signed(history: list[Path]) -> None:
     path = history[2] / "latest.json"
     path.write_text(path.read_text().replace('"2.0"', '"1.0"'))
-    refused(history[2], trust(OLD), "latest.json: no key signed it")
+    refused(history[2], trust(OLD), "latest.json: is not signed by a trusted key")
     faults = check_site(history[2], OLD.public_key(), now=NOW).faults
     assert any("latest.json: has no signature" in fault for fault in faults)
-    assert any("latest.json: says something else than the index of the same serial" in fault for fault in faults)
+    assert any("latest.json: does not match the index with the same serial" in fault for fault in faults)
 
 
 def test_an_index_in_the_place_of_latest_and_the_other_way_round(history: list[Path]) -> None:
@@ -166,7 +166,7 @@ def test_two_indices_of_one_serial(history: list[Path]) -> None:
     _, known = read(history[2], trust(OLD))
     table = {**json.loads((history[2] / "index.json").read_bytes()), "models": []}
     signed_anew(history[2], json.dumps(table).encode())
-    refused(history[2], known, "another one of serial 3 was seen before")
+    refused(history[2], known, "the serial 3 that was seen before")
 
 
 @given(cut=st.integers(0, 10_000), flip=st.integers(0, 10_000), where=st.sampled_from(["index.json", "latest.json"]))
@@ -179,7 +179,7 @@ def test_no_changed_byte_is_believed(history: list[Path], cut: int, flip: int, w
     try:
         for bad in (bytes(changed), good[: cut % len(good)], good + b" " * (1 + cut), b""):
             path.write_bytes(bad)
-            refused(history[2], trust(OLD), "no key signed it")
+            refused(history[2], trust(OLD), "is not signed by a trusted key")
     finally:
         path.write_bytes(good)
 
@@ -190,7 +190,7 @@ def test_no_other_signature_is_believed(history: list[Path], signature: bytes) -
     content = (history[2] / "index.json").read_bytes()
     wrong = (signature, THIRD.sign(content), OLD.sign(content + b" "), OLD.sign(b""), OLD.sign(content)[:-1])
     for one in wrong:
-        with pytest.raises(UntrustedError, match="no key signed it"):
+        with pytest.raises(UntrustedError, match="is not signed by a trusted key"):
             trusted_index(content, lambda _, one=one: one, trust(OLD), NOW)  # type: ignore[misc]
 
 
@@ -198,13 +198,13 @@ def test_changing_a_key(make_build: MakeBuild, site: Path) -> None:
     """Old key only, both, new key only; readers who carry either, and those who learn."""
     publish([make_build("Luncher")], site, key=OLD, now=NOW)
     _, learnt = read(site, trust(OLD))
-    refused(site, trust(NEW), "no key signed it")
+    refused(site, trust(NEW), "is not signed by a trusted key")
     publish([], site, key=[OLD, NEW], now=NOW)
     assert check_site(site, now=NOW).faults == ()
     for reader in (trust(OLD), trust(NEW), trust(OLD, NEW), learnt):
         index, after = read(site, reader)
         assert index.keys == after.keys == (text(OLD), text(NEW))
-    refused(site, trust(THIRD), "no key signed it")
+    refused(site, trust(THIRD), "is not signed by a trusted key")
     during = read(site, learnt)[1]
     assert (site / "public-key.txt").read_text().split() == [text(OLD), text(NEW)]
 
@@ -212,12 +212,12 @@ def test_changing_a_key(make_build: MakeBuild, site: Path) -> None:
     assert check_site(site, now=NOW).faults == ()
     after = read(site, during)[1]  # who met the two keys follows
     assert after.keys == (text(NEW),)
-    refused(site, trust(OLD), "no key signed it")  # who did not must get a new app
+    refused(site, trust(OLD), "is not signed by a trusted key")  # who did not must get a new app
     assert read(site, trust(OLD, NEW))[1].keys == (text(NEW),)
 
     table = {**json.loads((site / "index.json").read_bytes()), "serial": 99, "keys": [text(OLD)]}
     signed_anew(site, json.dumps(table).encode(), OLD)  # whoever stole the old key
-    with pytest.raises(UntrustedError, match="no key signed it"):
+    with pytest.raises(UntrustedError, match="is not signed by a trusted key"):
         trusted_index((site / "index.json").read_bytes(), lying(site), after, NOW)
 
 
@@ -226,11 +226,11 @@ def test_no_key_goes_by_mistake(make_build: MakeBuild, site: Path) -> None:
     publish([build], site, key=[OLD, NEW], now=NOW)
     before = {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
     for key, revoked, sentence in (
-        (OLD, (), "apps accept the key .* too; sign with it as well"),
-        (THIRD, (), "is signed with another key; sign with that one, or with both"),
-        ([OLD, NEW], [text(NEW)], "expected a key that apps accept now and that signs no more"),
-        ([OLD, NEW], [text(THIRD)], "expected a key that apps accept now"),
-        ((), [text(OLD)], "nobody signs that a key is revoked"),
+        (OLD, (), "apps also accept the key .*; sign with it, too"),
+        (THIRD, (), "is signed with another key; sign with that key, or with both"),
+        ([OLD, NEW], [text(NEW)], "expected a key that apps accept and that no longer signs"),
+        ([OLD, NEW], [text(THIRD)], "expected a key that apps accept"),
+        ((), [text(OLD)], "revoking a key needs a signature by another"),
     ):
         with pytest.raises(CatalogueError, match=sentence):
             publish([make_build("Digits")], site, key=key, revoked=revoked, now=NOW)
@@ -276,19 +276,19 @@ def test_what_follows_a_catalogue_that_readers_have(
     publish([make_build("Luncher", "1.1", seed=5)], restored, key=OLD, now=NOW)
     publish([make_build("Digits")], restored, key=OLD, now=NOW)
     faults = " ".join(check_site(restored, previous=site, now=NOW).faults)
-    assert "is another index of the serial 3 that readers have seen" in faults
+    assert "differs from the index with the serial 3 that readers have seen" in faults
     assert "Luncher 1.1 has other files than before" in faults
     index = publish([make_build("Digits")], restored, key=OLD, above=3, now=NOW).index
     assert index.serial == 4
     stolen = Path(shutil.copytree(history[2], tmp_path / "stolen"))
     signed_anew(stolen, (stolen / "index.json").read_bytes().replace(b'"serial": 3', b'"serial": 4'), THIRD)
-    assert any("no key signed it that readers accept" in one for one in check_site(stolen, previous=site).faults)
+    assert any("is not signed by a key that readers accept" in one for one in check_site(stolen, previous=site).faults)
     make_keys(tmp_path / "key")
     catalogue = tmp_path / "cli"
     assert run("publish", make_build("Luncher"), "--to", catalogue, "--sign", tmp_path / "key").status == 0
     ran = run("publish", "--check", catalogue, "--previous", site)
     assert ran.status == 1
-    assert "is of serial 1, readers have seen 3; publish again with --previous" in ran.out
+    assert "has the serial 1, but readers have seen 3; publish again with --previous" in ran.out
     assert run("publish", "--to", catalogue, "--sign", tmp_path / "key", "--previous", site).out.count("serial 4") == 1
     assert run("publish", "--check", catalogue, "--previous", tmp_path).status == 1
 

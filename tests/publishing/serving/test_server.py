@@ -136,7 +136,7 @@ def test_only_get_and_head(served: Served) -> None:
 def test_what_can_not_be_served_is_one_sentence(served: Served, tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"has no index\.json, expected a catalogue; publish one first"):
         server(tmp_path / "nowhere")
-    with pytest.raises(CatalogueError, match=r"127\.0\.0\.1:\d+: cannot be listened at .*; choose another --host or"):
+    with pytest.raises(CatalogueError, match=r"127\.0\.0\.1:\d+: cannot listen there .*; choose another --host or"):
         listen("127.0.0.1", served.port)
     assert address_of("127.0.0.1", 8000) == "http://127.0.0.1:8000/"
     assert address_of("::1", 80) == "http://[::1]:80/"

@@ -134,10 +134,13 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda value: value.update(schema=1), "is of schema 1, expected 2; build the model again"),
+        (lambda value: value.update(schema=1), "has the schema 1, expected 2; build the model again"),
         (lambda value: value.pop("schema"), "is not valid JSON of golden vectors; fetch it again"),
         (lambda value: value.pop("before"), "before: Field required; fetch it again"),
-        (lambda value: value["before"].pop(), r"has 4 rows, \[3, 4\] answers, expected one a row; fetch it again"),
+        (
+            lambda value: value["before"].pop(),
+            r"has 4 rows, \[3, 4\] predictions, expected equal numbers; fetch it again",
+        ),
         (lambda value: value["rows"][0]["image"].update(png="../../x.png"), r"rows\.0\.image\..*; fetch it again"),
     ],
 )
@@ -150,10 +153,10 @@ def test_bad_vectors_are_one_sentence(recorded: Recorded, change: Any, sentence:
 def test_bad_pictures_are_one_sentence(recorded: Recorded) -> None:
     model, vectors, folder = recorded
     (folder / "vectors/picture-01.png").write_bytes(b"GIF89a")
-    with pytest.raises(DataError, match=r"picture-01\.png: is no PNG picture; fetch it again, beside the vectors"):
+    with pytest.raises(DataError, match=r"picture-01\.png: is not a PNG picture; fetch it again"):
         replay(vectors, folder, model)
     Image.new("1", (5000, 5000)).save(folder / "vectors/picture-01.png")
-    with pytest.raises(DataError, match="has 5000x5000 pixels; no model here takes so many"):
+    with pytest.raises(DataError, match="has 5000x5000 pixels; too large for any model"):
         replay(vectors, folder, model)
     with pytest.raises(DataError, match=r"is not a file of golden vectors, expected NAME\.vectors\.json"):
         read_vectors(folder / "nowhere")

@@ -44,7 +44,9 @@ def test_crop_like_the_second_input(answers: Any, chw: Any, offset: Any) -> None
 
 
 def test_crop_of_too_much(answers: Any) -> None:
-    with pytest.raises(ModelError, match="layer 'crop': axis -1 of the input has the size 3, which has no part 2:2"):
+    with pytest.raises(
+        ModelError, match="layer 'crop': axis -1 of the input has the size 3, which does not contain 2:2"
+    ):
         answers(lambda b: b.add_crop("crop", 2, 1, 0, 0, [0, 0], ["x"], "y"), [{"x": counting(1, 3, 3)}])
     with pytest.raises(ModelError, match="layer 'crop': offset has 1 values, expected 2"):
         answers(
@@ -78,7 +80,9 @@ def test_slice_from_the_end_and_its_faults(answers: Any) -> None:
 
     (found,) = answers(add, [{"x": counting(3)}], edit=backwards)  # rank 1 has a width
     np.testing.assert_array_equal(found["y"], [1.0, 2.0])
-    with pytest.raises(ModelError, match="layer 'slice': axis -1 of the input has the size 3, which has no part 3:3"):
+    with pytest.raises(
+        ModelError, match="layer 'slice': axis -1 of the input has the size 3, which does not contain 3:3"
+    ):
         answers(lambda b: b.add_slice("slice", "x", "y", "width", 3, 3), [{"x": counting(3)}])
     with pytest.raises(ModelError, match="layer 'slice': stride 0 along axis 2, expected a stride of at least 1"):
         answers(add, [{"x": counting(3)}], edit=lambda layer: layer.slice.ClearField("stride"))
@@ -97,7 +101,7 @@ def test_split(answers: Any, lead: Any, chw: Any, count: int) -> None:
 
 
 def test_split_of_what_does_not_divide(answers: Any) -> None:
-    with pytest.raises(ModelError, match="layer 'split': input has 3 channels, which 2 outputs do not split"):
+    with pytest.raises(ModelError, match="layer 'split': input has 3 channels, which cannot be split into 2 outputs"):
         answers(lambda b: b.add_split("split", "x", ["y", "z"]), [{"x": counting(3, 1, 1)}])
     with pytest.raises(ModelError, match="layer 'split': splits into 3 parts, expected 2"):
         answers(

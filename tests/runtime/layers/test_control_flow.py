@@ -67,7 +67,7 @@ def test_blobs_of_a_branch_not_taken_are_missing(make_model: Any) -> None:
 
     model = load(make_model(unread, {"c": (1,), "x": (1,)}, False))
     assert model.predict(row(c=1.0, x=3.0))["y"].item() == 6.0
-    with pytest.raises(ModelError, match="layer 'after': reads blob 'z', which no layer has written by then"):
+    with pytest.raises(ModelError, match="layer 'after': reads blob 'z', which no layer has written yet"):
         model.predict([row(c=1.0, x=3.0), row(c=0.0, x=3.0)])
 
     def unwritten(builder: Any) -> None:
@@ -177,7 +177,7 @@ def test_leaving_without_a_loop(answers: Any, leave: str) -> None:
         getattr(builder, leave)("leave")
         builder.add_copy("copy", "x", "y")
 
-    with pytest.raises(ModelError, match="layer 'leave': stands outside a loop's body"):
+    with pytest.raises(ModelError, match="layer 'leave': is outside the body of a loop"):
         answers(add, [row(x=0.0)])
 
 
@@ -197,7 +197,7 @@ def test_faults(answers: Any) -> None:
         answers(no_condition, [row(x=1.0)])
 
 
-ENDLESS = "loops would run more than 20000 rounds and layers, expected an end before; check the condition, or set"
+ENDLESS = "loops would run more than 20000 layers and iterations, the maximum; check the condition, or set"
 
 
 def test_loops_without_an_end(answers: Any, monkeypatch: Any) -> None:

@@ -150,7 +150,7 @@ def test_crop_resize_faults(answers: Any) -> None:
     with pytest.raises(ModelError, match=r"layer 'crop': boxes have the shape \[1, 1, 3, 1, 1\], the layer expects"):
         answers(add, [box_row(1, 1, 3, 1, 1)])
     for number in (2.0, -1.0):
-        with pytest.raises(ModelError, match="layer 'crop': a box names a picture outside 0 to 1"):
+        with pytest.raises(ModelError, match="layer 'crop': a box refers to a picture outside 0 to 1"):
             answers(add, [box_row(1, 1, 5, 1, 1), box_row(1, 1, 5, 1, 1, value=number)])
     with pytest.raises(
         ModelError, match=r"layer 'crop': input has the shape \[2, 2, 1, 3, 3\], the layer expects \[1,"

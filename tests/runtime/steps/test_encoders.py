@@ -27,7 +27,7 @@ def test_scaler(describe: Any, random: Any) -> None:
     expected = widest.transform(x[0].reshape(-1, 1)).reshape(2, 3)
     np.testing.assert_allclose(load(spec).predict({"x": x[0]})["y"], expected, rtol=1e-12)
     spec.scaler.scaleValue.append(1.0)
-    with pytest.raises(ModelError, match="row 0: feature 'x': has 6 values, scaleValue has 2"):
+    with pytest.raises(ModelError, match="row 0: feature 'x': has 6 values, but scaleValue has 2"):
         load(spec).predict({"x": x[0]})
 
 
@@ -52,7 +52,7 @@ def test_imputer_of_an_array(describe: Any, random: Any, missing: float) -> None
     found = np.stack([answer["y"] for answer in load(spec).predict([{"x": row} for row in x])])
     np.testing.assert_array_equal(found, fitted.transform(x))
     del spec.imputer.imputedDoubleArray.vector[0]
-    with pytest.raises(ModelError, match="row 0: feature 'x': has 4 values, the imputer has 3"):
+    with pytest.raises(ModelError, match="row 0: feature 'x': has 4 values, but the imputer has 3"):
         load(spec).predict({"x": x[0]})
 
 
@@ -91,7 +91,7 @@ def test_one_hot_encoder(describe: Any, categories: list[Any]) -> None:
         np.stack([answer["y"] for answer in answers]), fitted.transform([[one] for one in categories])
     )
     unknown = "pink" if kind == "string" else 23
-    with pytest.raises(DataError, match=rf"row 0: feature 'x': is {unknown!r}, which is none of the model's cat"):
+    with pytest.raises(DataError, match=rf"row 0: feature 'x': is {unknown!r}, which is not one of the model's cat"):
         load(spec).predict({"x": unknown})
     spec.oneHotEncoder.handleUnknown = 1
     assert not load(spec).predict({"x": unknown})["y"].any()
@@ -126,9 +126,9 @@ def test_feature_vectorizer_of_coremltools(random: Any) -> None:
     row = {"a": 1.5, "b": b, "c": 7, "d": {2: 0.5}}
     assert size == 9
     np.testing.assert_array_equal(load(spec).predict(row)["y"], [1.5, *b, 7, 0, 0, 0.5, 0])
-    with pytest.raises(DataError, match="feature 'd': has the place 4, expected integers from 0 to 3"):
+    with pytest.raises(DataError, match="feature 'd': has the index 4, expected integers from 0 to 3"):
         load(spec).predict({**row, "d": {4: 1.0}})
-    with pytest.raises(DataError, match=r"feature 'b': has the shape \[2\], the model expects \[3\]"):
+    with pytest.raises(DataError, match=r"feature 'b': has the shape \[2\], but the model expects \[3\]"):
         load(spec).predict({**row, "b": [1, 2]})
     with pytest.raises(DataError, match=r"feature 'c': is 1\.5, expected an integer"):
         load(spec).predict({**row, "c": 1.5})
@@ -145,7 +145,7 @@ def test_array_feature_extractor_of_coremltools(random: Any) -> None:
     assert single == x[3]
     assert isinstance(single, float)
     several.description.input[0].type.multiArrayType.shape[:] = [4]
-    with pytest.raises(ModelError, match="has 4 values, the model extracts index 4"):
+    with pytest.raises(ModelError, match="has 4 values, but the model extracts index 4"):
         load(several).predict({"x": x[:4]})
 
 
@@ -153,7 +153,7 @@ def test_categorical_mapping(describe: Any) -> None:
     spec = describe({"x": "string"}, {"y": "int64"})
     spec.categoricalMapping.stringToInt64Map.map["one"] = 1
     assert load(spec).predict({"x": "one"})["y"] == 1
-    with pytest.raises(DataError, match="row 0: feature 'x': is 'two', which the model's map does not have"):
+    with pytest.raises(DataError, match="row 0: feature 'x': is 'two', which is not in the model's map"):
         load(spec).predict({"x": "two"})
     spec.categoricalMapping.int64Value = -1
     assert load(spec).predict({"x": "two"})["y"] == -1
@@ -172,7 +172,7 @@ def test_identity_gives_every_type_back(describe: Any) -> None:
     answer = load(spec).predict(row)
     np.testing.assert_array_equal(answer.pop("e"), row.pop("e"))
     assert answer == row
-    with pytest.raises(DataError, match="feature 'f': has 3 entries, the model expects 1 to 2"):
+    with pytest.raises(DataError, match="feature 'f': has 3 entries, but the model expects 1 to 2"):
         load(spec).predict({**row, "e": [1, 2], "f": ["p", "q", "r"]})
     with pytest.raises(DataError, match="feature 'f': entry 0: is an int, expected text"):
         load(spec).predict({**row, "e": [1, 2], "f": [1]})
@@ -188,7 +188,7 @@ def test_identity_gives_every_type_back(describe: Any) -> None:
         ("categoricalMapping", "a categoricalMapping without a map"),
         ("arrayFeatureExtractor", "an arrayFeatureExtractor without indices"),
         ("featureVectorizer", "a featureVectorizer of no values"),
-        ("identity", "the identity gives 'y', which is no input"),
+        ("identity", "the identity has the output 'y', which is not an input"),
     ],
 )
 def test_messages_at_fault(describe: Any, kind: str, sentence: str) -> None:

@@ -98,7 +98,7 @@ def test_faults(classifier: Any, data: Any) -> None:
     with pytest.raises(DataError, match="row 1: value 2 of its features is NaN"):
         load(spec).predict([{"x": x[0]}, {"x": [1, 2, np.nan, 3]}])
     spec.glmClassifier.postEvaluationTransform = 1
-    with pytest.raises(ModelError, match="a probit of more than two classes"):
+    with pytest.raises(ModelError, match="is a probit with more than two classes"):
         load(spec)
     spec.glmClassifier.postEvaluationTransform = 0
     del spec.glmClassifier.offset[0]
@@ -107,7 +107,7 @@ def test_faults(classifier: Any, data: Any) -> None:
     spec.glmClassifier.ClearField("offset")
     for row in spec.glmClassifier.weights:
         row.value.append(1.0)
-    with pytest.raises(ModelError, match="its inputs hold 4 values a row, the glmClassifier reads 5"):
+    with pytest.raises(ModelError, match="its inputs have 4 values per row, the glmClassifier reads 5"):
         load(spec).predict({"x": x[0]})
     spec.glmClassifier.stringClassLabels.vector[:] = ["a"]
     with pytest.raises(ModelError, match="a classifier with 1 class labels"):

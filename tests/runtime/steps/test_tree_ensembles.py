@@ -149,10 +149,10 @@ def test_trees_at_fault(x: Any) -> None:
         return spec
 
     for change, sentence in (
-        (lambda trees: setattr(trees.nodes[0], "trueChildNodeId", 8), "tree 0: node 0 leads to node 8, which is not"),
-        (lambda trees: setattr(trees.nodes[0], "trueChildNodeId", 0), "with several, or with a circle"),
-        (lambda trees: setattr(trees.nodes[0], "trueChildNodeId", 2), "with several, or with a circle"),
-        (lambda trees: setattr(trees.nodes[2], "nodeId", 1), "leads to node 2, which is not there"),
+        (lambda trees: setattr(trees.nodes[0], "trueChildNodeId", 8), "tree 0: node 0 leads to node 8, which does not"),
+        (lambda trees: setattr(trees.nodes[0], "trueChildNodeId", 0), "with several roots or with a cycle"),
+        (lambda trees: setattr(trees.nodes[0], "trueChildNodeId", 2), "with several roots or with a cycle"),
+        (lambda trees: setattr(trees.nodes[2], "nodeId", 1), "leads to node 2, which does not exist"),
         (
             lambda trees: setattr(trees, "numPredictionDimensions", 2**40),
             "a tree ensemble of 3 nodes and 1099511627776",
@@ -165,7 +165,7 @@ def test_trees_at_fault(x: Any) -> None:
         with pytest.raises(ModelError, match=sentence):
             load(damaged)
     spec = changed(lambda trees: setattr(trees.nodes[0], "branchFeatureIndex", 5))
-    with pytest.raises(ModelError, match="its inputs hold 5 values a row, the trees read value 5"):
+    with pytest.raises(ModelError, match="its inputs have 5 values per row, but the trees read value 5"):
         load(spec).predict({"x": x[0]})
     builder = builder_of(["a", "b", "c"])
     builder.set_default_prediction_value([0.0, 0.0])

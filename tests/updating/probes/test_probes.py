@@ -84,7 +84,7 @@ def _answer(assumption: str, *numbers: float) -> tuple[str | None, str]:
 def test_a_result_that_fits_no_choice_is_named() -> None:
     assert _answer("squared_error", 0.25, 0.25, 0.25, 0.25) == (
         None,
-        "squared_error: 0.25, 0.25, 0.25, 0.25 fits none of the choices (mean: 0.5, 0.5, 0.5, 0.5; "
+        "squared_error: 0.25, 0.25, 0.25, 0.25 fits no choice (mean: 0.5, 0.5, 0.5, 0.5; "
         "half: 1, 1, 1, 1; sum: 2, 2, 2, 2)",
     )
 
@@ -93,7 +93,7 @@ def test_a_result_that_fits_no_choice_is_named() -> None:
 def test_results_of_another_length_or_not_a_number_fit_none(numbers: tuple[float, ...]) -> None:
     choice, sentence = _answer("gradient", *numbers)
     assert choice is None
-    assert "fits none of the choices" in sentence
+    assert "fits no choice" in sentence
 
 
 def test_too_few_losses_are_not_in_order() -> None:
@@ -124,4 +124,4 @@ def test_results_that_contradict_each_other_are_named() -> None:
 def test_choices_that_come_to_the_same_keep_the_first() -> None:
     rows = verdicts([PROBES["adam_bias"], PROBES["adam_eps"]], {"adam_bias": [0.2, -0.2], "adam_eps": [1.0, -1.0]})
     assert rows[1].choice == "outside"
-    assert rows[1].sentence == "adam_eps: 'outside' and 'scaled' come to the same here; 'outside' is kept"
+    assert rows[1].sentence == "adam_eps: 'outside' and 'scaled' are the same here; keeping 'outside'"

@@ -22,7 +22,7 @@ def border_amounts(amounts: Any, context: Context) -> Borders:
     if not len(edges):
         return [(0, 0), (0, 0)]
     if len(edges) != 2:
-        raise context.misfit(f"{len(edges)} border amounts, expected 2 (height, width)")
+        raise context.misfit(f"found {len(edges)} border amounts, expected 2 (height, width)")
     return _bounded([(int(edge.startEdgeSize), int(edge.endEdgeSize)) for edge in edges], context)
 
 

@@ -70,7 +70,9 @@ class Context:
         self.expect_rank(x, 3)
         shaped = values[:, None, None] if values.dim() == 1 else values
         if any(size not in (1, has) for size, has in zip(shaped.shape, x.shape[-3:], strict=True)):
-            raise self.error(f"input has the shape {list(x.shape)}, the layer expects one for {list(values.shape)}")
+            raise self.error(
+                f"input has the shape {list(x.shape)}, the layer expects one that fits {list(values.shape)}"
+            )
         return shaped
 
     def misfit(self, fault: str) -> ModelError:
