@@ -75,7 +75,7 @@ class UpdateEntry(_Part):
 
 
 class Accuracy(_Part):
-    """A share of pictures that were called rightly, and what it was measured on."""
+    """An accuracy, and what it was measured on."""
 
     value: Share
     pictures: Annotated[int, Field(ge=1)]
