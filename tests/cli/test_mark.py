@@ -180,7 +180,7 @@ def test_a_linear_classifier_in_a_pipeline(run: Run, tmp_path: Path) -> None:
     write_model(text_classifier()[2], given)
     ran = run("mark", given, "-o", out)
     assert ran.status == 0, ran.err
-    assert "glmClassifier became innerProduct and softmax" in ran.out
+    assert "glmClassifier became innerProduct and softmax, with the same predictions" in ran.out
     assert "fc is updatable; predictions agree within" in ran.out
     assert run("check", out).status == 0
     assert run("mark", given, "-o", out, "--layers", "f").status == 1

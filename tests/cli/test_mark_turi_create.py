@@ -31,7 +31,7 @@ def test_a_logistic_classifier(run: Run, tmp_path: Path, name: str) -> None:
     ran = run("mark", FILES / f"{name}.mlmodel", "-o", out, *OPTIONS)
     assert ran.status == 0, ran.err
     told = json.loads(ran.out)
-    assert told["repairs"] == ["glmClassifier became innerProduct and softmax"]
+    assert told["repairs"] == ["glmClassifier became innerProduct and softmax, with the same predictions"]
     assert (told["updatable"], told["warnings"]) == (["fc"], [])
     assert run("check", out).status == 0
     model = read_model(out)
