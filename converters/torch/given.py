@@ -66,7 +66,7 @@ def given_network(request: SourceRequest) -> Given:
             if isinstance(found, nn.Module):
                 return _plain(found, request, "the torch module")
             state_in(found, source.name)
-            raise SourceError(f"{source}: holds weights and no network; {_whose(source)}")
+            raise SourceError(f"{source}: contains weights without a network; {_whose(source)}")
         if request.weights:
             raise SourceError(
                 f"--weights {request.weights}: {source.name} holds weights already; leave one of them out"
@@ -84,10 +84,10 @@ def given_network(request: SourceRequest) -> Given:
 
 def _whose(weights: Path) -> str:
     """Return advice on how to name the network of these weights."""
-    advice = "say whose they are with --architecture torchvision:NAME, timm:NAME, or file.py:function and --trust-code"
+    advice = "name their network with --architecture torchvision:NAME, timm:NAME, or file.py:function and --trust-code"
     folder = weights.parent
     if weights.suffix.lower() == ".safetensors" and (folder / "config.json").is_file():
-        return f"convert the folder, whose config.json says whose they are: convert {folder} -o OUT; or {advice}"
+        return f"convert the folder, whose config.json names their network: convert {folder} -o OUT; or {advice}"
     return advice
 
 

@@ -37,7 +37,7 @@ def test_as_the_sample_shows_them(tmp_path: Path) -> None:
     ("body", "said"),
     [
         ("raise KeyError('x')", r"showing.py:show: showing a row failed \(KeyError: 'x'\); correct it"),
-        ("return row", "showing.py:show: gave a ndarray, expected a PIL image; correct it"),
+        ("return row", "showing.py:show: returned a ndarray, expected a PIL image; correct it"),
     ],
 )
 def test_a_function_that_will_not_do(tmp_path: Path, body: str, said: str) -> None:

@@ -91,7 +91,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         "cannot be read as torch weights (it is incomplete)",
     ),
     "empty.pt": (lambda path: path.write_bytes(b""), "cannot be read as torch weights"),
-    "text.safetensors": (lambda path: path.write_text("no tensors"), "no safetensors file"),
+    "text.safetensors": (lambda path: path.write_text("no tensors"), "is not a safetensors file"),
     "tensor.pt": (lambda path: torch.save(torch.zeros(3), path), "contains a Tensor, expected a state_dict"),
     "numbers.pt": (lambda path: torch.save({"a": 1}, path), "'a' is an int, expected only named tensors"),
     "keras.h5": (

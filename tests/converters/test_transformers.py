@@ -198,7 +198,7 @@ def copy(vit: Path, tmp_path: Path) -> Path:
     [
         (lambda f: (f / "config.json").unlink(), "has no config.json, expected a saved model; save it with save_pretr"),
         (lambda f: (f / "config.json").write_text("{"), "config.json: is not valid JSON; save the model again"),
-        (lambda f: (f / "config.json").write_text("[]"), "config.json: holds a list, expected named settings"),
+        (lambda f: (f / "config.json").write_text("[]"), "config.json: contains a list, expected named settings"),
         (
             lambda f: rewrite(f, auto_map={"AutoModel": "code.Mine"}),
             "needs the Python files beside it (auto_map); loading it would run code",

@@ -56,7 +56,7 @@ def test_a_renamed_pipeline_fits_together() -> None:
     ("wish", "sentence"),
     [
         ({"nowhere": "x"}, "features: the model has no 'nowhere', expected one of"),
-        ({"image": "label"}, "'image' cannot become 'label', that name is taken"),
+        ({"image": "label"}, "'image' cannot become .label., because that name is taken"),
         ({"image": ""}, "'image' cannot become '', because that name is empty"),
     ],
 )

@@ -188,7 +188,7 @@ def test_two_softmaxes_are_refused() -> None:
 
 
 def test_a_batch_of_rows_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"shape \[2, 5\], expected one vector a row"):
+    with pytest.raises(ModelError, match=r"shape \[2, 5\], expected one vector per row"):
         repair_tail(convert(torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Softmax(1)), (2, 5)))
 
 

@@ -115,7 +115,7 @@ def test_axe_finds_no_serious_fault(browser: Any, address: str, scheme: str, siz
 def test_the_keyboard_reaches_everything(browser: Any, address: str) -> None:
     page, _ = opened(browser, address)
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
     reached = set()
     for _ in range(12):
         page.keyboard.press("Tab")
