@@ -94,8 +94,8 @@ REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (
         beside_settings,
         {},
-        "saved/model.safetensors: contains weights without a network; convert the folder, whose config.json names their "
-        "network: convert saved -o OUT; or name their network with --architecture torchvision:NAME",
+        "saved/model.safetensors: contains weights without a network; convert the folder, whose config.json names "
+        "their network: convert saved -o OUT; or name their network with --architecture torchvision:NAME",
     ),
     (
         state,
