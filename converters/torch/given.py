@@ -68,9 +68,7 @@ def given_network(request: SourceRequest) -> Given:
             state_in(found, source.name)
             raise SourceError(f"{source}: contains weights without a network; {_whose(source)}")
         if request.weights:
-            raise SourceError(
-                f"--weights {request.weights}: {source.name} holds weights already; leave one of them out"
-            )
+            raise SourceError(f"--weights {request.weights}: {source.name} already contains weights; omit one of them")
         with located(request.architecture, f"--architecture {request.architecture}"):
             return _named(request.architecture, replace(request, weights=str(source)))
     if not isinstance(source, str):
@@ -78,7 +76,7 @@ def given_network(request: SourceRequest) -> Given:
             f"source: is a {type(source).__name__}, expected a torch.nn.Module, a file or a name; give one of these"
         )
     if request.architecture:
-        raise SourceError(f"--architecture {request.architecture}: {source} names one already; leave one of them out")
+        raise SourceError(f"--architecture {request.architecture}: {source} already names one; omit one of them")
     return _named(source, request)
 
 
@@ -103,16 +101,16 @@ def _named(name: str, request: SourceRequest) -> Given:
         return named_network(name, request)
     if ".py:" not in name:
         raise SourceError(
-            f"{name}: names no network, expected efficientnet_lite0, torchvision:NAME, timm:NAME or file.py:function; "
+            f"{name}: is not a network, expected efficientnet_lite0, torchvision:NAME, timm:NAME or file.py:function; "
             "correct it"
         )
     file, _, function = name.rpartition(":")
     if not request.labels and request.trust_code:
-        raise SourceError(f"{name}: is called with the number of classes, which is not known; say --labels a,b,...")
+        raise SourceError(f"{name}: needs the number of classes; pass --labels a,b,...")
     expect_trust(
         request.trust_code,
         f"{name}: is a function in a file",
-        "take torchvision:NAME or timm:NAME, or the ONNX export",
+        "use torchvision:NAME or timm:NAME, or the ONNX export",
         also=_also(request, labels=True),
     )
     made = made_by(f"{Path(file).name}:{function}", Path(file).parent, len(request.labels))
@@ -121,7 +119,7 @@ def _named(name: str, request: SourceRequest) -> Given:
         path = weights_file(request.weights)
         load_state(made, read_state(path, request.trust_code), path.name)
     else:
-        notes = (f"the weights are those that {function} made: unless it loads some, the answers are chance",)
+        notes = (f"the weights are those from {function}; unless it loads trained ones, predictions are random",)
     given = _plain(made, request, "the torch module")
     return replace(given, notes=(*notes, *given.notes), facts={"factory": f"{Path(file).name}:{function}"})
 
@@ -129,7 +127,7 @@ def _named(name: str, request: SourceRequest) -> Given:
 def weights_file(weights: str) -> Path:
     path = Path(weights)
     if not path.is_file():
-        raise SourceError(f"--weights {weights}: no such file; check the path")
+        raise SourceError(f"--weights {weights}: file does not exist; check the path")
     return path
 
 
@@ -143,8 +141,8 @@ def _plain(network: nn.Module, request: SourceRequest, reference: str) -> Given:
     """Return a network that does not describe its inputs."""
     if not request.inputs:
         raise SourceError(
-            "input: none is named, and a torch module does not say what it takes; "
-            "say --input image:224x224, or NAME:LENGTH for an array, once for each input in order"
+            "input: --input is required, because a torch module does not describe its inputs; "
+            "pass --input image:224x224, or NAME:LENGTH for an array, once for each input in order"
         )
     last = _takes_channels_last(network, request.inputs)
     return Given(network, request.inputs, request, reference, notes=(LAST,) if last else (), channels_last=last)
@@ -206,12 +204,12 @@ def with_long(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
 def _refuse(request: SourceRequest, what: str) -> None:
     for option, value in (("--weights", request.weights), ("--architecture", request.architecture)):
         if value:
-            raise SourceError(f"{option} {value}: {what} has its own; leave the option out")
+            raise SourceError(f"{option} {value}: {what} has its own; omit the option")
 
 
 RANDOM = (
-    "THE WEIGHTS ARE RANDOM, as asked for: the model knows nothing and its answers are chance; "
-    "say --weights pretrained or --weights FILE for one that was trained"
+    "THE WEIGHTS ARE RANDOM, as requested, and so are the predictions; "
+    "use --weights pretrained or --weights FILE for a trained model"
 )
 
 
@@ -261,8 +259,8 @@ def _with_tag(name: str, weights: str) -> tuple[str, str]:
     """Return the name, with timm's tag if ``weights`` is one, and the name of torchvision's set of weights."""
     if not weights:
         raise SourceError(
-            f"{name}: no weights are named; say --weights pretrained (downloads them), --weights FILE (.safetensors or "
-            ".pt) or --weights random"
+            f"{name}: --weights is required; use --weights pretrained (downloads them), --weights FILE (.safetensors "
+            "or .pt) or --weights random"
         )
     if weights in ("random", "pretrained") or Path(weights).is_file():
         return name, ""
@@ -270,7 +268,7 @@ def _with_tag(name: str, weights: str) -> tuple[str, str]:
     if weights not in known:
         listed = ", ".join(known) or "none"
         raise SourceError(
-            f"--weights {weights}: no such file, and none that are published for {name} ({listed}); check the path"
+            f"--weights {weights}: neither a file nor published weights of {name} ({listed}); check the path"
         )
     return (f"{name.split('.')[0]}.{weights}", "") if name.startswith("timm:") else (name, weights)
 
@@ -278,7 +276,7 @@ def _with_tag(name: str, weights: str) -> tuple[str, str]:
 def _example(name: str, inputs: tuple[Any, ...]) -> torch.Tensor:
     if len(inputs) != 1 or not isinstance(inputs[0], ImageInput):
         raise SourceError(
-            f"input {inputs[-1].name!r}: does not fit {name}, expected one picture; say --input image:224x224"
+            f"input {inputs[-1].name!r}: does not fit {name}, expected one picture; pass --input image:224x224"
         )
     return torch.zeros(1, inputs[0].channels, inputs[0].height, inputs[0].width)
 

@@ -127,7 +127,7 @@ def fixed_source(request: FixedRequest) -> ConvertedSource:
     """What the function of a recipe for a model that is not updatable gives."""
     recipe, source = request.recipe, request.recipe.source
     if source.weights is not None and not (request.folder / source.weights).is_file():
-        raise SourceError(f"{source.weights}: no such file of weights; check the path")
+        raise SourceError(f"{source.weights}: weights file does not exist; check the path")
     make = load_function(request.folder, source.make, recipe.trust_code)
     asked = SourceRequest(
         source=request.folder,
@@ -139,7 +139,7 @@ def fixed_source(request: FixedRequest) -> ConvertedSource:
     )
     made = called(f"{source.make}: making the model", make, asked, error=SourceError)
     if not isinstance(made, ConvertedSource):
-        raise SourceError(f"{source.make}: gave {a_kind(made)}, expected a ConvertedSource; correct it")
+        raise SourceError(f"{source.make}: returned {a_kind(made)}, expected a ConvertedSource; correct it")
     return made
 
 

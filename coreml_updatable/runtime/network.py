@@ -8,10 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from coreml_updatable import bounds
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
@@ -98,10 +95,13 @@ class NetworkModel(RunnableModel):
             frozen = Batched(Program(self._frozen_steps, early), optimize=False)
             tail = self._after(everything=True)
         answers = []
-        with torch.no_grad(), self._bounded(len(rows)):
+        with torch.no_grad(), self._bounded(len(rows)) as run:
             halfway = (blobs for blobs, _ in self._halfway(numbered(rows, None), frozen))
             for number, (early_blobs, late_blobs) in enumerate(self._late(halfway, tail)):
-                blobs = {name: _array(blob) for name, blob in {**early_blobs, **late_blobs}.items()}
+                written = {**early_blobs, **late_blobs}
+                shown = written if intermediate else {n: written[n] for n in self._outputs.blobs if n in written}
+                run.expect(sum(blob.nbytes for blob in shown.values()))  # a copy, which is what the caller keeps
+                blobs = {name: blob.detach().numpy().copy() for name, blob in shown.items()}
                 answers.append({**(blobs if intermediate else {}), **self._outputs.answer(blobs, number)})
         return answers
 
@@ -110,15 +110,15 @@ class NetworkModel(RunnableModel):
 
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
         """The rows after the frozen layers, in batches."""
-        with torch.no_grad(), self._bounded(len(rows)):
-            return [
-                row
-                if isinstance(row, FrozenRow)
-                else FrozenRow({name: blob.clone() for name, blob in blobs.items()}, features, self.part)
-                for row, (blobs, features) in zip(
-                    rows, self._halfway(numbered(rows, numbers), self._frozen), strict=True
-                )
-            ]
+        frozen = []
+        with torch.no_grad(), self._bounded(len(rows)) as run:
+            for row, (blobs, features) in zip(rows, self._halfway(numbered(rows, numbers), self._frozen), strict=True):
+                if isinstance(row, FrozenRow):
+                    frozen.append(row)
+                    continue
+                run.expect(sum(blob.nbytes for blob in blobs.values()))
+                frozen.append(FrozenRow({name: blob.clone() for name, blob in blobs.items()}, features, self.part))
+        return frozen
 
     def _late(self, rows: Iterable[Blobs], tail: Batched) -> Iterator[tuple[Blobs, Blobs]]:
         """Each row, and what the trainable part makes of it. No more rows are held than run together."""
@@ -165,8 +165,3 @@ def _read(steps: Sequence[Step]) -> set[str]:
 
 def _written(steps: Sequence[Step]) -> set[str]:
     return set[str]().union(*(step.writes for step in steps))
-
-
-def _array(blob: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = blob.detach().numpy().copy()
-    return array

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from coreml_updatable import bounds
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
@@ -260,6 +261,8 @@ def _run(member: RunnableModel, known: Sequence[dict[str, Any]], numbers: Sequen
     outputs = [feature.name for feature in member.message.description.output]
     for features, answer in zip(known, found, strict=True):
         features.update({name: _given(answer, name) for name in outputs})
+        held = sum(int(getattr(value, "nbytes", 0)) for value in features.values())
+        bounds.expect(held, "model: a row between the models of the pipeline")
     return found
 
 

@@ -185,7 +185,7 @@ def member_of_a_fixed_pipeline() -> Model:
 
 def members_of_one_name() -> Model:
     model = pipeline()
-    pipeline_of(model).names[:] = ["twin", "twin"]
+    pipeline_of(model).names[:] = ["same", "same"]
     return model
 
 

@@ -27,7 +27,7 @@ from tests.building.bad_photos import (
 
 ROOT = Path(__file__).parents[2]
 SHAPES = Path(__file__).parent / "shapes"
-OLD = {"Shapes.mlmodel": b"old model", "ShapesKNN.mlmodel": b"old twin", "report.html": b"old", "report.json": b"{}"}
+OLD = {"Shapes.mlmodel": b"old model", "ShapesKNN.mlmodel": b"old k-NN", "report.html": b"old", "report.json": b"{}"}
 Build = Callable[..., tuple[int, str]]
 
 
@@ -68,8 +68,8 @@ def build(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
     ("model", "sentence"),
     [
         ("", "MODEL is required; pass the path of a recipe.toml"),
-        ("nope", "'nope'; pass the path of a recipe.toml"),
-        (".", ".: a folder without a recipe.toml; give"),
+        ("nope", "Unknown sample 'nope'; pass the path of a recipe.toml"),
+        (".", ".: is a folder without a recipe.toml; pass"),
         ("none/recipe.toml", "none/recipe.toml: recipe does not exist"),
         ("recipe.toml", "recipe.toml: recipe does not exist"),
     ],
@@ -180,8 +180,8 @@ def other_weights(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (no_folder, "weights.pt: no such file of weights; check the path"),
-        (Path.mkdir, "weights.pt: no such file of weights; check the path"),
+        (no_folder, "weights.pt: weights file does not exist; check the path"),
+        (Path.mkdir, "weights.pt: weights file does not exist; check the path"),
         (a_pickle, "weights.pt: contains Python objects beside tensors; loading it would run code, which can read"),
         (a_torch_file_with_a_pickle, "weights.pt: contains Python objects beside tensors; loading it would run code"),
         (other_weights, "weights.pt: has no tensor '0.weight' of shape [12, 3, 3, 3], which the network needs"),
@@ -249,8 +249,8 @@ def test_an_interrupt_is_one_sentence(place: Path) -> None:
     ("settings", "sentence"),
     [
         (["MODEL="], "MODEL is required; the samples are "),
-        (["MODEL=it's"], "the samples are"),
-        (["MODEL=healthy_lunch"], "'healthy_lunch'; did you mean 'healthy_luncher'?"),
+        (["MODEL=it's"], 'Unknown sample "it\'s"; the samples are'),
+        (["MODEL=healthy_lunch"], "Unknown sample 'healthy_lunch'; did you mean 'healthy_luncher'?"),
         (["MODEL=healthy_luncher", "DATA=no such $(folder)"], "no such $(folder): does not exist, expected a folder"),
     ],
 )

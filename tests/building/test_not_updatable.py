@@ -178,7 +178,7 @@ def pixels_of(base64: str) -> Any:
             BuildError,
             "source: answers the same at every place of every picture, within 0, expected",
         ),
-        ("0", False, SourceError, "model.py:make: gave a Model, expected a ConvertedSource; correct it"),
+        ("0", False, SourceError, "model.py:make: returned a Model, expected a ConvertedSource; correct it"),
         ("1.0", True, BuildError, "the recipe says `updatable = false`, but its model can be marked"),
         ("(1.0 if 1 else 0) * CUT", False, BuildError, r"answers \[.*\], its source \[3, 16, 4\], expected the same"),
         (
@@ -198,7 +198,7 @@ def test_a_source_that_will_not_do(
 
 
 def test_weights_that_are_not_there(written: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"gone.pth: no such file of weights; check the path"):
+    with pytest.raises(SourceError, match=r"gone.pth: weights file does not exist; check the path"):
         built(written(), tmp_path / "gone.pth")
 
 

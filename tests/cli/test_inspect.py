@@ -49,8 +49,8 @@ def test_the_sections_of_xcodes_page(file: Path) -> None:
 
 
 def test_nearest_neighbors(tmp_path: Path) -> None:
-    write_model(valid.pipeline(), tmp_path / "twin.mlmodel")
-    result = CliRunner().invoke(app, [str(tmp_path / "twin.mlmodel")])
+    write_model(valid.pipeline(), tmp_path / "pipeline.mlmodel")
+    result = CliRunner().invoke(app, [str(tmp_path / "pipeline.mlmodel")])
     assert result.exit_code == 0
     for text in ("Pipeline Classifier", "Nearest neighbors", "numberOfNeighbors", "When empty", "unknown"):
         assert text in result.stdout

@@ -68,7 +68,7 @@ def use(model: Model, random: Random) -> str:
         case 0:
             cut = has_head(model)
             prove_knn(model, knn_variant(model, NEIGHBORS, cut=cut), cut=cut)
-            return "twin"
+            return "k-NN"
         case 1:
             laid_out([model], random.choice(LAYOUTS), random.choice((None, 16, 8)))
             return "layout"
@@ -82,7 +82,7 @@ def test_the_models_are_sound(number: int) -> None:
 
 
 def test_some_are_taken_and_some_refused() -> None:
-    assert {"refused", "marked", "twin"} <= {used(seed) for seed in range(40)}
+    assert {"refused", "marked", "k-NN"} <= {used(seed) for seed in range(40)}
 
 
 @pytest.mark.usefixtures("soon")

@@ -119,6 +119,9 @@ def predict(
     """Run a model and print its predictions.
 
     An input that cannot be read is reported and the others are still run; the exit status is then 1.
+
+    Beside the model's outputs, each object of --json has the keys "input" (the file, or the row in it) and "engine".
+    A model with an output of such a name keeps it; the key is then "input_" or "engine_".
     """
     from coreml_updatable.data.rows.features import features_of
     from coreml_updatable.runtime import load

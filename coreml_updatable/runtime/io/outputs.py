@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from coreml_updatable import bounds
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.io.arrays import DTYPES, expect_probabilities
 from coreml_updatable.runtime.io.inputs import EXACT_ARRAY, RANK4_IMAGE
@@ -112,6 +113,8 @@ def _typed(feature: FeatureDescription, blob: NDArray[np.float32]) -> NDArray[An
                 f"blob '{feature.name}': contains {lowest} to {highest}, but the model declares "
                 f"{np.dtype(dtype).name}; declare a wider type"
             )
+    if dtype != blob.dtype:
+        bounds.expect(blob.size * np.dtype(dtype).itemsize, f"output '{feature.name}'")
     with np.errstate(over="ignore"):
         return blob.astype(dtype, copy=False)
 
@@ -131,6 +134,7 @@ def _picture(feature: FeatureDescription, blob: NDArray[np.float32]) -> Image.Im
             f"blob '{feature.name}': has the shape {list(blob.shape)}, but a picture needs [{channels}, height, "
             "width]; export the model again"
         )
+    bounds.expect(3 * blob.nbytes, f"output '{feature.name}'")  # rounded, clipped, as bytes in two layouts
     if space == GRAYSCALE_FLOAT16:
         with np.errstate(over="ignore"):
             return Image.fromarray(blob.reshape(blob.shape[-2:]).astype(np.float16).astype(np.float32))
