@@ -36,7 +36,7 @@ def test_a_source_becomes_an_updatable_model(run: Run, estimator: Path) -> None:
     out = estimator.with_name("out.mlmodel")
     ran = run("convert", estimator, "-o", out)
     assert (ran.status, ran.err) == (0, "")
-    assert ran.out.startswith("converter sklearn, ")
+    assert ran.out.startswith("converter sklearn, because of the file extension .skops\n")
     assert "out.mlmodel: fc is updatable; its answers are within " in ran.out
     assert ran.out.endswith(" of scikit-learn's predict_proba, on 16 rows\n")
     assert not check(read_model(out))
@@ -82,7 +82,7 @@ def test_a_refusal_is_one_sentence_and_leaves_the_old_file(
     ("options", "sentence"),
     [
         (["--input", "image"], "--input image: the size is missing, expected NAME:WIDTHxHEIGHT for a picture"),
-        (["--input", ":3"], "--input :3: it has no name, expected"),
+        (["--input", ":3"], "--input :3: the name is missing, expected"),
         (["--input", "x:3:colour"], "--input x:3:colour: 'colour' is not a type, expected"),
         (["--input", "x:3y"], "--input x:3y: '3y' is not a size, expected"),
         (["--input", "x:3:rgb"], "--input x:3:rgb: a picture has two lengths, not 1, expected"),
@@ -143,10 +143,13 @@ def test_pictures_of_0_to_1_can_be_said_and_are_not_asked_for_again(run: Run, tm
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--mean", "0.5,0.5"], "--mean: has 2 values, expected 3, one a channel of the picture, or one for all; cor"),
+        (
+            ["--mean", "0.5,0.5"],
+            "--mean: has 2 values, expected 3, one per channel of the picture, or one for all",
+        ),
         (
             ["--std", "1,1,1,1"],
-            "--std: has 4 values, expected 3, one a channel of the picture, or one for all; cor",
+            "--std: has 4 values, expected 3, one per channel of the picture, or one for all; cor",
         ),
         (
             ["--std", "0.2,0,0.2"],

@@ -80,7 +80,7 @@ def test_every_kind_of_change_has_its_line(run: Run, base: Path, tmp_path: Path)
         "  learningRate: 0.01, 0 to 1 → 0.5, 0 to 1",
         "  removed: softmax (softmax)",
         "  relu (activation) name: relu → rectified",
-        "  conv (convolution) bias: another number of values, 3 now",
+        "  conv (convolution) bias: a different number of values, now 3",
         "other quantization or storage fields",
         "1 of them NaN or infinite",
     ):

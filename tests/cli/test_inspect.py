@@ -221,7 +221,7 @@ def test_an_ml_program_is_told_the_way_out(tmp_path: Path) -> None:
 
 def test_the_memory_of_the_head(file: Path, tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, [str(file)]).stdout
-    assert "6.4 KB at least (weights 1.7 KB, gradients 1.7 KB, optimizer 1.7 KB, activations 1.2 KB" in shown
+    assert "at least 6.4 KB (weights 1.7 KB, gradients 1.7 KB, optimizer 1.7 KB, activations 1.2 KB" in shown
     model = valid.classifier()
     model.description.input[0].type.multiArrayType.shapeRange.sizeRanges.add(lowerBound=1, upperBound=9)
     write_model(model, tmp_path / "open.mlmodel")

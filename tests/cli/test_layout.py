@@ -78,8 +78,8 @@ def test_a_dry_run_writes_nothing(run: Run, single: Path) -> None:
     [
         (["--to", "split"], "-o is required"),
         (["--to", "single", "-o", "."], "-o . is a folder; name a file in it"),
-        (["--to", "pair", "-o", "x"], "'pair' is not one of"),
-        (["--to", "split", "--bits", "4", "-o", "x"], "'4' is not one of"),
+        (["--to", "pair", "-o", "x"], "--to is 'pair', expected one of"),
+        (["--to", "split", "--bits", "4", "-o", "x"], "--bits is '4', expected one of"),
     ],
 )
 def test_usage(run: Run, single: Path, options: list[str], sentence: str) -> None:

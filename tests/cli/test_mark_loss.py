@@ -58,7 +58,7 @@ def test_a_regressor_becomes_a_classifier_of_other_labels(run: Run, tmp_path: Pa
         (
             ["--loss", "hinge"],
             2,
-            "'hinge' is not one of 'categorical_cross_entropy', 'mean_squared_error', 'ce', 'mse'",
+            "--loss is 'hinge', expected one of 'categorical_cross_entropy', 'mean_squared_error', 'ce', 'mse'",
         ),
     ],
 )

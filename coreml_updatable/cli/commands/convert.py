@@ -87,7 +87,7 @@ def convert(
     )
     done = convert_source(request, converter, pixels.value if pixels is not None else None)
     write_model(done.finished.model, target)
-    told = f"converter {done.converter}, by {done.reason}" if done.reason else ""
+    told = f"converter {done.converter}, because of {done.reason}" if done.reason else ""
     _tell(target, done.finished, done.converter, told, json=json)
 
 
