@@ -72,7 +72,7 @@ class Marking:
             if self.reserved_added == len(self.reserved_labels)
             else f"the {self.reserved_added} added may take"
         )
-        return f", and {some} at most {self.reserved_share:.1g} of it"
+        return f", and {some} at most {self.reserved_share:.1g} of the probability"
 
 
 def told(
