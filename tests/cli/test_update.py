@@ -176,4 +176,4 @@ def test_folders_named_by_whole_numbers(run: Run, tmp_path: Path) -> None:
     assert ran.status == 0, ran.err
     (tmp_path / "photos" / "20").rename(tmp_path / "photos" / "twenty")
     ran = run("update", tmp_path / "model.mlmodel", tmp_path / "photos", "-o", tmp_path / "new.mlmodel")
-    assert "twenty: the name of the folder is the label, but 'label' is an integer; rename it" in ran.err
+    assert "twenty: the name of the folder is the label, but 'label' is an integer; rename the folder" in ran.err

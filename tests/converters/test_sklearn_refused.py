@@ -193,7 +193,7 @@ def test_a_file_that_would_grow_beyond_measure(tmp_path: Path, monkeypatch: pyte
         ),
         (
             KNeighborsClassifier(metric="braycurtis"),
-            "KNeighborsClassifier with the metric 'braycurtis', Core ML",
+            "KNeighborsClassifier with the metric 'braycurtis', but Core ML",
         ),
         (RidgeClassifier(), "is a RidgeClassifier, expected a fitted KNeighborsClassifier"),
         (make_pipeline(MinMaxScaler(), LogisticRegression()), "step 1 (MinMaxScaler): cannot be converted"),
