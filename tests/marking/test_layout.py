@@ -264,7 +264,7 @@ def refused() -> dict[str, tuple[list[Model], str, int | None, str]]:
             None,
             "head: reads 'features' as MultiArray (Float32 32), but th",
         ),
-        "other features": ([extractor(single), files[1]], "single", None, "head: reads 'features', the extractor give"),
+        "other features": ([extractor(single), files[1]], "single", None, "head: reads 'features', but the extractor"),
         "a changed extractor": (tampered, "pipeline", None, "files: the head belongs to another extractor"),
         "an empty member": ([hollow], "split", None, "extractor: contains no model; build it again"),
         "two inputs": (several, "pipeline", None, "head: has 2 inputs ('features', 'x'), expected 1, the extractor"),

@@ -72,7 +72,7 @@ def test_what_people_wrote_stays(clips: Report) -> None:
     assert "By the Photo Club." in page
     assert "held-out clips of picture-frame, all clips at once" in page
     assert "held-out clips of picture-frame" in page
-    assert "picture-frame called “photo”: personal and base accuracy" in text
+    assert "picture-frame labeled “photo”: personal and base accuracy" in text
     assert "clips of picture-frame" in text
 
 

@@ -237,8 +237,8 @@ def _accuracies(role: Role, report: BuildReport) -> tuple[Accuracy, ...]:
     before, after = outcome.summary.at_once[0], outcome.summary.at_once[-1]
     shots, seeds = shots_of_each(after.shots, comparison, words), counted(len(comparison.seeds), "order")
     orders = f"after {shots} at once (mean of {seeds})"
-    owners = f"other {words.picture}s of {owners_kinds(comparison)}, called {owners_labels(comparison)}"
-    own = f"test {words.picture}s of the base's own kinds"
+    owners = f"held-out {words.picture}s of {owners_kinds(comparison)}, labeled {owners_labels(comparison)}"
+    own = f"test {words.picture}s of the base model"
     measured = (
         (before.test_accuracy.mean, comparison.test_rows, f"{own}, before any update"),
         (after.test_accuracy.mean, comparison.test_rows, f"{own}, {orders}"),

@@ -58,7 +58,7 @@ def _proof(report: Report, words: Words) -> str:
 def _learning(comparison: Comparison, words: Words) -> Table:
     """A row for each number of shots at once."""
     each = f", by {words.photo}s of each" if len(comparison.kinds) > 1 else ""
-    title = f"{owners_labels(comparison)} for {owners_kinds(comparison)}{each}: personal and base accuracy"
+    title = f"{owners_kinds(comparison)} labeled {owners_labels(comparison)}{each}: personal and base accuracy"
     table = Table(
         Column(Text(visible(f"{words.photo.capitalize()}s"))), title=Text(sentence(title)), title_justify="left"
     )

@@ -60,7 +60,7 @@ def test_it_has_no_pictures_and_speaks_of_none(page: str, site: Path) -> None:
     assert parsed.faults == []
     assert not [tag for tag, _ in parsed.tags if tag == "img"]
     prose = " ".join(parsed.words)
-    for theirs in ("called “photo”", "picture-frame", "the Photo Club"):
+    for theirs in ("labeled “photo”", "picture-frame", "the Photo Club"):
         assert theirs in prose
         prose = prose.replace(theirs, "")
     assert not re.findall(r"\b(?:photo|picture)s?\b", prose, re.IGNORECASE)
