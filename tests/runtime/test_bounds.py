@@ -19,7 +19,7 @@ from coreml_updatable import bounds
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime import load
 from coreml_updatable.runtime.engine import weighing
-from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
 
@@ -168,6 +168,29 @@ def test_max_memory_raises_the_bound() -> None:
         model.predict(ROW)
     with bounds.max_memory(2**22):
         assert model.predict(ROW)["y"].shape == (512, 512)
+
+
+@pytest.mark.parametrize("kept", ["answer", "frozen"])
+def test_the_copy_that_is_kept_counts(kept: str) -> None:
+    """An answer of 98 million numbers was copied outside the bound."""
+    model = load(growing(6))
+    run = model.predict if kept == "answer" else lambda row: model.frozen([row])
+    with (
+        bounds.max_memory(3 * 2**19),
+        pytest.raises(ModelError, match="model: needs 2 MB of memory"),
+    ):
+        run(ROW)
+    with bounds.max_memory(5 * 2**19):
+        run(ROW)
+
+
+def test_a_copy_in_another_type_counts() -> None:
+    model = growing(6)
+    model.description.output[0].type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.DOUBLE
+    with bounds.max_memory(5 * 2**19), pytest.raises(ModelError, match="output 'y': needs 3 MB"):
+        load(model).predict(ROW)
+    with bounds.max_memory(2**23):
+        assert load(model).predict(ROW)["y"].dtype == np.float64
 
 
 def test_rows_that_do_not_fit_together_run_in_halves() -> None:

@@ -100,8 +100,8 @@ def _publish(
             say(f"{name} {version}: {word}")
     for name, version in done.kept_reports:
         say(
-            f"note: {name} {version}: the report of the build has changed, but a published version does not change; "
-            "to publish it, raise metadata.version in the recipe and build again"
+            f"note: {name} {version}: the report or golden vectors of the build have changed, but not its models, and "
+            "a published version does not change; to publish them, raise metadata.version in the recipe and build again"
         )
     until = f", signed until {done.index.expires}" if done.index.expires is not None else ""
     say(f"{site}: {len(done.index.models)} models, serial {done.index.serial}{until}")

@@ -36,7 +36,7 @@ from coreml_updatable.publishing.catalogue.places import (
     remove_unnamed,
     unnamed,
 )
-from coreml_updatable.publishing.catalogue.release import read_release, verify_build
+from coreml_updatable.publishing.catalogue.release import has_the_same_files, read_release, verify_build
 from coreml_updatable.publishing.catalogue.signing import (
     PUBLIC_KEY,
     accepted,
@@ -99,7 +99,8 @@ Staged: TypeAlias = dict[tuple[str, str], Release]  # (name, version) -> what wa
 class Published:
     """What a run did: (name, version) of the releases that are new, that were there already, and that were pruned.
 
-    ``kept_reports``: of the unchanged, those whose build by now reports something else of the same models.
+    ``kept_reports``: of the unchanged, those whose build by now has another report, or other golden vectors, of
+    the same models.
     """
 
     new: tuple[tuple[str, str], ...]
@@ -195,7 +196,7 @@ def _staged(builds: Sequence[Path], old: Index, site: Path) -> tuple[Staged, dic
         if known is not None:
             verify_build(build, report)
             _, published = read_published_report(site / release_folder(name, known.version))
-            unchanged[name, known.version] = says_the_same(published, content)
+            unchanged[name, known.version] = says_the_same(published, content) and has_the_same_files(known, report)
             continue
         arrived = site / STAGING / f"{number}"
         release = read_release(build, report, content, arrived)

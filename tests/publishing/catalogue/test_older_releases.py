@@ -60,6 +60,14 @@ def test_others_are_published_beside_a_release_of_the_old_schema(old: Path, make
     assert check_site(old).faults == ()
 
 
+def test_the_same_models_built_again_are_no_other_version(old: Path, make_build: MakeBuild) -> None:
+    """Their golden vectors are of the new schema, and were refused as other bytes."""
+    before = state(old)
+    done = publish([make_build("Luncher", more=vectors())], old)
+    assert (done.new, done.unchanged, done.kept_reports) == ((), (("Luncher", "1.0"),), (("Luncher", "1.0"),))
+    assert state(old) == before
+
+
 def test_a_new_version_follows_one_of_the_old_schema(old: Path, make_build: MakeBuild) -> None:
     before = state(old / "models/Luncher/1.0")
     publish([make_build("Luncher", "2.0")], old)
