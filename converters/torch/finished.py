@@ -66,8 +66,8 @@ def finished(
     known = request.labels or labels
     if known and len(known) != found.classes:
         raise SourceError(
-            f"labels: {len(known)} for a network with {found.classes} outputs; name one for each, or give it a new "
-            "head for yours: --head new --labels ..."
+            f"labels: found {len(known)} for a network with {found.classes} outputs; name one for each, or give it "
+            "a new head for yours: --head new --labels ..."
         )
     notes = (*notes, *found.notes)
     if not known:

@@ -110,7 +110,7 @@ def with_index(content: str) -> Callable[[Path], None]:
         (lambda folder: next(folder.glob("*.sidx")).unlink(), "not enough values to unpack"),
         (with_index("{}"), "KeyError: 'segment_files'"),
         (with_index("["), "JSONDecodeError"),
-        (with_index(json.dumps({"segment_files": {"0": "../x"}})), "../x leads out of the folder"),
+        (with_index(json.dumps({"segment_files": {"0": "../x"}})), "../x is outside the folder"),
         (with_index(json.dumps({"segment_files": {}})), "need at least one array to concatenate"),
     ],
 )

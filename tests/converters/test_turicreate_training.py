@@ -41,15 +41,15 @@ def request_for(source: dict[str, Any], **changes: Any) -> ConversionRequest:
             {"train": "drawing_classifier", "iteration": 3},
             "unknown field `source.iteration` of the turicreate converter; ",
         ),
-        ({"train": "drawing_classifier", "iteration": 3}, "did you mean 'iterations'"),
+        ({"train": "drawing_classifier", "iteration": 3}, "did you mean `iterations`"),
         ({"train": "drawing_classifier", "weights_of": 3}, "the fields are batch_size, iterations, l2_penalty, "),
         ({"train": "drawing_classifier", "iterations": 0}, "source.iterations is 0: input should be greater than or e"),
         ({"train": "image_classifier", "network": "vgg"}, "source.network is 'vgg', expected 'squeezenet_v1.1' or 're"),
         (
             {"train": "image_classifier"},
-            "input: 28x28 grayscale, Turi Create's image_classifier sees 227x227 rgb; wri",
+            "input: is 28x28 grayscale, but Turi Create's image_classifier takes 227x227 rgb; wri",
         ),
-        ({"train": "image_classifier", "network": "resnet-50"}, "image_classifier sees 224x224 rgb; write this into"),
+        ({"train": "image_classifier", "network": "resnet-50"}, "image_classifier takes 224x224 rgb; write this into"),
     ],
 )
 def test_fields_that_are_refused(source: dict[str, Any], sentence: str) -> None:

@@ -52,8 +52,6 @@ def test_a_header_of_python_2_is_read_without_a_word(tmp_path: Path) -> None:
 def test_what_is_no_array(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.npy"
     path.write_bytes(content)
-    with pytest.raises(
-        DataError, match=r"a\.npy: is not an array of numbers \(.+\); save it with numpy\.save"
-    ) as raised:
+    with pytest.raises(DataError, match=r"a\.npy: is .*numbers.*; save it with numpy\.save") as raised:
         mapped(path)
     assert "\n" not in str(raised.value)

@@ -61,7 +61,7 @@ def test_what_is_no_sound(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"silent\.wav: is empty"):
         read_sound(tmp_path / "silent.wav", TARGET)
     soundfile.write(tmp_path / "slow.wav", np.ones(100), 500)
-    with pytest.raises(DataError, match=r"slow\.wav: 100 samples at 500 Hz, expected a sound of at most 3600 s"):
+    with pytest.raises(DataError, match=r"slow\.wav: has 100 samples at 500 Hz, expected a sound of at most 3600 s"):
         read_sound(tmp_path / "slow.wav", TARGET)
 
 

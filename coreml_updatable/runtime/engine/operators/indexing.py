@@ -1,0 +1,126 @@
+"""Operations that read or write at indices."""
+
+# ruff: noqa: ARG001 - every rule has the same four arguments
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from coreml_updatable.runtime.engine.onnx_graph import UnsupportedError, Writer
+from coreml_updatable.runtime.engine.operators._rules import (
+    Given,
+    More,
+    argument,
+    dtype_of,
+    name_of,
+    reshaped,
+    rule,
+    shape_of,
+)
+
+
+@rule("index_select")
+def index_select(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    return writer.emit("Gather", given[0], given[2], axis=given[1] % max(1, len(shape_of(node, 0))))
+
+
+@rule("embedding")
+def embedding(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    return writer.emit("Gather", given[0], given[1], axis=0)
+
+
+@rule("gather")
+def gather(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    return writer.emit("GatherElements", given[0], given[2], axis=given[1] % len(shape_of(node)))
+
+
+@rule("index")
+def index(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    """Whole axes, then axes by index, then whole axes; the indexed axes go to the front of the picked ones."""
+    named = [axis for axis, one in enumerate(given[1]) if one is not None]
+    if not named or named != list(range(named[0], named[-1] + 1)):
+        raise UnsupportedError("indices on axes that lie apart")
+    listed: Any = node.args[1]
+    if any(_type_of(listed[axis], given[1][axis]) == torch.bool for axis in named):
+        raise UnsupportedError("a choice by truth values")
+    if len(named) == 1:
+        return writer.emit("Gather", given[0], given[1][named[0]], axis=named[0])
+    shapes = [_shape_of(listed[axis], given[1][axis]) for axis in named]
+    together = list(torch.broadcast_shapes(*shapes))
+    indices = _rows_of(writer, [given[1][axis] for axis in named], together)
+    rank, first = len(shape_of(node, 0)), named[0]
+    value = given[0]
+    if first:
+        order = [*named, *range(first), *range(named[-1] + 1, rank)]
+        value = writer.emit("Transpose", value, perm=order)
+    made = writer.emit("GatherND", value, indices)
+    if not first:
+        return made
+    count = len(together)
+    return writer.emit(
+        "Transpose",
+        made,
+        perm=[*range(count, count + first), *range(count), *range(count + first, len(shape_of(node)))],
+    )
+
+
+def _type_of(node: Any, value: Any) -> torch.dtype:
+    return value.dtype if isinstance(value, Tensor) else node.meta["val"].dtype
+
+
+def _shape_of(node: Any, value: Any) -> list[int]:
+    return list(value.shape if isinstance(value, Tensor) else node.meta["val"].shape)
+
+
+SCATTERED = {"scatter": "none", "scatter_add": "add"}
+REDUCED = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min", "add": "add", "multiply": "mul"}
+
+
+@rule("scatter", "scatter_add", "scatter_reduce")
+def scatter(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    name = name_of(node)
+    how = SCATTERED.get(name, "")
+    told = argument(given, more, 4, "reduce") if name != "scatter_add" else None
+    if told is not None:
+        how = REDUCED.get(told, "")
+    if not how or not argument(given, more, 5, "include_self", True):
+        raise UnsupportedError(f"{name} by {told}")
+    values = given[3]
+    if isinstance(values, bool | int | float) or (isinstance(values, Tensor) and not values.dim()):
+        shape = writer.integers(shape_of(node, 2))
+        values = writer.emit("Expand", torch.as_tensor(values, dtype=dtype_of(node)), shape)
+    kept = {"axis": given[1] % len(shape_of(node)), "reduction": how}
+    return writer.emit("ScatterElements", given[0], given[2], values, **kept)
+
+
+@rule("index_put", "_unsafe_index_put")
+def index_put(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    """Whole axes, then axes by index, then whole axes: the indexed ones are brought to the front and back."""
+    named = [axis for axis, one in enumerate(given[1]) if one is not None]
+    if not named or named != list(range(named[0], named[-1] + 1)):
+        raise UnsupportedError("values put on axes that lie apart")
+    listed: Any = node.args[1]
+    if any(_type_of(listed[axis], given[1][axis]) == torch.bool for axis in named):
+        raise UnsupportedError("values put by truth values")
+    together = list(torch.broadcast_shapes(*(_shape_of(listed[axis], given[1][axis]) for axis in named)))
+    indices = _rows_of(writer, [given[1][axis] for axis in named], together)
+    shape, first, last, count = shape_of(node), named[0], named[-1] + 1, len(together)
+    put = writer.emit("Expand", given[2], writer.integers([*shape[:first], *together, *shape[last:]]))
+    value, order = given[0], [*named, *range(first), *range(last, len(shape))]
+    if first:
+        value = writer.emit("Transpose", value, perm=order)
+        rest = range(first + count, count + len(shape) - len(named))
+        put = writer.emit("Transpose", put, perm=[*range(first, first + count), *range(first), *rest])
+    how = "add" if argument(given, more, 3, "accumulate", False) else "none"
+    made = writer.emit("ScatterND", value, indices, put, reduction=how)
+    return writer.emit("Transpose", made, perm=[order.index(axis) for axis in range(len(shape))]) if first else made
+
+
+def _rows_of(writer: Writer, indices: Sequence[Any], together: Sequence[int]) -> Any:
+    """Indices of several axes side by side, [*together, axes]."""
+    columns = [
+        reshaped(writer, writer.emit("Expand", one, writer.integers(together)), [*together, 1]) for one in indices
+    ]
+    return writer.emit("Concat", *columns, axis=len(together))

@@ -1,0 +1,229 @@
+"""Operations value by value: arithmetic, comparisons, activations."""
+
+# ruff: noqa: ARG001 - every rule has the same four arguments
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from coreml_updatable.runtime.engine.onnx_graph import Name, UnsupportedError, Writer
+from coreml_updatable.runtime.engine.operators._rules import (
+    Given,
+    More,
+    argument,
+    dtype_of,
+    name_of,
+    rule,
+    shape_of,
+    tensor,
+)
+
+# One input, one output, the same values in both languages.
+UNARY = {
+    "abs": "Abs", "acos": "Acos", "acosh": "Acosh", "asin": "Asin", "asinh": "Asinh", "atan": "Atan", "atanh": "Atanh",
+    "ceil": "Ceil", "cos": "Cos", "cosh": "Cosh", "erf": "Erf", "exp": "Exp", "floor": "Floor", "isnan": "IsNaN",
+    "log": "Log", "logical_not": "Not", "neg": "Neg", "reciprocal": "Reciprocal", "relu": "Relu", "round": "Round",
+    "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin", "sinh": "Sinh", "sqrt": "Sqrt", "tan": "Tan", "tanh": "Tanh",
+}  # fmt: skip
+
+
+@rule(*UNARY)
+def unary(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    name = name_of(node)
+    dtype = torch.bool if name == "logical_not" else dtype_of(node, 0) if name == "isnan" else dtype_of(node)
+    return writer.emit(UNARY[name], tensor(writer, given[0], node, 0, dtype))
+
+
+@rule("bitwise_not")
+def bitwise_not(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    if dtype_of(node) != torch.bool:
+        raise UnsupportedError("bitwise_not of integers")
+    return writer.emit("Not", given[0])
+
+
+@rule("alias", "clone", "contiguous", "detach", "lift_fresh_copy", "lift_fresh")
+def same(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    return given[0]
+
+
+@rule("_to_copy")
+def to_copy(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    return tensor(writer, given[0], node, 0, dtype_of(node))
+
+
+@rule("rsqrt")
+def rsqrt(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    return writer.emit("Reciprocal", writer.emit("Sqrt", given[0]))
+
+
+@rule("square")
+def square(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    return writer.emit("Mul", given[0], given[0])
+
+
+@rule("exp2")
+def exp2(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    return writer.emit("Pow", torch.tensor(2.0), tensor(writer, given[0], node, 0, dtype_of(node)))
+
+
+@rule("silu")
+def silu(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    return writer.emit("Mul", given[0], writer.emit("Sigmoid", given[0]))
+
+
+@rule("gelu")
+def gelu(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    return writer.emit("Gelu", given[0], approximate=argument(given, more, 1, "approximate", "none"))
+
+
+@rule("leaky_relu")
+def leaky_relu(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    return writer.emit("LeakyRelu", given[0], alpha=float(argument(given, more, 1, "negative_slope", 0.01)))
+
+
+@rule("elu")
+def elu(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    if any(float(value) != 1.0 for value in given[2:4]):
+        raise UnsupportedError("elu with a scale")
+    return writer.emit("Elu", given[0], alpha=float(argument(given, more, 1, "alpha", 1.0)))
+
+
+@rule("softplus")
+def softplus(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    if [float(value) for value in given[1:]] not in ([], [1.0], [1.0, 20.0]):
+        raise UnsupportedError("softplus with another beta")
+    return writer.emit("Softplus", given[0])
+
+
+@rule("_prelu_kernel")
+def prelu(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    return writer.emit("PRelu", given[0], given[1])
+
+
+@rule("hardtanh", "clamp", "clamp_min", "clamp_max")
+def clip(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    name, dtype = name_of(node), dtype_of(node)
+    if name == "clamp_max":
+        low, high = None, argument(given, more, 1, "max")
+    else:
+        low, high = argument(given, more, 1, "min"), argument(given, more, 2, "max")
+    if name == "hardtanh":
+        low, high = argument(given, more, 1, "min_val", -1.0), argument(given, more, 2, "max_val", 1.0)
+    made = tensor(writer, given[0], node, 0, dtype)
+    for kind, limit in (("Max", low), ("Min", high)):
+        if isinstance(limit, Name) or (isinstance(limit, Tensor) and limit.dim()):
+            made = writer.emit(kind, made, limit)
+            low, high = (None, high) if kind == "Max" else (low, None)
+    if low is None and high is None:
+        return made
+    ends = ["" if end is None else torch.as_tensor(end, dtype=dtype) for end in (low, high)]
+    return writer.emit("Clip", made, *ends)
+
+
+BINARY = {
+    "add": "Add", "div": "Div", "maximum": "Max", "minimum": "Min", "mul": "Mul", "pow": "Pow", "sub": "Sub",
+}  # fmt: skip
+COMPARING = {"eq": "Equal", "ge": "GreaterOrEqual", "gt": "Greater", "le": "LessOrEqual", "lt": "Less"}
+LOGICAL = {
+    "bitwise_and": "And", "bitwise_or": "Or", "bitwise_xor": "Xor",
+    "logical_and": "And", "logical_or": "Or", "logical_xor": "Xor",
+}  # fmt: skip
+
+
+@rule(*BINARY)
+def binary(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    name, dtype = name_of(node), dtype_of(node)
+    first, second = (tensor(writer, given[at], node, at, dtype) for at in (0, 1))
+    alpha, rounding = argument(given, more, 2, "alpha", 1), more.get("rounding_mode")
+    if name in ("add", "sub") and alpha != 1:
+        second = writer.emit("Mul", second, torch.tensor(alpha, dtype=dtype))
+    made = writer.emit(BINARY[name], first, second)
+    if rounding == "floor":
+        return writer.emit("Floor", made)
+    if rounding == "trunc":
+        return writer.emit("Mul", writer.emit("Sign", made), writer.emit("Floor", writer.emit("Abs", made)))
+    return made
+
+
+@rule("rsub")
+def rsub(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    if argument(given, more, 2, "alpha", 1) != 1:
+        raise UnsupportedError("rsub with a factor")
+    first, second = (tensor(writer, given[at], node, at, dtype_of(node)) for at in (0, 1))
+    return writer.emit("Sub", second, first)
+
+
+@rule("floor_divide")
+def floor_divide(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    first, second = (tensor(writer, given[at], node, at, torch.float32) for at in (0, 1))
+    return writer.cast(writer.emit("Floor", writer.emit("Div", first, second)), torch.float32, dtype_of(node))
+
+
+@rule("remainder")
+def remainder(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    """The sign is the divisor's."""
+    dtype = dtype_of(node)
+    first, second = (tensor(writer, given[at], node, at, dtype) for at in (0, 1))
+    if not dtype.is_floating_point:
+        return writer.emit("Mod", first, second)
+    rest = writer.emit("Mod", first, second, fmod=1)
+    zero = torch.tensor(0.0, dtype=dtype)
+    other = writer.emit("Less", writer.emit("Mul", rest, second), zero)
+    return writer.emit("Where", other, writer.emit("Add", rest, second), rest)
+
+
+@rule("fmod")
+def fmod(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    first, second = (tensor(writer, given[at], node, at, dtype_of(node)) for at in (0, 1))
+    return writer.emit("Mod", first, second, fmod=1)
+
+
+@rule(*COMPARING, "ne")
+def comparing(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    name = name_of(node)
+    first, second = _pair(writer, node, given)
+    made = writer.emit(COMPARING.get(name, "Equal"), first, second)
+    return writer.emit("Not", made) if name == "ne" else made
+
+
+def _pair(writer: Writer, node: fx.Node, given: Given) -> tuple[Any, Any]:
+    """Both inputs in the type that torch compares them in; ONNX compares no truth values by size."""
+    examples: list[Any] = [
+        one
+        if isinstance(one, bool | int | float)
+        else torch.empty((1,) * min(1, len(shape_of(node, at))), dtype=dtype_of(node, at))
+        for at, one in enumerate(given[:2])
+    ]
+    dtype = torch.result_type(*examples)
+    dtype = torch.int32 if dtype == torch.bool else dtype
+    first, second = (tensor(writer, given[at], node, at, dtype) for at in (0, 1))
+    return first, second
+
+
+@rule(*LOGICAL)
+def logical(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    name = name_of(node)
+    if dtype_of(node) != torch.bool:
+        raise UnsupportedError(f"{name} of integers")
+    first, second = (tensor(writer, given[at], node, at, torch.bool) for at in (0, 1))
+    return writer.emit(LOGICAL[name], first, second)
+
+
+@rule("where")
+def where(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    if len(given) != 3:
+        raise UnsupportedError("where without values")
+    condition = tensor(writer, given[0], node, 0, torch.bool)
+    return writer.emit("Where", condition, *(tensor(writer, given[at], node, at, dtype_of(node)) for at in (1, 2)))
+
+
+@rule("masked_fill")
+def masked_fill(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    return writer.emit("Where", given[1], tensor(writer, given[2], node, 2, dtype_of(node)), given[0])
+
+
+@rule("threshold")
+def threshold(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    limit, value = (torch.tensor(float(one)) for one in given[1:3])
+    return writer.emit("Where", writer.emit("Greater", given[0], limit), given[0], value)

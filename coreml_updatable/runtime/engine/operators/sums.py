@@ -1,0 +1,148 @@
+"""Operations over axes: sums, products of matrices, orders, softmax, normalization."""
+
+# ruff: noqa: ARG001 - every rule has the same four arguments
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from coreml_updatable.runtime.engine.onnx_graph import Name, UnsupportedError, Writer
+from coreml_updatable.runtime.engine.operators._rules import (
+    Given,
+    More,
+    argument,
+    axes_of,
+    dtype_of,
+    name_of,
+    reshaped,
+    rule,
+    shape_of,
+    tensor,
+)
+
+REDUCING = {
+    "sum": "ReduceSum", "mean": "ReduceMean", "prod": "ReduceProd", "amax": "ReduceMax", "amin": "ReduceMin",
+    "logsumexp": "ReduceLogSumExp",
+}  # fmt: skip
+
+
+@rule(*REDUCING)
+def reducing(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    rank = len(shape_of(node, 0))
+    overall = len(given) == 1 or (isinstance(given[1], Tensor))
+    axes = axes_of(None if overall else given[1], rank)
+    keep = bool(argument(given, more, 2, "keepdim", False))
+    value = tensor(writer, given[0], node, 0, dtype_of(node))
+    if not rank:
+        return value
+    return writer.emit(REDUCING[name_of(node)], value, writer.integers(axes), keepdims=int(keep))
+
+
+@rule("any", "all")
+def any_all(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    axes = axes_of(given[1] if len(given) > 1 else None, len(shape_of(node, 0)))
+    value = writer.cast(tensor(writer, given[0], node, 0, torch.bool), torch.bool, torch.int32)
+    kind = "ReduceMax" if name_of(node) == "any" else "ReduceMin"
+    keep = int(bool(argument(given, more, 2, "keepdim", False)))
+    return writer.cast(writer.emit(kind, value, writer.integers(axes), keepdims=keep), torch.int32, torch.bool)
+
+
+@rule("linalg_vector_norm", "norm")
+def norm(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    order = argument(given, more, 1, "ord", 2)
+    kinds = {1.0: "ReduceL1", 2.0: "ReduceL2"}
+    if order is None or float(order) not in kinds:
+        raise UnsupportedError(f"the norm of order {order}")
+    axes = axes_of(argument(given, more, 2, "dim"), len(shape_of(node, 0)))
+    keep = int(bool(argument(given, more, 3, "keepdim", False)))
+    return writer.emit(kinds[float(order)], given[0], writer.integers(axes), keepdims=keep)
+
+
+@rule("argmax", "argmin")
+def arg(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    kind = "ArgMax" if name_of(node) == "argmax" else "ArgMin"
+    axis, keep = argument(given, more, 1, "dim"), int(bool(argument(given, more, 2, "keepdim", False)))
+    if axis is not None:
+        return writer.emit(kind, given[0], axis=axis % len(shape_of(node, 0)), keepdims=keep)
+    flat = reshaped(writer, given[0], [math.prod(shape_of(node, 0))])
+    return reshaped(writer, writer.emit(kind, flat, axis=0, keepdims=0), shape_of(node))
+
+
+@rule("cumsum")
+def cumsum(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    value = tensor(writer, given[0], node, 0, dtype_of(node))
+    return writer.emit("CumSum", value, torch.tensor(given[1] % len(shape_of(node)), dtype=torch.int64))
+
+
+@rule("topk", "sort")
+def topk(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    """Of equal values, the first ones come first."""
+    shape, name = shape_of(node, 0), name_of(node)
+    if name == "topk":
+        count, axis, largest = (
+            given[1],
+            argument(given, more, 2, "dim", -1),
+            bool(argument(given, more, 3, "largest", True)),
+        )
+    else:
+        places = {"stable": (2, 3)}.get(node.target._overloadname, (1, 2))  # type: ignore[union-attr]
+        axis, largest = (
+            argument(given, more, places[0], "dim", -1),
+            bool(argument(given, more, places[1], "descending", False)),
+        )
+        count = shape[axis]
+    kept = {"axis": axis % len(shape), "largest": int(largest), "sorted": 1}
+    return writer.emit("TopK", given[0], writer.integers([count]), outputs=2, **kept)
+
+
+@rule("max", "min")
+def extreme(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    name = name_of(node)
+    if len(given) == 1:
+        axes = writer.integers(range(len(shape_of(node, 0))))
+        return writer.emit("ReduceMax" if name == "max" else "ReduceMin", given[0], axes, keepdims=0)
+    axis, keep = given[1] % len(shape_of(node, 0)), int(bool(argument(given, more, 2, "keepdim", False)))
+    kinds = ("ReduceMax", "ArgMax") if name == "max" else ("ReduceMin", "ArgMin")
+    values = writer.emit(kinds[0], given[0], writer.integers([axis]), keepdims=keep)
+    return values, writer.emit(kinds[1], given[0], axis=axis, keepdims=keep)
+
+
+@rule("mm", "bmm", "matmul", "mv", "dot")
+def matmul(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    return writer.emit("MatMul", given[0], given[1])
+
+
+@rule("addmm", "baddbmm", "addmv")
+def addmm(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    if more.get("beta", 1) != 1 or more.get("alpha", 1) != 1:
+        raise UnsupportedError("a product with factors")
+    return writer.emit("Add", writer.emit("MatMul", given[1], given[2]), given[0])
+
+
+@rule("_softmax", "_log_softmax")
+def softmax(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    kind = "Softmax" if name_of(node) == "_softmax" else "LogSoftmax"
+    return writer.emit(kind, given[0], axis=given[1] % max(1, len(shape_of(node))))
+
+
+@rule("native_layer_norm")
+def layer_norm(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    shape, axes = list(given[1]), len(given[1])
+    scale = torch.ones(shape) if given[2] is None else given[2]
+    bias = torch.zeros(shape) if given[3] is None else given[3]
+    made = writer.emit("LayerNormalization", given[0], scale, bias, axis=-axes, epsilon=float(given[4]))
+    return made, None, None
+
+
+@rule("native_batch_norm", "_native_batch_norm_legit_no_training", "_native_batch_norm_legit")
+def batch_norm(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+    training = name_of(node) != "_native_batch_norm_legit_no_training" and bool(given[5])
+    if training or isinstance(given[3], Name) or given[3] is None:
+        raise UnsupportedError("a normalization over the batch")
+    channels = shape_of(node, 0)[1]
+    scale = torch.ones(channels) if given[1] is None else given[1]
+    bias = torch.zeros(channels) if given[2] is None else given[2]
+    epsilon = float(given[-1])
+    return writer.emit("BatchNormalization", given[0], scale, bias, given[3], given[4], epsilon=epsilon), None, None
