@@ -265,6 +265,7 @@ def in_parts(program: Batched, rows: Sequence[Mapping[str, Tensor]], coming: int
     except bounds.TooMuchError as error:
         if not error.needed or count == 1:
             raise
+        made = []  # is let go of before the halves run
         if run is not None:
             run.work = before
         single = error.needed // count > bounds.allowed()  # one row says what it needs
