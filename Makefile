@@ -1,11 +1,11 @@
 # The two main commands are `make updatable MODEL=healthy_luncher` and `make test`. Each installs what it needs into .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: real fuzz-commands help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-browser test-docs test-swift test-wheel mutants models models-table turi fuzz lint types check benchmarks clean
+.PHONY: real fuzz-commands help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-siblings ort executorch test-browser test-docs test-swift test-wheel mutants models models-table turi fuzz lint types check benchmarks clean
 
 # Variables given by the user reach the recipes through the environment exactly as typed: a name with a space or a quote
 # stays one word, and make expands nothing in it. Without this, MODEL='$(shell ...)' would run a command.
-GIVEN := MODEL DATA BACKBONE WEIGHTS TRUST_CODE SIGN PYTHON PYTHON38
+GIVEN := MODEL DATA BACKBONE WEIGHTS TRUST_CODE SIGN PYTHON PYTHON38 PYTHON_ORT
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))))
 export $(GIVEN)
 
@@ -78,10 +78,10 @@ real: .venv/installed-dev .real/stamps ## measure on real photographs, and write
 	@$(BIN)/python -m benchmarks.real .real/stamps/usr/share/tuxpaint/stamps --splits $(or $(SPLITS),20) $(if $(SPLITS),,--markdown docs/real-data.md)
 
 test: .venv/installed-dev ## run the tests (several minutes)
-	@$(PYTEST_PARALLEL) -m 'not slow and not vision and not onnx_route and not turi and not browser'
+	@$(PYTEST_PARALLEL) -m 'not slow and not vision and not onnx_route and not turi and not siblings and not browser'
 
 test-slow: .venv/installed-dev ## run the slow tests
-	@$(PYTEST) -m 'slow and not vision and not onnx_route and not turi and not browser'
+	@$(PYTEST) -m 'slow and not vision and not onnx_route and not turi and not siblings and not browser'
 
 test-vision: .venv/installed-dev .venv/installed-vision ## run the tests that need the vision and audio frameworks
 	@$(PYTEST) -m 'vision and not slow'
@@ -111,8 +111,33 @@ FIND_PYTHON38 = python=$${PYTHON38:-$$(for p in python3.8 $${PYENV_ROOT:-$$HOME/
 
 turi: .venv-turi/installed ## set up .venv-turi for Turi Create
 
+# ONNX Runtime with training and ExecuTorch run on Python 3.10 to 3.12; PYTHON_ORT=... names one.
+FIND_PYTHON_ORT = if test -n "$$PYTHON_ORT"; then set -- "$$PYTHON_ORT"; else set -- python3.11 python3.12 python3.10 python3; fi; found=; \
+	for python; do \
+		"$$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { found=$$python; break; }; done; \
+	test -n "$$found" || { echo "$${PYTHON_ORT:-python3}: found no Python 3.10, 3.11 or 3.12, which $(1) needs; install one, or pass PYTHON_ORT=/path/to/python" >&2; exit 2; }
+
+.venv-ort/installed: constraints-ort.txt
+	@$(call FIND_PYTHON_ORT,ONNX Runtime with training); \
+	echo 'installing ONNX Runtime 1.19.2 with training in .venv-ort (only once, 1 GB)'; "$$found" -m venv --clear .venv-ort
+	@.venv-ort/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+.venv-executorch/installed: constraints-executorch.txt
+	@$(call FIND_PYTHON_ORT,ExecuTorch); \
+	echo 'installing ExecuTorch 1.5.1 in .venv-executorch (only once, 1.3 GB)'; "$$found" -m venv --clear .venv-executorch
+	@.venv-executorch/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+ort: .venv-ort/installed ## set up .venv-ort for ONNX Runtime's training on devices
+
+executorch: .venv-executorch/installed ## set up .venv-executorch for ExecuTorch's training on devices
+
 test-turi: .venv/installed-dev .venv-turi/installed ## train with Turi Create, convert and update its models
 	@$(PYTEST) -m turi
+
+test-siblings: .venv/installed-dev .venv-ort/installed .venv-executorch/installed ## train the same models with other engines, and compare
+	@$(PYTEST) -m siblings
 
 test-onnx: .venv/installed-dev .onnx/installed ## compare networks with an ONNX toolchain of 2020
 	@$(PYTEST) -m onnx_route
@@ -131,7 +156,7 @@ test-wheel: .venv/installed ## build the wheel, install it into an empty environ
 	@$(BIN)/python tests/wheel.py
 
 fuzz: .venv/installed-dev ## run the property tests with new random cases; before a release
-	@$(BIN)/python -m pytest --hypothesis-profile=default -m 'not vision and not onnx_route and not turi and not browser' \
+	@$(BIN)/python -m pytest --hypothesis-profile=default -m 'not vision and not onnx_route and not turi and not siblings and not browser' \
 		$$(grep -rlE 'hypothesis' tests --include='test_*.py')
 
 # CASES=... number of cases, FIRST=... number of the first one.
@@ -154,4 +179,4 @@ benchmarks: .venv/installed-dev ## measure speed and size
 	@$(BIN)/python -m benchmarks
 
 clean: ## delete all builds and the environments
-	@rm -rf build site .venv .venv-turi .onnx
+	@rm -rf build site .venv .venv-turi .venv-ort .venv-executorch .onnx

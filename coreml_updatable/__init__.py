@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter
     from coreml_updatable.publishing.catalogue.from_paths import check_catalogue, publish
     from coreml_updatable.runtime import RunnableModel, load
+    from coreml_updatable.siblings.making import make_siblings
     from coreml_updatable.updating import Assumptions, UpdateTask
     from coreml_updatable.updating.probes import read_probes, write_probes
 
@@ -55,6 +56,7 @@ _HOMES = {
     "knn": "coreml_updatable.api",
     "layout": "coreml_updatable.api",
     "load": "coreml_updatable.runtime",
+    "make_siblings": "coreml_updatable.siblings.making",
     "mark": "coreml_updatable.api",
     "max_memory": "coreml_updatable.bounds",
     "publish": "coreml_updatable.publishing.catalogue.from_paths",
@@ -92,6 +94,7 @@ __all__ = [
     "knn",
     "layout",
     "load",
+    "make_siblings",
     "mark",
     "max_memory",
     "publish",

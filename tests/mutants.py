@@ -65,7 +65,7 @@ AREAS = {  # what is changed
     "catalogue": [f"publishing/catalogue/{name}.py" for name in ("signing", "site_files", "client")],
 }
 TESTS = ("runtime", "checking", "marking", "updating", "field", "cli", "publishing/catalogue", "publishing/serving")
-MARKERS = "not slow and not vision and not onnx_route and not turi and not browser"
+MARKERS = "not slow and not vision and not onnx_route and not turi and not siblings and not browser"
 # Not what changes nothing but speed (a cache) or how CPython keeps small numbers (`is` for `==`).
 NOT_USED = re.compile(r"RemoveDecorator|_(Is|IsNot)_(?!Is)|_(Eq|NotEq|Lt|LtE|Gt|GtE)_Is")
 TYPES = "operator comparison factor not_test keyword number if_stmt while_stmt assert_stmt test for_stmt except_clause"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FLOOR = {"bounds", "errors", "files", "installing", "text", "typed", "threads", "trust"}
+FLOOR = {"bounds", "environments", "errors", "files", "installing", "text", "typed", "threads", "trust"}
 MAY_IMPORT = {
     "spec": set(),
     "data": {"spec"},
@@ -21,8 +21,10 @@ MAY_IMPORT = {
     "personalization": {"updating", "runtime", "data", "spec"},
     "recipes": {"data", "spec"},
     "converting": {"updating", "marking", "checking", "runtime", "data", "spec"},
+    "siblings": {"converting", "updating", "runtime", "spec"},
     "publishing": {"personalization", "updating", "checking", "runtime", "data", "spec"},
     "building": {
+        "siblings",
         "publishing",
         "converting",
         "recipes",
@@ -36,6 +38,7 @@ MAY_IMPORT = {
     },
     "cli": {
         "building",
+        "siblings",
         "publishing",
         "converting",
         "recipes",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GIVEN = ("MODEL", "DATA", "BACKBONE", "WEIGHTS", "TRUST_CODE", "SIGN", "PYTHON", "PYTHON38")
+GIVEN = ("MODEL", "DATA", "BACKBONE", "WEIGHTS", "TRUST_CODE", "SIGN", "PYTHON", "PYTHON38", "PYTHON_ORT")
 # Each would leave a file "ran" beside the Makefile, if make or the shell took a part of it for code.
 HOSTILE = (
     "x$(shell touch ran)",
@@ -106,7 +106,13 @@ def test_nothing_said_is_run_by_a_target_that_does_not_ask_for_it(
 @pytest.mark.parametrize("value", HOSTILE)
 @pytest.mark.parametrize(
     ("name", "target", "removed"),
-    [("PYTHON", "setup", ".venv/bin/python"), ("PYTHON38", ".onnx/installed", None), ("PYTHON38", "turi", None)],
+    [
+        ("PYTHON", "setup", ".venv/bin/python"),
+        ("PYTHON38", ".onnx/installed", None),
+        ("PYTHON38", "turi", None),
+        ("PYTHON_ORT", "ort", None),
+        ("PYTHON_ORT", "executorch", None),
+    ],
 )
 def test_a_python_that_is_none_is_one_sentence(
     checkout: Path, name: str, target: str, removed: str | None, value: str
@@ -114,6 +120,8 @@ def test_a_python_that_is_none_is_one_sentence(
     (checkout / "tests" / "onnx_route").mkdir(parents=True)
     (checkout / "tests" / "onnx_route" / "requirements.txt").touch()
     (checkout / "constraints-turi.txt").touch()
+    (checkout / "constraints-ort.txt").touch()
+    (checkout / "constraints-executorch.txt").touch()
     if removed is not None:
         (checkout / removed).unlink()
     ran = make(checkout, target, f"{name}={value}")

@@ -2,13 +2,12 @@
 
 import json
 import os
-import signal
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from coreml_updatable.environments import MOST_SHOWN, ended, last_line, passed_on, run
 from coreml_updatable.errors import SourceError
 from coreml_updatable.text import shortened, visible
 
@@ -77,9 +76,7 @@ def link_pretrained(cache: Path) -> None:
 SECONDS = 600.0
 SECONDS_VARIABLE = "TURICREATE_SECONDS"
 PROGRAM = Path(__file__).resolve().parent / "python38" / "run.py"
-PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PATH")
 REMEDY = "open the model in Turi Create 6.4.1 where it was made, and export it there"
-MOST_SHOWN = 300  # characters of what the process said last
 
 
 def ask(
@@ -101,7 +98,7 @@ def ask(
         command = [str(python), "-I", str(PROGRAM), str(folder / "request.json"), str(reply)]
         status = _run(command, folder, limit, what, more)
         if not reply.is_file():
-            raise SourceError(f"{what}: {_ended(status)}{_last_line(folder / 'said')}; {_looking(python)}")
+            raise SourceError(f"{what}: Turi Create's {ended(status)}{last_line(folder / 'said')}; {_looking(python)}")
         said: Mapping[str, Any] = json.loads(reply.read_text(encoding="utf-8"))
     if "missing" in said:
         raise SourceError(f"{what}: {python} has no package {said['missing']!r}; run: {COMMAND}")
@@ -126,32 +123,15 @@ def _seconds() -> float:
 
 def _run(command: list[str], folder: Path, seconds: float, what: str, more: str) -> int:
     """Return the exit status, negative for a signal. The output goes to a file, because Turi Create prints a lot."""
-    with (folder / "said").open("wb") as said:
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                env=_environment(folder),
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise SourceError(
-                f"{what}: {command[0]} cannot be run ({error.strerror}); set {VARIABLE} to a Python 3.8 with Turi "
-                f"Create, or run: {COMMAND}"
-            ) from error
-        try:
-            return process.wait(seconds)
-        except subprocess.TimeoutExpired as error:
-            raise SourceError(
-                f"{what}: took longer than {seconds:g} seconds and was stopped; allow more with {more}"
-            ) from error
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)  # with whatever it started
-                process.wait()
+    try:
+        return run(command, folder, _environment(folder), seconds)
+    except TimeoutError as error:
+        raise SourceError(f"{what}: {error}; allow more with {more}") from error
+    except OSError as error:
+        raise SourceError(
+            f"{what}: {command[0]} cannot be run ({error.strerror}); set {VARIABLE} to a Python 3.8 with Turi "
+            f"Create, or run: {COMMAND}"
+        ) from error
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -159,26 +139,13 @@ def _environment(folder: Path) -> dict[str, str]:
     cache = folder / "cache"
     link_pretrained(cache)
     return {
-        **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        **passed_on(),
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "TURI_CACHE_FILE_LOCATIONS": str(cache),
         "CUDA_VISIBLE_DEVICES": "",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-
-
-def _ended(status: int) -> str:
-    if status < 0:
-        names = {one.value: one.name for one in signal.Signals}
-        return f"Turi Create's process was killed by {names.get(-status, f'signal {-status}')}"
-    return f"Turi Create's process ended with status {status} and no answer"
-
-
-def _last_line(said: Path) -> str:
-    lines = said.read_bytes()[-4096:].decode("utf-8", "replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f", saying last: {shortened(visible(last), MOST_SHOWN)}" if last else ", saying nothing"
 
 
 def _looking(python: Path) -> str:

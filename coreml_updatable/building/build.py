@@ -133,6 +133,9 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
         with clock.stage("layouts") as tell:
             layouts = further_layouts(recipe.name, variants.network, recipe.layouts)
             tell(1.0, f"the same network as {', '.join(layouts)}")
+    if recipe.siblings:
+        with clock.stage("siblings") as tell:
+            tell(1.0, _siblings(request, variants.network, dataset))
     comparison: Any = None
     if recipe.personalization is not None:
         from coreml_updatable.personalization.compare import compare
@@ -159,6 +162,24 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
     return report
 
 
+def _siblings(request: BuildRequest, network: Model, dataset: Dataset) -> str:
+    """Write the network for other engines, each proved on rows of the recipe's own; in words."""
+    from coreml_updatable.siblings.making import make_siblings
+
+    recipe, some = request.recipe, evenly(len(dataset.train), LEARNT_BY_SIBLINGS)
+    rows = [
+        {recipe.input.name: dataset.train.values[row], recipe.outputs.label: recipe.labels[dataset.train.labels[row]]}
+        for row in some
+    ]
+    made = make_siblings(network, request.target / "siblings", recipe.siblings, rows)
+    return "; ".join(
+        f"{one.engine}: weights within {one.agreement.weights:.0e} of the largest change after "
+        f"{one.agreement.steps} steps"
+        for one in made
+    )
+
+
+LEARNT_BY_SIBLINGS = 12  # rows
 PROVED, PROVED_AGAIN = 24, 6  # rows of a large network
 
 

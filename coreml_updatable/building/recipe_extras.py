@@ -12,6 +12,7 @@ from coreml_updatable.errors import RecipeError, SourceError
 from coreml_updatable.installing import OURS
 from coreml_updatable.recipes.file import read_any_recipe
 from coreml_updatable.recipes.recipe import AnyRecipe, ArraySection, FixedRecipe, Recipe
+from coreml_updatable.siblings.engines import EXTRAS
 from coreml_updatable.text import did_you_mean
 
 LIBRARIES = re.compile(r"(torchvision|timm):.")  # in front of a network's name
@@ -25,7 +26,8 @@ def extras_of(path: Path, backbone: str | None = None, photos: bool = False) -> 
         return tuple(sorted(set(_known(recipe, path))))
     fields = source_fields(recipe, backbone_for(recipe, backbone, None, photos))
     sound = isinstance(recipe.input, ArraySection) and recipe.input.sample_rate > 0
-    return tuple(sorted({*_needed(recipe, fields), *_known(recipe, path), *(["sound"] if sound else [])}))
+    engines = (extra for engine in recipe.siblings for extra in EXTRAS[engine])
+    return tuple(sorted({*_needed(recipe, fields), *_known(recipe, path), *(["sound"] if sound else []), *engines}))
 
 
 def refuse_lacking(recipe: AnyRecipe, path: Path) -> None:

@@ -36,6 +36,7 @@ COMMANDS = (
     "predict",
     "update",
     "rebase",
+    "siblings",
     "probes",
     "publish",
     "keygen",
@@ -173,7 +174,9 @@ def look(arguments: Sequence[str]) -> int | None:
     return 0
 
 
-_RUN_MODELS = ("build", "convert", "knn", "layout", "mark", "models", "predict", "probes", "replay", "update")
+_RUN_MODELS = (
+    "build", "convert", "knn", "layout", "mark", "models", "predict", "probes", "replay", "siblings", "update",
+)  # fmt: skip
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.names import rename_blobs
+from coreml_updatable.spec.features import PARAMETERS_KEY, TYPE_KEY
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
 
@@ -125,9 +126,6 @@ def _describe_features(model: Model, texts: Mapping[str, str]) -> None:
     for feature in described:
         if feature.name in texts:
             feature.shortDescription = texts[feature.name]
-
-
-TYPE_KEY, PARAMETERS_KEY = "com.apple.coreml.model.preview.type", "com.apple.coreml.model.preview.params"
 
 
 def with_preview(model: Model, kind: str, labels: Sequence[str], colors: Sequence[str]) -> Model:

@@ -205,6 +205,7 @@ class Recipe(_Common):
     update: Annotated[SGDSection | AdamSection, Field(discriminator="optimizer")]
     knn: KNNSection
     layouts: tuple[Layout, ...] = ()  # of the network, beside its single file
+    siblings: tuple[Literal["onnxruntime", "executorch"], ...] = ()  # engines to make the same network for
     personalization: PersonalizationSection | None = None
     reserved_labels: ReservedLabelsSection | None = None
 
@@ -320,3 +321,5 @@ def _layout_problems(recipe: Recipe) -> Iterator[str]:
     names = [layout.partition(":")[0] for layout in recipe.layouts]
     if len(set(names)) != len(names):
         yield f"layouts is {list(recipe.layouts)}, expected each layout once; remove the duplicate"
+    if len(set(recipe.siblings)) != len(recipe.siblings):
+        yield f"siblings is {list(recipe.siblings)}, expected each engine once; remove the duplicate"

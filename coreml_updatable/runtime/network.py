@@ -44,13 +44,13 @@ class NetworkModel(RunnableModel):
             steps, parts = build_steps(network.layers, self.assumptions), partition(network.layers)
         self._constants = run.held  # bytes that layers made of what the file only states
         self._weights = sum(parameter.numel() for step in steps for parameter in step.module.parameters())
-        self._frozen_steps = [steps[number] for number in parts.frozen]
+        self.fixed_steps = [steps[number] for number in parts.frozen]
         self.trainable_steps = [steps[number] for number in parts.trainable]
         wanted = {*self._outputs.blobs, *_read(self.trainable_steps)}
-        self.crossing = tuple(sorted({*self._inputs.names, *_written(self._frozen_steps)} & wanted))
+        self.crossing = tuple(sorted({*self._inputs.names, *_written(self.fixed_steps)} & wanted))
         self.part = Part(self._content)
         self._frozen = Batched(
-            Program(self._frozen_steps, self.crossing), optimize=True, content=lambda: self.part.digest
+            Program(self.fixed_steps, self.crossing), optimize=True, content=lambda: self.part.digest
         )
         self._tail = self._after()
 
@@ -86,13 +86,13 @@ class NetworkModel(RunnableModel):
         yield from network.preprocessing
         yield f"{network.arrayInputShapeMapping} {network.imageInputShapeMapping} {self.crossing}"
         yield self.assumptions.softmax_at_rank_3
-        yield from (step.layer for step in self._frozen_steps)
+        yield from (step.layer for step in self.fixed_steps)
 
     def _predict(self, rows: list[Row], intermediate: bool) -> list[Prediction]:
         frozen, tail = self._frozen, self._tail
         if intermediate:
-            early = sorted({*self._inputs.names, *_written(self._frozen_steps)})
-            frozen = Batched(Program(self._frozen_steps, early), optimize=False)
+            early = sorted({*self._inputs.names, *_written(self.fixed_steps)})
+            frozen = Batched(Program(self.fixed_steps, early), optimize=False)
             tail = self._after(everything=True)
         answers = []
         with torch.no_grad(), self._bounded(len(rows)) as run:

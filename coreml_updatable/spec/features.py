@@ -9,7 +9,8 @@ GRAYSCALE, RGB, BGR, GRAYSCALE_FLOAT16 = (
     FeatureTypes_pb2.ImageFeatureType.ColorSpace.Value(name)
     for name in ("GRAYSCALE", "RGB", "BGR", "GRAYSCALE_FLOAT16")
 )
-
+# Of the model's own metadata: what Xcode's preview shows answers by.
+TYPE_KEY, PARAMETERS_KEY = "com.apple.coreml.model.preview.type", "com.apple.coreml.model.preview.params"
 
 COLOR_SPACES: dict[int, tuple[str, int]] = {  # ImageFeatureType.ColorSpace -> (name, channels)
     FeatureTypes_pb2.ImageFeatureType.GRAYSCALE: ("grayscale", 1),

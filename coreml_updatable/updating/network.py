@@ -175,7 +175,7 @@ class NetworkLearner:
     def __init__(self, model: NetworkModel, kept: KeptFeatures, assumptions: Assumptions) -> None:
         self._model = model
         self._loss = loss_of(model.base)
-        trained = _trained(model)
+        trained = trained_parameters(model)
         self._keys = list(trained)
         self.weights = [parameter.detach().numpy().copy() for parameter in trained.values()]
         self.optimizer = str(network_of(model.base).updateParams.optimizer.WhichOneof("OptimizerType"))
@@ -203,7 +203,7 @@ class NetworkLearner:
         if not self._loss.cross_entropy:
             size = int(np.prod(self._shape(self._loss.blob)))
             return self._graph_head(self._loss.values(rows, size), self._loss.blob, None, assumptions)
-        softmax = _writer(self._steps, self._loss.blob)
+        softmax = writer(self._steps, self._loss.blob)
         kind = softmax.layer.WhichOneof("layer") if softmax is not None else None
         if softmax is None or kind not in SOFTMAX_KINDS:
             raise ModelError(
@@ -220,14 +220,14 @@ class NetworkLearner:
                 f"axis {axis}; mark the model again"
             )
         targets = self._loss.classes(rows, shape[axis])
-        product = _writer(self._steps, logits)
+        product = writer(self._steps, logits)
         if product is not None and self._is_linear(product):
             return self._linear_head(product, targets)
         return self._graph_head(targets, logits, axis - len(shape) if axis >= 0 else axis, assumptions)
 
     def _shape(self, blob: str) -> list[int]:
         """The shape of a blob for one row."""
-        if blob not in self._features and _writer(self._steps, blob) is None:
+        if blob not in self._features and writer(self._steps, blob) is None:
             raise ModelError(
                 f"model: the loss reads '{blob}', which is not the output of a trainable layer; mark the model again"
             )
@@ -260,7 +260,7 @@ class NetworkLearner:
         return GraphHead(self._features, targets, steps, parameters, blob, axis, assumptions.squared_error)
 
 
-def _trained(model: NetworkModel) -> dict[Key, nn.Parameter]:
+def trained_parameters(model: NetworkModel) -> dict[Key, nn.Parameter]:
     """The parameters to train, by layer name and field; ModelError where a device would refuse them."""
     found: dict[Key, nn.Parameter] = {}
     for step in model.trainable_steps:
@@ -288,7 +288,7 @@ def blobs_to_keep(model: NetworkModel) -> list[str]:
     return [name for name in model.crossing if name in read]
 
 
-def _writer(steps: Sequence[Step], blob: str) -> Step | None:
+def writer(steps: Sequence[Step], blob: str) -> Step | None:
     return next((step for step in reversed(steps) if blob in step.writes), None)
 
 

@@ -23,11 +23,11 @@ from coreml_updatable.building.cache import kept_report
 from coreml_updatable.building.request import prepare
 from coreml_updatable.checking import check
 from coreml_updatable.errors import BuildError, RecipeError, SourceError, UserError
-from coreml_updatable.marking.features import PARAMETERS_KEY, TYPE_KEY
 from coreml_updatable.recipes.file import read_any_recipe
 from coreml_updatable.recipes.find import find_recipe
 from coreml_updatable.recipes.recipe import FixedRecipe
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.features import PARAMETERS_KEY, TYPE_KEY
 from coreml_updatable.spec.io import read_model
 from coreml_updatable.spec.messages import Model
 from tests.cli.conftest import Run

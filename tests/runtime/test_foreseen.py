@@ -47,7 +47,7 @@ def judged(model: Model, monkeypatch: pytest.MonkeyPatch) -> bool:
     try:
         network = load(model)
         assert isinstance(network, NetworkModel)
-        steps = [*network._frozen_steps, *network.trainable_steps]
+        steps = [*network.fixed_steps, *network.trainable_steps]
         row = network._inputs.tensors({"x": _row(model)}, 0)
         needed = foreseen.needs(steps, {name: blob.shape for name, blob in row.items()}, ROWS)
         blobs = [str(blob) for step in steps for blob in step.layer.output]

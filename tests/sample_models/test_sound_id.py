@@ -1,4 +1,4 @@
-"""YAMNet without TensorFlow: its front end against torch.stft, its body against the file's own names, its clips."""
+"""YAMNet without TensorFlow: its front end against torch.stft, its body against the file's own names, its sounds."""
 
 import shutil
 from collections.abc import Callable
@@ -178,28 +178,6 @@ def test_without_the_file_it_is_said_loudly(folder: Path, capsys: pytest.Capture
     assert float(embeddings.std(dim=0).mean()) > 0.01
     with pytest.raises(ValueError, match=r"needs yamnet\.h5; fetch https://"):
         load_function(folder, "model.py:audioset_network")(521)
-
-
-@pytest.mark.parametrize(
-    ("samples", "count"), [(1, 1), (15_600, 1), (15_601, 2), (23_280, 2), (23_281, 3), (16_000 * 10, 20)]
-)
-def test_windows(samples: int, count: int) -> None:
-    wave = np.arange(1, samples + 1, dtype=np.float32)
-    found = load_function(FOLDER, "clips.py:windows")(wave)
-    assert found.shape == (count, 15_600)
-    for number, window in enumerate(found):
-        part = wave[number * 7680 : number * 7680 + 15_600]
-        np.testing.assert_array_equal(window[: len(part)], part)
-        assert not window[len(part) :].any()
-    assert float(found.max()) == samples
-
-
-def test_the_mean_and_the_five_highest() -> None:
-    mean = load_function(FOLDER, "clips.py:mean_scores")([{"a": 0.2, "b": 0.8}, {"a": 0.6, "c": 0.4}])
-    assert mean == pytest.approx({"a": 0.4, "b": 0.4, "c": 0.2})
-    highest = load_function(FOLDER, "clips.py:highest")
-    assert [label for label, _ in highest(mean)] == ["a", "b", "c"]
-    assert len(highest({str(number): number / 10 for number in range(9)})) == 5
 
 
 def test_the_sounds() -> None:

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
 
 
 SHOWN = 3  # probabilities, unless another number is asked for
+SOUND_SHOWN = 5
 VALUES_SHOWN = 4  # of an array
 AS_TEXT = 160  # bytes of a number while it is written as JSON
+Named = tuple[str, dict[str, Any]]
 
 
 def plain(answer: Mapping[str, Any], top: int | None) -> dict[str, Any]:
@@ -94,30 +98,82 @@ def _named(value: Any) -> str:
     return visible(shortened(str(value), MAX_QUOTED))
 
 
+@dataclass(frozen=True)
+class Listening:
+    """``heard``: what was done to each sound."""
+
+    rate: int
+    hop: float | None
+    heard: dict[Path, list[str]]
+
+
+def _is_of_sounds(features: "Features", path: Path) -> bool:
+    from coreml_updatable.data.rows.sounds import is_sound, sounds_in
+
+    if features.has_pictures:
+        return False
+    return bool(sounds_in(path)) if path.is_dir() else is_sound(path)
+
+
+def _clips(
+    model: "RunnableModel", paths: Iterator[Path], features: "Features", listening: Listening, faults: list[str]
+) -> Iterator[Named]:
+    """One answer for each sound, the mean over its windows."""
+    from coreml_updatable.data.rows.sounds import clip_rows, sounds_in
+    from coreml_updatable.runtime.io.averaging import mean_answer
+
+    hop = None if listening.hop is None else max(1, round(listening.hop * listening.rate))
+    for path in paths:
+        for file in sounds_in(path) if path.is_dir() else [path]:
+            try:
+                rows, changes = clip_rows(file, features, listening.rate, hop)
+                answer = mean_answer(model.message, model.predict(rows))
+            except DataError as error:
+                faults.append(str(error) if str(error).startswith(str(file)) else f"{file}: {error}")
+                continue
+            listening.heard[file] = [f"{len(rows)} windows" if len(rows) > 1 else "1 window", *changes]
+            yield str(file), answer
+
+
 AT_A_TIME = 256  # rows, and fewer where their answers are large
 ANSWER_BYTES = 2**26
 VOTERS = ("kNearestNeighborsClassifier", "pipeline", "pipelineClassifier")  # may hold one
-Named = tuple[str, dict[str, Any]]
 
 
 def predict(
     model: Annotated[Path, typer.Argument(help="An .mlmodel or .mlpackage.", show_default=False)],
     inputs: Annotated[
         list[Path],
-        typer.Argument(help="Pictures, .npy, .json or .csv files, or folders of pictures or .npy.", show_default=False),
+        typer.Argument(
+            help="Pictures, sounds, .npy, .json or .csv files, or folders of pictures, sounds or .npy.",
+            show_default=False,
+        ),
     ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per row.")] = False,
     top: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Number of probabilities to show, largest first.", show_default="3, or all with --json"
+            min=1,
+            help="Number of probabilities to show, largest first.",
+            show_default="3, 5 of a sound, or all with --json",
         ),
     ] = None,
     fit: Annotated[Fit, typer.Option(help="How to fit pictures of another size.")] = Fit.CENTRE_CROP,
+    rate: Annotated[int, typer.Option(min=1000, max=768_000, help="Of sounds: the model's rate, in Hz.")] = 16_000,
+    hop: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, help="Of sounds: seconds between windows.", show_default="half a window; 0.48 for YAMNet"
+        ),
+    ] = None,
+    overlay: Annotated[
+        Path | None, typer.Option(help="Folder for pictures with the labels of a segmentation laid over them.")
+    ] = None,
     assume: Assume = None,
 ) -> None:
     """Run a model and print its predictions.
 
+    A sound of any length, rate and number of channels is cut into windows; its answer is the mean of theirs.
     An input that cannot be read is reported and the others are still run; the exit status is then 1.
 
     Beside the model's outputs, each object of --json has the keys "input" (the file, or the row in it) and "engine".
@@ -131,12 +187,22 @@ def predict(
     runnable = load(model, assumptions=told.assumptions)
     features = features_of(runnable.message, fit)
     faults: list[str] = []
-    answers = _answers(runnable, _read(inputs, features, faults), faults)
+    heard: dict[Path, list[str]] = {}
+    answers: Iterator[Named] = chain.from_iterable(
+        _clips(runnable, files, features, Listening(rate, hop, heard), faults)
+        if of_sounds
+        else _answers(runnable, _read(list(files), features, faults), faults)
+        for of_sounds, files in groupby(inputs, partial(_is_of_sounds, features))
+    )
+    if overlay is not None:
+        answers = _overlaid(runnable.message, answers, overlay, features)
+    top = SOUND_SHOWN if top is None and not json and any(_is_of_sounds(features, path) for path in inputs) else top
     answered = _print_lines(runnable, answers, top) if json else _print_table(runnable, answers, top)
     if answered and not json and runnable.engine and not runnable.engine.startswith("torch"):
         note(f"engine: {runnable.engine}")
     if answered and features.resized:
         note(f"pictures of another size: {fit.value}")
+    note(*(f"{path}: {', '.join(changes)}" for path, changes in heard.items()))
     if told.named and runnable.message.WhichOneof("Type") in VOTERS:
         note(f"assumptions: {told}")
     for cut in all_cut_outputs(runnable.message) if answered else ():
@@ -181,6 +247,31 @@ def _answers(model: "RunnableModel", rows: Iterator[Named], faults: list[str]) -
         else:
             count = min(AT_A_TIME, max(1, ANSWER_BYTES // max(1, *(_size(answer) for answer in found))))
             yield from ((name, answer) for (name, _), answer in zip(block, found, strict=True))
+
+
+def _overlaid(model: Model, answers: Iterator[Named], folder: Path, features: "Features") -> Iterator[Named]:
+    """Each answer, after its picture with the labels over it is written into ``folder``."""
+    from io import BytesIO
+
+    from coreml_updatable.data.rows.pictures import picture_of
+    from coreml_updatable.files import write_atomically
+    from coreml_updatable.runtime.io.overlay import overlay
+
+    feature = features.the_picture("--overlay")
+    taken: set[Path] = set()
+    for name, answer in answers:
+        made = overlay(model, picture_of(Path(name), feature, features), answer)
+        path, number = folder / f"{Path(name).stem}.png", 1
+        while path in taken:
+            number += 1
+            path = folder / f"{Path(name).stem}-{number}.png"
+        taken.add(path)
+        content = BytesIO()
+        made.picture.save(content, "PNG")
+        write_atomically(path, content.getvalue())
+        shares = ", ".join(f"{label} {share:.0%}" for label, share in list(made.shares.items())[:SOUND_SHOWN])
+        note(f"{path}: {shares}")
+        yield name, answer
 
 
 def _size(answer: Mapping[str, Any]) -> int:

@@ -170,34 +170,54 @@ class Inputs:
     def _exact(self) -> bool:
         return bool(self.network.arrayInputShapeMapping == EXACT_ARRAY)
 
-    def _preprocessed(self, feature: FeatureDescription, picture: Tensor) -> Tensor:
-        """y = channelScale x + the channel's bias; or x - mean image. [C, H, W], in place. No name: every picture."""
+    def inner_shape(self, feature: FeatureDescription, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Of one row as the layers read it, where a picture is [C, H, W] and an array has its own ``shape``."""
+        if feature.type.WhichOneof("Type") == "imageType":
+            return (1, *shape) if self.network.imageInputShapeMapping == RANK4_IMAGE else (1, 1, *shape)
+        where = f"model: input '{feature.name}'"
+        return tuple(self._mapped(feature, np.zeros(shape, np.float32), where).shape)
+
+    def picture_steps(self, feature: FeatureDescription) -> list[tuple[float, Tensor | None]]:
+        """y = scale x + bias for pictures [..., C, H, W], one after the other: the bias is [C, 1, 1] or [C, H, W].
+
+        A step scales by channelScale and adds the channel's bias, or subtracts a mean image. No name: every picture.
+        """
+        found: list[tuple[float, Tensor | None]] = []
+        space = feature.type.imageType.colorSpace
         for step in self.network.preprocessing:
             if step.featureName not in ("", feature.name):
                 continue
             if step.WhichOneof("preprocessor") == "scaler":
-                _scale(step.scaler, feature.type.imageType.colorSpace, picture)
+                # The format has no default; a scale that is not set cannot mean 0, which would erase the picture.
+                biases = _biases(step.scaler, space)
+                found.append(
+                    (step.scaler.channelScale or 1.0, torch.tensor(biases)[:, None, None] if any(biases) else None)
+                )
             elif step.WhichOneof("preprocessor") == "meanImage":
-                mean = torch.tensor(step.meanImage.meanImage, dtype=torch.float32)
-                if mean.numel() != picture.numel():
+                found.append((1.0, -torch.tensor(step.meanImage.meanImage, dtype=torch.float32)))
+        return found
+
+    def _preprocessed(self, feature: FeatureDescription, picture: Tensor) -> Tensor:
+        """[C, H, W], in place."""
+        for scale, bias in self.picture_steps(feature):
+            if scale != 1.0:
+                picture.mul_(scale)
+            if bias is not None:
+                if bias.dim() == 1 and bias.numel() != picture.numel():
                     raise ModelError(
-                        f"model: mean image has {mean.numel()} values, expected {picture.numel()}; export it again"
+                        f"model: mean image has {bias.numel()} values, expected {picture.numel()}; export it again"
                     )
-                picture.sub_(mean.reshape(picture.shape))
+                picture.add_(bias if bias.dim() == 3 else bias.reshape(picture.shape))
         return picture
 
 
-def _scale(scaler: Any, space: int, picture: Tensor) -> None:
+def _biases(scaler: Any, space: int) -> list[float]:
+    """In the order of the picture's channels."""
     if space == RGB:
-        biases = [scaler.redBias, scaler.greenBias, scaler.blueBias]
-    elif space == BGR:
-        biases = [scaler.blueBias, scaler.greenBias, scaler.redBias]
-    else:
-        biases = [scaler.grayBias]
-    # The format has no default; a scale that is not set cannot mean 0, which would erase the picture.
-    picture.mul_(scaler.channelScale or 1.0)
-    if any(biases):
-        picture.add_(torch.tensor(biases)[:, None, None])
+        return [scaler.redBias, scaler.greenBias, scaler.blueBias]
+    if space == BGR:
+        return [scaler.blueBias, scaler.greenBias, scaler.redBias]
+    return [scaler.grayBias]
 
 
 def _answers(model: Model) -> list[str]:

@@ -1,0 +1,36 @@
+"""One answer for several rows that belong together, such as the windows of a recording: the mean of their answers."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from coreml_updatable.runtime.model import Prediction
+from coreml_updatable.spec.messages import Model
+
+
+def mean_answer(model: Model, answers: Sequence[Prediction]) -> dict[str, Any]:
+    """Means of probabilities, arrays and numbers; the label is that of the greatest mean, or the most frequent one.
+
+    ``answers``: at least one, all of one shape.
+    """
+    label, shares = model.description.predictedFeatureName, model.description.predictedProbabilitiesName
+    found: dict[str, Any] = {}
+    for name, first in answers[0].items():
+        values = [answer[name] for answer in answers]
+        if isinstance(first, Mapping):
+            found[name] = {key: float(np.mean([value.get(key, 0.0) for value in values])) for key in _keys(values)}
+        elif isinstance(first, np.ndarray):
+            found[name] = np.mean(values, axis=0)
+        elif name != label and isinstance(first, int | float | np.number):
+            found[name] = float(np.mean(values))
+        else:
+            found[name] = Counter(values).most_common(1)[0][0]
+    if label in found and isinstance(found.get(shares), Mapping) and found[shares]:
+        found[label] = max(found[shares], key=lambda key: found[shares][key])
+    return found
+
+
+def _keys(values: Sequence[Mapping[Any, float]]) -> list[Any]:
+    return list(dict.fromkeys(key for value in values for key in value))

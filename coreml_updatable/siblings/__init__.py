@@ -1,0 +1,1 @@
+"""The same network for other engines, which train it on Android and elsewhere."""

@@ -1,0 +1,124 @@
+"""A program of ExecuTorch with its training extension: forward and backward in one method, weights inside.
+
+The method ``forward(inputs..., targets)`` answers the loss, then the network's outputs; the runtime finds gradients and
+weights behind them. Its SGD has momentum, torch's. A method's weights are its own, so predictions after training come
+from the same method, with any targets.
+"""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from coreml_updatable.environments import Environment
+from coreml_updatable.errors import ModelError
+from coreml_updatable.siblings.any_batch import SIZES, any_batch
+from coreml_updatable.siblings.graph import parts
+from coreml_updatable.siblings.learner import SiblingSource
+
+ENGINE = Environment(
+    library="ExecuTorch",
+    folder=".venv-executorch",
+    variable="EXECUTORCH_PYTHON",
+    command="make executorch",
+    python="Python 3.10 to 3.12",
+)
+PROGRAM = Path(__file__).with_name("programs") / "run.py"
+FILE = "training.pte"
+METHOD = "forward"
+_EXPORTING = Lock()  # torch exports one graph at a time
+MAX_BATCH = 32  # rows; the program's memory is planned for as many
+
+
+class _Training(nn.Module):
+    """Loss first, then the outputs; the fixed weights need no gradients."""
+
+    def __init__(self, source: SiblingSource) -> None:
+        super().__init__()
+        small, large = (parts(source, rows) for rows in SIZES)
+        self.fixed, self.head = (any_batch(one, other) for one, other in zip(small, large, strict=True))
+        self.weights = nn.ParameterList([value.detach().clone() for value in source.weights.values()])
+        self._cross_entropy = source.loss.cross_entropy
+
+    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
+        *inputs, targets = values
+        scores, *outputs = self.head(*self.fixed(*inputs), *self.weights)
+        loss = functional.cross_entropy if self._cross_entropy else functional.mse_loss
+        return (loss(scores, targets), *(output.detach() for output in outputs))
+
+
+def make(source: SiblingSource, folder: Path, rows: Path, trained: Path) -> Mapping[str, Any]:
+    """Write the program into ``folder``, train it from ``rows`` to ``trained`` (.npz); notes for apps."""
+    if source.optimizer != "sgdOptimizer":
+        raise ModelError(
+            "model: its optimizer is Adam, ExecuTorch offers apps SGD only (its AdamW is in C++ without a binding); "
+            "mark the model with SGD"
+        )
+    ENGINE.interpreter()  # before the work
+    most = max(MAX_BATCH, *_batch_sizes(source))
+    with TemporaryDirectory(prefix="coreml_updatable.") as name:
+        graph = Path(name) / "graph.pt2"
+        _export(_Training(source), source, most, graph)
+        made = ENGINE.ask(PROGRAM, {**_training(source, folder, rows, trained), "graph": str(graph)}, "executorch")
+    return {
+        "engine_optimizer": {"name": "SGD", "momentum": "torch's, v = mu v + g, w = w - lr v"},
+        "method": METHOD,
+        "max_batch": most,
+        "weights": _names(source),
+        **made,
+    }
+
+
+def train(source: SiblingSource, folder: Path, rows: Path, trained: Path) -> None:
+    """Train a program that is there."""
+    ENGINE.ask(PROGRAM, _training(source, folder, rows, trained), "executorch")
+
+
+def _training(source: SiblingSource, folder: Path, rows: Path, trained: Path) -> dict[str, Any]:
+    return {
+        "operation": "executorch_training",
+        "program": str(folder / FILE),
+        "method": METHOD,
+        "rows": str(rows),
+        "trained_rows": str(trained),
+        "inputs": [one.name for one in source.inputs],
+        "outputs": list(source.outputs),
+        "weights": _names(source),
+        "learning_rate": source.parameters["learningRate"],
+        "momentum": source.parameters["momentum"],
+    }
+
+
+def _names(source: SiblingSource) -> dict[str, str]:
+    """The program's names of the weights, and ours."""
+    return {f"weights.{number}": name for number, name in enumerate(source.weights)}
+
+
+def _batch_sizes(source: SiblingSource) -> list[int]:
+    """The mini-batches that the model names."""
+    message = source.messages["miniBatchSize"]
+    listed = [int(value) for value in message.set.values] if message.WhichOneof("AllowedValues") == "set" else []
+    return [int(source.parameters["miniBatchSize"]), *listed]
+
+
+def _export(module: nn.Module, source: SiblingSource, rows: int, path: Path) -> None:
+    """The forward pass for 1 to ``rows`` rows; ExecuTorch's own program takes its gradients."""
+    from torch.export import Dim, export, save
+
+    inputs = [torch.zeros(2, *one.shape) for one in source.inputs]
+    targets = torch.zeros(2, dtype=torch.int64) if source.loss.cross_entropy else torch.zeros(2, source.size)
+    batch = Dim("batch", min=1, max=rows)
+    shapes = (tuple({0: batch} for _ in (*inputs, targets)),)
+    with _EXPORTING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            save(export(module, (*inputs, targets), dynamic_shapes=shapes), path)
+        except Exception as error:  # the exporter raises of every kind
+            line = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise ModelError(f"model: torch cannot export it for ExecuTorch: {line}") from error

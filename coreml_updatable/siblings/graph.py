@@ -1,0 +1,179 @@
+"""A network as one ONNX graph for batches of any size, its trained weights under their own names.
+
+Graphs are recorded for one size of batch. Here each is recorded for two, 2 and 3 rows, and where the two graphs differ
+the size of the batch is meant: a reshape then infers that axis, anything else computes it from the input.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.engine.onnx_graph import OPSET, UnsupportedError, to_onnx
+from coreml_updatable.runtime.engine.tracing import recorded, traced
+from coreml_updatable.siblings.any_batch import SIZES
+from coreml_updatable.siblings.learner import SiblingSource
+
+BATCH = "batch"
+SCORES = "scores"  # logits [n, K], or the values of a squared error
+
+
+def parts(source: SiblingSource, rows: int) -> tuple[fx.GraphModule, fx.GraphModule]:
+    """The fixed part and the head, recorded for a batch of so many rows; the head's weights are its last inputs."""
+    random = torch.Generator().manual_seed(0)
+    inputs = [torch.rand(rows, *one.shape, generator=random) for one in source.inputs]
+    weights = list(source.weights.values())
+    try:
+        fixed, crossing = traced(source.fixed, inputs)
+        return fixed, recorded(source.head, [one.clone() for one in crossing], weights)  # type: ignore[return-value]
+    except (RuntimeError, NotImplementedError) as error:
+        raise ModelError(
+            f"model: its layers cannot be recorded as one graph ({_line(error)}); no sibling has them"
+        ) from error
+
+
+def to_model(source: SiblingSource) -> Any:
+    """The ONNX model. Inputs: those of the network, [batch, ...]. Outputs: ``scores``, then those of the network.
+    Initializers: the weights to train by name, the others as ``fixed.`` and ``head.``."""
+    from onnx import TensorProto, helper
+
+    pairs = [parts(source, rows) for rows in SIZES]
+    try:
+        fixed, head = (_any_batch(*(to_onnx_graph(pair[number]) for pair in pairs)) for number in (0, 1))
+    except UnsupportedError as error:
+        raise ModelError(f"model: {error} has no counterpart in ONNX here; no sibling can be made of it") from error
+    _rename(fixed, [one.name for one in source.inputs], [f"crossing{n}" for n in range(len(fixed.output))], "fixed.")
+    crossing = [one.name for one in fixed.output]
+    names = [SCORES, *source.outputs]
+    _rename(head, [*crossing, *source.weights], names, "head.")
+    inputs = [helper.make_tensor_value_info(one.name, TensorProto.FLOAT, [BATCH, *one.shape]) for one in source.inputs]
+    shapes = [(source.size,), *source.outputs.values()]
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH, *shape])
+        for name, shape in zip(names, shapes, strict=True)
+    ]
+    weights = [
+        helper.make_tensor(name, TensorProto.FLOAT, list(value.shape), value.detach().numpy().tobytes(), raw=True)
+        for name, value in source.weights.items()
+    ]
+    graph = helper.make_graph(
+        [*fixed.node, *head.node], "sibling", inputs, outputs, [*weights, *fixed.initializer, *head.initializer]
+    )
+    opset = helper.make_opsetid("", OPSET)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=9, producer_name="coreml_updatable")
+
+
+def to_onnx_graph(module: fx.GraphModule) -> Any:
+    import onnx
+
+    return onnx.load_model_from_string(to_onnx(module)).graph
+
+
+def _any_batch(small: Any, large: Any) -> Any:
+    """The graph ``small`` for any number of rows; ``large`` is the same one for one row more."""
+    from onnx import numpy_helper
+
+    if [_signature(node) for node in small.node] != [_signature(node) for node in large.node]:
+        raise UnsupportedError("an operation that depends on the number of rows")
+    others = {one.name: numpy_helper.to_array(one) for one in large.initializer}
+    added: list[Any] = []
+    for one in list(small.initializer):
+        first, second = numpy_helper.to_array(one), others[one.name]
+        if first.shape == second.shape and np.array_equal(first, second):
+            continue
+        small.initializer.remove(one)
+        if first.dtype == np.int64 and first.shape == second.shape and first.ndim == 1:
+            _sizes(small, one.name, first, second, added)
+        else:
+            _repeated(small, one.name, first, second, added)
+    nodes = [*added, *small.node]
+    del small.node[:]
+    small.node.extend(nodes)
+    return small
+
+
+def _sizes(graph: Any, name: str, first: Any, second: Any, added: list[Any]) -> None:
+    """A list of sizes in which some are multiples of the number of rows."""
+    from onnx import helper, numpy_helper
+
+    multiples = second - first
+    if not np.array_equal(multiples * SIZES[0], np.where(multiples == 0, 0, first)):
+        raise UnsupportedError("a size that is no multiple of the number of rows")
+    users = [node for node in graph.node if name in node.input]
+    if np.count_nonzero(multiples) == 1 and all(node.op_type == "Reshape" for node in users) and 0 not in first:
+        inferred = np.where(multiples > 0, -1, first)
+        graph.initializer.append(numpy_helper.from_array(inferred, name))
+        return
+    factors, constants = np.where(multiples > 0, multiples, 0), np.where(multiples > 0, 0, first)
+    rows = _rows(graph, added)
+    for part, values in (("factors", factors), ("constants", constants)):
+        graph.initializer.append(numpy_helper.from_array(values, f"{name}.{part}"))
+    added.append(helper.make_node("Mul", [rows, f"{name}.factors"], [f"{name}.scaled"]))
+    added.append(helper.make_node("Add", [f"{name}.scaled", f"{name}.constants"], [name]))
+
+
+def _repeated(graph: Any, name: str, first: Any, second: Any, added: list[Any]) -> None:
+    """A constant that is the same for every row."""
+    from onnx import helper, numpy_helper
+
+    grown = [
+        axis for axis in range(first.ndim) if first.ndim == second.ndim and first.shape[axis] != second.shape[axis]
+    ]
+    if len(grown) != 1:
+        raise UnsupportedError("a constant that depends on the number of rows")
+    (axis,) = grown
+    each = first.shape[axis] // SIZES[0]
+    row = np.take(first, range(each), axis)
+    same = first.shape[axis] == each * SIZES[0] and np.array_equal(
+        np.repeat(row, 1, axis), np.take(first, range(each, 2 * each), axis)
+    )
+    if not same or not np.array_equal(np.concatenate([row] * SIZES[1], axis), second):
+        raise UnsupportedError("a constant that differs from row to row")
+    rows = _rows(graph, added)
+    ones = np.ones(first.ndim, np.int64)
+    ones[axis] = 0
+    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(row), f"{name}.row"))
+    graph.initializer.append(numpy_helper.from_array(ones, f"{name}.ones"))
+    graph.initializer.append(numpy_helper.from_array(1 - ones, f"{name}.axis"))
+    added.append(helper.make_node("Mul", [rows, f"{name}.axis"], [f"{name}.count"]))
+    added.append(helper.make_node("Add", [f"{name}.count", f"{name}.ones"], [f"{name}.times"]))
+    added.append(helper.make_node("Tile", [f"{name}.row", f"{name}.times"], [name]))
+
+
+def _rows(graph: Any, added: list[Any]) -> str:
+    """The name of the number of rows, [1]."""
+    from onnx import helper
+
+    if not any("rows" in node.output for node in added):
+        added.append(helper.make_node("Shape", [graph.input[0].name], ["rows"], start=0, end=1))
+    return "rows"
+
+
+def _signature(node: Any) -> Any:
+    return node.op_type, list(node.input), list(node.output), [one.SerializeToString() for one in node.attribute]
+
+
+def _rename(graph: Any, inputs: Sequence[str], outputs: Sequence[str], prefix: str) -> None:
+    """Give the inputs and outputs their names, and everything else ``prefix``."""
+    known = {one.name: name for one, name in zip(graph.input, inputs, strict=True)}
+    known |= {one.name: name for one, name in zip(graph.output, outputs, strict=True)}
+
+    def renamed(name: str) -> str:
+        return known.get(name, f"{prefix}{name}") if name else name
+
+    for node in graph.node:
+        for names in (node.input, node.output):
+            changed = [renamed(name) for name in names]
+            del names[:]
+            names.extend(changed)
+    for one in graph.initializer:
+        one.name = renamed(one.name)
+    for one in [*graph.input, *graph.output]:
+        one.name = renamed(one.name)
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

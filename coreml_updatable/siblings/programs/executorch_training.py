@@ -1,0 +1,59 @@
+"""An ExecuTorch program that trains, of a graph that torch exported, and training it through its own Python API."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Make the program of ``graph``, if it is given; train it on ``rows``."""
+    from importlib.metadata import version
+
+    warnings.simplefilter("ignore")
+    if "graph" in request:
+        make(request)
+    train(request)
+    return {"versions": {"executorch": version("executorch"), "torch": torch.__version__}}
+
+
+def make(request: dict[str, Any]) -> None:
+    from executorch.exir import to_edge
+    from torch.export.experimental import _export_forward_backward
+
+    joint = _export_forward_backward(torch.export.load(request["graph"]))
+    Path(request["program"]).write_bytes(to_edge(joint).to_executorch().buffer)
+
+
+def train(request: dict[str, Any]) -> None:
+    """Reads .npz ``rows``: inputs as ``input.NAME``, ``targets``, ``order`` and ``ends`` (the rows of the mini-batches,
+    and where each ends). Writes .npz ``trained_rows``: weights by name, ``losses``, outputs as ``answer.NAME``."""
+    from executorch.extension.training.pybindings import _training_lib, _training_module
+
+    with np.load(request["rows"], allow_pickle=False) as held:
+        rows = {name: held[name] for name in held.files}
+    inputs = [torch.from_numpy(rows[f"input.{name}"]) for name in request["inputs"]]
+    targets, method = torch.from_numpy(rows["targets"]), request["method"]
+    module = _training_module._load_for_executorch_for_training(request["program"])
+    optimizer, losses, start = None, [], 0
+    for end in rows["ends"]:
+        batch = torch.from_numpy(rows["order"][start:end])
+        made = module.forward_backward(method, [*(value[batch] for value in inputs), targets[batch]])
+        losses.append(float(made[0]))
+        if optimizer is None:
+            parameters = module.named_parameters()
+            optimizer = _training_lib.get_sgd_optimizer(parameters, request["learning_rate"], request["momentum"])
+        optimizer.step(module.named_gradients())
+        start = end
+    weights = module.named_parameters()
+    result: dict[str, Any] = {name: weights[own].clone().numpy() for own, name in request["weights"].items()}
+    answers = []
+    for number in range(len(targets)):
+        one = slice(number, number + 1)
+        answers.append(module.forward_backward(method, [*(value[one] for value in inputs), targets[one]])[1:])
+    for number, name in enumerate(request["outputs"]):
+        result[f"answer.{name}"] = torch.cat([row[number] for row in answers]).numpy()
+    result["losses"] = np.array(losses)
+    np.savez(request["trained_rows"], **result)

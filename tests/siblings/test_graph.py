@@ -1,0 +1,104 @@
+"""The ONNX graph of a sibling before any engine trains it, judged by plain ONNX Runtime and the reference run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+import coreml_updatable as cu
+from coreml_updatable.siblings.any_batch import SIZES, any_batch
+from coreml_updatable.siblings.graph import SCORES, parts, to_model
+from coreml_updatable.siblings.learner import SiblingSource
+from coreml_updatable.siblings.making import made_up_rows
+from coreml_updatable.siblings.proof import answers_of
+from coreml_updatable.spec.messages import Model
+from tests.broken_models.valid import exact, nearest_neighbors, pipeline
+from tests.siblings import models
+
+
+@pytest.mark.parametrize("make", models.ALL)
+def test_any_number_of_rows_gives_what_the_model_answers(make: Callable[[], Model]) -> None:
+    source = SiblingSource(cu.load(make()))
+    content = to_model(source)
+    onnx.checker.check_model(content, full_check=True)
+    session = onnxruntime.InferenceSession(content.SerializeToString(), providers=["CPUExecutionProvider"])
+    for count in (1, 5):
+        rows = made_up_rows(source, count)
+        names = [SCORES, *source.outputs]
+        found = dict(zip(names, session.run(names, source.arrays(rows)), strict=True))
+        assert found[SCORES].shape == (count, source.size)
+        for number, expected in enumerate(cu.load(make()).predict(rows)):
+            for name, value in answers_of(source, expected).items():
+                np.testing.assert_allclose(found[name][number], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", models.ALL)
+def test_torch_runs_the_same_graph_for_any_number_of_rows(make: Callable[[], Model]) -> None:
+    source = SiblingSource(cu.load(make()))
+    small, large = (parts(source, rows) for rows in SIZES)
+    fixed, head = (any_batch(one, other) for one, other in zip(small, large, strict=True))
+    rows = made_up_rows(source, 5)
+    inputs = [torch.from_numpy(value) for value in source.arrays(rows).values()]
+    with torch.no_grad():
+        found = head(*fixed(*inputs), *source.weights.values())
+        expected = source.head(*source.fixed(*inputs))
+    assert [value.shape for value in found] == [value.shape for value in expected]
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_the_trained_weights_keep_their_names_and_values() -> None:
+    model = models.pictures()
+    content = to_model(SiblingSource(cu.load(model)))
+    held = {one.name: onnx.numpy_helper.to_array(one) for one in content.graph.initializer}
+    layer = next(one for one in model.neuralNetworkClassifier.layers if one.name == "fc2")
+    np.testing.assert_array_equal(
+        held["fc2.weights"].ravel(), np.array(layer.innerProduct.weights.floatValue, np.float32)
+    )
+    trained = {name for name in held if not name.startswith(("fixed.", "head."))}
+    assert trained == {f"{layer}.{part}" for layer in ("conv2", "fc1", "fc2") for part in ("weights", "bias")}
+
+
+def test_what_has_no_sibling_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    cases = (
+        (pipeline(), ["pipeline", "layout"]),
+        (nearest_neighbors(), ["neighbors"]),
+        (exact(), ["not updatable", "mark"]),
+        (models.with_momentum(), ["momentum", "0.5"]),
+    )
+    for model, words in cases:
+        with pytest.raises(cu.ModelError) as refused:
+            cu.make_siblings(model, tmp_path / "out", ["onnxruntime"])
+        assert all(word in str(refused.value) for word in words), refused.value
+    assert not (tmp_path / "out").exists()
+
+
+def test_adam_needs_another_engine_than_executorch(tmp_path: Path) -> None:
+    with pytest.raises(cu.ModelError, match="Adam"):
+        cu.make_siblings(models.adam(), tmp_path, ["executorch"])
+
+
+def test_epsilon_inside_the_root_is_refused(tmp_path: Path) -> None:
+    model = cu.load(models.adam(), assumptions=cu.Assumptions(adam_eps="inside"))
+    with pytest.raises(cu.ModelError, match="inside"):
+        cu.make_siblings(model, tmp_path, ["onnxruntime"])
+
+
+@pytest.mark.parametrize(
+    "assumptions", [{"gradient": "sum"}, {"squared_error": "sum"}, {"adam_bias": "uncorrected"}], ids=str
+)
+def test_an_assumption_that_no_engine_shares_is_refused(tmp_path: Path, assumptions: dict[str, str]) -> None:
+    model = cu.load(models.adam(), assumptions=cu.Assumptions(**assumptions))  # type: ignore[arg-type]
+    with pytest.raises(cu.ModelError, match=next(iter(assumptions))):
+        cu.make_siblings(model, tmp_path, ["onnxruntime"])
+
+
+def test_a_missing_environment_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONNXRUNTIME_TRAINING_PYTHON", str(tmp_path / "none"))
+    with pytest.raises(cu.BuildError, match="make ort"):
+        cu.make_siblings(models.sgd(), tmp_path / "out", ["onnxruntime"])
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,64 @@
+"""Programs in environments of their own: what they answer, refuse and leave behind reaches the user as one sentence."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from coreml_updatable.environments import Environment
+from coreml_updatable.errors import BuildError
+
+ENVIRONMENT = Environment("The Library", ".venv-none", "LIBRARY_PYTHON", "make library", "Python 3.11")
+REPLY = "import json, sys; json.dump({}, open(sys.argv[2], 'w'))"
+
+
+@pytest.fixture
+def python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIBRARY_PYTHON", sys.executable)
+
+
+def program(folder: Path, text: str) -> Path:
+    path = folder / "program.py"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.usefixtures("python")
+def test_an_answer_comes_back(tmp_path: Path) -> None:
+    text = REPLY.format("{'answer': json.load(open(sys.argv[1]))}")
+    assert ENVIRONMENT.ask(program(tmp_path, text), {"a": [1, 2]}, "what") == {"a": [1, 2]}
+
+
+@pytest.mark.usefixtures("python")
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (REPLY.format("{'missing': 'numbers'}"), ["has no package 'numbers'", "make library"]),
+        (REPLY.format("{'failed': 'ValueError: no\\x1b[31m'}"), ["The Library says ValueError: no", "\\x1b"]),
+        ("print('a last word'); raise SystemExit(3)", ["ended with status 3", "a last word", "make library"]),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", ["killed by SIGKILL", "saying nothing"]),
+    ],
+)
+def test_what_goes_wrong_is_told(tmp_path: Path, text: str, expected: list[str]) -> None:
+    with pytest.raises(BuildError) as refused:
+        ENVIRONMENT.ask(program(tmp_path, text), {}, "what")
+    assert str(refused.value).startswith("what: ")
+    assert all(part in str(refused.value) for part in expected), refused.value
+
+
+@pytest.mark.usefixtures("python")
+def test_the_program_sees_nothing_of_the_callers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "it")
+    text = REPLY.format("{'answer': dict(__import__('os').environ)}")
+    seen = ENVIRONMENT.ask(program(tmp_path, text), {}, "what")
+    assert "SECRET" not in json.dumps(seen)
+    assert seen["HOME"] == seen["TMPDIR"] != str(Path.home())
+    assert not Path(seen["HOME"]).exists()
+
+
+@pytest.mark.parametrize("named", ["", "/nowhere/python"])
+def test_an_environment_that_is_not_there_names_its_command(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.setenv("LIBRARY_PYTHON", named)
+    with pytest.raises(BuildError, match="make library"):
+        ENVIRONMENT.interpreter()
