@@ -89,7 +89,7 @@ def sizes_possible(model: Model) -> Iterator[Finding]:
             else:
                 count = prod(abs(int(length)) for length in shape[:MAX_AXES]) if shape else 0
             if count >= MAX_NUMBERS:
-                yield Finding(f"{side} '{feature.name}'", f"holds {count} numbers", f"fewer than {MAX_NUMBERS}")
+                yield Finding(f"{side} '{feature.name}'", f"contains {count} numbers", f"fewer than {MAX_NUMBERS}")
 
 
 def optional_inputs(model: Model) -> Iterator[Finding]:

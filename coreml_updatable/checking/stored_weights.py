@@ -124,7 +124,7 @@ def weight_counts(model: Model) -> Iterator[Finding]:
         for declared in declared_weights(layer):
             if layer_kind(layer) == _FLOATS_ONLY:
                 if len(declared.weights.floatValue) != declared.count:
-                    found = f"holds {len(declared.weights.floatValue)} 32-bit floats"
+                    found = f"contains {len(declared.weights.floatValue)} 32-bit floats"
                     yield Finding(f"{where}: {declared.name}", found, str(declared.count))
             elif len(filled_fields(declared.weights)) < 2:  # of more another rule speaks
                 at = f"{where}: {declared.name}"
@@ -182,7 +182,7 @@ def _counted(where: str, declared: Declared, *, of_convolution: bool) -> Iterato
             yield from _packed(where, declared)
             return
     if held != declared.count:
-        yield Finding(where, f"holds {held} values", str(declared.count))
+        yield Finding(where, f"contains {held} values", str(declared.count))
 
 
 def _packed(where: str, declared: Declared) -> Iterator[Finding]:

@@ -66,7 +66,7 @@ def _walk(network: NeuralNetwork, inside: str, blobs: _Blobs, places: dict[str, 
 def _reads(layer: NeuralNetworkLayer, where: str, blobs: _Blobs, places: dict[str, str]) -> Iterator[_Tangle]:
     for blob in map(str, layer.input):
         if blob not in blobs:
-            inner = "only the inside of a branch or loop" if blob in places else "no writer before it"
+            inner = "only the inside of a branch or loop" if blob in places else "nothing before it"
             found = f"reads '{blob}', which {inner} writes"
             expected = "a model input or the output of an earlier layer"
             yield "read", Finding(where, found, expected, "put the layers in order")

@@ -70,7 +70,7 @@ def _runnable(message: Model, assumptions: PredictionAssumptions | None, depth: 
     if kind == "mlProgram":
         raise ModelError(f"model: {NO_PROGRAMS}")
     if kind in PIPELINE_KINDS:
-        raise ModelError(f"model: more than {MAX_DEPTH} pipelines, one inside the other; build it flatter")
+        raise ModelError(f"model: has more than {MAX_DEPTH} nested pipelines; build it flatter")
     raise ModelError(f"model: {why(message)}; run it on a device")
 
 

@@ -29,7 +29,7 @@ CAUSES = {
     "missing_blob": "layers[3] 'fc': reads 'nowhere', which nothing",
     "circular": "circle",
     "shapes_that_disagree": "168 channels, ",
-    "absurd_sizes": "weights: holds 432 values, expected 13835058055282163712",
+    "absurd_sizes": "weights: contains 432 values, expected 13835058055282163712",
     "absurd_picture": "declares the size [1099511627776, 1099511627776, 3]",
 }
 

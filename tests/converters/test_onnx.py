@@ -237,7 +237,7 @@ def test_graphs_that_are_refused(make: Callable[[], Any], sentence: str) -> None
 
 
 def test_inputs_that_do_not_fit() -> None:
-    with pytest.raises(SourceError, match=r"input 'a': has the shape \[5\], the graph expects \[4\]; say --input a:4$"):
+    with pytest.raises(SourceError, match=r"'a': has the shape \[5\], but the graph expects \[4\]; pass --input a:4$"):
         converted(dense(), inputs=(ArrayInput("a", (5,)),))
     with pytest.raises(
         SourceError, match=r"input: found 2 for a graph with 1 inputs \('x'\); pass --input once for each"

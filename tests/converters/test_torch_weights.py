@@ -136,7 +136,7 @@ def test_weights_stay_within_the_recipe(tmp_path: Path) -> None:
         torch.save({}, path)
     assert loading.weights_path(inside.parent, "w.pt") == inside
     assert loading.weights_path(inside.parent, str(outside)) == outside  # typed at the command line
-    with pytest.raises(SourceError, match="leads out of"):
+    with pytest.raises(SourceError, match="is outside "):
         loading.weights_path(inside.parent, "../w.pt")
-    with pytest.raises(SourceError, match=r"other.pt: no such file of weights"):
+    with pytest.raises(SourceError, match=r"other.pt: weights file does not exist"):
         loading.weights_path(inside.parent, "other.pt")

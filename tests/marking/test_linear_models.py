@@ -228,7 +228,7 @@ def test_weights_and_inputs_that_do_not_fit() -> None:
 def test_models_of_other_kinds_are_refused_with_the_reason(kind: str, words: str) -> None:
     model = Model_pb2.Model(specificationVersion=4)
     getattr(model, kind).SetInParent()
-    with pytest.raises(ModelError, match=f"model: is a {kind}, expected a neural network: {words}"):
+    with pytest.raises(ModelError, match=f"model: is an? {kind}, expected a neural network: {words}"):
         mark(model, SETTINGS)
 
 

@@ -104,7 +104,7 @@ def test_labels_and_slots_of_a_new_head() -> None:
     ("wishes", "sentence"),
     [
         ({"head": "fresh"}, "head: found 'fresh', expected 'keep' or 'new'"),
-        ({"labels": MEALS}, "labels: 5 for a network with 3 outputs"),
+        ({"labels": MEALS}, "labels: found 5 for a network with 3 outputs"),
         ({"labels": MEALS, "head": "new", "layers": ["fc1"]}, "'fc2': gets new outputs"),
         ({"labels": ("a",), "head": "new"}, "labels: found .*, expected at least two"),
     ],

@@ -198,5 +198,5 @@ def test_what_is_not_common_to_all_logits_stays() -> None:
             return out
 
     model: Model = convert(Shifted().eval(), (1, 5))
-    with pytest.raises(ModelError, match="expected a linear layer or a convolution"):
+    with pytest.raises(ModelError, match="expected a trainable linear layer or"):
         mark(model, SETTINGS, labels=("a", "b", "c"))

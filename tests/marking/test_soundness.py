@@ -125,12 +125,12 @@ WRONG: list[tuple[Callable[[Model], None], str]] = [
     (written_twice, r"layers\[2\] 'last': writes 'blob0', as does layers\[0\] 'first'"),
     (writes_the_input, r"layers\[0\] 'first': writes 'x', as does the model's input"),
     (no_kind, r"layers\[1\] 'layer1': .*without a type"),
-    (few_weights, r"layers\[2\] 'last': weights: holds 17 values, expected 18"),
+    (few_weights, r"layers\[2\] 'last': weights: contains 17 values, expected 18"),
     (odd_halves, r"'last': weights: holds 18\.5 16-bit values, expected 18"),
     (short_table, r"layers\[2\] 'last': weights: has room for 4 numbers of 8 bits, expected 18"),
-    (absurd_channels, rf"layers\[2\] 'last': weights: holds 18 values, expected {6 * 2**62}"),
+    (absurd_channels, rf"layers\[2\] 'last': weights: contains 18 values, expected {6 * 2**62}"),
     (no_channels, r"layers\[2\] 'last': has 0 outputs"),
-    (few_of_batchnorm, r"layers\[1\] 'layer1': mean: holds 5 values, expected 6"),
+    (few_of_batchnorm, r"layers\[1\] 'layer1': mean: contains 5 values, expected 6"),
     (label_twice, "labels: the model has 'a' twice"),
 ]
 

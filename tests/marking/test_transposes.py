@@ -38,7 +38,7 @@ class ChannelsLast(nn.Module):
         return out
 
 
-@pytest.mark.parametrize(("end", "word"), [("mean", "averages over the axes"), ("flat", "were reordered")])
+@pytest.mark.parametrize(("end", "word"), [("mean", "averages over the original axes"), ("flat", "were reordered")])
 def test_the_transpose_goes(end: str, word: str) -> None:
     torch.manual_seed(0)
     before = convert(ChannelsLast(end), (1, 3, 11, 11))

@@ -135,7 +135,7 @@ def test_wrong_count_of_weights_is_named(make_model: Any, random: Any) -> None:
     weights = random.normal(size=(3, 4, 1, 1)).astype(np.float32)
     spec = make_model(lambda builder: add_convolution(builder, weights, None), {"x": (1, 4, 2, 2)}, False)
     spec.neuralNetwork.layers[0].convolution.outputChannels = 2**40
-    with pytest.raises(ModelError, match=r"layer 'conv': weights: holds 12 values, expected 4398046511104"):
+    with pytest.raises(ModelError, match=r"layer 'conv': weights: contains 12 values, expected 4398046511104"):
         load(spec)
 
 

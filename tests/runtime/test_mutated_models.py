@@ -194,9 +194,12 @@ def _answering(kind: str, shape: list[int], value: float = 0.0) -> Model:
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
-        (_answering("imageType", [4]), "blob 'y': has the shape [4], a picture needs [3, height, width]"),
-        (_answering("imageType", [1, 2, 2]), "blob 'y': has the shape [1, 2, 2], a picture needs [3, height, width]"),
-        (_answering("imageType", [2, 3, 2, 2]), "blob 'y': has the shape [2, 3, 2, 2], a picture needs [3, "),
+        (_answering("imageType", [4]), "blob 'y': has the shape [4], but a picture needs [3, height, width]"),
+        (
+            _answering("imageType", [1, 2, 2]),
+            "blob 'y': has the shape [1, 2, 2], but a picture needs [3, ",
+        ),
+        (_answering("imageType", [2, 3, 2, 2]), "blob 'y': has the shape [2, 3, 2, 2], but a picture needs [3, "),
         (_answering("int64Type", [1], float("nan")), "blob 'y': is nan, but the model declares an integer"),
         (_answering("int64Type", [1], float("inf")), "blob 'y': is inf, but the model declares an integer"),
     ],

@@ -240,7 +240,10 @@ def test_scale_and_bias_never_make_the_input_larger(run_layer: Any, make_model: 
     x = np.ones((2, 3, 2, 2), np.float32)
     expected = x * values[:, None, None] if kind == "scale" else x + values[:, None, None]
     np.testing.assert_array_equal(run_layer(add, x=x), expected)
-    for shape, message in (((1, 2, 2), r"has the shape \[1, 2, 2\], .* one for \[3\]"), ((3,), "input has rank 1")):
+    for shape, message in (
+        ((1, 2, 2), r"shape \[1, 2, 2\], .* one that fits \[3\]"),
+        ((3,), "input has rank 1"),
+    ):
         with pytest.raises(ModelError, match=message):
             run_layer(add, x=np.ones(shape, np.float32))
     spec = make_model(add, {"x": (3, 2, 2)}, False)

@@ -60,19 +60,22 @@ def test_quantized_by_coremltools(random: Any, bits: int, mode: str, axis: int) 
 def test_counts_that_do_not_agree_are_refused() -> None:
     weights = NeuralNetwork_pb2.WeightParams
     for message, said in (
-        (weights(floatValue=[1, 2]), "w: holds 2 values, expected 3"),
-        (weights(float16Value=b"123"), "w: holds 1.5 16-bit values, expected 3"),
-        (weights(), "w: holds 0 values, expected 3"),
+        (weights(floatValue=[1, 2]), "w: contains 2 values, expected 3"),
+        (weights(float16Value=b"123"), "w: contains 1.5 16-bit values, expected 3"),
+        (weights(), "w: contains 0 values, expected 3"),
         (weights(rawValue=b"1"), "w: quantized to 0 bits, expected 1 to 8"),
-        (weights(rawValue=b"1", quantization={"numberOfBits": 8}), "w: holds 1 bytes of quantized values, expected 3"),
+        (
+            weights(rawValue=b"1", quantization={"numberOfBits": 8}),
+            "w: contains 1 bytes of quantized values, exp",
+        ),
         (weights(rawValue=b"123", quantization={"numberOfBits": 8}), "w: raw weights without quantization parameters"),
         (
             weights(rawValue=b"123", quantization={"numberOfBits": 8, "lookupTableQuantization": {"floatValue": [1]}}),
-            "w: look-up table: holds 1 values, expected 256",
+            "w: look-up table: contains 1 values, expected 256",
         ),
         (
             weights(rawValue=b"123", quantization={"numberOfBits": 8, "linearQuantization": {"scale": [1, 2]}}),
-            "w: scale: holds 2 values",
+            "w: scale: contains 2 values",
         ),
     ):
         with pytest.raises(ModelError, match=said):

@@ -119,5 +119,5 @@ def test_damaged_files_are_refused_or_judged_but_break_nothing(build: Build, dam
 def test_bytes_that_are_no_model_are_refused_in_a_sentence() -> None:
     with pytest.raises(ModelError, match=r"^damaged.mlmodel: is not a Core ML model \(not a valid protobuf"):
         parse_model(b"\xff\xff", "damaged.mlmodel")
-    with pytest.raises(ModelError, match=r"^damaged.mlmodel: not a Core ML model \(no specification version"):
+    with pytest.raises(ModelError, match=r"^damaged.mlmodel: is not a Core ML model \(no specification version"):
         parse_model(b"", "damaged.mlmodel")

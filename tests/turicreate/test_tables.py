@@ -125,4 +125,4 @@ def test_labels_can_be_named_anew(folder: Path, run: Run) -> None:
     assert ran.status == 0, ran.err
     assert set(sample_counts(load(folder / "out.mlmodel").message)) == {"a", "b"}
     ran = run("convert", folder / "single.model", "-o", folder / "out.mlmodel", "--labels", "a,b,c")
-    assert (ran.status, "labels: 3 for a model with 2 classes" in ran.err) == (1, True), ran.err
+    assert (ran.status, "labels: found 3 for a model with 2 classes" in ran.err) == (1, True), ran.err

@@ -233,7 +233,7 @@ def faulty(change: Any) -> Any:
 ERRORS = [
     (lambda p, _: p.activations.pop(), "has 2 activations, expected 3"),
     (lambda p, _: p.activations[0].softplus.SetInParent(), "'softplus' is not an activation of a recurrent layer"),
-    (lambda p, _: p.weightParams.forgetGateWeightMatrix.floatValue.pop(), "forgetGateWeightMatrix: holds 5 values"),
+    (lambda p, _: p.weightParams.forgetGateWeightMatrix.floatValue.pop(), "forgetGateWeightMatrix: contains 5 values"),
     (lambda p, _: setattr(p, "inputVectorSize", 0), "has the shape .2, 0., expected no zero"),
     (lambda _, layer: layer.input.append("x"), "has 2 inputs, the layer expects 1 or 3"),
     (lambda _, layer: layer.output.append("z"), "has 2 outputs, expected 1 or 3"),

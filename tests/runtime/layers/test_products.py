@@ -143,9 +143,9 @@ def test_8_bit_faults(answers: Any) -> None:
     row = {"x": np.zeros(3, np.float32)}
     (found,) = answers(add, [row])  # no division by the largest magnitude, 0
     np.testing.assert_array_equal(found["y"], [0.0, 0.0])
-    with pytest.raises(ModelError, match="layer 'fc': weights hold 5 8-bit values and 1 scales, expected 6 and 1"):
+    with pytest.raises(ModelError, match="layer 'fc': weights contain 5 8-bit values and 1 scales, expected 6 and 1"):
         answers(add, [row], edit=lambda layer: setattr(layer.innerProduct.weights, "int8RawValue", bytes(5)))
-    with pytest.raises(ModelError, match="layer 'fc': weights hold 6 8-bit values and 2 scales, expected 6 and 1"):
+    with pytest.raises(ModelError, match="layer 'fc': weights contain 6 8-bit values and 2 scales, expected 6 and 1"):
         answers(
             add, [row],
             edit=lambda layer: layer.innerProduct.weights.quantization.linearQuantization.scale.append(1.0),

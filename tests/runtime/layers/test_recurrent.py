@@ -152,7 +152,7 @@ def test_faults(answers: Any) -> None:
     x = np.ones((1, 1, 3, 1, 1), np.float32)
     with pytest.raises(ModelError, match="layer 'gru': has 1 activations, expected 2"):
         answers(add, [{"x": x}], edit=lambda layer: layer.gru.activations.pop())
-    with pytest.raises(ModelError, match="layer 'gru': resetGateRecursionMatrix: holds 3 values, expected 4"):
+    with pytest.raises(ModelError, match="layer 'gru': resetGateRecursionMatrix: contains 3 values, expected 4"):
         answers(add, [{"x": x}], edit=lambda layer: layer.gru.resetGateRecursionMatrix.floatValue.pop())
     with pytest.raises(ModelError, match=r"layer 'gru': input has the shape \[1, 1, 2, 1, 1\], the layer expects"):
         answers(add, [{"x": x[:, :, :2]}])

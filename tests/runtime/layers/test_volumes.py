@@ -149,7 +149,7 @@ PADDINGS = [f"customPadding{side.capitalize()}" for side in SIDES]
 FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"kernelHeight": 0}, r"kernel is \[1, 0, 1\], expected at least 1"),
     ({"nGroups": 3}, "3 groups of 2 input and 4 output channels, expected a number that divides"),
-    ({"outputChannels": 5}, "weights: holds 8 values, expected 10"),
+    ({"outputChannels": 5}, "weights: contains 8 values, expected 10"),
     ({"paddingType": 0, "customPaddingTop": -1}, "borders .* expected 0 to 65536"),
     ({"paddingType": 0, **dict.fromkeys(PADDINGS, 65536)}, "needs .* of memory"),
     ({"isDeconvolution": True, "strideDepth": 2**30}, "needs .* of memory"),
