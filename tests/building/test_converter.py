@@ -25,7 +25,7 @@ def test_an_unknown_one_names_the_nearest_and_all() -> None:
         find_converter("toch")
     with pytest.raises(RecipeError, match=r"'xyz' .*torch"):
         find_converter("xyz")
-    with pytest.raises(RecipeError, match="--converter is 'xyz'"):
+    with pytest.raises(RecipeError, match="Unknown converter 'xyz'"):
         find_converter("xyz", asked_by="--converter")
 
 

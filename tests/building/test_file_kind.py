@@ -66,7 +66,7 @@ def test_code_whose_function_is_not_named(tmp_path: Path, converter: str | None)
 def test_a_converter_for_other_sources(tmp_path: Path) -> None:
     for name in ("a.keras", "a.pkl", "a.bin"):
         (tmp_path / name).touch()
-    doubt = ".keras means converter keras; omit --converter"
+    doubt = "the file extension .keras means converter keras; omit --converter"
     assert doubt_about("onnx", tmp_path / "a.keras") == doubt
     with pytest.raises(RecipeError, match=r"keras: timm:x is for the converter torch, .*; omit the option$"):
         doubt_about("keras", "timm:x")

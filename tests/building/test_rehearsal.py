@@ -47,7 +47,7 @@ BAD = [
     ("metadata", "version", '"beta"', ["metadata.version", "'beta'", "correct it"]),
     ("metadata", "version", '"1.0.0.0.1"', ["metadata.version", "correct it"]),
     ("metadata", "version", '""', ["metadata.version", "correct it"]),
-    ("source", "facory", '"model.py:shape_network"', ["source.facory", "did you mean 'factory'"]),
+    ("source", "facory", '"model.py:shape_network"', ["source.facory", "did you mean `factory`"]),
     ("source", "mean", '"0.5"', ["source.mean", "correct it"]),
     ("source", "factory", '"model.py"', ["source.factory", "correct it"]),
     ("source", "converter", '"mlmodel"', ["source.converter", "'mlmodel'", "coreml-updatable convert"]),
