@@ -8,7 +8,7 @@ TYPE_CHECKING = False  # type checkers take it for true; its import from typing 
 if TYPE_CHECKING:
     from typing import Any
 
-    from coreml_updatable.api import check, convert, diff, inspect, knn, layout, mark, read_rows, replay, save
+    from coreml_updatable.api import check, compare, convert, diff, inspect, knn, layout, mark, read_rows, replay, save
     from coreml_updatable.bounds import max_memory
     from coreml_updatable.checking import Problem
     from coreml_updatable.data.inputs import ArrayInput, ImageInput
@@ -49,6 +49,7 @@ _HOMES = {
     "UpdateTask": "coreml_updatable.updating",
     "UserError": "coreml_updatable.errors",
     "check": "coreml_updatable.api",
+    "compare": "coreml_updatable.api",
     "check_catalogue": "coreml_updatable.publishing.catalogue.from_paths",
     "convert": "coreml_updatable.api",
     "diff": "coreml_updatable.api",
@@ -88,6 +89,7 @@ __all__ = [
     "__version__",
     "check",
     "check_catalogue",
+    "compare",
     "convert",
     "diff",
     "inspect",

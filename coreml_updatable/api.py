@@ -33,6 +33,7 @@ from coreml_updatable.spec.summary import Summary, summarize
 from coreml_updatable.typed import typed
 
 if TYPE_CHECKING:
+    from coreml_updatable.personalization.lab_results import LabResult
     from coreml_updatable.publishing.vectors.replay import Stage
 
 FitName = Literal["centre-crop", "scale-to-fit", "stretch"]
@@ -177,6 +178,59 @@ def knn(
 
 
 @typed
+def compare(
+    models: Sequence[AnyModel] | Mapping[str, AnyModel],
+    data: str | PathLike[str],
+    *,
+    owners: int = 1000,
+    shots: Sequence[int] = (0, 1, 2, 3, 5, 10, 20),
+    scenario: str | PathLike[str] | Mapping[str, Any] | None = None,
+    replay: int = 0,
+    out: str | PathLike[str] | None = None,
+    workers: int | None = None,
+    resume: bool = False,
+    dask: str | None = None,
+    fit: FitName = "centre-crop",
+) -> "LabResult":
+    """Compare updatable classifiers on a population of simulated owners.
+
+    Args:
+        models: models, or models by the names that the result has for them.
+        data: a folder label/file or label/kind/file, or a .json or .csv file of rows with labels.
+        shots: of each of an owner's kinds, rising.
+        scenario: a TOML file, or its content, that says what owners are like (docs/personalization.md).
+        replay: also compare each network with so many base rows of each label mixed into every update.
+        out: a folder for report.html, report.json, and the owners as they come; ``resume`` goes on with what is there.
+        workers: processes; by default as many as processors are usable.
+        dask: the address of a scheduler whose workers run the owners.
+
+    Raises DataError for a scenario or data that cannot be used, ModelError if no model can be compared.
+    """
+    from coreml_updatable.personalization.lab import Settings
+    from coreml_updatable.personalization.lab import compare as run
+    from coreml_updatable.personalization.population import Population, population_of, read_population
+
+    if resume and out is None:
+        raise DataError("compare: resume goes on with what is in a folder; name it as out")
+    named = models.items() if isinstance(models, Mapping) else _numbered(models)
+    loaded = [(name, model if isinstance(model, RunnableModel) else load(_message(model))) for name, model in named]
+    if isinstance(scenario, Mapping):
+        population = population_of(dict(scenario))
+    else:
+        population = Population() if scenario is None else read_population(Path(scenario))
+    settings = Settings(
+        owners=owners, shots=tuple(shots), replay=replay, references=True, workers=workers, fit=Fit(fit)
+    )
+    kept = Path(out) / "owners" if out is not None else None
+    result, prepared = run(loaded, Path(data), population, settings, None, kept, resume, dask)
+    if out is not None:
+        from coreml_updatable.publishing.report.lab import write_lab
+
+        write_lab(Path(out), result, prepared.small)
+    return result
+
+
+@typed
 def replay(vectors: str | PathLike[str], model: AnyModel) -> "tuple[Stage, ...]":
     """Test a model against its golden vectors: its answers before and after one update.
 
@@ -282,6 +336,15 @@ def read_rows(
         return
     for file in sources(Path(path), features):
         yield from (row for _, row in rows_of(file, features))
+
+
+def _numbered(models: Sequence[AnyModel]) -> list[tuple[str, AnyModel]]:
+    """Models with the names of their files, or "model 1"; a name that comes again gets a number."""
+    names: list[str] = []
+    for place, model in enumerate(models, start=1):
+        name = Path(model).stem if isinstance(model, str | PathLike) else f"model {place}"
+        names.append(f"{name} {place}" if name in names else name)
+    return list(zip(names, models, strict=True))
 
 
 def _message(model: AnyModel) -> Model:

@@ -36,6 +36,7 @@ COMMANDS = (
     "predict",
     "update",
     "rebase",
+    "compare",
     "siblings",
     "probes",
     "publish",
@@ -175,7 +176,8 @@ def look(arguments: Sequence[str]) -> int | None:
 
 
 _RUN_MODELS = (
-    "build", "convert", "knn", "layout", "mark", "models", "predict", "probes", "replay", "siblings", "update",
+    "build", "compare", "convert", "knn", "layout", "mark", "models", "predict", "probes", "replay", "siblings",
+    "update",
 )  # fmt: skip
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 

@@ -87,18 +87,68 @@ def chart(
     ticks: Sequence[float],
     scale: Scale = SHARES,
     legend: bool = False,
+    styles: Sequence[str] = SERIES,
 ) -> Markup:
-    """At most two lines; ``axis`` says what ``ticks`` count. Its numbers are told to those who do not see it, too."""
-    across = Scale(min(lines[0].x), max(lines[0].x), tuple(ticks), lambda value: f"{value:g}")
+    """At most as many lines as ``styles``; ``axis`` says what ``ticks`` count. Its numbers are told to those who do not
+    see it, too."""
+    ends = [x for line in lines for x in line.x]
+    across = Scale(min(ends), max(ends), tuple(ticks), lambda value: f"{value:g}")
     told = "; ".join(
         f"{line.name}: {', '.join(f'{x:g}: {_told(y.mean, scale)}' for x, y in zip(line.x, line.y, strict=True))}"
         for line in lines
     )
     parts = [*_grid(scale), *_ticks(across, axis)]
-    for style, line in zip(SERIES, lines, strict=False):
+    for style, line in zip(styles, lines, strict=False):
         parts += _series(style, line, across, scale)
     if legend:
         parts += _legend(lines)
+    return _drawing(title, told, parts)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A distribution: what it is of, and its percentiles 5, 25, 50, 75 and 95."""
+
+    name: str
+    percentiles: tuple[float, float, float, float, float]
+
+
+def boxes(rows: Sequence[Box], title: str, axis: str, styles: Sequence[str]) -> Markup:
+    """Shares as boxes side by side: the line in it is the median, its ends the quarters, the whiskers p5 and p95."""
+    told = "; ".join(f"{row.name}: {', '.join(_told(value, SHARES) for value in row.percentiles)}" for row in rows)
+    parts = [*_grid(SHARES), _centered((LEFT + RIGHT) / 2, BOTTOM + 40, axis)]
+    step = (RIGHT - LEFT) / max(1, len(rows))
+    for place, (row, style) in enumerate(zip(rows, styles, strict=False)):
+        x, half = round(LEFT + step * (place + 0.5), 1), round(min(18.0, step / 3), 1)
+        p5, p25, p50, p75, p95 = (SHARES.place(min(1.0, max(0.0, value)), BOTTOM, TOP) for value in row.percentiles)
+        parts.append(Markup('<path class="line {}" d="M{} {}V{}M{} {}V{}"/>').format(style, x, p5, p25, x, p75, p95))
+        parts.append(
+            Markup('<rect class="band {}" x="{}" y="{}" width="{}" height="{}"/>').format(
+                style, round(x - half, 1), p75, 2 * half, round(max(0.5, p25 - p75), 1)
+            )
+        )
+        parts.append(Markup('<path class="line {}" d="M{} {}h{}"/>').format(style, round(x - half, 1), p50, 2 * half))
+        parts.append(_centered(x, BOTTOM + 20, str(place + 1)))
+    return _drawing(title, told, parts)
+
+
+def scatter(points: Sequence[tuple[str, float, float]], title: str, across: str, styles: Sequence[str]) -> Markup:
+    """Name, x (points of forgetting, a share) and y (a share) of each: a mark with the number of its place."""
+    low = min(0.0, *(x for _, x, _ in points))
+    wide = nice_scale(low, max(0.01, *(x for _, x, _ in points)))
+    told = "; ".join(f"{name}: {_told(y, SHARES)} at {100 * x:.1f} points" for name, x, y in points)
+    scale = Scale(wide.low, wide.high, wide.ticks, lambda value: f"{100 * value:g}")
+    parts = [*_grid(SHARES), *_ticks(scale, across)]
+    for place, ((_, x, y), style) in enumerate(zip(points, styles, strict=False)):
+        left, top = _x(scale, x), SHARES.place(y, BOTTOM, TOP)
+        parts.append(Markup('<circle class="mark {}" cx="{}" cy="{}" r="4.5"/>').format(style, left, top))
+        parts.append(
+            Markup('<text x="{}" y="{}">{}</text>').format(left + 7, top + (-5 if place % 2 else 13), place + 1)
+        )
+    return _drawing(title, told, parts)
+
+
+def _drawing(title: str, told: str, parts: Sequence[Markup]) -> Markup:
     opening = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}. {}">').format(
         WIDTH, HEIGHT, visible(title), visible(told)
     )

@@ -183,6 +183,7 @@ class NetworkLearner:
         for key, array in zip(self._keys, self.weights, strict=True):
             _parameter(self._steps, key).data = torch.from_numpy(array)
         self._features = kept.arrays()
+        self._product: Step | None = None  # the one layer that is trained, where its output is the logits
         self.head = self._head(kept.others, assumptions)
 
     def model(self) -> NetworkModel:
@@ -193,6 +194,18 @@ class NetworkLearner:
     def size(self) -> int:
         """The weights of the trainable part."""
         return sum(parameter.numel() for step in self._steps for parameter in step.module.parameters())
+
+    def linear(self) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[str, ...], str] | None:
+        """Weights [K, D], bias [K] (0 without one), which of them are trained, and the blob that the layer reads.
+
+        None unless one linear layer is all that is trained, and its output is the logits.
+        """
+        if self._product is None:
+            return None
+        parameters = {name: value.detach().numpy().copy() for name, value in self._product.module.named_parameters()}
+        weights = parameters["weights"].reshape(len(parameters["weights"]), -1)
+        bias = parameters.get("bias", np.zeros(len(weights), np.float32))
+        return weights, bias, tuple(path for _, path in self._keys), str(self._product.layer.input[0])
 
     def close(self) -> None:
         """Let go of the features; the weights stay."""
@@ -222,6 +235,7 @@ class NetworkLearner:
         targets = self._loss.classes(rows, shape[axis])
         product = writer(self._steps, logits)
         if product is not None and self._is_linear(product):
+            self._product = product
             return self._linear_head(product, targets)
         return self._graph_head(targets, logits, axis - len(shape) if axis >= 0 else axis, assumptions)
 

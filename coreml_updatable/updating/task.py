@@ -138,6 +138,11 @@ class UpdateTask:
             self.state = "completed"
         return self._context("completed" if self.state == "completed" else "cancelled", metrics)
 
+    @property
+    def parameters(self) -> Mapping[str, Value]:
+        """The values in force, by MLParameterKey."""
+        return dict(self._parameters.values)
+
     def cancel(self) -> None:
         """Stop at the next event."""
         if self.state in ("suspended", "running"):
@@ -249,3 +254,51 @@ def _whole(model: RunnableModel, learnt: RunnableModel) -> RunnableModel:
     if isinstance(model, PipelineModel):
         return model.updated(_whole(model.members[-1], learnt))
     return learnt
+
+
+@dataclass(frozen=True)
+class LearningLayer:
+    """The one trained layer of a network whose logits it gives: ``weights`` [K, D], ``bias`` [K] (0 without one).
+
+    ``trained``: which of "weights" and "bias" are trained; ``blob``: what it reads; ``optimizer``: the format's field.
+    """
+
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    trained: tuple[str, ...]
+    blob: str
+    optimizer: str
+
+
+@dataclass(frozen=True)
+class LearningPart:
+    """What learns of a model. ``layer``: None of a k-NN, and of a network that trains more than one linear layer."""
+
+    member: RunnableModel
+    layer: LearningLayer | None
+    labels: tuple[str | int, ...]  # that a network learns, in the order of its outputs
+
+    def vectors(self, rows: Sequence[FrozenRow]) -> NDArray[np.float32]:
+        """[n, D]: what the layer, or the search of a k-NN, reads of rows that the whole model froze."""
+        name = _names(self.member)[0] if self.layer is None else self.layer.blob
+        return np.stack([np.ravel(_inner(row).values[name]) for row in rows]).astype(np.float32, copy=False)
+
+
+def learning_part(model: RunnableModel, row: Row) -> LearningPart:
+    """Return the part of an updatable model that an update changes; ``row`` is any row, for the shapes."""
+    member, _ = _updatable_member(model)
+    if isinstance(member, NearestNeighborsModel):
+        return LearningPart(member, None, ())
+    from coreml_updatable.updating.loss import loss_of
+    from coreml_updatable.updating.network import NetworkLearner
+
+    loss = loss_of(member.base)
+    if not loss.labels:
+        return LearningPart(member, None, ())
+    with KeptFeatures(_names(member)) as kept:
+        frozen = row if isinstance(row, FrozenRow) else model.frozen([row])[0]
+        kept.add(_inner(frozen).with_features(**{loss.target: loss.labels[0]}))
+        learner = NetworkLearner(cast(Any, member), kept, trained_under(model.assumptions))
+        linear = learner.linear()
+        learner.close()
+    return LearningPart(member, linear and LearningLayer(*linear, learner.optimizer), tuple(loss.labels))

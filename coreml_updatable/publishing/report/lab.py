@@ -1,0 +1,155 @@
+"""The page of a comparison over many owners: which model, how sure that is, and for whom it is not."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from coreml_updatable.data.inputs import UInt8Array
+from coreml_updatable.files import write_all_atomically
+from coreml_updatable.personalization.lab_results import EntrantResult, Interval, LabResult, Point, WorstOwner
+from coreml_updatable.personalization.results import Spread
+from coreml_updatable.publishing.chart import Box, Line, boxes, chart, nice_scale, scatter
+from coreml_updatable.publishing.report.pictures import data_uri
+from coreml_updatable.publishing.templates import template, text_of
+
+STYLES = tuple(f"s{number}" for number in range(10))  # classes of lab.css
+LINES = {
+    "learns": "contender",
+    "base": "reference: no learning",
+    "class_means": "reference: nearest class mean",
+    "interpolated": "reference: network and k-NN, half each",
+    "retrained": "reference: the ceiling",
+}
+PROTOCOLS = {"at_once": "one update", "continued": "one update a session", "one_by_one": "one update a shot"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entrant at the most shots in one update."""
+
+    number: int
+    style: str
+    entrant: EntrantResult
+    point: Point
+    line: str
+
+
+def render_lab(result: LabResult, small: UInt8Array, title: str = "Personalization lab") -> str:
+    """The whole page as HTML, which asks nothing of the network. ``small``: pictures of the rows, or none."""
+    from markupsafe import Markup
+
+    rows = [
+        Row(number + 1, STYLES[number % len(STYLES)], entrant, point, LINES[entrant.line])
+        for number, entrant in enumerate(result.entrants)
+        if (point := _last(result, entrant)) is not None
+    ]
+    page: str = template("report/lab.html.j2").render(
+        result=result,
+        title=title,
+        rows=rows,
+        protocols=PROTOCOLS,
+        style=Markup(text_of("report/report.css") + text_of("report/lab.css")),
+        curves=_curves(result, rows),
+        spreads=_spreads(rows),
+        pareto=scatter(
+            [(row.entrant.name, _forgetting(row.point), row.point.measures["personal_accuracy"].mean) for row in rows],
+            "Personal accuracy against forgetting",
+            "forgetting (points of base accuracy)",
+            [row.style for row in rows],
+        ),
+        worst=[(owner, _pictures(owner, small)) for owner in result.worst],
+        costs=[row for row in rows if row.entrant.cost is not None],
+        seconds=sum(result.seconds.values()),
+    )
+    return page
+
+
+def _last(result: LabResult, entrant: EntrantResult) -> Point | None:
+    found = [one for one in entrant.points if one.protocol == "at_once" and one.shots == result.shots[-1]]
+    return found[0] if found else None
+
+
+def _forgetting(point: Point) -> float:
+    return point.measures["forgetting"].mean if "forgetting" in point.measures else 0.0
+
+
+def _curves(result: LabResult, rows: Sequence[Row]) -> list[tuple[str, object]]:
+    """Personal accuracy by protocol and base accuracy, means with their intervals, against the shots."""
+    learning = [row for row in rows if row.entrant.line == "learns"]
+    drawn = [
+        ("personal_accuracy", "at_once", "Personal accuracy after one update", rows),
+        ("base_accuracy", "at_once", "Base accuracy after one update", rows),
+        ("personal_accuracy", "one_by_one", "Personal accuracy, one update a shot", learning),
+        ("base_accuracy", "one_by_one", "Base accuracy, one update a shot", learning),
+    ]
+    made: list[tuple[str, object]] = []
+    for measure, protocol, title, chosen in drawn:
+        shown = [(row, _line(row.entrant, measure, protocol)) for row in chosen]
+        lines = [(row, line) for row, line in shown if line is not None]
+        if lines:
+            scale = {} if measure == "personal_accuracy" else {"scale": _high([line for _, line in lines])}
+            made.append(
+                (
+                    title,
+                    chart(
+                        [line for _, line in lines],
+                        title,
+                        "shots of each of the owner's kinds",
+                        ticks=result.shots,
+                        styles=[row.style for row, _ in lines],
+                        **scale,  # type: ignore[arg-type]
+                    ),
+                )
+            )
+    return made
+
+
+def _high(lines: Sequence[Line]) -> object:
+    """An axis of shares that begins near the least of them."""
+    from dataclasses import replace
+
+    low = min(spread.minimum for line in lines for spread in line.y)
+    return replace(nice_scale(max(0.0, min(low, 0.95)), 1.0), text=lambda value: f"{100 * value:g}%")
+
+
+def _line(entrant: EntrantResult, measure: str, protocol: str) -> Line | None:
+    points = [
+        point
+        for point in entrant.points
+        if measure in point.intervals and (point.protocol == protocol or point.shots == 0)
+    ]
+    if len(points) < 2:
+        return None
+    ends = tuple(_spread(point.intervals[measure]) for point in points)
+    return Line(entrant.name, tuple(float(point.shots) for point in points), ends)
+
+
+def _spread(ends: Interval) -> Spread:
+    return Spread(ends.mean, ends.low, ends.high)
+
+
+def _spreads(rows: Sequence[Row]) -> list[tuple[str, object]]:
+    made: list[tuple[str, object]] = []
+    for measure, title in (("personal_accuracy", "Personal accuracy"), ("base_accuracy", "Base accuracy")):
+        shown = [
+            Box(row.entrant.name, (found.p5, found.p25, found.p50, found.p75, found.p95))
+            for row in rows
+            if (found := row.point.measures.get(measure)) is not None
+        ]
+        if shown:
+            made.append((f"{title} over the owners", boxes(shown, title, "model", [row.style for row in rows])))
+    return made
+
+
+def _pictures(owner: WorstOwner, small: UInt8Array) -> list[tuple[str, str]]:
+    if not len(small):
+        return []
+    return [(data_uri(small[row]), name) for row, name in zip(owner.rows, owner.names, strict=True)]
+
+
+def write_lab(folder: Path, result: LabResult, small: UInt8Array) -> None:
+    """Write report.html and report.json into ``folder``; both or none."""
+    text = json.dumps(result.as_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    page = render_lab(result, small)
+    write_all_atomically({folder / "report.json": text.encode(), folder / "report.html": page.encode()})

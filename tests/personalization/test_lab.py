@@ -1,0 +1,251 @@
+"""A population of owners: what the engine says of each is what UpdateTask and the model itself say."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+
+from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.personalization import blocks, measures
+from coreml_updatable.personalization.lab import Prepared, Settings, compare, prepare, run
+from coreml_updatable.personalization.lab_results import json_schema, read_result
+from coreml_updatable.personalization.population import Population, draw, population_of
+from coreml_updatable.personalization.replay_sets import herding, k_center
+from coreml_updatable.runtime import load
+from tests.personalization.conftest import CENTRES, LABEL_OF, OWNERS_CENTRE, around
+
+SHOTS = (0, 1, 3, 5)
+NEAR = 1e-4
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """label/kind/points.npy, and the owner's kind "rapids", which no label is for."""
+    folder = tmp_path_factory.mktemp("photos")
+    places = {**{f"{LABEL_OF[kind]}/{kind}": CENTRES[kind] for kind in CENTRES}, "rapids": OWNERS_CENTRE}
+    for seed, (place, centre) in enumerate(places.items(), start=40):
+        (folder / place).mkdir(parents=True)
+        np.save(folder / place / "points.npy", around(centre, 40, seed).astype(np.float32))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models(network_message: Any, knn_message: Any) -> list[tuple[str, Any]]:
+    return [("network", load(network_message)), ("k-NN", load(knn_message))]
+
+
+SCENARIO = population_of(
+    {
+        "kinds_per_owner": 1,
+        "new_kind": {},
+        "relabel": {},
+        "new_label": {"kinds": ["rapids"]},
+        "same": {},
+        "wrong_labels": 0.1,
+        "held_out": 6,
+    }
+)
+
+
+@pytest.fixture(scope="session")
+def prepared(models: Any, photos: Path) -> Prepared:
+    return prepare(models, photos, SCENARIO, Settings(shots=SHOTS, replay=2))
+
+
+def same(one: blocks.BlockResult, other: blocks.BlockResult) -> bool:
+    return np.allclose(one.values, other.values, atol=1e-6, equal_nan=True)
+
+
+def test_nothing_that_is_learned_is_tested_on(prepared: Prepared) -> None:
+    world = prepared.lab.world
+    owners = draw(world, 0, 50)
+    split = world.split
+    assert not np.intersect1d(owners.shots, split.test).size
+    assert not np.intersect1d(owners.shots, split.reference).size
+    assert not np.intersect1d(owners.held_out, split.test).size
+    assert not np.intersect1d(split.test, split.reference).size
+    for shots, held in zip(owners.shots, owners.held_out, strict=True):
+        assert len(set(shots.tolist())) == len(shots)
+        assert not set(shots.tolist()) & set(held.tolist())
+    assert set(owners.sorts) == {"new_kind", "relabel", "new_label", "same"}
+    wrong = np.mean(
+        [shot != want for shot, want in zip(owners.taught.ravel(), owners.wanted[:, :5].ravel(), strict=True)]
+    )
+    assert 0.02 < wrong < 0.25
+
+
+@pytest.mark.parametrize("name", ["network", "k-NN"])
+def test_every_owner_is_answered_as_by_its_own_update_task(
+    prepared: Prepared, models: Any, photos: Path, name: str
+) -> None:
+    lab = prepared.lab
+    number = next(place for place, one in enumerate(lab.contenders) if one.name == name)
+    model = dict(models)[name]
+    places = (place.rstrip("]").split("[") for place in prepared.names)
+    rows = [{"point": np.load(photos / file)[int(row)]} for file, row in places]
+    frozen = (tuple(model.frozen(rows)),)
+    alone = replace(lab, frozen=(frozen,) * len(lab.contenders), memory={-1 - number: model}, protocols=("at_once",))
+    owners = draw(lab.world, 0, 12)
+    ours = dict(blocks.Block(alone, owners).answers(lab.entrants[number]))
+    theirs = dict(blocks.by_tasks(alone, owners, number))
+    for point in range(len(alone.points)):
+        one, other = ours[point], theirs[point]
+        assert isinstance(one, blocks.Answers)
+        assert isinstance(other, blocks.Answers)
+        assert one.probabilities == pytest.approx(other.probabilities, abs=NEAR)
+        ties = np.sort(other.probabilities, axis=1)
+        clear = ties[:, -1] - ties[:, -2] > NEAR
+        assert (one.classes == other.classes)[clear].all()
+
+
+def test_any_number_of_workers_and_any_block_is_the_same_comparison(prepared: Prepared, tmp_path: Path) -> None:
+    whole = run(prepared, Settings(owners=21, shots=SHOTS, workers=1, block=64))
+    parts = run(prepared, Settings(owners=21, shots=SHOTS, workers=2, block=4), kept=tmp_path)
+    files = sorted(tmp_path.glob("owners-*.npz"))
+    assert len(files) == 6
+    files[2].unlink()
+    files[3].write_bytes(b"half a file")
+    again = run(prepared, Settings(owners=21, shots=SHOTS, workers=1, block=4), kept=tmp_path, resume=True)
+    for other in (parts, again):
+        for one, two in zip(whole.entrants, other.entrants, strict=True):
+            for a, b in zip(one.points, two.points, strict=True):
+                assert a.measures.keys() == b.measures.keys()
+                for name, value in a.measures.items():
+                    assert vars(value) == pytest.approx(vars(b.measures[name]), abs=1e-5)
+                for name, ends in a.intervals.items():
+                    assert vars(ends) == pytest.approx(vars(b.intervals[name]), abs=1e-5)
+
+
+def test_a_report_is_what_its_schema_says(prepared: Prepared) -> None:
+    result = run(prepared, Settings(owners=8, shots=SHOTS, workers=1))
+    value = json.loads(json.dumps(result.as_json(), allow_nan=False))
+    jsonschema.validate(value, json_schema())
+    assert read_result(value) == result
+    published = Path(__file__).parents[2] / "docs" / "lab-report.schema.json"
+    assert json.loads(published.read_text(encoding="utf-8")) == json.loads(json.dumps(json_schema()))
+    with pytest.raises(DataError, match="owners"):
+        read_result({**value, "owners": "many"})
+
+
+def test_a_point_of_one_shot_is_the_same_by_every_protocol(prepared: Prepared) -> None:
+    lab = prepared.lab
+    block = blocks.run_block(lab, 0, 10)
+    ones = [number for number, (_, shots) in enumerate(lab.points) if shots == 1]
+    assert len(ones) == 3
+    for entrant in range(2):
+        first, *others = (block.values[entrant, number, : blocks.WORST] for number in ones)
+        for other in others:
+            assert first == pytest.approx(other, abs=1e-6, nan_ok=True)
+
+
+def test_more_owners_do_not_make_few_pictures_tell_more(models: Any, photos: Path) -> None:
+    """The base's accuracy is known as well as its test pictures say, however many owners there are."""
+    settings = Settings(owners=30, shots=(0, 1), references=False, workers=1)
+    setup = prepare(models[:1], photos, Population(), settings)
+    few, many = (run(setup, replace(settings, owners=owners)) for owners in (30, 300))
+    widths = []
+    for result in (few, many):
+        ends = result.entrants[0].points[1].intervals["base_accuracy"]
+        widths.append(ends.high - ends.low)
+    tests = setup.lab.world.split.test
+    share = result.entrants[0].points[0].measures["base_accuracy"].mean
+    binomial = 2 * 1.96 * np.sqrt(share * (1 - share) / len(tests))
+    assert widths[0] > widths[1] > 0.6 * binomial
+
+
+def test_measures_are_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(0)
+    p = random.dirichlet(np.ones(3), (4, 30))
+    wanted = random.integers(0, 3, (4, 30))
+    counted = np.ones((4, 30), bool)
+    counted[:, 25:] = False
+    ours = (measures.log_loss(p.swapaxes(1, 2), wanted, counted), measures.brier(p.swapaxes(1, 2), wanted, counted))
+    for owner in range(4):
+        kept = wanted[owner, :25], p[owner, :25]
+        assert ours[0][owner] == pytest.approx(log_loss(*kept, labels=[0, 1, 2]))
+        assert ours[1][owner] == pytest.approx(brier_score_loss(*kept, labels=[0, 1, 2], scale_by_half=False))
+    known, unknown = random.integers(0, 9, (4, 30)) / 9.0, random.integers(0, 9, (4, 12)) / 9.0
+    found = measures.rejection(known, counted, unknown)
+    for owner in range(4):
+        scores = np.concatenate([known[owner, :25], unknown[owner]])
+        assert found[owner] == pytest.approx(roc_auc_score([1] * 25 + [0] * 12, scores))
+    right = random.random((4, 30)) < 0.5
+    confidence = p.max(axis=2)
+    error = measures.calibration_error(confidence, right, counted)
+    for owner in range(4):
+        gaps = 0.0
+        for row in range(10):
+            inside = [at for at in range(25) if row / 10 <= confidence[owner, at] < (row + 1) / 10]
+            gaps += abs(sum(right[owner, at] - confidence[owner, at] for at in inside)) / 25
+        assert error[owner] == pytest.approx(gaps)
+
+
+def test_a_replay_set_stands_for_its_label() -> None:
+    random = np.random.default_rng(2)
+    points = random.normal(size=(40, 5)).astype(np.float32)
+    kept = herding(points, 6)
+    assert len(set(kept.tolist())) == 6
+    mean = points.mean(axis=0)
+    others = [np.linalg.norm(points[random.permutation(40)[:6]].mean(axis=0) - mean) for _ in range(200)]
+    assert np.linalg.norm(points[kept].mean(axis=0) - mean) < np.percentile(others, 5)
+    far = k_center(points, 6)
+    reach = [np.linalg.norm(points[:, None] - points[rows][None], axis=2).min(axis=1).max() for rows in (far, kept)]
+    assert reach[0] < reach[1]
+    assert len(herding(points, 99)) == len(k_center(points, 99)) == 40
+
+
+@pytest.mark.parametrize(
+    ("content", "facts"),
+    [
+        ({"relable": {}}, ["relable", "relabel"]),
+        ({"wrong_labels": 1.5}, ["wrong_labels"]),
+        ({"new_kind": {"kinds": ["rapid"]}}, ["rapid", "rapids"]),
+        ({"relabel": {"labels": ["clam"]}}, ["clam", "calm"]),
+        ({"kinds": {"rapids": "fast"}}, ["rapids", "calm, wild"]),
+        ({"test_share": 0.9, "reference_share": 0.2}, ["test_share"]),
+        ({"same": {}, "kinds_per_owner": 9}, ["9 kinds", "shots"]),
+    ],
+)
+def test_a_wrong_scenario_is_one_sentence(models: Any, photos: Path, content: Any, facts: list[str]) -> None:
+    with pytest.raises(DataError) as error:
+        prepare(models[:1], photos, population_of(content), Settings(shots=(0, 1)))
+    assert all(fact in str(error.value) for fact in facts)
+
+
+def test_what_cannot_be_compared_is_one_sentence(models: Any, photos: Path, network_message: Any) -> None:
+    for settings, fact in (
+        (Settings(owners=0), "0 owners"),
+        (Settings(shots=(3, 1)), "3, 1"),
+        (Settings(shots=(0, 30)), "at most"),
+    ):
+        with pytest.raises(DataError, match=fact):
+            compare(models, photos, Population(), settings)
+    fixed = type(network_message)()
+    fixed.CopyFrom(network_message)
+    fixed.isUpdatable = False
+    setup = prepare([*models, ("fixed", load(fixed))], photos, Population(), Settings(shots=(0, 1)))
+    assert any("fixed" in note for note in setup.notes)
+    with pytest.raises(ModelError, match="not updatable"):
+        prepare([("fixed", load(fixed))], photos, Population(), Settings(shots=(0, 1)))
+    other = type(network_message)()
+    other.CopyFrom(network_message)
+    labels = other.neuralNetworkClassifier.stringClassLabels.vector
+    labels[:] = ["x", "y"]
+    with pytest.raises(DataError, match="no label in common"):
+        prepare([models[0], ("other", load(other))], photos, Population(), Settings(shots=(0, 1)))
+
+
+def test_a_row_that_is_not_finite_is_named(models: Any, tmp_path: Path) -> None:
+    for label in ("calm", "wild"):
+        (tmp_path / label).mkdir()
+        points = around((0,) * 6, 12, 1).astype(np.float32)
+        points[7] = np.nan
+        np.save(tmp_path / label / "points.npy", points)
+    with pytest.raises((DataError, ModelError)) as error:
+        prepare(models[:1], tmp_path, Population(), Settings(shots=(0, 1)))
+    assert "points.npy[7]" in str(error.value)
