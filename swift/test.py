@@ -6,6 +6,7 @@ and runs the tests in Swift 6 mode; everything is compiled in Swift 5 mode as we
 """
 
 import argparse
+import json
 import os
 import re
 import shlex
@@ -52,10 +53,14 @@ class Toolchain:
         """``path`` as swift sees it."""
         return str(path) if self.root is None else f"/checkout/{path.relative_to(CHECKOUT)}"
 
-    def run(self, command: Sequence[str], **environment: str) -> None:
+    def run(self, command: Sequence[str], *, output: bool = False, **environment: str) -> str:
+        """What it printed, if ``output`` says so; it ends this program if it fails."""
+        stdout = subprocess.PIPE if output else None
         if self.root is None:
-            subprocess.run(command, cwd=CHECKOUT, env={**os.environ, **environment}, check=True)
-            return
+            ran = subprocess.run(
+                command, cwd=CHECKOUT, env={**os.environ, **environment}, check=True, stdout=stdout, text=True
+            )
+            return ran.stdout or ""
         root = shlex.quote(str(self.root))
         words = shlex.join(["env", *(f"{name}={value}" for name, value in environment.items()), *command])
         # In a mount namespace of its own: nothing stays mounted, however this ends.
@@ -64,7 +69,8 @@ class Toolchain:
             f"mount --rbind /dev {root}/dev && mount --bind {shlex.quote(str(CHECKOUT))} {root}/checkout && "
             f"exec chroot {root} sh -c {shlex.quote(f'cd /checkout && HOME=/root exec {words}')}"
         )
-        subprocess.run(["unshare", "--mount", "sh", "-c", script], check=True)
+        ran = subprocess.run(["unshare", "--mount", "sh", "-c", script], check=True, stdout=stdout, text=True)
+        return ran.stdout or ""
 
 
 def toolchain() -> Toolchain:
@@ -114,12 +120,15 @@ def fixtures() -> None:
     if stamp.exists():
         return
     FIXTURES.mkdir(parents=True, exist_ok=True)
-    first = sample("healthy_luncher", "first")
-    # Another seed and half the pictures give another network, which is all that a newer base has to be.
-    second = sample("healthy_luncher", "second", seed="2", version='"1.1"', drawn_per_kind="120")
-    for recipe in (sample("hand_pose", "pose"), first, second):
+    # Smaller than the samples, for time; another seed gives another network, which is all that a newer base has to be.
+    small = {"drawn_per_kind": "100", "seeds": "[0]", "shots": "[3]", "held_out": "20"}
+    first = sample("healthy_luncher", "first", **small)
+    smaller = {**small, "drawn_per_kind": "60", "epochs": "9"}
+    second = sample("healthy_luncher", "second", seed="2", version='"1.1"', **smaller)
+    pose = sample("hand_pose", "pose", seeds="[0]", shots="[3]")
+    for recipe in (pose, first, second):
         run([str(COMMAND), "build", str(recipe), "--out", str(FIXTURES)])
-    run([str(PYTHON), "tests/draw_meals.py", str(FIXTURES / "photos"), "20", "1000", "burger", "pancakes"])
+    run([str(PYTHON), "tests/draw_meals.py", str(FIXTURES / "photos"), "25", "1000", "burger", "pancakes"])
     key = FIXTURES / "key"
     run([str(COMMAND), "keygen", str(key)])
     run([str(COMMAND), "keygen", str(FIXTURES / "stranger")])
@@ -170,7 +179,8 @@ def server(program: str, *arguments: str) -> Iterator[str]:
 # --- What people read: the blocks of the docs ---
 
 BLOCK = re.compile(r"<!-- swift: (?P<given>[^>]*?)-->\n```swift\n(?P<code>.*?)```", re.DOTALL)
-MODULES = ("CoreML", "Foundation", "Personalization", "PersonalizationTesting", "PersonalizationUI")
+MODULES = ("CoreGraphics", "CoreML", "Foundation", "Personalization", "PersonalizationTesting", "PersonalizationUI")
+EXAMPLE = CHECKOUT / "swift/Example/HealthyLuncher"
 MANIFEST = """// swift-tools-version: 6.0
 import PackageDescription
 let products = ["Personalization", "PersonalizationUI", "PersonalizationTesting"]
@@ -180,7 +190,10 @@ let package = Package(
     targets: [
         .target(
             name: "Snippets", dependencies: products.map { .product(name: $0, package: "Personalization") },
-            path: "Sources")
+            path: "Sources"),
+        .target(
+            name: "Example", dependencies: products.map { .product(name: $0, package: "Personalization") },
+            path: "Example"),
     ], swiftLanguageModes: [.v6, .v5])
 """
 
@@ -192,7 +205,16 @@ def snippets() -> Path:
     shutil.rmtree(sources, ignore_errors=True)
     sources.mkdir(parents=True)
     (package / "Package.swift").write_text(MANIFEST)
-    for page in sorted((CHECKOUT / "docs").glob("*.md")):
+    example = package / "Example"
+    shutil.rmtree(example, ignore_errors=True)
+    example.mkdir()
+    for file in EXAMPLE.glob("*.swift"):
+        if "import SwiftUI" not in file.read_text():
+            shutil.copy(file, example)
+    pages = [*(CHECKOUT / "docs").glob("*.md"), *(CHECKOUT / "swift/Sources").rglob("*.docc/*.md")]
+    for page in sorted(pages):
+        found, blocks = page.read_text().count("```swift\n"), len(BLOCK.findall(page.read_text()))
+        assert found == blocks, f"{page}: {found - blocks} blocks of Swift say nothing of what they are given"
         functions = [
             "@available(iOS 17, macOS 14, *)\n"
             f"func {page.stem}{number}({block['given'].strip()}) async throws {{\n{block['code']}}}\n"
@@ -201,7 +223,58 @@ def snippets() -> Path:
         if functions:
             imports = [f"import {module}" for module in MODULES]
             (sources / f"{page.stem}.swift").write_text("\n".join([*imports, *functions]))
+    for name, text in generated().items():
+        (sources / name).write_text(text)
     return package
+
+
+def generated() -> dict[str, str]:
+    """The Swift that a catalogue and a report have for copying, of each model of the fixtures."""
+    from coreml_updatable.publishing.catalogue.pages import store_swift
+    from coreml_updatable.publishing.catalogue.site_files import read_index
+    from coreml_updatable.publishing.swift import update_snippet
+
+    site = FIXTURES / "site"
+    index, key = read_index(site), (site / "public-key.txt").read_text().strip()
+    assert index is not None
+    made = {"Photos.swift": update_snippet("image", "label")}
+    arrays = update_snippet("poses", "label", array=True)
+    made["Arrays.swift"] = arrays.replace("func personalize(", "func personalizeArrays(")
+    for entry in index.models:
+        for model in entry.versions[0].models:
+            if code := store_swift(entry, model, index.base_url, key):
+                made[f"{model.file.removesuffix('.mlmodel')}.swift"] = code
+                unsigned = store_swift(entry, model, "", None)
+                name = model.file.removesuffix(".mlmodel")
+                made[f"{name}Unsigned.swift"] = unsigned.replace(f"enum {name} ", f"enum {name}Unsigned ")
+    assert len(made) >= 10, sorted(made)
+    return made
+
+
+def probe(swift: "Toolchain", choices: Sequence[str], port: str) -> None:
+    """coreml-probes on this device: what it prints must be read as this device's own choices."""
+    from coreml_updatable.updating.probes.outcomes import choices as all_choices
+
+    folder = WORK / "probes"
+    run([str(COMMAND), "probes", str(folder)])
+    program = ["swift", "run", "--skip-build", "--scratch-path", swift.inside(WORK / "products-6"), "coreml-probes"]
+    results = WORK / "results.json"
+    results.write_text(swift.run([*program, swift.inside(folder)], output=True, COREML_SIMULATOR=port))
+    told = subprocess.run(
+        [str(COMMAND), "probes", "--read", str(results), "-o", str(WORK / "device.json")],
+        env={**os.environ, "XDG_CONFIG_HOME": str(WORK / "settings")},
+        cwd=CHECKOUT,
+        check=True,
+        capture_output=True,
+    )
+    found = json.loads((WORK / "device.json").read_text())["choices"]
+    chosen = dict(choice.split("=", 1) for choice in choices)
+    expected = {name: chosen.get(name, known[0]) for name, known in all_choices().items()}
+    wrong = {name: (found.get(name), choice) for name, choice in expected.items() if found.get(name) != choice}
+    if wrong:
+        sys.exit(f"swift: coreml-probes found other choices than this device has: {wrong}\n{told.stdout.decode()}")
+    vectors, model = FIXTURES / "first/HealthyLuncher.vectors.json", FIXTURES / "first/HealthyLuncher.mlmodel"
+    swift.run([*program, swift.inside(vectors), swift.inside(model)], COREML_SIMULATOR=port)
 
 
 # --- What is run ---
@@ -233,12 +306,16 @@ def main() -> None:
                     COREML_SIMULATOR=port,
                     FIXTURES=swift.inside(FIXTURES),
                     CATALOGUE_SITE=f"http://127.0.0.1:{site}",
+                    ASSUMED=",".join(choices),
                 )
+                probe(swift, choices, port)
     package = swift.inside(snippets())
     fifth = ["-Xswiftc", "-swift-version", "-Xswiftc", "5", "-Xswiftc", "-strict-concurrency=complete"]
     for mode, flags in {"6": [], "5": fifth}.items():
         print(f"the docs, Swift {mode} mode", flush=True)
         swift.run(["swift", "build", "--package-path", package, *scratch(f"docs-{mode}"), *flags])
+    print("the example's screens, parsed", flush=True)
+    swift.run(["swiftc", "-frontend", "-parse", *(swift.inside(file) for file in sorted(EXAMPLE.glob("*.swift")))])
     print("the package, Swift 5 mode", flush=True)
     swift.run(["swift", "build", "--build-tests", *scratch("5"), *fifth, *STRICT, *LINK])
 

@@ -219,6 +219,7 @@ def _first(examples: Examples) -> Examples:
 
 SPOTS = 6  # a side, of a generated picture
 OWNERS, BASES, LEARNT = 4, 8, 5  # rows of the owner's kind, of the base's kinds, and to learn from
+CANDIDATES = 24  # rows of each, of which those are asked that show a mistake
 
 
 def golden_vectors(
@@ -233,14 +234,16 @@ def golden_vectors(
     taught = next((part for part in dataset.to_learn if len(part)), dataset.train)
     labels = [recipe.every_label()[label] for label in taught.labels[:LEARNT]]
     learnt = list(zip(taught.values[:LEARNT], labels, strict=True))
+    candidates = _some(dataset.owner_held_out.values, CANDIDATES) + _some(dataset.test.values, CANDIDATES)
     if private:
+        candidates = _generated(recipe, CANDIDATES, 2)
         learnt = [(value, said) for value, (_, said) in zip(_generated(recipe, len(learnt), 1), learnt, strict=True)]
         rows = _generated(recipe, len(rows), 0)
     made: dict[str, bytes] = {}
     for file, model in models.items():
         if not (model.isUpdatable and recipe.input.name in {str(one.name) for one in model.description.input}):
             continue
-        vectors, files = record(model, file, recipe.input.name, recipe.outputs.label, rows, learnt)
+        vectors, files = record(model, file, recipe.input.name, recipe.outputs.label, rows, learnt, candidates)
         made |= {**files, f"{file.removesuffix('.mlmodel')}{SUFFIX}": to_bytes(vectors)}
     return made
 

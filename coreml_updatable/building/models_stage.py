@@ -24,6 +24,7 @@ from coreml_updatable.recipes.recipe import (
     Recipe,
     SGDSection,
 )
+from coreml_updatable.spec.features import CROP_KEY
 from coreml_updatable.spec.messages import Model
 
 SAMPLES_PER_KIND = 6  # where neither the recipe nor the data says better
@@ -170,7 +171,7 @@ def _described(recipe: AnyRecipe, model: Model, outputs: Mapping[str, str]) -> M
         user_defined={
             "made by": f"coreml_updatable {__version__}",
             "recipe": recipe.name,
-            **({"crop and scale": recipe.input.fit} if isinstance(recipe.input, ImageSection) else {}),
+            **({CROP_KEY: recipe.input.fit} if isinstance(recipe.input, ImageSection) else {}),
         },
     )
 

@@ -20,10 +20,11 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from coreml_updatable.data.fitting import centre_crop
+from coreml_updatable.data.pictures import FITS
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.files import write_atomically
 from coreml_updatable.runtime import RunnableModel
+from coreml_updatable.spec.features import CROP_KEY
 from coreml_updatable.updating import UpdateContext, UpdateTask
 from coreml_updatable.updating.assumptions import Assumptions
 
@@ -179,10 +180,11 @@ def rows_of(model: RunnableModel, lessons: Lessons) -> list[dict[str, Any]]:
     if len(description.input) != 1:
         raise ModelError(f"model: has {len(description.input)} inputs, expected one, which the lessons are for")
     feature, label = description.input[0], description.predictedFeatureName
-    return [{feature.name: _value(lesson, feature), label: lesson.label} for lesson in lessons.lessons]
+    crop = str(description.metadata.userDefined.get(CROP_KEY, ""))
+    return [{feature.name: _value(lesson, feature, crop), label: lesson.label} for lesson in lessons.lessons]
 
 
-def _value(lesson: Lesson, feature: Any) -> Any:
+def _value(lesson: Lesson, feature: Any, crop: str) -> Any:
     kind = feature.type.WhichOneof("Type")
     is_picture = lesson.example.dtype == np.uint8
     if is_picture != (kind == "imageType"):
@@ -194,7 +196,8 @@ def _value(lesson: Lesson, feature: Any) -> Any:
         return lesson.example
     image = feature.type.imageType
     mode = "L" if image.colorSpace == image.GRAYSCALE else "RGB"
-    return centre_crop(Image.fromarray(lesson.example).convert(mode), image.width, image.height)
+    fit = FITS.get(crop, FITS["centerCrop"])
+    return fit(Image.fromarray(lesson.example).convert(mode), image.width, image.height)
 
 
 def _entries(archive: tarfile.TarFile, place: Path) -> Iterator[tuple[str, bytes]]:

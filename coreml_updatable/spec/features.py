@@ -27,6 +27,9 @@ ARRAY_TYPES: dict[int, str] = {  # ArrayFeatureType.ArrayDataType -> name, as Xc
 }
 
 
+CROP_KEY = "coreml_updatable.crop"  # in a model's metadata: centerCrop, scaleFill or scaleFit, as training used it
+
+
 def feature_named(features: Iterable[FeatureDescription], name: str) -> FeatureDescription | None:
     return next((feature for feature in features if feature.name == name), None)
 

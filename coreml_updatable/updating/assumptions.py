@@ -3,6 +3,7 @@
 What is known of each, and how a device is asked, is in docs/probes.md.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -48,6 +49,15 @@ class Assumptions(PredictionAssumptions):
     adam_bias: Literal["corrected", "uncorrected"] = "corrected"
     adam_eps: Literal["outside", "inside", "scaled"] = "outside"
     squared_error: Literal["mean", "half", "sum"] = "mean"
+
+
+# What models and losses left by MLUpdateTask in public repositories have settled: the choices that remain
+# (docs/probes.md, "settled by").
+SETTLED: Mapping[str, tuple[str, ...]] = {
+    "gradient": ("mean",),
+    "first_epoch": ("shuffled",),
+    "squared_error": ("mean", "sum"),
+}
 
 
 def trained_under(given: PredictionAssumptions) -> Assumptions:

@@ -13,6 +13,7 @@ from PIL import Image
 
 import coreml_updatable as cu
 from coreml_updatable.data.fitting import scale_to_fit, stretch
+from coreml_updatable.runtime.coreml import largest_difference
 from coreml_updatable.spec.io import read_model, write_model
 from tests.cli.conftest import LABELS, SIDE, Ran, Run, noise
 
@@ -332,3 +333,20 @@ def test_an_output_called_input_does_not_take_the_name_of_the_row(
     table = run("predict", tmp_path / "model.mlmodel", tmp_path / "rows.json").out
     assert "rows.json[1]" in table
     assert "[4] 4, 3, 2, 1" in table
+
+
+def test_core_ml_itself_is_asked_on_a_mac_only(run: Run, picture_model: Path, photos: Path) -> None:
+    ran = run("predict", picture_model, photos, "--with", "coreml")
+    assert ran.status == 1
+    assert "on a Mac only" in ran.err
+    assert run("predict", picture_model, photos, "--with", "tflite").status == 2
+
+
+def test_answers_of_two_runtimes_are_compared() -> None:
+    ours = {"label": "a", "shares": {"a": 0.75, "b": 0.25}, "values": np.array([[1.0, 200.0]])}
+    theirs = {"label": "a", "shares": {"b": 0.26, "a": 0.74}, "values": np.array([1.0, 204.0])}
+    assert largest_difference(ours, ours) == 0
+    assert largest_difference(ours, theirs) == pytest.approx(0.02)
+    assert largest_difference(ours, {**ours, "label": "b"}) == np.inf
+    assert largest_difference(ours, {**ours, "values": np.zeros(3)}) == np.inf
+    assert largest_difference(ours, {"label": "a"}) == np.inf

@@ -21,7 +21,12 @@ def test_replay(run: Run, picture_model: Path, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
     ran = run("replay", tmp_path / "P.vectors.json", picture_model)
     assert ran.status == 0
-    assert [line.split(",")[0] for line in ran.out.splitlines()] == ["before: 3 answers", "after: 3 answers"]
+    assert [line.split(",")[0] for line in ran.out.splitlines()] == [
+        "before: 3 predictions",
+        "after: 3 predictions",
+        "one mini-batch an epoch: 1 predictions",
+        "photos: 2 predictions",
+    ]
     other = read_model(picture_model)
     other.neuralNetworkClassifier.layers[1].innerProduct.weights.floatValue[0] += 9
     write_model(other, tmp_path / "other.mlmodel")

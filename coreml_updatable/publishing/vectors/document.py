@@ -1,7 +1,11 @@
-"""NAME.vectors.json: rows, answers to expect, and how near they must be. These classes are its schema."""
+"""NAME.vectors.json: rows to ask, answers to expect, and how near they must be. These classes are its schema.
+
+Schema 3 has exercises: what to ask, after which update, and one outcome for each way of reading what Apple leaves open.
+Schema 2 had the answers before and after one update; it is read as two exercises of one outcome each.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,10 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from coreml_updatable.errors import DataError
 from coreml_updatable.text import json_text
 
-SCHEMA: Literal[2] = 2  # 2: "assumptions" for what was "variants"
+SCHEMA: Literal[3] = 3
 SUFFIX = ".vectors.json"
+BEFORE, AFTER = "before", "after"  # the exercises that every network and k-NN has: the base, and its owner's update
 MAXIMUM_BYTES = 100_000_000
 PNG_NAME = r"^([A-Za-z0-9_][A-Za-z0-9_-]{0,63}/)?[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\.png$"
+PHOTO_NAME = r"^([A-Za-z0-9_][A-Za-z0-9_-]{0,63}/)?[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\.(png|jpg)$"
 
 
 class _Part(BaseModel):
@@ -23,9 +29,16 @@ class _Part(BaseModel):
 
 
 class Picture(_Part):
-    """A PNG file, beside the vectors."""
+    """A PNG file of the model's size, beside the vectors."""
 
     png: Annotated[str, Field(pattern=PNG_NAME)]
+
+
+class Photo(_Part):
+    """A file beside the vectors of any size: turned as its EXIF orientation says, then fitted as the model's metadata
+    say (``coreml_updatable.crop``)."""
+
+    photo: Annotated[str, Field(pattern=PHOTO_NAME)]
 
 
 class Array(_Part):
@@ -35,69 +48,133 @@ class Array(_Part):
     values: tuple[float, ...]
 
 
-Value = str | int | float | dict[str, float] | Picture | Array
+Value = str | int | float | dict[str, float] | Picture | Photo | Array
 Row = dict[str, Value]
+Losses = dict[str, tuple[float, ...]]
 
 
-class Tolerances(_Part):
-    """Most that a probability, or any other number of an answer, may differ by."""
+class Outcome(_Part):
+    """What one device answers. ``assumptions``: its choices other than those of the document.
 
-    before: Annotated[float, Field(gt=0)]
-    after: Annotated[float, Field(gt=0)]
-
-
-class ExpectedUpdate(_Part):
-    """One update of the model with ``rows`` and ``parameters`` (by MLParameterKey), and the answers after it.
-
-    ``sensitive``: the assumptions of which another choice moves an answer beyond the tolerance.
+    ``losses``: for each event of the update (``miniBatchEnd``, ``epochEnd``), the lossValue of each time it comes, in
+    order; None where no update ran, and for a k-NN, whose events are documented nowhere.
     """
+
+    assumptions: dict[str, str] = {}
+    answers: tuple[Row, ...]
+    losses: Losses | None = None
+
+
+class Update(_Part):
+    """``parameters`` by MLParameterKey, and the rows to learn from, in this order."""
 
     parameters: dict[str, bool | int | float]
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
-    after: tuple[Row, ...]
-    sensitive: tuple[str, ...]
+
+
+class Exercise(_Part):
+    """Update the model (or not), ask every row, and compare. A device passes with any one of the outcomes.
+
+    ``tolerance``: most that a probability, or any other number of an answer, may differ by. ``change_tolerance``: most
+    that the change of lossValue since the first event may differ by, as a share of the largest change; rounding moves
+    all losses alike, another learning rate does not. Only where the loss falls steadily.
+    """
+
+    name: str
+    tolerance: Annotated[float, Field(gt=0)]
+    change_tolerance: Annotated[float, Field(gt=0)] | None = None
+    update: Update | None = None
+    asked: Annotated[tuple[Row, ...], Field(min_length=1)]
+    outcomes: Annotated[tuple[Outcome, ...], Field(min_length=1)]
+
+
+class LeastSystems(_Part):
+    """The first system that runs the model, and the first that runs the Swift package around it."""
+
+    model: str
+    code: str
 
 
 class Vectors(_Part):
-    """``sha256``: of the model's file. ``assumptions``: how the simulator read what Apple leaves open."""
+    """``sha256``: of the model's file. ``assumptions``: how the simulator read what Apple leaves open.
 
-    format: Annotated[Literal[2], Field(alias="schema")] = SCHEMA
+    ``loss_tolerance``: most that a lossValue may differ by, relative above 1. ``unnoticed``: mistakes of an app that
+    these vectors would not notice, because the model does not answer otherwise.
+    """
+
+    format: Annotated[Literal[3], Field(alias="schema")] = SCHEMA
     model: str
     sha256: str
+    least_ios: LeastSystems | None = None
     assumptions: dict[str, str]
-    tolerances: Tolerances
-    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
-    before: tuple[Row, ...]
-    update: ExpectedUpdate | None
+    loss_tolerance: Annotated[float, Field(gt=0)] = 0.02
+    exercises: Annotated[tuple[Exercise, ...], Field(min_length=1)]
+    unnoticed: tuple[str, ...] = ()
+
+    def exercise(self, name: str) -> Exercise | None:
+        """Return the exercise of that name, or None."""
+        return next((exercise for exercise in self.exercises if exercise.name == name), None)
 
 
 def read_vectors(path: Path) -> Vectors:
     """The vectors in ``path``; a DataError for what is none."""
-    return _read(path, {})
+    return _read(path, {2: _of_schema_2})
 
 
 def read_published_vectors(path: Path) -> Vectors:
     """The same of a release, which keeps the vectors it came with: those of an older schema are read too.
 
-    Their assumptions have the names of their time, so they are to be shown, not replayed.
+    The assumptions of schema 1 have the names of their time, so they are to be shown, not replayed.
     """
-    return _read(path, {1: ("variants", "assumptions")})
+    return _read(path, {1: _of_schema_1, 2: _of_schema_2})
 
 
-def _read(path: Path, older: Mapping[int, tuple[str, str]]) -> Vectors:
-    """``older``: schemas that are read too, with the field that has another name in it, old and new."""
+def _of_schema_1(value: dict[str, Any]) -> dict[str, Any]:
+    """Assumptions were called variants."""
+    return _of_schema_2({"assumptions": value.pop("variants"), **value})
+
+
+def _of_schema_2(value: dict[str, Any]) -> dict[str, Any]:
+    """The answers to ``rows`` before, and after one update; ``sensitive`` said which assumptions change the latter."""
+    rows, tolerances, update = value.pop("rows"), value.pop("tolerances"), value.pop("update")
+    exercises = [
+        {
+            "name": BEFORE,
+            "tolerance": tolerances["before"],
+            "asked": rows,
+            "outcomes": [{"answers": value.pop("before")}],
+        }
+    ]
+    if update is not None:
+        exercises.append(
+            {
+                "name": AFTER,
+                "tolerance": tolerances["after"],
+                "update": {"parameters": update["parameters"], "rows": update["rows"]},
+                "asked": rows,
+                "outcomes": [{"answers": update["after"]}],
+            }
+        )
+    return {**value, "schema": SCHEMA, "exercises": exercises}
+
+
+def _read(path: Path, older: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]) -> Vectors:
+    """``older``: schemas that are read too, and what makes the present one of them."""
     if not path.is_file() or path.stat().st_size > MAXIMUM_BYTES:
         raise DataError(f"{path}: is not a file of golden vectors, expected NAME{SUFFIX}; check the path")
     content = path.read_bytes()
     try:
         value: Any = json.loads(content)
         found: Any = value["schema"]
-        if isinstance(found, int) and found in older:
-            before, now = older[found]
-            value[now], value["schema"] = value.pop(before), SCHEMA
-            content, found = json.dumps(value).encode(), SCHEMA
     except (ValueError, KeyError, TypeError, RecursionError):
         raise DataError(f"{path}: is not valid JSON of golden vectors; fetch it again") from None
+    if isinstance(found, int) and found in older:
+        try:
+            content, found = json.dumps(older[found](value)).encode(), SCHEMA
+        except KeyError as missing:
+            raise DataError(f"{path}: {missing.args[0]}: Field required; fetch it again") from None
+        except TypeError:
+            raise DataError(f"{path}: is not valid JSON of golden vectors; fetch it again") from None
     if found != SCHEMA:
         newer = isinstance(found, int) and found > SCHEMA
         remedy = "use a newer coreml_updatable" if newer else "build the model again, which writes them"
@@ -108,14 +185,16 @@ def _read(path: Path, older: Mapping[int, tuple[str, str]]) -> Vectors:
         first = max(error.errors(), key=lambda found: len(found["loc"]))  # of a union's, the one that came furthest
         place = ".".join(str(part) for part in first["loc"])
         raise DataError(f"{path}: {place}: {first['msg']}; fetch it again") from None
-    answers = [len(vectors.before), len(vectors.update.after if vectors.update else vectors.rows)]
-    if any(count != len(vectors.rows) for count in answers):
-        raise DataError(
-            f"{path}: has {len(vectors.rows)} rows, {answers} predictions, expected equal numbers; fetch it again"
-        )
+    for exercise in vectors.exercises:
+        answers = [len(outcome.answers) for outcome in exercise.outcomes]
+        if any(count != len(exercise.asked) for count in answers):
+            raise DataError(
+                f"{path}: {exercise.name}: has {len(exercise.asked)} rows, {answers} predictions, expected equal "
+                "numbers; fetch it again"
+            )
     return vectors
 
 
 def to_bytes(vectors: Vectors) -> bytes:
-    text = json_text(vectors.model_dump(mode="json"), indent=1)
+    text = json_text(vectors.model_dump(mode="json", exclude_none=True), indent=1)
     return (text + "\n").encode()

@@ -1,27 +1,67 @@
-"""Vectors made: rows put to a model, before and after one update."""
+"""Vectors made: rows asked of a model, before and after updates that no mistake of an app survives.
+
+The owner's own update comes first, with the model's defaults, a row at a time. Others follow where it would not notice
+a *mistake* (``mistakes``): an epoch less, another rate, momentum, order, or a forgotten row.
+"""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import product
+from typing import Any, TypeAlias
 
 import numpy as np
+from PIL import Image, ImageOps
 
-from coreml_updatable.data.inputs import Float32Array, UInt8Array
-from coreml_updatable.publishing.vectors.differences import difference
-from coreml_updatable.publishing.vectors.document import Array, ExpectedUpdate, Picture, Row, Tolerances, Vectors
-from coreml_updatable.publishing.vectors.values import answer, png, short
-from coreml_updatable.runtime import RunnableModel, load, reference
+from coreml_updatable.data.inputs import Float32Array, ImageInput, UInt8Array
+from coreml_updatable.data.pictures import FITS
+from coreml_updatable.publishing.vectors.differences import difference, losses_off
+from coreml_updatable.publishing.vectors.document import (
+    AFTER,
+    BEFORE,
+    Array,
+    Exercise,
+    LeastSystems,
+    Losses,
+    Outcome,
+    Photo,
+    Picture,
+    Row,
+    Update,
+    Vectors,
+)
+from coreml_updatable.publishing.vectors.replay import remembers, updated
+from coreml_updatable.publishing.vectors.values import answer, fitted_as, png, short
+from coreml_updatable.runtime import FrozenRow, RunnableModel, load, reference
+from coreml_updatable.runtime.assumptions import PredictionAssumptions, choices_of
+from coreml_updatable.spec.availability import AVAILABILITY
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.parameters import Parameter
 from coreml_updatable.spec.summary import summarize
-from coreml_updatable.updating import Assumptions, UpdateTask
+from coreml_updatable.updating import Assumptions
+from coreml_updatable.updating.assumptions import SETTLED
 from coreml_updatable.updating.probes.outcomes import assuming, choices
 
 FOLDER = "vectors"  # of the pictures
 # Wide enough for a device that rounds otherwise: noise of 0.5% on every feature that the frozen part gives moves the
 # samples' probabilities by at most 0.0033 before the update and 0.0055 after it. The update itself moves them by 0.4.
-TOLERANCES = Tolerances(before=0.01, after=0.02)
+TOLERANCES = {BEFORE: 0.01, AFTER: 0.02}
+LOSS_TOLERANCE, CHANGE_TOLERANCE = 0.02, 0.04  # a rate that is off by 10% changes the change by up to 10%
+NOISE = 0.005  # share of a feature, of the rounding that decides no answer here
+CODE_SINCE = "iOS 16"  # the Swift package's
+TOGETHER, EACH_COUNTS, PHOTOS = "one mini-batch an epoch", "each example counts", "photos"
+RATES = (1.0, 3.0, 10.0, 0.3, 0.1)  # of the default learning rate, to be tried until every mistake is noticed
+ASKED = 8  # rows chosen for an exercise, at most
+PHOTOGRAPHED = 4  # rows that photos may be made of
+MARGIN = 2.0  # tolerances that a mistake should be off by
+ALIKE = 0.1  # tolerances within which two answers are one outcome
+ANOTHER_ORDER = "another order"
+TURNED = 6  # EXIF: the first column is the top
+
+Given: TypeAlias = UInt8Array | Float32Array
+Parameters: TypeAlias = dict[str, bool | int | float]
 
 
 @reference()
@@ -30,41 +70,54 @@ def record(
     file: str,
     feature: str,
     label: str,
-    given: Sequence[UInt8Array | Float32Array],
-    learnt: Sequence[tuple[UInt8Array | Float32Array, str]],
+    given: Sequence[Given],
+    learnt: Sequence[tuple[Given, str]],
+    candidates: Sequence[Given] = (),
 ) -> tuple[Vectors, dict[str, bytes]]:
-    """The vectors of ``model``, to be written as ``file``, and the PNG files they name.
+    """The vectors of ``model``, to be written as ``file``, and the pictures they name.
 
-    ``given`` are put to its input ``feature``; ``learnt`` are others with what their owner calls them. Pictures are
-    uint8 [H, W, C]; arrays float32, rounded as the document holds them.
+    ``given`` are put to its input ``feature``; ``learnt`` are others with what their owner calls them; ``candidates``
+    are asked, too, where one of them shows a mistake. Pictures are uint8 [H, W, C]; arrays float32, rounded as the
+    document holds them.
     """
     files: dict[str, bytes] = {}
-    named = [_named(one, f"{FOLDER}/picture-{number:02}.png", files) for number, one in enumerate(given, start=1)]
+    asked = [_named(one, f"{FOLDER}/picture-{number:02}.png", files) for number, one in enumerate(given, start=1)]
     taught = [_named(one, f"{FOLDER}/owner-{number:02}.png", files) for number, (one, _) in enumerate(learnt, start=1)]
-    runnable, parameters = load(model), plain_parameters(model)
-    whole = _Rows(
-        [{feature: short(one)} for one in given], [{feature: short(one), label: said} for one, said in learnt]
-    )
-    frozen = _Rows(runnable.frozen(whole.asked), runnable.frozen(whole.learned))  # the fixed layers run once a row
-    after = _after(runnable, frozen, parameters)
+    update = summarize(model).update
+    known = {one.name: one for one in update.parameters} if update else {}
+    bench = _Bench(load(model), feature, label, known)
+    parameters, labels = plain_parameters(model), [said for _, said in learnt]
+    rows = bench.rows(given, [one for one, _ in learnt])
+    story = bench.exercise(AFTER, rows, _Trial(parameters, tuple(zip(range(len(learnt)), labels, strict=True))))
+    exercises = [replace(bench.exercise(BEFORE, rows, None), values=tuple(asked)), replace(story, values=tuple(asked))]
+    taken = [one for one, _ in learnt]
+    pool = bench.rows([*_near(taken, [*candidates, *given]), *candidates, *given], taken)
+    further = bench.further(pool, parameters, labels)
+    if further is not None:
+        names = {f"{FOLDER}/picture-{number + 1:02}.png": one for number, one in enumerate(given)}
+        values = tuple(_known(one, names) or _named(one, _by_content(one), files) for one in further.raw)
+        exercises.append(replace(further, values=values))
+    unnoticed = _unnoticed(bench, [one for one in exercises if one.trial is not None])
+    made = [one.document(feature, label, taught) for one in exercises]
+    target = fitted_as(model)
+    if target is not None and len(given):
+        photos, lost = _photos(bench, target, given, files)
+        made.append(photos)
+        unnoticed += lost
+    least = AVAILABILITY.get(int(model.specificationVersion))
     vectors = Vectors(
         model=file,
         sha256=hashlib.sha256(model_bytes(model)).hexdigest(),
+        least_ios=LeastSystems(model=least, code=CODE_SINCE) if least else None,
         assumptions=asdict(Assumptions()),
-        tolerances=TOLERANCES,
-        rows=tuple({feature: one} for one in named),
-        before=tuple(answer(one) for one in runnable.predict(list(frozen.asked))),
-        update=ExpectedUpdate(
-            parameters=parameters,
-            rows=tuple({feature: one, label: said} for one, (_, said) in zip(taught, learnt, strict=True)),
-            after=after,
-            sensitive=tuple(_sensitive(runnable, whole, frozen, parameters, after)),
-        ),
+        loss_tolerance=LOSS_TOLERANCE,
+        exercises=tuple(made),
+        unnoticed=tuple(unnoticed),
     )
     return vectors, files
 
 
-def _named(values: UInt8Array | Float32Array, name: str, files: dict[str, bytes]) -> Picture | Array:
+def _named(values: Given, name: str, files: dict[str, bytes]) -> Picture | Array:
     """How the document holds ``values``; a picture is added to ``files`` under ``name``."""
     if values.dtype == np.uint8:
         files[name] = png(values.view(np.uint8))
@@ -72,10 +125,37 @@ def _named(values: UInt8Array | Float32Array, name: str, files: dict[str, bytes]
     return Array(shape=values.shape, values=tuple(short(values).ravel().tolist()))
 
 
-def plain_parameters(model: Model) -> dict[str, bool | int | float]:
+def _near(rows: Sequence[Given], others: Sequence[Given]) -> list[Given]:
+    """Rows close to each of ``rows``: nine parts of it, one of another one.
+
+    At distance 0 from a k-NN's sample, the last bits of the embedding would decide how many votes it has.
+    """
+    near = []
+    for row, other in zip(rows, [*others, *rows[1:], *rows[:1]], strict=False):
+        blend = 0.9 * row.astype(np.float64) + 0.1 * other.astype(np.float64)
+        near.append(blend.round().astype(np.uint8) if row.dtype == np.uint8 else blend.astype(np.float32))
+    return near
+
+
+def _known(values: Given, names: Mapping[str, Given]) -> Picture | None:
+    """The file that has this picture already."""
+    if values.dtype != np.uint8:
+        return None
+    return next((Picture(png=name) for name, one in names.items() if one is values), None)
+
+
+def _by_content(values: Given) -> str:
+    return f"{FOLDER}/asked-{_sum(values.tobytes())}.png"
+
+
+def _sum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def plain_parameters(model: Model) -> Parameters:
     """The model's defaults, but no shuffling and the smallest mini-batch: then few undocumented choices play a part."""
     update = summarize(model).update
-    chosen: dict[str, bool | int | float] = {}
+    chosen: Parameters = {}
     for parameter in update.parameters if update else ():
         chosen[parameter.name] = parameter.default
         if parameter.name == "shuffle":
@@ -85,34 +165,364 @@ def plain_parameters(model: Model) -> dict[str, bool | int | float]:
     return {name: value for name, value in chosen.items() if name != "seed"}
 
 
+# --- Mistakes ---
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One update: ``rows`` are numbers of rows to learn from, in order, with their labels."""
+
+    parameters: Parameters
+    rows: tuple[tuple[int, str], ...]
+
+
+def _mistakes(trial: _Trial, known: Mapping[str, Parameter]) -> Iterator[tuple[str, _Trial]]:
+    """What an app, or a device, may do otherwise, as far as the model's own parameters allow it; each has a name."""
+    parameters, rows = trial.parameters, trial.rows
+    rate, momentum = float(parameters.get("learningRate", 0)), float(parameters.get("momentum", 0))
+    others: list[tuple[str, str, bool | int | float]] = [
+        ("an epoch less", "epochs", int(parameters.get("epochs", 0)) - 1),
+        ("a rate 10% higher", "learningRate", rate * 1.1),
+        ("a rate 10% lower", "learningRate", rate * 0.9),
+        ("another momentum", "momentum", momentum + 0.1 if momentum < 0.8 else momentum - 0.1),
+        ("another beta1", "beta1", float(parameters.get("beta1", 0)) * 0.9),
+    ]
+    for name, parameter, value in others:
+        if parameter in parameters and (parameter != "epochs" or value) and _allows(known[parameter], value):
+            yield name, replace(trial, parameters={**parameters, parameter: value})
+    if len(rows) > 1:
+        if "miniBatchSize" in parameters:
+            yield ANOTHER_ORDER, replace(trial, rows=rows[::-1])
+        for number in range(len(rows)):
+            yield f"without row {number}", replace(trial, rows=rows[:number] + rows[number + 1 :])
+
+
+def _off(exercise: "_Exercise", found: "_Found") -> float:
+    """Tolerances that a mistake is off by, from the outcome that it is nearest to."""
+    return min(_distance(exercise.name, one.found, found, exercise.tolerance) for one in exercise.outcomes)
+
+
+def _distance(name: str, one: "_Found", other: "_Found", tolerance: float = TOLERANCES[AFTER]) -> float:
+    """The largest difference, in tolerances; infinite where the events differ in number."""
+    offs = [difference(a, b) / tolerance for a, b in zip(one.answers, other.answers, strict=True)]
+    for event, values in (one.losses or {}).items():
+        given = (other.losses or {}).get(event, ())
+        if len(given) != len(values):
+            return float("inf")
+        offs += losses_off(values, given, LOSS_TOLERANCE, _change_tolerance(name))
+    return max(offs, default=0.0)
+
+
+def _change_tolerance(name: str) -> float | None:
+    """A loss falls steadily where all rows are one mini-batch."""
+    return CHANGE_TOLERANCE if name == TOGETHER else None
+
+
+def _unnoticed(bench: "_Bench", exercises: "Sequence[_Exercise]") -> list[str]:
+    """The mistakes that no exercise notices."""
+    names: dict[str, bool] = {}
+    for exercise in exercises:
+        for name, trial in _mistakes(exercise.trial, bench.known) if exercise.trial else ():
+            noticed = names.get(name, False) or _off(exercise, bench.run(exercise.rows, trial)) > 1
+            names[name] = noticed
+    return [name for name, noticed in names.items() if not noticed]
+
+
+# --- Runs ---
+
+
+@dataclass(frozen=True)
+class _Found:
+    answers: tuple[Row, ...]
+    losses: Losses | None
+
+
 @dataclass(frozen=True)
 class _Rows:
-    """Rows to predict, and rows to learn from, with their labels."""
+    """Rows to predict, and rows to learn from, before and after the fixed layers, which run once a row."""
 
+    raw: tuple[Given, ...]
     asked: Sequence[Any]
     learned: Sequence[Any]
+    frozen_asked: Sequence[Any]
+    frozen_learned: Sequence[Any]
+
+    def only(self, chosen: Sequence[int]) -> "_Rows":
+        return replace(
+            self,
+            raw=tuple(self.raw[one] for one in chosen),
+            asked=[self.asked[one] for one in chosen],
+            frozen_asked=[self.frozen_asked[one] for one in chosen],
+        )
 
 
-def _after(model: RunnableModel, rows: _Rows, parameters: Mapping[str, bool | int | float]) -> tuple[Row, ...]:
-    task = UpdateTask(model, rows.learned, parameters)
-    return tuple(answer(one) for one in task.resume().model.predict(list(rows.asked)))
+@dataclass(frozen=True)
+class _Outcome:
+    assumptions: dict[str, str]
+    found: _Found
 
 
-def _sensitive(
-    model: RunnableModel,
-    whole: _Rows,
-    frozen: _Rows,
-    parameters: Mapping[str, bool | int | float],
-    expected: tuple[Row, ...],
-) -> list[str]:
-    """The assumptions of which another choice moves an answer after the update by more than is allowed."""
-    found = []
-    for assumption, known in choices().items():
-        for choice in known[1:]:
-            other = load(model, assumptions=assuming({assumption: choice}))
-            rows = frozen if other.part == model.part else whole  # an assumption may change the fixed layers, too
-            answers = _after(other, rows, parameters)
-            if any(difference(one, two) > TOLERANCES.after for one, two in zip(expected, answers, strict=True)):
-                found.append(assumption)
+@dataclass(frozen=True)
+class _Exercise:
+    name: str
+    tolerance: float
+    trial: _Trial | None
+    rows: _Rows
+    outcomes: tuple[_Outcome, ...]
+    values: tuple[Picture | Photo | Array, ...] = ()
+
+    @property
+    def raw(self) -> tuple[Given, ...]:
+        return self.rows.raw
+
+    def document(self, feature: str, label: str, taught: Sequence[Picture | Array]) -> Exercise:
+        update = None
+        if self.trial is not None:
+            rows: tuple[Row, ...] = tuple({feature: taught[number], label: said} for number, said in self.trial.rows)
+            update = Update(parameters=self.trial.parameters, rows=rows)
+        return Exercise(
+            name=self.name,
+            tolerance=self.tolerance,
+            change_tolerance=_change_tolerance(self.name),
+            update=update,
+            asked=tuple({feature: one} for one in self.values),
+            outcomes=tuple(
+                Outcome(assumptions=one.assumptions, answers=one.found.answers, losses=one.found.losses)
+                for one in self.outcomes
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """A model to run trials on."""
+
+    model: RunnableModel
+    feature: str
+    label: str
+    known: Mapping[str, Parameter]  # by name, the parameters of an update
+    loaded: dict[tuple[tuple[str, str], ...], RunnableModel] = field(default_factory=dict)  # by assumptions
+
+    def rows(self, asked: Sequence[Given], learned: Sequence[Given]) -> _Rows:
+        whole_asked = [{self.feature: short(one)} for one in asked]
+        whole_learned = [{self.feature: short(one)} for one in learned]
+        frozen = self.model.frozen(whole_asked), self.model.frozen(whole_learned)
+        return _Rows(tuple(asked), whole_asked, whole_learned, *frozen)
+
+    def run(self, rows: _Rows, trial: _Trial | None, model: RunnableModel | None = None) -> _Found:
+        model = model or self.model
+        same = model.part == self.model.part  # an assumption may change the fixed layers, too
+        asked, losses = list(rows.frozen_asked if same else rows.asked), None
+        if trial is not None:
+            given = [self._to_learn(rows, number, said, same) for number, said in trial.rows]
+            model, losses = updated(model, given, trial.parameters)
+        return _Found(tuple(answer(one) for one in model.predict(asked)), losses)
+
+    def _to_learn(self, rows: _Rows, number: int, said: str, frozen: bool) -> Any:
+        if frozen:
+            return rows.frozen_learned[number].with_features(**{self.label: said})
+        return {**rows.learned[number], self.label: said}
+
+    def exercise(self, name: str, rows: _Rows, trial: _Trial | None) -> _Exercise:
+        """With the outcome under every combination of open assumptions that has one of its own."""
+        tolerance = TOLERANCES[BEFORE if trial is None else AFTER]
+        outcomes = [_Outcome({}, self.run(rows, trial))]
+
+        def under(chosen: dict[str, str]) -> _Found:
+            key = tuple(sorted(chosen.items()))
+            if key not in self.loaded:
+                self.loaded[key] = load(self.model.message, assumptions=assuming(chosen))
+            return self.run(rows, trial, self.loaded[key])
+
+        def is_new(found: _Found) -> bool:
+            return all(_distance(name, one.found, found, tolerance) > ALIKE for one in outcomes)
+
+        # From each outcome one choice further: some choices matter only together with others.
+        known = [(name, choice) for name in choices() if self._concerns(name, trial) for choice in _possible(name)]
+        tried: set[tuple[tuple[str, str], ...]] = {()}
+        for outcome in outcomes:  # which grows meanwhile
+            for assumption, choice in known:
+                chosen = outcome.assumptions | {assumption: choice}
+                key = tuple(sorted(chosen.items()))
+                if assumption not in outcome.assumptions and key not in tried:
+                    tried.add(key)
+                    if is_new(found := under(chosen)):
+                        outcomes.append(_Outcome(chosen, found))
+        return _Exercise(name, tolerance, trial, rows, tuple(outcomes))
+
+    def _concerns(self, assumption: str, trial: _Trial | None) -> bool:
+        """Return False where the assumption is about something that is not done, which saves most of the time."""
+        voting = {"inverse_of", "zero_distance", "tied_labels", "tied_samples", "probabilities", "listed"}
+        if remembers(self.model):
+            return assumption in voting
+        if trial is None:
+            return assumption not in voting and assumption in choices_of(PredictionAssumptions)
+        shuffling = (
+            {"first_epoch", "shuffled", "no_seed", "generator"} if not trial.parameters.get("shuffle") else set()
+        )
+        adam = {"adam_bias", "adam_eps"} if "beta1" not in trial.parameters else set()
+        return assumption not in voting | shuffling | adam
+
+    def further(self, pool: _Rows, parameters: Parameters, labels: Sequence[str]) -> _Exercise | None:
+        """An exercise whose rows, labels and rate are chosen so that every mistake shows; None with nothing to learn.
+
+        A network learns all rows together, so that no order plays a part. A k-NN is asked about rows whose neighbors
+        are the learned ones.
+        """
+        steady = self._steady(pool)
+        best: tuple[float, str, _Trial, _Rows] | None = None
+        for name, trial in self._trials(parameters, labels):
+            rows = pool.only(self._telling(pool, trial, steady))
+            expected = self.run(rows, trial)
+            mistakes = [one for said, one in _mistakes(trial, self.known) if said != ANOTHER_ORDER]
+            worst = min((_distance(name, expected, self.run(rows, one)) for one in mistakes), default=0.0)
+            if best is None or worst > best[0]:
+                best = worst, name, trial, rows
+            if worst >= MARGIN:
                 break
-    return found
+        return None if best is None else self.exercise(best[1], best[3], best[2])
+
+    def _trials(self, parameters: Parameters, labels: Sequence[str]) -> Iterator[tuple[str, _Trial]]:
+        if "miniBatchSize" not in parameters:
+            others = [str(label) for label in self.model.labels or ()]
+            for said in _labelings(labels, others):
+                yield EACH_COUNTS, _Trial(parameters, tuple(enumerate(said)))
+            return
+        known = self.known
+        # As many rows as a mini-batch holds: what becomes of an incomplete one is an assumption.
+        count = max((size for size in range(1, len(labels) + 1) if _allows(known["miniBatchSize"], size)), default=0)
+        size = count or int(parameters["miniBatchSize"])
+        rows = tuple(enumerate(labels))[: count or None]
+        for factor in RATES:
+            rate = float(parameters["learningRate"]) * factor
+            if _allows(known["learningRate"], rate * 1.1) and _allows(known["learningRate"], rate * 0.9):
+                yield TOGETHER, _Trial({**parameters, "miniBatchSize": size, "learningRate": rate}, rows)
+
+    def _telling(self, pool: _Rows, trial: _Trial, steady: Sequence[int]) -> list[int]:
+        """Rows of the pool that show most of the mistakes: for each mistake the one that it changes most."""
+        expected, chosen = self.run(pool, trial), dict[int, None]()
+        for _, mistake in _mistakes(trial, self.known):
+            found = self.run(pool, mistake)
+            offs = {one: difference(expected.answers[one], found.answers[one]) for one in steady}
+            if not any(offs[one] > MARGIN * TOLERANCES[AFTER] for one in chosen):
+                chosen[max(offs, key=lambda one: offs[one])] = None
+        return list(chosen)[:ASKED] or [steady[0]]
+
+    def _steady(self, pool: _Rows) -> list[int]:
+        """Rows that rounding does not decide on; all, if it decides on all."""
+        random = np.random.default_rng(0)
+        plain = [answer(one) for one in self.model.predict(list(pool.frozen_asked))]
+        steady = set(range(len(plain)))
+        for _ in range(3):
+            shaken = [answer(one) for one in self.model.predict([_shaken(row, random) for row in pool.frozen_asked])]
+            steady -= {one for one in steady if difference(plain[one], shaken[one]) > TOLERANCES[BEFORE]}
+        return sorted(steady) or list(range(len(plain)))
+
+
+def _possible(assumption: str) -> list[str]:
+    """The choices besides the default, as far as nothing has settled them."""
+    known = choices()[assumption]
+    return [choice for choice in known[1:] if choice in SETTLED.get(assumption, known)]
+
+
+def _labelings(labels: Sequence[str], others: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Of the rows that a k-NN learns: as the owner calls them, then with every other choice of two labels."""
+    yield tuple(labels)
+    pair = list(dict.fromkeys([*labels, *others]))[:2]
+    if len(pair) == 2:
+        yield from product(pair, repeat=len(labels))
+
+
+def _allows(parameter: Parameter, value: float) -> bool:
+    if parameter.allowed:
+        return value in parameter.allowed
+    return parameter.range is None or parameter.range[0] <= value <= parameter.range[1]
+
+
+def _shaken(row: Any, random: np.random.Generator) -> Any:
+    """A row behind the fixed layers as a device might have rounded it."""
+    match row:
+        case FrozenRow():
+            return replace(row, values={name: _shaken(value, random) for name, value in row.values.items()})
+        case np.ndarray() if row.dtype.kind == "f":
+            return (row * (1 + NOISE * random.standard_normal(row.shape))).astype(row.dtype)
+    return row
+
+
+# --- Photos ---
+
+
+def _photos(
+    bench: _Bench, target: ImageInput, given: Sequence[Given], files: dict[str, bytes]
+) -> tuple[Exercise, list[str]]:
+    """One photo that is not square, and one that its EXIF orientation turns; and the mistakes that do not show."""
+    wide, wide_off = max(
+        ((picture, _wrongly_fitted(bench, target, picture)) for picture in map(_wide, given[:PHOTOGRAPHED])),
+        key=lambda one: one[1],
+    )
+    tall, turn_off = max(
+        ((picture, _not_turned(bench, target, picture)) for picture in map(_wide, given[:PHOTOGRAPHED])),
+        key=lambda one: one[1],
+    )
+    wide_file, turned_file = _encoded(wide, "PNG"), _encoded(tall.transpose(Image.Transpose.ROTATE_90), "JPEG")
+    # Each model of a build has its own, in one folder.
+    names = f"{FOLDER}/wide-{_sum(wide_file)}.png", f"{FOLDER}/turned-{_sum(turned_file)}.jpg"
+    files |= dict(zip(names, (wide_file, turned_file), strict=True))
+    rows = [_fitted(wide, target), _fitted(_decoded(turned_file), target)]
+    exercise = replace(
+        bench.exercise(PHOTOS, bench.rows(rows, []), None),
+        values=tuple(Photo(photo=name) for name in names),
+    )
+    found = {"another crop": wide_off, "an EXIF orientation ignored": turn_off}
+    lost = [name for name, off in found.items() if off <= TOLERANCES[BEFORE]]
+    return exercise.document(target.name, bench.label, []), lost
+
+
+def _wide(pixels: Given) -> Image.Image:
+    """The picture at twice its size, between two others: its own left and right halves, with their colors inverted."""
+    middle = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    size = middle.width * 2, middle.height * 2
+    middle = middle.resize(size, Image.Resampling.BICUBIC)
+    half, canvas = middle.width // 2, Image.new(middle.mode, (middle.width * 2, middle.height))
+    sides = ImageOps.invert(middle)
+    canvas.paste(sides.crop((0, 0, half, middle.height)), (0, 0))
+    canvas.paste(middle, (half, 0))
+    canvas.paste(sides.crop((half, 0, middle.width, middle.height)), (half + middle.width, 0))
+    return canvas
+
+
+def _encoded(picture: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    if kind == "PNG":
+        picture.save(buffer, format="PNG", optimize=True)
+        return buffer.getvalue()
+    exif = Image.Exif()
+    exif[0x0112] = TURNED
+    picture.save(buffer, format="JPEG", quality=95, subsampling=0, exif=exif)
+    return buffer.getvalue()
+
+
+def _decoded(content: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(content)) as picture:
+        return ImageOps.exif_transpose(picture)
+
+
+def _fitted(picture: Image.Image, target: ImageInput, fit: str | None = None) -> UInt8Array:
+    fitted = FITS[fit or target.fit](picture, target.width, target.height)
+    return np.asarray(fitted, np.uint8).reshape(target.height, target.width, target.channels)
+
+
+def _wrongly_fitted(bench: _Bench, target: ImageInput, picture: Image.Image) -> float:
+    """How far the answers are with the crop that an app is likeliest to take instead."""
+    wrong = "scaleFill" if target.fit == "centerCrop" else "centerCrop"
+    return _apart(bench, _fitted(picture, target), _fitted(picture, target, wrong))
+
+
+def _not_turned(bench: _Bench, target: ImageInput, picture: Image.Image) -> float:
+    stored = picture.transpose(Image.Transpose.ROTATE_90)
+    return _apart(bench, _fitted(picture, target), _fitted(stored, target))
+
+
+def _apart(bench: _Bench, one: UInt8Array, other: UInt8Array) -> float:
+    answers = bench.run(bench.rows([one, other], []), None).answers
+    return difference(answers[0], answers[1])

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from coreml_updatable.data.inputs import Float32Array, UInt8Array
+from coreml_updatable.data.inputs import Float32Array, ImageInput, UInt8Array
+from coreml_updatable.data.pictures import FITS, read_photo
 from coreml_updatable.errors import DataError
-from coreml_updatable.publishing.vectors.document import Array, Picture, Row, Value
+from coreml_updatable.publishing.vectors.document import Array, Photo, Picture, Row, Value
+from coreml_updatable.spec.features import CROP_KEY, GRAYSCALE
+from coreml_updatable.spec.messages import Model
 
 DIGITS = 6  # of a number; far finer than any tolerance
 MOST_PIXELS = 4096 * 4096
@@ -47,15 +50,31 @@ def _number(value: Any) -> float:
     return round(float(value), DIGITS)
 
 
-def row_values(row: Row, folder: Path) -> dict[str, Any]:
-    """A row as a model takes it; its pictures are read from ``folder``."""
-    return {name: _read(value, folder) for name, value in row.items()}
+def fitted_as(model: Model) -> ImageInput | None:
+    """The picture input of ``model``, with the crop that its metadata name (else the middle); None if it takes none."""
+    feature = next((one for one in model.description.input if one.type.HasField("imageType")), None)
+    if feature is None:
+        return None
+    image, crop = feature.type.imageType, str(model.description.metadata.userDefined.get(CROP_KEY, ""))
+    fit: Any = crop if crop in FITS else "centerCrop"
+    color: Any = "grayscale" if image.colorSpace == GRAYSCALE else "rgb"
+    return ImageInput(str(feature.name), int(image.width), int(image.height), color, fit=fit)
 
 
-def _read(value: Value, folder: Path) -> Any:
+def row_values(row: Row, folder: Path, target: ImageInput | None = None) -> dict[str, Any]:
+    """A row as a model takes it; its pictures are read from ``folder``, and photos fitted to ``target``."""
+    return {name: _read(value, folder, target) for name, value in row.items()}
+
+
+def _read(value: Value, folder: Path, target: ImageInput | None) -> Any:
     match value:
         case Picture():
             return _picture(folder / value.png)
+        case Photo():
+            if target is None:
+                raise DataError(f"{folder / value.photo}: a photo for a model that takes none; fetch the vectors again")
+            pixels = read_photo(folder / value.photo, target)
+            return Image.fromarray(pixels[:, :, 0] if target.channels == 1 else pixels)
         case Array():
             if int(np.prod(value.shape)) != len(value.values):
                 raise DataError(

@@ -14,15 +14,19 @@ enum LessonArchive {
         let handle = try FileHandle(forWritingTo: partial)
         defer { try? handle.close() }
         func append(_ name: String, _ data: Data) throws {
-            try handle.write(contentsOf: header(name, size: data.count))
-            try handle.write(contentsOf: data)
-            try handle.write(contentsOf: Data(count: padding(data.count)))
+            try written(archive) {
+                try handle.write(contentsOf: header(name, size: data.count))
+                try handle.write(contentsOf: data)
+                try handle.write(contentsOf: Data(count: padding(data.count)))
+            }
         }
         try append(LessonManifest.name, manifest.data())
         for lesson in manifest.lessons { try append(lesson.file, store.example(lesson).bytes) }
-        try handle.write(contentsOf: Data(count: 2 * block))
-        try handle.synchronize()
-        try handle.close()
+        try written(archive) {
+            try handle.write(contentsOf: Data(count: 2 * block))
+            try handle.synchronize()
+            try handle.close()
+        }
         try replace(archive, with: partial)
     }
 

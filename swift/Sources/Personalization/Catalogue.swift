@@ -57,6 +57,12 @@ public actor Catalogue {
         state().installed.last { $0.id == id && $0.isThere(in: folder) }?.base(in: folder)
     }
 
+    /// The installed model, or the newest one where there is none yet.
+    public func base(_ id: ModelID) async throws -> Base {
+        if let installed = installed(id) { return installed }
+        return try await newest(id)
+    }
+
     /// The newest version, fetched, verified and compiled unless it is here already.
     public func newest(_ id: ModelID) async throws -> Base {
         let index = try await index()
@@ -255,15 +261,18 @@ struct Index: Decodable {
 
         /// The file that learns, and the extractor in front of it.
         func files(_ id: ModelID) throws -> (File, File?) {
-            func only(_ role: String, _ layout: String, _ learns: Bool) throws -> File {
-                guard let file = models.first(where: { $0.role == role && $0.layout == layout && ($0.update != nil) == learns }) else {
+            // A k-NN is a pipeline of its extractor and its classifier, whatever the network's layout.
+            func only(_ role: String, _ layout: String?, _ learns: Bool) throws -> File {
+                guard let file = models.first(where: {
+                    $0.role == role && (layout == nil || $0.layout == layout) && ($0.update != nil) == learns
+                }) else {
                     throw PersonalizationError.notInCatalogue("\(id.name) \(version) as \(id.form.rawValue)")
                 }
                 return file
             }
             switch id.form {
             case .network: return (try only("network", "single", true), nil)
-            case .neighbors: return (try only("k-NN", "single", true), nil)
+            case .neighbors: return (try only("k-NN", nil, true), nil)
             case .split: return (try only("part", "split", true), try only("part", "split", false))
             }
         }

@@ -64,7 +64,7 @@ struct ModelInput {
             throw PersonalizationError.unsupportedModel("its input \(name) is neither a picture nor an array")
         }
         let metadata = description.metadata[.creatorDefinedKey] as? [String: String] ?? [:]
-        crop = metadata["coreml_updatable.crop"] == "fill" ? .scaleFill : .centerCrop
+        crop = ["scaleFill": .scaleFill, "scaleFit": .scaleFit][metadata["coreml_updatable.crop"] ?? ""] ?? .centerCrop
     }
 
     var words: String { image == nil ? "an array of shape \(shape)" : "a picture" }

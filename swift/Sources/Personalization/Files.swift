@@ -19,7 +19,9 @@ public struct Storage: Sendable {
     }
 
     func createFolder(_ folder: URL) throws {
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true, attributes: attributes)
+        try written(folder) {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true, attributes: attributes)
+        }
         #if canImport(Darwin)
             var folder = folder
             var values = URLResourceValues()
@@ -30,13 +32,15 @@ public struct Storage: Sendable {
 
     /// Replaces the file in one step: after a crash it is the old one or the new one.
     func write(_ data: Data, to file: URL) throws {
-        #if os(iOS)
-            let option: Data.WritingOptions =
-                protection == .whileUnlocked ? .completeFileProtection : .completeFileProtectionUntilFirstUserAuthentication
-            try data.write(to: file, options: [.atomic, option])
-        #else
-            try data.write(to: file, options: .atomic)
-        #endif
+        try written(file) {
+            #if os(iOS)
+                let option: Data.WritingOptions =
+                    protection == .whileUnlocked ? .completeFileProtection : .completeFileProtectionUntilFirstUserAuthentication
+                try data.write(to: file, options: [.atomic, option])
+            #else
+                try data.write(to: file, options: .atomic)
+            #endif
+        }
     }
 
     private var attributes: [FileAttributeKey: Any] {
@@ -71,6 +75,17 @@ final class FileLock: Sendable {
     }
 
     deinit { close(descriptor) }
+}
+
+/// Runs `body`, which writes `file`; what the file system has against it becomes ``PersonalizationError/cannotWrite(_:)``.
+func written<Result>(_ file: URL, _ body: () throws -> Result) throws -> Result {
+    do {
+        return try body()
+    } catch let error as PersonalizationError {
+        throw error
+    } catch {
+        throw PersonalizationError.cannotWrite(file.lastPathComponent)
+    }
 }
 
 func readBounded(_ file: URL, limit: Int) throws -> Data {

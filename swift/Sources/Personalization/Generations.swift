@@ -32,9 +32,9 @@ struct Generations {
     func save(_ model: any MLModel & MLWritable, base: String, lessons: [UUID]) throws {
         let partial = folder.appendingPathComponent("\(UUID().uuidString).partial.mlmodelc")
         defer { try? FileManager.default.removeItem(at: partial) }
-        try model.write(to: partial)
+        try written(partial) { try model.write(to: partial) }
         let pointer = Pointer(format: 1, name: "\(UUID().uuidString).mlmodelc", base: base, lessons: lessons)
-        try FileManager.default.moveItem(at: partial, to: url(pointer))
+        try written(url(pointer)) { try FileManager.default.moveItem(at: partial, to: url(pointer)) }
         let before = current(of: base)?.name
         try storage.write(try JSONEncoder().encode(pointer), to: pointerFile)
         remove { $0 != pointer.name && $0 != before }  // whoever loaded the one before may read it a moment longer

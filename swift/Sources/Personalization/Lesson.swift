@@ -111,7 +111,22 @@ struct LessonStore {
         }
     }
 
-    private func evict(from manifest: inout LessonManifest) throws {
+    /// Removes lessons until what is left is within the limits.
+    func evict(from manifest: inout LessonManifest) throws {
+        // Far too many, as after a restore: age alone decides first, because similarity looks at every pair.
+        let most = max(limits.count, 0) + 8
+        while manifest.lessons.count > most {
+            let counts = Dictionary(grouping: manifest.lessons, by: \.label).mapValues(\.count)
+            let crowded = counts.values.max() ?? 0
+            var surplus = manifest.lessons.count - most
+            var seen: [String: Int] = [:]
+            manifest.lessons.removeAll { lesson in
+                guard surplus > 0, counts[lesson.label] == crowded, seen[lesson.label, default: 0] < max(1, crowded / 2) else { return false }
+                seen[lesson.label, default: 0] += 1
+                surplus -= 1
+                return true
+            }
+        }
         var signatures: [UUID: [Float]] = [:]
         while manifest.lessons.count > limits.count || manifest.lessons.reduce(0, { $0 + ($1.size ?? 0) }) > limits.bytes {
             let labels = Dictionary(grouping: manifest.lessons, by: \.label)

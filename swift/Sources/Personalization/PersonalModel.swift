@@ -102,12 +102,17 @@ public actor PersonalModel {
     ///
     /// Leaving the loop, or cancelling the task that runs it, cancels the update and leaves the model as it was.
     public nonisolated func learn(_ plan: Plan = Plan()) -> AsyncThrowingStream<LearningProgress, any Error> {
-        progress { try await self.update(onto: nil, plan, $0) }
+        progress { try await self.update(onto: nil, plan, nil, $0) }
+    }
+
+    /// The same, for golden vectors.
+    package nonisolated func learn(_ plan: Plan, noting events: UpdateEvents) -> AsyncThrowingStream<LearningProgress, any Error> {
+        progress { try await self.update(onto: nil, plan, events, $0) }
     }
 
     /// Trains a newer base on the same lessons, and continues with it. Until that has ended, the old one answers.
     public nonisolated func rebase(on newer: Base, plan: Plan = Plan()) -> AsyncThrowingStream<LearningProgress, any Error> {
-        progress { try await self.update(onto: newer, plan, $0) }
+        progress { try await self.update(onto: newer, plan, nil, $0) }
     }
 
     private nonisolated func progress(
@@ -126,7 +131,9 @@ public actor PersonalModel {
         }
     }
 
-    private func update(onto newer: Base?, _ plan: Plan, _ progress: @escaping @Sendable (LearningProgress) -> Void) async throws {
+    private func update(
+        onto newer: Base?, _ plan: Plan, _ events: UpdateEvents?, _ progress: @escaping @Sendable (LearningProgress) -> Void
+    ) async throws {
         guard !isLearning else { throw PersonalizationError.alreadyLearning }
         let target = newer ?? base
         if newer != nil, target.id.name != base.id.name {
@@ -156,7 +163,7 @@ public actor PersonalModel {
                 try await withCheckedThrowingContinuation {
                     run.start(
                         base: target.model, rows: batch, parameters: parameters, epochs: epochs, schedule: plan.schedule,
-                        progress: progress, continuation: $0)
+                        progress: progress, events: events, continuation: $0)
                 }
             } onCancel: {
                 run.cancel()
@@ -201,6 +208,7 @@ public actor PersonalModel {
                 try replace(store.folder.appendingPathComponent(lesson.file), with: fresh.appendingPathComponent(lesson.file))
             }
             manifest = restored
+            try store.evict(from: &manifest)
         }
     }
 

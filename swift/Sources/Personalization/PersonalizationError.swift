@@ -22,6 +22,8 @@ public enum PersonalizationError: Error, Equatable, Sendable {
     case folderInUse(String)
     /// The folder holds a file that this package did not write, or that is damaged.
     case damaged(String)
+    /// The file system took no more: the disk is full, or the folder is not writable.
+    case cannotWrite(String)
     /// Core ML refused.
     case coreML(String)
     /// The archive of lessons is damaged, too large, or of a newer format.
@@ -59,6 +61,7 @@ extension PersonalizationError: LocalizedError {
         case .alreadyLearning: "The model is learning."
         case .folderInUse(let folder): "The folder \(folder) is in use by another instance."
         case .damaged(let what): "The file \(what) is damaged."
+        case .cannotWrite(let what): "\(what) cannot be written."
         case .coreML(let why): "Core ML failed: \(why)"
         case .invalidArchive(let why): "The archive is not valid: \(why)."
         case .otherModel(let found, let expected): "The archive belongs to the model \(found), not to \(expected)."
@@ -85,6 +88,7 @@ extension PersonalizationError: LocalizedError {
         case .alreadyLearning: "Wait until it has ended, or cancel it."
         case .folderInUse: "Keep one PersonalModel for a folder, and share it."
         case .damaged: "Restore a backup, or start again in an empty folder."
+        case .cannotWrite: "Free some space on the device, and try again."
         case .coreML: "Try again; if it goes on, reset the personal model."
         case .invalidArchive: "Choose a backup that this app wrote."
         case .otherModel: "Restore it into the app's model of that name."

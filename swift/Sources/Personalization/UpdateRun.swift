@@ -24,11 +24,13 @@ final class UpdateRun: @unchecked Sendable {
     func start(
         base: URL, rows: LessonBatch, parameters: [MLParameterKey: Any], epochs: Int?,
         schedule: (@Sendable (LearningProgress) -> Double?)?, progress: @escaping @Sendable (LearningProgress) -> Void,
-        continuation: CheckedContinuation<Void, any Error>
+        events: UpdateEvents?, continuation: CheckedContinuation<Void, any Error>
     ) {
         lock.withLock { waiting = continuation }
         let failure = rows.failure
         let onProgress: @Sendable (MLUpdateContext) -> Void = { context in
+            events?.note(context)
+            guard context.event == .epochEnd else { return }
             let report = LearningProgress(
                 epoch: (context.metrics[.epochIndex] as? Int ?? 0) + 1, epochs: epochs, loss: context.metrics[.lossValue] as? Double,
                 learningRate: context.parameters[.learningRate] as? Double)
@@ -50,7 +52,7 @@ final class UpdateRun: @unchecked Sendable {
             let configuration = MLModelConfiguration()
             configuration.parameters = parameters
             let handlers = MLUpdateProgressHandlers(
-                forEvents: [.epochEnd], progressHandler: onProgress, completionHandler: onCompletion)
+                forEvents: events == nil ? .epochEnd : [.epochEnd, .miniBatchEnd], progressHandler: onProgress, completionHandler: onCompletion)
             let task = try MLUpdateTask(forModelAt: base, trainingData: rows, configuration: configuration, progressHandlers: handlers)
             let proceed = lock.withLock {
                 self.task = task
@@ -71,6 +73,24 @@ final class UpdateRun: @unchecked Sendable {
             return self.waiting
         }
         waiting?.resume(with: result)
+    }
+}
+
+/// The losses of an update, event by event, for golden vectors.
+package final class UpdateEvents: @unchecked Sendable {
+    private let lock = NSLock()
+    private var noted: [String: [Double]] = [:]
+
+    package init() {}
+
+    /// By the names of the golden vectors.
+    package var losses: [String: [Double]] { lock.withLock { noted } }
+
+    func note(_ context: MLUpdateContext) {
+        let names: [(MLUpdateProgressEvent, String)] = [(.epochEnd, "epochEnd"), (.miniBatchEnd, "miniBatchEnd")]
+        for (event, name) in names where context.event == event {
+            lock.withLock { noted[name, default: []].append(context.metrics[.lossValue] as? Double ?? .nan) }
+        }
     }
 }
 

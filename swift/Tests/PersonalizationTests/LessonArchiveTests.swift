@@ -54,3 +54,64 @@ import Testing
     await #expect(throws: PersonalizationError.self) { try await model.restore(from: archive) }
     #expect(try await model.lessons.isEmpty)
 }
+
+/// An archive as this package writes it, of poses made here.
+private func archive(_ count: Int, label: (Int) -> String, shape: [Int] = [1, 3, 21]) throws -> URL {
+    let store = LessonStore(folder: try Fixtures.temporary(), storage: Storage(), limits: LessonLimits(count: .max))
+    var manifest = LessonManifest(model: "HandPose", base: "")
+    try store.storage.createFolder(store.folder.appendingPathComponent("lessons"))
+    for number in 0..<count {
+        let values = (0..<63).map { Float($0 + number) / 63 }, bytes = values.withUnsafeBytes { Data($0) }
+        let lesson = Lesson(
+            id: UUID(), label: label(number), date: Date(timeIntervalSince1970: Double(number)), kind: .float32, shape: shape,
+            sha256: sha256(bytes))
+        try bytes.write(to: store.folder.appendingPathComponent(lesson.file))
+        manifest.lessons.append(lesson)
+    }
+    let file = store.folder.appendingPathComponent("lessons.tar")
+    try LessonArchive.write(manifest, of: store, to: file)
+    return file
+}
+
+private func taughtPose() async throws -> (PersonalModel, Input) {
+    let model = try PersonalModel(await Fixtures.base(build: "pose", name: "HandPose"), folder: try Fixtures.temporary())
+    let pose = Input.array([Float](repeating: 0.5, count: 63), shape: [1, 3, 21])
+    try await model.remember(pose, as: "pause")
+    try await learn(model, Plan(epochs: 1))
+    return (model, pose)
+}
+
+/// What is restored is bounded as what is remembered is: the newest and most diverse are kept.
+@Test func tenThousandLessonsAreBounded() async throws {
+    let (model, _) = try await taughtPose()
+    let labels = try await model.labels
+    try await model.restore(from: archive(10_000) { $0 % 10 == 0 ? labels[1] : labels[0] })
+    let lessons = try await model.lessons
+    #expect(lessons.count == 200)
+    #expect(lessons.last?.date == Date(timeIntervalSince1970: 9999))
+    #expect(lessons.allSatisfy { $0.date >= Date(timeIntervalSince1970: 8000) })
+    #expect(Set(lessons.map(\.label)).count == 2)
+}
+
+@Test func moreThanTenThousandAreRefused() async throws {
+    let (model, pose) = try await taughtPose()
+    let answer = try await model.predict(pose), lessons = try await model.lessons
+    let file = try archive(10_001) { _ in "pause" }
+    await #expect(throws: PersonalizationError.self) { try await model.restore(from: file) }
+    #expect(try await model.lessons == lessons)
+    #expect(try await model.predict(pose) == answer)
+}
+
+/// A base that is older than the backup does not know its newest label, or takes another input.
+@Test func whatABaseCannotLearnChangesNothing() async throws {
+    let (model, pose) = try await taughtPose()
+    let answer = try await model.predict(pose), lessons = try await model.lessons, known = try await model.labels
+    let newer = try archive(3) { $0 == 2 ? "thumbs-up" : "pause" }
+    await #expect(throws: PersonalizationError.unknownLabel("thumbs-up", known: known)) { try await model.restore(from: newer) }
+    let wider = try archive(2, label: { _ in "pause" }, shape: [63])
+    await #expect(throws: PersonalizationError.self) { try await model.restore(from: wider) }
+    #expect(try await model.lessons == lessons)
+    #expect(try await model.predict(pose) == answer)
+    let needsLearning = try await model.needsLearning
+    #expect(!needsLearning)
+}

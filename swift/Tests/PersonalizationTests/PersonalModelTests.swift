@@ -18,7 +18,7 @@ let forms: [ModelID.Form] = [.network, .neighbors, .split]
     #expect(!needsLearning)
     let after = try await healthy(model)
     #expect(after > 0.5, "\(after) of the pancakes are healthy after three shots")
-    let burgers = try Fixtures.photos("burger")
+    let burgers = Fixtures.photos("burger")
     var right = 0
     for burger in burgers where try await model.predict(.file(burger)).label == "fast-food" { right += 1 }
     #expect(right * 10 >= burgers.count * 9, "\(right) of \(burgers.count) burgers are still fast food")
@@ -37,7 +37,7 @@ let forms: [ModelID.Form] = [.network, .neighbors, .split]
 
 /// The share of 20 held-out pancakes that the model calls healthy.
 private func healthy(_ model: PersonalModel) async throws -> Double {
-    let pancakes = try Fixtures.photos("pancakes")
+    let pancakes = Fixtures.photos("pancakes")
     var count = 0
     for pancake in pancakes where try await model.predict(.file(pancake)).label == "healthy" { count += 1 }
     return Double(count) / Double(pancakes.count)
@@ -208,10 +208,19 @@ private func healthy(_ model: PersonalModel) async throws -> Double {
     #expect(try await model.example(of: camera.id) == tall)
 }
 
+@Test func aPictureOfOnePixelIsAPicture() async throws {
+    let model = try await Fixtures.model(), pixel = CGImage(standInWidth: 1, height: 1, rgb: Data([10, 200, 30]))
+    let lesson = try await model.remember(.image(pixel), as: Meal.healthy)
+    let example = try await model.example(of: lesson.id)
+    #expect(example.shape == [128, 128, 3] && Set(example.bytes) == [10, 200, 30])
+    let answer = try await model.predict(.image(pixel))
+    #expect(abs(answer.probabilities.values.reduce(0, +) - 1) < 1e-3)
+}
+
 @Test func lessonsAreBounded() async throws {
     let model = try await Fixtures.model(limits: LessonLimits(count: 3))
     let first = try await model.remember(.file(Fixtures.pancakes[0]), as: Meal.healthy)
-    let burger = try await model.remember(.file(try Fixtures.photos("burger")[0]), as: Meal.fastFood)
+    let burger = try await model.remember(.file(Fixtures.photos("burger")[0]), as: Meal.fastFood)
     let second = try await model.remember(.file(Fixtures.pancakes[1]), as: Meal.healthy)
     let again = try await model.remember(.file(Fixtures.pancakes[0]), as: Meal.healthy)
     // The label with the most lessons gives up the older of its two most similar ones.

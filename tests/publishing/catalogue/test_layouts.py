@@ -51,7 +51,7 @@ def test_the_page_offers_all_of_them(models: dict[str, ModelFile], site: Path) -
     ]  # both variants first
     for title in ("Network as a pipeline", "Extractor of the split", "Head of the split"):
         assert title in words
-    assert "The extractor turns the input into features , once for each" in words
+    assert "Computes features from the input, once per example" in words
     assert check_site(site).faults == ()
 
 
@@ -60,8 +60,9 @@ def test_the_page_shows_the_answers_of_the_single_file(make_build: MakeBuild, si
     files = vectors()
     document = json.loads(files["Luncher.vectors.json"])
     document["model"] = "LuncherPipeline.mlmodel"
-    for answer in (*document["before"], *document["update"]["after"]):
-        answer["label"] = "of the pipeline"
+    for exercise in document["exercises"]:
+        for answer in exercise["outcomes"][0]["answers"]:
+            answer["label"] = "of the pipeline"
     files["LuncherPipeline.vectors.json"] = json.dumps(document).encode()
     publish([make_build("Luncher", change=laid_out, more=files)], site)
     page = (site / "models/Luncher/index.html").read_text()

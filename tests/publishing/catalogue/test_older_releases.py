@@ -11,8 +11,10 @@ import pytest
 from coreml_updatable.errors import CatalogueError, DataError
 from coreml_updatable.publishing.catalogue.check_site import check_site
 from coreml_updatable.publishing.catalogue.publish import publish
+from coreml_updatable.publishing.vectors.document import Vectors
 from tests.publishing.catalogue.sites import MakeBuild, index_of, state, versions
 from tests.publishing.catalogue.test_pages import vectors
+from tests.publishing.vectors.test_golden import of_schema_2
 
 
 def rewritten(site: Path, file: str, change: Callable[[dict[str, Any]], object]) -> None:
@@ -34,8 +36,16 @@ def rewritten(site: Path, file: str, change: Callable[[dict[str, Any]], object])
         assert old not in report.read_text()
 
 
+def vectors_of_schema_1(value: dict[str, Any]) -> None:
+    """One update, and assumptions that were called variants."""
+    older = of_schema_2(Vectors.model_validate_json(json.dumps(value)))
+    value.clear()
+    value.update(older)
+    of_schema_1(value)
+
+
 def of_schema_1(value: dict[str, Any]) -> None:
-    """What a report and golden vectors were before their second schema: assumptions were called variants."""
+    """What a report was before its second schema: assumptions were called variants."""
     value["schema"] = 1
     value["variants"] = value.pop("assumptions", {})
 
@@ -43,7 +53,7 @@ def of_schema_1(value: dict[str, Any]) -> None:
 @pytest.fixture
 def old(make_build: MakeBuild, site: Path) -> Path:
     publish([make_build("Luncher", more=vectors())], site)
-    rewritten(site, "Luncher.vectors.json", of_schema_1)
+    rewritten(site, "Luncher.vectors.json", vectors_of_schema_1)
     rewritten(site, "report.json", of_schema_1)
     assert json.loads((site / "models/Luncher/1.0/report.json").read_text())["schema"] == 1
     return site
@@ -62,10 +72,10 @@ def test_others_are_published_beside_a_release_of_the_old_schema(old: Path, make
 
 def test_the_same_models_built_again_are_no_other_version(old: Path, make_build: MakeBuild) -> None:
     """Their golden vectors are of the new schema, and were refused as other bytes."""
-    before = state(old)
+    before = state(old / "models/Luncher/1.0")
     done = publish([make_build("Luncher", more=vectors())], old)
     assert (done.new, done.unchanged, done.kept_reports) == ((), (("Luncher", "1.0"),), (("Luncher", "1.0"),))
-    assert state(old) == before
+    assert state(old / "models/Luncher/1.0") == before
 
 
 def test_a_new_version_follows_one_of_the_old_schema(old: Path, make_build: MakeBuild) -> None:

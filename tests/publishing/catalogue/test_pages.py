@@ -109,7 +109,7 @@ def test_pictures_stand_beside_their_answers(published: Path) -> None:
     cards = [attributes for tag, attributes in page.tags if tag == "img"]
     assert len(cards) == 3
     assert all((attributes["src"] or "").startswith("data:image/png") for attributes in cards)
-    assert "one update with 1 photo called “healthy”" in " ".join(" ".join(page.words).split())
+    assert "one update with 1 photo labeled “healthy”" in " ".join(" ".join(page.words).split())
     assert check_site(published).faults == ()
 
 

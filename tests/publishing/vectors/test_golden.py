@@ -45,9 +45,10 @@ def test_what_was_recorded_is_replayed(recorded: Recorded) -> None:
     model, vectors, folder = recorded
     read = read_vectors(folder / "M.vectors.json")
     assert read == vectors
-    before, after = replay(read, folder, model)
-    assert (before.rows, after.rows, before.faults, after.faults) == (4, 4, (), ())
-    assert max(before.largest, after.largest) <= 1e-6
+    stages = {stage.name: stage for stage in replay(read, folder, model)}
+    assert (stages["before"].rows, stages["after"].rows, stages["photos"].rows) == (4, 4, 2)
+    assert [stage.faults for stage in stages.values()] == [()] * len(stages)
+    assert max(stage.largest for stage in stages.values()) <= 1e-6
     assert is_of(read, model_bytes(model))
     assert not is_of(read, model_bytes(network(4)))
 
@@ -80,18 +81,25 @@ def test_the_update_worked_out_by_hand() -> None:
     """Plain SGD on softmax and cross entropy, a row at a time, in order: w -= rate (p - target) x."""
     model = network(3)
     vectors, _ = record(model, "M.mlmodel", "image", "label", PICTURES, LEARNT)
-    assert vectors.update is not None
-    assert vectors.update.parameters["shuffle"] is False
-    assert vectors.update.parameters["miniBatchSize"] == 1
-    assert vectors.update.sensitive == ()
+    after = vectors.exercise("after")
+    assert after is not None
+    assert after.update is not None
+    parameters, outcome = after.update.parameters, after.outcomes[0]
+    assert parameters["shuffle"] is False
+    assert parameters["miniBatchSize"] == 1
+    losses = []
     weights, bias, embedding = head(model)
-    for _ in range(int(vectors.update.parameters["epochs"])):
+    for _ in range(int(parameters["epochs"])):
         for picture, label in LEARNT:
             x = embedding(picture)
-            slope = softmax(weights @ x + bias) - np.eye(2)[LABELS.index(label)]
-            weights = weights - float(vectors.update.parameters["learningRate"]) * np.outer(slope, x)
-            bias = bias - float(vectors.update.parameters["learningRate"]) * slope
-    for picture, said in zip(PICTURES, vectors.update.after, strict=True):
+            share = softmax(weights @ x + bias)
+            losses.append(-np.log(share[LABELS.index(label)]))
+            slope = share - np.eye(2)[LABELS.index(label)]
+            weights = weights - float(parameters["learningRate"]) * np.outer(slope, x)
+            bias = bias - float(parameters["learningRate"]) * slope
+    assert outcome.losses is not None
+    assert outcome.losses["miniBatchEnd"] == pytest.approx(losses, abs=1e-5)
+    for picture, said in zip(PICTURES, outcome.answers, strict=True):
         expected = dict(zip(LABELS, softmax(weights @ embedding(picture) + bias), strict=True))
         assert said["probabilities"] == pytest.approx(expected, abs=1e-5)
 
@@ -114,13 +122,29 @@ def test_swapped_colours_are_found_out(recorded: Recorded) -> None:
     assert any(stage.faults for stage in replay(vectors, folder, model))
 
 
-def test_a_model_that_learns_otherwise_is_found_out(recorded: Recorded) -> None:
+def of_schema_2(vectors: Vectors) -> dict[str, Any]:
+    """As a build wrote them before there were exercises."""
+    value = json.loads(to_bytes(vectors))
+    before, after = value["exercises"][:2]
+    return {
+        "schema": 2,
+        **{name: value[name] for name in ("model", "sha256", "assumptions")},
+        "tolerances": {"before": before["tolerance"], "after": after["tolerance"]},
+        "rows": before["asked"],
+        "before": before["outcomes"][0]["answers"],
+        "update": {**after["update"], "after": after["outcomes"][0]["answers"], "sensitive": []},
+    }
+
+
+def test_vectors_of_schema_2_are_read_and_replayed(recorded: Recorded) -> None:
     model, vectors, folder = recorded
-    assert vectors.update is not None
-    fewer = vectors.update.model_copy(update={"rows": vectors.update.rows[:1]})
-    before, after = replay(vectors.model_copy(update={"update": fewer}), folder, model)
-    assert before.faults == ()
-    assert after.faults
+    (folder / "old.vectors.json").write_text(json.dumps(of_schema_2(vectors)))
+    old = read_vectors(folder / "old.vectors.json")
+    assert [(stage.name, stage.rows, stage.faults) for stage in replay(old, folder, model)] == [
+        ("before", 4, ()),
+        ("after", 4, ()),
+    ]
+    assert old.exercises[0].outcomes[0].answers == vectors.exercises[0].outcomes[0].answers
 
 
 def rewritten(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
@@ -134,14 +158,22 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda value: value.update(schema=1), "has the schema 1, expected 2; build the model again"),
+        (lambda value: value.update(schema=1), "has the schema 1, expected 3; build the model again"),
+        (lambda value: value.update(schema=2), "rows: Field required; fetch it again"),
         (lambda value: value.pop("schema"), "is not valid JSON of golden vectors; fetch it again"),
-        (lambda value: value.pop("before"), "before: Field required; fetch it again"),
+        (lambda value: value.pop("exercises"), "exercises: Field required; fetch it again"),
         (
-            lambda value: value["before"].pop(),
-            r"has 4 rows, \[3, 4\] predictions, expected equal numbers; fetch it again",
+            lambda value: value["exercises"][0]["outcomes"][0]["answers"].pop(),
+            r"before: has 4 rows, \[3.*\] predictions",
         ),
-        (lambda value: value["rows"][0]["image"].update(png="../../x.png"), r"rows\.0\.image\..*; fetch it again"),
+        (
+            lambda value: value["exercises"][0]["asked"][0]["image"].update(png="../x.png"),
+            r"asked\.0\.image\..*; fetch",
+        ),
+        (
+            lambda value: value["exercises"][-1]["asked"][0]["image"].update(photo="/x.jpg"),
+            r"asked\.0\.image\..*; fetch",
+        ),
     ],
 )
 def test_bad_vectors_are_one_sentence(recorded: Recorded, change: Any, sentence: str) -> None:
