@@ -69,7 +69,7 @@ def _distilbert(library: Any, named: dict[str, Any]) -> Any:
 
 
 def _spectrograms() -> Tensor:
-    """[rows, frames, bins] at random, normalised as AST's own preprocessor does by default."""
+    """[rows, frames, bins] at random, normalized as AST's own preprocessor does by default."""
     with import_module("coreml_updatable.converters.transformers.module").quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its filters of no mel, which the published model has too
         import transformers
@@ -108,7 +108,7 @@ SOURCES: dict[str, Callable[[Path], Source]] = {
 def settle(network: nn.Module, batches: Sequence[Tensor]) -> None:
     """Give ``network`` weights under which the proof, whose inputs are as ``batches``, says something.
 
-    What starts as zeros or as good as zeros is drawn, batch normalisation sees real activations, and the last layer is
+    What starts as zeros or as good as zeros is drawn, batch normalization sees real activations, and the last layer is
     scaled so that the logits of different inputs differ by about 1.
     """
     with torch.no_grad(), warnings.catch_warnings():

@@ -19,7 +19,7 @@ SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
-# Trained with another normalisation, which they apply on top of ImageNet's where asked to.
+# Trained with another normalization, which they apply on top of ImageNet's where asked to.
 INCEPTIONS = ("googlenet", "inception_v3")
 
 

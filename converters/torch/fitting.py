@@ -42,7 +42,7 @@ def fit(
     for epoch in range(1, settings.epochs + 1):
         module.train()
         total = 0.0
-        # Parts of nearly equal size: a last batch of one picture would break batch normalisation.
+        # Parts of nearly equal size: a last batch of one picture would break batch normalization.
         for chosen in torch.randperm(len(labels), generator=generator).tensor_split(batches):
             batch = (inputs[chosen], labels[chosen])
             batch = batch if vary is None else vary(*batch, generator)

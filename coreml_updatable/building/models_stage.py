@@ -31,7 +31,7 @@ SAMPLES_PER_KIND = 6  # where neither the recipe nor the data says better
 
 
 def typical(embeddings: Float32Array, kinds: Sequence[str], per_kind: int, seed: int) -> list[int]:
-    """Indices of at most ``per_kind`` pictures of each kind: those nearest to the centres that k-means finds in it.
+    """Indices of at most ``per_kind`` pictures of each kind: those nearest to the centers that k-means finds in it.
 
     A k-NN only knows what it was given. A few pictures that stand for the rest answer as well as many, and leave the
     room between the kinds, where the owner's own pictures will lie, to the owner. ``embeddings`` float32 [n, D].

@@ -9,7 +9,7 @@ when halved, and 2 (|x|^2 + 1) / K when averaged; Apple does not say which, so t
 
 Adam's first step changes every weight by the rate itself, whatever the gradient (D. Kingma, J. Ba, *Adam*, 2015,
 2.1), so on D features of length 1 together every logit by up to rate (sqrt(D) + 1). Two logits apart by ln(2^24) make
-a probability that is 1 in 32-bit floats: from there the gradient is 0, and nothing is learnt any more.
+a probability that is 1 in 32-bit floats: from there the gradient is 0, and nothing is learned any more.
 """
 
 from collections.abc import Iterator

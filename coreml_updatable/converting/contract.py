@@ -119,7 +119,7 @@ class SourceRequest:
     source: Any  # a Path, the name of an architecture or a "file.py:function", or an object of the framework
     inputs: tuple[Input, ...] = ()
     labels: tuple[str, ...] = ()  # in the order of the source's answers
-    mean: tuple[float, ...] = ()  # of each channel of a picture in 0..1, as the source expects it normalised; one: all
+    mean: tuple[float, ...] = ()  # of each channel of a picture in 0..1, as the source expects it normalized; one: all
     std: tuple[float, ...] = ()
     seed: int = 0
     architecture: str = ""  # of a source that holds weights only

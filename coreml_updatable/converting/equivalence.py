@@ -94,7 +94,7 @@ def prove_unchanged(before: Model, after: Model, reserved_share: float = HIDDEN)
     that became two classes as [1 - p, p], p the number itself behind a sigmoid, else its sigmoid. Of pipelines
     the last members are compared on what is given to them, and the others must be the same. Spare classes that were
     added may take ``reserved_share`` of an answer together; the others are compared as shares of the rest. Where values
-    are learnt, they are compared themselves, against the largest of them or 1.
+    are learned, they are compared themselves, against the largest of them or 1.
     """
     if is_pipeline(before):
         _expect_same_front(before, after)

@@ -30,7 +30,7 @@ def prove_knn(source: Model, made: Model, *, cut: bool, first: PlainRow | None =
     ``first`` is the row of the first sample, where there are samples.
 
     Raises BuildError where the embeddings differ by more than 1e-5 of their largest number or 0.01 of how far rows lie
-    apart, the first sample's nearest neighbour is another one, or an update with one row does not add just that;
+    apart, the first sample's nearest neighbor is another one, or an update with one row does not add just that;
     ModelError where an embedding is not finite.
     """
     rows = trial_rows(source, ROWS)
@@ -70,7 +70,7 @@ def _answers(source: Model, rows: Sequence[Row]) -> Float32Array:
 
 
 def _finds_itself(made: Model, vector: Float32Array) -> None:
-    """With one neighbour asked for, the answer is the label of a sample that lies where the first one does."""
+    """With one neighbor asked for, the answer is the label of a sample that lies where the first one does."""
     samples = samples_of(made)
     distances = np.abs(samples.embeddings - vector).max(axis=1)
     near = distances <= ALLOWED_DIFFERENCE * max(1e-6, float(np.abs(vector).max()))

@@ -38,7 +38,7 @@ class Dataset:
     validation: Examples
     test: Examples
     owner_support: Examples  # to learn from, in the order of their hash
-    owner_held_out: Examples  # never learnt
+    owner_held_out: Examples  # never learned
     origin: str  # one plain sentence
     unreadable: tuple[str, ...]  # one sentence for each file that was left out
     # Of cross-validation, where the test set is the training set: the fold of each; else empty.

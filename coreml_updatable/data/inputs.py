@@ -34,12 +34,12 @@ Fit = Literal["centerCrop", "scaleFill", "scaleFit"]  # VNImageCropAndScaleOptio
 @typed_class
 @dataclass(frozen=True)
 class ImageInput:
-    """A picture input: its feature name, its size in pixels and its colour layout."""
+    """A picture input: its feature name, its size in pixels and its color layout."""
 
     name: str
     width: int
     height: int
-    color: Literal["rgb", "bgr", "grayscale"]  # the order in which the source has the colours
+    color: Literal["rgb", "bgr", "grayscale"]  # the order in which the source has the colors
     description: str = ""
     fit: Fit = "centerCrop"  # how a photo of another size is made to fit, as Vision calls it
 

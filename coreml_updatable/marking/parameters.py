@@ -73,7 +73,7 @@ def write_double(
 
     Apple's validator bounds none of them; but against the gradient (learning rate below 0), nowhere (0), by steps
     that grow without end (momentum above 1, ``SGDOptimizer``), or divided by 1 - beta (``AdamOptimizer``) nothing is
-    learnt.
+    learned.
     """
     message.Clear()
     values = (parameter.default, *(parameter.range or ()))

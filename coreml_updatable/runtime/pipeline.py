@@ -1,7 +1,7 @@
 """A pipeline that runs: each member reads the features that the input and the members before it gave.
 
 A row may start in the middle: where it holds what a member would give, that member, and what only it needs, does not
-run. So features that were made elsewhere (a phone's visionFeaturePrint, say) are predicted from and learnt from.
+run. So features that were made elsewhere (a phone's visionFeaturePrint, say) are predicted from and learned from.
 """
 
 import re

@@ -20,6 +20,6 @@ def load() -> Iterator[tuple[str, str, Image.Image]]:
 
 
 def enlarged(shades: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Image.Image:
-    """Shades 0..16 [8, 8] -> a grey picture with smooth strokes."""
+    """Shades 0..16 [8, 8] -> a gray picture with smooth strokes."""
     small = Image.fromarray(np.rint(shades * (255 / SHADES)).astype(np.uint8))
     return small.resize((SIDE, SIDE), Image.Resampling.BICUBIC)

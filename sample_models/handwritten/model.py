@@ -1,4 +1,4 @@
-"""A network for handwritten digits of 32 x 32 pixels, in shades of grey."""
+"""A network for handwritten digits of 32 x 32 pixels, in shades of gray."""
 
 from torch import nn
 

@@ -1,7 +1,7 @@
 """The stage of a picture: a table seen by a tilted camera, painted with polygons from the bottom up.
 
 World: x to the right, y towards the viewer, z up; a dinner plate has the radius 1. Every polygon is painted twice:
-its colour and gloss into ``paint``, and its height above the table into ``height``, from which the light is made
+its color and gloss into ``paint``, and its height above the table into ``height``, from which the light is made
 at the end. Points are rounded to whole (supersampled) pixels, so that machines whose sine differs in the last bit
 still draw the same picture.
 """
@@ -81,14 +81,14 @@ def fill_each(scene: Scene, shapes: Points, colors: Sequence[Color], gloss: floa
 
 
 def tint_each(scene: Scene, shapes: Points, color: Color, gloss: float = 0.0) -> None:
-    """Paint many flat polygons in one colour: ``shapes`` [n, corners, 3]."""
+    """Paint many flat polygons in one color: ``shapes`` [n, corners, 3]."""
     fluid = ink(color, gloss)
     for corners in project(scene, shapes).reshape(len(shapes), -1).tolist():
         scene.brush.polygon(corners, fill=fluid)
 
 
 def tint(scene: Scene, points: Points, color: Color, gloss: float = 0.0) -> None:
-    """Paint a polygon that lies flat on what is there already: colour only."""
+    """Paint a polygon that lies flat on what is there already: color only."""
     scene.brush.polygon(project(scene, points).ravel().tolist(), fill=ink(color, gloss))
 
 

@@ -18,7 +18,7 @@ CORNERS = np.array(
     dtype=np.float64,
 )
 
-Ring = tuple[float, float, Color]  # radius, height above the body's foot, colour
+Ring = tuple[float, float, Color]  # radius, height above the body's foot, color
 
 
 def solid(

@@ -33,7 +33,7 @@ def adapt(kind: str, number: int, picture: Image.Image) -> tuple[str, Image.Imag
 
 
 def as_mnist(shades: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Image.Image:
-    """Shades 0..16 [8, 8] -> a grey picture, the digit in its middle."""
+    """Shades 0..16 [8, 8] -> a gray picture, the digit in its middle."""
     small = Image.fromarray(np.rint(shades * (255 / SHADES)).astype(np.uint8))
     picture = Image.new("L", (SIDE, SIDE))
     picture.paste(small.resize((INNER, INNER), Image.Resampling.BICUBIC), ((SIDE - INNER) // 2,) * 2)

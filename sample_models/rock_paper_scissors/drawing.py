@@ -10,7 +10,7 @@ Point = tuple[float, float]
 Color = tuple[int, int, int]
 
 # Of index, middle, ring and little finger: how far each is stretched out; how far they are spread (degrees between two
-# neighbours); and the thumb: "in" across the palm, "out" to the side, "up" beside the fist.
+# neighbors); and the thumb: "in" across the palm, "out" to the side, "up" beside the fist.
 GESTURES: dict[str, tuple[tuple[float, float, float, float], float, str]] = {
     "rock": ((0, 0, 0, 0), 0, "in"),
     "rock-thumb-beside": ((0, 0, 0, 0), 0, "beside"),

@@ -1,4 +1,4 @@
-"""DeepLabV3 on MobileNetV3 from torchvision (Chen et al. 2017), its normalisation inside, as a Core ML network."""
+"""DeepLabV3 on MobileNetV3 from torchvision (Chen et al. 2017), its normalization inside, as a Core ML network."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -43,8 +43,8 @@ class Segmenter(nn.Module):
 def stir(segmenter: Segmenter, height: int, width: int) -> None:
     """Let random weights answer otherwise from place to place, for else the proof would compare constants.
 
-    As drawn, each layer fades what it gets, and all that is left at the end is the last bias. So batch normalisation
-    takes the statistics of pictures of coloured squares and of noise, and each class's scores get mean 0, deviation 1.
+    As drawn, each layer fades what it gets, and all that is left at the end is the last bias. So batch normalization
+    takes the statistics of pictures of colored squares and of noise, and each class's scores get mean 0, deviation 1.
     """
     pictures = torch.cat(
         [functional.interpolate(torch.rand(2, 3, 8, 8), (height, width)), torch.rand(2, 3, height, width)]

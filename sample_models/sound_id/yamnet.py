@@ -17,7 +17,7 @@ FIRST = 32
 
 
 class Convolution(nn.Module):
-    """A convolution without bias, padded as TensorFlow's "same" pads, batch normalisation without scale, ReLU."""
+    """A convolution without bias, padded as TensorFlow's "same" pads, batch normalization without scale, ReLU."""
 
     def __init__(self, channels: int, new_channels: int, kernel: int, stride: int, groups: int = 1) -> None:
         super().__init__()

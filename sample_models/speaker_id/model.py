@@ -36,7 +36,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """A layer of the transformer, normalised after each half as in Wav2Vec2's base."""
+    """A layer of the transformer, normalized after each half as in Wav2Vec2's base."""
 
     def __init__(self) -> None:
         super().__init__()

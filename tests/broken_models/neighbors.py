@@ -1,4 +1,4 @@
-"""Nearest neighbours and pipelines that are broken."""
+"""Nearest neighbors and pipelines that are broken."""
 
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model
 from coreml_updatable.spec.network import pipeline_of

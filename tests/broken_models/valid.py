@@ -87,7 +87,7 @@ def filled_nearest_neighbors() -> Model:
 
 
 def pipeline() -> Model:
-    """An extractor (``x`` [3] -> ``embedding`` [4]) and the nearest neighbours."""
+    """An extractor (``x`` [3] -> ``embedding`` [4]) and the nearest neighbors."""
     return _parse(_pipeline())
 
 

@@ -146,7 +146,7 @@ def test_it_is_proved_described_and_written(written: Callable[..., Path], tmp_pa
 
 
 def assert_it_shows(page: str, recipe: Any, report: Any, model: Model) -> None:
-    """The page's masks are the classes that the written model gives the page's pictures, in the recipe's colours."""
+    """The page's masks are the classes that the written model gives the page's pictures, in the recipe's colors."""
     for told in (*report["why_not_updatable"], "The weights are random.", *recipe["labels"], "imageSegmenter"):
         assert escape(told, quote=False) in page
     shown = [pixels_of(uri) for uri in re.findall(r'img src="data:image/png;base64,([^"]+)"', page)]

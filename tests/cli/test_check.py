@@ -64,5 +64,5 @@ def test_a_file_that_can_not_be_read_does_not_stop_the_judging_of_the_others(fil
     assert result.exit_code == 1
     assert "N7.1" in result.stdout
     assert "good.mlmodel: no problems" in result.stdout
-    assert "broken.mlmodel: not a Core ML model" in result.stderr
+    assert "broken.mlmodel: is not a Core ML model" in result.stderr
     assert CliRunner().invoke(app, [str(files["good"].with_name("none.mlmodel"))]).exit_code == 1

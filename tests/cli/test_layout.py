@@ -46,7 +46,7 @@ def test_split_to_pipeline_to_single_and_back(run: Run, single: Path, tmp_path: 
 
 
 def test_the_head_is_updated_alone(run: Run, tmp_path: Path) -> None:
-    """With features of the extractor; and what it learnt goes back into one network."""
+    """With features of the extractor; and what it learned goes back into one network."""
     network = classifier(["no", "yes"], image=False, size=4)
     write_model(network, tmp_path / "Numbers.mlmodel")
     assert run("layout", tmp_path / "Numbers.mlmodel", "--to", "split", "-o", tmp_path / "Split").status == 0

@@ -19,11 +19,11 @@ from tests.cli.wrong_files import NO_MODELS, WRONG_MODELS, program, ragged_neigh
 BUILDERS = ("mark", "knn", "layout")
 LOOKERS = ("inspect", "diff", "diff, the other way")
 CAUSES = {
-    "truncated": "not a Core ML model",
-    "random_bytes": "not a Core ML model",
-    "empty": "not a Core ML model",
-    "another_message": "not a Core ML model",
-    "picture": "not a Core ML model",
+    "truncated": "is not a Core ML model",
+    "random_bytes": "is not a Core ML model",
+    "empty": "is not a Core ML model",
+    "another_message": "is not a Core ML model",
+    "picture": "is not a Core ML model",
     "program": "ML program, which no device can update; convert with convert_to='neuralnetwork'",
     "weights_of_the_wrong_count": "layers[3] 'fc': weights",
     "missing_blob": "layers[3] 'fc': reads 'nowhere', which nothing",
@@ -82,7 +82,7 @@ def test_paths_of_no_file(run: Run, tmp_path: Path, name: str, said: str, comman
 @pytest.mark.parametrize("command", BUILDERS)
 @pytest.mark.parametrize(
     "make",
-    # what the builders say of neighbours is that they build on none, ragged or not
+    # what the builders say of neighbors is that they build on none, ragged or not
     [program, *(make for make in WRONG_MODELS if make is not ragged_neighbors)],
     ids=lambda make: make.__name__,
 )

@@ -23,7 +23,7 @@ def converted(source: Any, **options: Any) -> Finished:
 
 
 def pictures(keras: Any) -> Any:
-    """Everything that a small picture classifier is made of, its normalisation with numbers that matter."""
+    """Everything that a small picture classifier is made of, its normalization with numbers that matter."""
     layers = keras.layers
     model = keras.Sequential(
         [

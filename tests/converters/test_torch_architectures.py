@@ -63,7 +63,7 @@ def test_a_backbone_gets_a_fresh_head_and_converts(folder: Path, request_for: Re
     answers = cu.load(converted.model).predict([{"image": pixels} for pixels in request.test.pixels])
     said = np.stack([np.ravel(answer["probabilities"]) for answer in answers])
     assert np.abs(said - converted.test_probabilities).max() < 1e-4
-    assert converted.history[-1]["train_loss"] < np.log(2)  # the head has learnt something from random features
+    assert converted.history[-1]["train_loss"] < np.log(2)  # the head has learned something from random features
     dense = [layer.innerProduct for layer in converted.model.neuralNetwork.layers if layer.HasField("innerProduct")]
     assert (dense[-1].inputChannels, dense[-1].outputChannels) == (8, 2)
     assert converted.facts["parameters"] < sum(parameter.numel() for parameter in original.parameters())

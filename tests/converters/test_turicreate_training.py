@@ -75,7 +75,7 @@ def test_training_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_an_array_is_no_drawing() -> None:
     rows = Examples(np.zeros((3, 4), np.float32), np.arange(3), ("a", "b", "c"), ("a", "b", "c"))
-    with pytest.raises(SourceError, match="input: an array, Turi Create's drawing_classifier sees 28x28 grayscale"):
+    with pytest.raises(SourceError, match="is an array, but Turi Create's drawing_classifier takes 28x28 grayscale"):
         convert(request_for({"train": "drawing_classifier"}, input=ArrayInput("x", (4,)), train=rows))
 
 

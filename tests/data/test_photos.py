@@ -1,4 +1,4 @@
-"""Reading one picture file: formats, colours, turns, and what must be refused; Pillow's own functions are the judge."""
+"""Reading one picture file: formats, colors, turns, and what must be refused; Pillow's own functions are the judge."""
 
 import struct
 import zlib

@@ -1,4 +1,4 @@
-"""Renamed and described features, in networks, nearest neighbours and pipelines."""
+"""Renamed and described features, in networks, nearest neighbors and pipelines."""
 
 import numpy as np
 import pytest

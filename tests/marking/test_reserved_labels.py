@@ -1,4 +1,4 @@
-"""Spare outputs: unseen until trained, learnt by the simulated update, written down in the metadata."""
+"""Spare outputs: unseen until trained, learned by the simulated update, written down in the metadata."""
 
 from typing import Any
 

@@ -126,7 +126,7 @@ WRONG: list[tuple[Callable[[Model], None], str]] = [
     (writes_the_input, r"layers\[0\] 'first': writes 'x', as does the model's input"),
     (no_kind, r"layers\[1\] 'layer1': .*without a type"),
     (few_weights, r"layers\[2\] 'last': weights: contains 17 values, expected 18"),
-    (odd_halves, r"'last': weights: holds 18\.5 16-bit values, expected 18"),
+    (odd_halves, r"'last': weights: contains 18\.5 16-bit values, expected 18"),
     (short_table, r"layers\[2\] 'last': weights: has room for 4 numbers of 8 bits, expected 18"),
     (absurd_channels, rf"layers\[2\] 'last': weights: contains 18 values, expected {6 * 2**62}"),
     (no_channels, r"layers\[2\] 'last': has 0 outputs"),
@@ -239,13 +239,13 @@ def test_numbers_that_32_bits_can_not_add_are_named() -> None:
     assert "layers[0] 'first' contains the number 7e+20, which makes 32-bit sums inexact" in remedy(model)
     assert "please report it" in remedy(sound())
     network_of(model).layers[1].batchnorm.gamma.floatValue[0] = float("nan")
-    assert "layers[1] 'layer1' holds the number nan" in remedy(model)
+    assert "layers[1] 'layer1' contains the number nan" in remedy(model)
     bounded = sound()
     network_of(bounded).layers.add(name="clip", input=["logits"], output=["within"]).clip.maxVal = 3.4e38
     assert "please report it" in remedy(bounded)  # a bound takes part in no sum
     outer = Model_pb2.Model()
     outer.pipeline.models.add().CopyFrom(model)
-    assert "layers[1] 'layer1' holds the number nan" in remedy(outer)
+    assert "layers[1] 'layer1' contains the number nan" in remedy(outer)
 
 
 def test_a_linear_model_of_numbers_beyond_32_bits() -> None:

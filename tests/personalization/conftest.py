@@ -85,7 +85,7 @@ def network_message(world: World) -> Any:
 
 @pytest.fixture(scope="session")
 def knn_message(world: World, network_message: Any) -> Any:
-    """The k-NN variant, holding the base's training points; three neighbours, one vote each."""
+    """The k-NN variant, holding the base's training points; three neighbors, one vote each."""
     empty = knn_variant(network_message, KNNSettings(Int64Parameter(3), weighting="uniform"))
     return with_samples(empty, world.features(world.train).astype(np.float32), world.train_labels)
 

@@ -20,7 +20,7 @@ from coreml_updatable.personalization.results import (
 
 
 def outcome(learnt: tuple[float, float], kept: float, growth: int) -> Outcome:
-    """Learnt shares after 1 and 2 photos; the base's accuracy after 2."""
+    """Learned shares after 1 and 2 photos; the base's accuracy after 2."""
 
     def at(photos: int, share: float, test: float) -> Measurement:
         personal, base = {"9": share}, {"7": test}

@@ -1,4 +1,4 @@
-"""The whole experiment on real models, its accuracies worked out again: SGD in numpy, neighbours by scikit-learn."""
+"""The whole experiment on real models, its accuracies worked out again: SGD in numpy, neighbors by scikit-learn."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -143,7 +143,7 @@ def test_the_knn_learns_the_third_label(comparison: Comparison, world: Any, scen
 
 
 def majority(points: FloatArray, labels: Sequence[str], asked: FloatArray) -> npt.NDArray[np.str_]:
-    """The label of most of three neighbours; of three different ones, the nearest's."""
+    """The label of most of three neighbors; of three different ones, the nearest's."""
     nearest = KNeighborsClassifier(3, algorithm="brute").fit(points, labels).kneighbors(asked, return_distance=False)
     votes = [[labels[index] for index in row] for row in nearest]
     return np.array([max(row, key=lambda label: (row.count(label), -row.index(label))) for row in votes])

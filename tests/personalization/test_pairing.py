@@ -1,4 +1,4 @@
-"""Each of the owner's rows learnt together with one of the base's: the same task as when an app pairs them itself."""
+"""Each of the owner's rows learned together with one of the base's: the same task as when an app pairs them itself."""
 
 import dataclasses
 from collections import Counter

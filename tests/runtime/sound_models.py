@@ -22,7 +22,7 @@ def _some(*shape: int) -> Any:
 
 
 def sound_models() -> list[Model]:
-    """Networks of both shape mappings, classifiers, k-nearest neighbours, a pipeline."""
+    """Networks of both shape mappings, classifiers, k-nearest neighbors, a pipeline."""
     return [
         valid.classifier(),
         valid.adam_classifier(),

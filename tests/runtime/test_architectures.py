@@ -154,7 +154,7 @@ def spread(network: nn.Module, seen: Tensor) -> None:
 
 
 def pictures(count: int, side: int, seed: int) -> NDArray[np.uint8]:
-    """Blurred patches of colour with some noise, uint8 [count, side, side, 3]."""
+    """Blurred patches of color with some noise, uint8 [count, side, side, 3]."""
     draw = torch.Generator().manual_seed(seed)
     patches = torch.rand(count, 3, 4, 4, generator=draw)
     smooth = functional.interpolate(patches, size=(side, side), mode="bilinear")

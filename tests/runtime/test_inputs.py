@@ -216,7 +216,7 @@ def test_sixteen_bit_grayscale(random: Any) -> None:
 
 @pytest.mark.parametrize("space", ["RGB", "BGR"])
 def test_mean_image_of_a_picture_in_colour(random: Any, space: str) -> None:
-    """Channels first, in the model's order of colours."""
+    """Channels first, in the model's order of colors."""
     spec = picture(space)
     spec.description.output[0].type.multiArrayType.dataType = TYPES.FLOAT32
     mean = random.normal(size=(3, 4, 6)).astype(np.float32) * 50

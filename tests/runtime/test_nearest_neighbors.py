@@ -1,4 +1,4 @@
-"""k-nearest neighbours against scikit-learn, and the named assumptions against the formulas they name."""
+"""k-nearest neighbors against scikit-learn, and the named assumptions against the formulas they name."""
 
 from typing import Any
 

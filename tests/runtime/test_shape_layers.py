@@ -249,5 +249,5 @@ def test_scale_and_bias_never_make_the_input_larger(run_layer: Any, make_model: 
     spec = make_model(add, {"x": (3, 2, 2)}, False)
     layer = getattr(spec.neuralNetwork.layers[0], kind)
     (layer.shapeScale if kind == "scale" else layer.shape)[:] = [3, 1]
-    with pytest.raises(ModelError, match="layer 'it': a shape of 2 sizes, expected 1 or 3"):
+    with pytest.raises(ModelError, match="layer 'it': has a shape of 2 sizes, expected 1 or 3"):
         load(spec)

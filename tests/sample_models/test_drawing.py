@@ -1,4 +1,4 @@
-"""The drawings of meals: the same everywhere, all different, and of the colours that meals have."""
+"""The drawings of meals: the same everywhere, all different, and of the colors that meals have."""
 
 import subprocess
 import sys

@@ -37,7 +37,7 @@ def test_the_order_of_drawing_does_not_matter(draw: Callable[..., Image.Image]) 
 
 def test_an_open_hand_is_larger_than_a_fist(draw: Callable[..., Image.Image]) -> None:
     def covered(kind: str) -> float:
-        """The share of the picture that is far from the colour of its upper corners."""
+        """The share of the picture that is far from the color of its upper corners."""
         shares = []
         for number in range(12):
             pixels = np.asarray(draw(kind, number, (64, 64))).astype(float)

@@ -1,6 +1,6 @@
 """For Python 3.8: `train_pictures.py KIND PICTURES MODEL ANSWERS` trains on pictures, saves, and tells what it answers.
 
-KIND is `drawing`, grayscale pictures uint8 [n, 28, 28] for a drawing classifier, or `photo`, colour pictures uint8
+KIND is `drawing`, grayscale pictures uint8 [n, 28, 28] for a drawing classifier, or `photo`, color pictures uint8
 [n, 227, 227, 3] for an image classifier; the pictures' column is called so too.
 """
 

@@ -23,7 +23,7 @@ SOUND = [model for model in sound_models() if model.isUpdatable]
 
 
 def training_row(model: Model) -> dict[str, Any]:
-    """A row for predicting, with the label "a", 1 or zeros for what is to be learnt."""
+    """A row for predicting, with the label "a", 1 or zeros for what is to be learned."""
     row = row_for(model)
     for feature in model.description.trainingInput:
         sizes = [int(size) for size in feature.type.multiArrayType.shape]

@@ -1,4 +1,4 @@
-"""A pipeline of a frozen extractor and a head that learns: a network, or k-nearest neighbours."""
+"""A pipeline of a frozen extractor and a head that learns: a network, or k-nearest neighbors."""
 
 from typing import Any
 

@@ -31,7 +31,7 @@ SETTINGS = UpdateSettings(
 
 
 def photos(folder: Path) -> list[Path]:
-    """Two pictures a label, in a folder of that name, each label with a colour of its own."""
+    """Two pictures a label, in a folder of that name, each label with a color of its own."""
     random = np.random.default_rng(0)
     paths = []
     for number, label in enumerate(LABELS):
@@ -95,7 +95,7 @@ def test_wav2vec2_of_two_layers_runs_and_learns_through_the_command_line(tmp_pat
 
 def settle(network: torch.nn.Module, batch: torch.Tensor) -> None:
     """Statistics for every batch normalization, as training leaves them; in a random network without them the features
-    of all pictures are one, and nothing can be learnt."""
+    of all pictures are one, and nothing can be learned."""
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.reset_running_stats()

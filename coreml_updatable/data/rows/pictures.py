@@ -1,4 +1,4 @@
-"""A picture file as a model's input: upright, in the model's colours and size."""
+"""A picture file as a model's input: upright, in the model's colors and size."""
 
 from pathlib import Path
 

@@ -109,7 +109,7 @@ class Release(_Part):
     author: str
     license: str
     labels: tuple[str, ...]
-    data: str  # what the base learnt from, in a sentence
+    data: str  # what the base learned from, in a sentence
     models: Annotated[tuple[ModelFile, ...], Field(min_length=1)]
     files: tuple[File, ...]  # the others: report, golden vectors
 

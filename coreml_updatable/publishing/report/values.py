@@ -42,7 +42,7 @@ class ModelFacts:
     parameters: tuple[Parameter, ...]
     weights: int = 0  # how many numbers, frozen ones too
     trainable: int = 0  # of these, those that an update changes
-    summary: str = ""  # e.g. "SGD, categorical cross entropy" or "40 samples, 3 neighbours"
+    summary: str = ""  # e.g. "SGD, categorical cross entropy" or "40 samples, 3 neighbors"
 
 
 @dataclass(frozen=True)

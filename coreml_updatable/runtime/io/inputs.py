@@ -127,7 +127,7 @@ class Inputs:
 
     @cached_property
     def _known(self) -> list[str]:
-        """Every feature that a row may have: what is learnt from it, and the label it is known by, are not read."""
+        """Every feature that a row may have: what is learned from it, and the label it is known by, are not read."""
         training = (feature.name for feature in self.model.description.trainingInput)
         return list(dict.fromkeys([*self.names, *training, *_answers(self.model)]))
 

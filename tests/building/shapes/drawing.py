@@ -1,4 +1,4 @@
-"""Filled shapes of random place, size and colour on a ground of another colour."""
+"""Filled shapes of random place, size and color on a ground of another color."""
 
 import hashlib
 from math import cos, pi, sin

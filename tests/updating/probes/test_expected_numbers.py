@@ -1,4 +1,4 @@
-"""The numbers that probes expect, against PyTorch's optimizers and losses and scikit-learn's neighbours."""
+"""The numbers that probes expect, against PyTorch's optimizers and losses and scikit-learn's neighbors."""
 
 from collections.abc import Callable, Iterator
 from itertools import combinations
