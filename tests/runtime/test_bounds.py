@@ -19,6 +19,7 @@ from coreml_updatable import bounds
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime import load
 from coreml_updatable.runtime.engine import weighing
+from coreml_updatable.runtime.network import NetworkModel
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
@@ -135,8 +136,10 @@ def test_random_values_are_held_once(kind: str) -> None:
     model = single(kind, (2**22,))
     params = getattr(model.neuralNetwork.layers[0], kind)
     setattr(params, "stdDev" if kind == "randomNormalLike" else "maxVal", 2.0)
-    with bounds.max_memory(17 * 2**20):
-        values = load(model).predict({"x": np.ones(2**22, np.float32)})["y"]
+    network, row = load(model), torch.ones(1, 2**22)
+    assert isinstance(network, NetworkModel)
+    with bounds.max_memory(17 * 2**20), bounds.bounded("model"), weighing.weighed():
+        values = network._frozen.batched(["x"])(row)[0]
     assert abs(values.std() - (2 if kind == "randomNormalLike" else 2 / 12**0.5)) < 0.01
 
 

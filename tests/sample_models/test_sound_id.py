@@ -22,7 +22,7 @@ def waves() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
 
 
 def log_mel_by_stft(wave: torch.Tensor) -> torch.Tensor:
-    """torch's transform of frames centered in 512 points; triangles drawn by interpolation; as YAMNet describes them."""
+    """torch's transform of frames centered in 512 points; triangles drawn by interpolation; as YAMNet says."""
     padded = torch.nn.functional.pad(wave.double(), (56, 56))
     window = torch.hann_window(400, periodic=True, dtype=torch.float64)
     spectrum = torch.stft(padded, 512, 160, 400, window, center=False, return_complex=True).abs()

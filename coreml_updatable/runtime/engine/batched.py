@@ -149,8 +149,8 @@ class Batched:
         elif shape.rows or self._is_little(names, inputs, shape):
             made = self.batched(names, in_place=True)(*map(_channels_last, inputs))
         else:
-            with weighed():
-                made = self.batched(names, in_place=True)(*map(_channels_last, inputs))
+            with weighed():  # which counts what is made, too
+                return self.batched(names, in_place=True)(*map(_channels_last, inputs))
         bounds.hold(made)
         return made
 
