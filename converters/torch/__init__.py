@@ -73,6 +73,7 @@ def check_source(source: Mapping[str, Any]) -> None:
 def untrained(request: ConversionRequest) -> Model:
     """Return the model of ``convert`` before training, for a request without rows; nothing is downloaded."""
     from .loading import load_network
+    from .packaged_weights import is_packaged, short_network
     from .reproducible import reproducible
     from .source import read_source
     from .tracing import to_core_ml
@@ -81,7 +82,11 @@ def untrained(request: ConversionRequest) -> Model:
     source = read_source(request.source)
     pretrained = source.weights == "pretrained"
     with reproducible(request.seed):
-        network = load_network(source.model_copy(update={"weights": None}) if pretrained else source, request)
+        network = (
+            short_network(request)
+            if pretrained and is_packaged(source.architecture or "")
+            else load_network(source.model_copy(update={"weights": None}) if pretrained else source, request)
+        )
         as_after_training(network, request, source.training, head_only=pretrained)
         return to_core_ml(network, request.input)
 
@@ -102,8 +107,7 @@ def _built(request: ConversionRequest) -> Converted:
 
         fitted = fit_chosen(network, head, request)
         model = to_core_ml(network, request.input)
-        answers = probabilities(network, request.test.values)
-        return with_fitted(Converted(model, answers, (), facts(network, source, (), request)), fitted)
+        return with_fitted(Converted(model, fitted.answers, (), facts(network, source, (), request)), fitted)
     history = train(network, request, source.training)
     model = to_core_ml(network, request.input)
     answers = probabilities(network, request.test.values)

@@ -10,25 +10,36 @@ from torch import Tensor, nn
 
 from coreml_updatable.converting import fitted_head
 from coreml_updatable.converting.contract import ConversionRequest, Converted, Tail
-from coreml_updatable.converting.fitted_head import Choice, Head
+from coreml_updatable.converting.fitted_head import Choice, Frame, Head
 from coreml_updatable.data.inputs import ArrayInput, Float32Array, Float64Array
 
 from .heads import features, name_of, replace_module
+from .probabilities import probabilities
 from .tracing import to_core_ml
 
 
 class Embedding(nn.Module):
-    """Features [n, D] -> centered, of one length [n, D]; of their square roots where ``roots``."""
+    """Features [n, D] -> placed in ``frame``, each of one length [n, D]."""
 
     mean: Tensor
 
-    def __init__(self, mean: Float64Array, length: float, roots: bool) -> None:
+    def __init__(self, frame: Frame, length: float) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.from_numpy(mean.astype(np.float32)))
-        self.length, self.roots = length, roots
+        self.register_buffer("mean", torch.from_numpy(frame.mean.astype(np.float32)))
+        self.length = length
+        self.along, self.shorter = None, None
+        if len(frame.shares):
+            size = len(frame.mean)
+            self.along = nn.Linear(size, len(frame.shares), bias=False)
+            self.shorter = nn.Linear(len(frame.shares), size, bias=False)
+            with torch.no_grad():
+                self.along.weight.copy_(torch.from_numpy(frame.directions))
+                self.shorter.weight.copy_(torch.from_numpy(frame.directions.T * frame.shares))
 
     def forward(self, values: Tensor) -> Tensor:
-        centered = (torch.sqrt(values) if self.roots else values) - self.mean
+        centered = values - self.mean
+        if self.along is not None and self.shorter is not None:
+            centered = centered - self.shorter(self.along(centered))
         length = torch.linalg.vector_norm(centered, dim=1, keepdim=True).clamp_min(1e-6)
         embedded: Tensor = centered / length * self.length
         return embedded
@@ -42,6 +53,7 @@ class Fitted:
     features: Mapping[str, Float32Array]  # of the rows to learn, of the test and of the owner's
     tails: tuple[Tail, ...]
     judged: Float64Array  # [test, classes]: of each test row by a head that never saw it
+    answers: Float64Array  # [test, classes]: of each test row by the whole network
 
 
 def fit_chosen(network: nn.Module, head: nn.Linear, request: ConversionRequest) -> Fitted:
@@ -89,14 +101,16 @@ def fit_chosen(network: nn.Module, head: nn.Linear, request: ConversionRequest) 
         test = seen["test"]
         judged = _probabilities(whole, test)
     nothing = np.zeros((0, rows.shape[1]), np.float32)
-    replace_module(network, name_of(network, head), tail_module(whole))
+    tail = tail_module(whole)
+    replace_module(network, name_of(network, head), tail)
     kept = {
         "learned": rows,
         "test": test,
         "owner": seen.get("owner", nothing),
         "held out": seen.get("held out", nothing),
     }
-    return Fitted(whole.choice, kept, tuple(tails), judged)
+    # The network is its features, then this tail (``features`` checked it): it need not run on the pictures again.
+    return Fitted(whole.choice, kept, tuple(tails), judged, probabilities(tail, test))
 
 
 def tail_module(head: Head) -> nn.Sequential:
@@ -106,13 +120,14 @@ def tail_module(head: Head) -> nn.Sequential:
     with torch.no_grad():
         linear.weight.copy_(torch.from_numpy(head.weights))
         linear.bias.copy_(torch.from_numpy(head.bias))
-    embedding = Embedding(head.mean, head.choice.length, head.choice.embedding == fitted_head.ROOTS)
+    embedding = Embedding(head.frame, head.choice.length)
     return nn.Sequential(embedding, linear).requires_grad_(False).eval()
 
 
 def untrained_tail(length: int, classes: int) -> nn.Sequential:
     """The layers of a tail before anything is known."""
-    return tail_module(Head(Choice(), np.zeros(length), np.zeros((classes, length)), np.zeros(classes)))
+    frame = Frame(np.zeros(length), np.zeros((0, length)), np.zeros(0))
+    return tail_module(Head(Choice(), frame, np.zeros((classes, length)), np.zeros(classes)))
 
 
 def with_fitted(converted: Converted, fitted: Fitted) -> Converted:
@@ -133,7 +148,7 @@ def with_fitted(converted: Converted, fitted: Fitted) -> Converted:
 
 
 def _tail(head: Head, request: ConversionRequest) -> Tail:
-    given = ArrayInput(request.input.name, (len(head.mean),))
+    given = ArrayInput(request.input.name, (len(head.frame.mean),))
     return Tail(to_core_ml(tail_module(head), given), head.choice.samples_per_kind)
 
 

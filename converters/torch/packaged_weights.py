@@ -11,7 +11,8 @@ from pathlib import Path
 
 from torch import nn
 
-from coreml_updatable.converting.contract import DeclaredPicture
+from coreml_updatable.converting.contract import ConversionRequest, DeclaredPicture
+from coreml_updatable.data.inputs import ImageInput
 from coreml_updatable.errors import SourceError
 from coreml_updatable.installing import install_command
 
@@ -62,6 +63,18 @@ def is_packaged(architecture: str) -> bool:
 def create(architecture: str, classes: int | None = None) -> nn.Module:
     """The module with random weights."""
     return efficientnet_lite.create(architecture, classes)
+
+
+def short_network(request: ConversionRequest) -> nn.Module:
+    """What stands for one of these networks before its head is known: they are known to convert, which takes a while."""
+    if not isinstance(request.input, ImageInput):
+        raise SourceError(f"{request.input.name!r} is an array, and the network takes pictures; name a factory")
+    if request.input.channels != 3:
+        raise SourceError(f"the input {request.input.name!r} is grayscale, and the network takes rgb; correct it")
+    features = nn.Linear(3, efficientnet_lite.TOP).requires_grad_(False)
+    return nn.Sequential(
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), features, nn.Linear(efficientnet_lite.TOP, len(request.labels))
+    )
 
 
 def declared(architecture: str) -> DeclaredPicture:

@@ -7,6 +7,7 @@ by cross-validation on the rows that are to be learned, and on nothing else; who
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,9 @@ RATE, EPOCHS, SHOTS, NEIGHBORS = 0.01, 10, 5, 3  # of the update that the length
 FOLDS = 5
 NOTHING_FORGOTTEN = 2.0  # how much personal accuracy counts in the choice of a k-NN's samples: shots cost it little
 MOST_ROWS = 2000  # that are looked at to choose; all are learned
-PLAIN, ROOTS = "centered", "square roots, centered"
+PLAIN, APART = "centered", "centered, labels set apart"
+DIRECTIONS = 64  # most, that are shortened
+KEPT = 0.3  # of the mean variance within a label, added to that of every direction
 
 
 @dataclass(frozen=True)
@@ -42,17 +45,60 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """z = x - mean, less ``shares`` of what lies along the orthonormal ``directions``."""
+
+    mean: Float64Array  # [D]
+    directions: Float64Array  # [r, D]; none but of ``APART``
+    shares: Float64Array  # [r], from 0 to 1
+
+    def placed(self, features: Float64Array) -> Float64Array:
+        """Rows [n, D], each of length 1."""
+        centered = features - self.mean
+        if len(self.shares):
+            centered = centered - (centered @ self.directions.T * self.shares) @ self.directions
+        return _unit(centered)
+
+
+def frame_of(features: Float64Array, labels: Int64Array, embedding: str) -> Frame:
+    """The frame that ``embedding`` gives for the rows ``features`` [n, D] with their ``labels``.
+
+    ``APART`` shortens the directions in which rows of one label differ, each to sqrt(t / (v + t)) of its length, v
+    the variance within a label and t ``KEPT`` of its mean: within-class covariance normalization (Hatch, Kajarekar and
+    Stolcke 2006), shrunk, up to a factor. Directions in which no label differs, in which a new kind may, stay whole.
+    """
+    mean, length = features.mean(axis=0), features.shape[1]
+    if embedding != APART:
+        return Frame(mean, np.zeros((0, length)), np.zeros(0))
+    present, place = np.unique(labels, return_inverse=True)
+    means = np.stack([features[labels == label].mean(axis=0) for label in present])
+    rest = features - means[place]
+    if len(rest) > length:
+        variances, found = np.linalg.eigh(rest.T @ rest / len(rest))
+    else:
+        variances, vectors = np.linalg.eigh(rest @ rest.T / len(rest))
+        found = rest.T @ vectors / np.sqrt(np.maximum(variances * len(rest), 1e-30))
+    real = variances > 1e-9 * max(float(variances[-1]), 1e-30)
+    variances, found = variances[real][::-1], found[:, real][:, ::-1]
+    if not len(variances):
+        return Frame(mean, np.zeros((0, length)), np.zeros(0))
+    kept = KEPT * variances.mean()
+    variances, found = variances[:DIRECTIONS], found[:, :DIRECTIONS]
+    return Frame(mean, np.ascontiguousarray(found.T), 1 - np.sqrt(kept / (variances + kept)))
+
+
+@dataclass(frozen=True)
 class Head:
-    """logits = weights @ (length * z / |z|) + bias, where z = f(features) - mean and f is the identity or the root."""
+    """logits = weights @ (length * frame.placed(features)) + bias."""
 
     choice: Choice
-    mean: Float64Array  # [D]
+    frame: Frame
     weights: Float64Array  # [classes, D]
     bias: Float64Array  # [classes]
 
     def embed(self, features: Float32Array) -> Float64Array:
         """float64 [n, D], each of the chosen length."""
-        return self.choice.length * _unit(_mapped(features, self.choice.embedding) - self.mean)
+        return self.choice.length * self.frame.placed(features.astype(np.float64))
 
     def logits(self, features: Float32Array) -> Float64Array:
         return np.asarray(self.embed(features) @ self.weights.T + self.bias)
@@ -60,16 +106,33 @@ class Head:
 
 def fit(features: Float32Array, labels: Int64Array, classes: int, choice: Choice) -> Head:
     """The head that ``choice`` gives for ``features`` float32 [n, D] with their ``labels``."""
-    mapped = _mapped(features, choice.embedding)
-    mean = mapped.mean(axis=0)
-    weights, bias = _regression(_unit(mapped - mean), labels, classes, choice.decay, 1e-6)
-    return Head(choice, mean, weights / choice.length, bias)
+    values = features.astype(np.float64)
+    frame = frame_of(values, labels, choice.embedding)
+    with one_thread():
+        weights, bias = _regression(frame.placed(values), labels, classes, choice.decay, 1e-6)
+    return Head(choice, frame, weights / choice.length, bias)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """The sums' last bits depend on how many threads share them."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
 
 
 def choose(
     features: Float32Array, labels: Int64Array, kinds: Sequence[str], groups: Int64Array, classes: int, seed: int
 ) -> Choice:
     """Look at ``features`` float32 [n, D] with their labels and kinds; rows of one group stay in one fold."""
+    with one_thread():
+        return _choose(features, labels, kinds, groups, classes, seed)
+
+
+def _choose(
+    features: Float32Array, labels: Int64Array, kinds: Sequence[str], groups: Int64Array, classes: int, seed: int
+) -> Choice:
     kept = _some(labels, seed)
     features, labels, groups = features[kept], labels[kept], groups[kept]
     kinds_of = np.array(kinds)[kept]
@@ -96,15 +159,13 @@ Setting = tuple[str, float]  # an embedding and a regularization
 def _accuracies(features: Float32Array, labels: Int64Array, folds: Int64Array, classes: int) -> dict[Setting, float]:
     """The cross-validated accuracy of each setting."""
     scores: dict[Setting, float] = {}
-    for embedding in (PLAIN, ROOTS):
-        mapped = _mapped(features, embedding)
-        if not np.isfinite(mapped).all():
-            continue
+    values = features.astype(np.float64)
+    for embedding in (PLAIN, APART):
         right, asked = dict.fromkeys(DECAYS, 0), 0
         for train, test in _splits(folds, labels):
-            mean = mapped[train].mean(axis=0)
-            basis, seen = _reduced(_unit(mapped[train] - mean))
-            rows = _unit(mapped[test] - mean) @ basis
+            frame = frame_of(values[train], labels[train], embedding)
+            basis, seen = _reduced(frame.placed(values[train]))
+            rows = frame.placed(values[test]) @ basis
             asked += len(test)
             for decay in DECAYS:
                 weights, bias = _regression(seen, labels[train], classes, decay)
@@ -131,6 +192,7 @@ class _Owner:
     shots: Float64Array
     held_out: Float64Array
     test: tuple[Float64Array, Int64Array]
+    typical: dict[int, Int64Array]  # of each number a kind, the rows of ``train`` that a k-NN remembers; shared
 
 
 def _owners(
@@ -144,7 +206,7 @@ def _owners(
 ) -> Iterator[_Owner]:
     """For each kind, an owner who calls it what the head takes it for, and one who calls it the second most likely."""
     embedding, decay = setting
-    mapped = _mapped(features, embedding)
+    values = features.astype(np.float64)
     names = sorted(set(kinds.tolist()))
     numbers = np.array([names.index(kind) for kind in kinds])
     random = np.random.default_rng(seed)
@@ -155,12 +217,13 @@ def _owners(
         test = np.flatnonzero((numbers != number) & (folds % 3 == 0))
         if shots < 1 or len(test) < 1 or len(set(labels[train].tolist())) < 2:
             continue
-        mean = mapped[train].mean(axis=0)
-        basis, seen = _reduced(_unit(mapped[np.concatenate([train, own])] - mean))
+        frame = frame_of(values[train], labels[train], embedding)
+        basis, seen = _reduced(frame.placed(values[np.concatenate([train, own])]))
         rows, mine = seen[: len(train)], seen[len(train) :]
         head = _regression(rows, labels[train], classes, decay)
         said = _softmax(mine @ head[0].T + head[1]).mean(axis=0)
-        asked = _unit(mapped[test] - mean) @ basis
+        asked = frame.placed(values[test]) @ basis
+        typical = dict[int, Int64Array]()
         order = [one for one in np.argsort(-said).tolist() if one in set(labels[train].tolist())]
         for label in order[:2]:
             yield _Owner(
@@ -170,6 +233,7 @@ def _owners(
                 mine[:shots],
                 mine[shots:],
                 (asked, labels[test]),
+                typical,
             )
 
 
@@ -227,9 +291,11 @@ def _updated(owner: _Owner, step: float) -> tuple[float, float]:
 def _remembered(owner: _Owner, count: int, classes: int) -> tuple[float, float]:
     """The same of a k-NN that remembers ``count`` rows of each kind, and the shots."""
     rows, labels, kinds = owner.train
-    chosen = np.concatenate(
-        [central(rows, np.flatnonzero(kinds == kind), count, 0, 1) for kind in sorted(set(kinds.tolist()))]
-    )
+    if count not in owner.typical:
+        owner.typical[count] = np.concatenate(
+            [central(rows, np.flatnonzero(kinds == kind), count, 0, 1) for kind in sorted(set(kinds.tolist()))]
+        )
+    chosen = owner.typical[count]
     known = np.concatenate([rows[chosen], owner.shots])
     named = np.concatenate([labels[chosen], np.full(len(owner.shots), owner.label)])
     test, wanted = owner.test
@@ -244,14 +310,12 @@ def central(rows: Float64Array, members: Int64Array, count: int, seed: int, trie
     between the kinds, where the owner's own rows will lie, to the owner.
     """
     from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
 
     own = rows[members]
     distinct = min(count, len(np.unique(own, axis=0)))
     if distinct >= len(own):
         return members
-    with threadpool_limits(1):  # the sums' last bits depend on how many threads share them
-        centers = KMeans(distinct, n_init=tries, random_state=seed).fit(own).cluster_centers_
+    centers = KMeans(distinct, n_init=tries, random_state=seed).fit(own).cluster_centers_
     distances = ((own[:, None] - centers[None]) ** 2).sum(axis=2)
     return np.array(sorted({int(members[at]) for at in distances.argmin(axis=0)}), np.int64)
 
@@ -272,7 +336,6 @@ def _regression(
 ) -> tuple[Float64Array, Float64Array]:
     """Multinomial logistic regression; a class without a row is never answered."""
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
 
     basis, seen = _reduced(rows)
     present = np.unique(labels)
@@ -280,8 +343,7 @@ def _regression(
     if len(present) < 2:
         bias[present] = 0.0
         return weights, bias
-    with threadpool_limits(1):  # the sums' last bits depend on how many threads share them
-        found = LogisticRegression(C=decay, max_iter=2000, tol=tolerance).fit(seen, labels)
+    found = LogisticRegression(C=decay, max_iter=2000, tol=tolerance).fit(seen, labels)
     slopes, offsets = found.coef_ @ basis.T, found.intercept_
     if len(present) == 2:  # scikit-learn has one row for two classes
         slopes, offsets = np.concatenate([-slopes, slopes]) / 2, np.concatenate([-offsets, offsets]) / 2
@@ -312,12 +374,6 @@ def _some(labels: Int64Array, seed: int) -> Int64Array:
     share = MOST_ROWS / len(labels)
     chosen = [order[labels[order] == label] for label in np.unique(labels)]
     return np.sort(np.concatenate([rows[: max(10, round(len(rows) * share))] for rows in chosen]))
-
-
-def _mapped(features: Float32Array, embedding: str) -> Float64Array:
-    values = features.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        return np.sqrt(values) if embedding == ROOTS else values
 
 
 def _unit(values: Float64Array) -> Float64Array:

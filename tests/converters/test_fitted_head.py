@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import fractional_matrix_power
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
@@ -47,7 +48,7 @@ def test_the_head_is_scikit_learns_logistic_regression(classes: int, decay: floa
     assert np.abs(powers / powers.sum(axis=1, keepdims=True) - expected).max() < 2e-3
 
 
-@pytest.mark.parametrize("embedding", [fitted_head.PLAIN, fitted_head.ROOTS])
+@pytest.mark.parametrize("embedding", [fitted_head.PLAIN, fitted_head.APART])
 def test_torch_and_core_ml_compute_the_same_tail(embedding: str) -> None:
     values, labels, _ = rows()
     head = fitted_head.fit(values, labels, 2, fitted_head.Choice(embedding=embedding, step=0.4))
@@ -60,6 +61,30 @@ def test_torch_and_core_ml_compute_the_same_tail(embedding: str) -> None:
     assert np.abs(np.stack(said) - expected).max() < 1e-5
     lengths = np.linalg.norm(head.embed(values), axis=1)
     assert lengths == pytest.approx(head.choice.length)
+
+
+def test_labels_are_set_apart_by_the_shrunk_covariance_within_them() -> None:
+    """z = sqrt(t) (S + t I)^(-1/2) (x - mean), S the covariance within the labels."""
+    values, labels, _ = rows()
+    numbers = values.astype(np.float64)
+    frame = fitted_head.frame_of(numbers, labels, fitted_head.APART)
+    rest = np.concatenate([numbers[labels == label] - numbers[labels == label].mean(axis=0) for label in (0, 1)])
+    within = np.cov(rest.T, bias=True)
+    kept = fitted_head.KEPT * np.trace(within) / len(within)
+    expected = (numbers - numbers.mean(axis=0)) @ fractional_matrix_power(within / kept + np.eye(len(within)), -0.5)
+    assert np.abs(frame.placed(numbers) - Normalizer().transform(expected)).max() < 1e-9
+    assert frame.directions @ frame.directions.T == pytest.approx(np.eye(len(frame.shares)))
+
+
+def test_where_rows_are_fewer_than_numbers_nothing_else_is_shortened() -> None:
+    random = np.random.default_rng(0)
+    values, labels = random.normal(size=(12, 200)), np.arange(12) % 3
+    frame = fitted_head.frame_of(values, labels, fitted_head.APART)
+    assert len(frame.shares) == 9  # 12 rows less the means of three labels
+    unseen = random.normal(size=200)
+    unseen -= frame.directions.T @ (frame.directions @ unseen)
+    expected = Normalizer().transform([unseen])
+    assert frame.placed(frame.mean + unseen[None]) == pytest.approx(expected)
 
 
 def request(values: Any, labels: Any, kinds: list[str], folds: Any) -> ConversionRequest:
