@@ -106,7 +106,7 @@ def recipe_of(case: Case) -> Recipe:
             "source": {"converter": "torch"},
             "data": {"kinds": {kind: kind for kind in case.base}},
             "update": {"learning_rate": 0.01, "mini_batch_size": 1, "epochs": 10},
-            "knn": {"number_of_neighbors": 3},
+            "knn": {},
             "personalization": {"kinds": {OWNER: LABEL}, "shots": [SHOTS], "seeds": [0], "held_out": 2},
             "metadata": {"author": "", "license": "", "version": "1.0", "description": ""},
         },
@@ -174,7 +174,7 @@ def measure(photos: Photos, case: Case, seed: int) -> dict[str, list[float]]:
     tail = made.tails[0]
     converted = Converted(tail.model, made.judged, (), {}, made.features, made.tails)
     part = behind(dataset, converted, np.arange(len(dataset.train)), np.arange(len(dataset.test)))
-    variants = make_variants(recipe, tail.model, part.train, tail.samples_per_kind)
+    variants = make_variants(recipe, tail.model, part.train, tail.samples_per_kind, neighbors=tail.neighbors)
     scenario = replace(scenario_of(recipe, part, rows_of(recipe, part.test)), new_label=None)
     found = compare(load(variants.network), load(variants.knn), scenario)
     return {

@@ -11,6 +11,7 @@ from coreml_updatable.data.inputs import ImageInput
 
 from .declared_pictures import declared_by, fitting_in_words, pixels_in_words
 from .fitting import History
+from .packaged_weights import LICENSE, is_packaged
 from .source import TorchSource
 
 
@@ -19,6 +20,7 @@ def facts(network: nn.Module, source: TorchSource, history: History, request: Co
     told: dict[str, Any] = {
         "architecture": source.architecture or source.factory,
         "weights": source.weights or "new",
+        **_license(source),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "trained": _how(source, history),
         **_pictures(source, request),
@@ -59,3 +61,9 @@ def _how(source: TorchSource, history: History) -> str:
         case "kinds":
             return f"the extractor from scratch on the kinds, {epochs}; then the head on the labels"
     return f"the extractor from scratch on the kinds and how far they are turned, {epochs}; then the head on the labels"
+
+
+def _license(source: TorchSource) -> dict[str, Any]:
+    """Of packaged weights, whose license is known."""
+    known = source.weights == "pretrained" and is_packaged(source.architecture or "")
+    return {"license_of_the_weights": LICENSE} if known else {}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from coreml_updatable.converting import fitted_head
 from coreml_updatable.converting.contract import ConversionRequest, Converted, Tail
 from coreml_updatable.converting.fitted_head import Choice, Frame, Head
-from coreml_updatable.data.inputs import ArrayInput, Float32Array, Float64Array
+from coreml_updatable.data.inputs import ArrayInput, Float32Array, Float64Array, Int64Array
 
 from .heads import features, name_of, replace_module
 from .probabilities import probabilities
@@ -53,6 +53,7 @@ class Fitted:
     features: Mapping[str, Float32Array]  # of the rows to learn, of the test and of the owner's
     tails: tuple[Tail, ...]
     judged: Float64Array  # [test, classes]: of each test row by a head that never saw it
+    judged_on_half: Float64Array  # the same by a head that learned half of each label's rows
     answers: Float64Array  # [test, classes]: of each test row by the whole network
 
 
@@ -85,21 +86,28 @@ def fit_chosen(network: nn.Module, head: nn.Linear, request: ConversionRequest) 
         return fitted_head.fit(rows[chosen], labels[chosen], classes, choice)
 
     request.on_progress("head", 0.0, "choosing embedding and regularization")
+
+    def of_half(one: Head, chosen: Int64Array, asked: Int64Array | None = None) -> Float64Array:
+        half = chosen[fitted_head.half_of(labels[chosen], request.seed)]
+        head = fitted_head.fit(rows[half], labels[half], classes, one.choice)
+        return _probabilities(head, seen["test"] if asked is None else rows[asked])
+
     whole = fitted(np.arange(len(rows)))
     tails = [_tail(whole, request)]
     if len(request.folds):
-        judged = np.zeros((len(rows), classes))
+        judged, on_half = np.zeros((len(rows), classes)), np.zeros((len(rows), classes))
         count = int(request.folds.max()) + 1
         for fold in range(count):
-            inside = request.folds == fold
-            one = fitted(np.flatnonzero(~inside))
+            inside, outside = np.flatnonzero(request.folds == fold), np.flatnonzero(request.folds != fold)
+            one = fitted(outside)
             judged[inside] = _probabilities(one, rows[inside])
+            on_half[inside] = of_half(one, outside, inside)
             tails.append(_tail(one, request))
             request.on_progress("head", (fold + 1) / count, f"fold {fold + 1} of {count}")
         test = rows
     else:
         test = seen["test"]
-        judged = _probabilities(whole, test)
+        judged, on_half = _probabilities(whole, test), of_half(whole, np.arange(len(rows)))
     nothing = np.zeros((0, rows.shape[1]), np.float32)
     tail = tail_module(whole)
     replace_module(network, name_of(network, head), tail)
@@ -110,7 +118,7 @@ def fit_chosen(network: nn.Module, head: nn.Linear, request: ConversionRequest) 
         "held out": seen.get("held out", nothing),
     }
     # The network is its features, then this tail (``features`` checked it): it need not run on the pictures again.
-    return Fitted(whole.choice, kept, tuple(tails), judged, probabilities(tail, test))
+    return Fitted(whole.choice, kept, tuple(tails), judged, on_half, probabilities(tail, test))
 
 
 def tail_module(head: Head) -> nn.Sequential:
@@ -144,12 +152,13 @@ def with_fitted(converted: Converted, fitted: Fitted) -> Converted:
         features=fitted.features,
         tails=fitted.tails,
         judged=fitted.judged,
+        judged_on_half=fitted.judged_on_half,
     )
 
 
 def _tail(head: Head, request: ConversionRequest) -> Tail:
     given = ArrayInput(request.input.name, (len(head.frame.mean),))
-    return Tail(to_core_ml(tail_module(head), given), head.choice.samples_per_kind)
+    return Tail(to_core_ml(tail_module(head), given), head.choice.samples_per_kind, head.choice.neighbors)
 
 
 def _probabilities(head: Head, rows: Float32Array) -> Float64Array:

@@ -20,6 +20,7 @@ from . import efficientnet_lite
 from .weights import State, read_state
 
 # TensorFlow's code (efficientnet/lite) subtracts 127 of pixels in 0..255 and divides by 128.
+LICENSE = "Apache-2.0"  # of every package here
 MEAN, STD = 127 / 255, 128 / 255
 
 
@@ -66,7 +67,7 @@ def create(architecture: str, classes: int | None = None) -> nn.Module:
 
 
 def short_network(request: ConversionRequest) -> nn.Module:
-    """What stands for one of these networks before its head is known: they are known to convert, which takes a while."""
+    """What stands for one of these networks, which are known to convert, as long as nothing is fitted."""
     if not isinstance(request.input, ImageInput):
         raise SourceError(f"{request.input.name!r} is an array, and the network takes pictures; name a factory")
     if request.input.channels != 3:

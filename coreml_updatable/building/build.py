@@ -36,6 +36,7 @@ from coreml_updatable.data.inputs import Examples, Float32Array, ImageInput, Pro
 from coreml_updatable.errors import BuildError
 from coreml_updatable.files import alone, write_all_atomically
 from coreml_updatable.personalization.statistics import BaseStatistics, base_statistics
+from coreml_updatable.publishing.catalogue.release import EXAMPLES
 from coreml_updatable.publishing.report.json import report_object
 from coreml_updatable.publishing.report.page import render
 from coreml_updatable.publishing.report.pictures import evenly
@@ -189,7 +190,7 @@ def _variants(recipe: Recipe, converted: Converted, dataset: Dataset) -> Variant
     tail, nothing = converted.tails[0], np.zeros(0, np.int64)
     learned = behind(dataset, converted, np.arange(len(converted.features["learned"])), nothing).train
     seen = embeddings(marked_pair(recipe, tail.model)[0], learned)
-    return make_variants(recipe, converted.model, learned, tail.samples_per_kind, seen)
+    return make_variants(recipe, converted.model, learned, tail.samples_per_kind, seen, tail.neighbors)
 
 
 def _base(recipe: Recipe, dataset: Dataset, converted: Converted) -> BaseStatistics:
@@ -200,7 +201,7 @@ def _base(recipe: Recipe, dataset: Dataset, converted: Converted) -> BaseStatist
         dataset.test.labels,
         recipe.labels,
         folds=int(dataset.folds.max(initial=-1)) + 1,
-        names=dataset.test.names,
+        on_half=converted.judged_on_half,
         groups=dataset.groups,
         counts=Counter(labels),
     )
@@ -267,7 +268,6 @@ def _some(values: UInt8Array | Float32Array, wanted: int) -> list[UInt8Array | F
 
 
 PAGE = "report.html"
-EXAMPLES = "examples.html"  # the report with a user's pictures; report.json does not name it, so nothing publishes it
 
 
 def model_files(name: str, variants: Variants) -> dict[str, Model]:
@@ -285,7 +285,7 @@ def write_all(request: AnyRequest, models: Mapping[str, Model], report: Report, 
     private = isinstance(request, BuildRequest) and request.data is not None
     contents[PAGE] = render(report, examples=not private).encode()
     files = {name: {"sha256": hashlib.sha256(content).hexdigest()} for name, content in contents.items()}
-    table = {**report_object(report), "key": request.key, "files": files}
+    table = {**report_object(report, examples=not private), "key": request.key, "files": files}
     contents[REPORT] = (json_text(table, indent=2) + "\n").encode()
     summary_path = request.cache / SUMMARY
     results = {request.target / name: content for name, content in contents.items()}

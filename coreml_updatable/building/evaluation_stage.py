@@ -40,7 +40,7 @@ def compare_tails(
             if not len(test):
                 continue
         part = behind(dataset, converted, learned, test)
-        variants = make_variants(recipe, tail.model, part.train, tail.samples_per_kind)
+        variants = make_variants(recipe, tail.model, part.train, tail.samples_per_kind, neighbors=tail.neighbors)
         scenario = scenario_of(recipe, part, rows_of(recipe, part.test))
         told = lambda fraction, detail, at=number: tell((at + fraction) / len(tails), f"fold {at + 1}: {detail}")  # noqa: E731
         found.append(compare(load(variants.network), load(variants.knn), scenario, told))

@@ -27,7 +27,8 @@ from coreml_updatable.recipes.recipe import (
 from coreml_updatable.spec.features import CROP_KEY
 from coreml_updatable.spec.messages import Model
 
-SAMPLES_PER_KIND = 6  # where neither the recipe nor the data says better
+SAMPLES_PER_KIND, NEIGHBORS = 6, 3  # where neither the recipe nor the data says better
+MOST_NEIGHBORS = 15
 
 
 def typical(embeddings: Float32Array, kinds: Sequence[str], per_kind: int, seed: int) -> list[int]:
@@ -57,9 +58,11 @@ def update_settings(section: SGDSection | AdamSection) -> UpdateSettings:
     return UpdateSettings(_optimizer(section), _int64(section.epochs), section.shuffle, section.seed)
 
 
-def knn_settings(section: KNNSection) -> KNNSettings:
+def knn_settings(section: KNNSection, neighbors: int = NEIGHBORS) -> KNNSettings:
+    """``neighbors`` counts where the section says nothing."""
+    given = section.number_of_neighbors
     return KNNSettings(
-        number_of_neighbors=_int64(section.number_of_neighbors),
+        number_of_neighbors=Int64Parameter(neighbors, (1, MOST_NEIGHBORS)) if given is None else _int64(given),
         weighting=section.weighting,
         index=section.index,
         leaf_size=section.leaf_size,
@@ -97,12 +100,14 @@ def make_variants(
     train: Examples,
     samples_per_kind: int = SAMPLES_PER_KIND,
     seen: Float32Array | None = None,
+    neighbors: int = NEIGHBORS,
 ) -> Variants:
     """Mark ``converted``, build its k-NN with samples from ``train``; a BuildError if a rule is broken.
 
-    ``samples_per_kind`` counts where the recipe says nothing. ``seen`` are the embeddings of ``train``, if known.
+    ``samples_per_kind`` and ``neighbors`` count where the recipe says nothing. ``seen`` are the embeddings of
+    ``train``, if known.
     """
-    network, empty = marked_pair(recipe, converted)
+    network, empty = marked_pair(recipe, converted, neighbors)
     seen = embeddings(network, train) if seen is None else seen
     per_kind = recipe.knn.samples_per_kind
     samples = typical(seen, train.kinds, samples_per_kind if per_kind is None else per_kind, recipe.seed)
@@ -110,7 +115,7 @@ def make_variants(
     return described_and_judged(recipe, network, knn)
 
 
-def marked_pair(recipe: Recipe, converted: Model) -> tuple[Model, Model]:
+def marked_pair(recipe: Recipe, converted: Model, neighbors: int = NEIGHBORS) -> tuple[Model, Model]:
     """The marked network, and the k-NN on its extractor, which remembers nothing yet."""
     outputs = recipe.outputs
     wishes: Wishes = {
@@ -122,7 +127,7 @@ def marked_pair(recipe: Recipe, converted: Model) -> tuple[Model, Model]:
     if recipe.reserved_labels is not None:
         wishes |= {"reserved": recipe.reserved_labels.count, "reserved_share": recipe.reserved_labels.share}
     network = mark(converted, update_settings(recipe.update), **wishes)
-    return network, knn_variant(network, knn_settings(recipe.knn))
+    return network, knn_variant(network, knn_settings(recipe.knn, neighbors))
 
 
 def described_and_judged(recipe: Recipe, network: Model, knn: Model) -> Variants:

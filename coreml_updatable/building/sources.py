@@ -172,9 +172,11 @@ def _packed(converted: Converted) -> Mapping[str, npt.NDArray[Any]]:
     more: dict[str, npt.NDArray[Any]] = {f"{FEATURES}{name}": rows for name, rows in converted.features.items()}
     for number, tail in enumerate(converted.tails):
         more[f"tail {number}"] = np.frombuffer(model_bytes(tail.model), np.uint8)
-        more[f"samples {number}"] = np.array(tail.samples_per_kind)
+        more[f"samples {number}"] = np.array([tail.samples_per_kind, tail.neighbors])
     if converted.judged is not None:
         more["judged"] = converted.judged
+    if converted.judged_on_half is not None:
+        more["judged_on_half"] = converted.judged_on_half
     return {
         **more,
         "model": np.frombuffer(model_bytes(converted.model), np.uint8),
@@ -192,8 +194,9 @@ def _unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> Converted:
         facts=json.loads(str(arrays["facts"])),
         features={name.removeprefix(FEATURES): rows for name, rows in arrays.items() if name.startswith(FEATURES)},
         tails=tuple(
-            Tail(parse_model(arrays[f"tail {number}"].tobytes(), "a tail"), int(arrays[f"samples {number}"]))
+            Tail(parse_model(arrays[f"tail {number}"].tobytes(), "a tail"), *map(int, arrays[f"samples {number}"]))
             for number in range(sum(name.startswith("tail ") for name in arrays))
         ),
         judged=arrays.get("judged"),
+        judged_on_half=arrays.get("judged_on_half"),
     )

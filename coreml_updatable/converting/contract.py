@@ -62,6 +62,7 @@ class Tail:
 
     model: Model  # its one input is called as the recipe's, an array [D]
     samples_per_kind: int  # that a k-NN behind the same features should remember
+    neighbors: int = 3  # that it should ask
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Converted:
     tails: tuple[Tail, ...] = ()
     # [len(test), len(labels)]: what a source answers that never learned the row; None: ``test_probabilities``
     judged: Float64Array | None = None
+    judged_on_half: Float64Array | None = None  # the same by heads that learned half of the rows, where one is fitted
 
 
 Row = Mapping[str, Any]  # a value for each input, by its name: pictures uint8 [height, width, channels], else arrays

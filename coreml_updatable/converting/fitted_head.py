@@ -1,9 +1,9 @@
-"""A head for given features: which embedding it sees, how strongly it is regularized, and how far a shot moves it.
+"""A head for given features: how strongly it is regularized, how far a shot moves it, and what a k-NN remembers.
 
-The features of a pretrained network are centered and normalized to one length: whitened ones fit a few pictures so well
-that a k-NN on them fails. Logistic regression is convex, so that the same rows give the same head. Everything is chosen
-by cross-validation on the rows that are to be learned, and on nothing else; who judges the result on other rows calls
-``choose`` on the rest only (nested cross-validation).
+The features of a pretrained network are centered, shortened where rows of one label differ, and normalized to one
+length: entirely whitened ones fit a few pictures so well that a k-NN on them fails. Logistic regression is convex, so
+that the same rows give the same head. Everything is chosen by cross-validation on the rows that are to be learned, and
+on nothing else; who judges the result on other rows calls ``choose`` on the rest only (nested cross-validation).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +19,11 @@ from coreml_updatable.data.inputs import Float32Array, Float64Array, Int64Array
 DECAYS = (10.0, 30.0, 100.0)  # scikit-learn's C on embeddings of length 1: more is less regularized
 STEPS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # learning rate times squared length, of one shot
 SAMPLES = (6, 10, 20, 40)  # of each kind, for the k-NN
-RATE, EPOCHS, SHOTS, NEIGHBORS = 0.01, 10, 5, 3  # of the update that the length is chosen for
+RATE, EPOCHS, SHOTS = 0.01, 10, 5  # of the update that the length is chosen for
+NEIGHBORS = (1, 3)  # of the k-NN
 FOLDS = 5
 NOTHING_FORGOTTEN = 2.0  # how much personal accuracy counts in the choice of a k-NN's samples: shots cost it little
 MOST_ROWS = 2000  # that are looked at to choose; all are learned
-PLAIN, APART = "centered", "centered, labels set apart"
 DIRECTIONS = 64  # most, that are shortened
 KEPT = 0.3  # of the mean variance within a label, added to that of every direction
 
@@ -32,10 +32,10 @@ KEPT = 0.3  # of the mean variance within a label, added to that of every direct
 class Choice:
     """What is chosen, and the scores that it was chosen by, for the report."""
 
-    embedding: str = PLAIN
     decay: float = 30.0
     step: float = 0.1
     samples_per_kind: int = 15
+    neighbors: int = 3
     why: tuple[str, ...] = ()
 
     @property
@@ -49,7 +49,7 @@ class Frame:
     """z = x - mean, less ``shares`` of what lies along the orthonormal ``directions``."""
 
     mean: Float64Array  # [D]
-    directions: Float64Array  # [r, D]; none but of ``APART``
+    directions: Float64Array  # [r, D]
     shares: Float64Array  # [r], from 0 to 1
 
     def placed(self, features: Float64Array) -> Float64Array:
@@ -60,16 +60,14 @@ class Frame:
         return _unit(centered)
 
 
-def frame_of(features: Float64Array, labels: Int64Array, embedding: str) -> Frame:
-    """The frame that ``embedding`` gives for the rows ``features`` [n, D] with their ``labels``.
+def frame_of(features: Float64Array, labels: Int64Array) -> Frame:
+    """The frame of the rows ``features`` [n, D] with their ``labels``.
 
-    ``APART`` shortens the directions in which rows of one label differ, each to sqrt(t / (v + t)) of its length, v
+    It shortens the directions in which rows of one label differ, each to sqrt(t / (v + t)) of its length, v
     the variance within a label and t ``KEPT`` of its mean: within-class covariance normalization (Hatch, Kajarekar and
     Stolcke 2006), shrunk, up to a factor. Directions in which no label differs, in which a new kind may, stay whole.
     """
     mean, length = features.mean(axis=0), features.shape[1]
-    if embedding != APART:
-        return Frame(mean, np.zeros((0, length)), np.zeros(0))
     present, place = np.unique(labels, return_inverse=True)
     means = np.stack([features[labels == label].mean(axis=0) for label in present])
     rest = features - means[place]
@@ -107,7 +105,7 @@ class Head:
 def fit(features: Float32Array, labels: Int64Array, classes: int, choice: Choice) -> Head:
     """The head that ``choice`` gives for ``features`` float32 [n, D] with their ``labels``."""
     values = features.astype(np.float64)
-    frame = frame_of(values, labels, choice.embedding)
+    frame = frame_of(values, labels)
     with one_thread():
         weights, bias = _regression(frame.placed(values), labels, classes, choice.decay, 1e-6)
     return Head(choice, frame, weights / choice.length, bias)
@@ -139,7 +137,11 @@ def _choose(
     folds = folds_of(labels, groups, FOLDS, seed)
     scores = _accuracies(features, labels, folds, classes)
     if not scores:
-        return Choice(why=("embedding, regularization and samples are the defaults: too few rows to cross-validate",))
+        return Choice(
+            why=(
+                "regularization, length of the embedding and samples are the defaults: too few rows to cross-validate",
+            )
+        )
     best = max(scores.values())
     spread = float(np.sqrt(max(best * (1 - best), 0.25 / len(labels)) / len(labels)))
     good = [one for one in scores if scores[one] >= best - spread]
@@ -147,37 +149,30 @@ def _choose(
         one: owners for one in good if (owners := list(_owners(features, labels, kinds_of, folds, classes, one, seed)))
     }
     if not tried:
-        chosen = max(good, key=lambda one: (scores[one], -one[1]))
+        chosen = max(good, key=lambda one: (scores[one], -one))
         told = "the length of the embedding and the k-NN's samples are the defaults: too few kinds to simulate owners"
-        return Choice(*chosen, why=(_accuracy_in_words(chosen, scores, best, spread), told))
+        return Choice(chosen, why=(_accuracy_in_words(chosen, scores, best, spread), told))
     return _with_updates(tried, scores, best, spread, classes)
 
 
-Setting = tuple[str, float]  # an embedding and a regularization
-
-
-def _accuracies(features: Float32Array, labels: Int64Array, folds: Int64Array, classes: int) -> dict[Setting, float]:
-    """The cross-validated accuracy of each setting."""
-    scores: dict[Setting, float] = {}
+def _accuracies(features: Float32Array, labels: Int64Array, folds: Int64Array, classes: int) -> dict[float, float]:
+    """The cross-validated accuracy with each regularization."""
     values = features.astype(np.float64)
-    for embedding in (PLAIN, APART):
-        right, asked = dict.fromkeys(DECAYS, 0), 0
-        for train, test in _splits(folds, labels):
-            frame = frame_of(values[train], labels[train], embedding)
-            basis, seen = _reduced(frame.placed(values[train]))
-            rows = frame.placed(values[test]) @ basis
-            asked += len(test)
-            for decay in DECAYS:
-                weights, bias = _regression(seen, labels[train], classes, decay)
-                right[decay] += int(((rows @ weights.T + bias).argmax(axis=1) == labels[test]).sum())
-        if asked:
-            scores |= {(embedding, decay): count / asked for decay, count in right.items()}
-    return scores
+    right, asked = dict.fromkeys(DECAYS, 0), 0
+    for train, test in _splits(folds, labels):
+        frame = frame_of(values[train], labels[train])
+        basis, seen = _reduced(frame.placed(values[train]))
+        rows = frame.placed(values[test]) @ basis
+        asked += len(test)
+        for decay in DECAYS:
+            weights, bias = _regression(seen, labels[train], classes, decay)
+            right[decay] += int(((rows @ weights.T + bias).argmax(axis=1) == labels[test]).sum())
+    return {decay: count / asked for decay, count in right.items()} if asked else {}
 
 
-def _accuracy_in_words(chosen: Setting, scores: Mapping[Setting, float], best: float, spread: float) -> str:
+def _accuracy_in_words(chosen: float, scores: Mapping[float, float], best: float, spread: float) -> str:
     return (
-        f"embedding: {chosen[0]}, with C = {chosen[1]:g}: cross-validated accuracy {scores[chosen]:.1%}, within one "
+        f"regularization: C = {chosen:g}: cross-validated accuracy {scores[chosen]:.1%}, within one "
         f"standard error ({spread:.1%}) of the best of {len(scores)} settings, {best:.1%}"
     )
 
@@ -201,11 +196,10 @@ def _owners(
     kinds: Any,
     folds: Int64Array,
     classes: int,
-    setting: Setting,
+    decay: float,
     seed: int,
 ) -> Iterator[_Owner]:
     """For each kind, an owner who calls it what the head takes it for, and one who calls it the second most likely."""
-    embedding, decay = setting
     values = features.astype(np.float64)
     names = sorted(set(kinds.tolist()))
     numbers = np.array([names.index(kind) for kind in kinds])
@@ -217,7 +211,7 @@ def _owners(
         test = np.flatnonzero((numbers != number) & (folds % 3 == 0))
         if shots < 1 or len(test) < 1 or len(set(labels[train].tolist())) < 2:
             continue
-        frame = frame_of(values[train], labels[train], embedding)
+        frame = frame_of(values[train], labels[train])
         basis, seen = _reduced(frame.placed(values[np.concatenate([train, own])]))
         rows, mine = seen[: len(train)], seen[len(train) :]
         head = _regression(rows, labels[train], classes, decay)
@@ -238,34 +232,35 @@ def _owners(
 
 
 def _with_updates(
-    tried: Mapping[Setting, Sequence[_Owner]], scores: Mapping[Setting, float], best: float, spread: float, classes: int
+    tried: Mapping[float, Sequence[_Owner]], scores: Mapping[float, float], best: float, spread: float, classes: int
 ) -> Choice:
-    """The setting, the step and the samples with which network and k-NN serve the simulated owners best."""
-    remembered: dict[str, tuple[int, Any]] = {}
-    updated: dict[Setting, tuple[float, Any]] = {}
-    for setting, owners in tried.items():
-        if setting[0] not in remembered:
-            pairs = {
-                count: np.mean([_remembered(owner, count, classes) for owner in owners], axis=0) for count in SAMPLES
-            }
-            count = max(pairs, key=lambda one: _worth(pairs[one], NOTHING_FORGOTTEN))
-            remembered[setting[0]] = count, pairs[count]
-        moved = {step: np.mean([_updated(owner, step) for owner in owners], axis=0) for step in STEPS}
-        step = max(moved, key=lambda one: _worth(moved[one]))
-        updated[setting] = step, moved[step]
-    chosen = max(updated, key=lambda one: _worth(updated[one][1]) + _worth(remembered[one[0]][1]))
-    (step, network), (count, knn) = updated[chosen], remembered[chosen[0]]
+    """The regularization, step, samples and neighbors with which network and k-NN serve the simulated owners best."""
+    any_owners = next(iter(tried.values()))  # a k-NN has no head: it is the same for each
+    remembered = {
+        (count, neighbors): np.mean([_remembered(owner, count, neighbors, classes) for owner in any_owners], axis=0)
+        for count in SAMPLES
+        for neighbors in NEIGHBORS
+    }
+    count, neighbors = max(remembered, key=lambda one: _worth(remembered[one], NOTHING_FORGOTTEN))
+    updated: dict[tuple[float, float], Any] = {
+        (decay, step): np.mean([_updated(owner, step) for owner in owners], axis=0)
+        for decay, owners in tried.items()
+        for step in STEPS
+    }
+    chosen, step = max(updated, key=lambda one: _worth(updated[one]))
+    network, knn = updated[chosen, step], remembered[count, neighbors]
     return Choice(
-        *chosen,
+        chosen,
         step,
         count,
+        neighbors,
         (
             _accuracy_in_words(chosen, scores, best, spread),
             f"length of the embedding: {np.sqrt(step / RATE):.3g}, so that one shot at the learning rate {RATE:g} "
-            f"moves the head by {step:g}: over {len(tried[chosen])} simulated owners of the base's own kinds, personal "
+            f"moves the head by {step:g}: over {len(any_owners)} simulated owners of the base's own kinds, personal "
             f"accuracy {network[0]:.1%} and base accuracy {network[1]:.1%} after {SHOTS} shots",
-            f"samples of the k-NN: {count} of each kind (personal accuracy {knn[0]:.1%}, base accuracy {knn[1]:.1%} "
-            "for the same owners)",
+            f"the k-NN: {count} samples of each kind, of which the nearest {neighbors} answer (personal accuracy "
+            f"{knn[0]:.1%}, base accuracy {knn[1]:.1%} for the same owners)",
         ),
     )
 
@@ -288,7 +283,7 @@ def _updated(owner: _Owner, step: float) -> tuple[float, float]:
     return float(own), float(((test @ weights.T + bias).argmax(axis=1) == wanted).mean())
 
 
-def _remembered(owner: _Owner, count: int, classes: int) -> tuple[float, float]:
+def _remembered(owner: _Owner, count: int, neighbors: int, classes: int) -> tuple[float, float]:
     """The same of a k-NN that remembers ``count`` rows of each kind, and the shots."""
     rows, labels, kinds = owner.train
     if count not in owner.typical:
@@ -299,8 +294,8 @@ def _remembered(owner: _Owner, count: int, classes: int) -> tuple[float, float]:
     known = np.concatenate([rows[chosen], owner.shots])
     named = np.concatenate([labels[chosen], np.full(len(owner.shots), owner.label)])
     test, wanted = owner.test
-    own = (_nearest(known, named, owner.held_out, classes) == owner.label).mean()
-    return float(own), float((_nearest(known, named, test, classes) == wanted).mean())
+    own = (_nearest(known, named, owner.held_out, neighbors, classes) == owner.label).mean()
+    return float(own), float((_nearest(known, named, test, neighbors, classes) == wanted).mean())
 
 
 def central(rows: Float64Array, members: Int64Array, count: int, seed: int, tries: int = 3) -> Int64Array:
@@ -320,10 +315,10 @@ def central(rows: Float64Array, members: Int64Array, count: int, seed: int, trie
     return np.array(sorted({int(members[at]) for at in distances.argmin(axis=0)}), np.int64)
 
 
-def _nearest(known: Float64Array, labels: Int64Array, asked: Float64Array, classes: int) -> Int64Array:
-    """The label by the inverse distances of the nearest three, as Core ML weights them."""
+def _nearest(known: Float64Array, labels: Int64Array, asked: Float64Array, neighbors: int, classes: int) -> Int64Array:
+    """The label by the inverse distances of the nearest, as Core ML weights them."""
     distances = np.maximum(2 - 2 * asked @ known.T, 1e-9)
-    nearest = np.argsort(distances, axis=1, kind="stable")[:, :NEIGHBORS]
+    nearest = np.argsort(distances, axis=1, kind="stable")[:, :neighbors]
     votes = np.zeros((len(asked), classes))
     for place in range(nearest.shape[1]):
         column = nearest[:, place]
@@ -364,6 +359,13 @@ def _splits(folds: Int64Array, labels: Int64Array) -> Iterator[tuple[Int64Array,
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if len(test) and len(np.unique(labels[train])) == len(np.unique(labels)):
             yield train, test
+
+
+def half_of(labels: Int64Array, seed: int) -> Int64Array:
+    """Half of the rows of each label, at least one."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    chosen = [order[labels[order] == label] for label in np.unique(labels)]
+    return np.sort(np.concatenate([rows[: (len(rows) + 1) // 2] for rows in chosen]))
 
 
 def _some(labels: Int64Array, seed: int) -> Int64Array:

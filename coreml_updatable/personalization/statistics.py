@@ -3,10 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from coreml_updatable.data.inputs import Float64Array, Int64Array
+
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 NORMAL = 1.959963984540054  # the two-sided 95% point of the normal distribution
 DRAWS = 2000  # of the bootstrap
@@ -55,8 +59,11 @@ class BaseStatistics:
     advice: tuple[str, ...]
 
 
-def wilson(right: int, rows: int) -> Accuracy:
-    """The share ``right / rows`` with Wilson's score interval of 95% (Wilson 1927)."""
+def wilson(right: float, rows: int) -> Accuracy:
+    """The share ``right / rows`` with Wilson's score interval of 95% (Wilson 1927).
+
+    ``right`` is a mean where the same rows were judged several times: the interval is that of one judgment.
+    """
     if rows == 0:
         return Accuracy(0.0, 0, 0.0, 1.0)
     share, square = right / rows, NORMAL * NORMAL
@@ -81,14 +88,15 @@ def base_statistics(
     labels: Sequence[str],
     *,
     folds: int = 0,
-    names: Sequence[str] = (),
+    on_half: Float64Array | None = None,
     groups: Int64Array | None = None,
     counts: Mapping[str, int] | None = None,
 ) -> BaseStatistics:
     """From ``probabilities`` [n, labels] and the indices ``wanted`` [n] of the right labels.
 
-    ``names`` and ``groups`` (rows that are nearly the same) are for the advice, ``counts`` the rows of each label that
-    were learned.
+    ``on_half`` are the same of models that learned half of the rows of each label: a learning curve of two points.
+    ``groups`` (rows that are nearly the same) are for the advice, ``counts`` the rows of each label that were learned.
+    The advice names no row: whoever may see the rows finds them in ``mistakes``.
     """
     called = probabilities.argmax(axis=1)
     confusion = np.zeros((len(labels), len(labels)), np.int64)
@@ -116,15 +124,37 @@ def base_statistics(
         for row in wrong[np.argsort(-sure, kind="stable")]
     )
     accuracy = wilson(int(right.sum()), len(wanted))
-    advice = tuple(_advice(accuracy, of_labels, confusion, mistakes, names, groups, counts or {}))
+    advice = tuple(_advice(accuracy, of_labels, confusion, mistakes, groups, counts or {}))
+    if on_half is not None and accuracy.share < GOOD_ENOUGH:
+        advice += (_of_more(called == wanted, on_half.argmax(axis=1) == wanted, wanted, labels),)
     table = tuple(tuple(map(int, row)) for row in confusion)
     return BaseStatistics(accuracy, folds, table, of_labels, mistakes, advice)
 
 
 GOOD = 0.95
+GOOD_ENOUGH = 0.99  # to ask for nothing more
 SURE = 0.9  # of another label: the row's own may be wrong
 FEW_ROWS = 10  # of a label, of which nothing is said
 CONFUSED = 0.1  # of a label's rows that are called one other label
+
+
+def _of_more(right: BoolArray, on_half: BoolArray, wanted: Int64Array, labels: Sequence[str]) -> str:
+    """Whether more examples would help, by what the second half of them brought."""
+    gain, low, high = difference(on_half.tolist(), right.tolist())
+    shares = f"{on_half.mean():.1%} with half of the examples, {right.mean():.1%} with all"
+    between = f"{100 * gain:+.1f} points, 95% interval {100 * low:+.1f} to {100 * high:+.1f}"
+    if low <= 0:
+        return f"The learning curve is flat as far as can be told: {shares} ({between})."
+    gains = {label: float(right[rows].mean() - on_half[rows].mean()) for label, rows in _rows_of(wanted, labels)}
+    most = max(gains, key=lambda label: gains[label])
+    return (
+        f"More examples help: {shares} ({between}); most of all those of {most!r}, of which "
+        f"{100 * gains[most]:.0f} points more are found."
+    )
+
+
+def _rows_of(wanted: Int64Array, labels: Sequence[str]) -> list[tuple[str, Int64Array]]:
+    return [(label, rows) for at, label in enumerate(labels) if len(rows := np.flatnonzero(wanted == at))]
 
 
 def _advice(
@@ -132,16 +162,18 @@ def _advice(
     of_labels: Sequence[OfLabel],
     confusion: Int64Array,
     mistakes: Sequence[Mistake],
-    names: Sequence[str],
     groups: Int64Array | None,
     counts: Mapping[str, int],
 ) -> list[str]:
     """What to do next, each a sentence with its evidence; most useful first."""
     told = []
     suspects = [one for one in mistakes if one.confidence >= SURE]
-    if suspects and names:
-        shown = ", ".join(f"{names[one.row]} ({one.label}, taken for {one.called})" for one in suspects[:5])
-        told.append(f"Look at these first; their labels may be wrong, or they show something else: {shown}.")
+    if suspects:
+        they = "One example is" if len(suspects) == 1 else f"{len(suspects)} examples are"
+        told.append(
+            f"{they} taken for another label with {SURE:.0%} or more: look at the worst mistakes first; labels may be "
+            "wrong, or show something else."
+        )
     worst = min(of_labels, key=lambda one: one.recall.share)
     if worst.recall.share < GOOD:
         learned = counts.get(worst.label, worst.rows)

@@ -3,7 +3,7 @@
 import re
 
 from coreml_updatable.personalization.results import Spread
-from coreml_updatable.personalization.statistics import Accuracy
+from coreml_updatable.personalization.statistics import Accuracy, wilson
 from coreml_updatable.personalization.wording import percent
 
 
@@ -45,6 +45,11 @@ def tiny(value: float) -> str:
 def typographic(text: str) -> str:
     """Apostrophes as a printer sets them, and no line break in k-NN; for prose, not for code or for messages quoted."""
     return re.sub(r"(?<=\w)'(?=\w)|(?<=s)'(?= )", "’", text).replace("k-NN", "k\u2011NN")
+
+
+def mean_with_interval(spread: Spread, rows: int) -> str:
+    """The same of a mean over orders, each judged on the same ``rows``."""
+    return with_interval(wilson(spread.mean * rows, rows))
 
 
 def with_interval(accuracy: Accuracy) -> str:

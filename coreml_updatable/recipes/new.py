@@ -12,6 +12,7 @@ import numpy as np
 
 from coreml_updatable.data.duplicates import groups_of
 from coreml_updatable.data.folders import class_folders, files_below, stays_inside
+from coreml_updatable.data.folds import FEWEST_DIFFERENT
 from coreml_updatable.data.inputs import ImageInput, UInt8Array
 from coreml_updatable.data.pictures import calm_decoders, decode, picture_size
 from coreml_updatable.errors import DataError, RecipeError
@@ -92,20 +93,34 @@ def look(folder: Path) -> Looked:
         )
     notes += [f"left out: {one}" for one in unreadable]
     for kind, count in counts.items():
-        if count < FEW:
+        if count < FEWEST_DIFFERENT:
+            notes.append(
+                f"{kind}: {count} photo, and a build needs {FEWEST_DIFFERENT} that differ; add some, or take the "
+                "folder away and write the recipe again"
+            )
+        elif count < FEW:
             notes.append(f"{kind}: {count} photos; {FEW} or more are better")
     return Looked(counts, fit, (*notes, *_doubles(np.stack(pictures), kinds, names)))
 
 
 def _doubles(pictures: UInt8Array, kinds: list[str], names: list[str]) -> list[str]:
+    """What is nearly the same, in a sentence for each pair of classes."""
     groups = groups_of(pictures)
+    shared: dict[tuple[str, ...], list[str]] = {}
     notes, alike = [], 0
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
         alike += len(members) - 1
-        if len({kinds[row] for row in members}) > 1:
-            shown = ", ".join(names[row] for row in members[:4])
-            notes.append(f"nearly the same photo lies in several classes: {shown}; keep it in one")
+        among = tuple(sorted({kinds[row] for row in members}))
+        if len(among) > 1:
+            firsts = [next(names[row] for row in members if kinds[row] == kind) for kind in among]
+            shared.setdefault(among, []).append(" and ".join(firsts))
+    for among, examples in shared.items():
+        photos = "1 photo is" if len(examples) == 1 else f"{len(examples)} photos are"
+        notes.append(
+            f"{photos} nearly the same in {' and '.join(among)}, such as {examples[0]}: no model can tell these "
+            "apart; keep each in one class, or make the classes one"
+        )
     if alike:
         notes.append(
             f"{alike} of {len(names)} photos are nearly the same as another; they stay together in every split"
@@ -146,10 +161,11 @@ def _shots(count: int) -> tuple[int, ...]:
 def _text(
     name: str, folder: Path, owners: Mapping[str, str], labels: Sequence[str], looked: Looked, place: Path
 ) -> str:
+    listed = f"{', '.join(labels[:-1])} and {labels[-1]}"[:450]
     kinds = "\n".join(f"{_quoted(label)} = {_quoted(label)}" for label in labels)
     counted = ", ".join(f"{count} {kind}" for kind, count in looked.counts.items())
     named = Path(os.path.relpath(folder, place))
-    text = f"""# {name}: {", ".join(labels)}. Written by `coreml-updatable new`.
+    text = f"""# {name}: {listed}. Written by `coreml-updatable new`.
 # {counted}. Every field: docs/recipes.md
 name = {_quoted(name)}
 labels = [{", ".join(map(_quoted, labels))}]
@@ -181,7 +197,7 @@ mini_batch_size = {{ default = 1, allowed = [1, 2, 4, 8, 16, 32] }}
 epochs = {{ default = 10, range = [1, 100] }}
 
 [knn]                                  # the second model: it learns by remembering
-number_of_neighbors = {{ default = 3, range = [1, 15] }}
+weighting = "inverse-distance"         # neighbors and samples are chosen from your photos
 """
     if owners:
         pairs = "\n".join(f"{_quoted(kind)} = {_quoted(label)}" for kind, label in owners.items())
@@ -199,7 +215,7 @@ held_out = {max(2, least - _shots(least)[-1])}                          # photos
 author = ""
 license = ""
 version = "1.0"
-description = {_quoted(f"Tells {', '.join(labels)} apart, and can be updated on the device."[:500])}
+description = {_quoted(f"Distinguishes {listed}, and can be updated on the device.")}
 """
 
 

@@ -133,7 +133,7 @@ class AdamSection(Section):
 
 
 class KNNSection(Section):
-    number_of_neighbors: Count
+    number_of_neighbors: Count | None = None  # by default 3, behind pretrained weights chosen by cross-validation
     weighting: Literal["uniform", "inverse-distance"] = "inverse-distance"
     index: Literal["linear", "kd-tree"] = "linear"
     leaf_size: int = Field(default=30, ge=1)

@@ -61,7 +61,7 @@ def test_what_stands_out_is_said(tmp_path: Path) -> None:
     (folder / "empty").mkdir()
     text, looked = proposal("Some", folder)
     said = " ".join(looked.notes)
-    for fact in ("a/0.png, b/copy.jpg", "b/broken.png", "empty: holds no picture", "a: 4 photos"):
+    for fact in ("a/0.png and b/copy.jpg", "b/broken.png", "empty: holds no picture", "a: 4 photos"):
         assert fact in said
     assert tomllib.loads(text)["labels"] == ["a", "b"]
 

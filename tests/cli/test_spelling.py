@@ -25,7 +25,7 @@ OTHERWISE = {
         "layout",  # cu.layout(cu.mark(...))
     },
     "knn": {"labels_kind"},  # the type of default_label
-    "publish": {"check", "public_key"},  # check_catalogue(site, public_keys=...)
+    "publish": {"check", "public_key", "yes"},  # check_catalogue(site, public_keys=...); Python asks nobody
 }
 NAMES = {
     **{name.replace("-", "_"): python for name, python in RENAMED.items()},

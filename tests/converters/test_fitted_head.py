@@ -9,8 +9,7 @@ import pytest
 import torch
 from scipy.linalg import fractional_matrix_power
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.preprocessing import Normalizer
 
 from coreml_updatable.converting import fitted_head
 from coreml_updatable.converting.contract import ConversionRequest
@@ -32,6 +31,17 @@ def rows(count: int = 96, seed: int = 0) -> tuple[Any, Any, list[str]]:
     return values, numbers // 2, [KINDS[number] for number in numbers]
 
 
+def apart(numbers: Any, labels: Any) -> Any:
+    """(S / t + I)^(-1/2) (x - mean), of length 1; S is the covariance within the labels, t a part of its mean."""
+    rest = np.concatenate(
+        [numbers[labels == label] - numbers[labels == label].mean(axis=0) for label in np.unique(labels)]
+    )
+    within = np.cov(rest.T, bias=True)
+    kept = fitted_head.KEPT * np.trace(within) / len(within)
+    whitening = fractional_matrix_power(within / kept + np.eye(len(within)), -0.5)
+    return Normalizer().transform((numbers - numbers.mean(axis=0)) @ whitening)
+
+
 @pytest.mark.parametrize("decay", [3.0, 100.0])
 @pytest.mark.parametrize("classes", [2, 4])
 def test_the_head_is_scikit_learns_logistic_regression(classes: int, decay: float) -> None:
@@ -39,19 +49,16 @@ def test_the_head_is_scikit_learns_logistic_regression(classes: int, decay: floa
     if classes == 4:
         labels = np.array([KINDS.index(kind) for kind in kinds])
     head = fitted_head.fit(values, labels, classes, fitted_head.Choice(decay=decay))
-    pipeline = make_pipeline(
-        StandardScaler(with_std=False), Normalizer(), LogisticRegression(C=decay, tol=1e-8, max_iter=5000)
-    )
-    expected = pipeline.fit(values.astype(np.float64), labels).predict_proba(values.astype(np.float64))
+    placed = apart(values.astype(np.float64), labels)
+    expected = LogisticRegression(C=decay, tol=1e-8, max_iter=5000).fit(placed, labels).predict_proba(placed)
     logits = head.logits(values)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     assert np.abs(powers / powers.sum(axis=1, keepdims=True) - expected).max() < 2e-3
 
 
-@pytest.mark.parametrize("embedding", [fitted_head.PLAIN, fitted_head.APART])
-def test_torch_and_core_ml_compute_the_same_tail(embedding: str) -> None:
+def test_torch_and_core_ml_compute_the_same_tail() -> None:
     values, labels, _ = rows()
-    head = fitted_head.fit(values, labels, 2, fitted_head.Choice(embedding=embedding, step=0.4))
+    head = fitted_head.fit(values, labels, 2, fitted_head.Choice(step=0.4))
     with torch.no_grad():
         logits = fitted.tail_module(head)(torch.from_numpy(values)).numpy()
     assert np.abs(logits - head.logits(values)).max() < 1e-4
@@ -64,22 +71,17 @@ def test_torch_and_core_ml_compute_the_same_tail(embedding: str) -> None:
 
 
 def test_labels_are_set_apart_by_the_shrunk_covariance_within_them() -> None:
-    """z = sqrt(t) (S + t I)^(-1/2) (x - mean), S the covariance within the labels."""
     values, labels, _ = rows()
     numbers = values.astype(np.float64)
-    frame = fitted_head.frame_of(numbers, labels, fitted_head.APART)
-    rest = np.concatenate([numbers[labels == label] - numbers[labels == label].mean(axis=0) for label in (0, 1)])
-    within = np.cov(rest.T, bias=True)
-    kept = fitted_head.KEPT * np.trace(within) / len(within)
-    expected = (numbers - numbers.mean(axis=0)) @ fractional_matrix_power(within / kept + np.eye(len(within)), -0.5)
-    assert np.abs(frame.placed(numbers) - Normalizer().transform(expected)).max() < 1e-9
+    frame = fitted_head.frame_of(numbers, labels)
+    assert np.abs(frame.placed(numbers) - apart(numbers, labels)).max() < 1e-9
     assert frame.directions @ frame.directions.T == pytest.approx(np.eye(len(frame.shares)))
 
 
 def test_where_rows_are_fewer_than_numbers_nothing_else_is_shortened() -> None:
     random = np.random.default_rng(0)
     values, labels = random.normal(size=(12, 200)), np.arange(12) % 3
-    frame = fitted_head.frame_of(values, labels, fitted_head.APART)
+    frame = fitted_head.frame_of(values, labels)
     assert len(frame.shares) == 9  # 12 rows less the means of three labels
     unseen = random.normal(size=200)
     unseen -= frame.directions.T @ (frame.directions @ unseen)
@@ -151,7 +153,6 @@ def test_the_shipped_head_is_fitted_on_everything() -> None:
 def test_rows_of_which_nothing_can_be_chosen_get_the_defaults() -> None:
     values, labels, _ = rows(4)
     choice = fitted_head.choose(values[[0, 2]], labels[[0, 2]], ["oak", "cat"], np.arange(2), 2, seed=0)
-    assert (choice.embedding, choice.samples_per_kind) == (fitted_head.PLAIN, fitted_head.Choice().samples_per_kind)
     assert replace(choice, why=()) == fitted_head.Choice()
 
 

@@ -68,22 +68,21 @@ def test_the_difference_has_the_interval_of_a_paired_bootstrap() -> None:
 
 
 def advice(probabilities: Any, wanted: Any, **more: Any) -> str:
-    names = [f"{number}.jpg" for number in range(len(wanted))]
-    return " ".join(base_statistics(probabilities, wanted, LABELS, names=names, **more).advice)
+    return " ".join(base_statistics(probabilities, wanted, LABELS, **more).advice)
 
 
 def sure(wanted: Any, share: float = 0.98) -> Any:
     return np.where(np.eye(3)[wanted] > 0, share, (1 - share) / 2)
 
 
-def test_a_wrong_label_is_named_first() -> None:
+def test_a_wrong_label_comes_first() -> None:
     wanted = np.arange(300) % 3
     probabilities = sure(wanted)
     told = wanted.copy()
     told[[7, 100]] = [0, 2]  # the network knows better
-    found = base_statistics(probabilities, told, LABELS, names=[f"{row}.jpg" for row in range(300)])
-    assert "7.jpg" in found.advice[0]
-    assert "100.jpg" in found.advice[0]
+    found = base_statistics(probabilities, told, LABELS)
+    assert {one.row for one in found.mistakes} == {7, 100}
+    assert "2 examples" in found.advice[0]
 
 
 def test_the_weakest_label_and_labels_that_are_taken_for_one_another() -> None:
@@ -103,3 +102,17 @@ def test_few_and_similar_pictures() -> None:
     assert "12 examples are few" in told
     assert "6 of 12" in told
     assert advice(sure(np.arange(3000) % 3), np.arange(3000) % 3, groups=np.arange(3000)) == ""
+
+
+def test_a_learning_curve_says_whether_more_examples_would_help() -> None:
+    wanted = np.arange(300) % 3
+    all_of_them = wanted.copy()
+    all_of_them[:9] = (wanted[:9] + 1) % 3
+    half = all_of_them.copy()
+    cats = np.flatnonzero(wanted == 1)
+    half[cats[10:50]] = 0
+    told = advice(sure(all_of_them, 0.8), wanted, on_half=sure(half, 0.8))
+    assert "83.7% with half" in told
+    assert "97.0% with all" in told
+    assert "'cat'" in told.rpartition("most of all")[2]
+    assert "flat" in advice(sure(all_of_them, 0.8), wanted, on_half=sure(all_of_them, 0.8))

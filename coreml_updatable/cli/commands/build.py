@@ -54,7 +54,7 @@ def _run(request: "AnyRequest", *, quiet: bool) -> None:
     left_out = report.data.unreadable if report.data else ()
     note(*(f"skipped: {sentence}" for sentence in left_out[:MOST_NAMED]))
     if len(left_out) > MOST_NAMED:
-        note(f"skipped: {len(left_out) - MOST_NAMED} more files, all listed in report.json")
+        note(f"skipped: {len(left_out) - MOST_NAMED} more files, all listed in examples.html")
 
 
 def _show(request: "AnyRequest", *, json: bool) -> None:

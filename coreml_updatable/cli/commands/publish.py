@@ -1,5 +1,6 @@
 """`coreml-updatable publish BUILD... --to SITE`: a catalogue that any web server can serve."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,10 @@ def publish(
     previous: Annotated[
         Path | None, typer.Option("--previous", help="Catalogue that readers have now: its folder or index.json.")
     ] = None,
+    with_examples: Annotated[
+        bool, typer.Option("--with-examples", help="Also publish the pages that show your own pictures; asks first.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --with-examples: do not ask.")] = False,
     check: Annotated[Path | None, typer.Option("--check", help="Verify this catalogue instead of publishing.")] = None,
     public_key: Annotated[
         list[Path] | None,
@@ -43,7 +48,8 @@ def publish(
     The exit status is 1 if a build cannot be published or the catalogue has a problem.
     """
     if check is not None:
-        if builds or sign or revoke or device_results or any(option is not None for option in (to, base_url, keep)):
+        given = (builds, sign, revoke, device_results, with_examples)
+        if any(given) or any(option is not None for option in (to, base_url, keep)):
             raise typer.BadParameter("--check publishes nothing; use it only with --public-key and --previous")
         raise typer.Exit(_check(check, public_key or [], previous, json))
     if public_key:
@@ -52,9 +58,38 @@ def publish(
         raise typer.BadParameter("--to is required; give the folder of the catalogue")
     if not builds and not sign and not device_results and all(option is None for option in (base_url, keep)):
         raise typer.BadParameter("BUILDS is required; give one or more, such as build/handwritten")
+    if with_examples:
+        _show_what_becomes_public(builds or [], yes)
     _publish(
-        builds or [], to, device_results or [], base_url, keep, sign or [], revoke or [], valid_days, previous, json
+        builds or [],
+        to,
+        device_results or [],
+        base_url,
+        keep,
+        sign or [],
+        revoke or [],
+        valid_days,
+        previous,
+        json,
+        with_examples,
     )
+
+
+def _show_what_becomes_public(builds: list[Path], yes: bool) -> None:
+    """Say which pages of the builds show pictures of the user's, and how many; ask, unless ``yes``."""
+    from coreml_updatable.publishing.catalogue.release import EXAMPLES
+
+    pages = [build / EXAMPLES for build in builds if (build / EXAMPLES).is_file()]
+    for page in pages:
+        count = page.read_text(encoding="utf-8").count("<img ")
+        note(f"{page}: would be public, with {count} of your pictures (small) and the names of their files")
+    if not pages:
+        note("no build has a page with pictures of yours: --with-examples changes nothing")
+    elif not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("--with-examples asks before it publishes; add --yes")
+        if not typer.confirm("Publish them?", err=True):
+            raise typer.Exit(1)
 
 
 def _publish(
@@ -68,6 +103,7 @@ def _publish(
     days: int,
     previous: Path | None,
     json: bool,
+    with_examples: bool,
 ) -> None:
     from coreml_updatable.publishing.catalogue.build_report import never_learns
     from coreml_updatable.publishing.catalogue.from_paths import publish as publish_builds
@@ -85,6 +121,7 @@ def _publish(
         revoke=revoke,
         valid_days=days,
         previous=previous,
+        with_examples=with_examples,
     )
     outcomes = {"published": done.new, "unchanged": done.unchanged, "removed": done.removed}
     kept = {"kept_reports": done.kept_reports}

@@ -36,6 +36,26 @@ class ModelPart(_Part):
     file: Annotated[str, Field(pattern=FILE)]
 
 
+class SharePart(_Part):
+    """An accuracy with its 95% interval."""
+
+    share: float
+    rows: int
+    low: float
+    high: float
+
+
+class LabelPart(_Part):
+    label: str
+    recall: SharePart
+
+
+class BasePart(_Part):
+    accuracy: SharePart
+    folds: int
+    labels: tuple[LabelPart, ...]
+
+
 class _Sum(_Part):
     sha256: Annotated[str, Field(pattern=SUM)]
 
@@ -51,6 +71,9 @@ class BuildReport(_Part):
     noun: str = ""  # of a row that is not a picture
     data: _Data
     models: tuple[ModelPart, ...]
+    base: BasePart | None = None
+    source: dict[str, str] = {}
+    versions: dict[str, str] = {}
     comparison: Any = None
     files: dict[str, _Sum]
 

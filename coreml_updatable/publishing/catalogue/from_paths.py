@@ -26,6 +26,7 @@ def publish(
     revoke: Sequence[AnyPath] = (),
     valid_days: int = DAYS,
     previous: AnyPath | None = None,
+    with_examples: bool = False,
 ) -> Published:
     """Publish builds as immutable versions into the catalogue ``to``; on any error the catalogue stays as it was.
 
@@ -38,6 +39,7 @@ def publish(
         revoke: files of public keys that readers must no longer accept.
         valid_days: days until the signature expires.
         previous: the catalogue that readers have now, its folder or index.json: the new serial is higher.
+        with_examples: also publish the page of a build that shows a user's own pictures.
 
     Raises CatalogueError.
     """
@@ -58,6 +60,7 @@ def publish(
         revoked=[key for path in revoke for key in read_public_keys(Path(path))],
         days=valid_days,
         above=0 if previous is None else previous_index(Path(previous)).serial,
+        with_examples=with_examples,
     )
 
 

@@ -6,10 +6,12 @@ const show = () => {
   const words = form.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean);
   const input = form.elements.input.value;
   const most = Number(form.elements.size.value);
+  const least = Number(form.elements.accuracy.value);
   let shown = 0;
   for (const item of items) {
     const fits = words.every((word) => item.dataset.text.includes(word))
-      && (!input || item.dataset.input === input) && (!most || Number(item.dataset.bytes) <= most);
+      && (!input || item.dataset.input === input) && (!most || Number(item.dataset.bytes) <= most)
+      && Number(item.dataset.accuracy) >= least;
     item.hidden = !fits;
     shown += fits ? 1 : 0;
   }

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coreml_updatable.personalization.results import Comparison
+from coreml_updatable.personalization.statistics import Accuracy, wilson
 from coreml_updatable.personalization.wording import Words, counted, listed, words_for
 from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport, read_published_report
 from coreml_updatable.publishing.catalogue.devices import device_table
 from coreml_updatable.publishing.catalogue.index import Entry, File, Index, ModelFile, Release
 from coreml_updatable.publishing.catalogue.names import release_folder
+from coreml_updatable.publishing.catalogue.release import EXAMPLES
 from coreml_updatable.publishing.chart import learning_chart
 from coreml_updatable.publishing.report.gallery import Card, Change
 from coreml_updatable.publishing.report.pictures import data_uri, evenly, is_tiny
@@ -32,7 +35,7 @@ from coreml_updatable.publishing.vectors.document import (
     read_published_vectors,
 )
 from coreml_updatable.publishing.vectors.values import row_values
-from coreml_updatable.publishing.wording import brief
+from coreml_updatable.publishing.wording import brief, mean_with_interval, with_interval
 
 if TYPE_CHECKING:
     from coreml_updatable.data.inputs import UInt8Array
@@ -95,7 +98,9 @@ def _update(after: Exercise | None, words: Words) -> str:
 LIST = "index.html"
 SIZES = (1_000_000, 5_000_000, 20_000_000, 100_000_000)  # that one can ask for
 IN_A_STRIP = 4
-LABELS = {"report.html": "report of the build", REPORT: "report as JSON"}
+SHOTS = 3  # of the owner's, after which a card tells the personal accuracy
+ACCURACIES = (80, 90, 95, 98)  # percent, that one can ask for
+LABELS = {"report.html": "report of the build", EXAMPLES: "report with pictures", REPORT: "report as JSON"}
 CURVES = (
     ("held_out_accuracy", "Personal accuracy: held-out {picture}s of {kinds}"),
     ("test_accuracy", "Base accuracy: test {picture}s of the base model"),
@@ -111,7 +116,7 @@ def pages(site: Path, index: Index, public_key: str | None) -> Mapping[str, byte
         report, _ = read_published_report(site / release_folder(entry.name, release.version))
         pictures = shown(site, entry, release, words_for(report.noun))
         made[entry.page] = _model_page(entry, release, report, pictures, index, public_key)
-        cards.append(_list_card(entry, release, pictures))
+        cards.append(_list_card(entry, release, report, pictures))
     return {**made, LIST: _list_page(cards, device_table(index.devices), public_key)}
 
 
@@ -145,13 +150,15 @@ def _list_page(cards: list[dict[str, Any]], answered: Mapping[str, Any] | None, 
         "answered": answered,
         "inputs": sorted({card["input"] for card in cards}),
         "sizes": [*sizes, next((size for size in SIZES if size >= most), most)],
+        "accuracies": ACCURACIES,
         "public_key": public_key,
     }
     return _render("list.html.j2", text_of("catalogue/gallery.js"), values)
 
 
-def _list_card(entry: Entry, release: Release, pictures: Examined) -> dict[str, Any]:
+def _list_card(entry: Entry, release: Release, report: BuildReport, pictures: Examined) -> dict[str, Any]:
     first, drawn = release.models[0], [card for card in pictures.cards if card.uri]
+    base = _base_accuracy(report)
     words = (entry.name, release.description, *release.labels, *(model.kind for model in release.models))
     return {
         "name": entry.name,
@@ -164,6 +171,8 @@ def _list_card(entry: Entry, release: Release, pictures: Examined) -> dict[str, 
         "sizes": [(title(one), one.bytes) for one in ordered(release)],
         "bytes": min(model.bytes for model in release.models),
         "text": " ".join(words).lower(),
+        "figures": _figures(report),
+        "accuracy": 0 if base is None else math.floor(1000 * base.share) / 10,
         "pictures": [drawn[number] for number in evenly(len(drawn), IN_A_STRIP)],
     }
 
@@ -186,6 +195,7 @@ def _model_page(
         "release": release,
         "models": [(title(model), model) for model in models],
         "drawn": report.data.origin == "drawn",
+        "card": _model_card(release, report, words),
         "versions": [
             (version.version, title(model), model) for version in entry.versions for model in ordered(version)
         ],
@@ -202,6 +212,69 @@ def _model_page(
         "swift": [(model, code) for model, code in swift if code],
     }
     return _render("model.html.j2", "", values)
+
+
+DATA = {"drawn": "drawn by a program", "photos": "the publisher's own", "loaded": "a collection"}
+
+
+def _base_accuracy(report: BuildReport) -> Accuracy | None:
+    """The network's, before any update; None where a report of an older schema has none."""
+    if report.base is not None:
+        return Accuracy(**report.base.accuracy.model_dump())
+    comparison = report.compared()
+    if comparison is None:
+        return None
+    return wilson(comparison.network.summary.at_once[0].test_accuracy.mean * comparison.test_rows, comparison.test_rows)
+
+
+def _figures(report: BuildReport) -> list[tuple[str, str]]:
+    """What a card says of a model's accuracy, data and backbone, as pairs of a term and its text."""
+    told, comparison, base = [], report.compared(), _base_accuracy(report)
+    if base is not None:
+        told.append(("Base accuracy", with_interval(base)))
+    if comparison is not None:
+        points = comparison.network.summary.at_once
+        point = next((one for one in points if one.shots >= SHOTS), points[-1])
+        words = words_for(report.noun)
+        told.append(
+            (
+                f"After {counted(point.shots, 'shot')}",
+                f"personal accuracy {mean_with_interval(point.held_out_accuracy, comparison.held_out_rows)}",
+            )
+        )
+    else:
+        words = words_for(report.noun)
+    told.append(("Data", f"{words.picture}s, {DATA[report.data.origin]}"))
+    architecture = report.source.get("architecture", "")
+    if report.source.get("weights") == "pretrained":
+        license = report.source.get("license of the weights", "license not known")
+        told.append(("Backbone", f"{architecture}, pretrained ({license})"))
+    return told
+
+
+def _model_card(release: Release, report: BuildReport, words: Words) -> list[tuple[str, str]]:
+    """Intended use, data, limits and versions, in the order of a model card (Mitchell et al. 2019)."""
+    weakest = min(report.base.labels, key=lambda one: one.recall.share) if report.base and report.base.labels else None
+    limits = [f"It answers one of its {len(release.labels)} labels, whatever it is shown."]
+    if report.data.origin == "drawn":
+        limits.append(f"It was measured on drawings; nothing is known of real {words.photo}s.")
+    elif report.data.origin == "photos":
+        limits.append(
+            f"It was measured on {words.photo}s of the same folder that it learned from; others may be harder."
+        )
+    if weakest is not None and weakest.recall.share < 1:
+        recall = with_interval(Accuracy(**weakest.recall.model_dump()))
+        limits.append(f"The label that it finds least often is “{weakest.label}”: {recall}.")
+    folds = report.base.folds if report.base else 0
+    judged = f"cross-validated in {folds} folds" if folds else f"on {words.picture}s that were held out"
+    return [
+        ("Intended use", f"{release.description} Its owner can go on training it on the device."),
+        *_figures(report),
+        ("How measured", f"{judged}; in parentheses the 95% interval and the number of {words.picture}s"),
+        ("Learned from", release.data),
+        ("Limits", " ".join(limits)),
+        ("Made with", ", ".join(f"{name} {version}" for name, version in report.versions.items())),
+    ]
 
 
 def ordered(release: Release) -> list[ModelFile]:

@@ -36,7 +36,7 @@ from coreml_updatable.publishing.catalogue.places import (
     remove_unnamed,
     unnamed,
 )
-from coreml_updatable.publishing.catalogue.release import has_the_same_files, read_release, verify_build
+from coreml_updatable.publishing.catalogue.release import EXAMPLES, has_the_same_files, read_release, verify_build
 from coreml_updatable.publishing.catalogue.signing import (
     PUBLIC_KEY,
     accepted,
@@ -122,6 +122,7 @@ def publish(
     days: int = DAYS,
     above: int = 0,
     now: datetime | None = None,
+    with_examples: bool = False,
 ) -> Published:
     """Publish the builds into ``site``; on any error the catalogue stays as it was.
 
@@ -129,6 +130,7 @@ def publish(
     ``base_url``: what urls begin with; None leaves it as it is. ``keep``: how many versions of each model stay.
     ``key`` signs the index and latest.json, or several do, whom readers then accept; a catalogue that is signed stays
     so. A key that signs no more must be among ``revoked`` (in base64). What is signed counts for ``days`` from ``now``.
+    ``with_examples`` publishes a build's examples.html, too, which shows a user's own pictures.
     The serial is always more than ``above``, that of a catalogue which readers have seen.
     """
     signers = (key,) if isinstance(key, Ed25519PrivateKey) else tuple(key or ())
@@ -143,7 +145,7 @@ def publish(
             _write_pages(site, old, keys_of(site, old))
         remove_unnamed(site, old)
         try:
-            staged, unchanged = _staged(builds, old, site)
+            staged, unchanged = _staged(builds, old, site, with_examples)
             grown = _grown(old, staged, [device for device, _ in answered], base_url)
             if signers:
                 grown = grown.model_copy(update={"keys": keys})
@@ -179,7 +181,9 @@ def _numbered(old: Index, new: Index, above: int) -> Index:
     return new.model_copy(update={"serial": max(old.serial, above) + 1})
 
 
-def _staged(builds: Sequence[Path], old: Index, site: Path) -> tuple[Staged, dict[tuple[str, str], bool]]:
+def _staged(
+    builds: Sequence[Path], old: Index, site: Path, with_examples: bool
+) -> tuple[Staged, dict[tuple[str, str], bool]]:
     """The releases that are new, copied aside, and which were published before, with whether the report is the same."""
     came_from: dict[str, Path] = {}
     new: Staged = {}
@@ -195,11 +199,16 @@ def _staged(builds: Sequence[Path], old: Index, site: Path) -> tuple[Staged, dic
         known = published_as(old, report)
         if known is not None:
             verify_build(build, report)
+            if with_examples and (build / EXAMPLES).is_file() and EXAMPLES not in {one.file for one in known.files}:
+                raise CatalogueError(
+                    f"{build}: version {known.version} of {name} was published without examples, and a version never "
+                    "changes; raise metadata.version in the recipe and build again, or leave out --with-examples"
+                )
             _, published = read_published_report(site / release_folder(name, known.version))
             unchanged[name, known.version] = says_the_same(published, content) and has_the_same_files(known, report)
             continue
         arrived = site / STAGING / f"{number}"
-        release = read_release(build, report, content, arrived)
+        release = read_release(build, report, content, arrived, with_examples=with_examples)
         refuse_other_bytes(old, name, release)
         put_in_place(arrived, site / STAGING, PurePosixPath(name, release.version))
         new[name, release.version] = release

@@ -33,7 +33,9 @@ from coreml_updatable.spec.network import is_pipeline
 from coreml_updatable.spec.summary import Feature, Summary, summarize
 
 MODEL_SUFFIX = ".mlmodel"
-MEASURED = frozenset({REPORT, "report.html"})  # they tell the times of one run, and so are not what a version is
+EXAMPLES = "examples.html"  # the report with a user's pictures, which no report.json names
+# They tell the times of one run, and so are not what a version is.
+MEASURED = frozenset({REPORT, "report.html", EXAMPLES})
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,21 @@ class BuildFile:
         return File(file=self.file, url="", bytes=len(self.content), sha256=self.sha256)
 
 
-def read_release(folder: Path, report: BuildReport, report_bytes: bytes, target: Path) -> Release:
+def read_release(
+    folder: Path, report: BuildReport, report_bytes: bytes, target: Path, *, with_examples: bool = False
+) -> Release:
     """Copy the build in ``folder`` to ``target`` and say what it is; its urls are left open.
 
-    One file is in memory at a time. CatalogueError if a file is not what the report says, if a rule finds an error in a
-    model, or if the models name no version.
+    ``with_examples``: also the page with a user's pictures, where the build has one. One file is in memory at a time.
+    CatalogueError if a file is not what the report says, if a rule finds an error in a model, or if the models name no
+    version.
     """
     models: list[ModelFile] = []
     files: list[File] = [_copied(BuildFile(REPORT, report_bytes, hashlib.sha256(report_bytes).hexdigest()), target)]
+    page = folder / EXAMPLES
+    if with_examples and page.is_file():
+        content = page.read_bytes()
+        files.append(_copied(BuildFile(EXAMPLES, content, hashlib.sha256(content).hexdigest()), target))
     versions: dict[str, str] = {}
     author = license = ""
     for read in _files(folder, report):

@@ -9,9 +9,14 @@ from coreml_updatable.text import json_text
 SCHEMA = 3  # raised when a field changes its meaning or goes; 3: the standard words (docs/design.md)
 
 
-def report_object(report: Report) -> dict[str, Any]:
-    """Plain dicts, lists, texts and numbers; pictures are left out, their names are kept."""
-    given = report.personalization
+def report_object(report: Report, *, examples: bool = True) -> dict[str, Any]:
+    """Plain dicts, lists, texts and numbers; pictures are left out, their names are kept.
+
+    Without ``examples`` the names of a user's files are left out, too.
+    """
+    given, data = report.personalization, report.data
+    if data is not None and not examples:
+        data = dataclasses.replace(data, unreadable=())
     return {
         "schema": SCHEMA,
         "name": report.name,
@@ -22,7 +27,7 @@ def report_object(report: Report) -> dict[str, Any]:
         "label_feature": report.label_feature,
         "noun": report.noun,
         "updatable": report.fixed is None,
-        "data": dataclasses.asdict(report.data) if report.data else None,
+        "data": dataclasses.asdict(data) if data else None,
         "models": [dataclasses.asdict(model) for model in report.models],
         "proof": dataclasses.asdict(report.proof),
         "source": dict(report.source),
@@ -34,7 +39,7 @@ def report_object(report: Report) -> dict[str, Any]:
             "held_out": list(given.held_out.names),
             "test": list(given.test.names),
         }
-        if given
+        if given and examples
         else None,
         "reserved_labels": report.reserved_labels,
         "why_not_updatable": [report.fixed.why, report.fixed.marking_says] if report.fixed else [],

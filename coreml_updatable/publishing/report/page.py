@@ -149,11 +149,11 @@ def _glance(comparison: Comparison, words: Words) -> list[tuple[str, list[str]]]
     return [
         (
             f"Personal accuracy ({owners_labels(comparison)} for {owners_kinds(comparison)}), before",
-            cells(lambda one: _share(one, 0)),
+            cells(lambda one: _share(one, 0, comparison.held_out_rows)),
         ),
-        (f"Personal accuracy, after {most}", cells(lambda one: _share(one, -1))),
-        ("Base accuracy, before", cells(lambda one: _base_share(one, 0))),
-        (f"Base accuracy, after {most}", cells(lambda one: _base_share(one, -1))),
+        (f"Personal accuracy, after {most}", cells(lambda one: _share(one, -1, comparison.held_out_rows))),
+        ("Base accuracy, before", cells(lambda one: _base_share(one, 0, comparison.test_rows))),
+        (f"Base accuracy, after {most}", cells(lambda one: _base_share(one, -1, comparison.test_rows))),
         (
             f"{photos} for a personal accuracy of {percent(ENOUGH)}, at once",
             cells(lambda one: _shots(one.summary.shots_needed_at_once)),
@@ -182,12 +182,12 @@ def _forgetting(comparison: Comparison) -> list[tuple[str, str, list[tuple[str, 
     return rows
 
 
-def _share(outcome: Outcome, place: int) -> str:
-    return wording.percent_spread(outcome.summary.at_once[place].held_out_accuracy)
+def _share(outcome: Outcome, place: int, rows: int) -> str:
+    return wording.mean_with_interval(outcome.summary.at_once[place].held_out_accuracy, rows)
 
 
-def _base_share(outcome: Outcome, place: int) -> str:
-    return wording.percent_spread(outcome.summary.at_once[place].test_accuracy)
+def _base_share(outcome: Outcome, place: int, rows: int) -> str:
+    return wording.mean_with_interval(outcome.summary.at_once[place].test_accuracy, rows)
 
 
 def _shots(median: float | None) -> str:

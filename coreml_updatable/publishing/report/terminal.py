@@ -5,10 +5,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from coreml_updatable.personalization.results import Comparison
+from coreml_updatable.personalization.statistics import SURE
 from coreml_updatable.personalization.wording import Words, counted, percent, words_for
 from coreml_updatable.publishing.report.story import owners_kinds, owners_labels, reset_sentence
-from coreml_updatable.publishing.report.values import Report
-from coreml_updatable.publishing.wording import byte_count, milliseconds, percent_spread, tiny
+from coreml_updatable.publishing.report.values import Base, Report
+from coreml_updatable.publishing.wording import byte_count, mean_with_interval, milliseconds, tiny, with_interval
 from coreml_updatable.text import sentence, visible
 
 
@@ -16,6 +17,8 @@ def summary(report: Report) -> RenderableType:
     """Files, proof, comparison and advice; print it with a rich console."""
     words = words_for(report.noun)
     parts: list[RenderableType] = [_files(report), Text(sentence(_proof(report, words)))]
+    if report.base:
+        parts += [Text(sentence(line)) for line in _base(report.base, words)]
     if report.personalization:
         comparison = report.personalization.comparison
         parts += [_learning(comparison, words), Text(sentence(reset_sentence(comparison, words)))]
@@ -55,6 +58,21 @@ def _proof(report: Report, words: Words) -> str:
     )
 
 
+def _base(base: Base, words: Words) -> list[str]:
+    """The base accuracy, the examples that are most surely called something else, and what to do next."""
+    found = base.statistics
+    how = f", cross-validated in {found.folds} folds" if found.folds else f" of held-out {words.picture}s"
+    share = with_interval(found.accuracy).replace("\u00a0", " ")
+    lines = [f"Base accuracy of the network{how}: {share}; in parentheses the 95% interval."]
+    named = [
+        f"{name} ({mistake.label}, called {mistake.called} {percent(mistake.confidence)})"
+        for name, mistake in zip(base.mistakes.names, found.mistakes, strict=False)
+        if mistake.confidence >= SURE
+    ]
+    lines += [f"Next: {one}" for one in found.advice]
+    return lines + ([f"The surest mistakes: {', '.join(named[:5])}"] if named else [])
+
+
 def _learning(comparison: Comparison, words: Words) -> Table:
     """A row for each number of shots at once."""
     each = f", by {words.photo}s of each" if len(comparison.kinds) > 1 else ""
@@ -70,6 +88,7 @@ def _learning(comparison: Comparison, words: Words) -> Table:
         for _, outcome in comparison.outcomes():
             point = outcome.summary.at_once[place]
             time = milliseconds(point.update_ms.mean) if shots else ""
-            cells += [percent_spread(point.held_out_accuracy), percent(point.test_accuracy.mean), time]
+            own = mean_with_interval(point.held_out_accuracy, comparison.held_out_rows).replace("\u00a0", " ")
+            cells += [own, percent(point.test_accuracy.mean), time]
         table.add_row(str(shots), *cells)
     return table
