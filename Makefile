@@ -1,7 +1,7 @@
 # The two main commands are `make updatable MODEL=healthy_luncher` and `make test`. Each installs what it needs into .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: real fuzz-commands help setup updatable catalogue test test-slow test-vision test-vision-slow test-onnx test-turi test-siblings ort executorch test-browser test-docs test-swift test-wheel mutants models models-table turi fuzz lint types check benchmarks clean
+.PHONY: real fuzz-commands help setup updatable catalogue test test-slow test-plain test-vision test-vision-slow test-onnx test-turi test-siblings ort executorch test-browser test-docs test-swift test-wheel mutants models models-table turi fuzz lint types check benchmarks clean
 
 # Variables given by the user reach the recipes through the environment exactly as typed: a name with a space or a quote
 # stays one word, and make expands nothing in it. Without this, MODEL='$(shell ...)' would run a command.
@@ -82,6 +82,10 @@ test: .venv/installed-dev ## run the tests (several minutes)
 
 test-slow: .venv/installed-dev ## run the slow tests
 	@$(PYTEST) -m 'slow and not vision and not onnx_route and not turi and not siblings and not browser'
+
+test-plain: .venv/installed-dev ## run the runtime's tests as without ONNX Runtime, on torch alone
+	@$(PYTEST_PARALLEL) -p tests.without_engine tests/runtime tests/updating \
+		-m 'not slow and not vision and not onnx_route and not turi and not browser'
 
 test-vision: .venv/installed-dev .venv/installed-vision ## run the tests that need the vision and audio frameworks
 	@$(PYTEST) -m 'vision and not slow'

@@ -1,7 +1,8 @@
 """The owner's evening: 5 photos, 10 epochs, the last layer of MobileNetV2 (10 classes, mini-batches of 5, SGD).
 
-From rows to the new model, each time with a model that has just been loaded and has nothing optimized yet. The peers
-run the whole network at every step, as usual loops do; they are warm.
+From the file's message to the new model, each time loaded anew. Beside it: loading and one forward pass of the photos,
+which any update needs; a loop of torch and ONNX Runtime training, which run the whole network at every step, as usual
+loops do, and are warm.
 """
 
 import subprocess
@@ -20,6 +21,7 @@ from coreml_updatable.runtime import load
 from coreml_updatable.updating import UpdateTask
 
 PHOTOS, EPOCHS, RATE, REPEATS, CLASSES = 5, 10, 0.01, 9, 10
+BOUNDS = {"loading and a forward pass": 1.3, "torch loop": 1.0, "ONNX Runtime": 1.0}
 
 
 def figures(onnxruntime_python: str | None) -> Iterator[Figure]:
@@ -34,14 +36,15 @@ def figures(onnxruntime_python: str | None) -> Iterator[Figure]:
     message = updatable(network, labels, epochs=EPOCHS, batch=PHOTOS, rate=RATE)
     taken = pictures(PHOTOS)
     rows = [{"image": picture, "label": labels[at]} for at, picture in enumerate(taken)]
+    asked = [{"image": picture} for picture in taken]
     network.requires_grad_(False)
     _head(network).requires_grad_(True)
     before = torch.get_num_threads()
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        fresh = [load(message) for _ in range(REPEATS + 1)]
         functions = {
-            "ours": lambda: UpdateTask(fresh.pop(), rows).resume().model,  # noqa: B023
+            "ours": lambda: UpdateTask(load(message), rows).resume().model,
+            "loading and a forward pass": lambda: load(message).predict(asked),
             "torch loop": lambda: _loop(network, as_tensor(taken)),
         }
         peer = None
@@ -55,7 +58,7 @@ def figures(onnxruntime_python: str | None) -> Iterator[Figure]:
             yield Figure(
                 f"5 photos, 10 epochs, {threads} thread(s)",
                 milliseconds(times["ours"]),
-                f"{1 / ratio(times['ours'], times[name]):.1f} times faster; 8",
+                f"{ratio(times['ours'], times[name]):.2f} times; at most {BOUNDS[name]}",
                 f"{milliseconds(times[name])} {name}",
             )
     torch.set_num_threads(before)

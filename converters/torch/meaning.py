@@ -35,8 +35,10 @@ EPSILON = 1e-3  # what is added, or cut off, to keep logarithms finite
 
 RESHAPING = {"view", "reshape", "flatten", "squeeze", "unsqueeze", "unflatten", "contiguous", "to", "type_as", "detach"}
 RESHAPING |= {"clone", "alias", "expand", "expand_as", "view_as", "reshape_as", "permute", "transpose", "t", "movedim"}
-RESHAPING |= {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "_unsafe_view", "positive"}
-RESHAPING |= {"float", "double", "numpy_T", "swapaxes", "TupleIndex", "identity", "lift_fresh"}
+RESHAPING |= {"_unsafe_view", "float", "double", "numpy_T", "swapaxes", "TupleIndex"}
+UNCHANGED = {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"}  # not in training
+UNCHANGED |= {"clone", "alias", "contiguous", "detach", "identity", "lift_fresh", "positive"}
+RESHAPING |= UNCHANGED
 CHOOSING = {"select", "slice", "index", "index_select", "narrow", "gather", "ListUnpack", "split", "chunk", "flip"}
 CHOOSING |= {"unbind", "TupleUnpack", "unsafe_chunk", "unsafe_split", "tensor_split", "take_along_dim"}
 LAYERS = {"linear", "addmm", "mm", "matmul", "bmm", "baddbmm", "einsum", "_convolution", "convolution", "conv1d"}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .graph import Graph, constant_of, values_of
 from .head_layer import CONVOLUTIONS, head_layer_at
-from .meaning import BOUNDED, DEEPEST, LAYERS, RECTIFIED, RECTIFYING, RESHAPING, affine_of, number_of
+from .meaning import BOUNDED, DEEPEST, LAYERS, RECTIFIED, RECTIFYING, RESHAPING, UNCHANGED, affine_of, number_of
 
 # Operators of two values that move; behind them no single layer gives the answer.
 MIXING = {"add", "sub", "subtract", "rsub", "mul", "multiply", "div", "true_divide", "maximum", "minimum", "max", "min"}
@@ -155,10 +155,17 @@ def _layer(graph: Graph, name: str) -> Term | None:
     head = head_layer_at(graph, name)
     if head is None or graph.kind(name) in CONVOLUTIONS or head.weight.ndim != 2:
         return None
-    term = Term(head.features, head.weight.double(), head.bias.double())
-    if graph.kind(head.features) == "batch_norm" and graph.data(head.features)[:1] == graph.given(head.features)[:1]:
+    term = Term(_below_dropout(graph, head.features), head.weight.double(), head.bias.double())
+    if graph.kind(term.features) == "batch_norm" and graph.data(term.features)[:1] == graph.given(term.features)[:1]:
         term = _without_normalization(graph, term)
+        term = replace(term, features=_below_dropout(graph, term.features))
     return term if graph.rank(term.features) == 2 else None
+
+
+def _below_dropout(graph: Graph, name: str) -> str:
+    while graph.kind(name) in UNCHANGED:
+        name = graph.given(name)[0]
+    return name
 
 
 def _without_normalization(graph: Graph, term: Term) -> Term:

@@ -192,7 +192,7 @@ def _logits(model: Model) -> Float64Array | None:
         return None
     one = answers_one_number(model)
     blob = end_of(model).blob if one else softmax_input(model) or answer_blob(model)
-    said = load(unrounded(model)).predict(trial_rows(model, ROWS), intermediate=True)
+    said = load(unrounded(model)).predict(trial_rows(model, ROWS), intermediate={blob})
     if not all(blob in answer and not isinstance(answer[blob], Mapping) for answer in said):
         return None
     logits = np.array([np.ravel(answer[blob]) for answer in said], np.float64)
@@ -252,7 +252,7 @@ def _answers(model: Model) -> Float64Array:
         model = _with_probabilities(model)
     model = unrounded(model)
     blob = answer_blob(model) if is_network(model) else str(model.description.predictedProbabilitiesName)
-    said = [answer[blob] for answer in load(model).predict(rows, intermediate=True)]
+    said = [answer[blob] for answer in load(model).predict(rows, intermediate={blob})]
     if all(isinstance(answer, Mapping) for answer in said):  # a feature called like the blob: label -> probability
         said = [list(answer.values()) for answer in said]
     return np.array([np.ravel(answer) for answer in said], np.float64)

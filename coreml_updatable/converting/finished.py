@@ -168,7 +168,7 @@ def _logits(model: RunnableModel, rows: Sequence[Row]) -> Float64Array | None:
     blob = softmax_input(model.message)
     if blob is None:
         return None
-    answers = model.predict(list(rows), intermediate=True)
+    answers = model.predict(list(rows), intermediate={blob})
     return np.array([np.ravel(answer[blob]) for answer in answers], np.float64)
 
 

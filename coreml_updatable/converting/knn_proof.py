@@ -60,7 +60,7 @@ def _before_the_head(source: Model, rows: Sequence[Row], length: int) -> Float32
     repaired, head = with_head(source)
     unchanged(source, repaired)
     blob = str(head.input[0])
-    read = [np.asarray(answer[blob]) for answer in load(repaired).predict(rows, intermediate=True)]
+    read = [np.asarray(answer[blob]) for answer in load(repaired).predict(rows, intermediate={blob})]
     return np.stack([(one if one.size == length else one.mean(axis=(-2, -1))).ravel() for one in read])
 
 

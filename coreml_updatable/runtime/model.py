@@ -1,7 +1,7 @@
 """What every runnable model can do, whatever is inside."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from typing import Any, Self, TypeAlias, overload
 
@@ -16,6 +16,7 @@ from coreml_updatable.spec.samples import sample_counts
 from coreml_updatable.spec.summary import Feature, described, one_line
 
 Prediction: TypeAlias = dict[str, Any]
+Intermediate: TypeAlias = bool | Collection[str]
 
 
 class RunnableModel(ABC):
@@ -50,16 +51,17 @@ class RunnableModel(ABC):
         return model
 
     @overload
-    def predict(self, rows: Row, intermediate: bool = False) -> Prediction: ...
+    def predict(self, rows: Row, intermediate: Intermediate = False) -> Prediction: ...
     @overload
-    def predict(self, rows: Sequence[Row], intermediate: bool = False) -> list[Prediction]: ...
+    def predict(self, rows: Sequence[Row], intermediate: Intermediate = False) -> list[Prediction]: ...
 
-    def predict(self, rows: Row | Sequence[Row], intermediate: bool = False) -> Prediction | list[Prediction]:
+    def predict(self, rows: Row | Sequence[Row], intermediate: Intermediate = False) -> Prediction | list[Prediction]:
         """Return the answer for one row, or a list of answers for several.
 
         ``intermediate`` adds what is computed on the way: a network's blobs by name (of a FrozenRow those that its
         frozen part kept), those of a pipeline's members as "model0.blob", the vector that a k-NN looks up, the inputs
-        of other models as they were read.
+        of other models as they were read. A collection of names keeps no other blobs of a network, which matters
+        where there are many rows.
         """
         given: Any = rows
         if not isinstance(given, Iterable | FrozenRow) or isinstance(given, str | bytes) or _is_single(given):
@@ -71,7 +73,7 @@ class RunnableModel(ABC):
         return answers[0] if single else answers
 
     @abstractmethod
-    def _predict(self, rows: list[Row], intermediate: bool) -> list[Prediction]:
+    def _predict(self, rows: list[Row], intermediate: Intermediate) -> list[Prediction]:
         """Return the answer for each row."""
 
     @abstractmethod

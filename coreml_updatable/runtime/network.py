@@ -20,7 +20,7 @@ from coreml_updatable.runtime.engine.weights import NewWeights, with_weights, wr
 from coreml_updatable.runtime.io.inputs import Inputs
 from coreml_updatable.runtime.io.outputs import Outputs
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_part
-from coreml_updatable.runtime.model import Prediction, RunnableModel, numbered
+from coreml_updatable.runtime.model import Intermediate, Prediction, RunnableModel, numbered
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
@@ -73,10 +73,10 @@ class NetworkModel(RunnableModel):
         model._tail = model._after()
         return model
 
-    def _after(self, *, everything: bool = False) -> Batched:
-        """The trainable part, from the crossing blobs to those of the answers, or to ``everything`` it writes."""
+    def _after(self) -> Batched:
+        """The trainable part, from the crossing blobs to those of the answers."""
         late = _written(self.trainable_steps)
-        wanted = sorted(late) if everything else [blob for blob in self._outputs.blobs if blob in late]
+        wanted = [blob for blob in self._outputs.blobs if blob in late]
         return Batched(Program(self.trainable_steps, wanted), optimize=False)
 
     def _content(self) -> Iterator[Any]:
@@ -88,12 +88,15 @@ class NetworkModel(RunnableModel):
         yield self.assumptions.softmax_at_rank_3
         yield from (step.layer for step in self.fixed_steps)
 
-    def _predict(self, rows: list[Row], intermediate: bool) -> list[Prediction]:
+    def _predict(self, rows: list[Row], intermediate: Intermediate) -> list[Prediction]:
         frozen, tail = self._frozen, self._tail
         if intermediate:
-            early = sorted({*self._inputs.names, *_written(self.fixed_steps)})
-            frozen = Batched(Program(self.fixed_steps, early), optimize=False)
-            tail = self._after(everything=True)
+            early, late = {*self._inputs.names, *_written(self.fixed_steps)}, _written(self.trainable_steps)
+            if not isinstance(intermediate, bool):
+                needed = {*intermediate, *self.crossing, *self._outputs.blobs}
+                early, late = early & needed, late & needed
+            frozen = Batched(Program(self.fixed_steps, sorted(early)), optimize=False)
+            tail = Batched(Program(self.trainable_steps, sorted(late)), optimize=False)
         answers = []
         with torch.no_grad(), self._bounded(len(rows)) as run:
             halfway = (blobs for blobs, _ in self._halfway(numbered(rows, None), frozen))

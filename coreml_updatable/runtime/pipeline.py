@@ -14,7 +14,7 @@ from coreml_updatable import bounds
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
-from coreml_updatable.runtime.model import Prediction, RunnableModel, numbered
+from coreml_updatable.runtime.model import Intermediate, Prediction, RunnableModel, numbered
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.steps.suppression import threshold_names
 from coreml_updatable.spec.messages import Model, Model_pb2
@@ -39,7 +39,7 @@ class AbsentModel(RunnableModel):
         inputs = ", ".join(f"'{feature.name}'" for feature in self.description.input) or "its inputs"
         return ModelError(f"model{number}: {why(self.message)}; give {outputs} in the row instead of {inputs}")
 
-    def _predict(self, _rows: list[Row], _intermediate: bool) -> list[Prediction]:
+    def _predict(self, _rows: list[Row], _intermediate: Intermediate) -> list[Prediction]:
         raise ModelError(f"model: {why(self.message)}; predict with the models before it")
 
     def frozen(self, _rows: Sequence[Row], _numbers: Sequence[int] | None = None) -> list[FrozenRow]:
@@ -95,7 +95,7 @@ class PipelineModel(RunnableModel):
         """The same pipeline with another last member, which must come from this one's."""
         return self._changed(members=(*self.members[:-1], last))
 
-    def _predict(self, rows: list[Row], intermediate: bool) -> list[Prediction]:
+    def _predict(self, rows: list[Row], intermediate: Intermediate) -> list[Prediction]:
         return self._traced(rows) if intermediate else self._answers(self.frozen(rows))
 
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:

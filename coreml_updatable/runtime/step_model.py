@@ -15,7 +15,7 @@ from coreml_updatable.errors import DataError, ModelError, a_kind, quoted
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.io.arrays import array, default, in_type
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
-from coreml_updatable.runtime.model import Prediction, RunnableModel, numbered
+from coreml_updatable.runtime.model import Intermediate, Prediction, RunnableModel, numbered
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.steps import build_step
 from coreml_updatable.runtime.steps.suppression import threshold_names
@@ -127,7 +127,7 @@ class StepModel(RunnableModel):
         self._free = threshold_names(message)
         self.part = Part(lambda: [message.description])
 
-    def _predict(self, rows: list[Row], intermediate: bool) -> list[Prediction]:
+    def _predict(self, rows: list[Row], intermediate: Intermediate) -> list[Prediction]:
         given = [self._features(row, number) for number, row in enumerate(rows)]
         with np.errstate(all="ignore"):
             made = self._run(given)

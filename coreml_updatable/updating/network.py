@@ -87,9 +87,9 @@ class GraphHead:
         axis: int | None,
         squared_error: str,
     ) -> None:
-        self._features = dict(features)
+        self._features = {name: features[name] for name in sorted(features)}  # maps of a file, where there are many
         self._targets = torch.from_numpy(targets)
-        self._parameters = list(parameters)
+        self._parameters = [parameter.requires_grad_(True) for parameter in parameters]
         self._blob, self._axis, self._squared_error = blob, axis, squared_error
         self._runner = Batched(Program(steps, [blob]), optimize=False)
         self._weights = sum(parameter.numel() for step in steps for parameter in step.module.parameters())
@@ -111,8 +111,6 @@ class GraphHead:
 
     def _gradients(self, batch: NDArray[np.int64]) -> tuple[float, list[NDArray[Any]]]:
         numbers = torch.from_numpy(batch)
-        for parameter in self._parameters:
-            parameter.requires_grad_(True)
         with torch.enable_grad():
             features = {name: torch.from_numpy(blob[batch]) for name, blob in self._features.items()}
             output = self._output(features, len(batch))
@@ -120,15 +118,13 @@ class GraphHead:
             if not loss.requires_grad:
                 raise ModelError(f"model: '{self._blob}' does not depend on the updatable weights; mark other layers")
             found = torch.autograd.grad(loss, self._parameters, allow_unused=True, materialize_grads=True)
-        for parameter in self._parameters:
-            parameter.requires_grad_(False)
         return float(loss.detach()), [gradient.numpy() for gradient in found]
 
     def _output(self, features: Mapping[str, Tensor], count: int) -> Tensor:
         """The rows' logits or values, with a graph of gradients."""
         function = self._recorded.get(count)
         if function is not None:
-            return function(*(features[name] for name in sorted(features)), *self._parameters)[0]
+            return function(*features.values(), *self._parameters)[0]
         made = self._runner(features, count)
         self._batched = not isinstance(made, list)
         if isinstance(made, list):
@@ -139,8 +135,7 @@ class GraphHead:
 
     def _record(self, features: Mapping[str, Tensor], expected: Tensor) -> Callable[..., tuple[Tensor, ...]] | None:
         """The head for batches of this size; None where it cannot be recorded, or gives other gradients."""
-        names = sorted(features)
-        values = [features[name] for name in names]
+        names, values = list(features), list(features.values())
         try:
             head = recorded(self._runner.batched(names), values, self._parameters)
             found = head(*values, *self._parameters)[0]

@@ -31,12 +31,7 @@ def test_a_network_that_takes_too_much_for_one_row() -> None:
 
 
 @pytest.mark.vision
-def test_a_keras_file_with_a_layer_of_gigabytes(tmp_path: Path) -> None:
-    import os
-
-    os.environ["KERAS_BACKEND"] = "torch"
-    import keras
-
+def test_a_keras_file_with_a_layer_of_gigabytes(keras: Any, tmp_path: Path) -> None:
     keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, activation="softmax")]).save(tmp_path / "a.keras")
     with zipfile.ZipFile(tmp_path / "a.keras") as small, zipfile.ZipFile(tmp_path / "b.keras", "w") as huge:
         for name in small.namelist():

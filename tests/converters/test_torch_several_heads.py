@@ -1,6 +1,7 @@
 """Answers that are a sum or a mean of several linear heads become one head, judged by torch's own answers."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ class Heads(nn.Module):
         self.first, self.second = nn.Linear(6, 8), nn.Linear(6, 5)
         self.a, self.b, self.c = nn.Linear(8, outputs), nn.Linear(8, outputs), nn.Linear(5, outputs, bias=False)
         self.norms = nn.ModuleList([nn.BatchNorm1d(8), nn.BatchNorm1d(8, eps=0.1), nn.BatchNorm1d(5, affine=False)])
+        self.drop = nn.Dropout(0.5)
         self.share = nn.Parameter(torch.tensor(0.3))
         self.each = nn.Parameter(torch.rand(outputs) + 0.5)
         self.answer = answer
@@ -43,6 +45,7 @@ WAYS: dict[str, tuple[Callable[[Any, Tensor, Tensor], Tensor], int]] = {
     "the sum on one embedding": (lambda m, e, _: m.a(e) + m.b(e), 8),
     "a difference": (lambda m, e, _: m.a(e) - m.b(e), 8),
     "LeViT: each behind its own normalization": (lambda m, e, _: (m.a(m.norms[0](e)) + m.b(m.norms[1](e))) / 2, 8),
+    "normalized, then dropout": (lambda m, e, _: m.a(m.drop(m.norms[0](e))) + m.b(m.drop(m.norms[1](m.drop(e)))), 8),
     "DeiT: the mean on two embeddings": (lambda m, e, d: (m.a(e) + m.c(d)) / 2, 13),
     "normalized and not": (lambda m, e, d: m.a(m.norms[1](e)) + m.b(e) + m.c(m.norms[2](d)), 13),
     "stacked, then the mean": (lambda m, e, d: torch.stack([m.a(e), m.c(d)]).mean(0), 13),
@@ -138,7 +141,7 @@ def test_a_new_head_reads_all_embeddings() -> None:
 @pytest.mark.vision
 @pytest.mark.parametrize(("name", "width"), [("levit_128s", 384), ("efficientformerv2_s0", 176)])
 def test_distilled_networks_of_timm_convert(name: str, width: int) -> None:
-    timm: Any = pytest.importorskip("timm")
+    timm: Any = import_module("coreml_updatable.converters.torch.architectures").import_library("timm")
     torch.manual_seed(0)
     source = timm.create_model(name, num_classes=5).eval()
     for module in source.modules():

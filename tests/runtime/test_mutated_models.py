@@ -143,8 +143,8 @@ def test_only_our_errors_come_out_of_ten_thousand(maker: str) -> None:
 
 
 @pytest.mark.usefixtures("soon")
-@pytest.mark.parametrize("seed", [27631])
-def test_files_that_once_took_too_long(seed: int) -> None:
+@pytest.mark.parametrize("seed", [27631, 462])
+def test_files_that_once_took_too_long_or_ended_in_a_traceback(seed: int) -> None:
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     use(fields_of_a_model(seed))
 

@@ -52,6 +52,8 @@ def needs(steps: Sequence[Step], inputs: Mapping[str, Sizes], rows: int) -> Need
         kind = layer.WhichOneof("layer")
         if (kind not in PLAIN and kind not in RULES) or not values.keys() >= set(layer.input):
             return None
+        if kind in RULES and not (layer.input and layer.output):  # a broken file: the run itself says so
+            return None
         read = [shapes[blob] for blob in layer.input]
         touched = sum([values[blob] for blob in layer.input])
         for blob, shape in zip(layer.output, output_shapes(layer, read), strict=True):
@@ -88,7 +90,7 @@ def _inner_product(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Seque
 def _convolution(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequence[Sizes]) -> tuple[int, int] | None:
     """A transposed one makes its whole output before it is cut."""
     params = layer.convolution
-    if params.isDeconvolution:
+    if params.isDeconvolution or not _flat(read[0], params.kernelSize, params.dilationFactor, params.stride):
         return None
     kernel = [int(size) for size in params.kernelSize] or [3, 3]
     dilation = [int(size) for size in params.dilationFactor] or [1, 1]
@@ -103,6 +105,8 @@ def _pooling(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequence[Si
     params = layer.pooling
     if params.globalPooling:
         return 0, 0
+    if not _flat(read[0], params.kernelSize, params.stride, params.includeLastPixel.paddingAmounts):
+        return None
     kernel = [int(size) for size in params.kernelSize] or [3, 3]
     stride = [int(size) for size in params.stride] or [1, 1]
     bordered = _bordered(read[0], made[0], kernel, stride, params.valid.paddingAmounts.borderAmounts)
@@ -111,12 +115,17 @@ def _pooling(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequence[Si
     return 4 * max(bordered, prod((*read[0][:-2], *sides))), prod(made[0]) * prod(kernel)
 
 
+def _flat(read: Sizes, *settings: Sequence[int]) -> bool:
+    """A picture, and settings for its two sides or unset."""
+    return len(read) >= 2 and all(len(setting) in (0, 2) for setting in settings)
+
+
 def _bordered(read: Sizes, made: Sizes, reach: Sizes, stride: Sizes, borders: Sequence[NeuralNetworkLayer]) -> int:
     """Values of a picture with its borders: those that are stated, or as far as its windows reach."""
-    stated = [int(border.startEdgeSize + border.endEdgeSize) for border in borders] or [0, 0]
+    stated = [*(int(border.startEdgeSize + border.endEdgeSize) for border in borders), 0, 0]
     sides = [
         max(length + border, (count - 1) * step + far)
-        for length, border, count, step, far in zip(read[-2:], stated, made[-2:], stride, reach, strict=True)
+        for length, border, count, step, far in zip(read[-2:], stated, made[-2:], stride, reach, strict=False)
     ]
     return prod((*read[:-2], *sides))
 

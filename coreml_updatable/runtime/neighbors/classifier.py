@@ -13,7 +13,7 @@ from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.io.arrays import DTYPES, numbers
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
-from coreml_updatable.runtime.model import Prediction, RunnableModel, numbered
+from coreml_updatable.runtime.model import Intermediate, Prediction, RunnableModel, numbered
 from coreml_updatable.runtime.neighbors.search import nearest, squared_norms
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.spec.messages import Model, Model_pb2
@@ -108,7 +108,7 @@ class NearestNeighborsModel(RunnableModel):
         model._number_labels()
         return model
 
-    def _predict(self, rows: list[Row], intermediate: bool) -> list[Prediction]:
+    def _predict(self, rows: list[Row], intermediate: Intermediate) -> list[Prediction]:
         vectors = self._vectors(rows)
         answers = self._answers(vectors)
         if not intermediate:

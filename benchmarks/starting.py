@@ -1,0 +1,39 @@
+"""How soon the command line answers: `predict` of one picture, against a bare `import torch`, as whole processes."""
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.command import COMMAND, Measured, measure
+from benchmarks.figure import Figure
+from benchmarks.networks import healthy_luncher
+
+REPEATS = 7
+
+
+def figures() -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        network = healthy_luncher()
+        (folder / "lunch.mlmodel").write_bytes(network.model().SerializeToString())
+        Image.fromarray(network.values(1)[0]).save(folder / "lunch.jpg")
+        commands = {
+            "ours": [COMMAND, "predict", "lunch.mlmodel", "lunch.jpg"],
+            "import torch": [sys.executable, "-c", "import torch"],
+        }
+        taken: dict[str, list[Measured]] = {which: [] for which in commands}
+        for _ in range(REPEATS):
+            for which, command in commands.items():
+                taken[which].append(measure(command, folder))
+    seconds = {which: statistics.median(one.seconds for one in runs) for which, runs in taken.items()}
+    peaks = {which: max(one.peak_megabytes for one in runs) for which, runs in taken.items()}
+    yield Figure(
+        "predict one picture by the command line",
+        f"{seconds['ours']:.2f} s, {peaks['ours']:.0f} MB",
+        f"{seconds['ours'] / seconds['import torch']:.2f} times; at most 1.2",
+        f"{seconds['import torch']:.2f} s, {peaks['import torch']:.0f} MB import torch",
+    )

@@ -1,0 +1,108 @@
+"""Training a small network: 480 rows, mini-batches of 32, an 18-64-32-1 regression, against a plain loop of torch.
+
+Each run is a process of its own and counts processor seconds from the first row on, so that the costs of first use are
+in both; torch itself is imported before.
+"""
+
+import itertools
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from benchmarks.figure import Figure
+
+REPEATS = 3
+ROWS, BATCH, RATE = 480, 32, 0.01
+SIZES = (18, 64, 32, 1)
+
+
+def figures() -> Iterator[Figure]:
+    for epochs in (33, 500):
+        seconds: dict[str, list[float]] = {"ours": [], "loop": []}
+        for _ in range(REPEATS):
+            for name, taken in seconds.items():
+                made = subprocess.run(
+                    [sys.executable, "-m", "benchmarks.steps", name, str(epochs)],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                taken.append(float(made.stdout.split()[-1]))
+        ours, loop = (statistics.median(taken) for taken in seconds.values())
+        yield Figure(
+            f"{epochs * ROWS // BATCH:,} updates of a network of {'-'.join(map(str, SIZES))}, 1 thread",
+            f"{ours:.2f} s of processor",
+            f"{ours / loop:.2f} times; at most 1.2",
+            f"{loop:.2f} s torch loop",
+        )
+
+
+def _main(name: str, epochs: int) -> None:
+    import time
+
+    import numpy as np
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(1)
+    random = np.random.default_rng(0)
+    inputs = random.standard_normal((ROWS, SIZES[0])).astype(np.float32)
+    targets = random.standard_normal((ROWS, 1)).astype(np.float32)
+    layers = [nn.Linear(*pair) for pair in itertools.pairwise(SIZES)]
+    if name == "ours":
+        from coreml_updatable.runtime import load
+        from coreml_updatable.updating import UpdateTask
+
+        model = _model([(one.weight.detach().numpy(), one.bias.detach().numpy()) for one in layers], epochs)
+        rows = [{"x": one, "y_true": other} for one, other in zip(inputs, targets, strict=True)]
+        started = time.process_time()
+        UpdateTask(load(model), rows).resume()
+    else:
+        network = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
+        started = time.process_time()
+        optimizer = torch.optim.SGD(network.parameters(), RATE)
+        x, y = torch.from_numpy(inputs), torch.from_numpy(targets)
+        for _ in range(epochs):
+            for rows_of_batch in torch.randperm(ROWS).split(BATCH):
+                optimizer.zero_grad()
+                loss = nn.functional.mse_loss(network(x[rows_of_batch]), y[rows_of_batch])
+                loss.backward()
+                optimizer.step()
+                loss.item()
+    print(time.process_time() - started)
+
+
+def _model(weights: list[tuple[object, object]], epochs: int) -> object:
+    from coremltools.models import datatypes
+    from coremltools.models.neural_network import NeuralNetworkBuilder
+    from coremltools.models.neural_network.update_optimizer_utils import SgdParams
+
+    output = ("y", datatypes.Array(1))
+    builder = NeuralNetworkBuilder([("x", datatypes.Array(SIZES[0]))], [output], disable_rank5_shape_mapping=True)
+    names = []
+    for number, (matrix, bias) in enumerate(weights):
+        last = number == len(weights) - 1
+        read, written = f"r{number}" if number else "x", "y" if last else f"z{number}"
+        names.append(f"fc{number}")
+        builder.add_inner_product(
+            names[-1],
+            matrix,
+            bias,
+            SIZES[number],
+            SIZES[number + 1],
+            has_bias=True,
+            input_name=read,
+            output_name=written,
+        )
+        if not last:
+            builder.add_activation(f"relu{number}", "RELU", written, f"r{number + 1}")
+    builder.make_updatable(names)
+    builder.set_mean_squared_error_loss("loss", output)
+    builder.set_sgd_optimizer(SgdParams(lr=RATE, batch=BATCH, momentum=0))
+    builder.set_epochs(epochs)
+    return builder.spec
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1], int(sys.argv[2]))
