@@ -14,7 +14,9 @@ from rich.table import Table
 from benchmarks import building, loading
 from benchmarks.figure import Figure
 
-NAMES = ("loading", "starting", "building", "forward", "steps", "evening", "neighbors", "publishing", "serving")
+NAMES = (
+    "loading", "starting", "building", "forward", "steps", "evening", "neighbors", "owners", "publishing", "serving",
+)  # fmt: skip
 ONLY_BY_NAME = ("architectures",)  # takes many minutes, and writes a page
 
 
@@ -79,6 +81,10 @@ def _figures(name: str, onnxruntime_python: str | None) -> Iterable[Figure]:
             from benchmarks import neighbors
 
             return neighbors.figures()
+        case "owners":
+            from benchmarks import owners
+
+            return owners.figures()
         case "forward":
             from benchmarks import forward
 

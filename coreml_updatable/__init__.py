@@ -8,7 +8,20 @@ TYPE_CHECKING = False  # type checkers take it for true; its import from typing 
 if TYPE_CHECKING:
     from typing import Any
 
-    from coreml_updatable.api import check, compare, convert, diff, inspect, knn, layout, mark, read_rows, replay, save
+    from coreml_updatable.api import (
+        check,
+        compare,
+        convert,
+        diff,
+        inspect,
+        knn,
+        layout,
+        mark,
+        read_rows,
+        replay,
+        save,
+        tune,
+    )
     from coreml_updatable.bounds import max_memory
     from coreml_updatable.checking import Problem
     from coreml_updatable.data.inputs import ArrayInput, ImageInput
@@ -65,6 +78,7 @@ _HOMES = {
     "read_rows": "coreml_updatable.api",
     "replay": "coreml_updatable.api",
     "save": "coreml_updatable.api",
+    "tune": "coreml_updatable.api",
     "write_probes": "coreml_updatable.updating.probes",
 }
 
@@ -104,6 +118,7 @@ __all__ = [
     "read_rows",
     "replay",
     "save",
+    "tune",
     "write_probes",
 ]
 

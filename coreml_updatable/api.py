@@ -21,19 +21,29 @@ from coreml_updatable.errors import DataError, SourceError, located
 from coreml_updatable.marking import expect_label, has_head, knn_variant, with_samples
 from coreml_updatable.marking.losses import Loss
 from coreml_updatable.marking.outputs import HIDDEN
-from coreml_updatable.marking.settings import SGD, Adam, Int64Parameter, KNNSettings, UpdateSettings, usual_sgd
+from coreml_updatable.marking.settings import (
+    SGD,
+    Adam,
+    DoubleParameter,
+    Int64Parameter,
+    KNNSettings,
+    UpdateSettings,
+    usual_sgd,
+)
 from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.runtime.io.row import expect_mapping
 from coreml_updatable.spec.diff.models import Difference, difference
 from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.messages import Model, expect_message
-from coreml_updatable.spec.network import pipeline_of
+from coreml_updatable.spec.network import last_member, network_of, pipeline_of
 from coreml_updatable.spec.reserved_labels import reserved_labels
 from coreml_updatable.spec.summary import Summary, summarize
 from coreml_updatable.typed import typed
 
 if TYPE_CHECKING:
     from coreml_updatable.personalization.lab_results import LabResult
+    from coreml_updatable.personalization.population import Population
+    from coreml_updatable.personalization.tuning import Tuned
     from coreml_updatable.publishing.vectors.replay import Stage
 
 FitName = Literal["centre-crop", "scale-to-fit", "stretch"]
@@ -208,26 +218,95 @@ def compare(
     """
     from coreml_updatable.personalization.lab import Settings
     from coreml_updatable.personalization.lab import compare as run
-    from coreml_updatable.personalization.population import Population, population_of, read_population
 
     if resume and out is None:
         raise DataError("compare: resume goes on with what is in a folder; name it as out")
     named = models.items() if isinstance(models, Mapping) else _numbered(models)
     loaded = [(name, model if isinstance(model, RunnableModel) else load(_message(model))) for name, model in named]
-    if isinstance(scenario, Mapping):
-        population = population_of(dict(scenario))
-    else:
-        population = Population() if scenario is None else read_population(Path(scenario))
     settings = Settings(
         owners=owners, shots=tuple(shots), replay=replay, references=True, workers=workers, fit=Fit(fit)
     )
     kept = Path(out) / "owners" if out is not None else None
-    result, prepared = run(loaded, Path(data), population, settings, None, kept, resume, dask)
+    result, prepared = run(loaded, Path(data), _population(scenario), settings, None, kept, resume, dask)
     if out is not None:
         from coreml_updatable.publishing.report.lab import write_lab
 
         write_lab(Path(out), result, prepared.small)
     return result
+
+
+@typed
+def tune(
+    model: AnyModel,
+    data: str | PathLike[str],
+    *,
+    forgetting: float = 2.0,
+    budget: int = 200,
+    shots: int = 10,
+    owners: int = 128,
+    test_owners: int = 500,
+    scenario: str | PathLike[str] | Mapping[str, Any] | None = None,
+    replay: bool = False,
+    fit: FitName = "centre-crop",
+    on_progress: Any = None,
+) -> "Tuned":
+    """Choose a model's update parameters for a population of owners, with Optuna (the extra ``tune``).
+
+    Args:
+        data, scenario: as of ``compare``.
+        forgetting: points of base accuracy that 95% of the owners must not lose.
+        budget: settings to try, each on ``owners`` owners with ``shots`` shots of each kind in one update.
+        test_owners: other owners, who share no picture with the first; the result is what these gain.
+        replay: also try replay sets.
+        on_progress: called with the fraction done and a detail.
+
+    Returns the model with the chosen values, and the result. Raises DataError for too little data.
+    """
+    from coreml_updatable.personalization.tuning import Tuned, TuneSettings
+    from coreml_updatable.personalization.tuning import tune as run
+
+    loaded = model if isinstance(model, RunnableModel) else load(_message(model))
+    name = Path(model).stem if isinstance(model, str | PathLike) else "the model"
+    settings = TuneSettings(forgetting / 100, budget, owners, test_owners, shots, replay, fit=Fit(fit))
+    told = on_progress or (lambda _fraction, _detail: None)
+    result = run(loaded, name, Path(data), _population(scenario), settings, told)
+    return Tuned(_with_values(loaded, result.chosen), result)
+
+
+def _with_values(model: RunnableModel, values: Mapping[str, Any]) -> RunnableModel:
+    """The model with tuned values as defaults, and the ranges around them that an app may choose from."""
+    from coreml_updatable.recipes.tuned import BATCHES, epochs_range, learning_rate_range
+
+    if "numberOfNeighbors" in values:
+        return _with_neighbors(model, int(values["numberOfNeighbors"]), str(values["weighting"]))
+    network = network_of(last_member(model.message))
+    rate = DoubleParameter(float(values["learningRate"]), learning_rate_range(float(values["learningRate"])))
+    batch = Int64Parameter(int(values["miniBatchSize"]), allowed=BATCHES)
+    optimizer = (
+        Adam(rate, batch)
+        if values["optimizer"] == "adam"
+        else SGD(rate, batch, DoubleParameter(float(values["momentum"]), (0.0, 0.99)))
+    )
+    update = network.updateParams
+    return mark(
+        model,
+        optimizer=optimizer,
+        epochs=Int64Parameter(int(values["epochs"]), epochs_range(int(values["epochs"]))),
+        shuffle=bool(update.shuffle.defaultValue),
+        seed=int(update.seed.defaultValue) if update.HasField("seed") else None,
+        layers=[str(layer.name) for layer in network.layers if layer.isUpdatable],
+    )
+
+
+def _with_neighbors(model: RunnableModel, k: int, weighting: str) -> RunnableModel:
+    message = type(model.message)()
+    message.CopyFrom(model.message)
+    classifier = last_member(message).kNearestNeighborsClassifier
+    classifier.numberOfNeighbors.defaultValue = k
+    classifier.numberOfNeighbors.range.minValue, classifier.numberOfNeighbors.range.maxValue = 1, max(15, k)
+    (classifier.uniformWeighting if weighting == "uniform" else classifier.inverseDistanceWeighting).SetInParent()
+    expect_valid(message, "tuned model")
+    return load(message)
 
 
 @typed
@@ -336,6 +415,14 @@ def read_rows(
         return
     for file in sources(Path(path), features):
         yield from (row for _, row in rows_of(file, features))
+
+
+def _population(scenario: str | PathLike[str] | Mapping[str, Any] | None) -> "Population":
+    from coreml_updatable.personalization.population import Population, population_of, read_population
+
+    if isinstance(scenario, Mapping):
+        return population_of(dict(scenario))
+    return Population() if scenario is None else read_population(Path(scenario))
 
 
 def _numbered(models: Sequence[AnyModel]) -> list[tuple[str, AnyModel]]:

@@ -37,6 +37,7 @@ COMMANDS = (
     "update",
     "rebase",
     "compare",
+    "tune",
     "siblings",
     "probes",
     "publish",
@@ -177,7 +178,7 @@ def look(arguments: Sequence[str]) -> int | None:
 
 _RUN_MODELS = (
     "build", "compare", "convert", "knn", "layout", "mark", "models", "predict", "probes", "replay", "siblings",
-    "update",
+    "tune", "update",
 )  # fmt: skip
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 

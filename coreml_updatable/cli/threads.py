@@ -9,7 +9,20 @@ import typer
 
 from coreml_updatable.threads import set_threads
 
-_COMPUTE = ("build", "compare", "convert", "knn", "layout", "mark", "models", "predict", "probes", "replay", "update")
+_COMPUTE = (
+    "build",
+    "compare",
+    "convert",
+    "knn",
+    "layout",
+    "mark",
+    "models",
+    "predict",
+    "probes",
+    "replay",
+    "tune",
+    "update",
+)
 
 
 def with_threads(name: str, command: Callable[..., Any]) -> Callable[..., Any]:

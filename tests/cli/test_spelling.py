@@ -73,7 +73,7 @@ def sentences() -> Iterator[tuple[str, str]]:
 
 KNOWN = {
     name
-    for function in (cu.convert, cu.mark, cu.knn, cu.layout, cu.publish, cu.check_catalogue)
+    for function in (cu.convert, cu.mark, cu.knn, cu.layout, cu.publish, cu.check_catalogue, cu.compare, cu.tune)
     for name in inspect.signature(function).parameters
 }
 OF_COMMANDS_ONLY = {"out", "backbone", "host", "port", "epochs", "data", "owner"}  # build, serve, update, new

@@ -77,9 +77,10 @@ def _forgetting(point: Point) -> float:
 def _curves(result: LabResult, rows: Sequence[Row]) -> list[tuple[str, object]]:
     """Personal accuracy by protocol and base accuracy, means with their intervals, against the shots."""
     learning = [row for row in rows if row.entrant.line == "learns"]
+    measured = [row for row in rows if row.entrant.line != "retrained"]  # which is known at the most shots alone
     drawn = [
-        ("personal_accuracy", "at_once", "Personal accuracy after one update", rows),
-        ("base_accuracy", "at_once", "Base accuracy after one update", rows),
+        ("personal_accuracy", "at_once", "Personal accuracy after one update", measured),
+        ("base_accuracy", "at_once", "Base accuracy after one update", measured),
         ("personal_accuracy", "one_by_one", "Personal accuracy, one update a shot", learning),
         ("base_accuracy", "one_by_one", "Base accuracy, one update a shot", learning),
     ]

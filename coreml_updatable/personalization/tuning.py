@@ -1,0 +1,330 @@
+"""Choose a model's update parameters for a population of owners: tried on some owners, judged on others.
+
+Tuning and test owners share no picture. Optuna proposes settings (its TPE sampler, Bergstra et al. 2011); a setting is
+as good as its median personal accuracy, if 95% of the owners forget less than the bound.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from coreml_updatable.data.rows.features import Fit
+from coreml_updatable.errors import BuildError, DataError
+from coreml_updatable.personalization.blocks import BASE, FORGETTING, PERSONAL, Entrant, Lab, run_block
+from coreml_updatable.personalization.contenders import Contender, Told, silent
+from coreml_updatable.personalization.lab import Settings, entered_models, prepare
+from coreml_updatable.personalization.lab_results import Gathered, Interval, difference, last_point
+from coreml_updatable.personalization.population import Population
+from coreml_updatable.personalization.replay_sets import chosen
+from coreml_updatable.runtime import RunnableModel
+
+Values: TypeAlias = Mapping[str, Any]
+BATCHES = (1, 2, 4, 8, 16, 32)
+REPLAYS = (0, 2, 4, 8, 16)
+ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+OWNERS = 128  # that each setting is tried on
+STEPS = {"learningRate": (0.5, 2.0), "epochs": (0.5, 2.0), "miniBatchSize": (0.5, 2.0), "numberOfNeighbors": (0.5, 2.0)}
+
+
+@dataclass(frozen=True)
+class TuneSettings:
+    """``forgetting``: the most base accuracy that 95% of the owners may lose, a share. ``shots``: of each kind."""
+
+    forgetting: float = 0.02
+    budget: int = 200
+    owners: int = OWNERS
+    test_owners: int = 500
+    shots: int = 10
+    replay: bool = False  # may a replay set be chosen
+    adam: bool = True
+    fit: Fit = Fit.CENTRE_CROP
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting on some owners: ``personal`` is the median, ``forgetting`` what 95% of the owners stay below."""
+
+    values: Values
+    personal: float
+    mean: float
+    forgetting: float
+
+    def is_allowed(self, bound: float) -> bool:
+        return self.forgetting <= bound + 1e-9
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """``before`` and ``after``: the defaults and the chosen values on the test owners; ``gain`` is paired by owner.
+
+    ``around``: what the tuning owners say of values beside the chosen ones, so that a reader sees how sharp they are.
+    """
+
+    schema: int
+    name: str
+    forgetting: float
+    shots: int
+    trials: int
+    defaults: Values
+    chosen: Values
+    before: Trial
+    after: Trial
+    gain: Interval
+    forgetting_gain: Interval
+    around: tuple[Trial, ...]
+    tuning_owners: int
+    test_owners: int
+    tuning_pictures: int
+    test_pictures: int
+    conclusion: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As `tune --json` prints it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """``model``: with the chosen values as defaults, and the ranges that an app may choose from."""
+
+    model: RunnableModel
+    result: TuneResult
+
+
+def tune(
+    model: RunnableModel,
+    name: str,
+    data: Path,
+    population: Population,
+    settings: TuneSettings,
+    told: Told = silent,
+) -> TuneResult:
+    """Return the values that serve the owners best, and what they gain over the model's own on the test owners.
+
+    Raises BuildError without Optuna, DataError where the data is too little for two halves.
+    """
+    optuna = _optuna()
+    _expect(settings)
+    asked = Settings(owners=settings.owners, shots=(0, settings.shots), references=False, workers=1, fit=settings.fit)
+    entered = entered_models([(name, model)], data, population, asked, told)
+    tuning, testing = (
+        prepare([(name, model)], data, population, replace(asked, half=half), silent, entered).lab for half in (0, 1)
+    )
+    own = replace(tuning, protocols=("at_once",))
+    base = own.contenders[0]
+    if base.engine == "task":
+        raise DataError(
+            f"{name}: trains more than its last linear layer; tune such a head by compare with variants of it"
+        )
+    defaults = _defaults(base)
+    found: list[Trial] = []
+
+    def objective(trial: Any) -> float:
+        values = _proposed(trial, base, settings)
+        result = tried(own, values, settings.owners)
+        found.append(result)
+        told(min(0.95, len(found) / settings.budget), f"{len(found)} of {settings.budget} settings")
+        return _merit(result, settings.forgetting)
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=population.seed))
+    study.enqueue_trial(_as_proposal(defaults, settings))
+    study.optimize(objective, n_trials=settings.budget)
+    best = max(found, key=lambda one: _merit(one, settings.forgetting))
+    result = _judged(testing, own, name, defaults, best, found, settings)
+    told(1.0, f"{len(found)} settings on {settings.owners} owners, the best on {settings.test_owners} others")
+    return result
+
+
+def tried(lab: Lab, values: Values, owners: int) -> Trial:
+    """One setting on the first ``owners`` owners of the laboratory."""
+    block = run_block(_with(lab, values), 0, owners)
+    point = last_point(lab)
+    personal, lost = block.values[0, point, PERSONAL], block.values[0, point, FORGETTING]
+    p95 = float(np.nanpercentile(lost, 95)) if np.isfinite(lost).any() else 0.0
+    return Trial(dict(values), float(np.nanmedian(personal)), float(np.nanmean(personal)), p95)
+
+
+def changed(one: Contender, values: Values) -> Contender:
+    """The contender under other values: parameters by MLParameterKey, ``optimizer`` and ``weighting``."""
+    given = {key: value for key, value in values.items() if key not in ("optimizer", "weighting", "replay")}
+    if one.votes is not None:
+        votes = replace(one.votes, uniform=values["weighting"] == "uniform")
+        return replace(one, parameters={**one.parameters, **given}, votes=votes)
+    assert one.layer is not None
+    adam = values["optimizer"] == "adam"
+    layer = replace(one.layer, optimizer="adamOptimizer" if adam else "sgdOptimizer")
+    parameters = {**one.parameters, **(ADAM if adam else {"momentum": 0.0}), **given}
+    return replace(one, engine="adam" if adam else "span", layer=layer, parameters=parameters)
+
+
+def _with(lab: Lab, values: Values) -> Lab:
+    one = changed(lab.contenders[0], values)
+    if values.get("replay"):
+        one = replace(one, replay=chosen(lab.embeddings[0][0], lab.world, int(values["replay"])))
+    return replace(lab, contenders=(one,), memory={})
+
+
+def _merit(one: Trial, bound: float) -> float:
+    """The median, and among equal medians the mean; below 0 for a setting that is not allowed, by how much."""
+    return one.personal + 0.01 * one.mean if one.is_allowed(bound) else -(one.forgetting - bound)
+
+
+def _defaults(one: Contender) -> dict[str, Any]:
+    p = one.parameters
+    if one.votes is not None:
+        weighting = "uniform" if one.votes.uniform else "inverse-distance"
+        return {"numberOfNeighbors": int(p["numberOfNeighbors"]), "weighting": weighting}
+    found = {key: p[key] for key in ("learningRate", "epochs", "miniBatchSize")}
+    if one.engine == "adam":
+        return {"optimizer": "adam", **found}
+    return {"optimizer": "sgd", **found, "momentum": p["momentum"]}
+
+
+def _as_proposal(values: Values, settings: TuneSettings) -> dict[str, Any]:
+    """The defaults in the names of the search; what lies outside its ranges is proposed as the nearest within."""
+    if "numberOfNeighbors" in values:
+        return {"numberOfNeighbors": min(15, int(values["numberOfNeighbors"])), "weighting": values["weighting"]}
+    given: dict[str, Any] = {
+        "learningRate": min(1.0, max(1e-4, float(values["learningRate"]))),
+        "epochs": min(60, max(1, int(values["epochs"]))),
+        "miniBatchSize": min(BATCHES, key=lambda size: abs(size - int(values["miniBatchSize"]))),
+    }
+    if settings.adam:
+        given["optimizer"] = values["optimizer"]
+    if values["optimizer"] == "sgd":
+        given["momentum"] = min(0.95, float(values["momentum"]))
+    return {**given, **({"replay": 0} if settings.replay else {})}
+
+
+def _proposed(trial: Any, one: Contender, settings: TuneSettings) -> dict[str, Any]:
+    if one.votes is not None:
+        return {
+            "numberOfNeighbors": trial.suggest_int("numberOfNeighbors", 1, 15),
+            "weighting": trial.suggest_categorical("weighting", ["inverse-distance", "uniform"]),
+        }
+    own = "adam" if one.engine == "adam" else "sgd"
+    values: dict[str, Any] = {
+        "optimizer": trial.suggest_categorical("optimizer", ["sgd", "adam"]) if settings.adam else own,
+        "learningRate": trial.suggest_float("learningRate", 1e-4, 1.0, log=True),
+        "epochs": trial.suggest_int("epochs", 1, 60, log=True),
+        "miniBatchSize": trial.suggest_categorical("miniBatchSize", list(BATCHES)),
+    }
+    if values["optimizer"] == "sgd":
+        values["momentum"] = trial.suggest_float("momentum", 0.0, 0.95)
+    if settings.replay:
+        values["replay"] = trial.suggest_categorical("replay", list(REPLAYS))
+    return values
+
+
+def _judged(
+    testing: Lab,
+    tuning: Lab,
+    name: str,
+    defaults: Values,
+    best: Trial,
+    found: list[Trial],
+    settings: TuneSettings,
+) -> TuneResult:
+    lab = replace(testing, protocols=("at_once",))
+    pair = tuple(_with(lab, values).contenders[0] for values in (defaults, best.values))
+    both = replace(
+        lab,
+        contenders=pair,
+        embeddings=lab.embeddings * 2,
+        frozen=((), ()),
+        entrants=(Entrant("defaults", 0), Entrant("tuned", 1)),
+        memory={},
+    )
+    gathered = Gathered(both)
+    for first in range(0, settings.test_owners, 64):
+        gathered.add(run_block(both, first, min(64, settings.test_owners - first)))
+    apart = difference(gathered, 0, 1)
+    trials = [_of(gathered, entrant, values) for entrant, values in enumerate((defaults, best.values))]
+    return TuneResult(
+        schema=1,
+        name=name,
+        forgetting=settings.forgetting,
+        shots=settings.shots,
+        trials=len(found),
+        defaults=defaults,
+        chosen=best.values,
+        before=trials[0],
+        after=trials[1],
+        gain=apart.personal_accuracy,
+        forgetting_gain=apart.forgetting,
+        around=tuple(tried(tuning, values, settings.owners) for values in _beside(best.values)),
+        tuning_owners=settings.owners,
+        test_owners=gathered.owners,
+        tuning_pictures=_pictures(tuning),
+        test_pictures=_pictures(testing),
+        conclusion=_conclusion(name, trials, apart.personal_accuracy, best, settings),
+    )
+
+
+def _pictures(lab: Lab) -> int:
+    return sum(map(len, lab.world.split.owners.values())) + len(lab.world.split.test)
+
+
+def _of(gathered: Gathered, entrant: int, values: Values) -> Trial:
+    point = last_point(gathered.lab)
+    personal, lost = (gathered.values(entrant, point, measure) for measure in (PERSONAL, FORGETTING))
+    measured = np.isfinite(gathered.values(entrant, point, BASE)).any()
+    p95 = float(np.nanpercentile(lost, 95)) if measured else 0.0
+    return Trial(dict(values), float(np.nanmedian(personal)), float(np.nanmean(personal)), p95)
+
+
+def _beside(values: Values) -> list[dict[str, Any]]:
+    """The chosen values with one of them halved or doubled."""
+    made = []
+    for key, factors in STEPS.items():
+        if key in values:
+            for factor in factors:
+                value = values[key] * factor
+                moved = float(value) if key == "learningRate" else max(1, round(value))
+                if moved != values[key]:
+                    made.append({**values, key: moved})
+    return made
+
+
+def _conclusion(name: str, trials: list[Trial], gain: Interval, best: Trial, settings: TuneSettings) -> str:
+    before, after = trials
+    on = f"on {settings.test_owners} owners that share no picture with the tuning"
+    moved = f"{100 * gain.mean:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+    lost = f"95% of them forget less than {100 * max(0.0, after.forgetting):.1f} points"
+    if not best.is_allowed(settings.forgetting):
+        return (
+            f"No setting keeps forgetting below {100 * settings.forgetting:g} points for 95% of the owners; the one "
+            f"that forgets least has a median personal accuracy of {100 * after.personal:.1f}% {on}, and {lost}."
+        )
+    if dict(best.values) == dict(before.values) or gain.low <= 0 <= gain.high:
+        fits = before.is_allowed(settings.forgetting)
+        why = (
+            "already as good"
+            if fits
+            else (f"as accurate, but 95% of its owners forget up to {100 * before.forgetting:.1f} points")
+        )
+        return f"The defaults of {name} are {why}: the chosen values gain {moved} of personal accuracy {on}; {lost}."
+    worse = "gain" if gain.mean > 0 else "cost"
+    medians = f"the median goes from {100 * before.personal:.1f}% to {100 * after.personal:.1f}%"
+    used = f"(defaults: {100 * max(0.0, before.forgetting):.1f})"
+    return f"The chosen values {worse} {moved} of personal accuracy {on}: {medians}, and {lost} {used}."
+
+
+def _expect(settings: TuneSettings) -> None:
+    if not 0 <= settings.forgetting < 1:
+        raise DataError(f"tune: forgetting is {100 * settings.forgetting:g} points, expected 0 to 100; correct it")
+    for what, value in (("budget", settings.budget), ("owners", settings.owners), ("shots", settings.shots)):
+        if not 1 <= value <= 1_000_000:
+            raise DataError(f"tune: {what} is {value}, expected 1 to 1,000,000; choose another number")
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise BuildError("tune: needs Optuna; install the extra: pip install 'coreml-updatable[tune]'") from None
+    return optuna

@@ -1,0 +1,76 @@
+"""Values that were tuned, written into a recipe.toml; all else in the file stays as it is."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from coreml_updatable.errors import RecipeError
+from coreml_updatable.files import write_atomically
+
+BATCHES = (1, 2, 4, 8, 16, 32)
+
+
+def learning_rate_range(value: float) -> tuple[float, float]:
+    """What an app may sensibly choose around a tuned learning rate."""
+    return value / 10, min(1.0, value * 10) if value <= 1 else value * 10
+
+
+def epochs_range(value: int) -> tuple[int, int]:
+    return 1, max(20, 2 * value)
+
+
+def write_tuned(path: Path, values: Mapping[str, Any]) -> None:
+    """Write the values of ``tune`` into [update] or [knn]; RecipeError for a file that is no recipe."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        tomllib.loads(text)
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"{path}: is not valid TOML ({error}); correct it") from None
+    table, lines = lines_of(values)
+    made = replaced(text, table, lines)
+    found = tomllib.loads(made).get(table, {})
+    wanted = tomllib.loads("\n".join(f"{key} = {value}" for key, value in lines.items()))
+    if {key: found.get(key) for key in wanted} != wanted:
+        raise RecipeError(f"{path}: [{table}] is written over several lines; write each value on one line")
+    write_atomically(path, made.encode())
+
+
+def lines_of(values: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """The recipe's table, and its values as TOML."""
+    if "numberOfNeighbors" in values:
+        k = int(values["numberOfNeighbors"])
+        neighbors = f"{{ default = {k}, range = [1, {max(15, k)}] }}"
+        return "knn", {"number_of_neighbors": neighbors, "weighting": f'"{values["weighting"]}"'}
+    rate = float(values["learningRate"])
+    low, high = learning_rate_range(rate)
+    lines = {
+        "optimizer": f'"{values["optimizer"]}"',
+        "learning_rate": f"{{ default = {rate:.4g}, range = [{low:.4g}, {high:.4g}] }}",
+        "mini_batch_size": f"{{ default = {values['miniBatchSize']}, allowed = {list(BATCHES)} }}",
+        "epochs": f"{{ default = {values['epochs']}, range = {list(epochs_range(int(values['epochs'])))} }}",
+    }
+    if "momentum" in values:
+        lines["momentum"] = f"{{ default = {float(values['momentum']):.4g}, range = [0.0, 0.99] }}"
+    return "update", lines
+
+
+def replaced(text: str, table: str, lines: Mapping[str, str]) -> str:
+    """``text`` with these lines in [table], which is added where there is none."""
+    header = re.search(rf"^\[{table}\][^\n]*\n", text, re.MULTILINE)
+    if header is None:
+        text = text.rstrip("\n") + f"\n\n[{table}]\n"
+        start = end = len(text)
+    else:
+        start = header.end()
+        after = re.search(r"^\[", text[start:], re.MULTILINE)
+        end = start + after.start() if after else len(text)
+    body = text[start:end]
+    for key, value in lines.items():
+        found = re.search(rf"^{key}[ \t]*=[^\n#]*", body, re.MULTILINE)
+        new = f"{key} = {value} "
+        body = body[: found.start()] + new + body[found.end() :] if found else f"{new}\n{body}"
+    return text[:start] + re.sub(r"[ \t]+$", "", body, flags=re.MULTILINE) + text[end:]
