@@ -144,6 +144,12 @@ def expect(size: int, where: str) -> None:
         (_run.get() or Run(1, 0, 0)).expect(size)
 
 
+def expect_alone(size: int, where: str) -> None:
+    """The same for what one row needs at once, whatever else the run holds just now: other rows are let go of."""
+    with located(where):
+        Run(1, 0, 0).expect(size)
+
+
 def count(work: int) -> None:
     """So many operations are about to be done by what is not torch; within ``bounded``."""
     run = _run.get()

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from coreml_updatable import bounds
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
@@ -98,12 +99,12 @@ class NetworkModel(RunnableModel):
             frozen = Batched(Program(self.fixed_steps, sorted(early)), optimize=False)
             tail = Batched(Program(self.trainable_steps, sorted(late)), optimize=False)
         answers = []
-        with torch.no_grad(), self._bounded(len(rows)) as run:
+        with torch.no_grad(), self._bounded(len(rows)):
             halfway = (blobs for blobs, _ in self._halfway(numbered(rows, None), frozen))
             for number, (early_blobs, late_blobs) in enumerate(self._late(halfway, tail)):
                 written = {**early_blobs, **late_blobs}
                 shown = written if intermediate else {n: written[n] for n in self._outputs.blobs if n in written}
-                run.expect(sum(blob.nbytes for blob in shown.values()))  # a copy, which is what the caller keeps
+                _expect_copies(shown.values())
                 blobs = {name: blob.detach().numpy().copy() for name, blob in shown.items()}
                 answers.append({**(blobs if intermediate else {}), **self._outputs.answer(blobs, number)})
         return answers
@@ -114,12 +115,12 @@ class NetworkModel(RunnableModel):
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
         """The rows after the frozen layers, in batches."""
         frozen = []
-        with torch.no_grad(), self._bounded(len(rows)) as run:
+        with torch.no_grad(), self._bounded(len(rows)):
             for row, (blobs, features) in zip(rows, self._halfway(numbered(rows, numbers), self._frozen), strict=True):
                 if isinstance(row, FrozenRow):
                     frozen.append(row)
                     continue
-                run.expect(sum(blob.nbytes for blob in blobs.values()))
+                _expect_copies(blobs.values())
                 frozen.append(FrozenRow({name: blob.clone() for name, blob in blobs.items()}, features, self.part))
         return frozen
 
@@ -168,3 +169,8 @@ def _read(steps: Sequence[Step]) -> set[str]:
 
 def _written(steps: Sequence[Step]) -> set[str]:
     return set[str]().union(*(step.writes for step in steps))
+
+
+def _expect_copies(blobs: Iterable[Tensor]) -> None:
+    """The blobs of one row, and copies of them for whoever keeps them."""
+    bounds.expect_alone(2 * sum(blob.nbytes for blob in blobs), "model")

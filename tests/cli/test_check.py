@@ -54,7 +54,8 @@ def test_json(files: dict[str, Path]) -> None:
     report = json.loads(result.stdout)
     assert report[str(files["good"])] == []
     (problem,) = report[str(files["wrong"])]
-    assert (problem["rule"], problem["remedy"], problem["thread"]) == ("N7.1", "mark the model", None)
+    assert (problem["rule"], problem["thread"]) == ("N7.1", None)
+    assert "mark" in problem["remedy"]
 
 
 def test_a_file_that_can_not_be_read_does_not_stop_the_judging_of_the_others(files: dict[str, Path]) -> None:

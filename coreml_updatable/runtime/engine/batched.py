@@ -259,13 +259,9 @@ def in_parts(program: Batched, rows: Sequence[Mapping[str, Tensor]], coming: int
     before = run.work if run is not None else 0
     try:
         made = unstacked(program(stacked(rows), count, coming), count)
-        if run is not None and count > 1:  # each row is copied from the batch in its turn
-            with bounds.located("model"):
-                run.expect(max(sum(blob.nbytes for blob in row.values()) for row in made))
     except bounds.TooMuchError as error:
         if not error.needed or count == 1:
             raise
-        made = []  # is let go of before the halves run
         if run is not None:
             run.work = before
         single = error.needed // count > bounds.allowed()  # one row says what it needs

@@ -114,7 +114,7 @@ def _typed(feature: FeatureDescription, blob: NDArray[np.float32]) -> NDArray[An
                 f"{np.dtype(dtype).name}; declare a wider type"
             )
     if dtype != blob.dtype:
-        bounds.expect(blob.size * np.dtype(dtype).itemsize, f"output '{feature.name}'")
+        bounds.expect_alone(2 * blob.nbytes + blob.size * np.dtype(dtype).itemsize, f"output '{feature.name}'")
     with np.errstate(over="ignore"):
         return blob.astype(dtype, copy=False)
 
@@ -134,7 +134,7 @@ def _picture(feature: FeatureDescription, blob: NDArray[np.float32]) -> Image.Im
             f"blob '{feature.name}': has the shape {list(blob.shape)}, but a picture needs [{channels}, height, "
             "width]; export the model again"
         )
-    bounds.expect(3 * blob.nbytes, f"output '{feature.name}'")  # rounded, clipped, as bytes in two layouts
+    bounds.expect_alone(5 * blob.nbytes, f"output '{feature.name}'")  # rounded, clipped, as bytes in two layouts
     if space == GRAYSCALE_FLOAT16:
         with np.errstate(over="ignore"):
             return Image.fromarray(blob.reshape(blob.shape[-2:]).astype(np.float16).astype(np.float32))
