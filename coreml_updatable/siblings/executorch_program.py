@@ -1,8 +1,10 @@
 """A program of ExecuTorch with its training extension: forward and backward in one method, weights inside.
 
-The method ``forward(inputs..., targets)`` answers the loss, then the network's outputs; the runtime finds gradients and
-weights behind them. Its SGD has momentum, torch's. A method's weights are its own, so predictions after training come
-from the same method, with any targets.
+The method ``forward(inputs..., targets, counted)`` takes as many rows as the model's mini-batch has; ``counted`` [n] is
+1 for a row that counts and 0 for one that only fills the batch. It answers the mean loss of the rows that count, then
+the network's outputs; the runtime finds gradients and weights behind them. Sizes are fixed because programs with a free
+batch trained otherwise in version 1.5.1, or could not be written. A method's weights are its own, so predictions after
+training come from it, too.
 """
 
 import warnings
@@ -18,7 +20,6 @@ from torch.nn import functional
 
 from coreml_updatable.environments import Environment
 from coreml_updatable.errors import ModelError
-from coreml_updatable.siblings.any_batch import SIZES, any_batch
 from coreml_updatable.siblings.graph import parts
 from coreml_updatable.siblings.learner import SiblingSource
 
@@ -33,24 +34,25 @@ PROGRAM = Path(__file__).with_name("programs") / "run.py"
 FILE = "training.pte"
 METHOD = "forward"
 _EXPORTING = Lock()  # torch exports one graph at a time
-MAX_BATCH = 32  # rows; the program's memory is planned for as many
 
 
 class _Training(nn.Module):
     """Loss first, then the outputs; the fixed weights need no gradients."""
 
-    def __init__(self, source: SiblingSource) -> None:
+    def __init__(self, source: SiblingSource, rows: int) -> None:
         super().__init__()
-        small, large = (parts(source, rows) for rows in SIZES)
-        self.fixed, self.head = (any_batch(one, other) for one, other in zip(small, large, strict=True))
+        self.fixed, self.head = parts(source, rows)
         self.weights = nn.ParameterList([value.detach().clone() for value in source.weights.values()])
         self._cross_entropy = source.loss.cross_entropy
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
-        *inputs, targets = values
+        *inputs, targets, counted = values
         scores, *outputs = self.head(*self.fixed(*inputs), *self.weights)
-        loss = functional.cross_entropy if self._cross_entropy else functional.mse_loss
-        return (loss(scores, targets), *(output.detach() for output in outputs))
+        if self._cross_entropy:
+            losses = functional.cross_entropy(scores, targets, reduction="none")
+        else:
+            losses = (scores - targets).square().mean(1)
+        return ((losses * counted).sum() / counted.sum(), *(output.detach() for output in outputs))
 
 
 def make(source: SiblingSource, folder: Path, rows: Path, trained: Path) -> Mapping[str, Any]:
@@ -61,15 +63,16 @@ def make(source: SiblingSource, folder: Path, rows: Path, trained: Path) -> Mapp
             "mark the model with SGD"
         )
     ENGINE.interpreter()  # before the work
-    most = max(MAX_BATCH, *_batch_sizes(source))
+    size = int(source.parameters["miniBatchSize"])
     with TemporaryDirectory(prefix="coreml_updatable.") as name:
         graph = Path(name) / "graph.pt2"
-        _export(_Training(source), source, most, graph)
+        _export(_Training(source, size), source, size, graph)
         made = ENGINE.ask(PROGRAM, {**_training(source, folder, rows, trained), "graph": str(graph)}, "executorch")
     return {
         "engine_optimizer": {"name": "SGD", "momentum": "torch's, v = mu v + g, w = w - lr v"},
         "method": METHOD,
-        "max_batch": most,
+        "batch": size,
+        "counted": "float32 [batch]: 1 for a row that counts, 0 for one that fills the batch",
         "weights": _names(source),
         **made,
     }
@@ -92,6 +95,7 @@ def _training(source: SiblingSource, folder: Path, rows: Path, trained: Path) ->
         "weights": _names(source),
         "learning_rate": source.parameters["learningRate"],
         "momentum": source.parameters["momentum"],
+        "batch": int(source.parameters["miniBatchSize"]),
     }
 
 
@@ -100,25 +104,16 @@ def _names(source: SiblingSource) -> dict[str, str]:
     return {f"weights.{number}": name for number, name in enumerate(source.weights)}
 
 
-def _batch_sizes(source: SiblingSource) -> list[int]:
-    """The mini-batches that the model names."""
-    message = source.messages["miniBatchSize"]
-    listed = [int(value) for value in message.set.values] if message.WhichOneof("AllowedValues") == "set" else []
-    return [int(source.parameters["miniBatchSize"]), *listed]
-
-
 def _export(module: nn.Module, source: SiblingSource, rows: int, path: Path) -> None:
-    """The forward pass for 1 to ``rows`` rows; ExecuTorch's own program takes its gradients."""
-    from torch.export import Dim, export, save
+    """The forward pass for ``rows`` rows; ExecuTorch's own program takes its gradients."""
+    from torch.export import export, save
 
-    inputs = [torch.zeros(2, *one.shape) for one in source.inputs]
-    targets = torch.zeros(2, dtype=torch.int64) if source.loss.cross_entropy else torch.zeros(2, source.size)
-    batch = Dim("batch", min=1, max=rows)
-    shapes = (tuple({0: batch} for _ in (*inputs, targets)),)
+    inputs = [torch.zeros(rows, *one.shape) for one in source.inputs]
+    targets = torch.zeros(rows, dtype=torch.int64) if source.loss.cross_entropy else torch.zeros(rows, source.size)
     with _EXPORTING, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            save(export(module, (*inputs, targets), dynamic_shapes=shapes), path)
+            save(export(module, (*inputs, targets, torch.ones(rows))), path)
         except Exception as error:  # the exporter raises of every kind
             line = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise ModelError(f"model: torch cannot export it for ExecuTorch: {line}") from error

@@ -14,9 +14,9 @@ from torch import fx
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.engine.onnx_graph import OPSET, UnsupportedError, to_onnx
 from coreml_updatable.runtime.engine.tracing import recorded, traced
-from coreml_updatable.siblings.any_batch import SIZES
 from coreml_updatable.siblings.learner import SiblingSource
 
+SIZES = (2, 3)
 BATCH = "batch"
 SCORES = "scores"  # logits [n, K], or the values of a squared error
 
@@ -125,12 +125,11 @@ def _repeated(graph: Any, name: str, first: Any, second: Any, added: list[Any]) 
     if len(grown) != 1:
         raise UnsupportedError("a constant that depends on the number of rows")
     (axis,) = grown
-    each = first.shape[axis] // SIZES[0]
-    row = np.take(first, range(each), axis)
-    same = first.shape[axis] == each * SIZES[0] and np.array_equal(
-        np.repeat(row, 1, axis), np.take(first, range(each, 2 * each), axis)
-    )
-    if not same or not np.array_equal(np.concatenate([row] * SIZES[1], axis), second):
+    row = np.take(first, range(second.shape[axis] - first.shape[axis]), axis)
+    if not all(
+        np.array_equal(np.concatenate([row] * rows, axis), one)
+        for rows, one in zip(SIZES, (first, second), strict=True)
+    ):
         raise UnsupportedError("a constant that differs from row to row")
     rows = _rows(graph, added)
     ones = np.ones(first.ndim, np.int64)

@@ -60,19 +60,19 @@ def make_siblings(
             raise ModelError(f"siblings: there is no engine '{engine}'; there are {', '.join(ENGINES)}")
     proving = list(rows) if rows is not None else made_up_rows(source)
     return [
-        _sibling(source, engine, Path(folder) / engine, proving, short=rows is None)
+        _sibling(source, engine, Path(folder) / engine, proving, made_up=rows is None)
         for engine in dict.fromkeys(engines)
     ]
 
 
-def _sibling(source: SiblingSource, engine: str, folder: Path, rows: Sequence[Row], *, short: bool) -> Sibling:
+def _sibling(source: SiblingSource, engine: str, folder: Path, rows: Sequence[Row], *, made_up: bool) -> Sibling:
     with TemporaryDirectory(prefix="coreml_updatable.") as name:
         made, notes = Path(name), dict[str, Any]()
 
         def run(given: Path, trained: Path) -> None:
             notes.update(ENGINES[engine](source, made, given, trained))
 
-        agreement = compared(source, rows, run, few_epochs(source) if short else None).expect(engine)
+        agreement = compared(source, rows, run, few_epochs(source) if made_up else None, made_up=made_up).expect(engine)
         contents = {path.name: path.read_bytes() for path in sorted(made.iterdir())}
     files = {
         name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}

@@ -34,6 +34,14 @@ def pictures() -> Model:
     return _parse(_pictures(SgdParams(lr=0.05, batch=4, momentum=0.0)))
 
 
+def dense_layers() -> Model:
+    """The same with two trained products behind the convolutions, which stay as they are."""
+    model = pictures()
+    (layer,) = (one for one in model.neuralNetworkClassifier.layers if one.name == "conv2")
+    layer.isUpdatable = layer.convolution.weights.isUpdatable = layer.convolution.bias.isUpdatable = False
+    return model
+
+
 def pictures_with_adam() -> Model:
     return _parse(_pictures(AdamParams(lr=0.002, batch=4, beta1=0.8, beta2=0.99, eps=1e-6)))
 

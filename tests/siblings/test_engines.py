@@ -17,7 +17,8 @@ from tests.siblings import models
 pytestmark = pytest.mark.siblings
 ARTIFACTS = {"training_model.onnx", "eval_model.onnx", "optimizer_model.onnx", "checkpoint"}
 BY_ONNXRUNTIME = (models.pictures, models.pictures_with_adam, models.squared_error, models.sequence)
-BY_EXECUTORCH = (models.with_momentum,)
+BY_EXECUTORCH = (models.dense_layers, models.with_momentum, models.squared_error, models.sequence)
+TRAINS_OTHERWISE = models.pictures  # ExecuTorch 1.5.1, where a convolution is trained
 
 
 def rows() -> list[dict[str, Any]]:
@@ -34,7 +35,8 @@ def made(
 ) -> dict[tuple[str, str], "Future[list[Sibling]]"]:
     """Every sibling, made by two processes at a time: an engine takes longer to start than to train."""
     asked = " ".join(item.name for item in request.session.items)
-    every = [("onnxruntime", make) for make in BY_ONNXRUNTIME] + [("executorch", make) for make in BY_EXECUTORCH]
+    every = [("onnxruntime", make) for make in BY_ONNXRUNTIME]
+    every += [("executorch", make) for make in (*BY_EXECUTORCH, TRAINS_OTHERWISE)]
     wanted = [(engine, make) for engine, make in every if engine in asked and make.__name__ in asked]
     with ThreadPoolExecutor(2) as pool:
         return {
@@ -86,6 +88,14 @@ def test_executorch_trains_as_the_update_does(
     told = described(sibling)
     assert told["agreement"]["weights"] <= 1e-5
     assert told["agreement"]["answers"] <= 1e-4
+
+
+@pytest.mark.parametrize("make", [TRAINS_OTHERWISE], ids=["executorch-pictures"])
+def test_a_sibling_that_trains_otherwise_is_not_written(
+    made: dict[tuple[str, str], "Future[list[Sibling]]"], make: Callable[[], Model]
+) -> None:
+    with pytest.raises(cu.BuildError, match="not written"):
+        made["executorch", make.__name__].result()
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime"], ids=["onnxruntime-pictures"])

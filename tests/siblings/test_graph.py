@@ -7,11 +7,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import torch
 
 import coreml_updatable as cu
-from coreml_updatable.siblings.any_batch import SIZES, any_batch
-from coreml_updatable.siblings.graph import SCORES, parts, to_model
+from coreml_updatable.siblings.graph import SCORES, to_model
 from coreml_updatable.siblings.learner import SiblingSource
 from coreml_updatable.siblings.making import made_up_rows
 from coreml_updatable.siblings.proof import answers_of
@@ -34,21 +32,6 @@ def test_any_number_of_rows_gives_what_the_model_answers(make: Callable[[], Mode
         for number, expected in enumerate(cu.load(make()).predict(rows)):
             for name, value in answers_of(source, expected).items():
                 np.testing.assert_allclose(found[name][number], value, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("make", models.ALL)
-def test_torch_runs_the_same_graph_for_any_number_of_rows(make: Callable[[], Model]) -> None:
-    source = SiblingSource(cu.load(make()))
-    small, large = (parts(source, rows) for rows in SIZES)
-    fixed, head = (any_batch(one, other) for one, other in zip(small, large, strict=True))
-    rows = made_up_rows(source, 5)
-    inputs = [torch.from_numpy(value) for value in source.arrays(rows).values()]
-    with torch.no_grad():
-        found = head(*fixed(*inputs), *source.weights.values())
-        expected = source.head(*source.fixed(*inputs))
-    assert [value.shape for value in found] == [value.shape for value in expected]
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
 def test_the_trained_weights_keep_their_names_and_values() -> None:

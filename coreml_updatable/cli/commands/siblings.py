@@ -1,12 +1,18 @@
 """`coreml-updatable siblings MODEL -o DIR --to onnxruntime,executorch`: the same network for other engines to train."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from coreml_updatable.cli.options import AsJson, Out, option
 from coreml_updatable.cli.output import say, say_json
+from coreml_updatable.errors import DataError
+
+if TYPE_CHECKING:
+    from coreml_updatable.spec.messages import Model
+
+MOST_ROWS = 24
 
 
 def siblings(
@@ -15,16 +21,24 @@ def siblings(
     to: Annotated[
         str, typer.Option(help="Engines, separated by commas: onnxruntime, executorch.", metavar="ENGINES")
     ] = "onnxruntime,executorch",
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            help="Rows to prove them on: one folder per class, .json or .csv.", show_default="10 made-up rows"
+        ),
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Make the files with which other engines train the same network, on Android for instance.
 
-    Each is trained by its engine beside the model's own update first, and written only if weights and answers agree.
+    Each is trained by its engine beside the model's own update first, and written only if weights (within 1e-5 of the
+    largest change; 1e-4 of Adam, and ten times as much on made-up rows) and answers (within 1e-4) agree.
     docs/siblings.md says which engine suits what, and how apps load the files.
     """
     from dataclasses import asdict
 
     from coreml_updatable.errors import located
+    from coreml_updatable.runtime import load
     from coreml_updatable.siblings.engines import ENGINE_NAMES
     from coreml_updatable.siblings.making import make_siblings
 
@@ -33,7 +47,9 @@ def siblings(
     if unknown or not engines:
         raise typer.BadParameter(f"--to {to}: expected one or more of {', '.join(ENGINE_NAMES)}, separated by commas")
     with located("model", model):
-        made = make_siblings(model, out.path, engines)
+        loaded = load(model)
+        rows = None if samples is None else _rows(samples, loaded.message)
+        made = make_siblings(loaded, out.path, engines, rows)
     if json:
         say_json([{**asdict(one), "folder": str(one.folder)} for one in made], indent=1)
         return
@@ -44,3 +60,14 @@ def siblings(
             f"{one.agreement.steps} steps: weights within {one.agreement.weights:.1e} of the largest change, answers "
             f"within {one.agreement.answers:.1e}"
         )
+
+
+def _rows(samples: Path, model: "Model") -> list[dict[str, Any]]:
+    """As many of the labeled rows as prove enough, from all over the folder."""
+    from coreml_updatable.data.rows.features import Fit, features_of
+    from coreml_updatable.data.rows.reading import training_rows
+
+    rows = [row for _, row in training_rows(samples, model, features_of(model, Fit.CENTRE_CROP))]
+    if not rows:
+        raise DataError(f"{samples}: holds no rows; name a folder with one folder per class")
+    return rows[:: max(1, len(rows) // MOST_ROWS)][:MOST_ROWS]

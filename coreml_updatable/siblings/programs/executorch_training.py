@@ -38,9 +38,15 @@ def train(request: dict[str, Any]) -> None:
     targets, method = torch.from_numpy(rows["targets"]), request["method"]
     module = _training_module._load_for_executorch_for_training(request["program"])
     optimizer, losses, start = None, [], 0
+
+    def run(batch: Any) -> Any:
+        """Rows by number; the last one fills the batch."""
+        filled = torch.cat([batch, batch[-1:].repeat(request["batch"] - len(batch))])
+        counted = (torch.arange(request["batch"]) < len(batch)).float()
+        return module.forward_backward(method, [*(value[filled] for value in inputs), targets[filled], counted])
+
     for end in rows["ends"]:
-        batch = torch.from_numpy(rows["order"][start:end])
-        made = module.forward_backward(method, [*(value[batch] for value in inputs), targets[batch]])
+        made = run(torch.from_numpy(rows["order"][start:end]))
         losses.append(float(made[0]))
         if optimizer is None:
             parameters = module.named_parameters()
@@ -49,10 +55,7 @@ def train(request: dict[str, Any]) -> None:
         start = end
     weights = module.named_parameters()
     result: dict[str, Any] = {name: weights[own].clone().numpy() for own, name in request["weights"].items()}
-    answers = []
-    for number in range(len(targets)):
-        one = slice(number, number + 1)
-        answers.append(module.forward_backward(method, [*(value[one] for value in inputs), targets[one]])[1:])
+    answers = [[output[:1] for output in run(torch.tensor([number]))[1:]] for number in range(len(targets))]
     for number, name in enumerate(request["outputs"]):
         result[f"answer.{name}"] = torch.cat([row[number] for row in answers]).numpy()
     result["losses"] = np.array(losses)
