@@ -29,7 +29,7 @@ def siblings(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Make the files with which other engines train the same network, on Android for instance.
+    """Make files with which other engines train the network.
 
     Each is trained by its engine beside the model's own update first, and written only if weights (within 1e-5 of the
     largest change; 1e-4 of Adam, and ten times as much on made-up rows) and answers (within 1e-4) agree.
