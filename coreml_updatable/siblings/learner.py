@@ -186,12 +186,12 @@ def _network(model: RunnableModel) -> NetworkModel:
     if isinstance(model, PipelineModel):
         raise ModelError(
             "model: is a pipeline, a sibling is one network; join it first: coreml-updatable layout MODEL --to single "
-            "-o ONE.mlmodel"
+            "-o OUT.mlmodel"
         )
     if not isinstance(model, NetworkModel):
         raise ModelError(f"model: is a {model.base.WhichOneof('Type')}, which no update trains; give a network")
     if not model.is_updatable:
-        raise ModelError("model: is not updatable; mark it first: coreml-updatable mark MODEL -o NEW.mlmodel")
+        raise ModelError("model: is not updatable; mark it first: coreml-updatable mark MODEL -o OUT.mlmodel")
     return model
 
 
