@@ -16,6 +16,7 @@ from coreml_updatable.personalization.statistics import Accuracy, wilson
 from coreml_updatable.personalization.wording import Words, counted, listed, words_for
 from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport, read_published_report
 from coreml_updatable.publishing.catalogue.devices import device_table
+from coreml_updatable.publishing.catalogue.index import Accuracy as Measured
 from coreml_updatable.publishing.catalogue.index import Entry, File, Index, ModelFile, Release
 from coreml_updatable.publishing.catalogue.names import release_folder
 from coreml_updatable.publishing.catalogue.release import EXAMPLES
@@ -115,6 +116,8 @@ def pages(site: Path, index: Index, public_key: str | None) -> Mapping[str, byte
         release = entry.versions[0]
         report, _ = read_published_report(site / release_folder(entry.name, release.version))
         pictures = shown(site, entry, release, words_for(report.noun))
+        if report.data.origin == "photos":  # the vectors of somebody's photos are generated, and nothing to look at
+            pictures = Examined()
         made[entry.page] = _model_page(entry, release, report, pictures, index, public_key)
         cards.append(_list_card(entry, release, report, pictures))
     return {**made, LIST: _list_page(cards, device_table(index.devices), public_key)}
@@ -307,11 +310,15 @@ def _owner(comparison: Comparison, release: Release, words: Words) -> dict[str, 
         "orders": len(comparison.seeds),
         "curves": [(title, learning_chart(comparison, field, title, words)) for field, title in titles],
         "accuracies": [
-            {"pictures": first.pictures, "on": first.measured_on, "shares": [one.value for one in same]}
+            {"pictures": first.pictures, "on": first.measured_on, "shares": [_told(one) for one in same]}
             for first, *others in zip(*(model.accuracies for model in learners), strict=True)
             for same in ((first, *others),)
         ],
     }
+
+
+def _told(accuracy: Measured) -> str:
+    return with_interval(wilson(accuracy.value * accuracy.pictures, accuracy.pictures))
 
 
 EXAMPLE_SITE = "https://example.org/models/"
