@@ -196,6 +196,7 @@ def compare(
     shots: Sequence[int] = (0, 1, 2, 3, 5, 10, 20),
     scenario: str | PathLike[str] | Mapping[str, Any] | None = None,
     replay: int = 0,
+    replay_by: Literal["herding", "k-center"] = "herding",
     out: str | PathLike[str] | None = None,
     workers: int | None = None,
     resume: bool = False,
@@ -209,7 +210,8 @@ def compare(
         data: a folder label/file or label/kind/file, or a .json or .csv file of rows with labels.
         shots: of each of an owner's kinds, rising.
         scenario: a TOML file, or its content, that says what owners are like (docs/personalization.md).
-        replay: also compare each network with so many base rows of each label mixed into every update.
+        replay: also compare each network with so many base rows of each label mixed into every update,
+            chosen as ``replay_by`` says.
         out: a folder for report.html, report.json, and the owners as they come; ``resume`` goes on with what is there.
         workers: processes; by default as many as processors are usable.
         dask: the address of a scheduler whose workers run the owners.
@@ -224,7 +226,13 @@ def compare(
     named = models.items() if isinstance(models, Mapping) else _numbered(models)
     loaded = [(name, model if isinstance(model, RunnableModel) else load(_message(model))) for name, model in named]
     settings = Settings(
-        owners=owners, shots=tuple(shots), replay=replay, references=True, workers=workers, fit=Fit(fit)
+        owners=owners,
+        shots=tuple(shots),
+        replay=replay,
+        replay_by=replay_by,
+        references=True,
+        workers=workers,
+        fit=Fit(fit),
     )
     kept = Path(out) / "owners" if out is not None else None
     result, prepared = run(loaded, Path(data), _population(scenario), settings, None, kept, resume, dask)

@@ -177,3 +177,24 @@ def test_folders_named_by_whole_numbers(run: Run, tmp_path: Path) -> None:
     (tmp_path / "photos" / "20").rename(tmp_path / "photos" / "twenty")
     ran = run("update", tmp_path / "model.mlmodel", tmp_path / "photos", "-o", tmp_path / "new.mlmodel")
     assert "twenty: the name of the folder is the label, but 'label' is an integer; rename the folder" in ran.err
+
+
+def test_a_replay_set_is_rows_behind_the_owners(run: Run, vector_model: Path, tmp_path: Path) -> None:
+    """The same as all of them in one file: the owner's first."""
+    others = [{**ROW, "x": [0, 1, 0, 1], "label": "no"}, {**ROW, "x": [4, 3, 2, 1]}]
+    for name, rows in (("own", [ROW]), ("base", others), ("both", [ROW, *others])):
+        (tmp_path / f"{name}.json").write_text(json.dumps(rows))
+    common = ("--mini-batch-size", 2, "--epochs", 3, "--seed", 1)
+    apart = run(
+        "update",
+        vector_model,
+        tmp_path / "own.json",
+        "--replay",
+        tmp_path / "base.json",
+        "-o",
+        tmp_path / "a.mlmodel",
+        *common,
+    )
+    assert apart.status == 0, apart.err
+    run("update", vector_model, tmp_path / "both.json", "-o", tmp_path / "b.mlmodel", *common)
+    assert (tmp_path / "a.mlmodel").read_bytes() == (tmp_path / "b.mlmodel").read_bytes()

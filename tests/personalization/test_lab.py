@@ -249,3 +249,34 @@ def test_a_row_that_is_not_finite_is_named(models: Any, tmp_path: Path) -> None:
     with pytest.raises((DataError, ModelError)) as error:
         prepare(models[:1], tmp_path, Population(), Settings(shots=(0, 1)))
     assert "points.npy[7]" in str(error.value)
+
+
+def test_a_head_of_two_layers_is_trained_by_update_tasks(photos: Path) -> None:
+    """Where no formula holds, every owner has an UpdateTask of its own, in processes too."""
+    import torch
+
+    import coreml_updatable as cu
+
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
+    made = cu.convert(network, converter="torch", inputs=["point:6"], labels=["calm", "wild"])
+    model = cu.mark(made, last=2)
+    setup = prepare([("two layers", model)], photos, Population(), Settings(shots=(0, 2)))
+    assert setup.lab.contenders[0].engine == "task"
+    one, other = (run(setup, Settings(owners=4, shots=(0, 2), workers=workers, block=2)) for workers in (1, 2))
+    assert one.entrants == other.entrants
+    assert [point.protocol for point in one.entrants[0].points] == ["at_once", "at_once"]
+    owner = draw(setup.lab.world, 0, 1)
+    names = [setup.names[row].rstrip("]").split("[") for row in owner.shots[0]]
+    target = str(model.message.description.predictedFeatureName)
+    labels = [setup.lab.world.labels[label] for label in owner.taught[0]]
+    rows = [
+        {"point": np.load(photos / file)[int(row)], target: label}
+        for (file, row), label in zip(names, labels, strict=True)
+    ]
+    personal = cu.UpdateTask(model, rows).resume().model
+    held = [setup.names[row].rstrip("]").split("[") for row in owner.held_out[0] if row >= 0]
+    said = personal.predict([{"point": np.load(photos / file)[int(row)]} for file, row in held])
+    right = np.mean([answer[target] == setup.lab.world.labels[owner.wanted[0, 0]] for answer in said])
+    block = blocks.run_block(setup.lab, 0, 1)
+    assert block.values[0, 1, blocks.PERSONAL, 0] == pytest.approx(right)

@@ -1,7 +1,7 @@
 """`coreml-updatable compare A.mlmodel B.mlmodel --data FOLDER`: which model suits a whole population of owners."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -9,6 +9,8 @@ from coreml_updatable.cli.assumptions import Assume, chosen
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.progress import watched
 from coreml_updatable.data.rows.features import Fit
+
+Choice = Literal["herding", "k-center"]
 
 
 def compare(
@@ -25,6 +27,7 @@ def compare(
     replay: Annotated[
         int, typer.Option(min=0, help="Also compare each network with so many base rows of each label mixed in.")
     ] = 0,
+    replay_by: Annotated[Choice, typer.Option(help="How replay sets are chosen.")] = "herding",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -57,7 +60,9 @@ def compare(
 
     if resume and out is None:
         raise typer.BadParameter("--resume goes on with what is in a folder; name it with -o")
-    settings = Settings(owners=owners, shots=shots_in(shots), replay=replay, workers=workers, fit=fit)
+    settings = Settings(
+        owners=owners, shots=shots_in(shots), replay=replay, replay_by=replay_by, workers=workers, fit=fit
+    )
     population = read_population(scenario) if scenario is not None else Population()
     under = chosen(assume or [])
     loaded = []

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -142,8 +142,18 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def train(model: Path, data: Path, fit: Fit, parameters: Mapping[str, Any], under: Chosen, *, quiet: bool) -> Trained:
-    """Train the model in ``model`` on the rows of ``data``; a UserError names the row that cannot be trained."""
+def train(
+    model: Path,
+    data: Path,
+    fit: Fit,
+    parameters: Mapping[str, Any],
+    under: Chosen,
+    *,
+    replay: Path | None = None,
+    quiet: bool,
+) -> Trained:
+    """Train the model in ``model`` on the rows of ``data``, and of ``replay`` behind them; a UserError names the row
+    that cannot be trained."""
     runnable = load(model, assumptions=under.assumptions)
     names: list[str] = []
     losses: list[float] = []
@@ -155,7 +165,7 @@ def train(model: Path, data: Path, fit: Fit, parameters: Mapping[str, Any], unde
                 losses.append(context.metrics["lossValue"])
             tell(context)
 
-        rows = _frozen(runnable, data, fit, names)
+        rows = chain.from_iterable(_frozen(runnable, one, fit, names) for one in (data, replay) if one is not None)
         with located("model", model):
             task = UpdateTask(runnable, rows, parameters, on_event)
             try:
@@ -220,6 +230,9 @@ def update(
     parameter: Annotated[
         list[str] | None, typer.Option(help="Any MLParameterKey, as key=value; repeatable.", show_default=False)
     ] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Base examples to mix in against forgetting, as DATA.", show_default=False)
+    ] = None,
     assume: Assume = None,
     fit: Annotated[Fit, typer.Option(help="How to fit pictures of another size.")] = Fit.CENTRE_CROP,
     json: Annotated[bool, typer.Option("--json", help="Print parameters, losses and changes as JSON.")] = False,
@@ -238,7 +251,7 @@ def update(
     from coreml_updatable.spec.cut_fractions import all_cut_outputs
 
     under = chosen(assume or [])
-    trained = train(model, data, fit, parameters, under, quiet=json)
+    trained = train(model, data, fit, parameters, under, replay=replay, quiet=json)
     trained.context.write(target)
     for cut in all_cut_outputs(trained.context.model.message):
         note(str(cut))
