@@ -139,7 +139,9 @@ def test_a_new_head_reads_all_embeddings() -> None:
 
 
 @pytest.mark.vision
-@pytest.mark.parametrize(("name", "width"), [("levit_128s", 384), ("efficientformerv2_s0", 176)])
+@pytest.mark.parametrize(
+    ("name", "width"), [("levit_128s", 384), ("deit_tiny_distilled_patch16_224", 384), ("efficientformerv2_s0", 176)]
+)
 def test_distilled_networks_of_timm_convert(name: str, width: int) -> None:
     timm: Any = import_module("coreml_updatable.converters.torch.architectures").import_library("timm")
     torch.manual_seed(0)
