@@ -8,10 +8,10 @@ import Testing
 enum Fixtures {
     static let folder = URL(fileURLWithPath: ProcessInfo.processInfo.environment["FIXTURES"] ?? "build/swift/fixtures")
     /// Five photos for the owner to teach; the others are held out.
-    static let pancakes = Array(drawn("pancakes").suffix(5))
+    static let pancakes = Array(drawn("pancakes").prefix(5))
 
     /// 20 drawn photos that no model has seen.
-    static func photos(_ kind: String) -> [URL] { Array(drawn(kind).prefix(20)) }
+    static func photos(_ kind: String) -> [URL] { Array(drawn(kind).suffix(20)) }
 
     private static func drawn(_ kind: String) -> [URL] {
         let photos = folder.appendingPathComponent("photos/\(kind)")
