@@ -90,7 +90,7 @@ def test_a_source_that_rounds_is_judged_by_its_answer_in_64_bits(error: float, p
         assert made.agreement.difference == pytest.approx(error, abs=1e-6)
         assert any("64 bits" in note for note in made.notes)
     else:
-        with pytest.raises(BuildError, match="differs from its source"):
+        with pytest.raises(BuildError, match="differ from those of its source"):
             finish(source(answers=off(2e-4), precise=off(error), tolerance=1e-4), SourceRequest("a source"))
-    with pytest.raises(BuildError, match="differs from its source"):
+    with pytest.raises(BuildError, match="differ from those of its source"):
         finish(source(answers=off(2e-4), precise=lambda _: None, tolerance=1e-4), SourceRequest("a source"))

@@ -125,7 +125,7 @@ def test_a_keras_extractor_ends_where_it_is_cut(keras: Any) -> None:
     with pytest.raises(SourceError, match=r"--cut pool: .*; it has pooled"):
         keras_files.converted(model, labels=("a", "b"), head="new", cut="pool")
     bare = keras.Model(model.inputs, model.get_layer("seen").output)  # as include_top=False leaves it
-    with pytest.raises(SourceError, match=r"answers \[1, 10, 10, 7\] .*--head new --labels a,b"):
+    with pytest.raises(SourceError, match=r"returns \[1, 10, 10, 7\] .*--head new --labels a,b"):
         keras_files.converted(bare)
     made = keras_files.converted(bare, labels=("a", "b"), head="new")
     assert made.facts["features"] == 7

@@ -243,7 +243,7 @@ def test_inputs_that_do_not_fit() -> None:
         SourceError, match=r"input: found 2 for a graph with 1 inputs \('x'\); pass --input once for each"
     ):
         converted(dense(), inputs=(ArrayInput("a", (4,)), ArrayInput("b", (4,))))
-    with pytest.raises(SourceError, match=r"input 'a': has the shape \[3, 2, 2\], the graph expects \[4\]"):
+    with pytest.raises(SourceError, match=r"input 'a': has the shape \[3, 2, 2\], but the graph expects \[4\]"):
         converted(dense(), inputs=(ImageInput("a", 2, 2, "rgb"),))
     made = converted(dense(shape=(1, "n")), inputs=(ArrayInput("a", (4,)),))
     assert made.model.description.input[0].name == "a"

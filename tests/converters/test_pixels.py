@@ -221,7 +221,7 @@ def test_an_input_that_does_not_fit_is_told_what_does(shape: list[int], given: A
     convert = load_source_converter(find_converter("onnx"))
     with pytest.raises(SourceError) as refusal:
         finish(convert, SourceRequest(model, inputs=(given,), labels=LABELS))
-    said = str(refusal.value).rpartition("say ")[2]
+    said = str(refusal.value).rpartition("pass ")[2]
     assert said == advice
     from coreml_updatable.cli.text import input_of
 

@@ -168,7 +168,7 @@ def test_too_many_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     with path.open("wb") as file:
         file.truncate(200_000_001)  # a file with a hole: it takes no room
-    with pytest.raises(DataError, match=r"a\.jpg: 200,000,001 bytes, expected at most 200,000,000"):
+    with pytest.raises(DataError, match=r"a\.jpg: has 200,000,001 bytes, expected at most 200,000,000"):
         read_photo(path, SQUARE)
 
 

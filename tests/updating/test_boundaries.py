@@ -113,7 +113,7 @@ def test_bounds_belong_to_a_range_and_choices_to_a_set(key: str) -> None:
     for value in (2, 3, 4):
         known.set({key: value})
     for value in (1, 5):
-        with pytest.raises(ModelError, match="allows 2 to 4"):
+        with pytest.raises(ModelError, match="expected a value from 2 to 4"):
             known.set({key: value})
         assert known.values[key] == 4  # it stays
     known = parameters(SGD, bounds={"epochs": [2, 5]})
