@@ -66,7 +66,7 @@ def test_it_has_no_pictures_and_speaks_of_none(page: str, site: Path) -> None:
     assert not re.findall(r"\b(?:photo|picture)s?\b", prose, re.IGNORECASE)
     assert "Pose 3" in prose
     assert "shots (poses of the owner)" in page
-    assert "one update with 1 pose called “healthy”" in " ".join(prose.split())
+    assert "one update with 1 pose labeled “healthy”" in " ".join(prose.split())
     assert "img" not in [tag for tag, _ in Page((site / "index.html").read_text()).tags]
 
 
