@@ -24,7 +24,7 @@ def test_the_page_is_whole_and_shows_every_kind(stickers: Report) -> None:
             assert f"{100 * point.held_out_accuracy_by_kind['8'].mean:.1f}".removesuffix(".0") + "%" in words
     assert "The network has 3 reserved labels" in words
     assert "user0" in words
-    assert "After 10 photos of each kind, personal accuracy is" in words
+    assert "after one update with 10 photos each of" in words
     cards = sum(dict(attributes).get("class") == "card" for tag, attributes in page.tags if tag == "li")
     assert cards == 2 * 4 + 3 * 2 + 1  # of each new kind, of each kind of the base's, and the forgotten one
 
