@@ -71,5 +71,5 @@ def test_it_has_no_pictures_and_speaks_of_none(page: str, site: Path) -> None:
 
 
 def test_its_swift_takes_multi_arrays(page: str) -> None:
-    assert "MLFeatureValue(multiArray: array)" in page
-    assert "imageConstraint" not in page
+    assert ".array(values, shape: [3, 8, 8])" in page
+    assert "CGImage" not in page
