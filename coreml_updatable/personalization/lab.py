@@ -108,6 +108,7 @@ def prepare(
     with the data that ``entered_models`` read already.
     """
     _expect_settings(models, settings)
+    _common({name: [str(label) for label in model.labels or ()] for name, model in models})  # before any work
     started = time.perf_counter()
     models_in, notes = entered or entered_models(models, data, population, settings, told)
     notes = list(notes)
@@ -197,21 +198,26 @@ def entered_models(
 
 def _common_labels(contenders: Sequence[Contender]) -> tuple[tuple[str, ...], list[str]]:
     """Labels that all have; a k-NN without samples has any."""
-    sets = {one.name: [label for label in one.labels if label not in one.reserved] for one in contenders}
-    own = {name: labels for name, labels in sets.items() if labels}
-    if not own:
-        return (), []
-    first = next(iter(own.values()))
-    common = tuple(label for label in first if all(label in labels for labels in own.values()))
-    if not common:
-        listed = "; ".join(f"{name}: {', '.join(labels[:5])}" for name, labels in own.items())
-        raise DataError(f"compare: the models have no label in common ({listed}); compare models of the same labels")
+    own = {one.name: [label for label in one.labels if label not in one.reserved] for one in contenders}
+    common = _common(own)
     apart = [
         f"{name} has labels that not all models have ({', '.join(other[:5])}): rows of these count as unknown"
         for name, labels in own.items()
         if (other := [label for label in labels if label not in common])
     ]
     return common, apart
+
+
+def _common(own: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The labels that all models have which have any."""
+    known = {name: labels for name, labels in own.items() if labels}
+    if not known:
+        return ()
+    common = tuple(label for label in next(iter(known.values())) if all(label in one for one in known.values()))
+    if not common:
+        listed = "; ".join(f"{name}: {', '.join(labels[:5])}" for name, labels in known.items())
+        raise DataError(f"compare: the models have no label in common ({listed}); compare models of the same labels")
+    return common
 
 
 def _world(

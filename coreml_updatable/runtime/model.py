@@ -69,7 +69,11 @@ class RunnableModel(ABC):
                 f"rows: is {a_kind(given)}, expected a row or a list of rows; write {{'image': picture}} for a row"
             )
         single = isinstance(rows, Mapping | FrozenRow)
-        answers = self._predict([rows] if isinstance(rows, Mapping | FrozenRow) else list(rows), intermediate)
+        listed = [rows] if isinstance(rows, Mapping | FrozenRow) else list(rows)
+        named = isinstance(intermediate, list | tuple | set | frozenset) and all(
+            isinstance(n, str) for n in intermediate
+        )
+        answers = self._predict(listed, intermediate if named else bool(intermediate))
         return answers[0] if single else answers
 
     @abstractmethod

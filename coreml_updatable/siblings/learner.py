@@ -20,12 +20,11 @@ from coreml_updatable.runtime.engine.program import Program
 from coreml_updatable.runtime.io.arrays import default, numbers
 from coreml_updatable.runtime.io.inputs import Inputs, pixels
 from coreml_updatable.runtime.io.outputs import Outputs
-from coreml_updatable.runtime.neighbors.classifier import NearestNeighborsModel
 from coreml_updatable.runtime.network import NetworkModel
 from coreml_updatable.runtime.pipeline import PipelineModel
 from coreml_updatable.spec.features import COLOR_SPACES, GRAYSCALE_FLOAT16
 from coreml_updatable.spec.messages import FeatureDescription
-from coreml_updatable.spec.network import class_labels, network_of
+from coreml_updatable.spec.network import class_labels, last_member, network_of
 from coreml_updatable.updating.assumptions import Assumptions, trained_under
 from coreml_updatable.updating.loss import LossLayer, loss_of
 from coreml_updatable.updating.network import SOFTMAX_KINDS, trained_parameters, writer
@@ -178,7 +177,7 @@ def _whole(rows: Sequence[Row]) -> list[Mapping[str, Any]]:
 
 def _network(model: RunnableModel) -> NetworkModel:
     """The network; a ModelError for what has no sibling."""
-    if isinstance(model, NearestNeighborsModel):
+    if last_member(model.base).WhichOneof("Type") == "kNearestNeighborsClassifier":
         raise ModelError(
             "model: is a k-nearest-neighbors classifier, which no engine has to train: an app keeps the samples "
             "itself; give the network"

@@ -48,7 +48,8 @@ def test_the_trained_weights_keep_their_names_and_values() -> None:
 
 def test_what_has_no_sibling_is_refused_with_the_way_out(tmp_path: Path) -> None:
     cases = (
-        (pipeline(), ["pipeline", "layout"]),
+        (pipeline(), ["neighbors"]),
+        (cu.layout(models.pictures(), "pipeline")[0].message, ["pipeline", "layout"]),
         (nearest_neighbors(), ["neighbors"]),
         (exact(), ["not updatable", "mark"]),
         (models.with_momentum(), ["momentum", "0.5"]),
