@@ -1,6 +1,6 @@
 """The owner's evening: 5 photos, 10 epochs, the last layer of MobileNetV2 (10 classes, mini-batches of 5, SGD).
 
-From the file's message to the new model, each time loaded anew. Beside it: loading and one forward pass of the photos,
+From the file's message to the new model, loaded each time. Beside it: loading and one forward pass of the photos,
 which any update needs; a loop of torch and ONNX Runtime training, which run the whole network at every step, as usual
 loops do, and are warm.
 """
