@@ -30,7 +30,7 @@ def test_built_whole(sample: str, name: str, noun: str, tmp_path: Path) -> None:
     assert report["noun"] == noun
     assert report["proof"]["labels_equal"] == report["proof"]["pictures"]
     page = (folder / "report.html").read_text()
-    assert f"The {noun}s themselves" in page
+    assert f"<p>{noun.capitalize()}s of " in page
     assert ("RANDOM WEIGHTS" in page) == (
         sample == "sound_id" and not (ROOT / "sample_models/sound_id/yamnet.h5").exists()
     )
