@@ -217,7 +217,8 @@ def snippets() -> Path:
         assert found == blocks, f"{page}: {found - blocks} blocks of Swift say nothing of what they are given"
         functions = [
             "@available(iOS 17, macOS 14, *)\n"
-            f"func {page.stem}{number}({block['given'].strip()}) async throws {{\n{block['code']}}}\n"
+            f"func {page.stem}{number}({block['given'].strip()}) async throws {{\n"
+            f"{block['code']}{_used(block['code'])}}}\n"
             for number, block in enumerate(BLOCK.finditer(page.read_text()), start=1)
         ]
         if functions:
@@ -226,6 +227,11 @@ def snippets() -> Path:
     for name, text in generated().items():
         (sources / name).write_text(text)
     return package
+
+
+def _used(code: str) -> str:
+    """A block may make a model for the blocks after it."""
+    return "_ = model\n" if "let model = " in code else ""
 
 
 def generated() -> dict[str, str]:
@@ -313,7 +319,7 @@ def main() -> None:
     fifth = ["-Xswiftc", "-swift-version", "-Xswiftc", "5", "-Xswiftc", "-strict-concurrency=complete"]
     for mode, flags in {"6": [], "5": fifth}.items():
         print(f"the docs, Swift {mode} mode", flush=True)
-        swift.run(["swift", "build", "--package-path", package, *scratch(f"docs-{mode}"), *flags])
+        swift.run(["swift", "build", "--package-path", package, *scratch(f"docs-{mode}"), *flags, *STRICT])
     print("the example's screens, parsed", flush=True)
     swift.run(["swiftc", "-frontend", "-parse", *(swift.inside(file) for file in sorted(EXAMPLE.glob("*.swift")))])
     print("the package, Swift 5 mode", flush=True)

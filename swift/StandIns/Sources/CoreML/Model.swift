@@ -229,7 +229,9 @@ open class MLUpdateTask: MLTask {
             if !started { stateNow = .running }
             return !started
         }
-        if first { Thread { self.run() }.start() }  // as in Core ML: on a queue of its own, alive until it is done
+        guard first else { return }
+        nonisolated(unsafe) let task = self  // what changes is under the lock
+        Thread { task.run() }.start()  // as in Core ML: on a queue of its own, alive until it is done
     }
 
     private func context(_ model: UpdatedModel, _ event: MLUpdateProgressEvent, _ line: [String: Any]) -> MLUpdateContext {
