@@ -5,6 +5,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
+
 from coreml_updatable.checking import Problem, expect_valid
 from coreml_updatable.checking import check as check_message
 from coreml_updatable.converting.choosing import Pixels, convert_source
@@ -19,6 +21,7 @@ from coreml_updatable.data.rows.features import Fit, features_of
 from coreml_updatable.data.rows.reading import rows_of, sources, training_rows
 from coreml_updatable.errors import DataError, SourceError, located
 from coreml_updatable.marking import expect_label, has_head, knn_variant, with_samples
+from coreml_updatable.marking.head import read_weights, write_weights
 from coreml_updatable.marking.losses import Loss
 from coreml_updatable.marking.outputs import HIDDEN
 from coreml_updatable.marking.settings import (
@@ -37,13 +40,16 @@ from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.messages import Model, expect_message
 from coreml_updatable.spec.network import last_member, network_of, pipeline_of
 from coreml_updatable.spec.reserved_labels import reserved_labels
+from coreml_updatable.spec.samples import samples_of
 from coreml_updatable.spec.summary import Summary, summarize
 from coreml_updatable.typed import typed
 
 if TYPE_CHECKING:
+    from coreml_updatable.data.inputs import Int64Array
     from coreml_updatable.personalization.lab_results import LabResult
+    from coreml_updatable.personalization.linear_heads import LinearLayer
     from coreml_updatable.personalization.population import Population
-    from coreml_updatable.personalization.tuning import Tuned
+    from coreml_updatable.personalization.tuning import Chosen, Tuned
     from coreml_updatable.publishing.vectors.replay import Stage
 
 FitName = Literal["centre-crop", "scale-to-fit", "stretch"]
@@ -277,16 +283,19 @@ def tune(
     name = Path(model).stem if isinstance(model, str | PathLike) else "the model"
     settings = TuneSettings(forgetting / 100, budget, owners, test_owners, shots, replay, fit=Fit(fit))
     told = on_progress or (lambda _fraction, _detail: None)
-    result = run(loaded, name, Path(data), _population(scenario), settings, told)
-    return Tuned(_with_values(loaded, result.chosen), result)
+    chosen = run(loaded, name, Path(data), _population(scenario), settings, told)
+    return Tuned(_with_values(loaded, chosen), chosen.result)
 
 
-def _with_values(model: RunnableModel, values: Mapping[str, Any]) -> RunnableModel:
+def _with_values(model: RunnableModel, chosen: "Chosen") -> RunnableModel:
     """The model with tuned values as defaults, and the ranges around them that an app may choose from."""
     from coreml_updatable.recipes.tuned import BATCHES, epochs_range, learning_rate_range
 
+    values = chosen.result.chosen
     if "numberOfNeighbors" in values:
-        return _with_neighbors(model, int(values["numberOfNeighbors"]), str(values["weighting"]))
+        return _with_neighbors(model, int(values["numberOfNeighbors"]), str(values["weighting"]), chosen.samples)
+    if chosen.head is not None:
+        model = _with_head(model, chosen.head)
     network = network_of(last_member(model.message))
     rate = DoubleParameter(float(values["learningRate"]), learning_rate_range(float(values["learningRate"])))
     batch = Int64Parameter(int(values["miniBatchSize"]), allowed=BATCHES)
@@ -306,9 +315,26 @@ def _with_values(model: RunnableModel, values: Mapping[str, Any]) -> RunnableMod
     )
 
 
-def _with_neighbors(model: RunnableModel, k: int, weighting: str) -> RunnableModel:
+def _with_head(model: RunnableModel, head: "LinearLayer") -> RunnableModel:
+    """The model with other weights in the one layer that is trained."""
     message = type(model.message)()
     message.CopyFrom(model.message)
+    layer = next(layer for layer in network_of(last_member(message)).layers if layer.isUpdatable)
+    weights, bias = read_weights(layer, f"layer '{layer.name}'")
+    if np.array_equal(weights.reshape(head.weights.shape), head.weights) and np.array_equal(bias, head.bias):
+        return model
+    has_bias = bool(layer.innerProduct.hasBias)
+    write_weights(layer, head.weights.reshape(weights.shape), head.bias if has_bias else None, len(head.bias))
+    expect_valid(message, "tuned model")
+    return load(message, assumptions=model.assumptions)
+
+
+def _with_neighbors(model: RunnableModel, k: int, weighting: str, kept: "Int64Array | None") -> RunnableModel:
+    message = type(model.message)()
+    message.CopyFrom(model.message)
+    if kept is not None:
+        samples = samples_of(message)
+        message = with_samples(message, samples.embeddings[kept], [samples.labels[row] for row in kept])
     classifier = last_member(message).kNearestNeighborsClassifier
     classifier.numberOfNeighbors.defaultValue = k
     classifier.numberOfNeighbors.range.minValue, classifier.numberOfNeighbors.range.maxValue = 1, max(15, k)

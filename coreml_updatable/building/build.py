@@ -5,8 +5,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from coreml_updatable.building.models_stage import (
     further_layouts,
     make_variants,
     marked_pair,
+    sharpened,
 )
 from coreml_updatable.building.prove import prove, prove_scores
 from coreml_updatable.building.rehearsal import rehearse
@@ -35,7 +37,10 @@ from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import Examples, Float32Array, ImageInput, Progress, UInt8Array, silent
 from coreml_updatable.errors import BuildError
 from coreml_updatable.files import alone, write_all_atomically
+from coreml_updatable.personalization.replay_file import FOLDER
+from coreml_updatable.personalization.replay_file import SUFFIX as REPLAY
 from coreml_updatable.personalization.statistics import BaseStatistics, base_statistics
+from coreml_updatable.personalization.wording import words_for
 from coreml_updatable.publishing.catalogue.release import EXAMPLES
 from coreml_updatable.publishing.report.json import report_object
 from coreml_updatable.publishing.report.page import render
@@ -112,6 +117,8 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
     with clock.stage("source") as tell:
         source = convert_source(request, dataset, lambda stage, fraction, detail: tell(fraction, f"{stage}: {detail}"))
         tell(1.0, "from an earlier run" if source.reused else "trained and converted")
+    if recipe.update.head_scale != 1:
+        source = replace(source, converted=_sharpened(source.converted, recipe.update.head_scale))
     clock.seconds["source"] = max(clock.seconds["source"], source.seconds)  # as long as it took when it was new
     with clock.stage("models") as tell:
         variants = _variants(recipe, source.converted, dataset)
@@ -151,14 +158,30 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
                 comparison = compare(network, knn, scenario, tell)
             shown = f"{', '.join(map(str, scenario.shots))} {scenario.words.photo}s of each kind"
             tell(1.0, f"both models, after {shown}, {len(scenario.seeds)} orders")
+    private, replayed = request.data is not None, None
+    if recipe.replay is not None:
+        from coreml_updatable.building.replay_stage import replay_set
+
+        with clock.stage("replay set") as tell:
+            replayed = replay_set(recipe, dataset, source.converted, variants, layouts, private=private)
+            tell(1.0, replayed.effect.sentence(words_for(recipe.noun)))
     with clock.stage("vectors") as tell:
         files = {**model_files(recipe.name, variants), **layouts}
-        vectors = golden_vectors(recipe, dataset, files, private=request.data is not None)
+        vectors = golden_vectors(recipe, dataset, files, replayed.rows if replayed else (), private=private)
         tell(1.0, "expected predictions of every model that takes complete rows, before and after an update")
     base = _base(recipe, dataset, source.converted)
     report = assemble(request, dataset, source, variants, proof, comparison, clock.seconds, base)
+    if replayed is not None:
+        report = replace(report, replay=replayed.effect)
     with clock.stage("writing") as tell:
-        write_all(request, {**model_files(recipe.name, variants), **layouts}, report, vectors)
+        further = {**vectors, **(replayed.files if replayed else {})}
+        write_all(
+            request,
+            {**model_files(recipe.name, variants), **layouts},
+            report,
+            further,
+            replayed.own if replayed else {},
+        )
         tell(1.0, str(request.target))
     return report
 
@@ -182,6 +205,14 @@ def _siblings(request: BuildRequest, network: Model, dataset: Dataset) -> str:
 
 LEARNT_BY_SIBLINGS = 12  # rows
 PROVED, PROVED_AGAIN = 24, 6  # rows of a large network
+
+
+def _sharpened(converted: Converted, scale: float) -> Converted:
+    """What the source answers, of a head that is scaled when it is marked."""
+    found = converted.test_probabilities, converted.judged, converted.judged_on_half
+    whole, judged, half = (None if one is None else sharpened(one, scale) for one in found)
+    assert whole is not None
+    return replace(converted, test_probabilities=whole, judged=judged, judged_on_half=half)
 
 
 def _variants(recipe: Recipe, converted: Converted, dataset: Dataset) -> Variants:
@@ -224,19 +255,28 @@ CANDIDATES = 24  # rows of each, of which those are asked that show a mistake
 
 
 def golden_vectors(
-    recipe: Recipe, dataset: Dataset, models: dict[str, Model], *, private: bool = False
+    recipe: Recipe,
+    dataset: Dataset,
+    models: dict[str, Model],
+    replayed: Sequence[tuple[UInt8Array | Float32Array, str]] = (),
+    *,
+    private: bool = False,
 ) -> dict[str, bytes]:
     """The files to write: file name of each model in ``models`` -> its vectors, and pictures, which they share.
 
     The parts of a split have none: one takes no rows of the recipe, the other learns nothing. Where the rows are
-    ``private``, a user's, generated ones take their place: vectors are published.
+    ``private``, a user's, generated ones take their place, those of the replay set too: vectors are published.
     """
     rows = _some(dataset.owner_held_out.values, OWNERS) + _some(dataset.test.values, BASES)
     taught = next((part for part in dataset.to_learn if len(part)), dataset.train)
     labels = [recipe.every_label()[label] for label in taught.labels[:LEARNT]]
     learnt = list(zip(taught.values[:LEARNT], labels, strict=True))
     candidates = _some(dataset.owner_held_out.values, CANDIDATES) + _some(dataset.test.values, CANDIDATES)
+    pictures = f"{FOLDER}/{recipe.name}"  # of the replay set, which vectors share
     if private:
+        pictures = "vectors/replay"
+        drawn = _generated(recipe, len(replayed), 3)
+        replayed = [(value, said) for value, (_, said) in zip(drawn, replayed, strict=True)]
         candidates = _generated(recipe, CANDIDATES, 2)
         learnt = [(value, said) for value, (_, said) in zip(_generated(recipe, len(learnt), 1), learnt, strict=True)]
         rows = _generated(recipe, len(rows), 0)
@@ -244,7 +284,8 @@ def golden_vectors(
     for file, model in models.items():
         if not (model.isUpdatable and recipe.input.name in {str(one.name) for one in model.description.input}):
             continue
-        vectors, files = record(model, file, recipe.input.name, recipe.outputs.label, rows, learnt, candidates)
+        names = recipe.input.name, recipe.outputs.label
+        vectors, files = record(model, file, *names, rows, learnt, candidates, replayed, pictures)
         made |= {**files, f"{file.removesuffix('.mlmodel')}{SUFFIX}": to_bytes(vectors)}
     return made
 
@@ -275,10 +316,16 @@ def model_files(name: str, variants: Variants) -> dict[str, Model]:
     return {f"{name}.mlmodel": variants.network, f"{name}KNN.mlmodel": variants.knn}
 
 
-def write_all(request: AnyRequest, models: Mapping[str, Model], report: Report, vectors: Mapping[str, bytes]) -> None:
-    """All files of the build; ``models``: by file name.
+def write_all(
+    request: AnyRequest,
+    models: Mapping[str, Model],
+    report: Report,
+    vectors: Mapping[str, bytes],
+    own: Mapping[str, bytes] = MappingProxyType({}),
+) -> None:
+    """All files of the build; ``models``: by file name; ``own``: a user's, which no report lists and nothing publishes.
 
-    Everything is made before the first byte is written; report.json comes last.
+    Everything is made before the first byte is written; report.json comes last. A replay set of an earlier build goes.
     """
     contents = {name: model_bytes(model) for name, model in models.items()}
     contents |= vectors
@@ -289,9 +336,14 @@ def write_all(request: AnyRequest, models: Mapping[str, Model], report: Report, 
     contents[REPORT] = (json_text(table, indent=2) + "\n").encode()
     summary_path = request.cache / SUMMARY
     results = {request.target / name: content for name, content in contents.items()}
+    results |= {request.target / name: content for name, content in own.items()}
     if private:
         results[request.target / EXAMPLES] = render(report).encode()
     write_all_atomically({summary_path: _terminal_text(report).encode(), **results})
+    name = request.recipe.name
+    old = [request.target / f"{name}{part}{REPLAY}" for part in ("", "Head")]
+    for path in {*old, *(request.target / FOLDER).glob(f"{name}-*.png")} - set(results):
+        path.unlink(missing_ok=True)
 
 
 def _terminal_text(report: Report) -> str:

@@ -9,10 +9,11 @@ from coreml_updatable import __version__
 from coreml_updatable.checking import Problem, expect_valid
 from coreml_updatable.converting.embedding import embedded
 from coreml_updatable.converting.layouts import arrange, laid_out
-from coreml_updatable.data.inputs import Examples, Float32Array
+from coreml_updatable.data.inputs import Examples, Float32Array, Float64Array
 from coreml_updatable.errors import BuildError, ModelError
 from coreml_updatable.marking import Wishes, describe, extractor, knn_variant, mark, rename_features, with_samples
 from coreml_updatable.marking.features import with_preview
+from coreml_updatable.marking.head import find_head, read_weights, write_weights
 from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
 from coreml_updatable.recipes.parameters import DoubleField, Int64Field
 from coreml_updatable.recipes.recipe import (
@@ -25,7 +26,9 @@ from coreml_updatable.recipes.recipe import (
     SGDSection,
 )
 from coreml_updatable.spec.features import CROP_KEY
+from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.network import network_of
 
 SAMPLES_PER_KIND, NEIGHBORS = 6, 3  # where neither the recipe nor the data says better
 MOST_NEIGHBORS = 15
@@ -124,10 +127,33 @@ def marked_pair(recipe: Recipe, converted: Model, neighbors: int = NEIGHBORS) ->
         "label": outputs.label,
         "probabilities": outputs.probabilities,
     }
+    settings, scale = update_settings(recipe.update), recipe.update.head_scale
+    if scale != 1:  # before reserved labels get their share
+        converted = scaled_head(mark(converted, settings, **wishes), scale)
     if recipe.reserved_labels is not None:
         wishes |= {"reserved": recipe.reserved_labels.count, "reserved_share": recipe.reserved_labels.share}
-    network = mark(converted, update_settings(recipe.update), **wishes)
+    network = mark(converted, settings, **wishes)
     return network, knn_variant(network, knn_settings(recipe.knn, neighbors))
+
+
+def scaled_head(network: Model, scale: float) -> Model:
+    """A marked network whose logits are ``scale`` times as large: no label changes, but how sure it is does."""
+    made = Model()
+    made.CopyFrom(network)
+    layers = network_of(made).layers
+    softmax = max(number for number, layer in enumerate(layers) if layer_kind(layer) in ("softmax", "softmaxND"))
+    layer = layers[find_head(network_of(made), softmax).number]
+    weights, bias = read_weights(layer, f"layer '{layer.name}'")
+    has_bias = bool(getattr(layer, layer_kind(layer)).hasBias)
+    factor = np.float32(scale)
+    write_weights(layer, weights * factor, bias * factor if has_bias else None, len(bias))
+    return made
+
+
+def sharpened(probabilities: Float64Array, scale: float) -> Float64Array:
+    """The probabilities [n, K] of logits that are ``scale`` times as large: p^scale / sum p^scale."""
+    powers = probabilities**scale
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float64)
 
 
 def described_and_judged(recipe: Recipe, network: Model, knn: Model) -> Variants:

@@ -22,7 +22,6 @@ the mean of the maxima.
 
 from collections.abc import Sequence
 from itertools import count, islice
-from math import log
 
 import numpy as np
 
@@ -33,7 +32,7 @@ from coreml_updatable.marking.head import Head, change_outputs, find_head, read_
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels, network_of
-from coreml_updatable.spec.reserved_labels import reserved_labels, write_reserved_labels
+from coreml_updatable.spec.reserved_labels import offset_of, reserved_labels, write_reserved_labels
 
 HIDDEN = 2.0**-24  # a share that no 32-bit probability shows
 MAX_SHARE = 0.1
@@ -69,7 +68,7 @@ def with_reserved(model: Model, head: Head, reserved: int, share: float) -> None
             "numbers; export the model again"
         )
     own = [number for number, label in enumerate(labels) if label not in have]
-    low = max(log(1 / share) + log(len(added) / len(own)), 1.0)
+    low = offset_of(share, len(added), len(own))
     mean = weights[own].mean(0, dtype=np.float64, keepdims=True).astype(np.float32)
     least = np.float32(bias[own].mean(dtype=np.float64) - low)
     write_weights(

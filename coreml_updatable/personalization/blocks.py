@@ -1,16 +1,16 @@
 """A block of owners: a pure function of the laboratory (models, embeddings, scenario) and of the owners' numbers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from coreml_updatable.data.inputs import Float32Array, Float64Array, Int64Array
 from coreml_updatable.personalization import measures
 from coreml_updatable.personalization.contenders import Contender
-from coreml_updatable.personalization.linear_heads import softmax, train_in_span, train_weights
+from coreml_updatable.personalization.linear_heads import batches, softmax, train_in_span, train_weights
 from coreml_updatable.personalization.population import Owners, World, draw
 from coreml_updatable.personalization.shared_neighbors import (
     BaseSamples,
@@ -22,6 +22,10 @@ from coreml_updatable.personalization.shared_neighbors import (
 from coreml_updatable.runtime import FrozenRow, load
 from coreml_updatable.spec.io import parse_model
 from coreml_updatable.updating import UpdateTask
+from coreml_updatable.updating.task import learning_part
+
+if TYPE_CHECKING:
+    from coreml_updatable.updating.owners import OwnersHead
 
 Protocol: TypeAlias = Literal["at_once", "continued", "one_by_one"]
 PROTOCOLS: tuple[Protocol, ...] = ("at_once", "continued", "one_by_one")
@@ -46,6 +50,9 @@ RETRAINED = {"learningRate": 0.0, "momentum": 0.9, "epochs": 60, "miniBatchSize"
 MOST_RETRAINED = 100  # reference rows
 
 
+Rows: TypeAlias = Sequence[FrozenRow] | Mapping[int, FrozenRow]
+
+
 @dataclass(frozen=True)
 class Entrant:
     """What is compared: a contender, or a reference line made of contender number ``of``."""
@@ -66,7 +73,7 @@ class Lab:
     world: World
     contenders: tuple[Contender, ...]
     embeddings: tuple[Float32Array, ...]  # of each contender, [V, n, D]
-    frozen: tuple[tuple[tuple[FrozenRow, ...], ...], ...]  # of each contender that a task trains
+    frozen: tuple[tuple[Rows, ...], ...]  # of each contender that a task trains, in each look, by number
     entrants: tuple[Entrant, ...]
     shots: tuple[int, ...]  # of each kind, rising, without 0
     protocols: tuple[Protocol, ...] = PROTOCOLS
@@ -84,6 +91,15 @@ class Lab:
         random = np.random.default_rng([self.world.population.seed, 5])
         return random.poisson(1.0, (self.replicates, len(self.world.kinds))).astype(np.float32)
 
+    def head(self, number: int) -> "OwnersHead":
+        """The trained layers of a network with several; made once in every worker."""
+        key = 1_000_000 + number
+        if key not in self.memory:
+            one = self.contenders[number]
+            model = load(parse_model(one.file, one.name), assumptions=one.assumptions)
+            self.memory[key] = learning_part(model, next(iter(_values(self.frozen[number][0])))).owners
+        return self.memory[key]  # type: ignore[no-any-return]
+
     def nearest(self, number: int) -> Nearest:
         """The nearest base samples of a k-NN to every row of the data, in every look: [V, n]; computed once."""
         if number not in self.memory:
@@ -98,15 +114,20 @@ class Lab:
 @dataclass(frozen=True)
 class BlockResult:
     """``values`` [entrants, points, measures, O]; ``sums`` [entrants, points, 3, B] and ``weights`` [B] of the
-    bootstrap; ``sorts``, ``kinds`` and ``held_out`` of each owner, ``used``: rows that somebody is tested on."""
+    bootstrap; ``sorts`` of the owners, ``shots`` [O, S]: rows in the order of learning, ``used``: rows that somebody is
+    tested on."""
 
     first: int
     values: Float32Array
     sums: Float64Array
     weights: Float64Array
     sorts: tuple[str, ...]
-    kinds: tuple[tuple[str, ...], ...]
+    shots: Int64Array
     used: Int64Array
+
+
+def _values(rows: Rows) -> Iterable[FrozenRow]:
+    return rows.values() if isinstance(rows, Mapping) else rows
 
 
 def knn_classes(one: Contender, world: World) -> list[str]:
@@ -141,7 +162,7 @@ def run_block(lab: Lab, first: int, count: int) -> BlockResult:
                 measured[id(answers)] = answers, judge.measured(answers, base)
             values[place, number, :WORST], sums[place, number] = measured[id(answers)][1]
     used = np.unique(np.concatenate([owners.held_out[owners.held_out >= 0], lab.world.split.test]))
-    return BlockResult(first, values, sums, judge.owner_weights.sum(axis=0), owners.sorts, owners.kinds, used)
+    return BlockResult(first, values, sums, judge.owner_weights.sum(axis=0), owners.sorts, owners.shots, used)
 
 
 @dataclass(frozen=True)
@@ -290,12 +311,10 @@ class _Networks(_Rows):
 
     def __init__(self, lab: Lab, owners: Owners, number: int) -> None:
         super().__init__(lab, owners, number)
-        assert self.one.layer is not None
-        self.layer = self.one.layer
         again = np.broadcast_to(self.vectors[0, self.replay], (len(self.shots), len(self.replay), self.shots.shape[2]))
         self.learned_rows = np.concatenate([self.shots, again], axis=1)
-        self.start = self.layer.logits(self.learned_rows)
-        held, shared = self.layer.logits(self.held).swapaxes(1, 2), self.layer.logits(self.shared).T
+        self.start = self.logits(self.learned_rows)
+        held, shared = self.logits(self.held).swapaxes(1, 2), self.logits(self.shared).T
         self.asked_start = np.concatenate([held, np.broadcast_to(shared, (len(held), *shared.shape))], axis=2)
         self.order = {label: place for place, label in enumerate(self.one.labels)}
         self.targets, self.able = self._targets()
@@ -321,13 +340,27 @@ class _Networks(_Rows):
             columns[own, self.order[self.one.reserved[0]]] = self.world.new
         return columns
 
+    @cached_property
+    def head(self) -> "OwnersHead":
+        """Of several layers."""
+        return self.lab.head(self.number)
+
+    def logits(self, rows: Float32Array) -> Any:
+        """[..., K] of rows [..., D] by the base."""
+        if self.one.layer is not None:
+            return self.one.layer.logits(rows)
+        flat = self.head.base_logits(np.ascontiguousarray(rows.reshape(-1, rows.shape[-1])))
+        return flat.reshape(*rows.shape[:-1], -1)
+
     def rows_of(self, first: int, last: int) -> Int64Array:
         """Numbers of the shots from ``first`` up to ``last``, and of the replay set."""
         shots = self.shots.shape[1]
         return np.concatenate([np.arange(first, last), shots + np.arange(len(self.replay))])
 
     @cached_property
-    def state(self) -> "_Adam | _Span":
+    def state(self) -> "_Adam | _Span | _Graph":
+        if self.one.engine == "graph":
+            return _Graph(self)
         return _Adam(self) if self.one.engine == "adam" else _Span(self)
 
     @cached_property
@@ -361,7 +394,7 @@ class _Networks(_Rows):
         if "one_by_one" in self.lab.protocols:
             yield from self._one_by_one(state)
 
-    def _one_by_one(self, state: "_Adam | _Span") -> Iterator[Found]:
+    def _one_by_one(self, state: "_Adam | _Span | _Graph") -> Iterator[Found]:
         ends = {
             self.prefix(count): number for number, (way, count) in enumerate(self.lab.points) if way == "one_by_one"
         }
@@ -433,8 +466,9 @@ class _Networks(_Rows):
             yield number, Answers(mixed.argmax(axis=1), mixed)
 
     def retrained(self) -> Iterator[Found]:
-        """The ceiling: the head trained long on reference rows and all of the owner's shots, everything under the
-        owner's labels, his shots as often as the rows of a label; only where the shots are most."""
+        """The head trained long on reference rows and all of the owner's shots, everything under the owner's labels,
+        the shots as often as the rows of a label; only where the shots are most. No ceiling: an update that learns the
+        owner's shots alone can know him better."""
         yield 0, self.base
         reference = self.world.split.reference
         kept = reference[np.linspace(0, len(reference) - 1, min(len(reference), MOST_RETRAINED)).astype(int)]
@@ -476,7 +510,8 @@ class _Span:
     """Changes of weights as coefficients [O, S, K] of the learned rows."""
 
     def __init__(self, rows: _Networks) -> None:
-        self._rows, layer = rows, rows.layer
+        assert rows.one.layer is not None
+        self._rows, layer = rows, rows.one.layer
         self.products = layer.products(rows.learned_rows, rows.learned_rows)
         owners, total, size = rows.learned_rows.shape
         held = layer.products(rows.learned_rows, rows.held)
@@ -513,8 +548,9 @@ class _Adam:
 
     def trained(self, rows: Int64Array, change: Any = None) -> Any:
         mine = self._rows
+        assert mine.one.layer is not None
         learned, targets = mine.learned_rows[:, rows], mine.targets[:, rows]
-        found = train_weights(mine.layer, learned, targets, mine.one.parameters, mine.one.assumptions, change)
+        found = train_weights(mine.one.layer, learned, targets, mine.one.parameters, mine.one.assumptions, change)
         found[~mine.able] = 0
         return found
 
@@ -530,6 +566,35 @@ class _Adam:
         if change is not None:
             logits = logits + np.einsum("od,okd->ok", self._rows.shots[:, shot], change[..., :-1]) + change[..., -1]
         return logits.argmax(axis=1)
+
+
+class _Graph:
+    """The weights of several layers, as they are: [O, ...] of each."""
+
+    def __init__(self, rows: _Networks) -> None:
+        self._rows = rows
+
+    def trained(self, rows: Int64Array, change: Any = None) -> Any:
+        mine = self._rows
+        learned, targets = mine.learned_rows[:, rows], mine.targets[:, rows]
+        plan = [batch for _, batch in batches(len(rows), mine.one.parameters, mine.one.assumptions)]
+        found = mine.head.trained(learned, targets, plan, mine.one.parameters, mine.one.assumptions, change)
+        for array, base in zip(found, mine.head.base, strict=True):
+            array[~mine.able] = base
+        return found
+
+    def logits(self, change: Any) -> Any:
+        mine = self._rows
+        if change is None:
+            return mine.asked_start
+        asked = [mine.head.logits(rows, change) for rows in (mine.held, mine.shared)]
+        return np.ascontiguousarray(np.concatenate(asked, axis=1).swapaxes(1, 2))
+
+    def says(self, shot: int, change: Any) -> Any:
+        mine = self._rows
+        if change is None:
+            return mine.start[:, shot].argmax(axis=1)
+        return mine.head.logits(np.ascontiguousarray(mine.shots[:, shot, None]), change)[:, 0].argmax(axis=1)
 
 
 class _Neighbors(_Rows):

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -15,10 +15,12 @@ from coreml_updatable.data.inputs import Float32Array, Int64Array, UInt8Array
 from coreml_updatable.data.rows.features import Features, Fit, features_of
 from coreml_updatable.data.rows.reading import labelled_files, named, rows_of, training_rows
 from coreml_updatable.errors import DataError, ModelError, UserError
+from coreml_updatable.personalization import embedding_cache
 from coreml_updatable.personalization.linear_heads import LinearLayer
 from coreml_updatable.personalization.population import Style
 from coreml_updatable.personalization.shared_neighbors import Votes
-from coreml_updatable.runtime import FrozenRow, RunnableModel
+from coreml_updatable.runtime import FrozenRow, RunnableModel, reference
+from coreml_updatable.runtime.engine import engine_cache
 from coreml_updatable.runtime.neighbors.classifier import NearestNeighborsModel
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.reserved_labels import reserved_labels
@@ -28,7 +30,7 @@ from coreml_updatable.updating.task import LearningPart, learning_part
 
 AT_A_TIME = 64
 SIDE = 64  # of the small copies that reports show and duplicates are found in
-Engine: TypeAlias = Literal["span", "adam", "neighbors", "task"]
+Engine: TypeAlias = Literal["span", "adam", "graph", "neighbors", "task"]
 Told: TypeAlias = Callable[[float, str], None]
 
 
@@ -48,7 +50,8 @@ class RowOfData:
 
 @dataclass(frozen=True)
 class Contender:
-    """A model as the engine trains it. ``engine``: how; "task": one UpdateTask after another, in the model itself."""
+    """A model as the engine trains it. ``engine``: how; "graph": several layers, of all owners together; "task": one
+    UpdateTask after another, in the model itself."""
 
     name: str
     engine: Engine
@@ -96,22 +99,23 @@ def contender(model: RunnableModel, name: str, part: LearningPart) -> Contender:
     if not labels:
         raise ModelError(f"{name}: is not a classifier that learns labels; compare classifiers")
     if part.layer is None:
-        return Contender(name, "task", labels, reserved, values, assumptions, file=model_bytes(model.message))
+        engine: Engine = "task" if part.owners is None else "graph"
+        return Contender(name, engine, labels, reserved, values, assumptions, file=model_bytes(model.message))
     layer = LinearLayer(part.layer.weights, part.layer.bias, part.layer.trained, part.layer.optimizer)
-    engine: Engine = "span" if layer.optimizer == "sgdOptimizer" else "adam"
+    engine = "span" if layer.optimizer == "sgdOptimizer" else "adam"
     return Contender(name, engine, labels, reserved, values, assumptions, layer)
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """The data as a model sees it. ``embeddings`` [V, n, D], a look each; ``frozen``: rows behind the fixed part."""
+    """The data as a model sees it. ``embeddings`` [V, n, D], a look each; ``frozen``: of a model that only tasks train,
+    its rows behind the fixed part in every look, else nothing: see ``frozen_rows``."""
 
     rows: tuple[RowOfData, ...]
     embeddings: Float32Array
     frozen: tuple[tuple[FrozenRow, ...], ...]
     small: UInt8Array  # [n, SIDE, SIDE, 3] of pictures, else [0, ...]
     digests: tuple[bytes, ...]  # of what the model reads
-    seconds: float  # in the fixed part
 
 
 def enter(
@@ -125,48 +129,167 @@ def enter(
 ) -> tuple[Contender, Embedded]:
     """Run every row of ``data`` through the fixed part of ``model``, in every look that the scenario has.
 
+    What an earlier run found of the same model and the same files is taken from the user's cache directory.
     ModelError for a model that does not learn labels, DataError for rows that do not fit it, and for embeddings that
     are not finite.
     """
     if not model.is_updatable:
         raise ModelError(f"{name}: is not updatable; mark it first")
-    incoming = iter(data_rows(data, model, features_of(model.message, fit)))
-    rows, digests, small = list[RowOfData](), list[bytes](), list[UInt8Array]()
-    looks = range(1 + (style.count if style else 0))
-    vectors: list[list[Float32Array]] = [[] for _ in looks]
-    frozen: list[list[FrozenRow]] = [[] for _ in looks]
-    part: LearningPart | None = None
-    one: Contender | None = None
-    seconds = 0.0
-    while block := list(islice(incoming, AT_A_TIME)):
-        for look in looks:
-            given = [styled(row, style, look, seed, len(rows) + at) for at, (_, row) in enumerate(block)]
-            started = time.perf_counter()
+    features = features_of(model.message, fit)
+    files = labelled_files(data, features) if data.is_dir() else None
+    incoming = iter(data_rows(data, model, features))
+    try:
+        first = next(incoming, None)
+    except UserError as error:
+        raise named(error, []) from error
+    if first is None:
+        raise DataError(f"{data}: holds no rows, expected some with labels; add them")
+    reader = _Reader(model, name, style, seed, first)
+    if files is None:
+        for about, row in chain([first], incoming):
+            reader.add(about, row)
+        told(1.0, f"{name}: {len(reader.rows)} rows")
+        return reader.one, reader.embedded()
+    key = engine_cache.key_of([model_bytes(model.message), repr((fit.value, style, seed if style else 0))])
+    known = embedding_cache.kept(key) if reader.one.engine != "task" else {}
+    spans: list[tuple[bytes, int, int, str]] = []
+    for number, (folder, file) in enumerate(files):
+        start, inside = len(reader.rows), file.relative_to(folder).parts
+        kind, shown = inside[0] if len(inside) > 1 else folder.name, str(file.relative_to(data))
+        of_file = embedding_cache.file_key(file, start if style is not None else None)
+        if of_file in known:
+            reader.recall(
+                known[of_file], [RowOfData(shown + end, folder.name, kind) for end in known[of_file].suffixes]
+            )
+        else:
+            for own, row in rows_of(file, features):
+                reader.add(RowOfData(str(Path(own).relative_to(data)), folder.name, kind), row)
+        spans.append((of_file, start, len(reader.rows), shown))
+        told((number + 1) / (len(files) + 1), f"{name}: {len(reader.rows)} rows")
+    found = reader.embedded()
+    if reader.one.engine != "task" and any(span[0] not in known for span in spans):
+        embedding_cache.keep(key, {span[0]: _of_file(found, *span[1:]) for span in spans})
+    told(1.0, f"{name}: {len(found.rows)} rows")
+    return reader.one, found
+
+
+def _of_file(found: Embedded, start: int, end: int, shown: str) -> embedding_cache.OfFile:
+    return embedding_cache.OfFile(
+        tuple(row.name[len(shown) :] for row in found.rows[start:end]),
+        found.digests[start:end],
+        found.small[start:end],
+        found.embeddings[:, start:end],
+    )
+
+
+class _Reader:
+    """Rows of the data run through a model's fixed part, a block at a time; ``first``: a row, for the shapes."""
+
+    def __init__(
+        self,
+        model: RunnableModel,
+        name: str,
+        style: Style | None,
+        seed: int,
+        first: tuple[RowOfData, Mapping[str, Any]],
+    ) -> None:
+        self._model, self._name, self._style, self._seed = model, name, style, seed
+        try:
+            self._part = learning_part(model, model.frozen([first[1]])[0])
+        except UserError as error:
+            raise named(error, [first[0].name]) from error
+        self.one = contender(model, name, self._part)
+        self.rows: list[RowOfData] = []
+        self._digests, self._small = list[bytes](), list[UInt8Array]()
+        self._looks = 1 + (style.count if style else 0)
+        self._vectors: list[list[Float32Array]] = [[] for _ in range(self._looks)]
+        self._frozen: list[list[FrozenRow]] = [[] for _ in range(self._looks)]
+        self._waiting: list[tuple[RowOfData, Mapping[str, Any]]] = []
+
+    def add(self, about: RowOfData, row: Mapping[str, Any]) -> None:
+        """Take a row that was read."""
+        self.rows.append(about)
+        self._digests.append(hashlib.blake2b(_content(row), digest_size=embedding_cache.DIGEST).digest())
+        self._small += _small(row)
+        self._waiting.append((about, row))
+        if len(self._waiting) == AT_A_TIME:
+            self._run()
+
+    def recall(self, kept: embedding_cache.OfFile, rows: Sequence[RowOfData]) -> None:
+        """Take the rows of a file that an earlier run read."""
+        self._run()
+        self.rows += rows
+        self._digests += kept.digests
+        self._small += list(kept.small)
+        for look, vectors in zip(self._vectors, kept.vectors, strict=True):
+            look.append(vectors)
+
+    def _run(self) -> None:
+        block, self._waiting = self._waiting, []
+        first = len(self.rows) - len(block)
+        for look in range(self._looks if block else 0):
+            given = [styled(row, self._style, look, self._seed, first + place) for place, (_, row) in enumerate(block)]
             try:
-                kept = model.frozen(given)
-                if part is None or one is None:
-                    part = learning_part(model, kept[0])
-                    one = contender(model, name, part)
+                kept = self._model.frozen(given)
             except UserError as error:
                 raise named(error, [about.name for about, _ in block]) from error
-            seconds += time.perf_counter() - started
-            frozen[look] += kept
-            if one.engine == "task":
-                continue
-            vectors[look].append(part.vectors(kept))
-            _expect_finite(vectors[look][-1], block, name)
-        for about, row in block:
-            rows.append(about)
-            digests.append(hashlib.blake2b(_content(row), digest_size=16).digest())
-            small += _small(row)
-        told(len(rows) / (len(rows) + 8 * AT_A_TIME), f"{name}: {len(rows)} rows")
-    if one is None:
-        raise DataError(f"{data}: holds no rows, expected some with labels; add them")
-    told(1.0, f"{name}: {len(rows)} rows")
-    stacked = [np.concatenate(look) if look else np.zeros((len(rows), 0), np.float32) for look in vectors]
-    copies = np.stack(small) if len(small) == len(rows) else np.zeros((0, SIDE, SIDE, 3), np.uint8)
-    kept_rows = tuple(tuple(look) for look in frozen)
-    return one, Embedded(tuple(rows), np.stack(stacked), kept_rows, copies, tuple(digests), seconds)
+            if self.one.engine == "task":
+                self._frozen[look] += kept
+            self._vectors[look].append(self._part.vectors(kept))
+            _expect_finite(self._vectors[look][-1], block, self._name)
+
+    def embedded(self) -> Embedded:
+        """Everything that was taken."""
+        self._run()
+        count = len(self.rows)
+        empty = np.zeros((count, 0), np.float32)
+        return Embedded(
+            tuple(self.rows),
+            np.stack([np.concatenate(look) if look else empty for look in self._vectors]),
+            tuple(tuple(look) for look in self._frozen),
+            np.stack(self._small) if len(self._small) == count else np.zeros((0, SIDE, SIDE, 3), np.uint8),
+            tuple(self._digests),
+        )
+
+
+def frozen_rows(
+    model: RunnableModel, data: Path, wanted: Iterable[tuple[int, int]], style: Style | None, seed: int, fit: Fit
+) -> "FixedPart":
+    """Some rows behind the fixed part, and what a row costs there."""
+    features, asked = features_of(model.message, fit), sorted(set(wanted))
+    rows = _some_rows(data, model, features, {row for _, row in asked})
+    found: tuple[dict[int, FrozenRow], ...] = tuple({} for _ in range(1 + (style.count if style else 0)))
+    given = [styled(rows[row], style, look, seed, row) for look, row in asked]
+    started = time.perf_counter()
+    for (look, row), frozen in zip(asked, model.frozen(given), strict=True):
+        found[look][row] = frozen
+    seconds = (time.perf_counter() - started) / max(1, len(asked))
+    return FixedPart(found, seconds, multiply_adds(model, given[0]))
+
+
+@dataclass(frozen=True)
+class FixedPart:
+    """``rows``: behind it, by look and number. ``seconds`` and ``operations``, multiply-adds, of one row in it."""
+
+    rows: tuple[dict[int, FrozenRow], ...]
+    seconds: float
+    operations: int
+
+
+def multiply_adds(model: RunnableModel, row: Mapping[str, Any]) -> int:
+    """Of the products and convolutions that the fixed part computes for a row, as torch counts them."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with reference(), FlopCounterMode(display=False) as counter:
+        model.frozen([row])
+    return int(counter.get_total_flops()) // 2
+
+
+def _some_rows(data: Path, model: RunnableModel, features: Features, wanted: set[int]) -> dict[int, Mapping[str, Any]]:
+    if not (data.is_dir() and features.has_pictures):
+        return {number: row for number, (_, row) in enumerate(data_rows(data, model, features)) if number in wanted}
+    files = labelled_files(data, features)  # of pictures, a row each
+    return {number: next(iter(rows_of(files[number][1], features)))[1] for number in wanted}
 
 
 def data_rows(data: Path, model: RunnableModel, features: Features) -> Iterable[tuple[RowOfData, Mapping[str, Any]]]:
@@ -185,6 +308,19 @@ def data_rows(data: Path, model: RunnableModel, features: Features) -> Iterable[
             raise DataError(f"{name}: has no label; add the column that the model learns from")
         label = str(np.asarray(target).reshape(-1)[0])
         yield RowOfData(name, label, label), {key: value for key, value in row.items() if key in names}
+
+
+def listed_rows(data: Path, model: RunnableModel, features: Features) -> list[RowOfData] | None:
+    """What the rows of ``data`` are, before a picture is read; None where a table holds pictures."""
+    if not data.is_dir():
+        return None if features.has_pictures else [about for about, _ in data_rows(data, model, features)]
+    found = []
+    for folder, file in labelled_files(data, features):
+        inside = file.relative_to(folder).parts
+        kind = inside[0] if len(inside) > 1 else folder.name
+        count = 1 if features.has_pictures else sum(1 for _ in rows_of(file, features))
+        found += [RowOfData(str(file.relative_to(data)), folder.name, kind)] * count
+    return found
 
 
 def styled(row: Mapping[str, Any], style: Style | None, look: int, seed: int, number: int) -> Mapping[str, Any]:

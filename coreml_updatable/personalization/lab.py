@@ -5,14 +5,16 @@ or on a Dask cluster, and are kept as files as they come, so that a run can be t
 """
 
 import hashlib
+import io
 import pickle
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,23 @@ from typing import Any
 import numpy as np
 
 from coreml_updatable.data.duplicates import groups_of
-from coreml_updatable.data.inputs import Int64Array, UInt8Array
-from coreml_updatable.data.rows.features import Fit
+from coreml_updatable.data.inputs import Float32Array, Int64Array, UInt8Array
+from coreml_updatable.data.rows.features import Fit, features_of
 from coreml_updatable.errors import BuildError, DataError, ModelError, UserError
 from coreml_updatable.files import write_atomically
 from coreml_updatable.personalization import blocks as engine
 from coreml_updatable.personalization.blocks import BlockResult, Entrant, Lab, run_block
-from coreml_updatable.personalization.contenders import Contender, Embedded, Told, enter, silent
+from coreml_updatable.personalization.contenders import (
+    Contender,
+    Embedded,
+    FixedPart,
+    RowOfData,
+    Told,
+    enter,
+    frozen_rows,
+    listed_rows,
+    silent,
+)
 from coreml_updatable.personalization.lab_results import (
     SCHEMA,
     WORST_SHOWN,
@@ -42,16 +54,19 @@ from coreml_updatable.personalization.lab_results import (
     shots_to_enough,
     sorts_at_end,
 )
-from coreml_updatable.personalization.population import Population, Split, World, draw, sorts_of, split_rows
+from coreml_updatable.personalization.population import Owners, Population, Split, World, draw, sorts_of, split_rows
 from coreml_updatable.personalization.replay_sets import Choice, chosen
-from coreml_updatable.runtime import RunnableModel
+from coreml_updatable.runtime import FrozenRow, RunnableModel
 from coreml_updatable.spec.io import model_bytes
+from coreml_updatable.spec.reserved_labels import reserved_labels
 from coreml_updatable.threads import set_threads, usable
 
 BLOCK = 64  # owners at a time: what they need stays below some hundred megabytes
 MAX_OWNERS = 10_000_000
 SHOTS = (0, 1, 2, 3, 5, 10, 20)
 AGREE = 1e-3  # of probabilities, between the engine and UpdateTask
+RETRAINED_NAME = "retrained with base rows"
+TRIED = 16  # test rows, on which the engine is tried against UpdateTask
 CLOSE = 0.6  # of near duplicates that are too many to be duplicates
 
 
@@ -108,7 +123,7 @@ def prepare(
     with the data that ``entered_models`` read already.
     """
     _expect_settings(models, settings)
-    _common({name: [str(label) for label in model.labels or ()] for name, model in models})  # before any work
+    expect_data(models, data, population, settings)  # before any work
     started = time.perf_counter()
     models_in, notes = entered or entered_models(models, data, population, settings, told)
     notes = list(notes)
@@ -119,33 +134,46 @@ def prepare(
     kept, world = whole
     contenders = [one for one, _, _ in models_in]
     vectors = [np.ascontiguousarray(seen.embeddings[:, kept]) for _, seen, _ in models_in]
-    frozen = [tuple(tuple(look[row] for row in kept) for look in seen.frozen) for _, seen, _ in models_in]
+    frozen = [tuple(tuple(look[row] for row in kept) for look in seen.frozen if look) for _, seen, _ in models_in]
     shots = tuple(count for count in settings.shots if count)
+    trial = replace(
+        world, split=replace(world.split, test=world.split.test[:TRIED], unknown=world.split.unknown[:TRIED])
+    )
+    first = draw(trial, 0, 1)
     costs = {}
-    for number, (one, seen, model) in enumerate(models_in):
-        only = Lab(world, (one,), (vectors[number],), (frozen[number],), (Entrant(one.name, 0),), shots, ("at_once",))
+    for number, (one, _, model) in enumerate(models_in):
+        asked = _first_rows(first, trial)
+        places = [(look, int(kept[row])) for look, row in asked]
+        fixed = frozen_rows(model, data, places, population.style, population.seed, settings.fit)
+        some = tuple(
+            {row: behind[int(kept[row])] for of, row in asked if of == look} for look, behind in enumerate(fixed.rows)
+        )
+        only = Lab(trial, (one,), (vectors[number],), (some,), (Entrant(one.name, 0),), shots, ("at_once",))
         if one.engine != "task" and not _agrees(only, model):
             notes.append(
-                f"{one.name} predicts otherwise than its last linear layer alone: its owners are trained one by one"
+                f"{one.name}: UpdateTask trains it otherwise than many owners together: they are trained one by one"
             )
             contenders[number] = one = replace(one, engine="task", file=model_bytes(model.message))
-        ms = _update_ms(only, model)
-        costs[one.name] = _cost(one, model, seen, ms)
+            every = [(look, int(row)) for look in range(len(fixed.rows)) for row in kept]
+            found = frozen_rows(model, data, every, population.style, population.seed, settings.fit).rows
+            frozen[number] = tuple(tuple(look[int(row)] for row in kept) for look in found)
+        if one.engine == "graph":
+            frozen[number] = ((some[0][0],),)  # for the shapes
+        costs[one.name] = _cost(one, model, some[0][0], _update_ms(only, model, first), fixed)
     if settings.replay:
         for number, one in enumerate(list(contenders)):
-            if one.engine in ("span", "adam"):
-                rows = chosen(vectors[number][0], world, settings.replay, settings.replay_by)
-                contenders.append(replace(one, name=f"{one.name} + replay {settings.replay}", replay=rows))
-                vectors.append(vectors[number])
-                frozen.append(())
-                costs[contenders[-1].name] = replace(
-                    costs[one.name], file_bytes=costs[one.name].file_bytes + 4 * vectors[number].shape[2] * len(rows)
-                )
+            name = f"{one.name} + replay {settings.replay}"
+            stored = chosen(vectors[number][0], world, settings.replay, settings.replay_by)
+            contenders.append(with_replay(one, name, vectors[number][0], world, stored))
+            vectors.append(vectors[number])
+            frozen.append(frozen[number])
+            more = 4 * vectors[number].shape[2] * len(stored)
+            costs[name] = replace(costs[one.name], file_bytes=costs[one.name].file_bytes + more)
     lab = Lab(
         world,
         tuple(contenders),
         tuple(vectors),
-        tuple(rows if one.engine == "task" else () for one, rows in zip(contenders, frozen, strict=True)),
+        tuple(rows if one.engine in ("task", "graph") else () for one, rows in zip(contenders, frozen, strict=True)),
         tuple(_entrants(contenders, world, settings)),
         shots,
     )
@@ -220,16 +248,49 @@ def _common(own: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     return common
 
 
+def expect_data(
+    models: Sequence[tuple[str, RunnableModel]], data: Path, population: Population, settings: Settings
+) -> None:
+    """DataError for what names of models, labels and files tell: all that can be refused before a picture is read."""
+    own = {}
+    for name, model in models:
+        reserved = {str(label) for label in reserved_labels(model.message)}
+        own[name] = [label for label in map(str, model.labels or ()) if label not in reserved]
+    common = _common(own)
+    able = [model for _, model in models if model.is_updatable and len(model.description.input) == 1]
+    if not able:
+        return
+    features = features_of(able[0].message, settings.fit)
+    if population.style is not None and not features.has_pictures:
+        raise DataError("scenario: style is for pictures, the models read arrays; leave [style] out")
+    rows = listed_rows(data, able[0], features)
+    if rows is not None:
+        sorts_of(_divided(rows, range(len(rows)), common, population, settings))
+
+
 def _world(
     entered: Entered, labels: tuple[str, ...], population: Population, settings: Settings
 ) -> tuple[tuple[Int64Array, World], int, list[str]]:
     rows = entered[0][1].rows
+    kept, notes = _distinct(entered)
+    world = _divided(rows, kept.tolist(), labels, population, settings)
+    sorts_of(world)
+    return (kept, world), len(rows) - len(kept), notes
+
+
+def _divided(
+    rows: Sequence[RowOfData], kept: Iterable[int], labels: tuple[str, ...], population: Population, settings: Settings
+) -> World:
+    """The world of the rows that are ``kept``; DataError where labels, kinds and their number do not fit."""
     folders = {row.label for row in rows}
     known = labels or tuple(sorted({population.kinds.get(row.kind, row.label) for row in rows}))
     for kind, label in population.kinds.items():
         if label not in known:
             raise DataError(f"scenario: kinds.{kind} is {label!r}, the models have {', '.join(known)}; correct it")
-    several = {kind for kind in {row.kind for row in rows} if len({row.label for row in rows if row.kind == kind}) > 1}
+    labels_of: dict[str, set[str]] = {}
+    for row in rows:
+        labels_of.setdefault(row.kind, set()).add(row.label)
+    several = {kind for kind, found in labels_of.items() if len(found) > 1}
     kinds = [f"{row.label}/{row.kind}" if row.kind in several else row.kind for row in rows]
     named = [population.kinds.get(row.kind, population.kinds.get(row.label, row.label)) for row in rows]
     own = [label if label in known else "" for label in named]
@@ -238,15 +299,12 @@ def _world(
             f"data: its folders are {', '.join(sorted(folders)[:8])}, the models' labels {', '.join(known[:8])}; none "
             "is the same, rename the folders, or map them in [kinds] of a scenario"
         )
-    kept, notes = _distinct(entered)
-    left_out = len(rows) - len(kept)
-    kinds, own = [kinds[row] for row in kept], [own[row] for row in kept]
+    some = list(kept)
+    kinds, own = [kinds[row] for row in some], [own[row] for row in some]
     split = split_rows(population, kinds, own, settings.half)
     if not len(split.test):
-        raise DataError(f"data: {len(kept)} distinct rows leave no base test set; give more data")
-    world = World(population, tuple(kinds), tuple(own), known, split, max(settings.shots))
-    sorts_of(world)
-    return (kept, world), left_out, notes
+        raise DataError(f"data: {len(some)} distinct rows leave no base test set; give more data")
+    return World(population, tuple(kinds), tuple(own), known, split, max(settings.shots))
 
 
 def _distinct(entered: Entered) -> tuple[Int64Array, list[str]]:
@@ -281,19 +339,35 @@ def _entrants(contenders: Sequence[Contender], world: World, settings: Settings)
     if not settings.references:
         return
     yield Entrant("base, without learning", 0, "base")
-    network = next((number for number, one in enumerate(contenders) if one.engine in ("span", "adam")), None)
+    network = next((number for number, one in enumerate(contenders) if one.engine in ("span", "adam", "graph")), None)
     if network is None or not len(world.split.reference):
         return
     yield Entrant("nearest class mean", network, "class_means")
     yield Entrant("kNN-Per", network, "interpolated")
     if contenders[network].engine == "span":
-        yield Entrant("retrained on everything", network, "retrained")
+        yield Entrant(RETRAINED_NAME, network, "retrained")
+
+
+def with_replay(one: Contender, name: str, vectors: Float32Array, world: World, rows: Int64Array) -> Contender:
+    """The contender with a replay set of these rows: a network learns them in every update, a k-NN has them as
+    samples."""
+    if one.samples is None:
+        return replace(one, name=name, replay=rows)
+    labels = (*one.sample_labels, *(world.row_labels[row] for row in rows))
+    samples = np.concatenate([one.samples, vectors[rows]]) if len(one.samples) else vectors[rows]
+    return replace(one, name=name, samples=samples, sample_labels=labels, labels=tuple(dict.fromkeys(labels)))
+
+
+def _first_rows(first: Owners, world: World) -> list[tuple[int, int]]:
+    """Look and number of every row that the first owner of ``world`` learns, or is asked of; and row 0."""
+    shared = [0, *world.split.test.tolist(), *world.split.unknown.tolist()]
+    shots = zip(first.styles[0].tolist(), first.shots[0].tolist(), strict=True)
+    held = zip(first.held_styles[0].tolist(), np.maximum(first.held_out[0], 0).tolist(), strict=True)
+    return list(dict.fromkeys([*((0, row) for row in shared), *shots, *held]))
 
 
 def _agrees(lab: Lab, model: RunnableModel) -> bool:
     """Whether the engine and one UpdateTask give the first owner the same answers at the most shots."""
-    if not len(lab.frozen[0][0]):
-        return True
     owners = draw(lab.world, 0, 1)
     one = lab.contenders[0]
     task = replace(lab, contenders=(replace(one, engine="task"),), memory={-1: model})
@@ -311,14 +385,11 @@ def _agrees(lab: Lab, model: RunnableModel) -> bool:
     )
 
 
-def _update_ms(lab: Lab, model: RunnableModel) -> float | None:
+def _update_ms(lab: Lab, model: RunnableModel, owners: Owners) -> float:
     """One UpdateTask of the first owner with the most shots, its rows behind the fixed part already."""
     from coreml_updatable.updating import UpdateTask
 
     frozen = lab.frozen[0]
-    if not frozen[0]:
-        return None
-    owners = draw(lab.world, 0, 1)
     labels = {str(label): label for label in model.labels}
     target = str(model.description.predictedFeatureName)
     rows = [
@@ -330,23 +401,24 @@ def _update_ms(lab: Lab, model: RunnableModel) -> float | None:
     return 1000 * (time.perf_counter() - started)
 
 
-def _cost(one: Contender, model: RunnableModel, seen: Embedded, update_ms: float | None) -> Cost:
+def _cost(one: Contender, model: RunnableModel, row: FrozenRow, update_ms: float, fixed: FixedPart) -> Cost:
     from coreml_updatable import bounds
     from coreml_updatable.spec.head_memory import head_memory
     from coreml_updatable.spec.network import last_member
 
-    row = seen.frozen[0][0]
-    with bounds.bounded("model") as run:
-        model.predict([row])
     size = len(model_bytes(model.message))
+    times, before = (update_ms, 1000 * fixed.seconds), fixed.operations
     if one.is_knn:
         assert one.samples is not None
         stored = one.samples.shape[1] * 4
-        work = 3 * one.samples.size
-        return Cost(None, work, size, one.samples.nbytes, stored, update_ms, 1000 * seen.seconds / len(seen.rows))
-    work = one.layer.weights.size if one.layer is not None else int(run.work)
-    memory = head_memory(last_member(model.message)).total
-    return Cost(None, work, size, memory, 0, update_ms, 1000 * seen.seconds / len(seen.rows))
+        return Cost(before, 3 * one.samples.size, size, one.samples.nbytes, stored, *times)
+    if one.layer is not None:
+        work = one.layer.weights.size
+    else:
+        with bounds.bounded("model") as run:
+            model.predict([row])
+        work = int(run.work)
+    return Cost(before, work, size, head_memory(last_member(model.message)).total, 0, *times)
 
 
 Told3 = Callable[[str, float, str], None]
@@ -369,13 +441,13 @@ def run(
     lab = prepared.lab
     firsts = range(0, settings.owners, settings.block)
     sizes = {first: min(settings.block, settings.owners - first) for first in firsts}
-    gathered = Gathered(lab)
+    gathered = Gathered(lab, settings.owners)
     store = _Store(kept, lab) if kept is not None else None
     for first, count in sizes.items() if store and resume else ():
         found = store.read(first, count) if store else None
         if found is not None:
             gathered.add(found)
-    left = {first: count for first, count in sizes.items() if first not in {one.first for one in gathered.blocks}}
+    left = {first: count for first, count in sizes.items() if first not in gathered.firsts}
     workers = min(settings.workers or usable(), max(1, len(left)))
     results = (
         _on_dask(lab, left, dask) if dask else _in_processes(lab, left, workers) if workers > 1 else _here(lab, left)
@@ -413,7 +485,7 @@ def _in_processes(lab: Lab, left: Mapping[int, int], workers: int) -> Iterator[B
     with _written(lab) as path:
         pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (str(path),))
         try:
-            yield from _as_they_come([pool.submit(_block, first, count) for first, count in left.items()])
+            yield from _as_they_come(lambda first, count: pool.submit(_block, first, count), left, 2 * workers)
         except BrokenProcessPool as error:
             raise BuildError(
                 "compare: a worker ended before its owners were done; the blocks that are there stay: run again with "
@@ -423,9 +495,18 @@ def _in_processes(lab: Lab, left: Mapping[int, int], workers: int) -> Iterator[B
             pool.shutdown(cancel_futures=True)
 
 
-def _as_they_come(futures: Sequence["Future[BlockResult]"]) -> Iterator[BlockResult]:
-    for future in as_completed(futures):
-        yield future.result()
+def _as_they_come(
+    submit: Callable[[int, int], "Future[BlockResult]"], left: Mapping[int, int], most: int
+) -> Iterator[BlockResult]:
+    """The blocks as they are done; ``most`` are asked for at a time, so that results do not wait in memory."""
+    asked, running = iter(left.items()), set["Future[BlockResult]"]()
+    while True:
+        running |= {submit(first, count) for first, count in islice(asked, most - len(running))}
+        if not running:
+            return
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield future.result()
 
 
 @contextmanager
@@ -437,9 +518,8 @@ def _written(lab: Lab) -> Iterator[Path]:
         yield path
 
 
-def _on_dask(lab: Lab, left: Mapping[int, int], address: str) -> Iterator[BlockResult]:
-    """The blocks on a Dask cluster; the laboratory is sent once to every worker, and a block of a worker that died runs
-    again on another."""
+def _client(address: str) -> Any:
+    """A client of the scheduler there; BuildError where none answers."""
     try:
         import distributed
     except ImportError:
@@ -453,11 +533,41 @@ def _on_dask(lab: Lab, left: Mapping[int, int], address: str) -> Iterator[BlockR
         raise BuildError(
             f"compare: no Dask scheduler answers at {address} ({error}); start one, or leave --dask out"
         ) from None
+    return client
+
+
+def _expect_scheduler(address: str) -> None:
+    """BuildError where no scheduler answers at ``address``."""
+    _client(address).close()
+
+
+def _on_dask(lab: Lab, left: Mapping[int, int], address: str) -> Iterator[BlockResult]:
+    """The blocks on a Dask cluster; the laboratory is sent once to every worker, and a block of a worker that died runs
+    again on another."""
+    client = _client(address)
+    import distributed
+
+    cluster: Any = distributed
     with client:
         [shared] = client.scatter([replace(lab, memory={})], broadcast=True)
-        futures = [client.submit(run_block, shared, first, count, pure=False) for first, count in left.items()]
-        for future in cluster.as_completed(futures):
-            yield future.result()
+        asked, most = iter(left.items()), 4 * max(1, sum(client.nthreads().values()))
+        running = cluster.as_completed()
+        while True:
+            for first, count in islice(asked, most - running.count()):
+                running.add(client.submit(run_block, shared, first, count, pure=False))
+            if running.is_empty():
+                return
+            yield next(running).result()
+
+
+def _expect_folder(folder: Path) -> None:
+    """BuildError where blocks cannot be written into ``folder``, which is made if it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BuildError(f"{folder}: cannot be written to ({error.strerror}); choose another -o") from None
 
 
 class _Store:
@@ -483,20 +593,24 @@ class _Store:
         return self._folder / f"owners-{self._key}-{first:08d}-{count}.npz"
 
     def write(self, block: BlockResult) -> None:
-        import io
-
         buffer = io.BytesIO()
-        kinds = np.array(["\0".join(own) for own in block.kinds], np.str_)
         np.savez(
             buffer,
             values=block.values,
             sums=block.sums,
             weights=block.weights,
             sorts=np.array(block.sorts, np.str_),
-            kinds=kinds,
+            shots=block.shots,
             used=block.used,
         )
-        write_atomically(self._path(block.first, len(block.sorts)), buffer.getvalue())
+        path = self._path(block.first, len(block.sorts))
+        try:
+            write_atomically(path, buffer.getvalue())
+        except OSError as error:
+            raise BuildError(
+                f"{path}: cannot be written ({error.strerror}); the owners before it are kept: free some space, and go "
+                "on with --resume"
+            ) from None
 
     def read(self, first: int, count: int) -> BlockResult | None:
         path = self._path(first, count)
@@ -510,7 +624,7 @@ class _Store:
                     found["sums"],
                     found["weights"],
                     tuple(found["sorts"].tolist()),
-                    tuple(tuple(own.split("\0")) for own in found["kinds"].tolist()),
+                    found["shots"],
                     found["used"],
                 )
         except (OSError, ValueError, KeyError):  # half a file of an older run: run the block again
@@ -539,7 +653,6 @@ def _result(prepared: Prepared, gathered: Gathered, seconds: float) -> LabResult
     pairs = [(one, other) for place, one in enumerate(learning) for other in learning[place + 1 :]]
     base = next((number for number, entrant in enumerate(lab.entrants) if entrant.line == "base"), None)
     pairs += [(base, one) for one in learning] if base is not None else []
-    used = np.unique(np.concatenate([block.used for block in gathered.blocks]))
     split: Split = world.split
     return LabResult(
         schema=SCHEMA,
@@ -549,7 +662,8 @@ def _result(prepared: Prepared, gathered: Gathered, seconds: float) -> LabResult
         labels=world.labels,
         kinds_per_owner=world.population.kinds_per_owner,
         rows=len(world.kinds),
-        pictures=len(used),
+        pictures=int(gathered.used.sum()),
+        learned=int(gathered.learned.sum()),
         test_rows=len(split.test),
         unknown_rows=len(split.unknown),
         reference_rows=len(split.reference),
@@ -565,7 +679,6 @@ def _result(prepared: Prepared, gathered: Gathered, seconds: float) -> LabResult
 def _worst(prepared: Prepared, gathered: Gathered, learning: Sequence[int]) -> Iterator[WorstOwner]:
     lab = gathered.lab
     point = last_point(lab)
-    sorts = [sort for block in gathered.blocks for sort in block.sorts]
     for number in learning[:1]:
         personal, before = gathered.values(number, point, engine.PERSONAL), gathered.values(number, 0, engine.PERSONAL)
         for place in np.argsort(personal, kind="stable")[:WORST_SHOWN].tolist():
@@ -574,7 +687,7 @@ def _worst(prepared: Prepared, gathered: Gathered, learning: Sequence[int]) -> I
             yield WorstOwner(
                 lab.entrants[number].name,
                 place,
-                sorts[place],
+                gathered.sorts[place],
                 owner.kinds[0],
                 float(personal[place]),
                 float(before[place]),
@@ -598,5 +711,9 @@ def compare(
     def stage(name: str) -> Told:
         return silent if told is None else (lambda fraction, detail: told(name, fraction, detail))
 
+    if dask is not None:
+        _expect_scheduler(dask)
+    if kept is not None:
+        _expect_folder(kept)
     prepared = prepare(models, data, population, settings, stage("embeddings"))
     return run(prepared, settings, stage("owners"), kept, resume, dask), prepared

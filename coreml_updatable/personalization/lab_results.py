@@ -1,14 +1,16 @@
 """What a comparison over many owners found: plain numbers, their distributions and intervals, and the way to JSON."""
 
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from coreml_updatable.data.inputs import Float64Array
-from coreml_updatable.errors import DataError
+from coreml_updatable.errors import BuildError, DataError
 from coreml_updatable.personalization.blocks import (
     BASE,
     FORGETTING,
@@ -19,8 +21,12 @@ from coreml_updatable.personalization.blocks import (
     Entrant,
     Lab,
 )
+from coreml_updatable.personalization.measures import Bools
+from coreml_updatable.personalization.population import CHANGES
 
-SCHEMA = 1
+SCHEMA = 2  # 2: `learned`, and intervals that know of the pictures that are learned from
+SPILL = 1 << 28  # bytes of owners' measures that stay in memory
+OWNERS_AT_ONCE = 1 << 17
 ENOUGH = 0.9  # personal accuracy that an owner is content with
 WORST_SHOWN = 8
 
@@ -127,7 +133,7 @@ class WorstOwner:
 @dataclass(frozen=True)
 class LabResult:
     """``pictures``: distinct rows that somebody is tested on, ``test_rows`` of them the base's, ``unknown_rows`` of no
-    label; ``conclusions``: which, how sure, for whom not."""
+    label; ``learned``: distinct rows that somebody learns from; ``conclusions``: which, how sure, for whom not."""
 
     schema: int
     owners: int
@@ -137,6 +143,7 @@ class LabResult:
     kinds_per_owner: int
     rows: int
     pictures: int
+    learned: int
     test_rows: int
     unknown_rows: int
     reference_rows: int
@@ -190,33 +197,146 @@ def _plain(value: Any) -> Any:
 
 
 class Gathered:
-    """The blocks of a comparison, put together as they come."""
+    """The blocks of a comparison, put together as they come, in memory that does not grow with their number.
 
-    def __init__(self, lab: Lab) -> None:
+    What a report needs of each owner (its measures, its shots) is kept in files without a name, from SPILL bytes on.
+    """
+
+    def __init__(self, lab: Lab, owners: int) -> None:
         self.lab = lab
-        self._blocks: dict[int, BlockResult] = {}
+        self.firsts: set[int] = set()
+        shape = len(lab.entrants), len(lab.points), len(MEASURES), owners
+        self._values = _array(shape, np.float32, np.nan)
+        self._shots = _array((owners, lab.world.shots * lab.world.population.kinds_per_owner), np.int32, -1)
+        self._sorts = np.full(owners, -1, np.int8)
+        self._present = np.zeros(owners, bool)
+        self.used = np.zeros(len(lab.world.kinds), bool)
+        self._sums = np.zeros((*shape[:2], len(RESAMPLED), lab.replicates))
+        self._weights = np.zeros(lab.replicates)
+        self._waiting: dict[int, BlockResult] = {}
+        self._next = 0
 
     def add(self, block: BlockResult) -> None:
-        self._blocks[block.first] = block
+        """Take a block; blocks are added up in the order of their owners, however they come."""
+        part = slice(block.first, block.first + len(block.sorts))
+        self._values[..., part] = block.values
+        self._shots[part, : block.shots.shape[1]] = block.shots
+        self._sorts[part] = [CHANGES.index(sort) for sort in block.sorts]
+        self._present[part] = True
+        self.used[block.used] = True
+        self.firsts.add(block.first)
+        self._waiting[block.first] = replace(block, values=block.values[:0], shots=block.shots[:0])
+        while self._next in self._waiting:
+            following = self._waiting.pop(self._next)
+            self._fold(following)
+            self._next += len(following.sorts)
 
-    @property
-    def blocks(self) -> list[BlockResult]:
-        return [self._blocks[first] for first in sorted(self._blocks)]
+    def _fold(self, block: BlockResult) -> None:
+        self._sums += block.sums
+        self._weights += block.weights
 
     @property
     def owners(self) -> int:
-        return sum(len(block.sorts) for block in self.blocks)
+        return int(self._present.sum())
+
+    @property
+    def sorts(self) -> list[str]:
+        """Of each owner, in the order of their numbers."""
+        return [CHANGES[sort] for sort in self._sorts[self._present].tolist()]
+
+    @property
+    def learned(self) -> Bools:
+        """[n]: the rows that some owner learns from."""
+        found = np.zeros(len(self.used), bool)
+        for start in range(0, len(self._shots), OWNERS_AT_ONCE):
+            part = self._shots[start : start + OWNERS_AT_ONCE]
+            found[part[part >= 0]] = True
+        return found
 
     def values(self, entrant: int, point: int, measure: int) -> Float64Array:
         """[O] of all owners, in the order of their numbers."""
-        found = [block.values[entrant, point, measure] for block in self.blocks]
-        return np.asarray(np.concatenate(found), np.float64)
+        return np.asarray(self._values[entrant, point, measure][self._present], np.float64)
 
     def replicates(self, entrant: int, point: int) -> Float64Array:
         """[3, B]: means of the bootstrap replicates of personal accuracy, base accuracy and forgetting."""
-        total = np.sum([block.sums[entrant, point] for block in self.blocks], axis=0)
-        weights = np.sum([block.weights for block in self.blocks], axis=0)
-        return np.asarray(total / np.maximum(weights, 1e-12), np.float64)
+        found = self._tested(entrant, point)
+        for place, measure in enumerate(RESAMPLED):
+            found[place] += self._taught(self.values(entrant, point, measure), entrant, point)
+        return found
+
+    def apart(self, one: int, other: int, point: int, before: int | None = None) -> Float64Array:
+        """[3, B]: the same of the differences ``other`` less ``one``, paired by owner; ``before``: the point of
+        ``one``, if it is another."""
+        at = point if before is None else before
+        found = self._tested(other, point) - self._tested(one, at)
+        for place, measure in enumerate(RESAMPLED):
+            values = self.values(other, point, measure) - self.values(one, at, measure)
+            found[place] += self._taught(values, other if self._learns(other) else one, point)
+        return found
+
+    def _tested(self, entrant: int, point: int) -> Float64Array:
+        """[3, B]: the replicates of who is tested on what."""
+        for first in sorted(self._waiting):  # of a run that was cut short
+            self._fold(self._waiting.pop(first))
+        return np.asarray(self._sums[entrant, point] / np.maximum(self._weights, 1e-12), np.float64)
+
+    def _learns(self, entrant: int) -> bool:
+        return self.lab.entrants[entrant].line != "base"
+
+    def _taught(self, values: Float64Array, entrant: int, point: int) -> Float64Array:
+        """[B]: how the pictures that are learned from move the mean of ``values`` [O]; see ``taught``."""
+        count = self.lab.points[point][1] * self.lab.world.population.kinds_per_owner
+        if not count or not self._learns(entrant):
+            return np.zeros(self.lab.replicates)
+        return taught(values, self._shots, self._present, count, self.lab)
+
+
+def taught(values: Float64Array, shots: Any, present: Bools, count: int, lab: Lab) -> Float64Array:
+    """[B]: the change of the mean of ``values`` [O] in each replicate for the first ``count`` of the ``shots`` [O', S].
+
+    The infinitesimal jackknife of an average over random subsets (Efron 2014; Wager, Hastie and Efron 2014; of subsets
+    without replacement, Wager and Athey 2018): a picture counts with the covariance of "this owner learned from it" and
+    the owner's value, less what so few owners show without any effect.
+    """
+    kept = np.isfinite(values)
+    number, n = int(kept.sum()), len(lab.world.kinds)
+    often, sums, squares = np.zeros(n), np.zeros(n), np.zeros(n)
+    places = np.flatnonzero(present)
+    for start in range(0, len(places), OWNERS_AT_ONCE):
+        part = slice(start, start + OWNERS_AT_ONCE)
+        rows = np.asarray(shots[places[part]])[kept[part], :count]
+        own = np.repeat(values[part][kept[part]], rows.shape[1])
+        often += np.bincount(rows.ravel(), minlength=n)
+        sums += np.bincount(rows.ravel(), own, minlength=n)
+        squares += np.bincount(rows.ravel(), own**2, minlength=n)
+    effect, noise = np.zeros(n), np.zeros(n)
+    each = count / lab.world.population.kinds_per_owner
+    for pool in lab.world.split.owners.values():
+        if each < len(pool) and often[pool].any():
+            mean, factor = sums[pool].sum() / often[pool].sum(), len(pool) / (len(pool) - each) / number
+            effect[pool] = factor * (sums[pool] - mean * often[pool])
+            noise[pool] = factor**2 * (squares[pool] - 2 * mean * sums[pool] + mean**2 * often[pool])
+    spread = float((effect**2).sum())
+    true = np.sqrt(max(0.0, spread - float(noise.sum())) / spread) if spread > 0 else 0.0
+    return np.asarray(true * ((lab.picture_weights - 1) @ effect), np.float64)
+
+
+def _array(shape: tuple[int, ...], dtype: Any, empty: float) -> Any:
+    """An array of ``empty``; a large one lies in a temporary file that is gone with it."""
+    size = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
+    if size <= SPILL:
+        return np.full(shape, empty, dtype)
+    try:
+        with tempfile.TemporaryFile(prefix="coreml_updatable.") as file:
+            if hasattr(os, "posix_fallocate"):  # else the file grows as it is written
+                os.posix_fallocate(file.fileno(), 0, size)
+            file.truncate(size)
+            return np.memmap(file, dtype, "r+", shape=shape)
+    except OSError as error:
+        raise BuildError(
+            f"compare: {size:,} bytes of measures do not fit into {tempfile.gettempdir()} ({error.strerror}); free "
+            "some space, set TMPDIR, or measure fewer owners or shots"
+        ) from None
 
 
 def points_of(gathered: Gathered, entrant: int) -> tuple[Point, ...]:
@@ -256,7 +376,7 @@ def interval(mean: float, replicates: Float64Array) -> Interval:
 def difference(gathered: Gathered, one: int, other: int) -> Difference:
     lab = gathered.lab
     point = last_point(lab)
-    apart = gathered.replicates(other, point) - gathered.replicates(one, point)
+    apart = gathered.apart(one, other, point)
 
     def between(measure: int) -> Interval:
         values = gathered.values(other, point, measure) - gathered.values(one, point, measure)
@@ -284,7 +404,7 @@ def shots_to_enough(gathered: Gathered, entrant: int) -> tuple[float | None, flo
 
 def sorts_at_end(gathered: Gathered, entrant: int) -> tuple[OfSort, ...]:
     point = last_point(gathered.lab)
-    sorts = np.array([sort for block in gathered.blocks for sort in block.sorts])
+    sorts = np.array(gathered.sorts)
     personal, before = gathered.values(entrant, point, PERSONAL), gathered.values(entrant, 0, PERSONAL)
     lost = gathered.values(entrant, point, FORGETTING)
     return tuple(
@@ -323,8 +443,7 @@ def conclusions(gathered: Gathered, results: Sequence[EntrantResult]) -> tuple[s
 
 def _certainty(gathered: Gathered, best: int, others: Sequence[int]) -> str:
     if not others:
-        base = gathered.replicates(best, 0)[0]
-        gain = gathered.replicates(best, last_point(gathered.lab))[0] - base
+        gain = gathered.apart(best, best, last_point(gathered.lab), before=0)[0]
         low, high = np.percentile(100 * gain, [2.5, 97.5])
         sure = "surely more than" if low > 0 else "not surely more than"
         return f"That is {sure} the base without learning: {low:+.1f} to {high:+.1f} points of personal accuracy."

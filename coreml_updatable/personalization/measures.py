@@ -43,11 +43,11 @@ def rejection(known: Float64Array, counted: Bools, unknown: Float64Array) -> Flo
     probability (Hendrycks and Gimpel 2017): how often a known row scores higher, a tie counting one half."""
     if not unknown.shape[1]:
         return np.full(len(known), np.nan)
-    below = np.zeros(known.shape, np.float32)
-    for scores in unknown.T:  # whole columns: faster than a sort of every owner's rows
-        below += known > scores[:, None]
-        below += known >= scores[:, None]
-    return _ratio((below / 2 * counted).sum(axis=-1), counted.sum(axis=-1) * unknown.shape[1])
+    wins = np.zeros(len(known))
+    for owner, scores in enumerate(np.sort(unknown, axis=1)):
+        asked = known[owner, counted[owner]]
+        wins[owner] = (scores.searchsorted(asked, "left") + scores.searchsorted(asked, "right")).sum() / 2
+    return _ratio(wins, counted.sum(axis=-1) * unknown.shape[1])
 
 
 def _ratio(total: NDArray[np.generic], count: NDArray[np.generic]) -> Float64Array:

@@ -5,7 +5,7 @@ An owner is a function of the scenario, its seed and its own number: the same fo
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -119,12 +119,14 @@ class Split:
     """Indices of rows. ``owners``: by kind, what owners learn and are tested on. ``test``: the base test set.
 
     ``unknown``: rows of kinds that no label is for, to be rejected. ``reference``: base rows that may be stored.
+    ``held_out``: by kind, where the rows that owners are tested on are others than those in ``owners``.
     """
 
     owners: Mapping[str, Int64Array]
     test: Int64Array
     unknown: Int64Array
     reference: Int64Array
+    held_out: Mapping[str, Int64Array] = field(default_factory=dict)
 
 
 def split_rows(population: Population, kinds: Sequence[str], labels: Sequence[str], half: int | None = None) -> Split:
@@ -209,7 +211,7 @@ class World:
         """The kinds that an owner of this sort can bring: enough rows for the shots, and at least one held out."""
         found = []
         for kind in brings.kinds or sorted(self.label_of):
-            enough = len(self.split.owners.get(kind, ())) > self.shots
+            enough = len(self.split.owners.get(kind, ())) >= self.shots + (kind not in self.split.held_out)
             known = bool(self.label_of.get(kind))
             if enough and {"new_kind": not known, "new_label": True}.get(change, known):
                 found.append(kind)
@@ -280,7 +282,8 @@ def draw(world: World, first: int, count: int) -> Owners:
     """Owners number ``first`` up to ``first + count``."""
     sorts = sorts_of(world)
     drawn = [_owner(world, sorts, number) for number in range(first, first + count)]
-    width = world.population.held_out * world.population.kinds_per_owner
+    most = world.population.held_out * world.population.kinds_per_owner
+    width = max([most, *(len(one.held_out) for one in drawn)])
     held = np.full((count, width), -1, np.int64)
     wanted, held_styles = np.full((count, width), IMPOSSIBLE, np.int64), np.zeros((count, width), np.int64)
     for row, one in enumerate(drawn):
@@ -327,8 +330,12 @@ def _owner(world: World, sorts: Sequence[Sort], number: int) -> _Owner:
     kinds = tuple(str(kind) for kind in random.permutation(sort.kinds)[: population.kinds_per_owner])
     classes = {kind: _label(world, change, sort.brings, world.label_of[kind], random) for kind in kinds}
     rows = {kind: random.permutation(world.split.owners[kind]) for kind in kinds}
-    held = {kind: own[world.shots :][-population.held_out :] for kind, own in rows.items()}
-    room = [len(rows[kind]) - len(held[kind]) for kind in kinds]
+    fixed = world.split.held_out
+    held = {
+        kind: (fixed[kind] if kind in fixed else own[world.shots :][-population.held_out :])
+        for kind, own in rows.items()
+    }
+    room = [len(rows[kind]) - (0 if kind in fixed else len(held[kind])) for kind in kinds]
     order = _order(population, world.shots * len(kinds), room, random)
     turns = {place: iter(rows[kind]) for place, kind in enumerate(kinds)}
     shots = np.array([next(turns[place]) for place in order], np.int64)

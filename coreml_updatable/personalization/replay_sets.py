@@ -1,5 +1,7 @@
 """Base examples to mix into updates against forgetting: which ones stand best for a label."""
 
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -38,12 +40,16 @@ def k_center(embeddings: Float32Array, count: int) -> Int64Array:
 
 
 def chosen(embeddings: Float32Array, world: World, per_class: int, by: Choice = "herding") -> Int64Array:
-    """Rows of the reference set, ``per_class`` of each label, that an update is mixed with."""
-    pick = herding if by == "herding" else k_center
+    """Rows of the reference set, ``per_class`` of each label, that an update is mixed with; the labels in turn."""
     reference = world.split.reference
-    found = []
-    for label in world.labels:
-        rows = reference[[world.row_labels[row] == label for row in reference]]
-        if len(rows):
-            found.append(rows[pick(embeddings[rows], per_class)])
-    return np.concatenate(found) if found else np.zeros(0, np.int64)
+    return reference[in_turn(embeddings[reference], [world.row_labels[row] for row in reference], per_class, by)]
+
+
+def in_turn(embeddings: Float32Array, labels: Sequence[str], per_class: int, by: Choice) -> Int64Array:
+    """Indices of ``per_class`` rows [n, D] of each label, the best of every label first, then the second ones."""
+    pick, named = herding if by == "herding" else k_center, np.array(labels, object)
+    groups = []
+    for label in dict.fromkeys(labels):
+        rows = np.flatnonzero(named == label)
+        groups.append(rows[pick(embeddings[rows], per_class)].tolist())
+    return np.array([row for turn in zip_longest(*groups) for row in turn if row is not None], np.int64)

@@ -4,6 +4,7 @@ Tuning and test owners share no picture. Optuna proposes settings (its TPE sampl
 as good as its median personal accuracy, if 95% of the owners forget less than the bound.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,22 +12,28 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from coreml_updatable.data.inputs import Int64Array
 from coreml_updatable.data.rows.features import Fit
 from coreml_updatable.errors import BuildError, DataError
 from coreml_updatable.personalization.blocks import BASE, FORGETTING, PERSONAL, Entrant, Lab, run_block
 from coreml_updatable.personalization.contenders import Contender, Told, silent
-from coreml_updatable.personalization.lab import Settings, entered_models, prepare
+from coreml_updatable.personalization.lab import Settings, entered_models, expect_data, prepare
 from coreml_updatable.personalization.lab_results import Gathered, Interval, difference, last_point
+from coreml_updatable.personalization.linear_heads import LinearLayer
 from coreml_updatable.personalization.population import Population
-from coreml_updatable.personalization.replay_sets import chosen
+from coreml_updatable.personalization.replay_sets import chosen, in_turn
 from coreml_updatable.runtime import RunnableModel
+from coreml_updatable.spec.reserved_labels import offset_of
 
 Values: TypeAlias = Mapping[str, Any]
 BATCHES = (1, 2, 4, 8, 16, 32)
 REPLAYS = (0, 2, 4, 8, 16)
 ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 OWNERS = 128  # that each setting is tried on
-STEPS = {"learningRate": (0.5, 2.0), "epochs": (0.5, 2.0), "miniBatchSize": (0.5, 2.0), "numberOfNeighbors": (0.5, 2.0)}
+FACTORS = (0.25, 0.5, 2.0, 4.0)
+STEPPED = ("learningRate", "epochs", "miniBatchSize", "numberOfNeighbors", "headScale", "baseSamples", "reservedShare")
+WHOLE = ("epochs", "miniBatchSize", "numberOfNeighbors", "baseSamples")
+SHARES = (1e-7, 0.1)  # of an answer, for reserved labels; marking allows no more
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,8 @@ class Trial:
 class TuneResult:
     """``before`` and ``after``: the defaults and the chosen values on the test owners; ``gain`` is paired by owner.
 
-    ``around``: what the tuning owners say of values beside the chosen ones, so that a reader sees how sharp they are.
+    ``tried``: every setting, in order, on the tuning owners; ``best`` is the chosen one there. ``around``: what the
+    same owners say of values beside the chosen ones, so that a reader sees how sharp they are.
     """
 
     schema: int
@@ -74,6 +82,8 @@ class TuneResult:
     after: Trial
     gain: Interval
     forgetting_gain: Interval
+    tried: tuple[Trial, ...]
+    best: Trial
     around: tuple[Trial, ...]
     tuning_owners: int
     test_owners: int
@@ -94,6 +104,16 @@ class Tuned:
     result: TuneResult
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """``head``: the last layer as it was tuned, of a network; ``samples``: numbers of those that a k-NN keeps, where it
+    does not keep all."""
+
+    result: TuneResult
+    head: LinearLayer | None
+    samples: Int64Array | None
+
+
 def tune(
     model: RunnableModel,
     name: str,
@@ -101,7 +121,7 @@ def tune(
     population: Population,
     settings: TuneSettings,
     told: Told = silent,
-) -> TuneResult:
+) -> Chosen:
     """Return the values that serve the owners best, and what they gain over the model's own on the test owners.
 
     Raises BuildError without Optuna, DataError where the data is too little for two halves.
@@ -109,13 +129,15 @@ def tune(
     optuna = _optuna()
     _expect(settings)
     asked = Settings(owners=settings.owners, shots=(0, settings.shots), references=False, workers=1, fit=settings.fit)
+    for half in (0, 1):
+        expect_data([(name, model)], data, population, replace(asked, half=half))
     entered = entered_models([(name, model)], data, population, asked, told)
     tuning, testing = (
         prepare([(name, model)], data, population, replace(asked, half=half), silent, entered).lab for half in (0, 1)
     )
     own = replace(tuning, protocols=("at_once",))
     base = own.contenders[0]
-    if base.engine == "task":
+    if base.engine in ("task", "graph"):
         raise DataError(
             f"{name}: trains more than its last linear layer; tune such a head by compare with variants of it"
         )
@@ -136,7 +158,12 @@ def tune(
     best = max(found, key=lambda one: _merit(one, settings.forgetting))
     result = _judged(testing, own, name, defaults, best, found, settings)
     told(1.0, f"{len(found)} settings on {settings.owners} owners, the best on {settings.test_owners} others")
-    return result
+    samples = best.values.get("baseSamples", defaults.get("baseSamples"))
+    return Chosen(
+        result,
+        None if base.layer is None else changed_head(base, best.values),
+        None if samples == defaults.get("baseSamples") else kept_samples(base, int(best.values["baseSamples"])),
+    )
 
 
 def tried(lab: Lab, values: Values, owners: int) -> Trial:
@@ -148,17 +175,60 @@ def tried(lab: Lab, values: Values, owners: int) -> Trial:
     return Trial(dict(values), float(np.nanmedian(personal)), float(np.nanmean(personal)), p95)
 
 
+NOT_PARAMETERS = ("optimizer", "weighting", "replay", "headScale", "baseSamples", "reservedShare")
+
+
 def changed(one: Contender, values: Values) -> Contender:
-    """The contender under other values: parameters by MLParameterKey, ``optimizer`` and ``weighting``."""
-    given = {key: value for key, value in values.items() if key not in ("optimizer", "weighting", "replay")}
+    """The contender under other values: parameters by MLParameterKey, and NOT_PARAMETERS."""
+    given = {key: value for key, value in values.items() if key not in NOT_PARAMETERS}
     if one.votes is not None:
         votes = replace(one.votes, uniform=values["weighting"] == "uniform")
-        return replace(one, parameters={**one.parameters, **given}, votes=votes)
+        found = replace(one, parameters={**one.parameters, **given}, votes=votes)
+        return _with_samples(found, kept_samples(one, int(values["baseSamples"]))) if "baseSamples" in values else found
     assert one.layer is not None
     adam = values["optimizer"] == "adam"
-    layer = replace(one.layer, optimizer="adamOptimizer" if adam else "sgdOptimizer")
+    layer = replace(changed_head(one, values), optimizer="adamOptimizer" if adam else "sgdOptimizer")
     parameters = {**one.parameters, **(ADAM if adam else {"momentum": 0.0}), **given}
     return replace(one, engine="adam" if adam else "span", layer=layer, parameters=parameters)
+
+
+def changed_head(one: Contender, values: Values) -> LinearLayer:
+    """The last layer with all logits times ``headScale``, and reserved labels that take ``reservedShare`` at most."""
+    assert one.layer is not None
+    scale = np.float32(values.get("headScale", 1.0))
+    layer = replace(one.layer, weights=one.layer.weights * scale, bias=one.layer.bias * scale)
+    if "reservedShare" not in values or values["reservedShare"] == reserved_share(one):
+        return layer
+    reserved = np.array([label in one.reserved for label in one.labels])
+    bias = layer.bias.copy()
+    bias[reserved] = bias[~reserved].mean() - offset_of(values["reservedShare"], reserved.sum(), (~reserved).sum())
+    return replace(layer, bias=bias)
+
+
+def reserved_share(one: Contender) -> float | None:
+    """The most that the reserved labels of a network take of an answer, as marking has set their biases."""
+    if not one.reserved or one.layer is None:
+        return None
+    reserved = np.array([label in one.reserved for label in one.labels])
+    below = float(one.layer.bias[~reserved].mean() - one.layer.bias[reserved].mean())
+    return float(reserved.sum() / (~reserved).sum() * np.exp(-below))
+
+
+def kept_samples(one: Contender, per_label: int) -> Int64Array:
+    """Numbers of the base samples that stay, those that stand best for their label, in their order."""
+    assert one.samples is not None
+    return np.sort(in_turn(one.samples, one.sample_labels, per_label, "herding"))
+
+
+def _with_samples(one: Contender, kept: Int64Array) -> Contender:
+    assert one.samples is not None
+    labels = tuple(one.sample_labels[row] for row in kept)
+    return replace(one, samples=one.samples[kept], sample_labels=labels, labels=tuple(dict.fromkeys(labels)))
+
+
+def _most_samples(one: Contender) -> int:
+    """Of a label of a k-NN."""
+    return max(Counter(one.sample_labels).values(), default=0)
 
 
 def _with(lab: Lab, values: Values) -> Lab:
@@ -177,44 +247,58 @@ def _defaults(one: Contender) -> dict[str, Any]:
     p = one.parameters
     if one.votes is not None:
         weighting = "uniform" if one.votes.uniform else "inverse-distance"
-        return {"numberOfNeighbors": int(p["numberOfNeighbors"]), "weighting": weighting}
+        found: dict[str, Any] = {"numberOfNeighbors": int(p["numberOfNeighbors"]), "weighting": weighting}
+        return {**found, **({"baseSamples": _most_samples(one)} if _most_samples(one) > 1 else {})}
     found = {key: p[key] for key in ("learningRate", "epochs", "miniBatchSize")}
-    if one.engine == "adam":
-        return {"optimizer": "adam", **found}
-    return {"optimizer": "sgd", **found, "momentum": p["momentum"]}
+    found = (
+        {"optimizer": "adam", **found}
+        if one.engine == "adam"
+        else {"optimizer": "sgd", **found, "momentum": p["momentum"]}
+    )
+    share = reserved_share(one)
+    return {**found, "headScale": 1.0, **({} if share is None else {"reservedShare": share})}
 
 
 def _as_proposal(values: Values, settings: TuneSettings) -> dict[str, Any]:
     """The defaults in the names of the search; what lies outside its ranges is proposed as the nearest within."""
     if "numberOfNeighbors" in values:
-        return {"numberOfNeighbors": min(15, int(values["numberOfNeighbors"])), "weighting": values["weighting"]}
+        return {**values, "numberOfNeighbors": min(15, int(values["numberOfNeighbors"]))}
     given: dict[str, Any] = {
         "learningRate": min(1.0, max(1e-4, float(values["learningRate"]))),
         "epochs": min(60, max(1, int(values["epochs"]))),
         "miniBatchSize": min(BATCHES, key=lambda size: abs(size - int(values["miniBatchSize"]))),
+        "headScale": 1.0,
     }
     if settings.adam:
         given["optimizer"] = values["optimizer"]
     if values["optimizer"] == "sgd":
         given["momentum"] = min(0.95, float(values["momentum"]))
+    if "reservedShare" in values:
+        given["reservedShare"] = min(SHARES[1], max(SHARES[0], float(values["reservedShare"])))
     return {**given, **({"replay": 0} if settings.replay else {})}
 
 
 def _proposed(trial: Any, one: Contender, settings: TuneSettings) -> dict[str, Any]:
     if one.votes is not None:
-        return {
+        values = {
             "numberOfNeighbors": trial.suggest_int("numberOfNeighbors", 1, 15),
             "weighting": trial.suggest_categorical("weighting", ["inverse-distance", "uniform"]),
         }
+        if _most_samples(one) > 1:
+            values["baseSamples"] = trial.suggest_int("baseSamples", 1, _most_samples(one), log=True)
+        return values
     own = "adam" if one.engine == "adam" else "sgd"
-    values: dict[str, Any] = {
+    values = {
         "optimizer": trial.suggest_categorical("optimizer", ["sgd", "adam"]) if settings.adam else own,
         "learningRate": trial.suggest_float("learningRate", 1e-4, 1.0, log=True),
         "epochs": trial.suggest_int("epochs", 1, 60, log=True),
         "miniBatchSize": trial.suggest_categorical("miniBatchSize", list(BATCHES)),
+        "headScale": trial.suggest_float("headScale", 0.25, 4.0, log=True),
     }
     if values["optimizer"] == "sgd":
         values["momentum"] = trial.suggest_float("momentum", 0.0, 0.95)
+    if reserved_share(one) is not None:
+        values["reservedShare"] = trial.suggest_float("reservedShare", *SHARES, log=True)
     if settings.replay:
         values["replay"] = trial.suggest_categorical("replay", list(REPLAYS))
     return values
@@ -239,13 +323,13 @@ def _judged(
         entrants=(Entrant("defaults", 0), Entrant("tuned", 1)),
         memory={},
     )
-    gathered = Gathered(both)
+    gathered = Gathered(both, settings.test_owners)
     for first in range(0, settings.test_owners, 64):
         gathered.add(run_block(both, first, min(64, settings.test_owners - first)))
     apart = difference(gathered, 0, 1)
     trials = [_of(gathered, entrant, values) for entrant, values in enumerate((defaults, best.values))]
     return TuneResult(
-        schema=1,
+        schema=2,
         name=name,
         forgetting=settings.forgetting,
         shots=settings.shots,
@@ -256,6 +340,8 @@ def _judged(
         after=trials[1],
         gain=apart.personal_accuracy,
         forgetting_gain=apart.forgetting,
+        tried=tuple(found),
+        best=best,
         around=tuple(tried(tuning, values, settings.owners) for values in _beside(best.values)),
         tuning_owners=settings.owners,
         test_owners=gathered.owners,
@@ -278,15 +364,15 @@ def _of(gathered: Gathered, entrant: int, values: Values) -> Trial:
 
 
 def _beside(values: Values) -> list[dict[str, Any]]:
-    """The chosen values with one of them halved or doubled."""
+    """The chosen values with one of them at a quarter, half, twice and four times."""
     made = []
-    for key, factors in STEPS.items():
-        if key in values:
-            for factor in factors:
-                value = values[key] * factor
-                moved = float(value) if key == "learningRate" else max(1, round(value))
-                if moved != values[key]:
-                    made.append({**values, key: moved})
+    for key in STEPPED:
+        for factor in FACTORS if key in values else ():
+            value = values[key] * factor
+            moved = max(1, round(value)) if key in WHOLE else float(value)
+            moved = min(moved, SHARES[1]) if key == "reservedShare" else moved
+            if moved != values[key] and {**values, key: moved} not in made:
+                made.append({**values, key: moved})
     return made
 
 

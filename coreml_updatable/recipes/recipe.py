@@ -111,6 +111,7 @@ class DataSection(Section):
 class SGDSection(Section):
     optimizer: Literal["sgd"] = "sgd"
     last: int = Field(default=1, ge=1, le=100)  # layers that train, counted from the end
+    head_scale: float = Field(default=1.0, gt=0, le=100)  # of the base's logits; below 1: less sure
     learning_rate: LearningRate
     mini_batch_size: BatchSize
     momentum: UnitInterval = DoubleField(default=0.0, range=(0.0, 1.0))
@@ -122,6 +123,7 @@ class SGDSection(Section):
 class AdamSection(Section):
     optimizer: Literal["adam"]
     last: int = Field(default=1, ge=1, le=100)  # layers that train, counted from the end
+    head_scale: float = Field(default=1.0, gt=0, le=100)  # of the base's logits; below 1: less sure
     learning_rate: LearningRate
     mini_batch_size: BatchSize
     beta1: UnitInterval = DoubleField(default=0.9, range=(0.0, 1.0))
@@ -176,6 +178,13 @@ class PersonalizationSection(Section):
         return self
 
 
+class ReplaySection(Section):
+    """Base examples that an app mixes into every update against forgetting; see docs/personalization.md."""
+
+    per_class: int = Field(ge=1, le=1000)  # training rows of each label
+    when: Literal["helps", "always"] = "helps"  # written: where it saves more than it costs, or in any case
+
+
 class MetadataSection(Section):
     author: str
     license: str
@@ -208,6 +217,7 @@ class Recipe(_Common):
     siblings: tuple[Literal["onnxruntime", "executorch"], ...] = ()  # engines to make the same network for
     personalization: PersonalizationSection | None = None
     reserved_labels: ReservedLabelsSection | None = None
+    replay: ReplaySection | None = None
 
     @model_validator(mode="after")
     def fields_agree(self) -> Self:
@@ -293,6 +303,10 @@ def _label_problems(recipe: Recipe) -> Iterator[str]:
 
 def _owner_problems(recipe: Recipe) -> Iterator[str]:
     owner, known = recipe.personalization, list(recipe.every_label())
+    if recipe.replay is not None and owner is None:
+        yield "replay needs [personalization], whose owner tells whether the set helps; add that table"
+    if recipe.replay is not None and owner is not None and owner.paired_with is not None:
+        yield "replay and personalization.paired_with both mix base rows into an update; remove one of them"
     for label in (*recipe.labels, recipe.knn.default_label):
         if label in known[len(recipe.labels) :]:
             yield f"the label {label!r} is a reserved one; rename it"

@@ -8,8 +8,10 @@ from typing import Any
 
 from coreml_updatable.errors import RecipeError
 from coreml_updatable.files import write_atomically
+from coreml_updatable.recipes.file import parse_recipe
 
 BATCHES = (1, 2, 4, 8, 16, 32)
+FOREIGN = {"sgd": ("beta1", "beta2", "eps"), "adam": ("momentum",)}  # fields of the other optimizer
 
 
 def learning_rate_range(value: float) -> tuple[float, float]:
@@ -21,8 +23,8 @@ def epochs_range(value: int) -> tuple[int, int]:
     return 1, max(20, 2 * value)
 
 
-def write_tuned(path: Path, values: Mapping[str, Any]) -> None:
-    """Write the values of ``tune`` into [update] or [knn]; RecipeError for a file that is no recipe."""
+def expect_recipe(path: Path) -> str:
+    """The text of a recipe; RecipeError for a file that is none."""
     try:
         text = path.read_text(encoding="utf-8")
         tomllib.loads(text)
@@ -30,21 +32,45 @@ def write_tuned(path: Path, values: Mapping[str, Any]) -> None:
         raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"{path}: is not valid TOML ({error}); correct it") from None
-    table, lines = lines_of(values)
-    made = replaced(text, table, lines)
-    found = tomllib.loads(made).get(table, {})
-    wanted = tomllib.loads("\n".join(f"{key} = {value}" for key, value in lines.items()))
-    if {key: found.get(key) for key in wanted} != wanted:
-        raise RecipeError(f"{path}: [{table}] is written over several lines; write each value on one line")
+    return text
+
+
+def write_tuned(path: Path, values: Mapping[str, Any]) -> None:
+    """Write the values of ``tune`` into the tables of a recipe; RecipeError for a file that is no recipe."""
+    made = expect_recipe(path)
+    tables = {table: lines for table, lines in lines_of(values).items() if lines}
+    valid = _is_valid(made)
+    for table, lines in tables.items():
+        made = replaced(made, table, lines)
+    for field in FOREIGN.get(str(values.get("optimizer")), ()):
+        made = without(made, "update", field)
+    try:
+        found = tomllib.loads(made)
+    except tomllib.TOMLDecodeError:
+        found = {}
+    for table, lines in tables.items():
+        wanted = tomllib.loads("\n".join(f"{key} = {value}" for key, value in lines.items()))
+        if {key: found.get(table, {}).get(key) for key in wanted} != wanted:
+            raise RecipeError(f"{path}: [{table}] is written over several lines; write each value on one line")
+    if valid:
+        parse_recipe(found, str(path))
     write_atomically(path, made.encode())
 
 
-def lines_of(values: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-    """The recipe's table, and its values as TOML."""
+def _is_valid(text: str) -> bool:
+    try:
+        parse_recipe(tomllib.loads(text), "recipe")
+    except RecipeError:
+        return False
+    return True
+
+
+def lines_of(values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The recipe's tables, and their values as TOML."""
     if "numberOfNeighbors" in values:
         k = int(values["numberOfNeighbors"])
         neighbors = f"{{ default = {k}, range = [1, {max(15, k)}] }}"
-        return "knn", {"number_of_neighbors": neighbors, "weighting": f'"{values["weighting"]}"'}
+        return {"knn": {"number_of_neighbors": neighbors, "weighting": f'"{values["weighting"]}"'}}
     rate = float(values["learningRate"])
     low, high = learning_rate_range(rate)
     lines = {
@@ -55,7 +81,16 @@ def lines_of(values: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     }
     if "momentum" in values:
         lines["momentum"] = f"{{ default = {float(values['momentum']):.4g}, range = [0.0, 0.99] }}"
-    return "update", lines
+    if "headScale" in values:
+        lines["head_scale"] = f"{float(values['headScale']):.4g}"
+    share = {"share": f"{float(values['reservedShare']):.4g}"} if "reservedShare" in values else {}
+    replay = {"per_class": str(values["replay"])} if values.get("replay") else {}
+    return {"update": lines, "reserved_labels": share, "replay": replay}
+
+
+def without(text: str, table: str, field: str) -> str:
+    """``text`` without this line of [table]."""
+    return re.sub(rf"(^\[{table}\][^\n]*\n(?:(?!\[)[^\n]*\n)*?){field}[ \t]*=[^\n]*\n", r"\1", text, flags=re.MULTILINE)
 
 
 def replaced(text: str, table: str, lines: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ pipeline's and of its last member's:
 """
 
 from collections.abc import Sequence
+from math import log
 
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels, last_member
@@ -23,6 +24,13 @@ def reserved_labels(model: Model) -> tuple[str, ...] | tuple[int, ...]:
     model = last_member(model)
     listed = set(str(model.description.metadata.userDefined.get(LABELS_KEY, "")).split(",")) - {""}
     return tuple(label for label in class_labels(model) if str(label) in listed)  # type: ignore[return-value]
+
+
+def offset_of(share: float, reserved: int, labels: int) -> float:
+    """How far a reserved output's bias lies below the mean of the ``labels`` others', so that all ``reserved`` ones
+    together take at most ``share`` of any answer (marking/outputs.py): ln(1 / share) + ln(reserved / labels), at least
+    1."""
+    return max(log(1 / share) + log(reserved / labels), 1.0)
 
 
 def write_reserved_labels(model: Model, labels: Sequence[str] | Sequence[int]) -> None:

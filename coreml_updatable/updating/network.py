@@ -89,8 +89,9 @@ class GraphHead:
     ) -> None:
         self._features = {name: features[name] for name in sorted(features)}  # maps of a file, where there are many
         self._targets = torch.from_numpy(targets)
-        self._parameters = [parameter.requires_grad_(True) for parameter in parameters]
-        self._blob, self._axis, self._squared_error = blob, axis, squared_error
+        self.parameters = [parameter.requires_grad_(True) for parameter in parameters]
+        self.axis = axis
+        self._blob, self._squared_error = blob, squared_error
         self._runner = Batched(Program(steps, [blob]), optimize=False)
         self._weights = sum(parameter.numel() for step in steps for parameter in step.module.parameters())
         self._batched = False
@@ -117,14 +118,14 @@ class GraphHead:
             loss = self._loss(output, self._targets[numbers])
             if not loss.requires_grad:
                 raise ModelError(f"model: '{self._blob}' does not depend on the updatable weights; mark other layers")
-            found = torch.autograd.grad(loss, self._parameters, allow_unused=True, materialize_grads=True)
+            found = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
         return float(loss.detach()), [gradient.numpy() for gradient in found]
 
     def _output(self, features: Mapping[str, Tensor], count: int) -> Tensor:
         """The rows' logits or values, with a graph of gradients."""
         function = self._recorded.get(count)
         if function is not None:
-            return function(*features.values(), *self._parameters)[0]
+            return function(*features.values(), *self.parameters)[0]
         made = self._runner(features, count)
         self._batched = not isinstance(made, list)
         if isinstance(made, list):
@@ -137,23 +138,27 @@ class GraphHead:
         """The head for batches of this size; None where it cannot be recorded, or gives other gradients."""
         names, values = list(features), list(features.values())
         try:
-            head = recorded(self._runner.batched(names), values, self._parameters)
-            found = head(*values, *self._parameters)[0]
+            head = recorded(self._runner.batched(names), values, self.parameters)
+            found = head(*values, *self.parameters)[0]
             pairs = [self._by_weights(one) for one in (found, expected)]
         except (RuntimeError, ModelError, NotImplementedError):
             return None
         alike = all(torch.allclose(one, other, rtol=1e-6, atol=1e-7) for one, other in zip(*pairs, strict=True))
         return head if alike and torch.allclose(found, expected, rtol=1e-6, atol=1e-7) else None
 
+    def batched(self, names: list[str]) -> Callable[..., tuple[Tensor, ...]]:
+        """The head as one function of these blobs [n, ...]; it reads ``parameters``."""
+        return self._runner.batched(names)
+
     def _by_weights(self, output: Tensor) -> tuple[Tensor, ...]:
         """Gradients of something that every number of ``output`` counts in, by each parameter."""
         return torch.autograd.grad(
-            output.square().sum(), self._parameters, retain_graph=True, allow_unused=True, materialize_grads=True
+            output.square().sum(), self.parameters, retain_graph=True, allow_unused=True, materialize_grads=True
         )
 
     def _loss(self, output: Tensor, targets: Tensor) -> Tensor:
-        if self._axis is not None:
-            logits = output.movedim(self._axis, 1).reshape(len(output), -1)
+        if self.axis is not None:
+            logits = output.movedim(self.axis, 1).reshape(len(output), -1)
             return functional.cross_entropy(logits, targets)
         errors = (output.reshape(targets.shape) - targets).square()
         if self._squared_error == "mean":

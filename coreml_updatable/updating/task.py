@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from coreml_updatable.updating.assumptions import Assumptions, trained_under
 from coreml_updatable.updating.fixed_features import MEMORY, KeptFeatures
 from coreml_updatable.updating.loss import target
 from coreml_updatable.updating.parameters import Parameters, Value, of_network, unset_of_network
+
+if TYPE_CHECKING:
+    from coreml_updatable.updating.owners import OwnersHead
 
 MAX_LABEL = 2**63
 
@@ -277,11 +280,15 @@ class LearningPart:
     member: RunnableModel
     layer: LearningLayer | None
     labels: tuple[str | int, ...]  # that a network learns, in the order of its outputs
+    owners: "OwnersHead | None" = None  # of a network that trains several layers by cross entropy
 
     def vectors(self, rows: Sequence[FrozenRow]) -> NDArray[np.float32]:
-        """[n, D]: what the layer, or the search of a k-NN, reads of rows that the whole model froze."""
-        name = _names(self.member)[0] if self.layer is None else self.layer.blob
-        return np.stack([np.ravel(_inner(row).values[name]) for row in rows]).astype(np.float32, copy=False)
+        """[n, D]: what the layer, or the search of a k-NN, reads of rows that the whole model froze; where several
+        layers are trained, all that they read, one after another."""
+        names = _names(self.member) if self.layer is None else [self.layer.blob]
+        inside = [_inner(row).values for row in rows]
+        flat = [np.concatenate([np.ravel(values[name]) for name in names]) for values in inside]
+        return np.stack(flat).astype(np.float32, copy=False)
 
 
 def learning_part(model: RunnableModel, row: Row) -> LearningPart:
@@ -290,7 +297,8 @@ def learning_part(model: RunnableModel, row: Row) -> LearningPart:
     if isinstance(member, NearestNeighborsModel):
         return LearningPart(member, None, ())
     from coreml_updatable.updating.loss import loss_of
-    from coreml_updatable.updating.network import NetworkLearner
+    from coreml_updatable.updating.network import GraphHead, NetworkLearner
+    from coreml_updatable.updating.owners import OwnersHead
 
     loss = loss_of(member.base)
     if not loss.labels:
@@ -299,6 +307,10 @@ def learning_part(model: RunnableModel, row: Row) -> LearningPart:
         frozen = row if isinstance(row, FrozenRow) else model.frozen([row])[0]
         kept.add(_inner(frozen).with_features(**{loss.target: loss.labels[0]}))
         learner = NetworkLearner(cast(Any, member), kept, trained_under(model.assumptions))
-        linear = learner.linear()
+        linear, head, names = learner.linear(), learner.head, _names(member)
+        owners = None
+        if isinstance(head, GraphHead) and head.axis is not None:
+            shapes = [tuple(np.asarray(_inner(frozen).values[name]).shape) for name in names]
+            owners = OwnersHead(head, head.axis, learner.optimizer, names, shapes)
         learner.close()
-    return LearningPart(member, linear and LearningLayer(*linear, learner.optimizer), tuple(loss.labels))
+    return LearningPart(member, linear and LearningLayer(*linear, learner.optimizer), tuple(loss.labels), owners)

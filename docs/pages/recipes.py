@@ -36,6 +36,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
         "`[personalization]`, which may be left out",
     ),
     ("reserved_labels", recipe.ReservedLabelsSection, "`[reserved_labels]`"),
+    ("replay", recipe.ReplaySection, "`[replay]`, which may be left out"),
     ("metadata", recipe.MetadataSection, "`[metadata]`"),
 )
 TORCH = '`[source]` with `converter = "torch"`', "`[source.training]`"

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from coreml_updatable.checking import check
-from coreml_updatable.publishing.vectors.document import read_vectors
+from coreml_updatable.errors import DataError
+from coreml_updatable.personalization.replay_file import read_replay_set, replay_rows
+from coreml_updatable.publishing.vectors.document import Picture, read_vectors
 from coreml_updatable.publishing.vectors.replay import replay
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.io import read_model
@@ -21,9 +23,11 @@ from coreml_updatable.updating import UpdateTask
 SHAPES = Path(__file__).parent / "shapes"
 FILES = {
     "Shapes.mlmodel",
+    "Shapes.replay.json",
     "Shapes.vectors.json",
     "ShapesExtractor.mlmodel",
     "ShapesHead.mlmodel",
+    "ShapesHead.replay.json",
     "ShapesKNN.mlmodel",
     "ShapesKNN.vectors.json",
     "ShapesPipeline.vectors.json",
@@ -74,7 +78,8 @@ def report(place: Path) -> Any:
 
 def test_both_models_the_page_and_the_report_are_there(place: Path, report: Any) -> None:
     target = place / "build" / "shapes"
-    pictures = {name for name in sums(target) if name.startswith("vectors/") and name.endswith((".png", ".jpg"))}
+    folders = ("vectors/", "replay/")
+    pictures = {name for name in sums(target) if name.startswith(folders) and name.endswith((".png", ".jpg"))}
     assert pictures
     assert set(sums(target)) - pictures == FILES
     assert {name: file["sha256"] for name, file in report["files"].items()} == {
@@ -94,6 +99,43 @@ def test_further_layouts_are_the_same_model_and_can_be_published(place: Path, tm
         command("publish", str(target), "--to", str(tmp_path / "site")), capture_output=True, text=True, check=False
     )
     assert (ran.returncode, ran.stdout.splitlines()[0]) == (0, "Shapes 1.0: published"), ran.stderr
+
+
+def test_a_replay_set_is_training_rows_that_every_layout_can_learn(place: Path, report: Any, tmp_path: Path) -> None:
+    target = place / "build" / "shapes"
+    told = report["replay"]
+    assert {file["choice"] for file in told["tried"]} == {"", "herding", "k-center"}
+    assert told["files"]["ShapesHead.replay.json"] == (target / "ShapesHead.replay.json").stat().st_size
+    whole = read_replay_set(target / "Shapes.replay.json")
+    assert whole.sha256 == report["files"]["Shapes.mlmodel"]["sha256"]
+    assert [row["label"] for row in whole.rows] in (["angular", "round"] * 2, ["round", "angular"] * 2)
+    rows, seen = (list(replay_rows(target / f"Shapes{part}.replay.json")) for part in ("", "Head"))
+    extractor = read_model(target / "ShapesExtractor.mlmodel")
+    blob = extractor.description.output[0].name
+    said = load(extractor).predict([{"image": row["image"]} for _, row in rows])
+    for (_, row), (_, embedded), answer in zip(rows, seen, said, strict=True):
+        assert embedded["label"] == row["label"]
+        assert embedded[blob] == pytest.approx(answer[blob], abs=1e-6)
+    vectors = read_vectors(target / "Shapes.vectors.json").exercise("with the replay set")
+    assert vectors is not None
+    assert vectors.update is not None
+    learned = [row["image"].png for row in vectors.update.rows if isinstance(row["image"], Picture)]
+    assert learned[-4:] == [f"replay/Shapes-{number:02}.png" for number in range(1, 5)]
+    again = ["--replay", str(target / "ShapesHead.replay.json"), "-o", str(tmp_path / "A.mlmodel"), "--no-shuffle"]
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps([{blob: seen[0][1][blob].tolist(), "label": "round"}]))
+    command_line = command("update", str(target / "ShapesHead.mlmodel"), str(own), *again)
+    ran = subprocess.run(command_line, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    given = [{blob: seen[0][1][blob], "label": "round"}, *(row for _, row in seen)]
+    model = load(read_model(target / "ShapesHead.mlmodel"))
+    alone = UpdateTask(model, given, parameters={"shuffle": False}).resume().model
+    assert load(read_model(tmp_path / "A.mlmodel")).message == alone.message
+    half = json.loads((target / "ShapesHead.replay.json").read_text())
+    half["rows"][0][blob]["float32"] = half["rows"][0][blob]["float32"][:-8]
+    (tmp_path / "Half.replay.json").write_text(json.dumps(half))
+    with pytest.raises(DataError, match=r"Half\.replay\.json"):
+        list(replay_rows(tmp_path / "Half.replay.json"))
 
 
 def test_every_layout_that_takes_pictures_and_learns_has_golden_vectors(place: Path) -> None:

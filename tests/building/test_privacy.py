@@ -82,6 +82,8 @@ def test_nothing_of_a_users_photos_is_published(folder: Path, tmp_path: Path) ->
     sources = [path.read_bytes() for path in (folder / "photos").rglob("*.jpg")]
     files = [path for path in (tmp_path / "site").rglob("*") if path.is_file()]
     assert len(files) > 10
+    assert (folder / "build" / "shapes" / "Shapes.replay.json").is_file()
+    assert {path.name for path in files if "replay" in path.name} == {"ShapesHead.replay.json"}
     for path in files:
         content = path.read_bytes()
         for inside in (b"aunt-", b"Miller"):

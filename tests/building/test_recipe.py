@@ -57,6 +57,12 @@ WRONG: list[tuple[Change, str]] = [
         lambda t: t.update(layouts=["split", "split:16"]),
         "layouts is ['split', 'split:16'], expected each layout once;",
     ),
+    (lambda t: t.update(replay={"per_class": 0}), "replay.per_class is 0"),
+    (lambda t: (t.update(replay={"per_class": 8}), t.pop("personalization")), "replay needs [personalization]"),
+    (
+        lambda t: (t.update(replay={"per_class": 8}), t["personalization"].update(paired_with="fast-food")),
+        "replay and personalization.paired_with both",
+    ),
     (lambda t: t.update(layouts=["folder"]), "layouts.0 is 'folder': string should match pattern"),
     (lambda t: t.update(knnn={}), "unknown field `knnn`; did you mean `knn`?"),
     (

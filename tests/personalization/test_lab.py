@@ -1,6 +1,10 @@
 """A population of owners: what the engine says of each is what UpdateTask and the model itself say."""
 
+import errno
 import json
+import multiprocessing
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +14,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from coreml_updatable.errors import DataError, ModelError
-from coreml_updatable.personalization import blocks, measures
+from coreml_updatable import files
+from coreml_updatable.errors import BuildError, DataError, ModelError, UserError
+from coreml_updatable.personalization import blocks, lab, lab_results, measures
 from coreml_updatable.personalization.lab import Prepared, Settings, compare, prepare, run
-from coreml_updatable.personalization.lab_results import json_schema, read_result
-from coreml_updatable.personalization.population import Population, draw, population_of
+from coreml_updatable.personalization.lab_results import json_schema, read_result, taught
+from coreml_updatable.personalization.population import Population, Split, World, draw, population_of
 from coreml_updatable.personalization.replay_sets import herding, k_center
 from coreml_updatable.runtime import load
 from tests.personalization.conftest import CENTRES, LABEL_OF, OWNERS_CENTRE, around
@@ -121,6 +126,18 @@ def test_any_number_of_workers_and_any_block_is_the_same_comparison(prepared: Pr
                     assert vars(ends) == pytest.approx(vars(b.intervals[name]), abs=1e-5)
 
 
+def test_the_work_of_the_fixed_part_is_that_of_its_products(prepared: Prepared, network_message: Any) -> None:
+    products = [layer for layer in network_message.neuralNetworkClassifier.layers if layer.HasField("innerProduct")]
+    sizes = {
+        layer.isUpdatable: layer.innerProduct.inputChannels * layer.innerProduct.outputChannels for layer in products
+    }
+    assert len(products) == 2
+    cost = prepared.costs["network"]
+    assert (cost.operations, cost.head_operations) == (sizes[False], sizes[True])
+    replayed = prepared.costs["k-NN + replay 2"]
+    assert replayed.file_bytes > prepared.costs["k-NN"].file_bytes
+
+
 def test_a_report_is_what_its_schema_says(prepared: Prepared) -> None:
     result = run(prepared, Settings(owners=8, shots=SHOTS, workers=1))
     value = json.loads(json.dumps(result.as_json(), allow_nan=False))
@@ -156,6 +173,36 @@ def test_more_owners_do_not_make_few_pictures_tell_more(models: Any, photos: Pat
     share = result.entrants[0].points[0].measures["base_accuracy"].mean
     binomial = 2 * 1.96 * np.sqrt(share * (1 - share) / len(tests))
     assert widths[0] > widths[1] > 0.6 * binomial
+
+
+@pytest.mark.parametrize(("kinds", "shots", "effect"), [(1, 4, 1.0), (2, 3, 1.0), (1, 4, 0.0)])
+def test_pictures_that_are_learned_from_widen_an_interval_as_other_pictures_would(
+    kinds: int, shots: int, effect: float
+) -> None:
+    """An owner's figure is the mean quality of his shots, and noise: over other collections of m pictures a kind the
+    mean of all owners spreads by sd(quality) / sqrt(m), so the replicates must."""
+    random = np.random.default_rng(3)
+    pools = {f"kind{number}": np.arange(30) + 30 * number for number in range(2)}
+    quality, found, wanted = np.zeros(60), [], []
+    for world in range(40):
+        quality = effect * 0.1 * random.normal(size=60)
+        quality[30:] += 3.0  # a kind is easier, which no picture of its own tells
+        split = Split(pools, *(np.zeros(0, np.int64),) * 3)
+        population = population_of({"kinds_per_owner": kinds, "seed": world})
+        names = tuple(kind for kind, pool in pools.items() for _ in pool)
+        lab = blocks.Lab(World(population, names, names, (), split, shots), (), (), (), (), (shots,))
+        count = 1500
+        drawn = [
+            np.concatenate(
+                [random.permutation(pools[kind])[:shots] for kind in random.permutation(list(pools))[:kinds]]
+            )
+            for _ in range(count)
+        ]
+        rows = np.array(drawn)
+        values = quality[rows].mean(axis=1) + 0.05 * random.normal(size=count)
+        found.append(taught(values, rows, np.ones(count, bool), shots * kinds, lab).std())
+        wanted.append(np.sqrt(sum(quality[pool].var() / 30 for pool in pools.values()) / 4))
+    assert np.mean(found) == pytest.approx(np.mean(wanted), rel=0.15, abs=1e-3)
 
 
 def test_measures_are_those_of_scikit_learn() -> None:
@@ -251,8 +298,11 @@ def test_a_row_that_is_not_finite_is_named(models: Any, tmp_path: Path) -> None:
     assert "points.npy[7]" in str(error.value)
 
 
-def test_a_head_of_two_layers_is_trained_by_update_tasks(photos: Path) -> None:
-    """Where no formula holds, every owner has an UpdateTask of its own, in processes too."""
+@pytest.mark.parametrize("engine", ["graph", "task"])
+def test_a_head_of_two_layers_is_trained_as_by_update_tasks(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    """All owners together, or, where that does not agree, with an UpdateTask of their own; in processes too."""
     import torch
 
     import coreml_updatable as cu
@@ -261,11 +311,15 @@ def test_a_head_of_two_layers_is_trained_by_update_tasks(photos: Path) -> None:
     network = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
     made = cu.convert(network, converter="torch", inputs=["point:6"], labels=["calm", "wild"])
     model = cu.mark(made, last=2)
-    setup = prepare([("two layers", model)], photos, Population(), Settings(shots=(0, 2)))
-    assert setup.lab.contenders[0].engine == "task"
-    one, other = (run(setup, Settings(owners=4, shots=(0, 2), workers=workers, block=2)) for workers in (1, 2))
-    assert one.entrants == other.entrants
-    assert [point.protocol for point in one.entrants[0].points] == ["at_once", "at_once"]
+    if engine == "task":
+        monkeypatch.setattr(lab, "_agrees", lambda *_: False)
+    setup = prepare([("two layers", model)], photos, Population(), Settings(shots=(0, 2), replay=1))
+    assert [one.engine for one in setup.lab.contenders] == [engine] * 2
+    one = run(setup, Settings(owners=4, shots=(0, 2), workers=1, block=2))
+    if engine == "graph":
+        assert run(setup, Settings(owners=4, shots=(0, 2), workers=2, block=2)).entrants == one.entrants
+    protocols = {point.protocol for point in one.entrants[0].points}
+    assert protocols == ({"at_once"} if engine == "task" else set(blocks.PROTOCOLS))
     owner = draw(setup.lab.world, 0, 1)
     names = [setup.names[row].rstrip("]").split("[") for row in owner.shots[0]]
     target = str(model.message.description.predictedFeatureName)
@@ -280,3 +334,133 @@ def test_a_head_of_two_layers_is_trained_by_update_tasks(photos: Path) -> None:
     right = np.mean([answer[target] == setup.lab.world.labels[owner.wanted[0, 0]] for answer in said])
     block = blocks.run_block(setup.lab, 0, 1)
     assert block.values[0, 1, blocks.PERSONAL, 0] == pytest.approx(right)
+
+
+class Counting:
+    """A model whose fixed part counts the rows that it is given."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
+        self.rows = 0
+        run_frozen = type(model).frozen
+
+        def frozen(one: Any, rows: Any, numbers: Any = None) -> Any:
+            self.rows += len(rows)
+            return run_frozen(one, rows, numbers)
+
+        monkeypatch.setattr(type(model), "frozen", frozen)
+
+
+def test_what_can_be_refused_is_refused_before_a_row_is_embedded(
+    models: Any, photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    counting = Counting(monkeypatch, models[0][1])
+    (tmp_path / "file").write_text("")
+    more: Any
+    for data, population, settings, more, facts in (
+        (photos, Population(), Settings(shots=(0, 30)), {}, ["30 shots"]),
+        (photos, population_of({"relabel": {"kinds": ["rapid"]}}), Settings(shots=(0, 1)), {}, ["rapids"]),
+        (photos / "calm", Population(), Settings(shots=(0, 1)), {}, ["calm, wild"]),
+        (photos, population_of({"style": {}}), Settings(shots=(0, 1)), {}, ["style"]),
+        (photos, Population(), Settings(shots=(0, 1)), {"kept": tmp_path / "file"}, ["file"]),
+    ):
+        with pytest.raises(UserError) as error:
+            compare(models, data, population, settings, **more)
+        assert all(fact in str(error.value) for fact in facts), error.value
+    assert counting.rows == 0
+
+
+def test_a_second_comparison_reads_embeddings_from_the_cache(
+    models: Any, photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    data = Path(shutil.copytree(photos, tmp_path / "data"))
+    settings = Settings(shots=(0, 2), owners=4, workers=1)
+    counting = Counting(monkeypatch, models[0][1])
+    first = prepare(models[:1], data, Population(), settings)
+    whole, counting.rows = counting.rows, 0
+    again = prepare(models[:1], data, Population(), settings)
+    assert counting.rows < whole / 2  # the first owner's rows, for the trial against UpdateTask
+    assert np.array_equal(again.lab.embeddings[0], first.lab.embeddings[0])
+    assert again.names == first.names
+    (place,) = (tmp_path / "cache" / "coreml_updatable" / "embeddings").iterdir()
+    assert place.parent.stat().st_mode & 0o077 == 0
+    moved = next(data.rglob("points.npy"))
+    np.save(moved, np.load(moved)[:-1] + np.float32(0.25))
+    changed = prepare(models[:1], data, Population(), settings)
+    alone = prepare(models[:1], Path(shutil.copytree(data, tmp_path / "other")), Population(), settings)
+    assert np.array_equal(changed.lab.embeddings[0], alone.lab.embeddings[0])
+    assert len(changed.names) == len(first.names) - 1
+    place.write_bytes(place.read_bytes()[:-50])
+    assert np.array_equal(
+        prepare(models[:1], photos, Population(), settings).lab.embeddings[0], first.lab.embeddings[0]
+    )
+
+
+def test_a_disk_that_fills_is_one_sentence_and_what_is_there_is_gone_on_with(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = Settings(owners=20, shots=SHOTS, workers=1, block=4)
+    whole = run(prepared, settings)
+    written = list[Path]()
+
+    def full(path: Path, content: bytes) -> None:
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        written.append(path)
+        files.write_atomically(path, content)
+
+    monkeypatch.setattr(lab, "write_atomically", full)
+    with pytest.raises(BuildError, match=r"owners-.*--resume"):
+        run(prepared, settings, kept=tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr(lab_results, "SPILL", 0)  # every array lies in a file
+    ran = []
+    found = run(prepared, settings, lambda share, _: ran.append(share), kept=tmp_path, resume=True)
+    assert len(ran) == 3  # two blocks, and the end
+    assert replace(found, seconds={}) == replace(whole, seconds={})
+
+    def no_room(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    with pytest.raises(BuildError, match="TMPDIR"):
+        run(prepared, settings)
+
+
+@pytest.mark.slow
+def test_a_local_worker_that_is_killed_is_one_sentence_and_what_is_there_is_gone_on_with(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    settings = Settings(owners=64, shots=SHOTS, workers=2, block=2)
+
+    def told(_share: float, _detail: str) -> None:
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    with pytest.raises(BuildError, match="--resume"):
+        run(prepared, settings, told, kept=tmp_path)
+    assert list(tmp_path.glob("owners-*.npz"))
+    found = run(prepared, settings, kept=tmp_path, resume=True)
+    assert replace(found, seconds={}) == replace(run(prepared, replace(settings, workers=1)), seconds={})
+
+
+def test_kinds_drift_and_are_imbalanced_as_a_scenario_says(models: Any, photos: Path) -> None:
+    def shares(**scenario: Any) -> Any:
+        """[S]: how often each shot is of the owner's first kind."""
+        population = population_of({"kinds_per_owner": 2, "held_out": 4, "same": {}, **scenario})
+        world = prepare(models[:1], photos, population, Settings(shots=(0, 4), references=False)).lab.world
+        owners = draw(world, 0, 400)
+        first = [
+            [world.kinds[row] == kinds[0] for row in rows]
+            for rows, kinds in zip(owners.shots, owners.kinds, strict=True)
+        ]
+        return np.mean(first, axis=0)
+
+    assert shares().tolist() == [1, 0] * 4
+    few = shares(imbalance=4)
+    assert few.mean() == pytest.approx(4 / 5, abs=0.05)
+    moving = shares(drift=1)
+    assert moving[0] == 1
+    assert moving[-1] == 0
+    assert np.corrcoef(moving, np.arange(8))[0, 1] < -0.95
+    assert shares(drift=0.5)[0] == pytest.approx(2 / 3, abs=0.06)  # weights 1/2 + 1/2 and 1/2

@@ -33,6 +33,9 @@ def tune(
     recipe: Annotated[
         Path | None, typer.Option(help="A recipe.toml to write the chosen values into.", show_default=False)
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Folder for report.html and report.json.", show_default=False)
+    ] = None,
     fit: Annotated[Fit, typer.Option(help="How to fit pictures of another size.")] = Fit.CENTRE_CROP,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -42,10 +45,13 @@ def tune(
     bound. It is judged on other owners, who share no picture with those it was chosen on.
     """
     from coreml_updatable.api import tune as run
-    from coreml_updatable.recipes.tuned import write_tuned
+    from coreml_updatable.publishing.report.tune import beside, listed, sharpness, write_tune
+    from coreml_updatable.recipes.tuned import expect_recipe, write_tuned
     from coreml_updatable.spec.io import write_model
 
     target = out.file() if out is not None else None
+    if recipe is not None:
+        expect_recipe(recipe)
     with watched(quiet=json) as told:
         tuned = run(
             model,
@@ -65,25 +71,20 @@ def tune(
         write_model(tuned.model.message, target)
     if recipe is not None:
         write_tuned(recipe, result.chosen)
+    if report is not None:
+        write_tune(report, result)
     if json:
         say_json(result.as_json(), indent=1)
         return
-    say(result.conclusion, f"chosen: {_listed(result.chosen)}", f"before: {_listed(result.defaults)}")
+    say(result.conclusion, f"chosen: {listed(result.chosen)}", f"before: {listed(result.defaults)}")
     for trial in result.around:
-        say(f"  {_beside(trial.values, result.chosen)}: {_figures(trial)}")
+        say(f"  {beside(trial.values, result.chosen)}: {_figures(trial)}")
+    say(sharpness(result))
     for written in (target, recipe):
         if written is not None:
             say(f"written: {written}")
-
-
-def _listed(values: Any) -> str:
-    return ", ".join(
-        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items()
-    )
-
-
-def _beside(values: Any, chosen: Any) -> str:
-    return _listed({key: value for key, value in values.items() if value != chosen[key]})
+    if report is not None:
+        say(f"report: {report / 'report.html'}")
 
 
 def _figures(trial: Any) -> str:

@@ -18,6 +18,7 @@ from coreml_updatable.cli.output import console, note, say, say_json
 from coreml_updatable.data.rows.features import Fit, features_of
 from coreml_updatable.data.rows.reading import named, training_rows
 from coreml_updatable.errors import ModelError, UserError, located
+from coreml_updatable.personalization.replay_file import SUFFIX, replay_rows
 from coreml_updatable.runtime import FrozenRow, RunnableModel, load, reference
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
@@ -177,7 +178,11 @@ def train(
 
 def _frozen(model: RunnableModel, data: Path, fit: Fit, names: list[str]) -> Iterator[FrozenRow]:
     """The rows after the frozen part, a block at a time; ``names`` grows as they come."""
-    incoming = training_rows(data, model.message, features_of(model.message, fit))
+    incoming = (
+        replay_rows(data)
+        if data.name.endswith(SUFFIX)
+        else training_rows(data, model.message, features_of(model.message, fit))
+    )
     while block := list(islice(incoming, AT_A_TIME)):
         try:
             with reference():
@@ -231,7 +236,10 @@ def update(
         list[str] | None, typer.Option(help="Any MLParameterKey, as key=value; repeatable.", show_default=False)
     ] = None,
     replay: Annotated[
-        Path | None, typer.Option(help="Base examples to mix in against forgetting, as DATA.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Base examples to mix in against forgetting: as DATA, or a NAME.replay.json.", show_default=False
+        ),
     ] = None,
     assume: Assume = None,
     fit: Annotated[Fit, typer.Option(help="How to fit pictures of another size.")] = Fit.CENTRE_CROP,

@@ -41,6 +41,7 @@ def report_object(report: Report, *, examples: bool = True) -> dict[str, Any]:
         }
         if given and examples
         else None,
+        "replay": dataclasses.asdict(report.replay) if report.replay else None,
         "reserved_labels": report.reserved_labels,
         "why_not_updatable": [report.fixed.why, report.fixed.marking_says] if report.fixed else [],
         "assumptions": dict(report.assumptions),

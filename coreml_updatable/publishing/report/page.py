@@ -48,6 +48,7 @@ def render(report: Report, *, examples: bool = True) -> str:
     words = words_for(report.noun)
     page: str = template("report/report.html.j2").render(
         report=report,
+        words=words,
         photo=words.photo,
         picture=words.picture,
         style=Markup(text_of("report/report.css")),

@@ -23,6 +23,8 @@ def summary(report: Report) -> RenderableType:
         comparison = report.personalization.comparison
         parts += [_learning(comparison, words), Text(sentence(reset_sentence(comparison, words)))]
         parts.append(Text(sentence(comparison.advice), style="bold"))
+    if report.replay:
+        parts.append(Text(sentence(report.replay.sentence(words))))
     if report.fixed:
         parts.append(Text(sentence(f"It is not updatable: {report.fixed.why}"), style="bold"))
         parts.append(Text(sentence(f"`coreml-updatable mark` reports: {report.fixed.marking_says}")))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from coreml_updatable.data.inputs import Examples, Input, Int64Array, UInt8Array
+from coreml_updatable.personalization.replay_effect import ReplayEffect
 from coreml_updatable.personalization.results import Comparison
 from coreml_updatable.personalization.statistics import BaseStatistics
 from coreml_updatable.spec.parameters import Parameter
@@ -134,4 +135,5 @@ class Report:
     reserved_labels: int = 0  # outputs of the network that are kept free
     paired_with: str = ""  # the label of the base's rows that the owner's are trained on together with; "": none
     base: Base | None = None  # None where nothing is trained
+    replay: ReplayEffect | None = None  # of a recipe with [replay]
     noun: str = ""  # what one row is called where it is not a picture, e.g. "pose"; its plural ends in s

@@ -52,6 +52,7 @@ LOSS_TOLERANCE, CHANGE_TOLERANCE = 0.02, 0.04  # a rate that is off by 10% chang
 NOISE = 0.005  # share of a feature, of the rounding that decides no answer here
 CODE_SINCE = "iOS 16"  # the Swift package's
 TOGETHER, EACH_COUNTS, PHOTOS = "one mini-batch an epoch", "each example counts", "photos"
+WITH_REPLAY = "with the replay set"
 RATES = (1.0, 3.0, 10.0, 0.3, 0.1)  # of the default learning rate, to be tried until every mistake is noticed
 ASKED = 8  # rows chosen for an exercise, at most
 PHOTOGRAPHED = 4  # rows that photos may be made of
@@ -73,12 +74,15 @@ def record(
     given: Sequence[Given],
     learnt: Sequence[tuple[Given, str]],
     candidates: Sequence[Given] = (),
+    replayed: Sequence[tuple[Given, str]] = (),
+    replay_pictures: str = f"{FOLDER}/replay",
 ) -> tuple[Vectors, dict[str, bytes]]:
     """The vectors of ``model``, to be written as ``file``, and the pictures they name.
 
     ``given`` are put to its input ``feature``; ``learnt`` are others with what their owner calls them; ``candidates``
-    are asked, too, where one of them shows a mistake. Pictures are uint8 [H, W, C]; arrays float32, rounded as the
-    document holds them.
+    are asked, too, where one of them shows a mistake. ``replayed``: a replay set, which a network learns behind
+    ``learnt`` in an exercise of its own; its pictures are called ``replay_pictures`` and a number. Pictures are uint8
+    [H, W, C]; arrays float32, rounded as the document holds them.
     """
     files: dict[str, bytes] = {}
     asked = [_named(one, f"{FOLDER}/picture-{number:02}.png", files) for number, one in enumerate(given, start=1)]
@@ -99,6 +103,16 @@ def record(
         exercises.append(replace(further, values=values))
     unnoticed = _unnoticed(bench, [one for one in exercises if one.trial is not None])
     made = [one.document(feature, label, taught) for one in exercises]
+    if replayed and not remembers(bench.model):
+        again = [
+            _named(one, f"{replay_pictures}-{number:02}.png", files) for number, (one, _) in enumerate(replayed, 1)
+        ]
+        both = [*learnt, *replayed]
+        rows = bench.rows(given, [one for one, _ in both])
+        mixed = bench.exercise(WITH_REPLAY, rows, _Trial(parameters, tuple(enumerate(said for _, said in both))))
+        made.append(replace(mixed, values=tuple(asked)).document(feature, label, [*taught, *again]))
+        if story.trial is not None and _off(mixed, bench.run(rows, story.trial)) <= 1:
+            unnoticed.append("without the replay set")
     target = fitted_as(model)
     if target is not None and len(given):
         photos, lost = _photos(bench, target, given, files)

@@ -1,5 +1,7 @@
 """Prepared engines in the user's own cache directory: private, bounded in size, the least recently used go first.
 
+Other things that take long to make may lie in a directory of their own beside them (``kind``).
+
 Nothing is ever read from beside a model. A file is the digest of what follows, and what follows; one that is damaged
 counts as none and is written again.
 """
@@ -24,7 +26,10 @@ SUFFIX = ".engine"
 LIBRARIES = ("torch", "onnx", "onnxruntime")
 
 
-def folder() -> Path | None:
+ENGINES = "engines"
+
+
+def folder(kind: str = ENGINES) -> Path | None:
     """The directory, made if it is missing; None where it cannot be, or where others may read or write it."""
     if sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches"
@@ -33,7 +38,7 @@ def folder() -> Path | None:
     else:
         named = os.environ.get("XDG_CACHE_HOME", "")
         base = Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
-    place = base / "coreml_updatable" / "engines"
+    place = base / "coreml_updatable" / kind
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = place.lstat()
@@ -56,9 +61,9 @@ def key_of(pieces: Iterable[bytes | str]) -> str:
     return found.hexdigest()
 
 
-def read(key: str) -> bytes | None:
+def read(key: str, kind: str = ENGINES) -> bytes | None:
     """What was kept under ``key``; None if there is nothing, or it is damaged."""
-    place = folder()
+    place = folder(kind)
     if place is None:
         return None
     path = place / f"{key}{SUFFIX}"
@@ -89,9 +94,9 @@ def forget(key: str) -> None:
             (place / f"{key}{SUFFIX}").unlink()
 
 
-def write(key: str, content: bytes) -> None:
+def write(key: str, content: bytes, kind: str = ENGINES) -> None:
     """Keep ``content``, unless it is large or there is no place; older files make room."""
-    place = folder()
+    place = folder(kind)
     if place is None or len(content) > MAX_BYTES // MAX_SHARE:
         return
     with suppress(OSError):

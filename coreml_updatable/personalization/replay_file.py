@@ -1,0 +1,139 @@
+"""NAME.replay.json: base examples that an app mixes into every update. docs/personalization.md has the format."""
+
+import base64
+import hashlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from coreml_updatable.data.inputs import UInt8Array
+from coreml_updatable.errors import DataError
+from coreml_updatable.personalization.replay_sets import Choice
+
+SUFFIX = ".replay.json"
+FOLDER = "replay"  # of the pictures
+MAX_BYTES = 256 << 20
+MAX_ROWS = 10_000
+MAX_PIXELS = 4096 * 4096
+PNG_NAME = r"^([A-Za-z0-9_][A-Za-z0-9_-]{0,63}/)?[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\.png$"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Picture(_Part):
+    """A PNG file of the model's size, beside the set."""
+
+    png: Annotated[str, Field(pattern=PNG_NAME)]
+
+
+class Numbers(_Part):
+    """``float32``: the elements in the order of C, little-endian, in base64."""
+
+    shape: Annotated[tuple[Annotated[int, Field(ge=0, le=1 << 30)], ...], Field(max_length=8)]
+    float32: str
+
+
+class ReplaySet(_Part):
+    """``rows``: a value for each of the model's inputs, and the label. ``sha256``: of the file ``model``."""
+
+    format: Annotated[Literal[1], Field(alias="schema")] = 1
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    choice: Choice
+    per_class: Annotated[int, Field(ge=1)]
+    rows: Annotated[tuple[dict[str, Picture | Numbers | str | int], ...], Field(min_length=1, max_length=MAX_ROWS)]
+
+
+def replay_files(
+    model: str, content: bytes, rows: Sequence[Mapping[str, Any]], choice: Choice, per_class: int
+) -> dict[str, bytes]:
+    """The files of a replay set for the file ``model``, whose bytes are ``content``, by their names.
+
+    ``rows``: pictures uint8 [H, W, 1 or 3], arrays float32, and the label.
+    """
+    name = model.removesuffix(".mlmodel")
+    files: dict[str, bytes] = {}
+
+    def held(value: Any, number: int) -> Any:
+        if isinstance(value, np.ndarray) and value.dtype == np.uint8:
+            png = f"{FOLDER}/{name}-{number:02}.png"
+            files[png] = _png(value)
+            return Picture(png=png)
+        if isinstance(value, np.ndarray):
+            little = np.ascontiguousarray(value, "<f4")
+            return Numbers(shape=value.shape, float32=base64.b64encode(little.tobytes()).decode())
+        return value
+
+    made = ReplaySet.model_validate(
+        {
+            "schema": 1,
+            "model": model,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "choice": choice,
+            "per_class": per_class,
+            "rows": [
+                {feature: held(value, number) for feature, value in row.items()} for number, row in enumerate(rows, 1)
+            ],
+        }
+    )
+    return {f"{name}{SUFFIX}": (made.model_dump_json(by_alias=True, indent=1) + "\n").encode(), **files}
+
+
+def read_replay_set(path: Path) -> ReplaySet:
+    """Return the set in ``path``; DataError for what is not one."""
+    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        raise DataError(f"{path}: is not a file of at most {MAX_BYTES:,} bytes, expected NAME{SUFFIX}; check the path")
+    try:
+        return ReplaySet.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "replay set"
+        raise DataError(f"{path}: {where}: {first['msg']}; build the model again") from None
+
+
+def replay_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a set by name, as a model takes them; its pictures lie beside ``path``."""
+    for number, row in enumerate(read_replay_set(path).rows):
+        name = f"{path}[{number}]"
+        yield name, {feature: _value(value, path.parent, name) for feature, value in row.items()}
+
+
+def _value(value: Any, folder: Path, name: str) -> Any:
+    match value:
+        case Picture():
+            return _picture(folder / value.png)
+        case Numbers():
+            try:
+                content = base64.b64decode(value.float32, validate=True)
+            except ValueError:
+                raise DataError(f"{name}: has numbers that are not base64; build the model again") from None
+            if len(content) != 4 * int(np.prod(value.shape, dtype=object)):
+                raise DataError(
+                    f"{name}: has {len(content)} bytes, expected 4 for each element of the shape {list(value.shape)}; "
+                    "build the model again"
+                )
+            return np.frombuffer(content, "<f4").astype(np.float32).reshape(value.shape)
+    return value
+
+
+def _png(pixels: UInt8Array) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _picture(path: Path) -> Image.Image:
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise DataError(f"{path}: has {picture.width}x{picture.height} pixels; too large for any model")
+            return picture.copy()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise DataError(f"{path}: is not a PNG picture; build the model again") from None

@@ -1,0 +1,127 @@
+"""The page of a tuning: what was chosen, what it gains on owners it was not chosen on, and how sharp the optimum is."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from coreml_updatable.files import write_all_atomically
+from coreml_updatable.personalization.results import Spread
+from coreml_updatable.personalization.tuning import Trial, TuneResult
+from coreml_updatable.publishing.chart import Line, chart, scatter
+from coreml_updatable.publishing.report.lab import STYLES
+from coreml_updatable.publishing.templates import template, text_of
+
+FLAT = 0.01  # of personal accuracy, that half or twice a value may cost
+
+
+def listed(values: Mapping[str, Any]) -> str:
+    """The values in a line."""
+    return ", ".join(f"{key} {_shown(value)}" for key, value in values.items())
+
+
+def beside(values: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
+    """What differs from the chosen values."""
+    return listed({key: value for key, value in values.items() if value != chosen[key]})
+
+
+def sharpness(result: TuneResult) -> str:
+    """Which values matter, in a sentence: those of which half or twice as much costs a point or is not allowed."""
+    sharp, flat = list[str](), list[str]()
+    for name, near in _by_value(result).items():
+        close = [one for one in near if 0.4 < one.values[name] / result.chosen[name] < 2.6]
+        moved = [
+            one for one in close if one.personal < result.best.personal - FLAT or not one.is_allowed(result.forgetting)
+        ]
+        (sharp if moved else flat).append(name)
+    told = []
+    if sharp:
+        told.append(
+            f"The optimum is sharp in {', '.join(sharp)}: half or twice the value costs more than a point of median "
+            "personal accuracy, or forgets more than is allowed."
+        )
+    if flat:
+        told.append(f"It is flat in {', '.join(flat)}: half or twice the value does as well within a point.")
+    return " ".join(told) or "No value can be halved or doubled."
+
+
+def render_tune(result: TuneResult) -> str:
+    """The whole page as HTML, which asks nothing of the network."""
+    from markupsafe import Markup
+
+    front = _front(result.tried)
+    keys = dict.fromkeys([*result.defaults, *result.chosen])
+    page: str = template("report/tune.html.j2").render(
+        result=result,
+        style=Markup(text_of("report/report.css") + text_of("report/lab.css")),
+        values=[
+            (key, *(_shown(values[key]) if key in values else "–" for values in (result.defaults, result.chosen)))
+            for key in keys
+        ],
+        sharpness=sharpness(result),
+        curves=[(name, _curve(name, result, near)) for name, near in _by_value(result).items()],
+        around=[(beside(one.values, result.chosen), one, one.is_allowed(result.forgetting)) for one in result.around],
+        progress=_progress(result),
+        front=[(listed(one.values), one) for one in front],
+        pareto=scatter(
+            [(listed(one.values), max(0.0, one.forgetting), one.personal) for one in front],
+            "Personal accuracy against forgetting",
+            "forgetting of the 95th owner in 100 (points)",
+            STYLES,
+        ),
+    )
+    return page
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _by_value(result: TuneResult) -> dict[str, list[Trial]]:
+    """The settings beside the chosen one by the value that they change."""
+    found: dict[str, list[Trial]] = {}
+    for one in result.around:
+        for key, value in one.values.items():
+            if value != result.chosen[key]:
+                found.setdefault(key, []).append(one)
+    return found
+
+
+def _curve(name: str, result: TuneResult, near: Sequence[Trial]) -> Any:
+    points = sorted([*near, result.best], key=lambda one: float(one.values[name]))
+    ends = tuple(Spread(one.personal, min(one.personal, one.mean), max(one.personal, one.mean)) for one in points)
+    places = tuple(float(number) for number in range(len(points)))
+    line = Line(name, places, ends)
+    told = ", ".join(_shown(one.values[name]) for one in points)
+    return chart([line], f"Personal accuracy by {name}", told, ticks=(), styles=STYLES)
+
+
+def _progress(result: TuneResult) -> Any:
+    best, ends = 0.0, []
+    for one in result.tried:
+        best = max(best, one.personal) if one.is_allowed(result.forgetting) else best
+        ends.append(Spread(best, best, best))
+    counts = tuple(float(number) for number in range(1, len(ends) + 1))
+    step = max(1, len(ends) // 5)
+    ticks = [1, *range(step, len(ends) + 1, step)]
+    return chart(
+        [Line("best so far", counts, tuple(ends))], "Best so far", "settings tried", ticks=ticks, styles=STYLES
+    )
+
+
+def _front(tried: Sequence[Trial]) -> list[Trial]:
+    """The settings that no other one beats in both, at most as many as there are styles, from the least forgetting."""
+    kept, best = list[Trial](), -1.0
+    for one in sorted(tried, key=lambda one: (max(0.0, one.forgetting), -one.personal)):
+        if one.personal > best:
+            kept.append(one)
+            best = one.personal
+    if len(kept) <= len(STYLES):
+        return kept
+    return [kept[round(place * (len(kept) - 1) / (len(STYLES) - 1))] for place in range(len(STYLES))]
+
+
+def write_tune(folder: Path, result: TuneResult) -> None:
+    """Write report.html and report.json into ``folder``; both or none."""
+    text = json.dumps(result.as_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    write_all_atomically({folder / "report.json": text.encode(), folder / "report.html": render_tune(result).encode()})
