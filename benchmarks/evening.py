@@ -17,20 +17,17 @@ from torch import nn
 from benchmarks.figure import Figure
 from benchmarks.interleaved import interleaved, milliseconds, ratio
 from benchmarks.mobilenet import SIZE, as_tensor, pictures, source, updatable
+from benchmarks.training_peer import interpreter
 from coreml_updatable.runtime import load
 from coreml_updatable.updating import UpdateTask
 
 PHOTOS, EPOCHS, RATE, REPEATS, CLASSES = 5, 10, 0.01, 9, 10
-BOUNDS = {"loading and a forward pass": 1.3, "torch loop": 1.0, "ONNX Runtime": 1.0}
+BOUNDS = {"loading and a forward pass": 1.3, "torch loop": 1.0, "ONNX Runtime training": 1.0}
 
 
 def figures(onnxruntime_python: str | None) -> Iterator[Figure]:
-    """``onnxruntime_python``: an interpreter that has onnxruntime-training-cpu, or None."""
-    if onnxruntime_python is None:
-        sys.stderr.write(
-            "evening: no ONNX Runtime training beside it; make an environment with torch, onnx==1.17.0 and "
-            "onnxruntime-training-cpu==1.19.2 and name its interpreter: --onnxruntime-python PATH\n"
-        )
+    """``onnxruntime_python``: an interpreter that has onnxruntime-training-cpu; None: that of `make ort`."""
+    python = interpreter(onnxruntime_python, "evening")
     network = source(CLASSES)
     labels = tuple(f"class {number}" for number in range(CLASSES))
     message = updatable(network, labels, epochs=EPOCHS, batch=PHOTOS, rate=RATE)
@@ -48,18 +45,19 @@ def figures(onnxruntime_python: str | None) -> Iterator[Figure]:
             "torch loop": lambda: _loop(network, as_tensor(taken)),
         }
         peer = None
-        if onnxruntime_python is not None:
-            peer = _onnxruntime(onnxruntime_python, network, threads)
-            functions["ONNX Runtime"] = lambda: _ask(peer)  # noqa: B023
-        times = interleaved(functions, REPEATS)
+        if python is not None:
+            peer = _onnxruntime(python, network, threads)
+            functions["ONNX Runtime training"] = lambda: _ask(peer)  # noqa: B023
+        times = interleaved(functions, REPEATS, threads=threads, budget=20.0)
         if peer is not None:
             peer.communicate()
         for name in list(functions)[1:]:
             yield Figure(
                 f"5 photos, 10 epochs, {threads} thread(s)",
                 milliseconds(times["ours"]),
-                f"{ratio(times['ours'], times[name]):.2f} times; at most {BOUNDS[name]}",
+                f"{ratio(times['ours'], times[name]):.2f} times {name}; at most {BOUNDS[name]}",
                 f"{milliseconds(times[name])} {name}",
+                seconds={which: times[which] for which in ("ours", name)},
             )
     torch.set_num_threads(before)
 

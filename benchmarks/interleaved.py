@@ -5,17 +5,28 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-PAUSE = 0.3  # seconds before each run: a peer's waiting threads spin for a while, on the next one's processors
+PAUSE = 0.3  # seconds before each run on several threads: a peer's waiting ones spin, on the next one's processors
+LEAST = 3  # turns
 
 
-def interleaved(functions: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
-    """The seconds of each function, ``repeats`` times, after one run of each that is not counted."""
+def interleaved(
+    functions: Mapping[str, Callable[[], Any]], repeats: int, *, threads: int, budget: float = 8.0
+) -> dict[str, list[float]]:
+    """The seconds of each function, up to ``repeats`` times, after one run of each that is not counted.
+
+    No turn begins after ``budget`` seconds, but for the first ``LEAST``.
+    """
     for function in functions.values():
         function()
     seconds: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(repeats):
+    begun = time.perf_counter()
+    for turn in range(repeats):
+        if turn >= LEAST and time.perf_counter() - begun > budget:
+            break
         for name, function in functions.items():
-            time.sleep(PAUSE)
+            if threads > 1:
+                time.sleep(PAUSE)
+                function()  # what slept is cold
             started = time.perf_counter()
             function()
             seconds[name].append(time.perf_counter() - started)

@@ -39,13 +39,14 @@ def figures() -> Iterator[Figure]:
         }
         for threads in (1, 2):
             with threadpool_limits(threads):
-                times = interleaved(functions, repeats)
+                times = interleaved(functions, repeats, threads=threads)
             for peer, bound in (("matrix product", 1.3), ("scikit-learn", 1.0)):
                 yield Figure(
                     f"k-NN, {asked} of {count:,} x {dimensions}, {threads} thread(s)",
                     milliseconds(times["ours"]),
-                    f"{ratio(times['ours'], times[peer]):.2f} times; {bound}",
+                    f"{ratio(times['ours'], times[peer]):.2f} times {peer}; at most {bound}",
                     f"{milliseconds(times[peer])} {peer}",
+                    seconds={which: times[which] for which in ("ours", peer)},
                 )
 
 

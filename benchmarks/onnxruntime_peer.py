@@ -1,7 +1,7 @@
 """ONNX Runtime training on a traced network's last layer, in an interpreter of its own.
 
 Arguments: the traced network, photos, epochs, learning rate, threads. It says "ready", and then for each line on its
-standard input runs all epochs once and says "done".
+standard input runs all epochs once, from the same weights, and says "done".
 """
 
 import sys
@@ -50,10 +50,13 @@ def main() -> None:
         )
         optimizer = Optimizer(str(folder / "optimizer_model.onnx"), module)
         optimizer.set_learning_rate(rate)
+        begun = {weight: np.array(state.parameters[weight].data) for weight in trained}
         pictures, targets = example.numpy(), np.arange(photos, dtype=np.int64)
         module.train()
         print("ready", flush=True)
         for _ in sys.stdin:
+            for weight, values in begun.items():
+                state.parameters[weight].data = values
             for _ in range(epochs):
                 module(pictures, targets)
                 optimizer.step()

@@ -1,13 +1,19 @@
-"""Owners a second: the engine's linear heads against UpdateTask, one owner after another, and a loop in torch."""
+"""Owners a second: the engine's linear heads against UpdateTask, one owner after another, and loops in torch and ONNX
+Runtime training, which has no momentum and keeps what its Adam remembers, so that only SGD is beside ours.
+"""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.figure import Figure
+from benchmarks.training_peer import interpreter
 from coreml_updatable.personalization.linear_heads import LinearLayer, train_in_span, train_weights
 from coreml_updatable.updating.assumptions import Assumptions
 from coreml_updatable.updating.network import LinearHead
@@ -19,8 +25,9 @@ ONE_BY_ONE = 60  # owners of the slow ways; times are scaled
 CASES = (("SGD, mini-batch 1", 1, "sgd"), ("SGD, full batch", SHOTS, "sgd"), ("Adam, full batch", SHOTS, "adam"))
 
 
-def figures() -> Iterator[Figure]:
+def figures(onnxruntime_python: str | None) -> Iterator[Figure]:
     """Processor seconds, so that a busy machine says the same as an idle one."""
+    python = interpreter(onnxruntime_python, "owners")
     random = np.random.default_rng(0)
     vectors = (random.normal(size=(PICTURES, SIZE)) / 36).astype(np.float32)
     weights = (random.normal(size=(CLASSES, SIZE)) / 10).astype(np.float32)
@@ -35,11 +42,14 @@ def figures() -> Iterator[Figure]:
         ours = _batched(layer, vectors, shots[:owners], targets[:owners], parameters) / owners
         slow = _one_by_one(layer, vectors, shots, targets, parameters) / ONE_BY_ONE
         peer = _by_torch(layer, vectors, shots, targets, parameters) / ONE_BY_ONE
+        peers = f"torch.optim: {1e6 * peer:.0f} us"
+        if python is not None and not adam:
+            peers += f", ONNX Runtime training: {1e6 * _by_onnxruntime(python, batch):.0f} us"
         yield Figure(
             f"an update of one owner, {CLASSES} x {SIZE}, {SHOTS} shots, {EPOCHS} epochs: {what}",
             f"{1e6 * ours:.0f} us, {slow / ours:.0f} times as fast as UpdateTask's own loop ({1e6 * slow:.0f} us)",
             "1/100 of UpdateTask",
-            f"torch.optim: {1e6 * peer:.0f} us",
+            peers,
         )
 
 
@@ -79,6 +89,16 @@ def _one_by_one(layer: LinearLayer, vectors: Any, shots: Any, targets: Any, para
             lambda _event, _metrics: True,
         )
     return time.process_time() - started
+
+
+def _by_onnxruntime(python: str, batch: int) -> float:
+    """Processor seconds of one owner; plain SGD."""
+    script = Path(__file__).with_name("onnxruntime_owners.py")
+    settings = [str(value) for value in (SIZE, CLASSES, SHOTS, EPOCHS, batch, ONE_BY_ONE)]
+    made = subprocess.run([python, str(script), *settings], capture_output=True, text=True, check=False)
+    if made.returncode:
+        sys.exit(f"onnxruntime_owners.py: {made.stderr.strip()}")
+    return float(made.stdout.split()[-1]) / ONE_BY_ONE
 
 
 def _by_torch(layer: LinearLayer, vectors: Any, shots: Any, targets: Any, parameters: Any) -> float:

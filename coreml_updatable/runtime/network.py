@@ -151,13 +151,21 @@ class NetworkModel(RunnableModel):
         """The input blobs of plain rows from ``start`` on, as many of one shape as a block holds."""
         block: list[Blobs] = []
         features: list[dict[str, Any]] = []
+        places: Blobs | None = None  # of the whole block, so that it need not be stacked
+        most = len(rows) - start
         for at in range(start, len(rows)):
             number, row = rows[at]
-            if isinstance(row, FrozenRow) or (block and len(block) == most_rows(block[0])):
+            if isinstance(row, FrozenRow) or len(block) == most:
                 break
-            blobs = self._inputs.tensors(row, number)
+            place = None if places is None else {name: places[name][len(block)] for name in places}
+            blobs = self._inputs.tensors(row, number, place)
             if block and not same_shapes(blobs, block[0]):
                 break
+            if not block:
+                most = min(most, most_rows(blobs))
+                if most > 1:
+                    places = {name: torch.empty((most, *blob.shape), dtype=blob.dtype) for name, blob in blobs.items()}
+                    blobs = {name: places[name][0].copy_(blob) for name, blob in blobs.items()}
             block.append(blobs)
             features.append({name: value for name, value in row.items() if name not in blobs})
         return block, features

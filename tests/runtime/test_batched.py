@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.engine.batched import Batched, alike, most_rows
+from coreml_updatable.runtime.engine.batched import Batched, alike, most_rows, stacked
 from coreml_updatable.runtime.engine.program import Program, Step
 from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetwork_pb2
@@ -56,3 +56,17 @@ def test_blocks_hold_rows_of_one_shape_and_bounded_size() -> None:
     assert most_rows({"x": torch.zeros(1)}) == 1024
     assert most_rows({"x": torch.zeros(3, 224, 224)}) == 8
     assert most_rows({"x": torch.zeros(2**22)}) == 1
+
+
+def test_rows_that_lie_one_after_the_other_are_not_copied() -> None:
+    block = torch.rand(4, 1, 3, 5)
+    for rows in (block, block[1:3]):
+        made = stacked([{"x": row} for row in rows])["x"]
+        assert made.data_ptr() == rows.data_ptr()
+        torch.testing.assert_close(made, rows, rtol=0, atol=0)
+    for apart in ([0, 2, 3], [1, 0], [0, 0]):
+        made = stacked([{"x": block[at]} for at in apart])["x"]
+        assert made.untyped_storage().data_ptr() != block.untyped_storage().data_ptr()
+        torch.testing.assert_close(made, block[apart], rtol=0, atol=0)
+    turned = [{"x": row.movedim(0, -1)} for row in torch.rand(3, 2, 5)]
+    torch.testing.assert_close(stacked(turned)["x"], torch.stack([row["x"] for row in turned]), rtol=0, atol=0)

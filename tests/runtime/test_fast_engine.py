@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,9 +18,11 @@ from torch.nn import functional
 
 from coreml_updatable import bounds
 from coreml_updatable.runtime import load, reference
-from coreml_updatable.runtime.engine import batched, engine_cache, fast
+from coreml_updatable.runtime.engine import engine_cache, fast
 from coreml_updatable.runtime.engine.batched import TORCH, Batched
+from coreml_updatable.runtime.engine.onnx_graph import to_onnx
 from coreml_updatable.runtime.engine.program import Program, Step
+from coreml_updatable.runtime.engine.tracing import traced
 from coreml_updatable.runtime.layers._shared.function import Function
 from coreml_updatable.spec.messages import NeuralNetwork_pb2
 
@@ -343,6 +346,17 @@ def test_the_least_recently_used_go_first(cache: Path, monkeypatch: pytest.Monke
     assert not engine_cache.has("huge")
 
 
+def test_a_border_that_a_convolution_takes_over_is_not_computed() -> None:
+    def bordered(x: Tensor) -> tuple[Tensor, ...]:
+        return (functional.conv2d(functional.pad(x, (0, 1, 0, 1)), torch.ones(2, 3, 3, 3), stride=2),)
+
+    graph, _ = traced(bordered, [torch.rand(2, 3, 8, 8)])
+    written: Any = onnx.load_from_string(to_onnx(graph)).graph
+    assert {node.op_type for node in written.node} == {"Conv", "Identity"}
+    read = {name for node in written.node for name in node.input}
+    assert all(constant.name in read for constant in written.initializer)
+
+
 def test_other_threads_open_another_session() -> None:
     run, before = runner(torch.tanh), torch.get_num_threads()
     try:
@@ -367,8 +381,8 @@ def test_small_jobs_stay_on_torch() -> None:
 
 
 def test_a_model_says_what_ran_it(converted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batched, "STARTING", 0.0)
-    monkeypatch.setattr(batched, "PER_STEP", 0.0)
+    for cost in ("IMPORTING", "STARTING", "PER_STEP", "OPENING", "PER_BYTE"):
+        monkeypatch.setattr(fast, cost, 0.0)
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 49, 4))
     model = load(converted(module, torch.rand(1, 3, 16, 16)))

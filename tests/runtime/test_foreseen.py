@@ -60,6 +60,7 @@ def judged(model: Model, monkeypatch: pytest.MonkeyPatch) -> bool:
         return False
     assert isinstance(run, Peak)
     assert needed.memory >= run.most
+    assert needed.memory >= needed.peak >= sum(blob.nbytes for blob in row.values()) * ROWS
     assert needed.work >= run.work
     shapes = {**{name: tuple(blob.shape) for name, blob in row.items()}, **{b: tuple(made[b].shape[1:]) for b in blobs}}
     for step in steps:

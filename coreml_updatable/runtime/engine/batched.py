@@ -34,10 +34,25 @@ REARRANGED = 2**24  # values of blobs that are worth another copy
 
 
 def stacked(rows: Sequence[Mapping[str, Tensor]]) -> Blobs:
-    """Blobs [n, ...]; those of a single row are not copied."""
+    """Blobs [n, ...]; those of a single row, or that lie one after the other in memory, are not copied."""
     if len(rows) == 1:
         return {name: blob[None] for name, blob in rows[0].items()}
-    return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+    return {name: _together([row[name] for row in rows]) for name in rows[0]}
+
+
+def _together(blobs: Sequence[Tensor]) -> Tensor:
+    first = blobs[0]
+    size, start, storage = first.numel(), first.storage_offset(), first.untyped_storage().data_ptr()
+    for number, blob in enumerate(blobs):
+        if not (
+            blob.untyped_storage().data_ptr() == storage
+            and blob.storage_offset() == start + number * size
+            and blob.is_contiguous()
+            and blob.shape == first.shape
+            and blob.dtype == first.dtype
+        ):
+            return torch.stack(list(blobs))
+    return first.as_strided((len(blobs), *first.shape), (size, *first.stride()))
 
 
 def unstacked(made: Blobs | list[Blobs], count: int) -> list[Blobs]:
@@ -73,7 +88,7 @@ Function: TypeAlias = Callable[..., tuple[Tensor, ...]]
 KEPT = 8  # optimized functions; a model that meets more shapes runs the others as they are
 SAVED = 0.4  # of the time of the plain run, at least, by an engine
 MAX_ENGINE_PEAK = 1 << 27  # bytes of blobs: what ONNX Runtime holds of its own beside them is not counted
-STARTING, PER_STEP, CACHED = 0.5, 0.004, 0.3  # seconds that preparing an engine takes, about; and opening a kept one
+STARTING, PER_STEP = 0.5, 0.004  # seconds that freezing a graph of torch takes, about
 OPERATIONS = 5 * 10**9  # of a run as ``bounds`` counts them, in a second: what the reference run is judged by
 TORCH = f"torch {torch.__version__.partition('+')[0]}"
 
@@ -161,7 +176,7 @@ class Batched:
             self.program.steps, {name: blob.shape[1:] for name, blob in zip(names, inputs, strict=True)}, rows
         )
         if needed is not None:
-            shape.work, shape.peak = needed.work, needed.memory
+            shape.work, shape.peak = needed.work, needed.peak
         return run is not None and needed is not None and run.takes(needed.memory, needed.work)
 
     def _engine(self, names: list[str], inputs: list[Tensor], shape: _Shape, coming: int, run: bounds.Run) -> str:
@@ -210,15 +225,18 @@ class Batched:
             return False
         if engine != TORCH and shape.peak >= MAX_ENGINE_PEAK:
             return False
-        cost = STARTING + PER_STEP * (len(self.program.steps) + shape.looped)
-        times = 1 + coming / shape.rows
+        steps, times = len(self.program.steps) + shape.looped, 1 + coming / shape.rows
         if only_reference():
-            return SAVED * shape.work / OPERATIONS * times > cost
+            return SAVED * shape.work / OPERATIONS * times > STARTING + PER_STEP * steps
         saved = SAVED * shape.seconds * times
-        if engine != TORCH and CACHED < saved <= cost:
-            key = self._key(names, inputs)
-            return bool(key) and engine_cache.has(key)
-        return saved > cost
+        if engine == TORCH:
+            return saved > STARTING + PER_STEP * steps
+        if saved <= fast.seconds_to_open(self._weights):
+            return False
+        if saved > fast.seconds_to_prepare(steps, self._weights):
+            return True
+        key = self._key(names, inputs)
+        return bool(key) and engine_cache.has(key)
 
     def _key(self, names: list[str], inputs: list[Tensor]) -> str:
         if self._content is None:

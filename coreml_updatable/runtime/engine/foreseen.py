@@ -35,10 +35,14 @@ PLAIN = {  # elementwise, normalizing, joining or rearranging
 
 @dataclass(frozen=True)
 class Needs:
-    """Bytes that a run holds at once, and the operations that it does, at most."""
+    """Bytes that a run holds at once, and the operations that it does, at most.
+
+    ``peak``: bytes of the blobs that are alive together, where each is let go of after its last reader.
+    """
 
     memory: int
     work: int
+    peak: int
 
 
 def needs(steps: Sequence[Step], inputs: Mapping[str, Sizes], rows: int) -> Needs | None:
@@ -46,8 +50,10 @@ def needs(steps: Sequence[Step], inputs: Mapping[str, Sizes], rows: int) -> Need
     shapes = {name: tuple(shape) for name, shape in inputs.items()}
     values = {name: prod(shape) for name, shape in shapes.items()}
     held = 2 * sum(values.values())  # a copy, channels last
-    inside = work = 0
-    for step in steps:
+    inside = work = peak = 0
+    last = {blob: number for number, step in enumerate(steps) for blob in step.layer.input}
+    alive = sum(values.values())
+    for number, step in enumerate(steps):
         layer = step.layer
         kind = layer.WhichOneof("layer")
         if (kind not in PLAIN and kind not in RULES) or not values.keys() >= set(layer.input):
@@ -63,7 +69,10 @@ def needs(steps: Sequence[Step], inputs: Mapping[str, Sizes], rows: int) -> Need
             shapes[blob] = tuple(known)
             values[blob] = count = prod(known)
             held += count
+            alive += count
             touched += count
+        peak = max(peak, alive)
+        alive -= sum(values[blob] for blob in {*layer.input} if last[blob] == number)
         more = products = 0
         if kind in RULES:
             found = RULES[kind](layer, read, [shapes[blob] for blob in layer.output])
@@ -73,7 +82,7 @@ def needs(steps: Sequence[Step], inputs: Mapping[str, Sizes], rows: int) -> Need
         most = COPIES * touched + more
         inside = max(inside, most)
         work += (OPERATIONS + PER_INPUT * len(read)) * OVERHEAD + rows * (PER_VALUE * most + products)
-    return Needs(BYTES * rows * (held + inside), work)
+    return Needs(BYTES * rows * (held + inside), work, BYTES * rows * peak)
 
 
 def _activation(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequence[Sizes]) -> tuple[int, int] | None:  # noqa: ARG001

@@ -120,13 +120,26 @@ def to_onnx(graph: fx.GraphModule) -> bytes:
             values[node] = several[node.args[1]]
         else:
             values[node] = _operation(node, values, writer, RULES)
-    constants = [_constant(name, value) for name, value in writer.constants.items()]
-    made = helper.make_graph(writer.nodes, "model", inputs, outputs, constants)
+    nodes = _read(writer.nodes, len(outputs))
+    needed = {name for node in nodes for name in node.input}
+    constants = [_constant(name, value) for name, value in writer.constants.items() if name in needed]
+    made = helper.make_graph(nodes, "model", inputs, outputs, constants)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     if model.ByteSize() >= 2**31:
         raise UnsupportedError("more than 2 GB of weights")
     content: bytes = model.SerializeToString()
     return content
+
+
+def _read(nodes: Sequence[Any], outputs: int) -> list[Any]:
+    """The nodes whose outputs somebody reads: a border that a convolution took over is read no more."""
+    needed = {f"out{number}" for number in range(outputs)}
+    kept = []
+    for node in reversed(nodes):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            kept.append(node)
+    return kept[::-1]
 
 
 def _operation(node: fx.Node, values: dict[fx.Node, Value], writer: Writer, rules: Any) -> Value:

@@ -131,24 +131,48 @@ class Inputs:
         training = (feature.name for feature in self.model.description.trainingInput)
         return list(dict.fromkeys([*self.names, *training, *_answers(self.model)]))
 
-    def tensors(self, row: Mapping[str, Any], number: int) -> dict[str, Tensor]:
-        """The blobs of row ``number`` (for errors), by input name, in the shapes of the network's mapping."""
+    def tensors(
+        self, row: Mapping[str, Any], number: int, places: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """The blobs of row ``number`` (for errors), by input name, in the shapes of the network's mapping.
+
+        ``places``: contiguous memory for them, which a blob of the same shape is written into.
+        """
         expect_mapping(row, number)
         expect_features(row, self._needed, self._known, number)
-        return {feature.name: self._tensor(feature, row, number) for feature in self.model.description.input}
+        return {
+            feature.name: self._tensor(feature, row, number, None if places is None else places[feature.name])
+            for feature in self._features
+        }
 
-    def _tensor(self, feature: FeatureDescription, row: Mapping[str, Any], number: int) -> Tensor:
+    @cached_property
+    def _features(self) -> list[FeatureDescription]:
+        return list(self.model.description.input)
+
+    def _tensor(self, feature: FeatureDescription, row: Mapping[str, Any], number: int, place: Tensor | None) -> Tensor:
+        if feature.type.WhichOneof("Type") == "imageType" and feature.name in row:
+            return self._picture(feature, row[feature.name], number, place)
+        made = self._array(feature, row, number)
+        return place.copy_(made) if place is not None and place.shape == made.shape else made
+
+    def _picture(self, feature: FeatureDescription, value: Any, number: int, place: Tensor | None) -> Tensor:
+        given = pixels(feature, value, f"row {number}: feature '{feature.name}'")
+        axes = (1,) if self.network.imageInputShapeMapping == RANK4_IMAGE else (1, 1)
+        if place is None or place.shape != (*axes, *given.shape):
+            place = torch.empty((*axes, *given.shape))
+        own = place[(0,) * len(axes)]
+        np.copyto(own.numpy(), given, casting="unsafe")  # the caller's memory stays the caller's
+        self._preprocess(feature, own)
+        return place
+
+    def _array(self, feature: FeatureDescription, row: Mapping[str, Any], number: int) -> Tensor:
         where = f"row {number}: feature '{feature.name}'"
         if feature.name not in row and feature.type.WhichOneof("Type") == "imageType":
             raise DataError(f"{where}: is missing, and a picture has no default; add it")
         if feature.name not in row:
             return self._mapped(feature, default(feature).astype(np.float32), where)
-        value = row[feature.name]
-        if feature.type.WhichOneof("Type") != "imageType":
-            return self._mapped(feature, numbers(feature, value, where, sequences=not self._exact), where)
-        own = np.array(pixels(feature, value, where), np.float32, order="C")  # the caller's memory stays the caller's
-        prepared = self._preprocessed(feature, torch.from_numpy(own))
-        return prepared[None] if self.network.imageInputShapeMapping == RANK4_IMAGE else prepared[None, None]
+        value = numbers(feature, row[feature.name], where, sequences=not self._exact)
+        return self._mapped(feature, value, where)
 
     def _mapped(self, feature: FeatureDescription, array: NDArray[np.float32], where: str) -> Tensor:
         """EXACT: as it is. RANK5: [C] -> [1, 1, C, 1, 1], [C, H, W] -> [1, 1, C, H, W]; [S, B, ...] keeps S and B."""
@@ -197,9 +221,15 @@ class Inputs:
                 found.append((1.0, -torch.tensor(step.meanImage.meanImage, dtype=torch.float32)))
         return found
 
-    def _preprocessed(self, feature: FeatureDescription, picture: Tensor) -> Tensor:
+    @cached_property
+    def _steps(self) -> dict[str, list[tuple[float, Tensor | None]]]:
+        """The steps of each picture."""
+        pictures = (feature for feature in self._features if feature.type.HasField("imageType"))
+        return {feature.name: self.picture_steps(feature) for feature in pictures}
+
+    def _preprocess(self, feature: FeatureDescription, picture: Tensor) -> None:
         """[C, H, W], in place."""
-        for scale, bias in self.picture_steps(feature):
+        for scale, bias in self._steps[feature.name]:
             if scale != 1.0:
                 picture.mul_(scale)
             if bias is not None:
@@ -208,7 +238,6 @@ class Inputs:
                         f"model: mean image has {bias.numel()} values, expected {picture.numel()}; export it again"
                     )
                 picture.add_(bias if bias.dim() == 3 else bias.reshape(picture.shape))
-        return picture
 
 
 def _biases(scaler: Any, space: int) -> list[float]:
