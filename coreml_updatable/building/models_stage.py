@@ -138,7 +138,7 @@ def marked_pair(recipe: Recipe, converted: Model, neighbors: int = NEIGHBORS) ->
 
 def scaled_head(network: Model, scale: float) -> Model:
     """A marked network whose logits are ``scale`` times as large: no label changes, but how sure it is does."""
-    made = Model()
+    made = type(network)()
     made.CopyFrom(network)
     layers = network_of(made).layers
     softmax = max(number for number, layer in enumerate(layers) if layer_kind(layer) in ("softmax", "softmaxND"))

@@ -20,6 +20,7 @@ from coreml_updatable.updating.network import GraphHead
 from coreml_updatable.updating.training import optimizer_state
 
 AT_A_TIME = 256  # rows of the base
+BYTES_AT_ONCE = 1 << 26  # of the weights of owners that take a step together, so that memory stays bounded
 Weights = list[NDArray[Any]]  # of each trained parameter, [O, ...]
 
 
@@ -73,10 +74,19 @@ class OwnersHead:
     ) -> Weights:
         """The weights after one update on each owner's rows [O, S, D] in the mini-batches of ``plan``; ``start``: those
         of an earlier update, which this one goes on from."""
+        mini_batches = list(plan)
+        height = max(1, BYTES_AT_ONCE // sum(array.nbytes for array in self.base))
+        if len(rows) > height:
+            groups = []
+            for first in range(0, len(rows), height):
+                part = slice(first, first + height)
+                before = None if start is None else [array[part] for array in start]
+                groups.append(self.trained(rows[part], targets[part], mini_batches, parameters, assumptions, before))
+            return [np.concatenate(one) for one in zip(*groups, strict=True)]
         weights = self.of(len(rows)) if start is None else [array.copy() for array in start]
         state = optimizer_state(self._optimizer, weights, assumptions)
         features, wanted = torch.from_numpy(rows), torch.from_numpy(targets)
-        for batch in plan:
+        for batch in mini_batches:
             numbers = torch.from_numpy(batch)
             leaves = [torch.from_numpy(array).requires_grad_(True) for array in weights]
             with torch.enable_grad():
