@@ -394,6 +394,8 @@ def _conclusion(name: str, trials: list[Trial], gain: Interval, best: Trial, set
             else (f"as accurate, but 95% of its owners forget up to {100 * before.forgetting:.1f} points")
         )
         return f"The defaults of {name} are {why}: the chosen values gain {moved} of personal accuracy {on}; {lost}."
+    if gain.mean < 0:
+        moved = f"{-100 * gain.mean:.1f} points ({-100 * gain.high:.1f} to {-100 * gain.low:.1f})"
     worse = "gain" if gain.mean > 0 else "cost"
     medians = f"the median goes from {100 * before.personal:.1f}% to {100 * after.personal:.1f}%"
     used = f"(defaults: {100 * max(0.0, before.forgetting):.1f})"
