@@ -151,7 +151,7 @@ test-browser: .venv/installed-dev ## test the gallery's pages in Chromium
 	@$(PYTEST) -m browser
 
 test-swift: .venv/installed-dev ## the Swift package, compiled and run against the simulator (some minutes)
-	@$(BIN)/python swift/test.py
+	@$(BIN)/python -m swift.test
 
 test-docs: .venv/installed-dev ## run every command of the docs in an empty clone (15 minutes)
 	@$(BIN)/python tests/documents.py

@@ -156,7 +156,7 @@ def knn(
     label: str | None = None,
     probabilities: str | None = None,
     cut: bool | None = None,
-    fit: FitName = "centre-crop",
+    fit: FitName | None = None,
 ) -> RunnableModel:
     """Return a k-nearest-neighbors classifier behind the feature extractor of ``model``.
 
@@ -207,7 +207,7 @@ def compare(
     workers: int | None = None,
     resume: bool = False,
     dask: str | None = None,
-    fit: FitName = "centre-crop",
+    fit: FitName | None = None,
 ) -> "LabResult":
     """Compare updatable classifiers on a population of simulated owners.
 
@@ -238,7 +238,7 @@ def compare(
         replay_by=replay_by,
         references=True,
         workers=workers,
-        fit=Fit(fit),
+        fit=None if fit is None else Fit(fit),
     )
     kept = Path(out) / "owners" if out is not None else None
     result, prepared = run(loaded, Path(data), _population(scenario), settings, None, kept, resume, dask)
@@ -261,7 +261,7 @@ def tune(
     test_owners: int = 500,
     scenario: str | PathLike[str] | Mapping[str, Any] | None = None,
     replay: bool = False,
-    fit: FitName = "centre-crop",
+    fit: FitName | None = None,
     on_progress: Any = None,
 ) -> "Tuned":
     """Choose a model's update parameters for a population of owners, with Optuna (the extra ``tune``).
@@ -281,7 +281,8 @@ def tune(
 
     loaded = model if isinstance(model, RunnableModel) else load(_message(model))
     name = Path(model).stem if isinstance(model, str | PathLike) else "the model"
-    settings = TuneSettings(forgetting / 100, budget, owners, test_owners, shots, replay, fit=Fit(fit))
+    fitted = None if fit is None else Fit(fit)
+    settings = TuneSettings(forgetting / 100, budget, owners, test_owners, shots, replay, fit=fitted)
     told = on_progress or (lambda _fraction, _detail: None)
     chosen = run(loaded, name, Path(data), _population(scenario), settings, told)
     return Tuned(_with_values(loaded, chosen), chosen.result)
@@ -431,19 +432,20 @@ def convert(
 
 @typed
 def read_rows(
-    model: AnyModel, path: str | PathLike[str], *, training: bool = False, fit: FitName = "centre-crop"
+    model: AnyModel, path: str | PathLike[str], *, training: bool = False, fit: FitName | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows in a file or folder as ``model`` takes them: to predict, or with their labels to update.
 
     Args:
         path: a picture, a .npy, .json or .csv file, or a folder of pictures or .npy files.
         training: with labels: a folder then holds one folder per class, named by the label.
-        fit: how pictures of another size are made to fit: "centre-crop", "scale-to-fit" or "stretch".
+        fit: how pictures of another size are made to fit: "centre-crop", "scale-to-fit" or "stretch"; by default as
+            the model's metadata say, else "centre-crop".
 
     Raises DataError, with the name of the file and row, for what does not fit the model.
     """
     message = _message(model)
-    features = features_of(message, Fit(fit))
+    features = features_of(message, None if fit is None else Fit(fit))
     if training:
         yield from (row for _, row in training_rows(Path(path), message, features))
         return

@@ -9,6 +9,7 @@ model;
 import argparse
 import http.server
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 PIECE = 1 << 16
@@ -31,8 +32,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             case "endless":
                 self.send_response(200)
                 self.end_headers()
-                for piece in endless():
-                    self.wfile.write(piece)
+                with suppress(ConnectionError):  # whoever has enough hangs up
+                    for piece in endless():
+                        self.wfile.write(piece)
             case _:
                 self.file(fault, rest)
 

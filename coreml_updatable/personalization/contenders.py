@@ -124,7 +124,7 @@ def enter(
     data: Path,
     style: Style | None = None,
     seed: int = 0,
-    fit: Fit = Fit.CENTRE_CROP,
+    fit: Fit | None = None,
     told: Told = silent,
 ) -> tuple[Contender, Embedded]:
     """Run every row of ``data`` through the fixed part of ``model``, in every look that the scenario has.

@@ -81,7 +81,7 @@ class Settings:
     references: bool = True
     workers: int | None = None
     block: int = BLOCK
-    fit: Fit = Fit.CENTRE_CROP
+    fit: Fit | None = None
     half: int | None = None  # see ``split_rows``
 
 

@@ -8,7 +8,7 @@ import hashlib
 import io
 import tarfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
@@ -162,15 +162,16 @@ def rebase(
     lessons: Lessons,
     parameters: Mapping[str, Any] | None = None,
     assumptions: Assumptions | None = None,
+    replay: Iterable[Mapping[str, Any]] = (),
 ) -> UpdateContext:
     """Train ``base`` on an owner's lessons, as an app does when a new version of its model arrives.
 
-    ``parameters`` are those of ``UpdateTask``. Raises ModelError where the base is not updatable or does not take what
-    the lessons hold, DataError where there are none.
+    ``parameters`` are those of ``UpdateTask``; ``replay``: labeled base rows to mix in, behind the lessons. Raises
+    ModelError where the base is not updatable or does not take what the lessons hold, DataError where there are none.
     """
     if not lessons.lessons:
         raise DataError(f"lessons of {lessons.model}: there are none, expected at least one; use the base as it is")
-    task = UpdateTask(base, rows_of(base, lessons), parameters=parameters, assumptions=assumptions)
+    task = UpdateTask(base, [*rows_of(base, lessons), *replay], parameters=parameters, assumptions=assumptions)
     return task.resume()
 
 

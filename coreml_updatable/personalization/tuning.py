@@ -47,7 +47,7 @@ class TuneSettings:
     shots: int = 10
     replay: bool = False  # may a replay set be chosen
     adam: bool = True
-    fit: Fit = Fit.CENTRE_CROP
+    fit: Fit | None = None
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,21 @@ def test_pictures_are_fitted_as_asked(run: Run, picture_model: Path, tmp_path: P
         assert ran.err == f"pictures of another size: {fit}\n"
 
 
+@pytest.mark.parametrize(("crop", "fit"), [("scaleFill", stretch), ("scaleFit", scale_to_fit), ("centerCrop", None)])
+def test_pictures_are_fitted_as_the_metadata_say(
+    run: Run, picture_model: Path, tmp_path: Path, crop: str, fit: Any
+) -> None:
+    """As training used it: a build writes its crop into the model, and apps read it there."""
+    model = read_model(picture_model)
+    model.description.metadata.userDefined["coreml_updatable.crop"] = crop
+    write_model(model, tmp_path / "model.mlmodel")
+    wide = noise(4, 3 * SIDE, SIDE)
+    wide.save(tmp_path / "wide.png")
+    expected = wide.crop((SIDE, 0, 2 * SIDE, SIDE)) if fit is None else fit(wide, SIDE, SIDE)
+    ran = run("predict", tmp_path / "model.mlmodel", tmp_path / "wide.png", "--json")
+    assert np.allclose(_probabilities(_rows(ran)[0]), _torch_probabilities(picture_model, [expected])[0], atol=1e-6)
+
+
 def test_unreadable_pictures_are_named_and_the_rest_answered(run: Run, picture_model: Path, photos: Path) -> None:
     broken = photos / "blue" / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff no picture")

@@ -1,6 +1,8 @@
 """`update`: the file it writes, against the same training in torch."""
 
 import json
+import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from PIL import Image
 from torch.nn import functional
 
 import coreml_updatable as cu
+from coreml_updatable.personalization.lessons import Lesson, Lessons, write_lessons
 from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.samples import samples_of
 from tests.cli.conftest import LABELS, SIDE, Run, classifier, noise
@@ -198,3 +201,20 @@ def test_a_replay_set_is_rows_behind_the_owners(run: Run, vector_model: Path, tm
     assert apart.status == 0, apart.err
     run("update", vector_model, tmp_path / "both.json", "-o", tmp_path / "b.mlmodel", *common)
     assert (tmp_path / "a.mlmodel").read_bytes() == (tmp_path / "b.mlmodel").read_bytes()
+
+
+def test_a_base_that_learns_lessons_mixes_a_replay_set_in_as_update_does(
+    run: Run, vector_model: Path, tmp_path: Path
+) -> None:
+    taught = np.array(ROW["x"], np.float32)
+    lessons = (Lesson(ROW["label"], taught, datetime(2026, 11, 30, tzinfo=UTC), uuid.uuid4()),)
+    write_lessons(Lessons("Any", "", lessons), tmp_path / "lessons.tar")
+    (tmp_path / "own.json").write_text(json.dumps([ROW]))
+    (tmp_path / "base.json").write_text(json.dumps([{**ROW, "x": [0, 1, 0, 1], "label": "no"}] * 2))
+    learned, mixed = ("-o", tmp_path / "a.mlmodel"), ("--replay", tmp_path / "base.json")
+    ran = run("rebase", vector_model, tmp_path / "lessons.tar", *mixed, *learned)
+    assert ran.status == 0, ran.err
+    run("update", vector_model, tmp_path / "own.json", *mixed, "-o", tmp_path / "b.mlmodel")
+    assert (tmp_path / "a.mlmodel").read_bytes() == (tmp_path / "b.mlmodel").read_bytes()
+    run("rebase", vector_model, tmp_path / "lessons.tar", "-o", tmp_path / "c.mlmodel")
+    assert (tmp_path / "a.mlmodel").read_bytes() != (tmp_path / "c.mlmodel").read_bytes()

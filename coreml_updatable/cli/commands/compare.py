@@ -43,7 +43,12 @@ def compare(
         typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers run the owners.", show_default=False),
     ] = None,
     assume: Assume = None,
-    fit: Annotated[Fit, typer.Option(help="How to fit pictures of another size.")] = Fit.CENTRE_CROP,
+    fit: Annotated[
+        Fit | None,
+        typer.Option(
+            help="How to fit pictures of another size.", show_default="as the model's metadata say, else centre-crop"
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print report.json.")] = False,
 ) -> None:
     """Compare models on a population of simulated owners.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Named = tuple[str, dict[str, Any]]
 
 
-def remembered(empty: Model, data: Path, fit: Fit, *, quiet: bool) -> tuple[Model, dict[str, Any]]:
+def remembered(empty: Model, data: Path, fit: Fit | None, *, quiet: bool) -> tuple[Model, dict[str, Any]]:
     """``empty`` with a sample for every row of ``data``, and the first row, its label left out."""
     if not data.exists():
         raise DataError(f"{data}: does not exist; check the path")
@@ -159,7 +159,12 @@ def knn(
             show_default="cut if there is a softmax",
         ),
     ] = None,
-    fit: Annotated[Fit, typer.Option(help="How to fit pictures of another size.")] = Fit.CENTRE_CROP,
+    fit: Annotated[
+        Fit | None,
+        typer.Option(
+            help="How to fit pictures of another size.", show_default="as the model's metadata say, else centre-crop"
+        ),
+    ] = None,
     dry_run: DryRun = False,
     json: AsJson = False,
 ) -> None:

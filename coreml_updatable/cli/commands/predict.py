@@ -159,7 +159,12 @@ def predict(
             show_default="3, 5 of a sound, or all with --json",
         ),
     ] = None,
-    fit: Annotated[Fit, typer.Option(help="How to fit pictures of another size.")] = Fit.CENTRE_CROP,
+    fit: Annotated[
+        Fit | None,
+        typer.Option(
+            help="How to fit pictures of another size.", show_default="as the model's metadata say, else centre-crop"
+        ),
+    ] = None,
     rate: Annotated[int, typer.Option(min=1000, max=768_000, help="Of sounds: the model's rate, in Hz.")] = 16_000,
     hop: Annotated[
         float | None,
@@ -212,7 +217,7 @@ def predict(
     if answered and not json and runnable.engine and not runnable.engine.startswith("torch"):
         note(f"engine: {runnable.engine}")
     if answered and features.resized:
-        note(f"pictures of another size: {fit.value}")
+        note(f"pictures of another size: {features.fit.value}")
     note(*(f"{path}: {', '.join(changes)}" for path, changes in heard.items()))
     if told.named and runnable.message.WhichOneof("Type") in VOTERS:
         note(f"assumptions: {told}")

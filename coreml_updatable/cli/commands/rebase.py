@@ -14,6 +14,10 @@ def rebase(
     base: Annotated[Path, typer.Argument(help="An updatable .mlmodel or .mlpackage.", show_default=False)],
     lessons: Annotated[Path, typer.Argument(help="An archive that an app backed up.", show_default=False)],
     out: Annotated[Out, option("The personal model.")],
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="Base examples to mix in: a NAME.replay.json, or as DATA of update.", show_default=False),
+    ] = None,
     assume: Assume = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was learned as JSON.")] = False,
 ) -> None:
@@ -23,6 +27,7 @@ def rebase(
     """
     from collections import Counter
 
+    from coreml_updatable.cli.commands.update import mixed_rows
     from coreml_updatable.errors import located
     from coreml_updatable.personalization.lessons import read_lessons
     from coreml_updatable.personalization.lessons import rebase as train
@@ -32,7 +37,9 @@ def rebase(
     under = chosen(assume or [])
     read = read_lessons(lessons)
     with located("model", base):
-        context = train(load(base, assumptions=under.assumptions), read, assumptions=under.assumptions)
+        model = load(base, assumptions=under.assumptions)
+        mixed = [] if replay is None else [row for _, row in mixed_rows(replay, model.message)]
+        context = train(model, read, assumptions=under.assumptions, replay=mixed)
     context.write(target)
     labels = Counter(lesson.label for lesson in read.lessons)
     if json:

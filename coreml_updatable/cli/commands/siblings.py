@@ -64,10 +64,10 @@ def siblings(
 
 def _rows(samples: Path, model: "Model") -> list[dict[str, Any]]:
     """As many of the labeled rows as prove enough, from all over the folder."""
-    from coreml_updatable.data.rows.features import Fit, features_of
+    from coreml_updatable.data.rows.features import features_of
     from coreml_updatable.data.rows.reading import training_rows
 
-    rows = [row for _, row in training_rows(samples, model, features_of(model, Fit.CENTRE_CROP))]
+    rows = [row for _, row in training_rows(samples, model, features_of(model))]
     if not rows:
         raise DataError(f"{samples}: holds no rows; name a folder with one folder per class")
     return rows[:: max(1, len(rows) // MOST_ROWS)][:MOST_ROWS]

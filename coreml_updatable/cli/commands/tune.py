@@ -36,7 +36,12 @@ def tune(
     report: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Folder for report.html and report.json.", show_default=False)
     ] = None,
-    fit: Annotated[Fit, typer.Option(help="How to fit pictures of another size.")] = Fit.CENTRE_CROP,
+    fit: Annotated[
+        Fit | None,
+        typer.Option(
+            help="How to fit pictures of another size.", show_default="as the model's metadata say, else centre-crop"
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Choose a model's update parameters for a population of owners.
@@ -63,7 +68,7 @@ def tune(
             test_owners=test_owners,
             scenario=scenario,
             replay=replay,
-            fit=fit.value,
+            fit=None if fit is None else fit.value,
             on_progress=lambda fraction, detail: told("tuning", fraction, detail),
         )
     result = tuned.result

@@ -146,7 +146,7 @@ def _counted(count: int, noun: str) -> str:
 def train(
     model: Path,
     data: Path,
-    fit: Fit,
+    fit: Fit | None,
     parameters: Mapping[str, Any],
     under: Chosen,
     *,
@@ -176,13 +176,14 @@ def train(
     return Trained(context, len(names), losses, changes(runnable.message, context.model.message), under)
 
 
-def _frozen(model: RunnableModel, data: Path, fit: Fit, names: list[str]) -> Iterator[FrozenRow]:
+def mixed_rows(data: Path, model: Model, fit: Fit | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Labeled rows by name: of a replay set that a build wrote, or of any file or folder that `update` takes."""
+    return replay_rows(data) if data.name.endswith(SUFFIX) else training_rows(data, model, features_of(model, fit))
+
+
+def _frozen(model: RunnableModel, data: Path, fit: Fit | None, names: list[str]) -> Iterator[FrozenRow]:
     """The rows after the frozen part, a block at a time; ``names`` grows as they come."""
-    incoming = (
-        replay_rows(data)
-        if data.name.endswith(SUFFIX)
-        else training_rows(data, model.message, features_of(model.message, fit))
-    )
+    incoming = mixed_rows(data, model.message, fit)
     while block := list(islice(incoming, AT_A_TIME)):
         try:
             with reference():
@@ -242,7 +243,12 @@ def update(
         ),
     ] = None,
     assume: Assume = None,
-    fit: Annotated[Fit, typer.Option(help="How to fit pictures of another size.")] = Fit.CENTRE_CROP,
+    fit: Annotated[
+        Fit | None,
+        typer.Option(
+            help="How to fit pictures of another size.", show_default="as the model's metadata say, else centre-crop"
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print parameters, losses and changes as JSON.")] = False,
 ) -> None:
     """Train a model on rows as MLUpdateTask does.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.spec.features import CROP_KEY
 from coreml_updatable.spec.messages import FeatureDescription, Model
 
 
@@ -51,7 +52,13 @@ class Features:
         return ", ".join(f"'{name}'" for name in self.inputs)
 
 
-def features_of(model: Model, fit: Fit) -> Features:
+CROPS = {"centerCrop": Fit.CENTRE_CROP, "scaleFit": Fit.SCALE_TO_FIT, "scaleFill": Fit.STRETCH}  # of the metadata
+
+
+def features_of(model: Model, fit: Fit | None = None) -> Features:
+    """Without ``fit``, pictures are made to fit as the model's metadata say, else by a crop to the middle."""
+    if fit is None:
+        fit = CROPS.get(str(model.description.metadata.userDefined.get(CROP_KEY, "")), Fit.CENTRE_CROP)
     inputs = {feature.name: feature for feature in model.description.input}
     training = {feature.name: feature for feature in model.description.trainingInput}
     return Features(inputs, {**inputs, **training}, fit)

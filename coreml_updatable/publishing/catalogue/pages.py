@@ -212,7 +212,7 @@ def _model_page(
         "learners": learners,
         "cards": pictures.cards,
         "update": pictures.update,
-        "swift": [(model, code) for model, code in swift if code],
+        "swift": [(model, code, swift_package(model)) for model, code in swift if code],
     }
     return _render("model.html.j2", "", values)
 
@@ -345,3 +345,8 @@ def store_swift(entry: Entry, model: ModelFile, base_url: str, public_key: str |
         labels=list(zip(case_names(labels), labels, strict=True)),
         shape=shape[1].split(" × ") if shape else None,
     )
+
+
+def swift_package(model: ModelFile) -> str:
+    """The manifest of a Swift package around the source file, for apps that are made of packages."""
+    return template("catalogue/package.swift.j2", escape=False).render(type=model.file.removesuffix(".mlmodel"))

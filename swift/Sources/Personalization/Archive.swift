@@ -80,7 +80,7 @@ enum LessonArchive {
 
     /// Name and size of the next regular file; nil at the end.
     private static func entry(_ handle: FileHandle) throws -> (String, Int)? {
-        guard let header = try handle.read(upToCount: block), header.count == block else {
+        guard let header = try handle.read(upToCount: block).map({ [UInt8]($0) }), header.count == block else {
             throw PersonalizationError.invalidArchive("it ends in the middle")
         }
         if header.allSatisfy({ $0 == 0 }) { return nil }

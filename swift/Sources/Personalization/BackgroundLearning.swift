@@ -6,7 +6,7 @@
     /// Learns while the device is idle: iOS grants a processing task minutes, mostly at night and on power.
     ///
     /// Put the identifier into `BGTaskSchedulerPermittedIdentifiers` and "Background processing" into the app's capabilities, call
-    /// ``register()`` before the app has launched, and ``schedule()`` when there is something to learn.
+    /// ``register()`` before the app has launched, and ``schedule(earliest:requiresExternalPower:)`` when there is something to learn.
     public final class BackgroundLearning: Sendable {
         private let identifier: String
         private let plan: Plan

@@ -31,17 +31,22 @@ public struct Base: Codable, Equatable, Sendable {
     public let model: URL
     /// The compiled feature extractor of a split.
     public let extractor: URL?
+    /// Base examples that ``PersonalModel/learn(_:)`` mixes in (`NAME.replay.json`), where the catalogue offers them.
+    public let replay: URL?
 
-    public init(id: ModelID, version: String, sha256: String, model: URL, extractor: URL? = nil) {
+    public init(id: ModelID, version: String, sha256: String, model: URL, extractor: URL? = nil, replay: URL? = nil) {
         self.id = id
         self.version = version
         self.sha256 = sha256
         self.model = model
         self.extractor = extractor
+        self.replay = replay
     }
 
     /// A model that Xcode compiled into the app. Its sum is taken over all files of the `.mlmodelc` folder.
-    public static func bundled(_ id: ModelID, model: URL, extractor: URL? = nil, version: String = "bundled") throws -> Base {
+    public static func bundled(_ id: ModelID, model: URL, extractor: URL? = nil, replay: URL? = nil, version: String = "bundled")
+        throws -> Base
+    {
         var hash = SHA256()
         for folder in [model, extractor].compactMap({ $0 }) {
             guard let files = FileManager.default.enumerator(atPath: folder.path) else {
@@ -55,7 +60,7 @@ public struct Base: Codable, Equatable, Sendable {
                 hash.update(data: try Data(contentsOf: file, options: .mappedIfSafe))
             }
         }
-        return Base(id: id, version: version, sha256: hash.finalize().hexadecimal, model: model, extractor: extractor)
+        return Base(id: id, version: version, sha256: hash.finalize().hexadecimal, model: model, extractor: extractor, replay: replay)
     }
 }
 

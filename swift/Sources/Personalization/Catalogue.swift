@@ -69,10 +69,12 @@ public actor Catalogue {
         guard let entry = index.models.first(where: { $0.name == id.name }),
             let release = entry.versions.first(where: { $0.version == entry.latest })
         else { throw PersonalizationError.notInCatalogue(id.name) }
-        let (model, extractor) = try release.files(id)
-        let installed = Installed(id: id, version: release.version, model: model.sha256, extractor: extractor?.sha256)
+        let (model, extractor) = try release.files(id), replay = id.form == .neighbors ? nil : release.replay(of: model)
+        let installed = Installed(
+            id: id, version: release.version, model: model.sha256, extractor: extractor?.sha256, replay: replay?.sha256)
         if !installed.isThere(in: folder) {
             for file in [model, extractor].compactMap({ $0 }) { try await install(file) }
+            if let replay { try await install(replay, of: release, for: model) }
         }
         try remember { state in
             state.installed.removeAll { $0 == installed }
@@ -90,9 +92,9 @@ public actor Catalogue {
                 return counts[installed.id, default: 0] <= max(keep, 1)
             }.reversed()
         }
-        let named = Set(state().installed.flatMap { [$0.model, $0.extractor].compactMap { $0 } }.map { "\($0).mlmodelc" })
+        let named = Set(state().installed.flatMap(\.names))
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-        where (name.hasSuffix(".mlmodelc") && !named.contains(name)) || name.hasSuffix(".partial") {
+        where ((name.hasSuffix(".mlmodelc") || name.hasSuffix(".replay")) && !named.contains(name)) || name.hasSuffix(".partial") {
             try FileManager.default.removeItem(at: folder.appendingPathComponent(name))
         }
     }
@@ -159,7 +161,7 @@ public actor Catalogue {
         guard file.bytes <= limits.modelBytes else { throw PersonalizationError.tooLarge(file.file, limit: limits.modelBytes) }
         let compiled = folder.appendingPathComponent("\(file.sha256).mlmodelc")
         guard !FileManager.default.fileExists(atPath: compiled.path) else { return }
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try written(folder) { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
         let partial = folder.appendingPathComponent("\(file.sha256).mlmodel.partial")
         if (try? partial.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0 >= file.bytes {
             try? FileManager.default.removeItem(at: partial)
@@ -173,11 +175,46 @@ public actor Catalogue {
         do {
             let fresh = try await MLModel.compileModel(at: model)
             defer { try? FileManager.default.removeItem(at: fresh) }
-            try FileManager.default.moveItem(at: fresh, to: compiled)
+            try written(compiled) { try FileManager.default.moveItem(at: fresh, to: compiled) }
+        } catch let error as PersonalizationError {
+            throw error
         } catch {
             throw PersonalizationError.coreML("\(error)")
         }
         log.info("installed \(file.file, privacy: .public)")
+    }
+
+    /// A replay set with its pictures, in a folder that appears when it is complete.
+    private func install(_ file: Index.File, of release: Index.Release, for model: Index.File) async throws {
+        guard file.sha256.isSum else { throw PersonalizationError.wrongContent(file.file) }
+        let place = folder.appendingPathComponent("\(file.sha256).replay")
+        guard !FileManager.default.fileExists(atPath: place.path) else { return }
+        let fresh = folder.appendingPathComponent("\(UUID().uuidString).replay.partial")
+        defer { try? FileManager.default.removeItem(at: fresh) }
+        let content = try await verified(file, limit: ReplaySet.maxBytes)
+        let document = try ReplaySet.document(content, file.file)
+        guard document.sha256 == model.sha256 else { throw PersonalizationError.wrongContent(file.file) }
+        try keep(content, in: fresh, as: Installed.replayFile)
+        for png in Set(document.pictures) {
+            guard let picture = release.files.first(where: { $0.file == png }) else { throw PersonalizationError.wrongContent(png) }
+            try keep(await verified(picture, limit: ReplaySet.maxBytes), in: fresh, as: png)
+        }
+        try written(place) { try FileManager.default.moveItem(at: fresh, to: place) }
+    }
+
+    private func keep(_ content: Data, in folder: URL, as name: String) throws {
+        let file = folder.appendingPathComponent(name)
+        try written(file) {
+            try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try content.write(to: file)
+        }
+    }
+
+    private func verified(_ file: Index.File, limit: Int) async throws -> Data {
+        guard file.bytes <= limit else { throw PersonalizationError.tooLarge(file.file, limit: limit) }
+        let content = try await get(file.url, limit: file.bytes)
+        guard sha256(content) == file.sha256 else { throw PersonalizationError.wrongContent(file.file) }
+        return content
     }
 
     private static func sum(of file: URL) throws -> String {
@@ -196,17 +233,24 @@ public actor Catalogue {
         let version: String
         let model: String
         let extractor: String?
+        let replay: String?
+
+        static let replayFile = "set.replay.json"
+
+        /// Of what it has in the folder.
+        var names: [String] {
+            [model, extractor].compactMap { $0.map { "\($0).mlmodelc" } } + (replay.map { ["\($0).replay"] } ?? [])
+        }
 
         func base(in folder: URL) -> Base {
             Base(
                 id: id, version: version, sha256: model, model: folder.appendingPathComponent("\(model).mlmodelc"),
-                extractor: extractor.map { folder.appendingPathComponent("\($0).mlmodelc") })
+                extractor: extractor.map { folder.appendingPathComponent("\($0).mlmodelc") },
+                replay: replay.map { folder.appendingPathComponent("\($0).replay").appendingPathComponent(Self.replayFile) })
         }
 
         func isThere(in folder: URL) -> Bool {
-            [model, extractor].compactMap { $0 }.allSatisfy {
-                FileManager.default.fileExists(atPath: folder.appendingPathComponent("\($0).mlmodelc").path)
-            }
+            names.allSatisfy { FileManager.default.fileExists(atPath: folder.appendingPathComponent($0).path) }
         }
     }
 
@@ -229,13 +273,13 @@ public actor Catalogue {
     }
 
     private func remember(_ change: (inout State) -> Void) throws {
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try written(folder) { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
         try FileLock.holding(folder.appendingPathComponent("catalogue.lock"), wait: true) {
             var state = state()
             let seen = state.serial
             change(&state)
             state.serial = max(state.serial, seen)
-            try JSONEncoder().encode(state).write(to: stateFile, options: .atomic)
+            try written(stateFile) { try JSONEncoder().encode(state).write(to: stateFile, options: .atomic) }
         }
     }
 }
@@ -258,6 +302,12 @@ struct Index: Decodable {
     struct Release: Decodable {
         let version: String
         let models: [File]
+        let files: [File]
+
+        /// The base examples to mix into updates of `model`.
+        func replay(of model: File) -> File? {
+            files.first { $0.file == model.file.replacingOccurrences(of: ".mlmodel", with: ".replay.json") }
+        }
 
         /// The file that learns, and the extractor in front of it.
         func files(_ id: ModelID) throws -> (File, File?) {
@@ -283,8 +333,9 @@ struct Index: Decodable {
         let url: String
         let bytes: Int
         let sha256: String
-        let role: String
-        let layout: String
+        /// Of a model; other files have none of these.
+        let role: String?
+        let layout: String?
         let update: Update?
     }
 

@@ -10,7 +10,7 @@ public struct Answer: Equatable, Sendable {
 
 /// A base model and what its owner taught it.
 ///
-/// The owner's lessons are stored as they come (``remember(_:as:)``) and learned together, always from the base
+/// The owner's lessons are stored as they come (`remember(_:as:)`) and learned together, always from the base
 /// (``learn(_:)``): so ``forget(_:)`` really unlearns, and a newer base learns the same lessons (``rebase(on:plan:)``).
 /// A network, a k-NN and a split of extractor and head look the same from outside. One update runs at a time; predictions go on
 /// meanwhile with the model as it was.
@@ -146,14 +146,16 @@ public actor PersonalModel {
         if lessons.isEmpty {
             guard newer != nil else { throw PersonalizationError.noLessons }
         } else {
-            let model = try Loaded(target, personal: nil)
+            let model = try plain(target)
             if let strange = lessons.first(where: { !model.learnsNewLabels && !model.labels.contains($0.label) }) {
                 throw PersonalizationError.unknownLabel(strange.label, known: model.labels)
             }
             let description = model.description
             let epochs = plan.epochs ?? description.parameterDescriptionsByKey[.epochs]?.defaultValue as? Int
-            let batch = LessonBatch(count: lessons.count) { [store] in
-                try model.trainingRow(store.example(lessons[$0]), label: lessons[$0].label)
+            let replay = plan.mixesReplay && !model.learnsNewLabels ? try target.replay.map(ReplaySet.init(contentsOf:)) : nil
+            let batch = LessonBatch(count: lessons.count + (replay?.count ?? 0)) { [store] in
+                if let replay, $0 >= lessons.count { return try replay.row($0 - lessons.count, for: model) }
+                return try model.trainingRow(store.example(lessons[$0]), label: lessons[$0].label)
             }
             let parameters = try plan.parameters(for: description)
             let ids = lessons.map(\.id)
@@ -170,8 +172,8 @@ public actor PersonalModel {
             }
             log.info("learned \(lessons.count) lessons")
         }
+        if target != base { loaded = nil }
         base = target
-        loaded = nil
         try change { $0.base = target.sha256 }
         withExtendedLifetime(lock) {}
     }
@@ -233,16 +235,21 @@ public actor PersonalModel {
 
     private func forgetGenerations() throws {
         try FileLock.holding(generations.lockFile, wait: false) { try generations.forget() }
-        loaded = nil
     }
 
     /// The model in force; another instance may have saved a newer one.
     private func current() throws -> Loaded {
         let generation = generations.current(of: base.sha256)
         if let loaded, loaded.generation == generation?.name { return loaded.model }
-        let model = try Loaded(base, personal: generation.map { generations.url($0) })
+        let model = try Loaded(base, personal: generation.map { generations.url($0) }, extractor: loaded?.model.extractor)
         loaded = (generation?.name, model)
         return model
+    }
+
+    /// `target` without what its owner taught it; nothing is loaded that is in memory already.
+    private func plain(_ target: Base) throws -> Loaded {
+        guard target == base, let loaded else { return try Loaded(target, personal: nil) }
+        return try loaded.generation == nil ? loaded.model : Loaded(target, personal: nil, extractor: loaded.model.extractor)
     }
 }
 
@@ -252,16 +259,17 @@ struct Loaded {
     let labels: [String]
     let learnsNewLabels: Bool
     private let model: MLModel
-    private let extractor: MLModel?
+    /// Of a split; the same for all its heads.
+    let extractor: Extractor?
     private let label: String
     private let probabilities: String
 
     var description: MLModelDescription { model.modelDescription }
 
-    init(_ base: Base, personal: URL?) throws {
+    init(_ base: Base, personal: URL?, extractor known: Extractor? = nil) throws {
         do {
             model = try MLModel(contentsOf: personal ?? base.model)
-            extractor = try base.extractor.map { try MLModel(contentsOf: $0) }
+            extractor = try known ?? base.extractor.map { Extractor(try MLModel(contentsOf: $0)) }
         } catch {
             throw PersonalizationError.coreML("\(error)")
         }
@@ -272,7 +280,7 @@ struct Loaded {
         guard description.isUpdatable else { throw PersonalizationError.unsupportedModel("it is not updatable") }
         self.label = label
         self.probabilities = probabilities
-        input = try ModelInput((extractor ?? model).modelDescription)
+        input = try ModelInput((extractor?.model ?? model).modelDescription)
         learnsNewLabels = description.parameterDescriptionsByKey[.numberOfNeighbors] != nil
         labels = (description.classLabels ?? []).compactMap { ($0 as? String) ?? ($0 as? NSNumber)?.stringValue }
     }
@@ -292,8 +300,17 @@ struct Loaded {
         }
     }
 
-    func trainingRow(_ example: Example, label text: String) throws -> any MLFeatureProvider {
-        var row: [String: Any] = try features(example)
+    /// `name`: of the input that the example is for, if it is not the whole model's.
+    func trainingRow(_ example: Example, as name: String? = nil, label text: String) throws -> any MLFeatureProvider {
+        var row: [String: Any]
+        if let name, name != input.name {
+            guard model.modelDescription.inputDescriptionsByName[name]?.multiArrayConstraint != nil else {
+                throw PersonalizationError.unsuitableInput(found: "an example for \(name)", expected: input.words)
+            }
+            row = [name: MLFeatureValue(multiArray: try example.multiArray())]
+        } else {
+            row = try features(example)
+        }
         row[label] = MLFeatureValue(string: text)
         return try MLDictionaryFeatureProvider(dictionary: row)
     }
@@ -302,9 +319,20 @@ struct Loaded {
     private func features(_ example: Example) throws -> [String: MLFeatureValue] {
         let value = try input.value(example)
         guard let extractor else { return [input.name: value] }
-        let embedding = try extractor.prediction(from: MLDictionaryFeatureProvider(dictionary: [input.name: value]))
+        let embedding = try extractor.embedding(MLDictionaryFeatureProvider(dictionary: [input.name: value]))
         var features: [String: MLFeatureValue] = [:]
         for name in model.modelDescription.inputDescriptionsByName.keys { features[name] = embedding.featureValue(for: name) }
         return features
     }
+}
+
+/// The fixed part of a split. An update asks it on Core ML's queue while the app asks for predictions, and an MLModel may be used
+/// by one of them at a time.
+final class Extractor: @unchecked Sendable {
+    let model: MLModel
+    private let lock = NSLock()
+
+    init(_ model: MLModel) { self.model = model }
+
+    func embedding(_ row: any MLFeatureProvider) throws -> any MLFeatureProvider { try lock.withLock { try model.prediction(from: row) } }
 }

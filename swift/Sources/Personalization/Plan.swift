@@ -10,12 +10,14 @@ public struct Plan: Sendable {
     public var seed: Int?
     /// Of a k-NN.
     public var numberOfNeighbors: Int?
+    /// Whether a network learns the base's replay set as well, where there is one (``Base/replay``).
+    public var mixesReplay: Bool
     /// Asked at the end of each epoch for the learning rate of the next one; nil keeps it.
     public var schedule: (@Sendable (LearningProgress) -> Double?)?
 
     public init(
         epochs: Int? = nil, miniBatchSize: Int? = nil, learningRate: Double? = nil, momentum: Double? = nil, shuffle: Bool? = nil,
-        seed: Int? = nil, numberOfNeighbors: Int? = nil, schedule: (@Sendable (LearningProgress) -> Double?)? = nil
+        seed: Int? = nil, numberOfNeighbors: Int? = nil, mixesReplay: Bool = true, schedule: (@Sendable (LearningProgress) -> Double?)? = nil
     ) {
         self.epochs = epochs
         self.miniBatchSize = miniBatchSize
@@ -24,6 +26,7 @@ public struct Plan: Sendable {
         self.shuffle = shuffle
         self.seed = seed
         self.numberOfNeighbors = numberOfNeighbors
+        self.mixesReplay = mixesReplay
         self.schedule = schedule
     }
 

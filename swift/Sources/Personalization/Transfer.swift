@@ -29,12 +29,12 @@ final class Transfer: NSObject, URLSessionDataDelegate, @unchecked Sendable {
 
     /// The body, in `file`; what is in it already is taken as the beginning.
     static func file(_ url: URL, limit: Int, to file: URL, _ configuration: URLSessionConfiguration) async throws {
-        if !FileManager.default.fileExists(atPath: file.path) { try Data().write(to: file) }
+        if !FileManager.default.fileExists(atPath: file.path) { try written(file) { try Data().write(to: file) } }
         let handle = try FileHandle(forUpdating: file)
         defer { try? handle.close() }
         let offset = Int(try handle.seekToEnd())
         _ = try await Transfer(url, limit: limit, file: handle, offset: offset).run(configuration)
-        try handle.synchronize()
+        try written(file) { try handle.synchronize() }
     }
 
     private func run(_ configuration: URLSessionConfiguration) async throws -> Data {
@@ -69,7 +69,7 @@ final class Transfer: NSObject, URLSessionDataDelegate, @unchecked Sendable {
             guard failure == nil else { return true }
             do {
                 guard received + bytes.count <= limit else { throw PersonalizationError.tooLarge(url.lastPathComponent, limit: limit) }
-                if let file { try file.write(contentsOf: bytes) } else { data += bytes }
+                if let file { try written(url) { try file.write(contentsOf: bytes) } } else { data += bytes }
                 received += bytes.count
                 return false
             } catch {

@@ -86,11 +86,7 @@ private func catalogue(_ name: String, _ folder: URL? = nil, now: @escaping @Sen
     // The same site, which shows an older index after a newer one.
     let folder = try Fixtures.temporary()
     _ = try await catalogue("site", folder).newest(luncher)
-    let state = folder.appendingPathComponent("catalogue.json")
-    let seen = try String(contentsOf: state, encoding: .utf8)
-    let moved = seen.replacingOccurrences(of: "\\/site\\/", with: "\\/old\\/").replacingOccurrences(of: "/site/", with: "/old/")
-    #expect(moved != seen)
-    try Data(moved.utf8).write(to: state)
+    try move(folder, from: "site", to: "old")
     do {
         _ = try await catalogue("old", folder).newest(luncher)
         Issue.record("an old index was taken")
@@ -98,6 +94,29 @@ private func catalogue(_ name: String, _ folder: URL? = nil, now: @escaping @Sen
         #expect(found < seen)
     }
     #expect(await (try catalogue("old", folder)).installed(luncher)?.version == "1.1")
+}
+
+/// What was seen at one address is taken for what was seen at another: as if a site had changed in the meantime.
+private func move(_ folder: URL, from old: String, to new: String) throws {
+    let state = folder.appendingPathComponent("catalogue.json"), seen = try String(contentsOf: state, encoding: .utf8)
+    let moved = seen.replacingOccurrences(of: "\\/\(old)\\/", with: "\\/\(new)\\/").replacingOccurrences(of: "/\(old)/", with: "/\(new)/")
+    #expect(moved != seen)
+    try Data(moved.utf8).write(to: state)
+}
+
+/// A site that was signed with one key, then with two, then only with the new one.
+@Test func aKeyIsChanged() async throws {
+    let stranger = Data(repeating: 7, count: 32).base64EncodedString()
+    let several = Catalogue(site: site("site"), publicKeys: [stranger, "no key", try key()], folder: try Fixtures.temporary())
+    #expect(try await several.newest(luncher).version == "1.1")
+    let folder = try Fixtures.temporary()
+    _ = try await catalogue("both", folder).newest(luncher)
+    try move(folder, from: "both", to: "next")
+    #expect(try await catalogue("next", folder).newest(luncher).version == "1.1")
+    // The old key no longer counts for whoever has seen the new index, and the new one counts for nobody who has not.
+    try move(folder, from: "next", to: "old")
+    await #expect(throws: PersonalizationError.untrusted("index.json")) { try await catalogue("old", folder).newest(luncher) }
+    await #expect(throws: PersonalizationError.untrusted("index.json")) { try await catalogue("next").newest(luncher) }
 }
 
 @Test func oldModelsArePruned() async throws {

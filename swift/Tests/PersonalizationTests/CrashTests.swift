@@ -13,6 +13,8 @@ private func worker(_ base: Base, _ folder: URL, _ mode: String) throws -> (Proc
         + [URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("personalization-worker")]
     process.executableURL = try #require(places.first { FileManager.default.isExecutableFile(atPath: $0.path) })
     process.arguments = [base.model.path, base.sha256, folder.path, mode]
+    // What Core ML was writing when it was killed is left where it keeps temporary files.
+    process.environment = ProcessInfo.processInfo.environment.merging(["TMPDIR": folder.deletingLastPathComponent().path]) { $1 }
     process.standardOutput = output
     try process.run()
     return (process, output.fileHandleForReading)
@@ -60,9 +62,9 @@ private let pose = Input.array((0..<63).map { Float($0) / 63 }, shape: [1, 3, 21
     let said = String(decoding: try output.readToEnd() ?? Data(), as: UTF8.self).split(separator: "\n")
     process.waitUntilExit()
     #expect(process.terminationStatus == 0)
-    #expect(said == ["cannotWrite", "cannotWrite", "cannotWrite", "cannotWrite"])
+    #expect(said == Array(repeating: "cannotWrite", count: 6))
     let after = try PersonalModel(base, folder: folder)
-    #expect(try await after.predict(pose) == before)
+    #expect(try await after.predict(pose).isLike(before))
     #expect(try await after.lessons == lessons)
     let learned = try await after.needsLearning
     #expect(!learned)

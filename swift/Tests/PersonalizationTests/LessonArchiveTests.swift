@@ -39,7 +39,7 @@ import Testing
         try content.write(to: file)
         await #expect(throws: PersonalizationError.self) { try await model.restore(from: file) }
         #expect(try await model.lessons == lessons)
-        #expect(try await model.predict(.file(Fixtures.pancakes[1])) == answer)
+        #expect(try await model.predict(.file(Fixtures.pancakes[1])).isLike(answer))
     }
     await #expect(throws: PersonalizationError.self) { try await model.restore(from: folder.appendingPathComponent("missing.tar")) }
 }
@@ -99,7 +99,7 @@ private func taughtPose() async throws -> (PersonalModel, Input) {
     let file = try archive(10_001) { _ in "pause" }
     await #expect(throws: PersonalizationError.self) { try await model.restore(from: file) }
     #expect(try await model.lessons == lessons)
-    #expect(try await model.predict(pose) == answer)
+    #expect(try await model.predict(pose).isLike(answer))
 }
 
 /// A base that is older than the backup does not know its newest label, or takes another input.
@@ -111,7 +111,7 @@ private func taughtPose() async throws -> (PersonalModel, Input) {
     let wider = try archive(2, label: { _ in "pause" }, shape: [63])
     await #expect(throws: PersonalizationError.self) { try await model.restore(from: wider) }
     #expect(try await model.lessons == lessons)
-    #expect(try await model.predict(pose) == answer)
+    #expect(try await model.predict(pose).isLike(answer))
     let needsLearning = try await model.needsLearning
     #expect(!needsLearning)
 }

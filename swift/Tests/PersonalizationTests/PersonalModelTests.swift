@@ -6,42 +6,49 @@ import Testing
 
 let forms: [ModelID.Form] = [.network, .neighbors, .split]
 
-/// The story of healthy_luncher.
+/// The story of healthy_luncher, told of five owners with three photos each. Which photos they teach was fixed before any was tried:
+/// the first fifteen drawings, in order, each once; the last twenty are asked. Earlier, one owner told it, with photos that had been
+/// exchanged until the story came true. So it is now said of the mean of all five: at most one pancake in five is healthy before,
+/// and two in five are after three photos. The bases are small, for the sake of time; that of the sample learns more.
 @Test(arguments: forms) func pancakesBecomeHealthy(form: ModelID.Form) async throws {
-    let model = try await Fixtures.model(form)
-    let before = try await healthy(model)
-    #expect(before < 0.2, "\(before) of the pancakes were healthy before")
-    for pancake in Fixtures.pancakes.prefix(3) { try await model.remember(.file(pancake), as: Meal.healthy) }
-    #expect(try await model.needsLearning)
-    try await learn(model)
-    let needsLearning = try await model.needsLearning
-    #expect(!needsLearning)
-    let after = try await healthy(model)
-    #expect(after > 0.5, "\(after) of the pancakes are healthy after three shots")
-    let burgers = Fixtures.photos("burger")
-    var right = 0
-    for burger in burgers where try await model.predict(.file(burger)).label == "fast-food" { right += 1 }
-    #expect(right * 10 >= burgers.count * 9, "\(right) of \(burgers.count) burgers are still fast food")
+    let pancakes = Fixtures.photos("pancakes"), burgers = Fixtures.photos("burger")
+    let first = try await Fixtures.base(form), second = try await Fixtures.base(form, build: "second")
+    var learned: [Double] = [], rebased: [Double] = [], kept: [Double] = []
+    for photos in Fixtures.owners {
+        let model = try PersonalModel(first, folder: Fixtures.temporary())
+        let before = try await share(model, pancakes, called: "healthy")
+        #expect(before < 0.2, "\(before) of the pancakes were healthy before")
+        for photo in photos { try await model.remember(.file(photo), as: Meal.healthy) }
+        #expect(try await model.needsLearning)
+        try await learn(model)
+        let needsLearning = try await model.needsLearning
+        #expect(!needsLearning)
+        learned.append(try await share(model, pancakes, called: "healthy"))
+        kept.append(try await share(model, burgers, called: "fast-food"))
 
-    var epochs = 0
-    for try await _ in model.rebase(on: try await Fixtures.base(form, build: "second")) { epochs += 1 }
-    #expect(epochs >= (form == .neighbors ? 0 : 1))  // a k-NN has no epochs
-    #expect(await model.base.version == "second")
-    let rebased = try await healthy(model)
-    #expect(rebased > 0.5, "\(rebased) of the pancakes are healthy on the second base")
+        var epochs = 0
+        for try await _ in model.rebase(on: second) { epochs += 1 }
+        #expect(epochs >= (form == .neighbors ? 0 : 1))  // a k-NN has no epochs
+        #expect(await model.base == second)
+        rebased.append(try await share(model, pancakes, called: "healthy"))
 
-    try await model.reset()
-    #expect(try await healthy(model) < 0.2)
-    #expect(try await model.lessons.isEmpty)
+        try await model.reset()
+        #expect(try await model.lessons.isEmpty)
+        #expect(try await share(model, pancakes, called: "healthy") < 0.2)
+    }
+    #expect(mean(learned) > 0.4, "\(learned) of the pancakes are healthy after three photos")
+    #expect(mean(kept) >= 0.9, "\(kept) of the burgers are still fast food")
+    #expect(mean(rebased) > 0.4, "\(rebased) of the pancakes are healthy on the second base")
 }
 
-/// The share of 20 held-out pancakes that the model calls healthy.
-private func healthy(_ model: PersonalModel) async throws -> Double {
-    let pancakes = Fixtures.photos("pancakes")
+/// The share of photos that get this label.
+private func share(_ model: PersonalModel, _ photos: [URL], called label: String) async throws -> Double {
     var count = 0
-    for pancake in pancakes where try await model.predict(.file(pancake)).label == "healthy" { count += 1 }
-    return Double(count) / Double(pancakes.count)
+    for photo in photos where try await model.predict(.file(photo)).label == label { count += 1 }
+    return Double(count) / Double(photos.count)
 }
+
+private func mean(_ shares: [Double]) -> Double { shares.reduce(0, +) / Double(shares.count) }
 
 @Test func aSplitLearnsAsTheNetworkDoes() async throws {
     var answers: [Answer] = []
@@ -118,7 +125,7 @@ private func healthy(_ model: PersonalModel) async throws -> Double {
     try await Task.sleep(nanoseconds: 20_000_000)
     task.cancel()
     _ = try? await task.value
-    #expect(try await model.predict(photo) == before)
+    #expect(try await model.predict(photo).isLike(before))
     #expect(try await model.needsLearning)
 }
 
@@ -140,8 +147,61 @@ private func healthy(_ model: PersonalModel) async throws -> Double {
     try await first.remember(photo, as: Meal.healthy)
     #expect(try await second.lessons.count == 1)
     try await learn(first)
-    #expect(try await second.predict(photo) != before)
-    #expect(try await second.predict(photo) == first.predict(photo))
+    #expect(try await !second.predict(photo).isLike(before))
+    #expect(try await second.predict(photo).isLike(first.predict(photo)))
+}
+
+/// The lock of a folder is among instances, and among processes.
+@Test func twoInstancesDoNotLearnAtOnce() async throws {
+    let base = try await Fixtures.base(), folder = try Fixtures.temporary()
+    let first = try PersonalModel(base, folder: folder), second = try PersonalModel(base, folder: folder)
+    try await first.remember(.file(Fixtures.pancakes[0]), as: Meal.healthy)
+    let gate = DispatchSemaphore(value: 0)
+    let waiting = Plan(epochs: 2) { _ in
+        gate.wait()  // the update stays in its epoch
+        return nil
+    }
+    for try await progress in first.learn(waiting) {
+        if progress.epoch == 1 {
+            await #expect(throws: PersonalizationError.folderInUse(folder.lastPathComponent)) { try await learn(second) }
+            await #expect(throws: PersonalizationError.folderInUse(folder.lastPathComponent)) { try await second.reset() }
+        }
+        gate.signal()
+    }
+    #expect(try await second.lessons.count == 1)
+    try await second.reset()
+}
+
+/// The extractor of a split stays in memory while heads come and go, and a network that answers is not loaded again to learn.
+@Test func nothingIsLoadedTwice() async throws {
+    let base = try await Fixtures.base(.split), model = try PersonalModel(base, folder: try Fixtures.temporary())
+    try await model.remember(.file(Fixtures.pancakes[0]), as: Meal.healthy)
+    for _ in 0..<2 {
+        try await learn(model, Plan(epochs: 1))
+        _ = try await model.predict(.file(Fixtures.pancakes[1]))
+    }
+    try await model.reset()
+    _ = try await model.predict(.file(Fixtures.pancakes[1]))
+    #expect(MLModel.standInLoads(of: base.extractor!) == 1)
+}
+
+/// Whatever was done, the folder holds what it needs and nothing else.
+@Test func noFileIsLeftOver() async throws {
+    let folder = try Fixtures.temporary().appendingPathComponent("model"), archive = folder.appendingPathExtension("tar")
+    let model = try PersonalModel(await Fixtures.base(), folder: folder)
+    for pancake in Fixtures.pancakes.prefix(3) { try await model.remember(.file(pancake), as: Meal.healthy) }
+    for _ in 0..<3 { try await learn(model, Plan(epochs: 1)) }
+    try await model.backUp(to: archive)
+    try await model.forget(model.lessons[0].id)
+    try await model.restore(from: archive)
+    try await model.forget(model.lessons[0].id)
+    for try await _ in model.learn(Plan(epochs: 100)) { break }
+    while (try? await learn(model, Plan(epochs: 1))) == nil { try await Task.sleep(nanoseconds: 1_000_000) }
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+    let models = files.filter { $0.hasSuffix(".mlmodelc") }
+    #expect((1...2).contains(models.count))
+    #expect(Set(files).subtracting(models) == ["learning.lock", "lessons", "lessons.json", "lessons.lock", "personal.json"])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.appendingPathComponent("lessons").path).count == 2)
 }
 
 @Test func aNeighborLearnsANewLabel() async throws {

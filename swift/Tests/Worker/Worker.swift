@@ -38,16 +38,29 @@ import Personalization
     /// No file may grow beyond a few bytes from now on, as on a full disk; says what each attempt throws.
     static func runOutOfDisk(_ model: PersonalModel, _ folder: URL) async throws {
         signal(SIGXFSZ, SIG_IGN)
-        var limit = rlimit(rlim_cur: 16, rlim_max: 16)
-        #if canImport(Darwin)
-            setrlimit(RLIMIT_FSIZE, &limit)
-        #else
-            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
-        #endif
+        // Room for a catalogue's index, and for a part of its model.
+        allow(64 << 10)
+        let environment = ProcessInfo.processInfo.environment
+        let site = URL(string: environment["CATALOGUE_SITE"] ?? "")!.appendingPathComponent("unsigned")
+        let catalogue = Catalogue(site: site, folder: folder.deletingLastPathComponent().appendingPathComponent("catalogue"), trust: .unsigned)
+        await attempt { _ = try await catalogue.newest(ModelID("HealthyLuncher")) }
+        allow(16)
+        await attempt { _ = try await catalogue.newest(ModelID("HealthyLuncher")) }
         await attempt { _ = try await model.remember(pose(), as: model.labels[0]) }
         await attempt { for try await _ in model.learn(Plan(epochs: 1)) {} }
         await attempt { try await model.backUp(to: folder.appendingPathComponent("lessons.tar")) }
         await attempt { try await model.restore(from: folder.deletingLastPathComponent().appendingPathComponent("good.tar")) }
+    }
+
+    /// So many bytes a file.
+    static func allow(_ bytes: UInt) {
+        #if canImport(Darwin)
+            var limit = rlimit(rlim_cur: rlim_t(bytes), rlim_max: rlim_t.max)
+            setrlimit(RLIMIT_FSIZE, &limit)
+        #else
+            var limit = rlimit(rlim_cur: bytes, rlim_max: UInt.max)
+            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+        #endif
     }
 
     static func attempt(_ action: () async throws -> Void) async {

@@ -107,11 +107,23 @@ open class MLModel: NSObject {
         file = url.appendingPathComponent("model.mlmodel")
         self.configuration = configuration
         super.init()
+        Self.loads.note(url.path)
         modelDescription.read(try ask(["do": "describe", "model": file.path]))
     }
 
     open class func load(contentsOf url: URL, configuration: MLModelConfiguration = MLModelConfiguration()) async throws -> MLModel {
         try MLModel(contentsOf: url, configuration: configuration)
+    }
+
+    private static let loads = Loads()
+    /// On Linux only: how often this compiled model has been loaded.
+    public class func standInLoads(of url: URL) -> Int { loads.count(url.path) }
+
+    private final class Loads: @unchecked Sendable {
+        private let lock = NSLock()
+        private var counts: [String: Int] = [:]
+        func note(_ path: String) { lock.withLock { counts[path, default: 0] += 1 } }
+        func count(_ path: String) -> Int { lock.withLock { counts[path] ?? 0 } }
     }
 
     open class func compileModel(at modelURL: URL) throws -> URL { try compiled(modelURL) }

@@ -1,0 +1,104 @@
+"""What people copy: each Swift block of the pages as a function, and the Swift that catalogues and reports have.
+
+What stands before a block, as ``<!-- swift: name: Type, ... -->``, are the parameters of its function.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+from swift.toolchain import CHECKOUT
+
+BLOCK = re.compile(r"<!-- swift: (?P<given>[^>]*?)-->\n```swift\n(?P<code>.*?)```", re.DOTALL)
+MODULES = ("CoreGraphics", "CoreML", "Foundation", "Personalization", "PersonalizationTesting", "PersonalizationUI")
+PAGES = ("README.md", "docs/*.md", "sample_models/*/README.md", "swift/**/*.md")
+OTHER_LIBRARIES = {"siblings.md"}  # whose Swift needs ONNX Runtime's own package, and is parsed only
+EXAMPLE = CHECKOUT / "swift/Example/HealthyLuncher"
+
+
+def write_snippets(folder: Path) -> None:
+    """Write one file a page, of one function a block."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for page in _pages():
+        text = page.read_text(encoding="utf-8")
+        found, blocks = text.count("```swift\n"), list(BLOCK.finditer(text))
+        if found != len(blocks) and page.name not in OTHER_LIBRARIES:
+            raise AssertionError(f"{page}: {found - len(blocks)} blocks of Swift do not say what they are given")
+        name = re.sub(r"\W", "_", str(page.relative_to(CHECKOUT).with_suffix("")))
+        functions = [
+            "@available(iOS 17, macOS 14, *)\n"
+            f"func {name}{number}({block['given'].strip()}) async throws {{\n"
+            f"{block['code']}{_used(block['code'])}}}\n"
+            for number, block in enumerate(blocks, start=1)
+        ]
+        if functions:
+            imports = [f"import {module}" for module in (*MODULES, *_more(text))]
+            (folder / f"{name}.swift").write_text("\n".join([*imports, *functions]))
+
+
+def write_parsed(folder: Path) -> list[Path]:
+    """Write the blocks that need a library which is not here; for the parser."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    written = []
+    for page in _pages():
+        if page.name in OTHER_LIBRARIES:
+            for number, code in enumerate(
+                re.findall(r"```swift\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+            ):
+                written.append(folder / f"{page.stem}{number}.swift")
+                written[-1].write_text(f"func block() throws {{\n{code}}}\n")
+    return written
+
+
+def _pages() -> list[Path]:
+    return sorted({page for pattern in PAGES for page in CHECKOUT.glob(pattern)})
+
+
+def _used(code: str) -> str:
+    """A block may make a model for the blocks after it."""
+    return "_ = model\n" if "let model = " in code else ""
+
+
+def _more(text: str) -> list[str]:
+    return ["Vision"] if "VNHuman" in text else []
+
+
+def write_generated(folder: Path, packages: Path, site: Path) -> list[Path]:
+    """Write the Swift that the catalogue ``site`` and reports have for copying, and below ``packages`` as packages.
+
+    Each model's file is written as the signed catalogue has it, and once more as an unsigned one does.
+    """
+    from coreml_updatable.publishing.catalogue.pages import store_swift, swift_package
+    from coreml_updatable.publishing.catalogue.site_files import read_index
+    from coreml_updatable.publishing.swift import update_snippet
+
+    for place in (folder, packages):
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+    index, key = read_index(site), (site / "public-key.txt").read_text().strip()
+    assert index is not None
+    arrays = update_snippet("poses", "label", array=True).replace("func personalize(", "func personalizeArrays(")
+    made = {"Photos": update_snippet("image", "label"), "Arrays": arrays}
+    written = []
+    for entry in index.models:
+        for model in entry.versions[0].models:
+            name = model.file.removesuffix(".mlmodel")
+            if code := store_swift(entry, model, index.base_url, key):
+                made[name] = code
+                unsigned = store_swift(entry, model, "", None)
+                made[f"{name}Unsigned"] = unsigned.replace(f"enum {name} ", f"enum {name}Unsigned ")
+                if name == EXAMPLE.name:
+                    assert unsigned == (EXAMPLE / f"{name}.swift").read_text(), (
+                        "the example's file is not the generated one"
+                    )
+                package = packages / name
+                (package / "Sources" / name).mkdir(parents=True, exist_ok=True)
+                (package / "Package.swift").write_text(swift_package(model))
+                (package / "Sources" / name / f"{name}.swift").write_text(code)
+                written.append(package)
+    assert len(written) >= 4, written
+    for name, text in made.items():
+        (folder / f"{name}.swift").write_text(text)
+    return written
