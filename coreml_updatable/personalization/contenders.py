@@ -150,7 +150,7 @@ def enter(
             reader.add(about, row)
         told(1.0, f"{name}: {len(reader.rows)} rows")
         return reader.one, reader.embedded()
-    key = engine_cache.key_of([model_bytes(model.message), repr((fit.value, style, seed if style else 0))])
+    key = engine_cache.key_of([model_bytes(model.message), repr((features.fit.value, style, seed if style else 0))])
     known = embedding_cache.kept(key) if reader.one.engine != "task" else {}
     spans: list[tuple[bytes, int, int, str]] = []
     for number, (folder, file) in enumerate(files):
@@ -253,7 +253,7 @@ class _Reader:
 
 
 def frozen_rows(
-    model: RunnableModel, data: Path, wanted: Iterable[tuple[int, int]], style: Style | None, seed: int, fit: Fit
+    model: RunnableModel, data: Path, wanted: Iterable[tuple[int, int]], style: Style | None, seed: int, fit: Fit | None
 ) -> "FixedPart":
     """Some rows behind the fixed part, and what a row costs there."""
     features, asked = features_of(model.message, fit), sorted(set(wanted))
