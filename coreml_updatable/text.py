@@ -55,6 +55,14 @@ def sentence(text: str) -> str:
     return shortened(visible(shortened(text, MAX_LINE)), MAX_LINE)
 
 
+def is_name(text: str) -> bool:
+    """Return whether ``text`` can stand for something in a line: no control characters or line breaks, not blank.
+
+    Joiners stay, which several scripts and emoji need.
+    """
+    return bool(text.strip()) and not any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in text)
+
+
 def shortened(text: str, limit: int) -> str:
     """``text``, or its beginning and end with the number of characters left out between them; at most ``limit``."""
     if len(text) <= limit:

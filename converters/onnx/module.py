@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from coreml_updatable.data.inputs import ArrayInput
@@ -13,6 +14,7 @@ from .._shared.wording import first_line
 from .inputs import Input
 
 OLDEST, NEWEST = 13, 17
+LEAST = "coreml_updatable_least"
 MOST_VALUES = 2**28  # of any blob: 1 GB in 32 bits
 
 
@@ -26,6 +28,7 @@ def brought_to_opset(model: Any) -> Any:
     version = next((one.version for one in made.opset_import if one.domain in ("", "ai.onnx")), 0)
     _fold_identities(made.graph)
     _drop_allowzero(made.graph)
+    _drop_empty_names(made.graph)
     if not OLDEST <= version <= NEWEST:
         try:
             made = convert_version(made, NEWEST)
@@ -76,6 +79,25 @@ def _drop_allowzero(graph: Any) -> None:
                 raise SourceError(f"source: {_place(node)} reshapes to a length of 0; export it without empty parts")
             del node.attribute[:]
             node.attribute.extend(kept)
+
+
+def _drop_empty_names(graph: Any) -> None:
+    """Remove names of inputs left out at the end, and give a Clip without a least value the least there is.
+
+    onnx2torch takes an empty name for that of a value.
+    """
+    from onnx.numpy_helper import from_array
+
+    without_least = []
+    for node in graph.node:
+        while node.input and not node.input[-1]:
+            del node.input[-1]
+        if node.op_type == "Clip" and len(node.input) == 3 and not node.input[1]:
+            without_least.append(node)
+    if without_least:
+        graph.initializer.append(from_array(np.array(np.finfo(np.float32).min), LEAST))
+    for node in without_least:
+        node.input[1] = LEAST
 
 
 def _has_zero(graph: Any, name: str) -> bool:

@@ -1,7 +1,8 @@
 """The operators that a network runs for one shape of inputs, as traced by torch; parts of them can run alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -53,6 +54,10 @@ class Graph:
         kind = values[name].type()
         return kind.sizes() if kind.kind() == "TensorType" else None
 
+    def numel(self, name: str) -> int:
+        """Return how many numbers ``name`` has; 0 if torch does not know it."""
+        return prod(self.sizes(name) or [0])
+
 
 def operator(node: Any) -> str:
     """ "softmax" for ``aten::softmax``, "relu" for ``aten::relu_``, which works in place."""
@@ -101,13 +106,25 @@ def values_of(graph: Graph, batches: Sequence[Tensor], names: Sequence[str]) -> 
 
 def constant_of(graph: Graph, name: str) -> Any:
     """Return a weight or another value that is the same for all inputs; else None."""
-    if name in graph.moving:
-        return None
-    values, waiting = _started(graph), [name]
+    return None if name in graph.moving else _computed(graph, name, _started(graph))
+
+
+def function_of(graph: Graph, start: str, name: str) -> Callable[[Tensor], Any]:
+    """Return what the graph makes of a value of ``start``: that of ``name``, or None if it needs more that moves."""
+    behind = {start}
+    for one in graph.writers:
+        if one in graph.moving and all(source in behind for source in graph.data(one)):
+            behind.add(one)
+    return lambda value: _computed(graph, name, _started(graph) | {start: value}, behind)
+
+
+def _computed(graph: Graph, name: str, values: dict[str, Any], behind: Set[str] = frozenset()) -> Any:
+    """Run what ``name`` needs beyond ``values``; None if that is a value that moves and is not in ``behind``."""
+    waiting = [name]
     while waiting:
         wanted = waiting[-1]
         missing = [one for one in graph.given(wanted) if one not in values] if wanted not in values else []
-        if any(one in graph.moving for one in missing):
+        if any(one in graph.moving and one not in behind for one in missing):
             return None  # a length, read off a tensor that moves
         if missing:
             waiting += missing
@@ -122,9 +139,9 @@ def _started(graph: Graph) -> dict[str, Any]:
     return {str(next(iter(graph.operators.inputs())).debugName()): graph.traced}
 
 
-def all_through(graph: Graph, name: str) -> bool:
-    """Return whether the output depends on the inputs only through ``name``."""
-    seen, waiting = {name}, [graph.answer]
+def all_through(graph: Graph, name: str, end: str = "") -> bool:
+    """Return whether ``end``, by default the output, depends on the inputs only through ``name``."""
+    seen, waiting = {name}, [end or graph.answer]
     while waiting:
         value = waiting.pop()
         if value in seen:

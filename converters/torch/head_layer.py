@@ -158,6 +158,15 @@ def scores_of(graph: Graph, meaning: Meaning, batches: Sequence[Tensor]) -> Tens
     return _through(graph, meaning.choices, value_of(graph, batches, meaning.scores))
 
 
+def chosen_of(graph: Graph, meaning: Meaning) -> list[int] | None:
+    """Return which of the scores the choices of ``meaning`` leave, in their order; None where torch knows no shape."""
+    sizes = graph.sizes(meaning.scores)
+    if sizes is None:
+        return None
+    places = torch.arange(graph.numel(meaning.scores), dtype=torch.float32).reshape(sizes)
+    return [int(place) for place in _through(graph, meaning.choices, places).reshape(-1)]
+
+
 def two_classes(graph: Graph, meaning: Meaning, batches: Sequence[Tensor]) -> nn.Module | None:
     """Return the network that computes the logits [n, 2] of no and yes, where ``sign * scores`` is the logit of yes.
 

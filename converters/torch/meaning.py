@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from .graph import Graph, constant_of
@@ -28,9 +29,11 @@ Kind = Literal[
     "scaled",  # probabilities, times or plus something
     "wrong axis",  # a softmax that does not add up to 1 over the classes
     "part",  # of a softmax
+    "chosen",  # an argmax, a comparison or a rounding
     "features",  # from no layer that could give one number for each class
 ]
 DEEPEST = 200  # operators between the answer and what gives it its meaning
+SHORT = 4  # operators that are compared one by one
 EPSILON = 1e-3  # what is added, or cut off, to keep logarithms finite
 
 RESHAPING = {"view", "reshape", "flatten", "squeeze", "unsqueeze", "unflatten", "contiguous", "to", "type_as", "detach"}
@@ -50,6 +53,8 @@ RECTIFYING = {"relu", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "ge
 RECTIFYING |= {"hardswish", "hardshrink", "softshrink", "threshold"}
 BOUNDED = {"tanh", "hardsigmoid", "softsign", "atan", "arctan", "erf", "special_erf", "sin", "cos", "sign", "sgn"}
 RECTIFIED = {"softplus", "exp", "exp2", "expm1", "square", "abs", "sqrt", "rsqrt", "pow", "special_logit", "log1p"}
+CHOSEN = {"argmax", "argmin", "gt", "ge", "lt", "le", "eq", "ne", "greater", "less", "equal", "round", "floor"}
+CHOSEN |= {"ceil", "trunc", "topk", "sort", "argsort", "bernoulli", "multinomial", "heaviside", "one_hot"}
 NARROW = 2  # an interval in which no logits are kept
 LENGTHS = {"linalg_vector_norm", "norm", "frobenius_norm", "linalg_norm"}
 
@@ -59,9 +64,9 @@ class Meaning:
     """The meaning of the output.
 
     ``scores`` names the value on which the softmax or sigmoid works, "" where it is not known; ``sign`` is -1 where it
-    is that of one minus a sigmoid. ``plain``: behind it stand changes of shape only. ``choices`` name what leaves a
-    part of the sigmoids, first to last. ``by`` is the operator. ``width``: of the interval in which a clamp holds the
-    logits.
+    is that of one minus a sigmoid. ``plain``: nothing stands behind it. ``choices`` name what leaves a part of the
+    sigmoids or of the softmax, or another order of them, first to last. ``by`` is the operator. ``width``: of the
+    interval in which a clamp holds the logits.
     """
 
     kind: Kind
@@ -109,8 +114,10 @@ class _Walk:
         data = graph.data(name) if kind else []
         if not data:
             return Meaning("features", kind or "the input")
-        if kind in RESHAPING or _is_name_only(kind):
+        if kind in UNCHANGED or _is_name_only(kind):
             return self.at(data[0])
+        if kind in RESHAPING:
+            return replace(self.at(data[0]), plain=False)
         if kind in CHOOSING:
             return self._chosen(name, data[0])
         if kind in LAYERS:
@@ -145,16 +152,18 @@ class _Walk:
             return Meaning("bounded", kind, name)
         if kind in RECTIFIED:
             return Meaning("rectified", kind, name)
+        if kind in CHOSEN:
+            return Meaning("chosen", kind)
         return Meaning("features", kind, name)
 
     def _chosen(self, name: str, source: str) -> Meaning:
-        """Handle a selection of the numbers; for a softmax, its input does not belong to the part."""
+        """Handle a selection or another order of the numbers."""
         inner, sizes = self.at(source), self.graph.sizes(name)
         if sizes is not None and sizes == self.graph.sizes(source) and self.graph.kind(name) == "slice":
             return inner  # all of them, as in x[:, :, None]
-        if inner.kind in ("softmax", "log softmax", "two shares"):
+        if inner.kind == "two shares":
             return replace(inner, scores="", plain=False)
-        if inner.kind in ("sigmoid", "log sigmoid"):
+        if inner.kind in ("softmax", "log softmax", "sigmoid", "log sigmoid"):
             return replace(inner, plain=False, choices=(*inner.choices, name))
         return replace(inner, scores=name if inner.kind == "logits" else inner.scores, plain=False)
 
@@ -175,7 +184,7 @@ class _Walk:
             return Meaning("logits", "cat", name, plain=False)
         if kinds == {"sigmoid"} and len(inner) == 2:
             one, other = inner
-            if one.scores == other.scores and one.sign == -other.sign:
+            if self._same(one.scores, other.scores) and one.sign == -other.sign:
                 return Meaning("two shares", "cat", one.scores, other.sign, plain=False)
         if kinds & {"sigmoid", "log sigmoid", "two shares"}:
             return Meaning("sigmoid", "sigmoid")
@@ -285,12 +294,25 @@ class _Walk:
                 return None
         return None
 
-    def _same(self, one: str | None, other: str) -> bool:
-        """Return whether both are the same value, or the same operator applied to it twice."""
+    def _same(self, one: str | None, other: str, depth: int = SHORT) -> bool:
+        """Return whether both are the same value, or the same few operators applied to it twice."""
         if one is None or one == other:
             return one == other
         graph = self.graph
-        return graph.kind(one) == graph.kind(other) != "" and graph.data(one) == graph.data(other)
+        if graph.kind(one) != graph.kind(other) or not graph.kind(one) or depth == 0:
+            return False
+        given, others = graph.given(one), graph.given(other)
+        return len(given) == len(others) and all(
+            first == second or self._equal(first, second, depth) for first, second in zip(given, others, strict=True)
+        )
+
+    def _equal(self, one: str, other: str, depth: int) -> bool:
+        if one in self.graph.moving or other in self.graph.moving:
+            return self._same(one, other, depth - 1)
+        first, second = constant_of(self.graph, one), constant_of(self.graph, other)
+        if isinstance(first, Tensor) and isinstance(second, Tensor):
+            return torch.equal(first, second)
+        return type(first) is type(second) and bool(first == second)
 
     def _lengths(self, name: str) -> bool:
         if self.graph.kind(name) == "sqrt":

@@ -10,9 +10,9 @@ from coreml_updatable.data.inputs import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError
 
 from .graph import Graph, batch_of, graph_of
-from .head_layer import scores_of, two_classes
+from .head_layer import chosen_of, head_layer_of, scores_of, two_classes
 from .meaning import Meaning, meaning_of
-from .several_heads import SeveralHeads, mixed_by, of_two_classes, one_head, several_heads
+from .several_heads import SeveralHeads, mixed_by, of_two_classes, one_head, recombined, several_heads
 from .tracing import example
 
 Input = ImageInput | ArrayInput
@@ -36,6 +36,7 @@ WHY = {
     "along the classes (dim=1 "
     "in torch), or {head}",
     "part": "a part of a softmax; export all of its outputs, or {head}",
+    "chosen": "what {by} makes of the answers, which tells no probabilities; export what it has before that, or {head}",
     "bounded": "numbers bounded by {by}, which are neither logits nor probabilities; remove the {by} and "
     "train it with cross "
     "entropy, or {head}",
@@ -81,21 +82,21 @@ def outcome(network: nn.Module, inputs: Sequence[Input], known: Sequence[str]) -
     """
     graph, answers = graph_of(network, inputs), _looks(network, inputs)
     count = answers.shape[1]
-    meaning = _by_numbers(meaning_of(graph), answers)
+    meaning = _by_numbers(graph, meaning_of(graph), answers)
     if count == 1:
         return _one_number(graph, inputs, meaning, known)
     scores = graph.answer if meaning.kind in ("logits", "features") else meaning.scores
-    heads = several_heads(graph, scores) if scores else None
+    heads = one_layer(graph, scores, meaning) if scores else None
     mixed = mixed_by(graph, scores) if scores and heads is None else ""
     match meaning.kind:
         case "logits" | "features" | "softmax" | "log softmax" if mixed:
             raise SourceError(f"the source answers {MIXED.format(by=mixed, head=NEW_HEAD)}")
         case "logits" if heads is not None:
-            return logits_of(one_head(graph, heads), count, (_note(heads),))
+            return logits_of(one_head(graph, heads), count, _notes(heads))
         case "softmax" | "log softmax" if heads is not None:
             one = one_head(graph, heads)
             of_answers: Callable[[Tensor], Tensor] = _same if meaning.kind == "softmax" else torch.exp
-            return Outcome(one, True, count, of_answers, inner=_Part(graph, meaning), notes=(_note(heads),))
+            return Outcome(one, True, count, of_answers, inner=_Part(graph, meaning), notes=_notes(heads))
         case "logits":
             return logits_of(network, count)
         case "features" if len(known) == count:
@@ -107,16 +108,37 @@ def outcome(network: nn.Module, inputs: Sequence[Input], known: Sequence[str]) -
         case "softmax" | "log softmax" if meaning.scores:
             return _softmax(graph, network, meaning, count)
         case "two shares":
-            two = two_classes(graph, meaning, _batches(inputs))
+            two = two_classes(graph, meaning, _batches(inputs)) or _two_of_one(graph, meaning)
             if two is not None:
                 inner = _Part(graph, meaning, torch.tensor([0.0, float(meaning.sign)]))
                 return Outcome(two, True, 2, _same, inner=inner)
     raise SourceError(f"the source returns {_why(meaning, count)}")
 
 
-def _note(heads: SeveralHeads) -> str:
+def _notes(heads: SeveralHeads) -> tuple[str, ...]:
+    if heads.layers == 1:
+        return ("what follows its last layer is linear, and is part of that layer now",)
     read = "one embedding" if len(heads.features) == 1 else f"{len(heads.features)} embeddings side by side"
-    return f"its answer is a sum of linear heads: they are one head on {read} now"
+    return (f"its answer is a sum of linear heads: they are one head on {read} now",)
+
+
+def one_layer(graph: Graph, scores: str, meaning: Meaning) -> SeveralHeads | None:
+    """Return the linear head that computes ``scores``, in the order of ``meaning``, where no layer does as it stands.
+
+    None where a layer does, which is then kept, and where none can.
+    """
+    heads = several_heads(graph, scores)
+    if heads is None and (meaning.choices or head_layer_of(graph, scores) is None):
+        heads = recombined(graph, scores)
+    if heads is None or not meaning.choices:
+        return heads
+    order = chosen_of(graph, meaning)
+    return None if order is None else replace(heads, weight=heads.weight[order], bias=heads.bias[order])
+
+
+def _two_of_one(graph: Graph, meaning: Meaning) -> nn.Module | None:
+    heads = recombined(graph, meaning.scores)
+    return one_head(graph, of_two_classes(heads, meaning.sign)) if heads and len(heads.bias) == 1 else None
 
 
 def _softmax(graph: Graph, network: nn.Module, meaning: Meaning, count: int) -> Outcome:
@@ -139,18 +161,23 @@ def _one_number(graph: Graph, inputs: Sequence[Input], meaning: Meaning, known: 
             "logit, pass --labels no,yes; if it is a value, make a classifier of its features with --head new "
             "--labels a,b,..."
         )
-    if meaning.kind == "softmax":
+    of_a_softmax = _one_of_two(graph, meaning) if meaning.kind in ("softmax", "log softmax") else None
+    if of_a_softmax is not None:
+        return of_a_softmax
+    if meaning.kind == "softmax" and not meaning.choices:
         raise SourceError(
             "the source returns a softmax of one number, which is always 1, so it cannot have learned anything; "
             f"train it with a sigmoid instead, or {NEW_HEAD}"
         )
+    if meaning.kind in ("softmax", "log softmax"):
+        meaning = Meaning("part", meaning.by)
     if meaning.kind not in ("logits", "sigmoid", "log sigmoid"):
         raise SourceError(f"the source returns {_why(meaning, 1)}")
     two = two_classes(graph, meaning, _batches(inputs)) if meaning.scores else None
-    heads = several_heads(graph, meaning.scores) if two is None and meaning.scores and not meaning.choices else None
+    heads = one_layer(graph, meaning.scores, meaning) if two is None and meaning.scores else None
     notes: tuple[str, ...] = ()
     if heads is not None and len(heads.bias) == 1:
-        two, notes = one_head(graph, of_two_classes(heads, meaning.sign)), (_note(heads),)
+        two, notes = one_head(graph, of_two_classes(heads, meaning.sign)), _notes(heads)
     if two is None:
         raise SourceError(
             "the source returns one number that does not come from a single layer with weights, so it cannot be "
@@ -168,19 +195,43 @@ def _one_number(graph: Graph, inputs: Sequence[Input], meaning: Meaning, known: 
     return Outcome(two, True, 2, probabilities, inner=inner, notes=notes)
 
 
+def _one_of_two(graph: Graph, meaning: Meaning) -> Outcome | None:
+    """One column of a softmax of two: the second class is what it says, the first the other column."""
+    order = chosen_of(graph, meaning) if meaning.scores and meaning.choices else None
+    if order is None or len(order) != 1 or graph.numel(meaning.scores) != 2:
+        return None
+    both = replace(meaning, choices=())
+    heads = several_heads(graph, meaning.scores) or recombined(graph, meaning.scores)
+    if heads is None:
+        return None
+    places = [1 - order[0], order[0]]
+    heads = replace(heads, weight=heads.weight[places], bias=heads.bias[places])
+
+    def probabilities(said: Tensor) -> Tensor:
+        yes = said if meaning.kind == "softmax" else said.exp()
+        return torch.cat([1 - yes, yes], 1)
+
+    inner = _Part(graph, both, order=places)
+    return Outcome(one_head(graph, heads), True, 2, probabilities, inner=inner, notes=_notes(heads))
+
+
 def _same(said: Tensor) -> Tensor:
     return said
 
 
 class _Part(nn.Module):
-    """The scores of ``meaning``, [1, numbers]; times ``by``, where it is one number."""
+    """The scores of ``meaning``, [1, numbers], in ``order``; times ``by``, where it is one number."""
 
-    def __init__(self, graph: Graph, meaning: Meaning, by: Tensor | None = None) -> None:
+    def __init__(
+        self, graph: Graph, meaning: Meaning, by: Tensor | None = None, order: Sequence[int] | None = None
+    ) -> None:
         super().__init__()
-        self.graph, self.meaning, self.by = graph, meaning, by
+        self.graph, self.meaning, self.by, self.order = graph, meaning, by, order
 
     def forward(self, *batches: Tensor) -> Tensor:
         value = scores_of(self.graph, self.meaning, batches).reshape(1, -1)
+        if self.order is not None:
+            value = value[:, list(self.order)]
         return value if self.by is None else value * self.by
 
 
@@ -204,15 +255,19 @@ def _looks(network: nn.Module, inputs: Sequence[Input]) -> Tensor:
     return torch.cat(answers).double()
 
 
-def _by_numbers(meaning: Meaning, answers: Tensor) -> Meaning:
+def _by_numbers(graph: Graph, meaning: Meaning, answers: Tensor) -> Meaning:
     """Check the meaning found in the graph against the numbers."""
+    if meaning.kind in ("softmax", "log softmax") and meaning.choices and answers.shape[1] > 1:
+        order = chosen_of(graph, meaning) if meaning.scores else None
+        if order is None or sorted(order) != list(range(graph.numel(meaning.scores))):
+            return Meaning("part", meaning.by)
     shares = bool((answers >= 0).all()) and _near_one(answers.sum(1))
     match meaning.kind:
         case "softmax" | "log softmax":
             adds_up = shares if meaning.kind == "softmax" else _near_one(answers.exp().sum(1))
             if not adds_up and answers.shape[1] > 1:
                 return Meaning("wrong axis", meaning.by)
-            return meaning if meaning.scores or meaning.kind == "log softmax" else Meaning("part", meaning.by)
+            return meaning if meaning.scores else Meaning("part", meaning.by)
         case "logits" | "features" if answers.shape[1] > 1:
             if shares:
                 return Meaning("shares", meaning.by)

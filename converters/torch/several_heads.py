@@ -1,7 +1,8 @@
-"""Several linear heads whose answers are added or averaged: they are one linear head on what all of them read.
+"""What linear heads answer, added, averaged or combined by fixed factors: it is one linear head on what they read.
 
 timm's LeViT averages two heads on one embedding, distilled DeiT the heads of two tokens:
-(W1 a + b1 + W2 c + b2) / 2 = [W1 W2] / 2 [a; c] + (b1 + b2) / 2.
+(W1 a + b1 + W2 c + b2) / 2 = [W1 W2] / 2 [a; c] + (b1 + b2) / 2. And where a fixed map A z + c follows one layer
+z = W a + b (another order, [0, z], z1 - z0, a batch normalization), the head is (A W) a + A b + c.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from .graph import Graph, constant_of, values_of
+from .graph import Graph, all_through, constant_of, function_of, values_of
 from .head_layer import CONVOLUTIONS, head_layer_at
 from .meaning import BOUNDED, DEEPEST, LAYERS, RECTIFIED, RECTIFYING, RESHAPING, UNCHANGED, affine_of, number_of
 
@@ -35,11 +36,12 @@ class Term:
 
 @dataclass(frozen=True)
 class SeveralHeads:
-    """Each of ``features`` once; ``weight`` [outputs, all of them side by side]."""
+    """Each of ``features`` once; ``weight`` [outputs, all of them side by side]. So many ``layers`` they were."""
 
     features: tuple[str, ...]
     weight: Tensor
     bias: Tensor
+    layers: int
 
 
 def several_heads(graph: Graph, scores: str) -> SeveralHeads | None:
@@ -55,7 +57,62 @@ def several_heads(graph: Graph, scores: str) -> SeveralHeads | None:
         tuple(joined),
         torch.cat([term.weight for term in joined.values()], 1).float(),
         torch.stack([term.bias for term in terms]).sum(0).float(),
+        len(terms),
     )
+
+
+MOST_OUTPUTS = 4096  # of a layer; each is probed by itself
+LINEAR = 1e-4  # of the largest value: 32-bit sums in another order differ by less
+FAR = (1.0, 1e3)  # a bound such as clamp's shows at one of these distances
+
+
+def recombined(graph: Graph, scores: str) -> SeveralHeads | None:
+    """Return the linear head that computes ``scores``, if these are a fixed linear map of one layer's outputs.
+
+    The map is read off the outputs for zeros and unit vectors, and tried on random ones near and far.
+    """
+    layers = [name for name in graph.writers if graph.kind(name) in LAYERS and name in graph.moving]
+    name = next((name for name in reversed(layers) if all_through(graph, name, scores)), "")
+    sizes = (graph.sizes(name) or []) if name else []
+    count = sizes[1] if len(sizes) > 1 else 0
+    term = _on_vector(graph, name) if count and sizes == [1, count, *[1] * (len(sizes) - 2)] else None
+    if term is None or not 0 < count <= MOST_OUTPUTS or len(term.bias) != count:
+        return None
+
+    function = function_of(graph, name, scores)
+
+    def mapped(vector: Tensor) -> Tensor:
+        value = function(vector.reshape(sizes))
+        return value.detach().double().reshape(-1) if isinstance(value, Tensor) else torch.tensor([torch.nan])
+
+    with torch.no_grad():
+        offset = mapped(torch.zeros(count))
+        if not offset.isfinite().all():
+            return None
+        chance = torch.Generator().manual_seed(0)
+        one, other = torch.randn(2, count, generator=chance)
+        if not _close(mapped(one + other) + offset, mapped(one) + mapped(other), 1):  # before each output is probed
+            return None
+        factors = torch.stack([mapped(row) - offset for row in torch.eye(count)], 1)
+        for far in FAR:
+            vector = torch.randn(count, generator=chance) * far
+            if not _close(mapped(vector), factors @ vector.double() + offset, far):
+                return None
+    return SeveralHeads((term.features,), (factors @ term.weight).float(), (factors @ term.bias + offset).float(), 1)
+
+
+def _close(found: Tensor, expected: Tensor, size: float) -> bool:
+    return bool((found - expected).abs().max() <= LINEAR * (size + found.abs().max()))  # NaN is not
+
+
+def _on_vector(graph: Graph, name: str) -> Term | None:
+    """A linear layer, or a convolution that sees a single point of a picture, as one on a vector."""
+    head = head_layer_at(graph, name)
+    if head is None or graph.kind(name) not in CONVOLUTIONS:
+        return _layer(graph, name)
+    sizes = graph.sizes(head.features) or []
+    point = len(sizes) == head.weight.ndim and set(sizes[2:]) == {1} and set(head.weight.shape[2:]) == {1}
+    return Term(head.features, head.weight.flatten(1).double(), head.bias.double()) if point else None
 
 
 def mixed_by(graph: Graph, scores: str) -> str:
@@ -100,7 +157,7 @@ def _read(graph: Graph, name: str, outputs: int, depth: int) -> list[str]:
 def of_two_classes(heads: SeveralHeads, sign: int) -> SeveralHeads:
     """``heads`` of one number z with two: sigmoid(sign * z) is the second of softmax([0, sign * z])."""
     weight, bias = (torch.cat([torch.zeros_like(one), sign * one]) for one in (heads.weight, heads.bias))
-    return SeveralHeads(heads.features, weight, bias)
+    return replace(heads, weight=weight, bias=bias)
 
 
 def one_head(graph: Graph, heads: SeveralHeads) -> nn.Module:
@@ -123,7 +180,7 @@ def one_head(graph: Graph, heads: SeveralHeads) -> nn.Module:
 
 def embedding(graph: Graph, features: Sequence[str], batches: Sequence[Tensor]) -> Tensor:
     """What the heads read, [1, features]: side by side, where they read several values."""
-    values = values_of(graph, batches, features)
+    values = [value if value.ndim == 2 else value.flatten(1) for value in values_of(graph, batches, features)]
     return values[0] if len(values) == 1 else torch.cat(values, 1)
 
 

@@ -3,7 +3,6 @@
 An owner is a function of the scenario, its seed and its own number: the same for any number of workers, any order.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -16,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from coreml_updatable.data.inputs import Int64Array
 from coreml_updatable.errors import DataError
+from coreml_updatable.toml import read_toml
 
-MAX_SCENARIO_BYTES = 1 << 20
 Change: TypeAlias = Literal["relabel", "new_kind", "new_label", "same"]
 CHANGES: tuple[Change, ...] = ("relabel", "new_kind", "new_label", "same")
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -85,15 +84,7 @@ class Population(_Table):
 
 def read_population(path: Path) -> Population:
     """Return the scenario of a TOML file; DataError with the field at fault."""
-    try:
-        if path.stat().st_size > MAX_SCENARIO_BYTES:
-            raise DataError(f"{path}: more than {MAX_SCENARIO_BYTES:,} bytes, expected a scenario; check the path")
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"{path}: is not valid TOML ({error}); correct it") from None
-    return population_of(content, str(path))
+    return population_of(read_toml(path, DataError)[1], str(path))
 
 
 def population_of(content: object, where: str = "scenario") -> Population:

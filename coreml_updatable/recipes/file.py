@@ -1,7 +1,6 @@
 """Reading a recipe file, and saying in one sentence what is wrong with it."""
 
 import json
-import tomllib
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,9 +17,9 @@ from coreml_updatable.recipes.recipe import (
     Recipe,
     SGDSection,
 )
+from coreml_updatable.toml import read_toml
 
 Form = TypeVar("Form", bound=BaseModel)
-MAXIMUM_BYTES = 1_000_000
 EXPECTED = {  # pydantic's type of an error -> what a recipe needs there
     "bool_type": "true or false",
     "dict_type": "a table",
@@ -76,20 +75,7 @@ def read_any_recipe(path: Path) -> AnyRecipe:
 
 def _read_table(path: Path) -> dict[str, Any]:
     """What the TOML file ``path`` holds; a RecipeError where it is none."""
-    try:
-        if path.stat().st_size > MAXIMUM_BYTES:
-            raise RecipeError(
-                f"{path}: is larger than {MAXIMUM_BYTES} bytes, expected a short TOML file; check the path"
-            )
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path}: is not valid TOML ({error}); correct that line") from error
+    return read_toml(path, RecipeError)[1]
 
 
 def parse_recipe(table: dict[str, Any], where: str) -> Recipe:

@@ -16,6 +16,7 @@ from coreml_updatable.data.folds import FEWEST_DIFFERENT
 from coreml_updatable.data.inputs import ImageInput, UInt8Array
 from coreml_updatable.data.pictures import calm_decoders, decode, picture_size
 from coreml_updatable.errors import DataError, RecipeError
+from coreml_updatable.text import is_name
 
 BACKBONE, SIDE = "efficientnet_lite0", 224
 FEW = 20  # photos of a class below which more are advised
@@ -129,7 +130,7 @@ def _doubles(pictures: UInt8Array, kinds: list[str], names: list[str]) -> list[s
 
 
 def _expect_name(place: Path) -> None:
-    if not place.name.isprintable() or len(place.name) > 200:
+    if not is_name(place.name) or len(place.name) > 200:
         raise DataError(f"{place.name!r}: a folder's name becomes a label, expected printable text; rename it")
 
 

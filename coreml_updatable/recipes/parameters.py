@@ -4,6 +4,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StrictInt, model_validator
 
+from coreml_updatable.spec.parameters import MAX_EPOCHS
+
+SMALLEST, LARGEST = 1.1754944e-38, 3.4028235e38  # of float32, without its subnormal numbers
+
 
 class _Parameter(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -85,8 +89,27 @@ def _in_unit_interval(parameter: DoubleField) -> DoubleField:
     return parameter
 
 
+def _few(parameter: Int64Field) -> Int64Field:
+    if parameter.default > MAX_EPOCHS:
+        raise ValueError(
+            f"default {parameter.default} is more than {MAX_EPOCHS}, and an update would train for hours; lower it"
+        )
+    return parameter
+
+
+def _in_32_bits(parameter: DoubleField) -> DoubleField:
+    low, high = _ends(parameter)
+    if low < SMALLEST or high > LARGEST:
+        wrong = low if low < SMALLEST else high
+        raise ValueError(f"allows {wrong}, expected numbers from {SMALLEST:g} to {LARGEST:g}, as 32 bits hold them")
+    return parameter
+
+
 Count = Annotated[Int64Field, BeforeValidator(_from_toml), AfterValidator(_least_one)]
+Epochs = Annotated[Int64Field, BeforeValidator(_from_toml), AfterValidator(_least_one), AfterValidator(_few)]
 BatchSize = Count
-PositiveDouble = Annotated[DoubleField, BeforeValidator(_from_toml), AfterValidator(_positive)]
+PositiveDouble = Annotated[
+    DoubleField, BeforeValidator(_from_toml), AfterValidator(_positive), AfterValidator(_in_32_bits)
+]
 LearningRate = PositiveDouble
 UnitInterval = Annotated[DoubleField, BeforeValidator(_from_toml), AfterValidator(_in_unit_interval)]

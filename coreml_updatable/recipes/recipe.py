@@ -4,19 +4,29 @@ from collections.abc import Iterator
 from math import prod
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from coreml_updatable.data.inputs import ArrayInput, Fit, ImageInput, Input
 from coreml_updatable.recipes.parameters import (
     BatchSize,
     Count,
     DoubleField,
+    Epochs,
     LearningRate,
     PositiveDouble,
     UnitInterval,
 )
+from coreml_updatable.text import is_name
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+def _line(text: str) -> str:
+    if not is_name(text):
+        raise ValueError(f"is {text!r}, expected text without line breaks and control characters; correct it")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_line)]
+Place = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_line)]  # of a file or folder
 Share = Annotated[float, Field(gt=0, lt=0.5)]
 MOST_VALUES = 10_000_000  # of one row
 Layout = Annotated[str, Field(pattern=r"^(pipeline|split)(:(8|16))?$")]  # and the bits of the frozen weights
@@ -82,7 +92,7 @@ class SourceSection(BaseModel):
 
 
 class DataSection(Section):
-    folder: Annotated[str, Field(min_length=1)] | None = None  # of photos, seen from the recipe; --data names another
+    folder: Place | None = None  # of photos, seen from the recipe; --data names another
     draw: FunctionReference | None = None  # draw(kind, number, (width, height)) -> PIL image; (.., shape) -> array
     load: FunctionReference | None = None  # load() -> (kind, name, PIL image or array) triples
     show: FunctionReference | None = None  # show(array) -> PIL image: a multi-array as the report draws it
@@ -115,7 +125,7 @@ class SGDSection(Section):
     learning_rate: LearningRate
     mini_batch_size: BatchSize
     momentum: UnitInterval = DoubleField(default=0.0, range=(0.0, 1.0))
-    epochs: Count
+    epochs: Epochs
     shuffle: bool = True
     seed: int | None = None
 
@@ -129,7 +139,7 @@ class AdamSection(Section):
     beta1: UnitInterval = DoubleField(default=0.9, range=(0.0, 1.0))
     beta2: UnitInterval = DoubleField(default=0.999, range=(0.0, 1.0))
     eps: PositiveDouble = DoubleField(default=1e-8, range=(1e-12, 1.0))
-    epochs: Count
+    epochs: Epochs
     shuffle: bool = True
     seed: int | None = None
 
@@ -196,7 +206,7 @@ class _Common(Section):
     """What every recipe has."""
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
-    labels: tuple[Name, ...] = Field(min_length=2)
+    labels: tuple[Name, ...] = Field(min_length=2, max_length=10_000)
     seed: int = Field(default=0, ge=0, lt=2**31)
     trust_code: bool = False  # code from outside the recipe's folder may run
     extras: tuple[Name, ...] = ()  # of this package, that the recipe's own code imports
@@ -250,7 +260,7 @@ class FixedOutput(Section):
 
 class FixedSource(Section):
     make: FunctionReference  # make(SourceRequest) -> ConvertedSource with one multi-array as its answer
-    weights: Annotated[str, Field(min_length=1)] | None = None  # a file beside the recipe
+    weights: Place | None = None  # a file beside the recipe
 
 
 class PreviewSection(Section):

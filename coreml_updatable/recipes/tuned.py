@@ -9,6 +9,7 @@ from typing import Any
 from coreml_updatable.errors import RecipeError
 from coreml_updatable.files import write_atomically
 from coreml_updatable.recipes.file import parse_recipe
+from coreml_updatable.toml import read_toml
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 FOREIGN = {"sgd": ("beta1", "beta2", "eps"), "adam": ("momentum",)}  # fields of the other optimizer
@@ -25,14 +26,7 @@ def epochs_range(value: int) -> tuple[int, int]:
 
 def expect_recipe(path: Path) -> str:
     """The text of a recipe; RecipeError for a file that is none."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        tomllib.loads(text)
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(f"{path}: is not valid TOML ({error}); correct it") from None
-    return text
+    return read_toml(path, RecipeError)[0]
 
 
 def write_tuned(path: Path, values: Mapping[str, Any]) -> None:

@@ -147,6 +147,14 @@ WRONG: list[tuple[Change, str]] = [
     (lambda t: t.update(slots={"count": 2}), "slots has a new name; write [reserved_labels] with count and share"),
     (lambda t: t["personalization"].update(kind="salad"), "personalization.kind has a new name; write kinds ="),
     (lambda t: t["personalization"].update(photos=[1]), "personalization.photos has a new name; write shots"),
+    (lambda t: t["update"].update(epochs=10**9), "update.epochs default 1000000000 is more than 10000"),
+    (lambda t: t["update"].update(learning_rate=1e308), "update.learning_rate allows 1e+308, expected numbers from"),
+    (lambda t: t["update"].update(learning_rate=1e-320), "update.learning_rate allows 1e-320, expected numbers from"),
+    (lambda t: t["labels"].append("a\nb"), "labels.2 is 'a\\nb', expected text without line breaks"),
+    (lambda t: t["labels"].append("\x1b[31m"), "labels.2 is '\\x1b[31m', expected text without line breaks"),
+    (lambda t: t["labels"].append("  "), "labels.2 is '  ', expected text without line breaks"),
+    (lambda t: t["data"]["kinds"].update({"a\x00": "healthy"}), "expected text without line breaks"),
+    (lambda t: t["data"].update(folder="a\x00b"), "data.folder is 'a\\x00b', expected text without line breaks"),
     (lambda t: t["outputs"].update(label="image"), "input.name, outputs.label and outputs.probabilities are"),
 ]
 
@@ -199,7 +207,18 @@ def test_nothing_but_a_recipe_error_comes_out(section: str, value: object) -> No
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [(b"name = ", "not valid TOML"), (b"\xff\xfe", "not UTF-8 text"), (b"#" * 1_000_001, "larger than 1000000 bytes")],
+    [
+        (b"name = ", "not valid TOML"),
+        (b"\xff\xfe", "not UTF-8 text"),
+        (b"#" * 1_000_001, "larger than 1000000 bytes"),
+        (b"a = " + b"[" * 100_000, "nests tables or lists deeper than 32"),
+        (b"a = " + b"[" * 100 + b"]" * 100, "nests tables or lists deeper than 32"),
+        (b"a = " + b"{b=" * 2000 + b"1" + b"}" * 2000, "nests tables or lists deeper than 32"),
+        (b".".join([b"a"] * 50_000) + b" = 1", "nests tables or lists deeper than 32"),
+        (b"[" + b" . ".join([b'"a"'] * 50_000) + b"]", "nests tables or lists deeper than 32"),
+        (b"seed = " + b"9" * 5000, "does not fit in 64 bits"),
+        (b"[update]\nseed = 0x" + b"f" * 17, "update.seed is an integer that does not fit in 64 bits"),
+    ],
 )
 def test_a_file_that_is_no_recipe(tmp_path: Path, content: bytes, expected: str) -> None:
     path = tmp_path / "recipe.toml"

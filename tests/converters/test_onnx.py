@@ -77,6 +77,33 @@ def test_a_picture_classifier_answers_as_in_torch(version: int, tmp_path: Path) 
     assert probabilities(context.model, rows, ("b",)).mean() > expected[:, 1].mean()
 
 
+class Cosine(nn.Module):
+    """Normalized features and weights; torch exports the division with a Clip whose greatest value is left out."""
+
+    def __init__(self, bound: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.weight, self.bound = nn.Linear(6, 8), nn.Parameter(torch.randn(3, 8)), bound
+
+    def forward(self, values: Tensor) -> Tensor:
+        features = self.body(values)
+        features = features.clamp(max=0.5) if self.bound else features
+        return 16 * nn.functional.linear(nn.functional.normalize(features), nn.functional.normalize(self.weight))
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_bounds_of_a_clip_that_are_left_out(bound: bool, tmp_path: Path) -> None:
+    network = Cosine(bound).eval()
+    path = exported(network, torch.rand(1, 6), tmp_path / "model.onnx", 17)
+    rows = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(rows)).softmax(1).numpy()
+    made = converted(path, labels=("a", "b", "c"))
+    np.testing.assert_allclose(
+        probabilities(load(made.model), [{"x": row} for row in rows], ("a", "b", "c")), expected, atol=1e-5
+    )
+
+
 def test_pictures_that_nobody_described_are_told_of(tmp_path: Path) -> None:
     path = exported(pictures(), torch.rand(1, 3, 12, 16), tmp_path / "model.onnx", 17)
     note = "pixels are passed as 0..1; use --pixels, or --mean and --std, if it expects something else"

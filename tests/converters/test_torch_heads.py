@@ -64,6 +64,7 @@ def exp_by_sum(z: Tensor) -> Tensor:
     return powers / powers.sum(1, keepdim=True)
 
 
+MEAN_AND_VARIANCE = torch.tensor([0.5, -1, 0]), torch.tensor([0.5, 2, 1])
 SOFTMAXES: dict[str, Behind] = {
     "functional": lambda z: functional.softmax(z, 1),
     "last axis, dropout behind": lambda z: functional.dropout(z.softmax(-1), 0.5, training=False),
@@ -73,6 +74,11 @@ SOFTMAXES: dict[str, Behind] = {
     "written out, stable": exp_by_sum,
     "of logarithms": lambda z: functional.log_softmax(z, 1).softmax(1),
     "map": lambda z: z.softmax(1)[:, :, None, None],
+    "another order": lambda z: z[:, [2, 0, 1]].softmax(1),
+    "turned around behind": lambda z: z.softmax(1).flip(1),
+    "side by side": lambda z: torch.cat([z[:, 1:], z[:, :1] - z[:, 1:2]], 1).softmax(1),
+    "a batch normalization": lambda z: functional.batch_norm(z, *MEAN_AND_VARIANCE).softmax(1),
+    "a shape that is computed": lambda z: z.softmax(1).reshape(-1, z.shape[1]),
     "a tuple of one": lambda z: (z.softmax(1),),
 }
 LOGARITHMS: dict[str, Behind] = {
@@ -128,6 +134,9 @@ SIGMOIDS: dict[str, tuple[int, Behind]] = {
     "one label of four": (4, lambda z: torch.sigmoid(z)[:, 2]),
     "one label of four, kept in a column": (4, lambda z: torch.sigmoid(z)[:, -1:]),
     "of the logit of one of four": (4, lambda z: torch.sigmoid(z[:, 1])),
+    "of a difference": (2, lambda z: torch.sigmoid(z[:, 1:] - z[:, :1])),
+    "the second column of a softmax": (2, lambda z: z.softmax(1)[:, 1]),
+    "the first column of a softmax": (2, lambda z: z.softmax(1)[:, :1]),
 }
 
 
@@ -157,13 +166,17 @@ def test_one_logit_is_two_classes_where_labels_say_so(behind: Behind) -> None:
         converted(network, VALUES, labels=("a", "b", "c"))
 
 
-@pytest.mark.parametrize("first", [True, False])
-def test_both_shares_of_one_sigmoid(first: bool) -> None:
-    def shares(z: Tensor) -> Tensor:
-        yes = torch.sigmoid(z)
-        return torch.cat([yes, 1 - yes] if first else [1 - yes, yes], 1)
+SHARES: dict[str, Behind] = {
+    "yes first": lambda z: torch.cat([torch.sigmoid(z), 1 - torch.sigmoid(z)], 1),
+    "no first": lambda z: torch.cat([1 - torch.sigmoid(z), torch.sigmoid(z)], 1),
+    "stacked": lambda z: torch.stack([1 - torch.sigmoid(z[:, 0]), torch.sigmoid(z[:, 0])], 1),
+    "a softmax of zero and the logit": lambda z: torch.cat([torch.zeros_like(z), z], 1).softmax(1),
+}
 
-    network = Head(1, shares)
+
+@pytest.mark.parametrize("name", SHARES)
+def test_both_shares_of_one_sigmoid(name: str) -> None:
+    network = Head(1, SHARES[name])
     made = converted(network, VALUES)
     np.testing.assert_allclose(said(made, (0, 1)), answered(network, rows()), atol=1e-6)
     learns(made)
@@ -222,7 +235,15 @@ REFUSED: dict[str, tuple[int, Behind, str]] = {
     "mean of two": (3, lambda z: (z.softmax(1) + (2 * z).softmax(1)) / 2, "several softmaxes"),
     "softmax of one": (1, lambda z: z.softmax(1), "always 1"),
     "label": (3, lambda z: z.argmax(1), "torch.int64, expected logits or probabilities"),
-    "part": (3, lambda z: z.softmax(1)[:, :2], "does not add up to 1"),
+    "part": (3, lambda z: z.softmax(1)[:, :2], "a part of a softmax"),
+    "shares of two sigmoids": (
+        2,
+        lambda z: torch.stack([1 - torch.sigmoid(z[:, 0]), torch.sigmoid(z[:, 1])], 1),
+        "multi-label",
+    ),
+    "a column of three": (3, lambda z: z.softmax(1)[:, 1:2], "a part of a softmax"),
+    "the label as a number": (3, lambda z: z.argmax(1, keepdim=True).float(), "what argmax makes of the answers"),
+    "yes or no": (1, lambda z: (torch.sigmoid(z) > 0.5).float(), "what gt makes of the answers"),
     "two tensors": (3, lambda z: (z, z + 1), "2 tensors (0 [1, 3], 1 [1, 3]), expected one; choose the one"),
 }
 
