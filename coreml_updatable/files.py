@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from coreml_updatable.errors import UserError
@@ -69,10 +69,12 @@ def alone(folder: Path, what: str, *, error: type[UserError], option: str) -> It
     """Hold the lock of ``folder``, which is made if it is missing; the lock falls with its process, killed or not.
 
     Raises ``error`` at once where somebody else holds it: ``what`` ("another build of this model") is running.
-    ``option`` is what chooses another folder, for the case that a file stands in its place.
+    ``option`` is what chooses another folder, for the case that a file stands in its place. A folder that was made, and
+    that an error leaves with nothing in it, goes again.
     """
     from filelock import FileLock, Timeout
 
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -84,6 +86,13 @@ def alone(folder: Path, what: str, *, error: type[UserError], option: str) -> It
         raise error(f"{folder}: {what} is running; wait for it and run again") from None
     try:
         yield
+    except BaseException:
+        if made and [place.name for place in folder.iterdir()] == [".lock"]:
+            (folder / ".lock").unlink(missing_ok=True)
+            with suppress(OSError):  # somebody else put a file there
+                for place in made:
+                    place.rmdir()
+        raise
     finally:
         lock.release()
 

@@ -50,8 +50,8 @@ def proposal(name: str, folder: Path, owner: Sequence[str] = (), place: Path | N
     labels = [kind for kind in looked.counts if kind not in owners]
     if len(labels) < 2:
         raise DataError(
-            f"{folder}: holds {len(labels)} classes for the base ({', '.join(labels) or 'none'}), expected at least "
-            "two folders; add one"
+            f"{folder}: its classes for the base are {', '.join(labels) or 'none'}, expected at least two folders; "
+            "add one"
         )
     return _text(name, folder.resolve(), owners, labels, looked, (place or Path.cwd()).resolve()), looked
 
@@ -131,7 +131,10 @@ def _doubles(pictures: UInt8Array, kinds: list[str], names: list[str]) -> list[s
 
 def _expect_name(place: Path) -> None:
     if not is_name(place.name) or len(place.name) > 200:
-        raise DataError(f"{place.name!r}: a folder's name becomes a label, expected printable text; rename it")
+        raise DataError(
+            f"{place.name!r}: a folder's name becomes a label, expected at most 200 characters without line breaks and "
+            "control characters; rename it"
+        )
 
 
 def _owners(owner: Sequence[str], counts: Mapping[str, int]) -> dict[str, str]:

@@ -210,6 +210,16 @@ def test_a_file_where_the_builds_go(place: Path, build: Build) -> None:
     assert said == "file/shapes: is a file, expected a folder; move it or choose another --out"
 
 
+def test_a_refused_build_leaves_no_folder(place: Path, build: Build) -> None:
+    (place / "shapes" / "drawing.py").write_text("")
+    assert build("--out", "new/builds")[0] == 2
+    assert not (place / "new").exists()
+    (place / "new" / "builds" / "shapes").mkdir(parents=True)
+    (place / "new" / "builds" / "shapes" / "mine.txt").write_text("kept")
+    assert build("--out", "new/builds")[0] == 2
+    assert (place / "new" / "builds" / "shapes" / "mine.txt").read_text() == "kept"
+
+
 def test_a_target_where_nothing_can_be_written(build: Build) -> None:
     """/proc lets nobody make a folder, whoever runs the test."""
     status, said = build("--out", "/proc/builds")
