@@ -58,5 +58,5 @@ def _lengths(text: str, size: str) -> tuple[int, ...]:
 def _wrong(text: str, why: str) -> DataError:
     return DataError(
         f"{text}: {why}, expected NAME:WIDTHxHEIGHT for a picture (with :grayscale or :bgr after it), NAME:LENGTH "
-        "for an array, NAME:LENGTH:tokens for token ids"
+        "or NAME:7x6:array for an array, NAME:LENGTH:tokens for token ids"
     )

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from coreml_updatable.checking.ranks import is_rank_5
 from coreml_updatable.errors import ModelError, with_article
 from coreml_updatable.marking.building_blocks import (
     as_inner_product,
@@ -73,6 +74,8 @@ class _Repair:
 
     def __post_init__(self) -> None:
         self.blob, self.shape = self.tail.source, self.shapes.get(self.tail.source)
+        if self.shape is None and is_rank_5(network_of(self.model)):
+            self.shape = (None,) * 5  # of every blob there, and a reshapeStatic would be too new
 
     def rewrite(self, number: int, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
         """The layers that stand in for ``layer``; none where the data already has the shape it would give."""

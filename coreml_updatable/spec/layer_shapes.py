@@ -283,6 +283,11 @@ def _slice_static(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
     return tuple(left) or (1,)
 
 
+def _embedding(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
+    """[Seq, B, 1, 1, 1] -> [Seq, B, C, 1, 1]."""
+    return (*shape[:-3], int(layer.embedding.outputChannels), 1, 1) if len(shape) >= 4 else None
+
+
 def _embedding_nd(layer: NeuralNetworkLayer, shape: Shape) -> Shape:
     return (*shape[:-1], int(layer.embeddingND.embeddingSize))
 
@@ -339,6 +344,7 @@ _RULES: dict[str, _Rule] = {
     "padding": _padding_layer,
     "upsample": _upsample,
     "sliceStatic": _slice_static,
+    "embedding": _embedding,
     "embeddingND": _embedding_nd,
     "splitND": _split_nd,
     "reshape": reshaped,

@@ -8,6 +8,7 @@ import torch
 from coremltools.models import datatypes
 from coremltools.models.neural_network import NeuralNetworkBuilder
 
+import coreml_updatable as cu
 from coreml_updatable.checking import check
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking import as_classifier, repair_tail
@@ -249,3 +250,42 @@ def test_several_softmaxes_in_one_are_not_made_one(shape: tuple[int, ...], nd: i
         ModelError, match=r"'softmax': is a softmax of shape .*4], expected only the length of the classes"
     ):
         repair_tail(dense(shape, nd, product=False))
+
+
+def in_rank_5_mode(name: str) -> Model:
+    """A classifier of the old mapping, whose tail begins behind a layer of that time."""
+    random = np.random.default_rng(0)
+    shape = {"embedding": (1,), "reorganized": (2, 4, 4), "cropped": (3, 6, 6)}[name]
+    made = NeuralNetworkBuilder([("x", datatypes.Array(*shape))], [("p", None)], mode="classifier")
+    match name:
+        case "embedding":
+            table = random.normal(size=(8, 10))
+            made.add_embedding("first", table, None, 10, 8, False, "x", "features")
+        case "reorganized":
+            made.add_reorganize_data("first", "x", "features", "SPACE_TO_DEPTH", 4)
+        case _:
+            made.add_crop("first", 2, 2, 2, 2, [0, 0], ["x"], "features")
+    width = {"embedding": 8, "reorganized": 32, "cropped": 12}[name]
+    if name == "cropped":
+        made.add_flatten("flat", 0, "features", "flat")
+    read, weights = "flat" if name == "cropped" else "features", random.normal(size=(3, width))
+    made.add_inner_product("fc", weights, None, width, 3, False, read, "logits")
+    made.add_softmax("softmax", "logits", "p")
+    made.set_class_labels(["a", "b", "c"])
+    return Model.FromString(made.spec.SerializeToString())
+
+
+@pytest.mark.parametrize("name", ["embedding", "reorganized", "cropped"])
+def test_a_tail_behind_a_layer_of_the_old_mapping_stays_in_it(name: str) -> None:
+    model = in_rank_5_mode(name)
+    marked = cu.mark(model)
+    assert [str(one) for one in cu.check(marked) if one.severity == "error"] == []
+    assert not any(layer_kind(layer) == "reshapeStatic" for layer in network_of(marked.message).layers)
+    random = np.random.default_rng(1)
+    shape = list(model.description.input[0].type.multiArrayType.shape)
+    rows = [{"x": random.integers(0, 10, shape) if name == "embedding" else random.normal(size=shape)} for _ in "123"]
+    for before, after in zip(load(model).predict(rows), marked.predict(rows), strict=True):
+        assert before["p"] == pytest.approx(after["p"], abs=1e-6)
+    cu.UpdateTask(marked, [{**row, "classLabel": "b"} for row in rows], parameters={"epochs": 2}).resume()
+    cu.layout(marked, "split")
+    cu.knn(marked, [{**rows[0], "classLabel": "a"}])
