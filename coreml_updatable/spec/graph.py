@@ -44,24 +44,42 @@ def producers(layers: Sequence[NeuralNetworkLayer]) -> dict[str, int]:
 
 
 def consumers(layers: Sequence[NeuralNetworkLayer]) -> dict[str, list[int]]:
-    """Blob name -> numbers of the layers that read it, in order."""
+    """Blob name -> numbers of the layers that read it, in order; a branch or loop reads what its inner layers do."""
     found: dict[str, list[int]] = {}
     for number, layer in enumerate(layers):
-        for blob in layer.input:
+        for blob in (*layer.input, *_inside(layer, "input")):
             found.setdefault(str(blob), []).append(number)
     return found
 
 
 def needed_layers(layers: Sequence[NeuralNetworkLayer], blobs: Sequence[str]) -> list[int]:
-    """Numbers of the layers on which ``blobs`` depend, in the order of the network."""
-    writer = producers(layers)
+    """Numbers of the layers on which ``blobs`` depend, in the order of the network.
+
+    A branch or loop is needed for what its inner layers write, which stands in no list of outputs: a loop copies its
+    variables to the blobs that a layer before it has written.
+    """
+    writers = dict[str, list[int]]()
+    for number, layer in enumerate(layers):
+        for blob in dict.fromkeys((*layer.output, *_inside(layer, "output"))):
+            writers.setdefault(str(blob), []).append(number)
     waiting, needed = list(blobs), set[int]()
     while waiting:
-        number = writer.get(waiting.pop())
-        if number is not None and number not in needed:
-            needed.add(number)
-            waiting.extend(str(blob) for blob in layers[number].input)
+        for number in writers.get(waiting.pop(), ()):
+            if number not in needed:
+                needed.add(number)
+                layer = layers[number]
+                inner = dict.fromkeys(_inside(layer, "input"))
+                condition = [str(layer.loop.conditionVar)] if layer_kind(layer) == "loop" else []
+                waiting.extend([*map(str, layer.input), *inner, *condition])
     return sorted(needed)
+
+
+def _inside(layer: NeuralNetworkLayer, field: str) -> Iterator[str]:
+    """The blobs that the layers inside a branch or loop read ("input") or write ("output")."""
+    for _, network in inner_networks(layer):
+        for one in network.layers:
+            yield from map(str, getattr(one, field))
+            yield from _inside(one, field)
 
 
 def all_layers(network: NeuralNetwork, path: str = "") -> Iterator[tuple[str, NeuralNetworkLayer]]:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
+import coreml_updatable as cu
 from coreml_updatable.checking import check
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking import (
@@ -21,6 +22,7 @@ from coreml_updatable.marking import (
 )
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of, pipeline_of
@@ -198,3 +200,27 @@ def test_samples_of_a_network_are_refused() -> None:
 def test_a_taken_name_for_the_embedding_is_refused() -> None:
     with pytest.raises(ModelError, match="a blob is already named 'image'"):
         extractor(converted("two layers"), embedding="image")
+
+
+class Recurrent(torch.nn.Module):
+    """coremltools writes torch's GRU as a loop, whose layer names no outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.gru, self.head = torch.nn.GRU(3, 4, batch_first=True), torch.nn.Linear(4, 3)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.head(self.gru(values)[0].mean(1))
+        return answer
+
+
+def test_an_extractor_keeps_the_loops_that_its_embedding_comes_from() -> None:
+    network = Recurrent().eval()
+    model = cu.convert(network, converter="torch", inputs=["x:5x3:array"], labels=LABELS)
+    assert any(layer_kind(layer) == "loop" for layer in network_of(model.message).layers)
+    rows = np.random.default_rng(0).normal(size=(4, 5, 3)).astype(np.float32)
+    made = cu.knn(model, [{"x": row, "label": LABELS[0]} for row in rows])
+    with torch.no_grad():
+        expected = network.gru(torch.from_numpy(rows))[0].mean(1).numpy()
+    np.testing.assert_allclose(samples_of(made.message).embeddings, expected, atol=1e-5)
