@@ -35,7 +35,7 @@ WHY = {
     "wrong axis": "a softmax along another axis, which does not add up to 1 over the classes; compute it "
     "along the classes (dim=1 "
     "in torch), or {head}",
-    "part": "a part of a softmax; export all of its outputs, or {head}",
+    "part": "a part of a softmax; use all of its outputs, without --column, or {head}",
     "chosen": "what {by} makes of the answers, which tells no probabilities; export what it has before that, or {head}",
     "bounded": "numbers bounded by {by}, which are neither logits nor probabilities; remove the {by} and "
     "train it with cross "

@@ -90,7 +90,7 @@ def _reworded(error: Any, message: str) -> str:
         return f"Unknown option '{option}'; {did_you_mean(option, _options(error.ctx)) or 'see --help'}"
     if found := re.match(r"No such command '(.*?)'", message):
         return f"Unknown command '{found[1]}'; {did_you_mean(found[1], error.ctx.command.commands) or 'see --help'}"
-    message = message.removeprefix("Invalid value: ").replace("Value error, ", "")
+    message = " ".join(message.removeprefix("Invalid value: ").replace("Value error, ", "").split())
     if found := re.match(r"Invalid value for '(.*?)': '(.*?)' is not one of (.*)\.$", message):
         meant = did_you_mean(found[2], re.findall(r"'(.*?)'", found[3]))
         return f"{found[1]} is '{found[2]}', expected one of {found[3]}{f'; {meant}' if meant else ''}"
@@ -109,7 +109,8 @@ def _sentence(surplus: Sequence[str], given: Sequence[str]) -> str:
             names = list(takewhile(_is_a_name, given[place + 1 :]))
             if len(names) > 1:
                 return f"{option} {' '.join(names)}: separate names with commas: {option} {','.join(names)}"
-    if len(surplus) == 1 and surplus[0].endswith(_MODELS):
+    named = any(option in ("-o", "--out") or option.startswith(("-o", "--out=")) for option in given)
+    if len(surplus) == 1 and surplus[0].endswith(_MODELS) and not named:
         return f"{surplus[0]}: unexpected argument; name the new model with -o {surplus[0]}"
     several = " and ".join(surplus)
     return (

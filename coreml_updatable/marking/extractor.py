@@ -23,7 +23,7 @@ from coreml_updatable.spec.messages import (
     NeuralNetwork_pb2,
     NeuralNetworkLayer,
 )
-from coreml_updatable.spec.network import NO_PROGRAMS, network_of
+from coreml_updatable.spec.network import NO_PROGRAMS, is_pipeline, last_member, network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count, input_shape
 from coreml_updatable.spec.storage import weight_fields
 
@@ -175,6 +175,8 @@ def whole_extractor(model: Model) -> Model:
         raise ModelError("extractor: is a classifier, expected a network that outputs a vector; cut it before its head")
     if kind == "mlProgram":
         raise ModelError(f"extractor: {NO_PROGRAMS}")
+    if is_pipeline(model) and last_member(model).WhichOneof("Type") == "kNearestNeighborsClassifier":
+        raise ModelError("extractor: ends in a k-NN already; update it, or give the network that it was made from")
     if kind != "neuralNetwork":
         raise ModelError(
             f"extractor: is {with_article(kind)}, expected a plain network or a classifier network; export the "

@@ -265,7 +265,7 @@ def _too_few(world: World, change: Change, brings: Brings) -> DataError:
     return DataError(
         f"scenario: {change} needs {world.population.kinds_per_owner} kinds with {world.shots} shots and a row to test "
         f"on; after the base test set the data leaves at most {most} rows of a kind, so at most {max(0, most - 1)} "
-        "shots are possible; give more data or fewer shots"
+        f"shots are possible; give more data{' or fewer shots' if most > 1 else ''}"
     )
 
 

@@ -213,3 +213,31 @@ def test_a_label_of_numpys_is_told_as_pythons(picture_model: Path, value: Any) -
         cu.UpdateTask(picture_model, rows).resume()
     assert repr(value.item()) in str(refusal.value)
     assert "np." not in str(refusal.value)
+
+
+def test_a_picture_without_a_label_goes_into_a_folder_of_its_name(
+    run: Run, picture_model: Path, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "new.mlmodel"
+    ran = run("update", picture_model, photos / "red" / "d.png", "-o", out)
+    assert ran.status == 1
+    assert "put it into a folder named after its label, and pass the folder around that" in ran.err
+    alone = tmp_path / "alone" / "red"
+    alone.mkdir(parents=True)
+    (photos / "red" / "d.png").rename(alone / "d.png")
+    assert run("update", picture_model, alone.parent, "-o", out).status == 0
+
+
+def test_a_knn_is_no_network_to_make_one_of(run: Run, picture_model: Path, photos: Path, tmp_path: Path) -> None:
+    made, again = tmp_path / "knn.mlmodel", tmp_path / "again.mlmodel"
+    assert run("knn", picture_model, "-o", made).status == 0
+    ran = run("knn", made, "-o", again)
+    assert ran.status == 1
+    assert "ends in a k-NN already; update it, or give the network that it was made from" in ran.err
+    assert run("update", made, photos, "-o", again).status == 0
+
+
+def test_choices_are_listed_on_one_line(run: Run, picture_model: Path, tmp_path: Path) -> None:
+    ran = run("layout", picture_model, "-o", f"{tmp_path}/app/")
+    assert ran.status == 2
+    assert "Choose from: single, pipeline, split" in ran.err

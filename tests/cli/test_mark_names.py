@@ -90,8 +90,8 @@ def test_names_with_spaces_before_the_model(run: Run, source: Path) -> None:
             2,
             "--labels a b c: separate names with commas: --labels a,b,c",
         ),
-        (["new.mlmodel"], 2, "new.mlmodel: unexpected argument; name the new model with -o new.mlmodel"),
-        (["--layers", "fc1", "new.mlmodel"], 2, "new.mlmodel: unexpected argument; name the new model with -o"),
+        (["new.mlmodel"], 2, "new.mlmodel: unexpected argument; remove it"),
+        (["--layers", "fc1", "new.mlmodel"], 2, "new.mlmodel: unexpected argument; remove it"),
         (["elsewhere"], 2, "elsewhere: unexpected argument; remove it"),
         (["here", "there"], 2, "here and there: unexpected arguments; remove them"),
         (["--labels", "a,,c"], 2, "--labels a,,c: a label is empty, expected labels such as a,b,c"),
@@ -106,3 +106,9 @@ def test_names_that_can_not_be(run: Run, source: Path, options: list[str], statu
     ran = run("mark", source, "-o", out, *options)
     assert (ran.status, out.exists()) == (status, False)
     assert sentence in said(ran.err)
+
+
+def test_a_second_model_without_an_option_is_the_new_one(run: Run, source: Path) -> None:
+    ran = run("mark", source, "new.mlmodel")
+    assert ran.status == 2
+    assert "new.mlmodel: unexpected argument; name the new model with -o new.mlmodel" in said(ran.err)

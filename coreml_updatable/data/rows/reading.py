@@ -97,6 +97,11 @@ def rows_of(path: Path, features: Features) -> Iterator[tuple[str, dict[str, Any
 def training_rows(data: Path, model: Model, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a table, or of the files in class folders, with the folders' names as labels."""
     if not data.is_dir():
+        if data.is_file() and data.suffix.lower() not in TABLES:
+            raise DataError(
+                f"{data}: is one file without a label; put it into a folder named after its label, and pass the folder "
+                "around that"
+            )
         yield from rows_of(data, features)
         return
     for label, file in labelled_files(data, features):
