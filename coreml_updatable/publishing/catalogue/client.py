@@ -185,7 +185,7 @@ def _read_state(path: Path) -> Trust:
         trust = Trust(tuple(table["keys"]), int(table["serial"]), str(table["index"]))
         for key in trust.keys:
             public_key_of(key)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise CatalogueError(
             f"{path}: is not the stored state of a catalogue reader; delete it only if you trust the next catalogue "
             "that you read"
