@@ -18,7 +18,7 @@ from coreml_updatable.runtime import load
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.io import model_bytes
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes
 from tests.marking.networks import LABELS, LOGITS, NETWORKS, TwoAnswers, convert, converted, network
@@ -272,7 +272,7 @@ def in_rank_5_mode(name: str) -> Model:
     made.add_inner_product("fc", weights, None, width, 3, False, read, "logits")
     made.add_softmax("softmax", "logits", "p")
     made.set_class_labels(["a", "b", "c"])
-    return Model.FromString(made.spec.SerializeToString())
+    return Model_pb2.Model.FromString(made.spec.SerializeToString())
 
 
 @pytest.mark.parametrize("name", ["embedding", "reorganized", "cropped"])
