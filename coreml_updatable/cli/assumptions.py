@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import typer
 
@@ -60,9 +60,8 @@ def store(choices: Mapping[str, str], device: str) -> Path:
 
 def chosen(given: list[str]) -> Chosen:
     """Return the stored choices with those given as "name=choice" over them."""
-    from coreml_updatable.runtime.assumptions import fault_of
+    from coreml_updatable.runtime.assumptions import choices_of, fault_of
     from coreml_updatable.updating.assumptions import Assumptions
-    from coreml_updatable.updating.probes.outcomes import assuming, choices
 
     found, device = _stored()
     for text in given:
@@ -71,8 +70,8 @@ def chosen(given: list[str]) -> Chosen:
         if fault:
             raise typer.BadParameter(f"--assume {text}: {fault}")
         found[name] = choice
-    named = {name: choice for name, choice in found.items() if choice != choices()[name][0]}
-    return Chosen(assuming(found), named, device)
+    named = {name: choice for name, choice in found.items() if choice != choices_of(Assumptions)[name][0]}
+    return Chosen(Assumptions(**cast("dict[str, Any]", found)), named, device)
 
 
 def _stored() -> tuple[dict[str, str], str]:

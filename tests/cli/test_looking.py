@@ -1,9 +1,10 @@
-"""The short way of `inspect` and `diff` is the parser's way, only faster."""
+"""The short way of `inspect`, `diff` and `predict` is the parser's way, only faster."""
 
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -26,6 +27,8 @@ def files(tmp_path: Path) -> list[str]:
 
 def test_both_ways_say_the_same(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     one, other, broken = files
+    rows = str(Path(one).with_name("rows.npy"))
+    np.save(rows, np.ones((3, 8, 8), np.float32))
     for arguments, status in (
         (["inspect", one], 0),
         (["inspect", "--json", one], 0),
@@ -33,6 +36,9 @@ def test_both_ways_say_the_same(files: list[str], capsys: pytest.CaptureFixture[
         (["diff", one, one], 0),
         (["diff", one, "--json", other], 1),
         (["diff", one, other], 1),
+        (["predict", one, rows], 0),
+        (["predict", one, rows, rows, "--json"], 0),
+        (["predict", one, "missing.json", rows], 1),
     ):
         capsys.readouterr()
         assert look(arguments) == status
@@ -50,6 +56,8 @@ def test_both_ways_say_the_same(files: list[str], capsys: pytest.CaptureFixture[
         ["inspect", "--help"],
         ["diff", "a"],
         ["diff", "a", "--nonsense"],
+        ["predict", "a"],
+        ["predict", "a", "b", "--top", "3"],
         ["check"],
     ],
 )
@@ -63,6 +71,17 @@ def test_nothing_of_the_parser_is_imported(files: list[str]) -> None:
         command = [sys.executable, "-c", program, *arguments]
         result = subprocess.run(command, capture_output=True, text=True, check=True)
         assert not set(result.stderr.split()) & {"pydantic", "rich", "numpy", "torch"}
+
+
+def test_predict_imports_nothing_that_it_does_not_need(files: list[str], tmp_path: Path) -> None:
+    rows = tmp_path / "rows.npy"
+    np.save(rows, np.ones((3, 8, 8), np.float32))
+    program = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n" + RUN
+    command = [sys.executable, "-c", program, "predict", files[0], str(rows)]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stderr.split()
+    assert "torch" in loaded
+    assert not {*loaded} & {"pydantic", "matplotlib", "sklearn", "coremltools.models", "onnxruntime"}
+    assert not [name for name in loaded if name.startswith("coreml_updatable.updating.") and "assumptions" not in name]
 
 
 def test_a_reader_that_has_seen_enough(files: list[str]) -> None:

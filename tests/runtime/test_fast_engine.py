@@ -122,6 +122,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "select": lambda x: x[:, -1],
     "split": lambda x: x.split(2, 1)[1],
     "flip": lambda x: x.flip(0, 1),
+    "flip of no axis": lambda x: x.flip(()),
     "unbind": lambda x: x.unbind(0)[1],
     "cat": lambda x: torch.cat([x, x * 2], -1),
     "stack": lambda x: torch.stack([x, -x], 1),

@@ -11,13 +11,20 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float32]
 BLOCK = 2**24  # values at a time: 64 MB
-TILE = 1024  # samples whose distances stay in the processor's cache, and in memory that is used again
+TILE = 1024  # samples, at least, whose distances are found together
+CACHED = 2**19  # distances that stay in a processor's cache: where queries are few, tiles are longer
+KEPT = 2**22  # distances that are all kept until their groups are looked at again: 16 MB
 MANY = 100_000  # samples, from which on groups are deep
 
 
 def block_height(count: int, dimensions: int) -> int:
     """The queries that are looked up at a time among ``count`` samples."""
-    return max(1, min(BLOCK // max(TILE, dimensions), BLOCK * _depth(count) // max(1, count)))
+    most = max(1, min(BLOCK // max(TILE, dimensions), BLOCK * _depth(count) // max(1, count)))
+    kept = KEPT // max(1, count)
+    return min(most, kept) if kept >= LOW else most
+
+
+LOW = 64  # queries, from which on a block is high enough for the matrix product
 
 
 def parts(count: int, dimensions: int) -> Iterator[slice]:
@@ -38,10 +45,15 @@ def candidates(
     if not len(queries):
         return
     depth = _depth(len(samples))
-    least = _least(samples, queries, norms, depth)
-    for query, row, slack in zip(queries, least, slacks, strict=True):
-        found = _members(_within(row, count, float(slack)), len(samples), depth)
-        yield found[_within(_rough(samples, query, norms, found), count, float(slack))]
+    width = _width(len(samples), len(queries), depth)
+    least, kept = _least(samples, queries, norms, depth, width)
+    limits = np.full(len(queries), np.inf)
+    if count < least.shape[1]:
+        limits = np.partition(least, count - 1, axis=1)[:, count - 1] + np.asarray(slacks, np.float64)
+    for number, (query, slack, limit) in enumerate(zip(queries, slacks, limits, strict=True)):
+        found = _members(np.flatnonzero(least[number] <= limit), len(samples), depth, width)
+        rough = _rough(samples, query, norms, found) if kept is None else kept[number, found]
+        yield found[_within(rough, count, float(slack))]
 
 
 def _depth(count: int) -> int:
@@ -50,32 +62,36 @@ def _depth(count: int) -> int:
     return 16 if count >= MANY else 4
 
 
-def _least(samples: Floats, queries: Floats, norms: Floats, depth: int) -> Floats:
+def _width(count: int, queries: int, depth: int) -> int:
+    """Samples in a tile."""
+    return min(TILE * max(1, CACHED // (TILE * queries)), -(-count // depth) * depth)
+
+
+def _least(samples: Floats, queries: Floats, norms: Floats, depth: int, width: int) -> tuple[Floats, Floats | None]:
     """The least rough distance in each group, [queries, groups, tile by tile]; samples are dealt out to the groups of
-    their tile in turn."""
-    width = min(TILE, -(-len(samples) // depth) * depth)
+    their tile in turn. And all rough distances [queries, samples and more], where they are few."""
     tiles = -(-len(samples) // width)
     least = np.empty((len(queries), tiles, width // depth), np.float32)
-    rough = np.empty((len(queries), width), np.float32)
+    kept = np.empty((len(queries), tiles * width), np.float32) if len(queries) * len(samples) <= KEPT else None
+    again = np.empty((len(queries), width), np.float32) if kept is None else None
     doubled = queries * np.float32(-2)
     for tile in range(tiles):
         part = slice(tile * width, min(len(samples), (tile + 1) * width))
         size = part.stop - part.start
-        if size == width:
-            np.matmul(doubled, samples[part].T, out=rough)
-        else:
-            rough[:, :size] = doubled @ samples[part].T
+        rough: Floats = kept[:, tile * width : (tile + 1) * width] if kept is not None else again  # type: ignore[assignment]
+        if size < width:
             rough[:, size:] = np.inf
+        np.matmul(doubled, samples[part].T, out=rough[:, :size])
         rough[:, :size] += norms[part]
         rough.reshape(len(queries), depth, -1).min(1, out=least[:, tile])
-    return least.reshape(len(queries), -1)
+    return least.reshape(len(queries), -1), kept
 
 
-def _members(groups: NDArray[np.int64], count: int, depth: int) -> NDArray[np.int64]:
+def _members(groups: NDArray[np.int64], count: int, depth: int, width: int) -> NDArray[np.int64]:
     """The samples, of ``count`` in all, in these groups."""
-    across = min(TILE, -(-count // depth) * depth) // depth
+    across = width // depth
     tiles, columns = np.divmod(groups, across)
-    members: NDArray[np.int64] = (tiles * (across * depth) + columns)[:, None] + np.arange(0, across * depth, across)
+    members: NDArray[np.int64] = (tiles * width + columns)[:, None] + np.arange(0, width, across)
     inside: NDArray[np.int64] = members[members < count]
     return inside
 

@@ -12,7 +12,6 @@ from coreml_updatable.runtime.engine.operators._rules import (
     Given,
     More,
     argument,
-    axes_of,
     dtype_of,
     name_of,
     reshaped,
@@ -106,8 +105,8 @@ def stack(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
 @rule("flip")
 def flip(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     made, rank = given[0], len(shape_of(node))
-    for axis in axes_of(given[1], rank):
-        made = sliced(writer, made, axis, -1, -(2**31), -1)
+    for axis in given[1]:  # none: nothing is flipped
+        made = sliced(writer, made, axis % rank, -1, -(2**31), -1)
     return made
 
 
