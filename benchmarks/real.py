@@ -18,7 +18,7 @@ import numpy as np
 from coreml_updatable.building.evaluation_stage import behind
 from coreml_updatable.building.experiment import rows_of, scenario_of
 from coreml_updatable.building.models_stage import make_variants
-from coreml_updatable.converting.contract import ConversionRequest, Converted
+from coreml_updatable.converting.contract import ConversionRequest, Converted, Tail
 from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import ArrayInput, Examples, Float32Array, ImageInput
 from coreml_updatable.data.pictures import read_photo
@@ -143,16 +143,15 @@ def split(photos: Photos, case: Case, seed: int) -> Dataset:
     )
 
 
-def measure(photos: Photos, case: Case, seed: int) -> dict[str, list[float]]:
-    """For network and k-NN: base accuracy and personal accuracy, before and after."""
+def fitted_on(dataset: Dataset, labels: tuple[str, ...], given: ArrayInput, seed: int, by_kinds: bool = False) -> Any:
+    """What a build would fit on features in the place of rows."""
     torch = import_module("torch")
     fitted = import_module("coreml_updatable.converters.torch.fitted")
-    recipe, dataset = recipe_of(case), split(photos, case, seed)
 
     class Given(torch.nn.Module):  # type: ignore[name-defined,misc]
         def __init__(self) -> None:
             super().__init__()
-            self.head = torch.nn.Linear(1280, len(case.base))
+            self.head = torch.nn.Linear(given.shape[0], len(labels))
 
         def forward(self, values: Any) -> Any:
             return self.head(values)
@@ -161,8 +160,8 @@ def measure(photos: Photos, case: Case, seed: int) -> dict[str, list[float]]:
     request = ConversionRequest(
         source={},
         folder=Path(),
-        input=ArrayInput("image", (1280,)),
-        labels=case.base,
+        input=given,
+        labels=labels,
         train=dataset.train,
         validation=dataset.validation,
         test=dataset.test,
@@ -170,7 +169,33 @@ def measure(photos: Photos, case: Case, seed: int) -> dict[str, list[float]]:
         owner=dataset.owner_support,
         held_out=dataset.owner_held_out,
     )
-    made = fitted.fit_chosen(network, network.head, request)
+    return fitted.fit_chosen(network, network.head, request, by_kinds)
+
+
+def head_on_features(
+    train: Examples, labels: tuple[str, ...], given: ArrayInput, seed: int, by_kinds: bool = False
+) -> Tail:
+    """The head that a build would fit on ``train``, whose rows are features."""
+    nothing = Examples(train.values[:0], train.labels[:0], (), ())
+    dataset = Dataset(train, nothing, train, nothing, nothing, "", ())
+    tail: Tail = fitted_on(dataset, labels, given, seed, by_kinds).tails[0]
+    return tail
+
+
+def section_written(page: Path, name: str, text: str) -> None:
+    """Put ``text`` in the place of the part ``name`` of ``page``, which comments set apart, and leave the others."""
+    begin, end = f"<!-- measured: {name} -->", f"<!-- /measured: {name} -->"
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        sys.exit(f"{page}: has no part between {begin} and {end}")
+    page.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
+
+
+def measure(photos: Photos, case: Case, seed: int) -> dict[str, list[float]]:
+    """For network and k-NN: base accuracy and personal accuracy, before and after."""
+    recipe, dataset = recipe_of(case), split(photos, case, seed)
+    made = fitted_on(dataset, case.base, ArrayInput("image", (1280,)), seed)
     tail = made.tails[0]
     converted = Converted(tail.model, made.judged, (), {}, made.features, made.tails)
     part = behind(dataset, converted, np.arange(len(dataset.train)), np.arange(len(dataset.test)))
@@ -196,13 +221,13 @@ def in_words(values: Sequence[float]) -> str:
     return f"{mean:.1f} ± {half:.1f}"
 
 
-def table(photos: Photos, splits: int, seconds: float) -> str:
-    """The page."""
+def table(photos: Photos, splits: int, seconds: float, cases: Sequence[Case] = CASES) -> str:
+    """The part of the page."""
     lines = [
-        "# Real data",
+        "## Photos",
         "",
         "Real photographs from Debian's package `tuxpaint-stamps-default` (GPL-2; cut out, on white), which are in no "
-        "repository: `make real` fetches them and writes this page. Base: birds, mammals, flowers and fruit. The owner "
+        "repository: `make real` fetches them. Base: birds, mammals, flowers and fruit. The owner "
         f"calls vegetables fruit, which the base never saw, and gives {SHOTS} shots; the others are held out.",
         "",
         f"Means over {splits} seeded splits (seeds 0 to {splits - 1}, none chosen), ± the 95% interval of the mean; "
@@ -216,7 +241,7 @@ def table(photos: Photos, splits: int, seconds: float) -> str:
         "| photos | model | base accuracy | after the update | owner before | owner after 5 shots |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for case in CASES:
+    for case in cases:
         found = [measure(photos, case, seed) for seed in range(splits)]
         for name in ("network", "k-NN"):
             columns = [in_words([one[name][place] for one in found]) for place in range(len(MEASURES))]
@@ -237,13 +262,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stamps", type=Path)
     parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument("--case", choices=[case.title for case in CASES], help="measure and print this one alone")
     parser.add_argument("--markdown", type=Path)
     arguments = parser.parse_args()
+    cases = [case for case in CASES if arguments.case in (None, case.title)]
+    if arguments.markdown is not None and len(cases) < len(CASES):
+        parser.error("--markdown writes all cases; omit --case")
     started = time.perf_counter()
     photos = read(arguments.stamps)
-    page = table(photos, arguments.splits, time.perf_counter() - started)
+    page = table(photos, arguments.splits, time.perf_counter() - started, cases)
     if arguments.markdown is not None:
-        arguments.markdown.write_text(page, encoding="utf-8")
+        section_written(arguments.markdown, "photos", page)
 
 
 if __name__ == "__main__":

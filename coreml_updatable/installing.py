@@ -4,6 +4,7 @@ The package is on no index, so ``pip install 'coreml-updatable[vision]'`` finds 
 installed again with the extra; beside a wheel, what the extra stands for is installed by its own names.
 """
 
+import hashlib
 import json
 import shlex
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import Requirement
+
+from coreml_updatable.errors import SourceError
 
 OURS = "coreml-updatable"
 CONSTRAINTS = "constraints.txt"
@@ -59,6 +62,32 @@ def missing(requirement: Requirement) -> bool:
         return not requirement.specifier.contains(version(requirement.name), prereleases=True)
     except PackageNotFoundError:
         return True
+
+
+def bare_command(packages: Sequence[str]) -> str:
+    """The command that brings ``packages`` ("name==version") without what they ask for: only their files are read."""
+    return f"{_pip()} install --no-deps {' '.join(shlex.quote(one) for one in packages)}"
+
+
+def packaged_file(package: str, file: str, sha256: str, remedy: str) -> Path:
+    """``file`` of the installed ``package``, of which nothing is imported; its content has ``sha256``.
+
+    A SourceError, with ``remedy`` where the package is not installed, or holds another file.
+    """
+    try:
+        path = Path(str(distribution(package).locate_file(file)))
+    except PackageNotFoundError as error:
+        raise SourceError(f"the weights are in the package {package}, which is not installed; {remedy}") from error
+    if not path.is_file():
+        raise SourceError(f"{package}: its file {file} is missing; install the package again")
+    with path.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if found != sha256:
+        raise SourceError(
+            f"{path.name}: of {package}, has the SHA-256 {found[:12]}..., expected {sha256[:12]}...; it was changed or "
+            "damaged: install the package again"
+        )
+    return path
 
 
 def _only_with(requirement: Requirement, extra: str) -> bool:

@@ -19,7 +19,7 @@ _WORDS = "new|keep|pretrained|random|file(?= \\()|mean_squared_error|categorical
 _SIGN = r"[^\s;]*[,:/]\S*[^\s:;,.)]"
 _VALUE = rf"(?:{_WORDS})\b|[A-Z]+(?:\.\w+)?\b(?!:\S)|\d+\b|{_SIGN}|[^\s:]*[^\s:,;](?=:\s)|(?!out$)[^\s,;:.]+$"
 _OPTION = re.compile(
-    rf"(?<![\w-])--(?!max-memory)(?P<name>[a-z][a-z0-9-]*)(?: (?P<value>{_VALUE}))?(?P<dots>,?\.\.\.)?"
+    rf"(?<![\w-])--(?!max-memory|no-deps)(?P<name>[a-z][a-z0-9-]*)(?: (?P<value>{_VALUE}))?(?P<dots>,?\.\.\.)?"
 )
 _COMMAND = re.compile(
     r"`?coreml-updatable (?P<name>check|convert|mark|knn|layout|inspect)\b(?: (?P<model>[A-Z]+)(?P<options>(?: --\S+"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GIVEN = ("MODEL", "DATA", "BACKBONE", "WEIGHTS", "TRUST_CODE", "SIGN", "PYTHON", "PYTHON38", "PYTHON_ORT")
+GIVEN = ("MODEL", "DATA", "BACKBONE", "WEIGHTS", "TRUST_CODE", "SIGN", "VOICES", "PYTHON", "PYTHON38", "PYTHON_ORT")
 # Each would leave a file "ran" beside the Makefile, if make or the shell took a part of it for code.
 HOSTILE = (
     "x$(shell touch ran)",
@@ -79,6 +79,7 @@ def test_what_is_said_arrives_as_it_was_typed(checkout: Path, value: str, place:
     options = ["--data", value, "--backbone", value, "--weights", value, "--trust-code"]
     assert calls(checkout) == [
         ["extras", "--data", value, "--backbone", value, "--", value],
+        ["extras", "--weights", "--", value],
         ["build", *options, "--", value],
     ]
     assert not (checkout / "ran").exists()
@@ -137,6 +138,7 @@ def test_nothing_is_asked_for_that_nobody_said(checkout: Path) -> None:
     assert make(checkout, "catalogue").returncode == 0
     assert calls(checkout) == [
         ["extras", "--", "segmenter"],
+        ["extras", "--weights", "--", "segmenter"],
         ["build", "--", "segmenter"],
         ["publish", "build/some model/", "--to", "site"],
     ]
@@ -145,14 +147,17 @@ def test_nothing_is_asked_for_that_nobody_said(checkout: Path) -> None:
 def test_what_a_model_needs_is_installed_first(checkout: Path) -> None:
     """The Makefile knows no sample: the command says what is missing, pip is asked for it, and then comes the build."""
     command = checkout / ".venv" / "bin" / "coreml-updatable"
-    command.write_text('#!/bin/sh\necho "$@" >> calls\ntest "$1" != extras || echo sound,vision\n')
+    answers = "case $2 in --weights) echo voices==1 words==2;; --) echo sound,vision;; esac"
+    command.write_text(f'#!/bin/sh\necho "$@" >> calls\n{answers}\n')
     (checkout / ".venv" / "bin" / "python").write_text('#!/bin/sh\necho pip "$@" >> calls\n')
     (checkout / ".venv" / "bin" / "python").chmod(0o755)
     for stamp in ("installed", "installed-dev"):
         (checkout / ".venv" / stamp).touch()
     assert make(checkout, "updatable", "MODEL=mine").returncode == 0
-    asked, installed, built = (checkout / "calls").read_text().splitlines()
-    assert (asked, built) == ("extras -- mine", "build -- mine")
+    asked, installed, weights, bare, built = (checkout / "calls").read_text().splitlines()
+    assert (asked, weights, built) == ("extras -- mine", "extras --weights -- mine", "build -- mine")
+    assert bare.startswith("pip -m pip install ")
+    assert bare.endswith(" --no-deps voices==1 words==2")
     assert installed.startswith("pip -m pip install ")
     assert installed.endswith(" --constraint constraints.txt --editable .[sound,vision]")
     text = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -85,7 +85,10 @@ def untrained(request: ConversionRequest) -> Model:
         network = (
             short_network(request)
             if pretrained and is_packaged(source.architecture or "")
-            else load_network(source.model_copy(update={"weights": None}) if pretrained else source, request)
+            else load_network(
+                source.model_copy(update={"weights": None}) if pretrained and source.factory is None else source,
+                request,
+            )
         )
         as_after_training(network, request, source.training, head_only=pretrained)
         return to_core_ml(network, request.input)
@@ -105,7 +108,7 @@ def _built(request: ConversionRequest) -> Converted:
     if head is not None:
         from .fitted import fit_chosen, with_fitted
 
-        fitted = fit_chosen(network, head, request)
+        fitted = fit_chosen(network, head, request, source.training.extractor_learns == "kinds")
         model = to_core_ml(network, request.input)
         return with_fitted(Converted(model, fitted.answers, (), facts(network, source, (), request)), fitted)
     history = train(network, request, source.training)

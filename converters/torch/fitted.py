@@ -57,8 +57,10 @@ class Fitted:
     answers: Float64Array  # [test, classes]: of each test row by the whole network
 
 
-def fit_chosen(network: nn.Module, head: nn.Linear, request: ConversionRequest) -> Fitted:
+def fit_chosen(network: nn.Module, head: nn.Linear, request: ConversionRequest, by_kinds: bool = False) -> Fitted:
     """Replace ``head`` of ``network``, in place, by an embedding and a head fitted on all rows that are to be learned.
+
+    The embedding shortens the directions in which rows of one label differ, ``by_kinds`` those of one kind.
 
     Where the request has folds, its test rows are the rows it learns from, and each fold's are judged by a tail that
     was chosen and fitted on the other folds.
@@ -78,18 +80,19 @@ def fit_chosen(network: nn.Module, head: nn.Linear, request: ConversionRequest) 
     labels = np.concatenate([part.labels for part in parts.values()])
     kinds = (*request.train.kinds, *request.validation.kinds)
     groups = request.groups if len(request.groups) == len(rows) else np.arange(len(rows))
+    alike = np.unique(kinds, return_inverse=True)[1] if by_kinds else labels
     classes = len(request.labels)
 
     def fitted(chosen: Any) -> Head:
         some = [kinds[row] for row in chosen]
-        choice = fitted_head.choose(rows[chosen], labels[chosen], some, groups[chosen], classes, request.seed)
-        return fitted_head.fit(rows[chosen], labels[chosen], classes, choice)
+        choice = fitted_head.choose(rows[chosen], labels[chosen], some, groups[chosen], classes, request.seed, by_kinds)
+        return fitted_head.fit(rows[chosen], labels[chosen], classes, choice, alike[chosen])
 
     request.on_progress("head", 0.0, "choosing embedding and regularization")
 
     def of_half(one: Head, chosen: Int64Array, asked: Int64Array | None = None) -> Float64Array:
         half = chosen[fitted_head.half_of(labels[chosen], request.seed)]
-        head = fitted_head.fit(rows[half], labels[half], classes, one.choice)
+        head = fitted_head.fit(rows[half], labels[half], classes, one.choice, alike[half])
         return _probabilities(head, seen["test"] if asked is None else rows[asked])
 
     whole = fitted(np.arange(len(rows)))

@@ -1,14 +1,18 @@
 """Two ways of training: AdamW with early stopping, and a head on fixed features as a convex problem."""
 
 import copy
+import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from coreml_updatable.converting.contract import Checkpoint
 from coreml_updatable.data.inputs import Progress
 
+from . import checkpoints
 from .probabilities import BATCH
 from .source import TorchTraining
 
@@ -25,10 +29,12 @@ def fit(
     vary: Vary | None,
     seed: int,
     on_progress: Callable[[float, str], None],
+    checkpoint: Checkpoint | None = None,
 ) -> History:
     """Train ``module`` with cross entropy; leave it in evaluation mode with the weights of the lowest validation loss.
 
-    Return one entry per epoch: epoch, train_loss, validation_loss, validation_accuracy.
+    Return one entry per epoch: epoch, train_loss, validation_loss, validation_accuracy. After each, the state is kept
+    in ``checkpoint``; where it holds one, the training goes on from there, to the same weights.
     """
     generator = torch.Generator().manual_seed(seed)
     inputs, labels = train
@@ -39,7 +45,18 @@ def fit(
     )
     history: list[Mapping[str, float]] = []
     best, best_state, waited = float("inf"), copy.deepcopy(module.state_dict()), 0
-    for epoch in range(1, settings.epochs + 1):
+    kept = checkpoints.read(checkpoint)
+    if kept is not None:
+        module.load_state_dict(kept["module"])
+        optimizer.load_state_dict(kept["optimizer"])
+        schedule.load_state_dict(kept["schedule"])
+        generator.set_state(kept["generator"])
+        torch.set_rng_state(kept["random"])
+        history, best, best_state, waited = kept["history"], kept["best"], kept["best_state"], kept["waited"]
+    started, first = time.perf_counter(), len(history)
+    for epoch in range(first + 1, settings.epochs + 1):
+        if waited >= settings.patience:
+            break
         module.train()
         total = 0.0
         # Parts of nearly equal size: a last batch of one picture would break batch normalization.
@@ -53,13 +70,19 @@ def fit(
             schedule.step()
             total += float(loss.detach()) * len(chosen)
         history.append({"epoch": epoch, "train_loss": total / len(labels), **score(module, validation)})
-        on_progress(epoch / settings.epochs, _words(history[-1]))
+        left = (time.perf_counter() - started) / (epoch - first) * (settings.epochs - epoch)
+        on_progress(epoch / settings.epochs, f"{_words(history[-1], settings.epochs)}, at most {left:.0f} s left")
         if history[-1]["validation_loss"] < best:
             best, best_state, waited = history[-1]["validation_loss"], copy.deepcopy(module.state_dict()), 0
         else:
             waited += 1
-        if waited >= settings.patience:
-            break
+        state: dict[str, Any] = {
+            "module": module.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+        }
+        state |= {"generator": generator.get_state(), "random": torch.get_rng_state(), "history": history}
+        checkpoints.write(checkpoint, {**state, "best": best, "best_state": best_state, "waited": waited})
     module.load_state_dict(best_state)
     module.eval()
     return tuple(history)
@@ -79,9 +102,11 @@ def score(module: nn.Module, labelled: Labelled) -> Mapping[str, float]:
     return {"validation_loss": float(cross_entropy(logits, labels)), "validation_accuracy": float(accuracy)}
 
 
-def _words(entry: Mapping[str, float]) -> str:
-    loss, accuracy = entry["train_loss"], entry["validation_accuracy"]
-    return f"epoch {entry['epoch']:.0f}, loss {loss:.3f}, validation {accuracy:.1%}"
+def _words(entry: Mapping[str, float], epochs: int) -> str:
+    return (
+        f"epoch {entry['epoch']:.0f} of {epochs}, loss {entry['train_loss']:.3f}, validation loss "
+        f"{entry['validation_loss']:.3f}, accuracy {entry['validation_accuracy']:.1%}"
+    )
 
 
 ITERATIONS = 200

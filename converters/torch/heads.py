@@ -54,6 +54,11 @@ def trainable_head(network: nn.Module) -> nn.Linear | None:
     """Return the only linear layer that requires a gradient in an otherwise frozen network."""
     if all(parameter.requires_grad for parameter in network.parameters()):
         return None
+    return new_head(network)
+
+
+def new_head(network: nn.Module) -> nn.Linear | None:
+    """Return the only layer that requires a gradient, if it is linear; what is before it may have no weights at all."""
     trainable = [
         module
         for module in network.modules()

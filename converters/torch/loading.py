@@ -12,6 +12,7 @@ from coreml_updatable.errors import SourceError, located
 
 from .._shared.wording import first_line
 from .graph import graph_of
+from .heads import new_head
 from .meaning import meaning_of
 from .normalising import normalised
 from .source import TorchSource
@@ -32,9 +33,14 @@ def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
     std: tuple[float, ...] | None = None
     if source.factory is not None:
         network = made_by(source.factory, request.folder, classes, request.trust_code)
-        if source.weights is not None:
+        if source.weights == "pretrained" and new_head(network) is None:
+            raise SourceError(
+                f'{source.factory}: source.weights is "pretrained", expected a network that is frozen except for one '
+                "Linear layer, its head; freeze it with requires_grad_(False) or omit the field"
+            )
+        if source.weights not in (None, "pretrained"):
             path = weights_path(request.folder, source.weights)
-            load_state(network, read_state(path, request.trust_code), source.weights)
+            load_state(network, read_state(path, request.trust_code), path.name)
             network.requires_grad_(False)
     else:
         from .backbones import load_backbone

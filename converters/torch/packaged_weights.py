@@ -4,9 +4,7 @@ Nothing of such a package is imported: its file is found in the metadata, its SH
 is read from it.
 """
 
-import hashlib
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from torch import nn
@@ -14,7 +12,7 @@ from torch import nn
 from coreml_updatable.converting.contract import ConversionRequest, DeclaredPicture
 from coreml_updatable.data.inputs import ImageInput
 from coreml_updatable.errors import SourceError
-from coreml_updatable.installing import install_command
+from coreml_updatable.installing import install_command, packaged_file
 
 from . import efficientnet_lite
 from .weights import State, read_state
@@ -87,21 +85,8 @@ def declared(architecture: str) -> DeclaredPicture:
 def packaged_state(architecture: str) -> State:
     """The tensors of its package; a SourceError where that is not installed, or holds another file."""
     package = PACKAGES[architecture]
-    try:
-        path = Path(str(distribution(package.name).locate_file(package.file)))
-    except PackageNotFoundError as error:
-        raise SourceError(
-            f"{architecture}: its weights are in the package {package.name}, which is not installed; run: "
-            f"{install_command(package.extra)}; or give its file: --backbone {architecture} --weights "
-            f"{Path(package.file).name}"
-        ) from error
-    if not path.is_file():
-        raise SourceError(f"{package.name}: its file {package.file} is missing; install the package again")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != package.sha256:
-        raise SourceError(
-            f"{path.name}: of {package.name}, has the SHA-256 {found[:12]}..., expected {package.sha256[:12]}...; "
-            "it was changed or damaged: install the package again"
-        )
-    return read_state(path)
+    remedy = (
+        f"run: {install_command(package.extra)}; or give its file: --backbone {architecture} --weights "
+        f"{Path(package.file).name}"
+    )
+    return read_state(packaged_file(package.name, package.file, package.sha256, remedy))

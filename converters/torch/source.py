@@ -40,7 +40,10 @@ class TorchTraining(BaseModel):
 
 
 class TorchSource(BaseModel):
-    """Either ``factory`` or ``architecture``; ``weights`` is a file beside the recipe or "pretrained"."""
+    """Either ``factory`` or ``architecture``; ``weights`` is a file beside the recipe or "pretrained".
+
+    A factory is pretrained if the network that it returns has its weights, frozen, and a new head.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     factory: FunctionReference | None = None
@@ -55,8 +58,6 @@ class TorchSource(BaseModel):
         if (self.factory is None) == (self.architecture is None):
             found = "neither" if self.factory is None else "both"
             raise ValueError(f"has {found} of factory and architecture, expected one of them")
-        if self.factory is not None and self.weights == "pretrained":
-            raise ValueError('has weights = "pretrained", which only an architecture has; use a weights file')
         return self
 
 

@@ -10,7 +10,7 @@ from coreml_updatable.data.inputs import Examples, ImageInput
 from coreml_updatable.errors import DataError, SourceError, a_kind
 
 from .fitting import History, Labelled, Vary, fit, fit_head, staged
-from .heads import features, last_layer, name_of, replace_module, trainable_head
+from .heads import features, last_layer, name_of, new_head, replace_module, trainable_head
 from .probabilities import as_tensor
 from .source import TorchSource, TorchTraining
 
@@ -83,7 +83,7 @@ def chosen_head(network: nn.Module, source: TorchSource) -> nn.Linear | None:
     """The new head on pretrained weights of which the recipe says nothing: what it is, is chosen from the rows."""
     if source.weights is None or not source.training.is_chosen:
         return None
-    return trainable_head(network)
+    return new_head(network) if source.weights == "pretrained" else trainable_head(network)
 
 
 def train(network: nn.Module, request: ConversionRequest, settings: TorchTraining) -> History:
@@ -109,7 +109,7 @@ def train(network: nn.Module, request: ConversionRequest, settings: TorchTrainin
         return history or fitted
     vary = _photo if _as_photos(request, settings) else None
     parts = (_labelled(request.train), _labelled(request.validation))
-    return fit(network, *parts, settings, vary, request.seed, staged(request.on_progress, "train"))
+    return fit(network, *parts, settings, vary, request.seed, staged(request.on_progress, "train"), request.checkpoint)
 
 
 def as_after_training(
@@ -122,7 +122,7 @@ def as_after_training(
     if not any(parameter.requires_grad for parameter in network.parameters()):
         return
     _expect_possible(request, settings)
-    head = trainable_head(network)
+    head = new_head(network) if head_only else trainable_head(network)
     if head is None and (head_only or settings.extractor_learns != "labels"):
         one = np.zeros((1, *request.train.values.shape[1:]), request.train.values.dtype)
         name = last_layer(network, as_tensor(one))
@@ -162,7 +162,8 @@ def _train_extractor(network: nn.Module, request: ConversionRequest, settings: T
     validation = _turned_evenly(validation, turns)
     replace_module(network, name, nn.Linear(head.in_features, len(kinds) * turns))
     told = staged(request.on_progress, "train")
-    history = fit(network, train, validation, settings, _vary(request, settings, turns), request.seed, told)
+    vary = _vary(request, settings, turns)
+    history = fit(network, train, validation, settings, vary, request.seed, told, request.checkpoint)
     network.requires_grad_(False)
     replace_module(network, name, nn.Linear(head.in_features, head.out_features))
     return history

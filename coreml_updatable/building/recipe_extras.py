@@ -6,10 +6,12 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 from coreml_updatable.building.overrides import backbone_for, source_fields
 from coreml_updatable.converting.registry import find_converter, told_lacking
 from coreml_updatable.errors import RecipeError, SourceError
-from coreml_updatable.installing import OURS
+from coreml_updatable.installing import OURS, bare_command, missing
 from coreml_updatable.recipes.file import read_any_recipe
 from coreml_updatable.recipes.recipe import AnyRecipe, ArraySection, FixedRecipe, Recipe
 from coreml_updatable.siblings.engines import EXTRAS
@@ -36,6 +38,21 @@ def refuse_lacking(recipe: AnyRecipe, path: Path) -> None:
     absent = told_lacking(sorted({*needed, *_known(recipe, path)}))
     if absent is not None:
         raise SourceError(f"{recipe.name}: {absent}")
+    without = lacking_weights(recipe)
+    if without:
+        raise SourceError(
+            f"{recipe.name}: needs weights from {', '.join(without)}, which is not installed; run: "
+            f"{bare_command(without)}"
+        )
+
+
+def weights_of(path: Path) -> tuple[str, ...]:
+    """The packages of weights that the recipe in ``path`` reads and that are missing."""
+    return lacking_weights(read_any_recipe(path))
+
+
+def lacking_weights(recipe: AnyRecipe) -> tuple[str, ...]:
+    return tuple(one for one in recipe.weights if missing(Requirement(one)))
 
 
 def _known(recipe: AnyRecipe, path: Path) -> tuple[str, ...]:

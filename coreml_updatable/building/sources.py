@@ -10,7 +10,14 @@ import numpy.typing as npt
 
 from coreml_updatable.building.cache import SECONDS, is_remembered, remembered
 from coreml_updatable.building.request import BuildRequest, FixedRequest
-from coreml_updatable.converting.contract import ConversionRequest, Converted, ConvertedSource, SourceRequest, Tail
+from coreml_updatable.converting.contract import (
+    Checkpoint,
+    ConversionRequest,
+    Converted,
+    ConvertedSource,
+    SourceRequest,
+    Tail,
+)
 from coreml_updatable.converting.registry import find_converter, judges_by_folds, load_converter
 from coreml_updatable.data.dataset import Dataset, load_dataset
 from coreml_updatable.data.inputs import Examples, Progress
@@ -102,6 +109,9 @@ def _unpacked_rows(arrays: Mapping[str, npt.NDArray[Any]]) -> Dataset:
     )
 
 
+TRAINING = "training.pt"  # the state of one that was interrupted
+
+
 @dataclass(frozen=True)
 class Source:
     converted: Converted
@@ -117,7 +127,9 @@ def convert_source(request: BuildRequest, dataset: Dataset, on_progress: Progres
         nonlocal reused
         reused = False
         convert = load_converter(find_converter(request.recipe.source.converter))
-        return _packed(convert(_conversion_request(request, dataset, on_progress)))
+        packed = _packed(convert(_conversion_request(request, dataset, on_progress)))
+        (request.cache / TRAINING).unlink(missing_ok=True)
+        return packed
 
     packed = remembered(request.cache, "source", request.source_key, make)
     return Source(_unpacked(packed), reused, float(packed[SECONDS]))
@@ -165,6 +177,7 @@ def _conversion_request(request: BuildRequest, dataset: Dataset, on_progress: Pr
         folds=dataset.folds,
         on_progress=on_progress,
         trust_code=recipe.trust_code,
+        checkpoint=Checkpoint(request.cache / TRAINING, request.source_key),
     )
 
 

@@ -66,6 +66,14 @@ class Tail:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """A file in which a training keeps its state, to go on from after a break; of another ``key`` it is not its own."""
+
+    file: Path
+    key: str
+
+
+@dataclass(frozen=True)
 class ConversionRequest:
     """Everything a converter may look at."""
 
@@ -89,6 +97,7 @@ class ConversionRequest:
     )  # of the test rows, which are the training rows then: who judges each; else empty
     on_progress: Progress = silent
     trust_code: bool = False  # whether code from outside the recipe's folder may run (see trust.py)
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True)

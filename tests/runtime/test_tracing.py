@@ -10,7 +10,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from coreml_updatable.runtime.engine.optimizing import optimized
-from coreml_updatable.runtime.engine.tracing import CONVOLUTION, PAD, aten, fold_borders, traced
+from coreml_updatable.runtime.engine.tracing import (
+    CONVOLUTION,
+    MAX_OPERATIONS,
+    PAD,
+    UntraceableError,
+    aten,
+    fold_borders,
+    traced,
+)
 
 EDGES = st.tuples(*(st.integers(0, 3) for _ in range(4)))
 
@@ -111,3 +119,18 @@ def test_between_padded_convolutions_no_reshape_is_left(converted: Any) -> None:
     assert fast is not None
     with torch.no_grad():
         torch.testing.assert_close(fast(rows)[0][:, 0], module(rows[:, 0]), rtol=1e-5, atol=1e-5)
+
+
+def test_a_long_loop_is_left_as_it_is() -> None:
+    """An engine for thousands of operations takes longer to prepare than it ever saves."""
+
+    def loop(x: Tensor) -> tuple[Tensor, ...]:
+        for _ in range(MAX_OPERATIONS + 1):
+            x = x * 1.0001
+        return (x,)
+
+    assert optimized(loop, [torch.ones(2)]) is None
+    with pytest.raises(UntraceableError, match="operations"):
+        traced(loop, [torch.ones(2)], MAX_OPERATIONS)
+    graph, made = traced(loop, [torch.ones(2)])
+    torch.testing.assert_close(graph(torch.ones(2)), made)

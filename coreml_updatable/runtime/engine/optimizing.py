@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.engine.tracing import fold_borders, traced
+from coreml_updatable.runtime.engine.tracing import MAX_OPERATIONS, fold_borders, traced
 
 jit: Any = torch.jit  # untyped
 TOLERANCE = 1e-5  # relative to the largest value of an output
@@ -21,7 +21,7 @@ def optimized(
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            graph, expected = traced(function, inputs)
+            graph, expected = traced(function, inputs, MAX_OPERATIONS)
             graph = fold_borders(graph)
             frozen = jit.freeze(jit.trace(graph, tuple(inputs), check_trace=False).eval())
             fast = jit.optimize_for_inference(frozen)

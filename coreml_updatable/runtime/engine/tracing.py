@@ -31,6 +31,7 @@ ELEMENTWISE_PAIRS = {aten.add.Tensor, aten.mul.Tensor, aten.sub.Tensor, aten.div
 VIEWS = {aten.view.default, aten._unsafe_view.default, aten.reshape.default}
 AXES_OF_ONE = {aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims, aten.unsqueeze.default}
 RESHAPING = ("squeeze", "t", "transpose", "unsqueeze")  # in place, they change shapes and no numbers
+MAX_OPERATIONS = 5000  # beyond, as of a long sequence through an LSTM, an engine takes longer to prepare than to run
 PAD, CONVOLUTION = aten.constant_pad_nd.default, aten.convolution.default
 
 
@@ -39,11 +40,11 @@ class UntraceableError(RuntimeError):
 
 
 def traced(
-    function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]
+    function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor], most: int | None = None
 ) -> tuple[fx.GraphModule, tuple[Tensor, ...]]:
     """What ``function`` does on inputs of these shapes, and what it gives for these. RuntimeError where it looks at
-    values."""
-    recording = _Recording(inputs)
+    values, or does more than ``most`` operations."""
+    recording = _Recording(inputs, most)
     with torch.no_grad():
         with recording:
             made = function(*inputs)
@@ -76,11 +77,13 @@ class _Recording(TorchDispatchMode):
     """Notes every operation below ``torch.vmap``. Torch's own ``make_fx`` takes ten times as long and seconds to
     import."""
 
-    def __init__(self, inputs: Sequence[Tensor]) -> None:
+    def __init__(self, inputs: Sequence[Tensor], most: int | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._most = most
         self._graph, self._root = fx.Graph(), nn.Module()
         self._nodes: Any = WeakTensorKeyDictionary()
         self._constants: Any = WeakTensorKeyDictionary()
+        self._operations = 0
         for number, value in enumerate(inputs):
             self._note(self._graph.placeholder(f"x{number}"), value)
 
@@ -94,6 +97,9 @@ class _Recording(TorchDispatchMode):
         noted = _without_writing(func)
         if noted is None or func is aten._local_scalar_dense.default:
             raise UntraceableError(f"{func} cannot be recorded")
+        self._operations += 1
+        if self._most is not None and self._operations > self._most:
+            raise UntraceableError(f"has more than {self._most:,} operations")
         node = self._graph.call_function(noted, tree_map(self._known, args), tree_map(self._known, kwargs))
         made = func(*args, **kwargs)
         self._note(node, made)
