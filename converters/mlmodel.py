@@ -6,7 +6,7 @@ from coreml_updatable.converting.contract import ConvertedSource, SourceRequest
 from coreml_updatable.errors import SourceError
 from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.io import read_model
-from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.messages import Model, copy_of
 
 SPECIFICATION_VERSION = 4  # the first that knows updatable models
 
@@ -38,8 +38,7 @@ def _remembering(model: Model) -> Model:
     """Return the nearest-neighbors classifier ``model`` as an updatable model; nothing else changes."""
     if model.isUpdatable:
         return model
-    made = Model_pb2.Model()
-    made.CopyFrom(model)
+    made = copy_of(model)
     made.isUpdatable = True
     made.specificationVersion = max(model.specificationVersion, SPECIFICATION_VERSION)
     label = feature_named(made.description.output, str(made.description.predictedFeatureName))

@@ -37,7 +37,7 @@ from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.runtime.io.row import expect_mapping
 from coreml_updatable.spec.diff.models import Difference, difference
 from coreml_updatable.spec.io import read_model, write_model
-from coreml_updatable.spec.messages import Model, expect_message
+from coreml_updatable.spec.messages import Model, copy_of, expect_message
 from coreml_updatable.spec.network import last_member, network_of, pipeline_of
 from coreml_updatable.spec.reserved_labels import reserved_labels
 from coreml_updatable.spec.samples import samples_of
@@ -318,8 +318,7 @@ def _with_values(model: RunnableModel, chosen: "Chosen") -> RunnableModel:
 
 def _with_head(model: RunnableModel, head: "LinearLayer") -> RunnableModel:
     """The model with other weights in the one layer that is trained."""
-    message = type(model.message)()
-    message.CopyFrom(model.message)
+    message = copy_of(model.message)
     layer = next(layer for layer in network_of(last_member(message)).layers if layer.isUpdatable)
     weights, bias = read_weights(layer, f"layer '{layer.name}'")
     if np.array_equal(weights.reshape(head.weights.shape), head.weights) and np.array_equal(bias, head.bias):
@@ -331,8 +330,7 @@ def _with_head(model: RunnableModel, head: "LinearLayer") -> RunnableModel:
 
 
 def _with_neighbors(model: RunnableModel, k: int, weighting: str, kept: "Int64Array | None") -> RunnableModel:
-    message = type(model.message)()
-    message.CopyFrom(model.message)
+    message = copy_of(model.message)
     if kept is not None:
         samples = samples_of(message)
         message = with_samples(message, samples.embeddings[kept], [samples.labels[row] for row in kept])

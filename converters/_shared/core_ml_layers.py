@@ -1,11 +1,10 @@
 """Write a small network on an array layer by layer, for sources that are formulas and need no tracing."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2, NeuralNetwork_pb2, NeuralNetworkLayer
+from coreml_updatable.spec.features import describe_floats
+from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetwork_pb2, NeuralNetworkLayer
 from coreml_updatable.spec.weights import packed
 
 SPECIFICATION_VERSION = 4  # the first with updatable models and exact shapes
@@ -21,7 +20,7 @@ class NetworkText:
         self.network = self.model.neuralNetwork
         self.network.arrayInputShapeMapping = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
         self.blob = name
-        float_array(self.model.description.input, name, length)
+        describe_floats(self.model.description.input.add(name=name), length)
         self.add("column").reshapeStatic.targetShape.extend([1, length, 1, 1])
 
     def add(self, name: str) -> NeuralNetworkLayer:
@@ -56,18 +55,11 @@ class NetworkText:
     def probabilities(self, name: str, classes: int) -> Model:
         """End with a softmax over ``classes`` as the output ``name``."""
         self.add(name).softmax.SetInParent()
-        float_array(self.model.description.output, name, 1, classes, 1, 1)
+        describe_floats(self.model.description.output.add(name=name), 1, classes, 1, 1)
         return self.model
 
     def vector(self, name: str, length: int) -> Model:
         """End with an array of rank 1 as the output ``name``."""
         self.add(name).reshapeStatic.targetShape.append(length)
-        float_array(self.model.description.output, name, length)
+        describe_floats(self.model.description.output.add(name=name), length)
         return self.model
-
-
-def float_array(features: Any, name: str, *shape: int) -> None:
-    """``features``: those of a description, repeated FeatureDescription."""
-    array = features.add(name=name).type.multiArrayType
-    array.shape.extend(shape)
-    array.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from coreml_updatable.data.inputs import Float64Array
+from coreml_updatable.spec.features import add_label_outputs, describe_floats
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.weights import packed
 
-from .core_ml_layers import SPECIFICATION_VERSION, float_array
+from .core_ml_layers import SPECIFICATION_VERSION
 
 MOST_NEIGHBORS = 100  # that an app may choose, unless the source has more
 DEFAULT_TEXT, DEFAULT_NUMBER = "unknown", -1  # the answer of a model that has been reset
@@ -32,20 +33,12 @@ def nearest_neighbors(rows: Float64Array, labels: Sequence[str] | Sequence[int],
     else:
         classifier.int64ClassLabels.vector.extend(labels)
         classifier.defaultInt64Label = DEFAULT_NUMBER
-    float_array(made.description.input, name, rows.shape[1])
+    describe_floats(made.description.input.add(name=name), rows.shape[1])
     answer_features(made, labels)
     return made
 
 
 def answer_features(model: Model, labels: Sequence[str] | Sequence[int]) -> None:
     """Describe the outputs and the training inputs, with the type of ``labels``."""
-    description = model.description
-    label, spread = description.output.add(name="label"), description.output.add(name="labelProbability")
-    if isinstance(labels[0], str):
-        label.type.stringType.SetInParent()
-        spread.type.dictionaryType.stringKeyType.SetInParent()
-    else:
-        label.type.int64Type.SetInParent()
-        spread.type.dictionaryType.int64KeyType.SetInParent()
-    description.predictedFeatureName, description.predictedProbabilitiesName = label.name, spread.name
-    description.trainingInput.extend([*description.input, label])
+    add_label_outputs(model.description, "label", "labelProbability", whole=not isinstance(labels[0], str))
+    model.description.trainingInput.extend([*model.description.input, model.description.output[0]])

@@ -14,7 +14,7 @@ def convert(request: SourceRequest) -> ConvertedSource:
     """
     from ..torch.finished import finished
     from ..torch.reproducible import reproducible
-    from .inputs import as_it_takes_them, inputs_of
+    from .inputs import inputs_of
     from .module import module_of
     from .reading import read_model
 
@@ -22,7 +22,5 @@ def convert(request: SourceRequest) -> ConvertedSource:
         model = read_model(request.source, request.trust_code)
         inputs = inputs_of(model, request.inputs)
         facts = {"model": model.name, "layers": len(model.layers)}
-        said, notes = as_it_takes_them(model, inputs, request)
         module = module_of(model, inputs, request.cut, features=request.head == "new")
-        name = "the Keras model"
-        return finished(module, inputs, said, name, notes=tuple(notes), facts=facts, in_front_of=request.cut)
+        return finished(module, inputs, request, "the Keras model", facts=facts, in_front_of=request.cut)

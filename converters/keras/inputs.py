@@ -1,17 +1,12 @@
-"""The inputs of a Keras model: pictures or arrays, and whether the model scales pixels of 0..255 itself."""
+"""The inputs of a Keras model: pictures or arrays."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from coreml_updatable.converting.contract import SourceRequest
 from coreml_updatable.data.inputs import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError
 
 from .._shared.picture_layout import as_typed, channels_last, picture_in
-from .reading import import_keras
 
 Input = ImageInput | ArrayInput
 
@@ -70,88 +65,3 @@ def _own(tensor: Any, picture: str) -> Input:
     if found is not None:
         return found
     return ArrayInput(str(tensor.name), shape, whole=str(tensor.dtype).startswith("int"))
-
-
-# Values that are taken away, or divided by, above this are of 0..255: no pixels of 0..1 spread or lie so far.
-MOST_OF_UNIT = 16
-SCALING = {"Rescaling", "Normalization", "TrueDivide", "Divide", "Multiply", "Subtract", "Add"}
-# What a picture passes with its pixels in the range in which they were; beside all Random... layers.
-PASSING = {"Resizing", "CenterCrop", "ZeroPadding2D", "Cropping2D", "Permute", "Reshape", "Concatenate", "Identity"}
-PASSING |= {"Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "GetItem", "Stack", "Cast"}
-
-Place = tuple[Any, Any]  # a graph of layers, and a tensor in it
-
-
-def as_it_takes_them(model: Any, inputs: Sequence[Input], request: SourceRequest) -> tuple[SourceRequest, list[str]]:
-    """Return ``request`` with pictures of 0..255 if the model's first layers scale them, and a note that says so.
-
-    What the request itself says about its pictures takes precedence.
-    """
-    if request.mean or request.std:
-        return request, []
-    names = set[str]()
-    for given, tensor in zip(inputs, model.inputs, strict=True):
-        if isinstance(given, ImageInput):
-            found = _first_on((_graph(model), tensor))
-            if not found or None in found:
-                return request, []
-            names |= {name for name in found if name is not None}
-    if not names:
-        return request, []
-    layers = " and ".join(map(repr, sorted(names)))
-    takes = f"layer {layers} takes" if len(names) == 1 else f"layers {layers} take"
-    note = f"{takes} pixels of 0..255, so it receives them unscaled; use --pixels if it expects something else"
-    return replace(request, mean=(0.0,), std=(1 / 255,)), [note]
-
-
-def _first_on(start: Place) -> set[str | None]:
-    """Yield the first layers that use the picture ``start``: the name if they scale 0..255, else None."""
-    keras = import_keras()
-    waiting: list[tuple[Place, ...]] = [(start,)]
-    seen, found = set[tuple[int, ...]](), set[str | None]()
-    while waiting:
-        places = waiting.pop()
-        outer, (graph, tensor) = places[:-1], places[-1]
-        key = tuple(id(reached) for _, reached in places)
-        if key in seen:
-            continue
-        seen.add(key)
-        if outer and any(tensor is one for one in graph.outputs):  # through a model in the model
-            waiting.append(outer)
-        for layer, node in _readers(graph, tensor):
-            kind = type(layer).__name__
-            behind = [(*outer, (graph, one)) for one in node.outputs]
-            if isinstance(layer, keras.Model):
-                inner, number = _graph(layer), [one is tensor for one in node.input_tensors].index(True)
-                waiting += [(*way, (inner, inner.inputs[number])) for way in behind]
-            elif kind in PASSING or kind.startswith("Random"):
-                waiting += behind
-            else:
-                found.add(str(layer.name) if kind in SCALING and _scales_bytes(layer, node, tensor) else None)
-    return found
-
-
-def _graph(model: Any) -> Any:
-    return getattr(model, "_functional", None) or model  # a Sequential has its graph within
-
-
-def _readers(graph: Any, tensor: Any) -> Iterator[tuple[Any, Any]]:
-    for layer in getattr(graph, "operations", ()):
-        for node in layer._inbound_nodes:
-            if any(one is tensor for one in node.input_tensors):
-                yield layer, node
-
-
-def _scales_bytes(layer: Any, node: Any, tensor: Any) -> bool:
-    """Return whether it scales black and white more strongly than pixels of 0..1 would need."""
-    keras = import_keras()
-    given = node.arguments.args
-    if [one is tensor for one in given].count(True) != 1 or len(node.input_tensors) != 1:
-        return False
-    shape = [length or 1 for length in tensor.shape]
-    black, white = (
-        keras.ops.convert_to_numpy(layer(*(pixels if one is tensor else one for one in given)))
-        for pixels in (keras.ops.zeros(shape), keras.ops.ones(shape))
-    )
-    scale = np.abs(white - black)
-    return bool(0 < scale.max() < 1 / MOST_OF_UNIT or (np.abs(black) > MOST_OF_UNIT * scale).any())

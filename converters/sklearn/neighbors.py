@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from coreml_updatable.errors import SourceError
+from coreml_updatable.spec.features import describe_floats
 from coreml_updatable.spec.messages import Model, Model_pb2
 
-from .._shared.core_ml_layers import SPECIFICATION_VERSION, NetworkText, float_array
+from .._shared.core_ml_layers import SPECIFICATION_VERSION, NetworkText
 from .._shared.core_ml_neighbors import answer_features, nearest_neighbors
 from .networks import write_scalers
 from .steps import NO_OTHER_METRIC, Scaler, feature_count, numbers
@@ -36,7 +37,7 @@ def neighbors_of(classifier: Any, scalers: Sequence[Scaler], name: str, labels: 
     pipeline = made.pipelineClassifier.pipeline
     pipeline.models.extend([front.vector(embedding, length), back])
     pipeline.names.extend(["scaler", "nearestNeighbors"])
-    float_array(made.description.input, name, length)
+    describe_floats(made.description.input.add(name=name), length)
     answer_features(made, labels)
     return made
 

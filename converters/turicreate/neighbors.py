@@ -20,6 +20,7 @@ import numpy as np
 from coreml_updatable.converting.contract import Row
 from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import SourceError
+from coreml_updatable.spec.graph import free_name
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
 
 from .._shared.core_ml_layers import SPECIFICATION_VERSION
@@ -165,9 +166,7 @@ def _model(rows: Float64Array, given: Sequence[Any], columns: Columns, labels: L
     names = [name for name, _ in columns]
     if len(columns) == 1 and columns[0][1] is not None:
         return nearest_neighbors(rows, given, names[0], NEIGHBORS)
-    embedding = EMBEDDING
-    while embedding in names:
-        embedding += "_"
+    embedding = free_name(EMBEDDING, names)
     made = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION, isUpdatable=True)
     pipeline = made.pipelineClassifier.pipeline
     front = pipeline.models.add(specificationVersion=1)

@@ -13,12 +13,13 @@ from pydantic_core import ErrorDetails
 from coreml_updatable.converting.contract import ConversionRequest, Converted
 from coreml_updatable.data.inputs import ArrayInput, Examples, ImageInput, Input
 from coreml_updatable.errors import DataError, SourceError
+from coreml_updatable.spec.features import describe_floats
 from coreml_updatable.spec.io import read_model
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2, NeuralNetwork_pb2
 from coreml_updatable.spec.network import pipeline_of
 from coreml_updatable.spec.weights import packed
 
-from .._shared.core_ml_layers import SPECIFICATION_VERSION, float_array
+from .._shared.core_ml_layers import SPECIFICATION_VERSION
 from .._shared.source_fields import sentence_of
 from .child import ask
 
@@ -73,7 +74,7 @@ def network_of(exported: Model, given: Input) -> Model:
     head.weights.MergeFromString(packed(np.vstack([np.zeros(size), weights])))
     head.bias.MergeFromString(packed(np.concatenate([[0.0], offsets])))
     network.layers.add(name="probabilities", input=["scores"], output=["probabilities"]).softmax.SetInParent()
-    float_array(made.description.output, "probabilities", 1, classes, 1, 1)
+    describe_floats(made.description.output.add(name="probabilities"), 1, classes, 1, 1)
     return made
 
 
@@ -92,7 +93,7 @@ def _pixels(image: ImageInput) -> Model:
 
 def _numbers(name: str, shape: tuple[int, ...], size: int) -> Model:
     made = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION)
-    float_array(made.description.input, name, *shape)
+    describe_floats(made.description.input.add(name=name), *shape)
     network = made.neuralNetwork
     network.arrayInputShapeMapping = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
     flat = network.layers.add(name="flat", input=[name], output=["flat"])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 
-from coreml_updatable.converting.spread import ALLOWED, Agreement, Compared, centered, compared, not_proved
+from coreml_updatable.converting.spread import ALLOWED, Agreement, agreement, agreement_by_logits, centered, compared
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError
@@ -19,7 +19,7 @@ from coreml_updatable.marking.tail import SOFTMAXES, answer_blob
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.io import model_bytes
-from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, copy_of
 from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
 from coreml_updatable.spec.reserved_labels import reserved_labels
 from coreml_updatable.spec.weights import numbers_in
@@ -124,28 +124,16 @@ def prove_unchanged(before: Model, after: Model, reserved_share: float = HIDDEN)
 
 def _by_spread(before: Model, after: Model, old: Float64Array, new: Float64Array, difference: float) -> Agreement:
     """What the agreement in probability is worth: probabilities that are all 0 and 1 agree with many others."""
-    of_answers = compared(old, new)
     ours, theirs = _logits(before), _logits(after)
     if ours is None or theirs is None:
-        proved = of_answers.verdict != "constant"
-        return Agreement(
-            difference, len(old), None, proved, () if proved else (not_proved("the model's answer", len(old)),)
-        )
+        return agreement(difference, old, new, "the answer of the model")
     logits = compared(centered(ours), centered(theirs[:, : ours.shape[1]]))
     if logits.verdict == "differ":
         raise BuildError(
             f"marked model: its logits differ from those before by {logits.relative:.2g} of their spread over the "
             f"rows, expected at most {ALLOWED:g}; {remedy(before)}"
         )
-    if logits.verdict == "constant":
-        return Agreement(difference, len(old), logits.relative, False, (not_proved("the model's answer", len(old)),))
-    notes = (saturated("the model", old, logits),) if of_answers.verdict == "constant" else ()
-    return Agreement(difference, len(old), logits.relative, True, notes)
-
-
-def _without_logits(difference: float, rows: int, answers: Compared) -> Agreement:
-    proved = answers.verdict != "constant"
-    return Agreement(difference, rows, None, proved, () if proved else (not_proved("the model's answer", rows),))
+    return agreement_by_logits(difference, old, new, logits, "the model")
 
 
 def _values_unchanged(before: Model, after: Model) -> Agreement:
@@ -159,18 +147,7 @@ def _values_unchanged(before: Model, after: Model) -> Agreement:
             f"at most {ALLOWED_DIFFERENCE}, and by {values.relative:.2g} of the spread of the values, expected "
             f"{ALLOWED:g}; {remedy(before)}"
         )
-    proved = values.verdict != "constant"
-    return Agreement(
-        difference, len(old), None, proved, () if proved else (not_proved("the model's answer", len(old)),)
-    )
-
-
-def saturated(who: str, expected: Float64Array, logits: Compared) -> str:
-    """The note on probabilities that are the same everywhere while the logits are not."""
-    return (
-        f"{who} gives the same probabilities on every row (the largest is {expected.max():.4g}), which proves "
-        f"nothing; its logits were compared instead, and agree within {logits.relative:.1g} of their spread"
-    )
+    return agreement(difference, old, new, "the answer of the model")
 
 
 def softmax_input(model: Model) -> str | None:
@@ -260,8 +237,7 @@ def _answers(model: Model) -> Float64Array:
 
 def unrounded(model: Model) -> Model:
     """The same model, its answers in 32 bits whatever it declares: it is the sums that are compared."""
-    made = Model_pb2.Model()
-    made.CopyFrom(model)
+    made = copy_of(model)
     for feature in made.description.output:
         if feature.type.WhichOneof("Type") == "multiArrayType":
             feature.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
@@ -270,7 +246,6 @@ def unrounded(model: Model) -> Model:
 
 def _with_probabilities(model: Model) -> Model:
     """A classifier that answers a label only, with the probabilities behind it."""
-    made = Model_pb2.Model()
-    made.CopyFrom(model)
+    made = copy_of(model)
     made.description.predictedProbabilitiesName = "probabilities"
     return made

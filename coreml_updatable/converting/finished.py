@@ -9,9 +9,9 @@ import numpy as np
 
 from coreml_updatable.checking import Problem, expect_valid
 from coreml_updatable.converting.contract import ConvertedSource, Row, SourceRequest
-from coreml_updatable.converting.equivalence import ROWS, saturated, softmax_input
+from coreml_updatable.converting.equivalence import ROWS, softmax_input
 from coreml_updatable.converting.marked import marked_and_proved
-from coreml_updatable.converting.spread import Agreement, centered, compared, not_proved
+from coreml_updatable.converting.spread import Agreement, agreement, agreement_by_logits, centered, compared
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError, SourceError, located
@@ -145,22 +145,17 @@ def _agreement(model: Model, converted: ConvertedSource, expected: Float64Array)
             f"converted model: its probabilities differ from those of {reference} by {difference:.2g}, expected at "
             f"most {converted.tolerance:g}; nothing was written, because this source does not convert correctly"
         )
-    of_answers = compared(expected, said)
-    alike = (not_proved(f"the answer of {reference}", len(rows)),)
     if logits is None:
-        proved = len(rows) == 1 or of_answers.verdict != "constant"
-        return Agreement(difference, len(rows), None, proved, notes if proved else (*notes, *alike))
-    if logits.verdict == "differ":
+        found = agreement(difference, expected, said, f"the answer of {reference}")
+    elif logits.verdict == "differ":
         raise BuildError(
             f"converted model: its logits differ from those of {reference} by {logits.relative:.2g} of their spread "
             "over the rows, expected at most 0.01; nothing was written, because this source does not convert "
             "correctly"
         )
-    if logits.verdict == "constant":
-        return Agreement(difference, len(rows), logits.relative, False, (*notes, *alike))
-    if of_answers.verdict == "constant":
-        notes = (*notes, saturated(reference, expected, logits))
-    return Agreement(difference, len(rows), logits.relative, True, notes)
+    else:
+        found = agreement_by_logits(difference, expected, said, logits, reference)
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def _logits(model: RunnableModel, rows: Sequence[Row]) -> Float64Array | None:

@@ -1,19 +1,20 @@
 """The proof that a k-NN does what it is for: its embedding is the extractor's, it finds what it knows, it learns."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from coreml_updatable.converting.embedding import embedded
 from coreml_updatable.converting.equivalence import remedy, unchanged, unrounded
-from coreml_updatable.converting.spread import ALLOWED, Agreement, compared, not_proved
+from coreml_updatable.converting.spread import ALLOWED, Agreement, agreement, compared
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.inputs import Float32Array
 from coreml_updatable.errors import BuildError
 from coreml_updatable.marking.extractor import with_head
 from coreml_updatable.runtime import Row, load
-from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.messages import Model, copy_of
 from coreml_updatable.spec.network import pipeline_of
 from coreml_updatable.spec.samples import nearest_neighbors_of, samples_of
 from coreml_updatable.updating import UpdateTask
@@ -47,12 +48,11 @@ def prove_knn(source: Model, made: Model, *, cut: bool, first: PlainRow | None =
             f"{ALLOWED_DIFFERENCE}, and by {by_spread.relative:.2g} of the spread of the rows, expected at most "
             f"{ALLOWED:g}; {remedy(source)}"
         )
-    proved = by_spread.verdict != "constant" or len(rows) == 1
-    notes = () if proved else (not_proved("the embedding", len(rows)),)
     if first is not None:
         _finds_itself(made, embedded(front, [first])[0])
     samples = _learns(made, rows[0] if first is None else first)
-    return Agreement(difference, len(rows), by_spread.relative, proved, notes), samples
+    found_alike = agreement(difference, expected.astype(np.float64), found.astype(np.float64), "the embedding")
+    return replace(found_alike, relative=by_spread.relative), samples
 
 
 def _before_the_head(source: Model, rows: Sequence[Row], length: int) -> Float32Array:
@@ -76,8 +76,7 @@ def _finds_itself(made: Model, vector: Float32Array) -> None:
     near = distances <= ALLOWED_DIFFERENCE * max(1e-6, float(np.abs(vector).max()))
     if not near[0]:
         raise BuildError(f"k-NN: the first sample lies {distances[0]:.2g} away from its own row's embedding; {_FAULT}")
-    alone = Model_pb2.Model()
-    alone.CopyFrom(pipeline_of(made).models[-1])
+    alone = copy_of(pipeline_of(made).models[-1])
     neighbors = nearest_neighbors_of(alone).numberOfNeighbors
     neighbors.Clear()
     neighbors.defaultValue = 1

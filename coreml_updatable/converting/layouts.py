@@ -28,7 +28,7 @@ from coreml_updatable.marking.layouts.precision import fewest_bits
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model
-from coreml_updatable.spec.network import class_labels, is_network, is_pipeline, network_of, pipeline_of
+from coreml_updatable.spec.network import class_labels, is_network, is_pipeline, last_member, network_of
 from coreml_updatable.spec.samples import nearest_neighbors_of, sample_labels, samples_of
 from coreml_updatable.spec.storage import weight_fields
 from coreml_updatable.spec.weights import packed_floats
@@ -139,8 +139,7 @@ def _learnt(laid: Models, rows: Sequence[Mapping[str, Any]]) -> Float64Array:
 
 def _weights_of(model: Model) -> Float64Array:
     """The numbers that an update changes: weights of the updatable layers, or the samples of a k-NN."""
-    while is_pipeline(model):
-        model = pipeline_of(model).models[-1]
+    model = last_member(model)
     if not is_network(model):
         return np.asarray(samples_of(model).embeddings, np.float64).ravel()
     trained = [layer for layer in network_of(model).layers if layer.isUpdatable]
@@ -152,8 +151,7 @@ def _weights_of(model: Model) -> Float64Array:
 
 
 def _target(feature: FeatureDescription, model: Model, number: int) -> Any:
-    while is_pipeline(model):
-        model = pipeline_of(model).models[-1]
+    model = last_member(model)
     kind = feature.type.WhichOneof("Type")
     if kind == "multiArrayType":
         array = feature.type.multiArrayType
@@ -171,8 +169,7 @@ def _target(feature: FeatureDescription, model: Model, number: int) -> Any:
 
 
 def _fewest_epochs(model: Model) -> dict[str, int]:
-    while is_pipeline(model):
-        model = pipeline_of(model).models[-1]
+    model = last_member(model)
     if not is_network(model):
         return {}
     epochs = network_of(model).updateParams.epochs

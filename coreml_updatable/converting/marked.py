@@ -11,7 +11,7 @@ from coreml_updatable.marking.marking import Wishes
 from coreml_updatable.marking.one_number import answers_one_number, without_end
 from coreml_updatable.marking.outputs import HIDDEN
 from coreml_updatable.marking.settings import UpdateSettings
-from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.messages import Model, copy_of
 from coreml_updatable.spec.network import is_network, is_pipeline, last_member, network_of, pipeline_of
 
 
@@ -46,8 +46,7 @@ def _behind_which_no_bounds(model: Model, *, learns_values: bool) -> Model:
         return model
     if not is_pipeline(model):
         return without_end(model)[0] if is_network(model) else model
-    made = Model_pb2.Model()
-    made.CopyFrom(model)
+    made = copy_of(model)
     last = pipeline_of(made).models[-1]
     last.CopyFrom(_behind_which_no_bounds(last, learns_values=False))
     return made

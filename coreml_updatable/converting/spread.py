@@ -67,6 +67,30 @@ def not_proved(what: str, rows: int) -> str:
     )
 
 
+def agreement(difference: float, expected: Float64Array, found: Float64Array, what: str) -> Agreement:
+    """Return what it is worth that answers [rows, numbers] lie within ``difference``; ``what`` names them in a note."""
+    rows = len(expected)
+    if rows == 1 or compared(expected, found).verdict != "constant":
+        return Agreement(difference, rows)
+    return Agreement(difference, rows, proved=False, notes=(not_proved(what, rows),))
+
+
+def agreement_by_logits(
+    difference: float, expected: Float64Array, found: Float64Array, logits: Compared, who: str
+) -> Agreement:
+    """Return the same for probabilities whose ``logits`` agree: these tell rows apart where all of those are 0 or 1."""
+    rows = len(expected)
+    if logits.verdict == "constant":
+        return Agreement(difference, rows, logits.relative, False, (not_proved(f"the answer of {who}", rows),))
+    notes: tuple[str, ...] = ()
+    if compared(expected, found).verdict == "constant":
+        notes = (
+            f"{who} gives the same probabilities on every row (the largest is {expected.max():.4g}), which proves "
+            f"nothing; its logits were compared instead, and agree within {logits.relative:.1g} of their spread",
+        )
+    return Agreement(difference, rows, logits.relative, True, notes)
+
+
 def centered(logits: Float64Array) -> Float64Array:
     """Logits [rows, classes] without what a row has in common, which a softmax does not see."""
     finite = np.isfinite(logits)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from coreml_updatable.spec.messages import NeuralNetwork_pb2, NeuralNetworkLayer
+from coreml_updatable.spec.messages import NeuralNetwork_pb2, NeuralNetworkLayer, copy_of
 
 _POOLING = NeuralNetwork_pb2.PoolingLayerParams
 
@@ -49,7 +49,7 @@ def global_average_pooling(name: str, source: str, result: str) -> NeuralNetwork
 def as_inner_product(layer: NeuralNetworkLayer) -> NeuralNetworkLayer:
     """y = x W + b with W kept as [out, in], as ``innerProduct`` keeps it too (``BatchedMatMulLayerParams``)."""
     params = layer.batchedMatmul
-    new = copied(layer)
+    new = copy_of(layer)
     new.innerProduct.inputChannels = params.weightMatrixFirstDimension
     new.innerProduct.outputChannels = params.weightMatrixSecondDimension
     new.innerProduct.hasBias = params.hasBias
@@ -57,12 +57,6 @@ def as_inner_product(layer: NeuralNetworkLayer) -> NeuralNetworkLayer:
     if params.hasBias:
         new.innerProduct.bias.CopyFrom(params.bias)
     return new
-
-
-def copied(layer: NeuralNetworkLayer) -> NeuralNetworkLayer:
-    made = type(layer)()
-    made.CopyFrom(layer)
-    return made
 
 
 def drop_rank_hints(layers: Sequence[NeuralNetworkLayer], blobs: set[str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.features import check_distinct, rename_features
 from coreml_updatable.marking.tail import answer_blob
-from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.messages import Model, copy_of
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.reserved_labels import reserved_labels, write_reserved_labels
 from coreml_updatable.spec.shapes import blob_shapes, element_count
@@ -33,8 +33,7 @@ def as_classifier(
     blob = answer_blob(model)
     if counted:
         _check_count(model, blob, labels)
-    made = Model_pb2.Model()
-    made.CopyFrom(model)
+    made = copy_of(model)
     if model.WhichOneof("Type") != "neuralNetworkClassifier":
         _move_network(model, made)
         _write_outputs(made, label or "label", probabilities or "labelProbability")

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from coreml_updatable.marking.affine import Affine, Constants, Numbers, affine_of, constants_of, data_input
-from coreml_updatable.marking.building_blocks import copied, new_layer
+from coreml_updatable.marking.building_blocks import new_layer
 from coreml_updatable.marking.folding import can_take, drop_unread_constants, linear_into
 from coreml_updatable.spec.graph import consumers, layer_kind, place, producers
 from coreml_updatable.spec.layer_kinds import passes_gradients
 from coreml_updatable.spec.layer_shapes import Shape
-from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
+from coreml_updatable.spec.messages import Model, NeuralNetworkLayer, copy_of
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes
 from coreml_updatable.spec.weights import decode, packed
@@ -146,7 +146,7 @@ class _Clearing:
 
     def __init__(self, model: Model) -> None:
         network = network_of(model)
-        self.layers = [copied(layer) for layer in network.layers]
+        self.layers = [copy_of(layer) for layer in network.layers]
         self.made: list[NeuralNetworkLayer] = []
         self.notes: list[str] = []
         self._constants: Constants = constants_of(network)
@@ -172,7 +172,7 @@ class _Clearing:
         assert hinges is not None
         self._hinges(layer, source, hinges, channels)
         self.notes.append(
-            f"{where}: {_kind(layer)} became {hinges.function} between fixed 1x1 convolutions, which pass on the "
+            f"{where}: {named_kind(layer)} became {hinges.function} between fixed 1x1 convolutions, which pass on the "
             "gradient"
         )
 
@@ -182,13 +182,13 @@ class _Clearing:
             linear_into(into, affine, f"layer {into.name!r}")
             into.output[:] = layer.output
             self.notes.append(
-                f"{where}: {_kind(layer)} was folded into {str(into.name)!r}, because it blocks the gradient"
+                f"{where}: {named_kind(layer)} was folded into {str(into.name)!r}, because it blocks the gradient"
             )
             return
         self._convolution(
             source, str(layer.output[0]), str(layer.name), affine.factor[None], affine.offset[None], channels
         )
-        self.notes.append(f"{where}: {_kind(layer)} became a fixed 1x1 convolution, which passes on the gradient")
+        self.notes.append(f"{where}: {named_kind(layer)} became a fixed 1x1 convolution, which passes on the gradient")
 
     def _folds_into(self, source: str) -> NeuralNetworkLayer | None:
         """The layer that wrote ``source``, if it can take a factor and an offset and is read only here."""
@@ -262,6 +262,7 @@ def _channels(shape: Shape | None) -> int | None:
     return shape[-3] if shape is not None and len(shape) >= 4 else None
 
 
-def _kind(layer: NeuralNetworkLayer) -> str:
+def named_kind(layer: NeuralNetworkLayer) -> str:
+    """Return the kind of ``layer``; of an activation, its function."""
     kind = layer_kind(layer)
     return str(layer.activation.WhichOneof("NonlinearityType")) if kind == "activation" else kind

@@ -12,11 +12,10 @@ from coreml_updatable.marking.path import HEADS, gradient_path, is_markable, sof
 from coreml_updatable.marking.repair import repair_tail
 from coreml_updatable.marking.soundness import expect_sound
 from coreml_updatable.marking.tail import find_tail, is_vector
-from coreml_updatable.spec.features import the_input
-from coreml_updatable.spec.graph import layer_kind, needed_layers, place, producers
+from coreml_updatable.spec.features import describe_floats, the_input
+from coreml_updatable.spec.graph import blobs_of, free_name, layer_kind, needed_layers, place, producers
 from coreml_updatable.spec.messages import (
     FeatureDescription,
-    FeatureTypes_pb2,
     Model,
     Model_pb2,
     NeuralNetwork,
@@ -28,6 +27,7 @@ from coreml_updatable.spec.shapes import blob_shapes, element_count, input_shape
 from coreml_updatable.spec.storage import weight_fields
 
 EMBEDDING = "embedding"
+DESCRIPTION = "The embedding of the input."
 MAX_LENGTH = 2**24  # values of an embedding; a k-NN looks at all of them for every sample
 
 
@@ -130,7 +130,7 @@ def _end_at_rank_1(
     embedding: str,
 ) -> None:
     source = str(head.input[0])
-    if any(embedding in (*layer.input, *layer.output) for layer in network.layers):
+    if embedding in blobs_of(network.layers):
         raise ModelError(f"embedding: a blob is already named {embedding!r}; choose another name")
     if not network.layers:
         source = str(model.description.input[0].name)
@@ -142,17 +142,7 @@ def _end_at_rank_1(
             network.layers.append(global_average_pooling("embedding_pool", source, "embedding_pool"))
             source = "embedding_pool"
     network.layers.append(reshape_static(embedding, source, embedding, [length]))
-    add_vector_output(model, embedding, length)
-
-
-def add_vector_output(model: Model, name: str, length: int) -> None:
-    """An output of rank 1 and of 32-bit floats."""
-    output = model.description.output.add(name=name, shortDescription="The embedding of the input.")
-    output.type.multiArrayType.shape.append(length)
-    output.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
-
-
-_FLOAT32 = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
+    describe_floats(model.description.output.add(name=embedding), length, description=DESCRIPTION)
 
 
 def has_head(model: Model) -> bool:
@@ -189,21 +179,17 @@ def whole_extractor(model: Model) -> Model:
     made = frozen_front(model, name)
     if shape == (length,):
         made.description.output.add().CopyFrom(output)
-        array = made.description.output[0].type.multiArrayType
-        array.Clear()
-        array.shape.append(length)
-        array.dataType = _FLOAT32
+        made.description.output[0].type.multiArrayType.Clear()
+        describe_floats(made.description.output[0], length)
         return made
     network = network_of(made)
-    free = f"{name}_blob"
-    while any(free in (*layer.input, *layer.output) for layer in network.layers):
-        free += "_"
+    free = free_name(f"{name}_blob", blobs_of(network.layers))
     rename_blobs(network, {name: free})
     keep_exact_arrays(made)
-    network.layers.append(reshape_static(_layer_name(made, f"{name}_vector"), free, name, [length]))
-    add_vector_output(made, name, length)
-    if output.shortDescription:
-        made.description.output[0].shortDescription = output.shortDescription
+    layer_name = free_name(f"{name}_vector", {str(layer.name) for layer in network.layers})
+    network.layers.append(reshape_static(layer_name, free, name, [length]))
+    description = str(output.shortDescription) or DESCRIPTION
+    describe_floats(made.description.output.add(name=name), length, description=description)
     return made
 
 
@@ -240,10 +226,3 @@ def _length(output: FeatureDescription, shape: tuple[int | None, ...] | None) ->
             f"output {name!r}: is declared as {list(declared)}, but the layers compute {list(shape)}; export it again"
         )
     return length
-
-
-def _layer_name(model: Model, wanted: str) -> str:
-    taken = {str(layer.name) for layer in network_of(model).layers}
-    while wanted in taken:
-        wanted += "_"
-    return wanted

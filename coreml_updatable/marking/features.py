@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.names import rename_blobs
 from coreml_updatable.spec.features import PARAMETERS_KEY, TYPE_KEY
-from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.graph import blobs_of, free_name
+from coreml_updatable.spec.messages import Model, copy_of
 from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
 
 
@@ -33,8 +34,7 @@ def rename_features(model: Model, names: Mapping[str, str]) -> Model:
                 "choose another"
             )
     check_distinct([names.get(str(f.name), str(f.name)) for f in (*description.input, *description.output)])
-    renamed = Model_pb2.Model()
-    renamed.CopyFrom(model)
+    renamed = copy_of(model)
     _rename(renamed, {old: new for old, new in names.items() if old != new})
     return renamed
 
@@ -71,15 +71,12 @@ def _rename(model: Model, names: Mapping[str, str]) -> None:
 
 def _rename_in_network(model: Model, names: Mapping[str, str]) -> None:
     network = network_of(model)
-    blobs = {str(blob) for layer in network.layers for blob in (*layer.input, *layer.output)}
+    blobs = blobs_of(network.layers)
     free = dict(names)
     for old, new in names.items():
         if new in blobs and new not in names:  # an inner blob has the name: it moves aside
-            aside = f"{new}_blob"
-            while aside in blobs:
-                aside += "_"
-            free[new] = aside
-            blobs.add(aside)
+            free[new] = free_name(f"{new}_blob", blobs)
+            blobs.add(free[new])
         blobs.add(old)
     rename_blobs(network, free)
 
@@ -99,8 +96,7 @@ def describe(
     ``features`` maps names to descriptions; one text serves the input or output and the training input of that name.
     Raises ModelError for a feature that is not there.
     """
-    described = Model_pb2.Model()
-    described.CopyFrom(model)
+    described = copy_of(model)
     _describe_features(described, features or {})
     metadata = described.description.metadata
     for name, text in (
@@ -130,8 +126,7 @@ def _describe_features(model: Model, texts: Mapping[str, str]) -> None:
 
 def with_preview(model: Model, kind: str, labels: Sequence[str], colors: Sequence[str]) -> Model:
     """``model`` with both lines; ``colors`` are hexadecimal, one a label."""
-    made = Model_pb2.Model()
-    made.CopyFrom(model)
+    made = copy_of(model)
     defined = made.description.metadata.userDefined
     defined[TYPE_KEY] = kind
     defined[PARAMETERS_KEY] = json.dumps({"labels": list(labels), "colors": list(colors)}, ensure_ascii=False)

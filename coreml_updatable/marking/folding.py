@@ -17,7 +17,7 @@ from coreml_updatable.spec.layer_shapes import Shape
 from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count
-from coreml_updatable.spec.weights import decode, packed
+from coreml_updatable.spec.weights import decode, write_floats
 
 _SHIFTS = ("add", "addBroadcastable", "subtractBroadcastable")
 _LAST_LOOKED_AT = "convolution"  # what stands before it is the front, which stays as it is
@@ -47,11 +47,9 @@ def linear_into(layer: NeuralNetworkLayer, affine: Affine, where: str) -> None:
         size = len(params.weights.floatValue)
         weights = decode(params.weights, (count, size // count), f"{where}: weights")
         factors = np.broadcast_to(affine.factor, count)
-        params.weights.ClearField("floatValue")
-        params.weights.MergeFromString(packed(weights * factors[:, None]))
+        write_floats(params.weights, weights * factors[:, None])
     params.hasBias = True
-    params.bias.ClearField("floatValue")
-    params.bias.MergeFromString(packed(bias * affine.factor + affine.offset))
+    write_floats(params.bias, bias * affine.factor + affine.offset)
 
 
 def can_take(layer: NeuralNetworkLayer, shape: Shape | None) -> bool:

@@ -12,10 +12,10 @@ from coreml_updatable.marking.building_blocks import drop_rank_hints
 from coreml_updatable.marking.path import HEADS
 from coreml_updatable.marking.widening import weight_shape, widen_layer
 from coreml_updatable.spec.graph import consumers, layer_kind, place, producers
-from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetwork_pb2, NeuralNetworkLayer, WeightParams
+from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetwork_pb2, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.storage import weight_count, weight_fields
-from coreml_updatable.spec.weights import decode, packed
+from coreml_updatable.spec.weights import decode, write_floats
 
 Floats = NDArray[np.float32]
 _POOLING = NeuralNetwork_pb2.PoolingLayerParams
@@ -116,14 +116,6 @@ def _check_between(number: int, layer: NeuralNetworkLayer) -> None:
             f"{place(number, layer)}: is {with_article(kind)}, expected only pooling and flattening between the head "
             "and the softmax; export the network without it"
         )
-
-
-def write_floats(message: WeightParams, values: Floats) -> None:
-    """``values`` as 32-bit floats in place of what ``message`` held."""
-    updatable = message.isUpdatable
-    message.Clear()
-    message.MergeFromString(packed(values))
-    message.isUpdatable = updatable
 
 
 def renew(network: NeuralNetwork, numbers: Sequence[int], last: int | None, outputs: int, seed: int) -> None:

@@ -13,8 +13,8 @@ from coreml_updatable.marking.extractor import EMBEDDING, MAX_LENGTH, embedding_
 from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION, drop_date
 from coreml_updatable.marking.parameters import write_int64
 from coreml_updatable.marking.settings import KNNSettings
-from coreml_updatable.spec.features import feature_named
-from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.features import add_label_outputs, feature_named
+from coreml_updatable.spec.messages import Model, Model_pb2, copy_of
 from coreml_updatable.spec.samples import nearest_neighbors_of
 
 MEMBER_NAMES = ("extractor", "nearestNeighbors")
@@ -48,7 +48,7 @@ def knn_variant(
     made.pipelineClassifier.pipeline.models.extend([front, back])
     made.pipelineClassifier.pipeline.names.extend(MEMBER_NAMES)
     made.description.input.extend(front.description.input)
-    _label_outputs(made.description, settings, label, probabilities)
+    add_label_outputs(made.description, label, probabilities, whole=isinstance(settings.default_label, int))
     for feature in made.description.output:
         known = feature_named(description.output, str(feature.name))
         feature.shortDescription = known.shortDescription if known is not None else ""
@@ -66,8 +66,7 @@ def with_samples(
     Works on a pipeline that ends in a nearest-neighbors classifier, or on such a classifier alone. Raises ModelError
     unless the numbers fit, are finite, and the labels are of the kind of the default label.
     """
-    made = Model_pb2.Model()
-    made.CopyFrom(knn)
+    made = copy_of(knn)
     classifier = nearest_neighbors_of(made)
     index = classifier.nearestNeighborsIndex
     values = np.asarray(embeddings, np.float32)
@@ -125,7 +124,7 @@ def _nearest_neighbors(front: Model, settings: KNNSettings, label: str, probabil
         classifier.defaultInt64Label = settings.default_label
         classifier.int64ClassLabels.SetInParent()
     made.description.input.extend(front.description.output)
-    _label_outputs(made.description, settings, label, probabilities)
+    add_label_outputs(made.description, label, probabilities, whole=isinstance(settings.default_label, int))
     made.description.trainingInput.extend([*made.description.input, made.description.output[0]])
     return made
 
@@ -155,15 +154,3 @@ def _write_index(classifier: Model, settings: KNNSettings, dimensions: int) -> N
         index.singleKdTreeIndex.leafSize = settings.leaf_size
     else:
         raise ModelError(f"index: found {settings.index!r}, expected 'linear' or 'kd-tree'")
-
-
-def _label_outputs(description: Model, settings: KNNSettings, label: str, probabilities: str) -> None:
-    answer, spread = description.output.add(name=label), description.output.add(name=probabilities)
-    if isinstance(settings.default_label, str):
-        answer.type.stringType.SetInParent()
-        spread.type.dictionaryType.stringKeyType.SetInParent()
-    else:
-        answer.type.int64Type.SetInParent()
-        spread.type.dictionaryType.int64KeyType.SetInParent()
-    description.predictedFeatureName = label
-    description.predictedProbabilitiesName = probabilities

@@ -8,7 +8,7 @@ from coreml_updatable.marking.path import softmax_of
 from coreml_updatable.marking.settings import UpdateSettings
 from coreml_updatable.marking.tail import answer_blob
 from coreml_updatable.spec.features import feature_named
-from coreml_updatable.spec.graph import RESHAPES, layer_kind, producers
+from coreml_updatable.spec.graph import RESHAPES, free_name, layer_kind, producers
 from coreml_updatable.spec.messages import FeatureDescription, FeatureTypes_pb2, Model, NeuralNetwork
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count
@@ -80,7 +80,7 @@ def write_update(model: Model, loss: Loss, settings: UpdateSettings) -> None:
     classifies = model.WhichOneof("Type") == "neuralNetworkClassifier"
     target = str(description.predictedFeatureName) if classifies else f"{answer_blob(model)}_true"
     network.updateParams.CopyFrom(parameters_message(settings))
-    layer = network.updateParams.lossLayers.add(name=_free_name(network))
+    layer = network.updateParams.lossLayers.add(name=free_name("loss", {str(layer.name) for layer in network.layers}))
     cross = loss == CROSS_ENTROPY
     params = layer.categoricalCrossEntropyLossLayer if cross else layer.meanSquaredErrorLossLayer
     params.input, params.target = source, target
@@ -116,10 +116,3 @@ def _describe_target(model: Model, feature: FeatureDescription, source: str, *, 
             )
         stated = [count]
     array.shape.extend(stated)
-
-
-def _free_name(network: NeuralNetwork) -> str:
-    taken, name = {str(layer.name) for layer in network.layers}, "loss"
-    while name in taken:
-        name += "_"
-    return name

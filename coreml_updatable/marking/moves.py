@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.marking.affine import constants_of, data_input
-from coreml_updatable.marking.building_blocks import as_inner_product, copied, drop_rank_hints, reshape_static
+from coreml_updatable.marking.building_blocks import as_inner_product, drop_rank_hints, reshape_static
 from coreml_updatable.marking.tail import answer_blob, is_elementwise, is_vector
 from coreml_updatable.marking.widening import widen_layer
 from coreml_updatable.spec.graph import RESHAPES, consumers, layer_kind, place, producers
 from coreml_updatable.spec.layer_shapes import Shape
-from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
+from coreml_updatable.spec.messages import Model, NeuralNetworkLayer, copy_of
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes
-from coreml_updatable.spec.weights import decode, packed
+from coreml_updatable.spec.weights import decode, write_floats
 
 _WIDE = 5
 
@@ -36,7 +36,7 @@ def narrow_expansions(model: Model) -> list[str]:
     if not replaced:
         return []
     where = place(min(replaced), layers[min(replaced)])
-    rewritten = [replaced.get(number) or copied(layer) for number, layer in enumerate(layers)]
+    rewritten = [replaced.get(number) or copy_of(layer) for number, layer in enumerate(layers)]
     shown = {str(feature.name) for feature in model.description.output}
     kept = list(_with_wide_constants(rewritten, set(replaced), shown))
     del layers[:]
@@ -163,6 +163,5 @@ def _reorder(layer: NeuralNetworkLayer, order: NDArray[np.int64]) -> bool:
     weights = decode(params.weights, (int(params.outputChannels), len(order)), f"layer {layer.name!r}: weights")
     moved = np.empty_like(weights)
     moved[:, order] = weights
-    params.weights.ClearField("floatValue")
-    params.weights.MergeFromString(packed(moved))
+    write_floats(params.weights, moved)
     return True

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.spec.graph import layer_kind
-from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetwork, NeuralNetworkLayer
+from coreml_updatable.spec.graph import free_name, layer_kind
+from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer, copy_of
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.text import did_you_mean
 
@@ -61,8 +61,7 @@ def name_layers(model: Model, kept: Collection[str] = ()) -> Model:
     The same network always gets the same names, and naming twice changes nothing. A layer of ``kept``, the names by
     which a user knows some, stays as it is called, where the name is its alone.
     """
-    named = Model_pb2.Model()
-    named.CopyFrom(model)
+    named = copy_of(model)
     network = network_of(named)
     if not has_tracer_names(network, kept):
         return named
@@ -81,9 +80,7 @@ def _readable_but(layers: list[NeuralNetworkLayer], kept: Collection[str]) -> li
     staying = {name for name in kept if uses[name] == 1 and name}
     names = []
     for layer, name in zip(layers, readable_names(layers), strict=True):
-        while name in staying:
-            name += "_other"
-        names.append(str(layer.name) if str(layer.name) in staying else name)
+        names.append(str(layer.name) if str(layer.name) in staying else free_name(name, staying, "_other"))
     return names
 
 
@@ -165,9 +162,7 @@ def _blob_names(network: NeuralNetwork, layer_names: list[str], features: set[st
         for number, blob in enumerate(layer.output):
             if blob in kept or blob in blobs:
                 continue
-            wanted = name if len(layer.output) == 1 else f"{name}_{number + 1}"
-            while wanted in taken:
-                wanted += "_out"
+            wanted = free_name(name if len(layer.output) == 1 else f"{name}_{number + 1}", taken, "_out")
             taken.add(wanted)
             blobs[str(blob)] = wanted
     return blobs

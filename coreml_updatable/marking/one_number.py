@@ -11,12 +11,13 @@ import numpy as np
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.affine import affine_of, constants_of, data_input
 from coreml_updatable.marking.building_blocks import as_inner_product, drop_rank_hints
+from coreml_updatable.marking.clearing import named_kind
 from coreml_updatable.marking.folding import fold_tail
 from coreml_updatable.marking.head import read_weights, write_weights
 from coreml_updatable.marking.path import HEADS
 from coreml_updatable.marking.tail import answer_blob, is_elementwise
 from coreml_updatable.spec.graph import RESHAPES, consumers, layer_kind, place, producers
-from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetworkLayer
+from coreml_updatable.spec.messages import Model, NeuralNetworkLayer, copy_of
 from coreml_updatable.spec.network import is_network, network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count
 
@@ -76,8 +77,7 @@ def two_classes(model: Model) -> tuple[Model, list[str]]:
 
     Raises ModelError where no innerProduct or convolution gives that number alone.
     """
-    made = Model_pb2.Model()
-    made.CopyFrom(model)
+    made = copy_of(model)
     notes = fold_tail(made)
     end = end_of(made)
     head, dropped, factor, offset = _head_of(made, end.blob)
@@ -106,8 +106,7 @@ def without_end(model: Model) -> tuple[Model, list[str]]:
 
     A new head learns its own numbers, and a softmax stands behind them: nothing of the old end counts.
     """
-    made = Model_pb2.Model()
-    made.CopyFrom(model)
+    made = copy_of(model)
     fold_tail(made)
     network, answer = network_of(made), answer_blob(made)
     constants, written = constants_of(network), producers(network.layers)
@@ -127,17 +126,12 @@ def without_end(model: Model) -> tuple[Model, list[str]]:
     if not ends or blob not in written or layer_kind(network.layers[written[blob]]) not in (*HEADS, "batchedMatmul"):
         return model, []
     notes = [
-        f"{place(number, network.layers[number])}: {_called(network.layers[number])} was removed, because a softmax "
+        f"{place(number, network.layers[number])}: {named_kind(network.layers[number])} was removed, because a softmax "
         "follows the new head"
         for number in ends
     ]
     _without(made, set(ends))
     return made, notes
-
-
-def _called(layer: NeuralNetworkLayer) -> str:
-    kind = layer_kind(layer)
-    return str(layer.activation.WhichOneof("NonlinearityType")) if kind == "activation" else kind
 
 
 def _head_of(model: Model, blob: str) -> tuple[int, list[int], float, float]:

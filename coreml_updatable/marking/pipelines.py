@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.features import feature_named
-from coreml_updatable.spec.messages import FeatureDescription, Model, Model_pb2
+from coreml_updatable.spec.messages import Model, copy_of
 from coreml_updatable.spec.network import is_pipeline, pipeline_of
 
 
@@ -15,8 +15,7 @@ def with_trained_last(model: Model, last: Model) -> Model:
     take the place of those of the old one; training inputs are the pipeline's inputs and the target of ``last``.
     Raises ModelError where an output would be called like another feature.
     """
-    made = Model_pb2.Model()
-    made.CopyFrom(model)
+    made = copy_of(model)
     members = pipeline_of(made).models
     old = [str(feature.name) for feature in members[-1].description.output]
     _check_names(made, last)
@@ -25,8 +24,7 @@ def with_trained_last(model: Model, last: Model) -> Model:
     for member in members[:-1]:
         freeze(member)
     if became_classifier and made.WhichOneof("Type") == "pipeline":
-        inner = type(made.pipeline)()
-        inner.CopyFrom(made.pipeline)
+        inner = copy_of(made.pipeline)
         made.pipelineClassifier.pipeline.CopyFrom(inner)
     _write_outputs(made, old, last)
     description = made.description
@@ -52,7 +50,7 @@ def freeze(model: Model) -> None:
 def _write_outputs(made: Model, old: Sequence[str], last: Model) -> None:
     """Outputs of the last member as they are now, those of the other members as they were."""
     description = made.description
-    shown = [_copy(feature) for feature in description.output]
+    shown = [copy_of(feature) for feature in description.output]
     new = [feature for feature in last.description.output if feature.name not in old]
     del description.output[:]
     for feature in shown:
@@ -78,9 +76,3 @@ def _check_names(model: Model, last: Model) -> None:
                 f"features: {str(feature.name)!r} cannot be an output, because an input or an earlier model has that "
                 "name; choose another"
             )
-
-
-def _copy(feature: FeatureDescription) -> FeatureDescription:
-    made = type(feature)()
-    made.CopyFrom(feature)
-    return made

@@ -7,7 +7,6 @@ from coreml_updatable.checking.ranks import is_rank_5
 from coreml_updatable.errors import ModelError, with_article
 from coreml_updatable.marking.building_blocks import (
     as_inner_product,
-    copied,
     drop_rank_hints,
     flatten,
     global_average_pooling,
@@ -21,7 +20,7 @@ from coreml_updatable.marking.tail import SOFTMAXES, SPATIAL_RANKS, Tail, channe
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.layer_kinds import passes_gradients
 from coreml_updatable.spec.layer_shapes import Shape, layer_shape
-from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetworkLayer
+from coreml_updatable.spec.messages import Model, NeuralNetworkLayer, copy_of
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count
 
@@ -38,8 +37,7 @@ def repair_tail(model: Model, *, classify: bool = True) -> tuple[Model, list[str
     Raises ModelError when the answer cannot be that of a softmax.
     """
     expect_sound(model)
-    repaired = Model_pb2.Model()
-    repaired.CopyFrom(model)
+    repaired = copy_of(model)
     notes = [*fold_tail(repaired, classify=classify), *absorb_transposes(repaired)]
     tail = find_tail(repaired)
     layers = network_of(repaired).layers
@@ -51,7 +49,7 @@ def repair_tail(model: Model, *, classify: bool = True) -> tuple[Model, list[str
     if not work.notes:
         return repaired, notes
     rewritten = [new for number, layer in enumerate(layers) for new in replaced.get(number, [layer])]
-    kept = [copied(layer) for layer in rewritten]
+    kept = [copy_of(layer) for layer in rewritten]
     del layers[:]
     layers.extend(kept)
     drop_rank_hints(layers, {blob for number in replaced for new in replaced[number] for blob in new.output})
@@ -100,7 +98,7 @@ class _Repair:
 
     def _follow(self, layer: NeuralNetworkLayer) -> NeuralNetworkLayer:
         """``layer``, reading the data where it now is."""
-        moved = copied(layer)
+        moved = copy_of(layer)
         moved.input[:] = [self.blob]
         self.shape = layer_shape(moved, [self.shape])
         self.blob = str(moved.output[0])
@@ -236,7 +234,7 @@ def _with_end(work: _Repair, replaced: dict[int, list[NeuralNetworkLayer]]) -> d
     if work.classify:
         _refuse_non_logits(work)
     last = tail.layers[-1] if tail.layers else _writer(model, tail.answer)
-    end = replaced.setdefault(last, [copied(network.layers[last])])
+    end = replaced.setdefault(last, [copy_of(network.layers[last])])
     if not work.after_softmax and work.classify:
         logits = _free(f"{tail.answer}_logits", network)
         _rename_output(replaced, work.blob, logits)

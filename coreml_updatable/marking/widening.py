@@ -1,13 +1,12 @@
 """16-bit and quantized weights made 32-bit floats: the only ones Core ML can train, or train beside."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.graph import layer_kind, place
-from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer, WeightParams
+from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer
 from coreml_updatable.spec.storage import storage, weight_fields
-from coreml_updatable.spec.weights import decode
+from coreml_updatable.spec.weights import decode, write_floats
 
 
 def widen_layer(layer: NeuralNetworkLayer, where: str) -> None:
@@ -19,9 +18,9 @@ def widen_layer(layer: NeuralNetworkLayer, where: str) -> None:
     shape = weight_shape(layer)
     if storage(params.weights) != "float32":
         axis = int(layer_kind(layer) == "convolution" and params.isDeconvolution)  # of the output channels
-        _write(params.weights, decode(params.weights, shape, f"{where}: weights", channel_axis=axis))
+        write_floats(params.weights, decode(params.weights, shape, f"{where}: weights", channel_axis=axis))
     if params.hasBias and storage(params.bias) != "float32":
-        _write(params.bias, decode(params.bias, (int(params.outputChannels),), f"{where}: bias"))
+        write_floats(params.bias, decode(params.bias, (int(params.outputChannels),), f"{where}: bias"))
 
 
 def weight_shape(layer: NeuralNetworkLayer) -> tuple[int, ...]:
@@ -43,7 +42,7 @@ def widen_halves(network: NeuralNetwork) -> None:
                     raise ModelError(
                         f"{place(number, layer)}: {name} end with half of a 16-bit number; export the model again"
                     )
-                _write(weights, np.frombuffer(weights.float16Value, "<f2").astype(np.float32))
+                write_floats(weights, np.frombuffer(weights.float16Value, "<f2").astype(np.float32))
 
 
 def _widen_lstm(layer: NeuralNetworkLayer, where: str) -> None:
@@ -52,14 +51,7 @@ def _widen_lstm(layer: NeuralNetworkLayer, where: str) -> None:
     for name, weights in weight_fields(layer):
         shape = next((lengths[end] for end in lengths if name.endswith(end)), (size,))
         if storage(weights) not in ("float32", "empty"):
-            _write(weights, decode(weights, shape, f"{where}: {name}"))
-
-
-def _write(weights: WeightParams, values: NDArray[np.float32]) -> None:
-    updatable = weights.isUpdatable
-    weights.Clear()
-    weights.floatValue.extend(values.ravel())
-    weights.isUpdatable = updatable
+            write_floats(weights, decode(weights, shape, f"{where}: {name}"))
 
 
 def _kernel(layer: NeuralNetworkLayer) -> tuple[int, ...]:

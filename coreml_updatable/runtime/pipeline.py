@@ -17,7 +17,7 @@ from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, exp
 from coreml_updatable.runtime.model import Intermediate, Prediction, RunnableModel, numbered
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.steps.suppression import threshold_names
-from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.messages import Model, copy_of
 from coreml_updatable.spec.network import pipeline_of
 
 APPLES_OWN = (
@@ -82,8 +82,7 @@ class PipelineModel(RunnableModel):
         self.part = Part(self._content)
 
     def _written_back(self) -> Model:
-        message = Model_pb2.Model()
-        message.CopyFrom(self.base)
+        message = copy_of(self.base)
         pipeline_of(message).models[-1].CopyFrom(self.members[-1].message)
         return message
 

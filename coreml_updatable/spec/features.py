@@ -34,6 +34,23 @@ def feature_named(features: Iterable[FeatureDescription], name: str) -> FeatureD
     return next((feature for feature in features if feature.name == name), None)
 
 
+def describe_floats(feature: FeatureDescription, *shape: int, description: str = "") -> None:
+    """Describe ``feature``, which has no type yet, as an array of 32-bit floats."""
+    feature.type.multiArrayType.shape.extend(shape)
+    feature.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
+    if description:
+        feature.shortDescription = description
+
+
+def add_label_outputs(description: Model, label: str, probabilities: str, *, whole: bool) -> None:
+    """Add the outputs of a classifier to a ``ModelDescription``: a label, 64-bit integers if ``whole`` or else strings,
+    and a dictionary of probabilities."""
+    answer, shares = description.output.add(name=label).type, description.output.add(name=probabilities).type
+    (answer.int64Type if whole else answer.stringType).SetInParent()
+    (shares.dictionaryType.int64KeyType if whole else shares.dictionaryType.stringKeyType).SetInParent()
+    description.predictedFeatureName, description.predictedProbabilitiesName = label, probabilities
+
+
 def the_input(model: Model) -> FeatureDescription:
     """The one input of ``model``; a ModelError when there are none or several."""
     inputs = model.description.input

@@ -1,6 +1,6 @@
 """The graph of one network: who writes a blob, who reads it, the networks inside branches and loops, and cycles."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
@@ -52,6 +52,18 @@ def consumers(layers: Sequence[NeuralNetworkLayer]) -> dict[str, list[int]]:
     return found
 
 
+def blobs_of(layers: Sequence[NeuralNetworkLayer]) -> set[str]:
+    """The names of all blobs that the layers read or write."""
+    return {str(blob) for layer in layers for blob in (*layer.input, *layer.output)}
+
+
+def free_name(wanted: str, taken: Container[str], behind: str = "_") -> str:
+    """Return ``wanted``, with ``behind`` after it as often as it takes until it is not one of ``taken``."""
+    while wanted in taken:
+        wanted += behind
+    return wanted
+
+
 def needed_layers(layers: Sequence[NeuralNetworkLayer], blobs: Sequence[str]) -> list[int]:
     """Numbers of the layers on which ``blobs`` depend, in the order of the network.
 
@@ -87,9 +99,8 @@ def all_layers(network: NeuralNetwork, path: str = "") -> Iterator[tuple[str, Ne
     for layer in network.layers:
         name = f"{path}{layer.name}"
         yield name, layer
-        kind = layer_kind(layer)
-        for inner in _INNER.get(kind, ()):
-            yield from all_layers(getattr(getattr(layer, kind), inner), f"{name}/{inner}/")
+        for field, inner in inner_networks(layer):
+            yield from all_layers(inner, f"{name}/{field}/")
 
 
 def layer_kind(layer: NeuralNetworkLayer) -> str:

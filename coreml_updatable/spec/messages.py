@@ -47,6 +47,13 @@ NearestNeighbors_pb2 = _import_messages("NearestNeighbors_pb2")
 Parameters_pb2 = _import_messages("Parameters_pb2")
 
 
+def copy_of(message: Any) -> Any:
+    """A message of the same content, to be changed."""
+    made = type(message)()
+    made.CopyFrom(message)
+    return made
+
+
 def expect_message(model: object) -> None:
     """ModelError unless ``model`` is a ``Model`` message."""
     if not isinstance(model, Model_pb2.Model):

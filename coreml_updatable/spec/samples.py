@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.messages import KNearestNeighborsClassifier, Model
-from coreml_updatable.spec.network import is_pipeline, pipeline_of
+from coreml_updatable.spec.network import last_member
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +23,7 @@ class Samples:
 
 def nearest_neighbors_of(model: Model) -> KNearestNeighborsClassifier:
     """The classifier message in ``model``: its own, or that of the last member of a pipeline. Else a ModelError."""
-    while is_pipeline(model) and pipeline_of(model).models:
-        model = pipeline_of(model).models[-1]
+    model = last_member(model)
     kind = model.WhichOneof("Type")
     if kind != "kNearestNeighborsClassifier":
         raise ModelError(

@@ -74,6 +74,14 @@ def packed(values: NDArray[Any]) -> bytes:
     return bytes([FLOATS_TAG]) + _varint(len(content)) + content
 
 
+def write_floats(message: WeightParams, values: NDArray[Any]) -> None:
+    """Store ``values`` as 32-bit floats, in place of what ``message`` held."""
+    updatable = message.isUpdatable
+    message.Clear()
+    message.MergeFromString(packed(values))
+    message.isUpdatable = updatable
+
+
 def _varint(number: int) -> bytes:
     content = bytearray()
     while number >= 0x80:

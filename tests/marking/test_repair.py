@@ -12,13 +12,12 @@ import coreml_updatable as cu
 from coreml_updatable.checking import check
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking import as_classifier, repair_tail
-from coreml_updatable.marking.building_blocks import copied
 from coreml_updatable.marking.tail import find_tail
 from coreml_updatable.runtime import load
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.io import model_bytes
-from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.messages import Model, Model_pb2, copy_of
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.shapes import blob_shapes
 from tests.marking.networks import LABELS, LOGITS, NETWORKS, TwoAnswers, convert, converted, network
@@ -232,7 +231,7 @@ def test_classes_on_axis_minus_3_of_rank_3_are_told() -> None:
     turned = network_of(before).layers.add(name="turned", input=["z"], output=["turned"])
     turned.reshapeStatic.targetShape.extend([3, 1, 1])
     layers = [network_of(before).layers[number] for number in (0, 2, 1)]
-    kept = [copied(layer) for layer in layers]
+    kept = [copy_of(layer) for layer in layers]
     del network_of(before).layers[:]
     network_of(before).layers.extend(kept)
     after, notes = repair_tail(before)

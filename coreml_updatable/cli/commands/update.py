@@ -21,7 +21,7 @@ from coreml_updatable.errors import ModelError, UserError, located
 from coreml_updatable.personalization.replay_file import SUFFIX, replay_rows
 from coreml_updatable.runtime import FrozenRow, RunnableModel, load, reference
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
-from coreml_updatable.spec.network import is_network, is_pipeline, network_of, pipeline_of
+from coreml_updatable.spec.network import is_network, last_member, network_of
 from coreml_updatable.spec.samples import sample_labels
 from coreml_updatable.updating import UpdateContext, UpdateTask
 
@@ -39,8 +39,7 @@ class Changes:
 
 
 def changes(before: Model, after: Model) -> Changes:
-    while is_pipeline(before):
-        before, after = pipeline_of(before).models[-1], pipeline_of(after).models[-1]
+    before, after = last_member(before), last_member(after)
     if is_network(before):
         pairs = zip(network_of(before).layers, network_of(after).layers, strict=True)
         return Changes(tuple(str(new.name) for old, new in pairs if new.isUpdatable and _differ(old, new)))

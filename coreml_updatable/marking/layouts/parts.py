@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION
 from coreml_updatable.spec.features import describe_type, equal_types, feature_named
-from coreml_updatable.spec.messages import FeatureDescription, Model, Model_pb2
+from coreml_updatable.spec.messages import FeatureDescription, Model, Model_pb2, copy_of
 from coreml_updatable.spec.network import pipeline_of
 
 FEATURES = "features"  # what the extractor hands to the head, unless that name is taken
@@ -54,12 +54,6 @@ def training_inputs(parts: Parts) -> list[FeatureDescription]:
     for feature in parts.head.description.trainingInput:
         found.extend(parts.extractor.description.input if feature.name == features else [feature])
     return found
-
-
-def copy_of(model: Model) -> Model:
-    made = Model_pb2.Model()
-    made.CopyFrom(model)
-    return made
 
 
 NAMES = ("extractor", "head")

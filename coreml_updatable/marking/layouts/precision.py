@@ -4,10 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.marking.layouts.parts import copy_of
 from coreml_updatable.marking.widening import widen_halves, widen_layer
 from coreml_updatable.spec.graph import layer_kind, place
-from coreml_updatable.spec.messages import Model, NeuralNetworkLayer, WeightParams
+from coreml_updatable.spec.messages import Model, NeuralNetworkLayer, WeightParams, copy_of
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.storage import storage, weight_fields
 from coreml_updatable.spec.weights import packed_floats

@@ -7,33 +7,25 @@ Networks in the old mapping know no reshapeStatic; there, flatten and reshape do
 
 from collections.abc import Sequence
 
+from coreml_updatable.checking.ranks import is_rank_5
 from coreml_updatable.errors import ModelError, with_article
-from coreml_updatable.marking.building_blocks import copied, flatten, new_layer, reshape_static
+from coreml_updatable.marking.building_blocks import flatten, new_layer, reshape_static
 from coreml_updatable.marking.extractor import keep_exact_arrays
-from coreml_updatable.marking.layouts.parts import Parts, copy_of, handed_over, training_inputs
+from coreml_updatable.marking.layouts.parts import Parts, handed_over, training_inputs
 from coreml_updatable.marking.layouts.precision import with_bits
 from coreml_updatable.marking.names import rename_blobs
 from coreml_updatable.spec.features import feature_named, the_input
-from coreml_updatable.spec.graph import consumers, layer_kind
-from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetwork_pb2, NeuralNetworkLayer
+from coreml_updatable.spec.graph import blobs_of, consumers, free_name, layer_kind
+from coreml_updatable.spec.messages import Model, NeuralNetwork, NeuralNetwork_pb2, NeuralNetworkLayer, copy_of
 from coreml_updatable.spec.network import is_network, network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count, input_shape
 
-_RANK5 = (NeuralNetwork_pb2.RANK5_ARRAY_MAPPING, NeuralNetwork_pb2.RANK5_IMAGE_MAPPING)
 _JOINTS = ("reshapeStatic", "flatten", "reshape")
-_FIELDS = NeuralNetwork_pb2.NeuralNetworkLayer.DESCRIPTOR.fields_by_name
-_LAST_OLD_FIELD = 500  # layer kinds up to ``custom`` existed in specification 3
-
-
-def in_old_mapping(network: NeuralNetwork) -> bool:
-    """Whether vectors stand as [1, 1, C, 1, 1] and pictures as [1, 1, C, H, W] (both mappings of the format at 0)."""
-    mappings = (network.arrayInputShapeMapping, network.imageInputShapeMapping)
-    return mappings == _RANK5 and all(_is_old(layer) for layer in network.layers)
 
 
 def to_vector(network: NeuralNetwork, name: str, blob: str, features: str, length: int) -> NeuralNetworkLayer:
     """The extractor's last layer."""
-    if in_old_mapping(network):
+    if is_rank_5(network):
         return flatten(name, blob, features)
     return reshape_static(name, blob, features, [length])
 
@@ -42,7 +34,7 @@ def from_vector(
     network: NeuralNetwork, name: str, features: str, blob: str, shape: Sequence[int]
 ) -> NeuralNetworkLayer:
     """The head's first layer."""
-    if not in_old_mapping(network):
+    if not is_rank_5(network):
         return reshape_static(name, features, blob, shape)
     if tuple(shape[-2:]) == (1, 1):
         return flatten(name, features, blob)
@@ -68,11 +60,6 @@ def first_joint(model: Model, features: str) -> NeuralNetworkLayer | None:
     return layers[0] if _is_joint(layers[0]) and list(layers[0].input) == [features] else None
 
 
-def _is_old(layer: NeuralNetworkLayer) -> bool:
-    kind = layer_kind(layer)
-    return not kind or bool(_FIELDS[kind].number <= _LAST_OLD_FIELD)
-
-
 def _is_joint(layer: NeuralNetworkLayer) -> bool:
     return layer_kind(layer) in _JOINTS and len(layer.input) == 1 and len(layer.output) == 1
 
@@ -87,11 +74,11 @@ def joined_layers(front: Model, back: Model, features: str) -> list[NeuralNetwor
     between = [] if given != features else _reshape(front, back, features)
     _rename_apart(front, back, given, read)
     if between:
-        free = _free(f"{features}_joint", _blobs(front) | _blobs(back))
+        free = free_name(f"{features}_joint", _blobs(front) | _blobs(back))
         between[0].output[:] = [free]
         given = free
     rename_blobs(network_of(back), {read: given})
-    return [copied(layer) for layer in (*network_of(front).layers, *between, *network_of(back).layers)]
+    return [copy_of(layer) for layer in (*network_of(front).layers, *between, *network_of(back).layers)]
 
 
 def _without_joints(front: Model, back: Model, features: str) -> tuple[str, str]:
@@ -118,9 +105,9 @@ def _reshape(front: Model, back: Model, features: str) -> list[NeuralNetworkLaye
         raise ModelError(f"head: its input {features!r} has no fixed shape, expected one; export it with a fixed shape")
     if blob_shapes(front).get(features) == wanted:
         return []
-    network = network_of(front) if not in_old_mapping(network_of(front)) else network_of(back)
+    network = network_of(front) if not is_rank_5(network_of(front)) else network_of(back)
     taken = {str(layer.name) for model in (front, back) for layer in network_of(model).layers}
-    name = _free(f"{features}_joint", taken)
+    name = free_name(f"{features}_joint", taken)
     return [from_vector(network, name, features, name, [length or 1 for length in wanted])]
 
 
@@ -144,21 +131,13 @@ def _rename_apart(front: Model, back: Model, given: str, read: str) -> None:
 
 
 def _blobs(model: Model) -> set[str]:
-    layers = network_of(model).layers
-    inputs = {str(feature.name) for feature in model.description.input}
-    return inputs | {str(blob) for layer in layers for blob in (*layer.input, *layer.output)}
+    return blobs_of(network_of(model).layers) | {str(feature.name) for feature in model.description.input}
 
 
 def _fresh(name: str, taken: set[str]) -> str:
-    found = _free(f"{name}_front", taken)
+    found = free_name(f"{name}_front", taken)
     taken.add(found)
     return found
-
-
-def _free(wanted: str, taken: set[str]) -> str:
-    while wanted in taken:
-        wanted += "_"
-    return wanted
 
 
 def to_single(parts: Parts) -> Model:
@@ -170,8 +149,8 @@ def to_single(parts: Parts) -> Model:
     _expect_networks(parts)
     features = str(handed_over(parts).name)
     front, back = with_bits(parts.extractor, 32), copy_of(parts.head)
-    old = in_old_mapping(network_of(front))
-    if old and not in_old_mapping(network_of(back)):
+    old = is_rank_5(network_of(front))
+    if old and not is_rank_5(network_of(back)):
         _leave_old_mapping(front)
     made = copy_of(back)
     layers = joined_layers(front, back, features)
@@ -180,7 +159,7 @@ def to_single(parts: Parts) -> Model:
         network.labelProbabilityLayerName = changed.labelProbabilityLayerName
     network.updateParams.CopyFrom(changed.updateParams)
     del network.layers[:]
-    network.layers.extend(copied(layer) for layer in layers)
+    network.layers.extend(layers)
     network.preprocessing.extend(network_of(front).preprocessing)
     network.arrayInputShapeMapping = network_of(front).arrayInputShapeMapping
     network.imageInputShapeMapping = network_of(front).imageInputShapeMapping

@@ -3,13 +3,16 @@
 import hashlib
 from collections.abc import Sequence
 
+from coreml_updatable.checking.ranks import is_rank_5
 from coreml_updatable.errors import ModelError, with_article
-from coreml_updatable.marking.layouts.parts import FEATURES, Parts, copy_of, handed_over
-from coreml_updatable.marking.layouts.single import from_vector, in_old_mapping, to_vector
+from coreml_updatable.marking.extractor import DESCRIPTION
+from coreml_updatable.marking.layouts.parts import FEATURES, Parts, handed_over
+from coreml_updatable.marking.layouts.single import from_vector, to_vector
 from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION
 from coreml_updatable.marking.soundness import expect_sound
-from coreml_updatable.spec.graph import place
-from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2, NeuralNetwork, NeuralNetwork_pb2
+from coreml_updatable.spec.features import describe_floats
+from coreml_updatable.spec.graph import blobs_of, free_name, place
+from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetwork, NeuralNetwork_pb2, copy_of
 from coreml_updatable.spec.network import NO_PROGRAMS, is_network, network_of
 from coreml_updatable.spec.shapes import blob_shapes, element_count
 
@@ -44,18 +47,19 @@ def from_single(model: Model) -> Parts:
         raise ModelError(
             f"blob {blob!r}: its shape is {found}, expected fixed lengths; export with a fixed input shape"
         )
-    features = _free(FEATURES, _taken(model, network))
+    described = (*model.description.input, *model.description.output, *model.description.trainingInput)
+    features = free_name(FEATURES, {*blobs_of(network.layers), *(str(feature.name) for feature in described)})
     front = [layer for number, layer in enumerate(network.layers) if number not in behind]
     back = [layer for number, layer in enumerate(network.layers) if number in behind]
     extractor = _extractor(model, network, front)
     inner = extractor.neuralNetwork
     inner.layers.append(
-        to_vector(network, _free(features, {str(layer.name) for layer in front}), blob, features, length)
+        to_vector(network, free_name(features, {str(layer.name) for layer in front}), blob, features, length)
     )
-    _vector(extractor.description.output.add(name=features), length)
+    describe_floats(extractor.description.output.add(name=features), length, description=DESCRIPTION)
     head = _head(model, features, length)
     joint = from_vector(
-        network, _free(features, {str(layer.name) for layer in back}), features, blob, [n or 1 for n in shape]
+        network, free_name(features, {str(layer.name) for layer in back}), features, blob, [n or 1 for n in shape]
     )
     inner = network_of(head)
     del inner.layers[:]
@@ -143,35 +147,17 @@ def _head(model: Model, features: str, length: int) -> Model:
     made = copy_of(model)
     network, description = network_of(made), made.description
     network.ClearField("preprocessing")
-    if not in_old_mapping(network_of(model)):
+    if not is_rank_5(network_of(model)):
         network.arrayInputShapeMapping = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
     inputs = {str(feature.name) for feature in description.input}
     others = [feature for feature in model.description.trainingInput if feature.name not in inputs]
     first = bool(model.description.trainingInput) and model.description.trainingInput[0].name in inputs
     del description.input[:]
-    _vector(description.input.add(name=features), length)
+    describe_floats(description.input.add(name=features), length, description=DESCRIPTION)
     del description.trainingInput[:]
     vector = [description.input[0]]
     description.trainingInput.extend([*vector, *others] if first else [*others, *vector])
     return made
-
-
-def _vector(feature: Model, length: int) -> None:
-    feature.shortDescription = "The embedding of the input."
-    feature.type.multiArrayType.shape.append(length)
-    feature.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
-
-
-def _taken(model: Model, network: NeuralNetwork) -> set[str]:
-    description = model.description
-    names = {str(f.name) for f in (*description.input, *description.output, *description.trainingInput)}
-    return names | {str(blob) for layer in network.layers for blob in (*layer.input, *layer.output)}
-
-
-def _free(wanted: str, taken: set[str]) -> str:
-    while wanted in taken:
-        wanted += "_"
-    return wanted
 
 
 def _digest(extractor: Model) -> str:

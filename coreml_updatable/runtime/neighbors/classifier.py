@@ -16,7 +16,7 @@ from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, exp
 from coreml_updatable.runtime.model import Intermediate, Prediction, RunnableModel, numbered
 from coreml_updatable.runtime.neighbors.search import nearest, squared_norms
 from coreml_updatable.runtime.part import Part
-from coreml_updatable.spec.messages import Model, Model_pb2
+from coreml_updatable.spec.messages import Model, copy_of
 from coreml_updatable.spec.weights import packed, packed_floats
 
 EPSILON = 1e-7
@@ -205,8 +205,7 @@ class NearestNeighborsModel(RunnableModel):
 
     def _written_back(self) -> Model:
         """A copy of the message with the new samples and labels appended, and nothing else changed."""
-        message = Model_pb2.Model()
-        message.CopyFrom(self.base)
+        message = copy_of(self.base)
         classifier = message.kNearestNeighborsClassifier
         for sample in self.samples[self._kept :]:
             classifier.nearestNeighborsIndex.floatSamples.add().MergeFromString(packed(sample))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.spec.diff.layers import WeightChange
-from coreml_updatable.spec.messages import WeightParams
+from coreml_updatable.spec.messages import WeightParams, copy_of
 from coreml_updatable.spec.weights import Numbers, numbers_in, rounded
 
 _AT_ONCE = 1 << 20  # numbers compared at a time, so that a large file needs little memory
@@ -49,8 +49,7 @@ def _rest(weights: WeightParams) -> bytes:
 
 
 def _without(weights: WeightParams, *fields: str) -> bytes:
-    copy = type(weights)()
-    copy.CopyFrom(weights)
+    copy = copy_of(weights)
     for field in fields:
         copy.ClearField(field)
     content: bytes = copy.SerializeToString(deterministic=True)
