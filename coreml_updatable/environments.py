@@ -1,75 +1,102 @@
 """Programs that need a Python environment of their own: one question as JSON, one answer, in a process that may crash.
 
 Some libraries cannot be installed beside this package. A make target sets up an environment for each, and a program of
-this package runs in it: ``PROGRAM REQUEST REPLY``, both JSON files. The reply is {"answer": ...}, {"missing": a
-package} or {"failed": what was raised}.
+this package, a file with a function ``answer(request)``, runs in it through ``environment_run.py``. The reply is
+{"answer": ...}, {"missing": a package} or {"failed": what was raised}.
 """
 
 import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
-from coreml_updatable.errors import BuildError
+from coreml_updatable.errors import BuildError, UserError
 from coreml_updatable.text import shortened, visible
 
 PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PATH")
 MOST_SHOWN = 300  # characters of what the process said last
 SECONDS = 1800.0
 ROOT = Path(__file__).resolve().parents[1]
+RUN = Path(__file__).with_name("environment_run.py")
 
 
 @dataclass(frozen=True)
 class Environment:
     """``library`` is what it has, ``folder`` where ``command`` puts it in the checkout; ``variable`` names another
-    Python."""
+    Python. ``error`` is raised where anything goes wrong."""
 
     library: str
     folder: str
     variable: str
     command: str
     python: str  # which Pythons it can be
+    error: type[UserError] = BuildError
 
     def interpreter(self) -> Path:
-        """The program that ``variable`` names, else the one that ``command`` set up; BuildError where there is none."""
+        """The program that ``variable`` names, else the one that ``command`` set up; an error where there is none."""
         named = os.environ.get(self.variable)
         path = Path(named).absolute() if named else ROOT / self.folder / "bin" / "python"
         if path.is_file() and os.access(path, os.X_OK):
             return path
         if named:
-            raise BuildError(
-                f"{self.variable} is {named}: no program is there, expected a {self.python} with {self.library}; "
+            raise self.error(
+                f"{self.variable} is {named}, which is not a program, expected a {self.python} with {self.library}; "
                 f"correct it, or unset it and run: {self.command}"
             )
-        raise BuildError(
-            f"{self.library} needs an environment of its own ({self.python}), and there is no {path}; run: "
-            f"{self.command}, or name the Python of an environment that has it in {self.variable}"
+        raise self.error(
+            f"{self.library} needs an environment of its own ({self.python}), and {path} does not exist; run: "
+            f"{self.command}, or set {self.variable} to the Python of an environment that has it"
         )
 
-    def ask(self, program: Path, request: Mapping[str, Any], what: str) -> Any:
-        """What ``program`` answers; BuildError, beginning with ``what``, for a refusal, a crash and a hang."""
+    def ask(
+        self,
+        program: Path,
+        request: Mapping[str, Any],
+        what: str,
+        *,
+        seconds: float = SECONDS,
+        more_seconds: str = "",
+        variables: Mapping[str, str] = MappingProxyType({}),
+        explain: Callable[[str], str] = lambda _failed: "",
+    ) -> Any:
+        """What ``program`` answers; an error, beginning with ``what``, for a refusal, a crash and a hang.
+
+        ``more_seconds`` says what allows more of them. ``variables`` are set in the process. ``explain`` gives the
+        sentence for what was raised, "" where the library's own words have to do.
+        """
         python = self.interpreter()
         with TemporaryDirectory(prefix="coreml_updatable.") as name:
             folder = Path(name)
             question, reply = folder / "request.json", folder / "reply.json"
-            question.write_text(json.dumps(request), encoding="utf-8")
+            question.write_text(json.dumps({**request, "program": str(program)}), encoding="utf-8")
+            command = [str(python), "-I", str(RUN), str(question), str(reply)]
             try:
-                status = run([str(python), "-I", str(program), str(question), str(reply)], folder, _environment(folder))
+                status = run(command, folder, {**_environment(folder), **variables}, seconds)
+            except TimeoutError as error:
+                raise self.error(
+                    f"{what}: {error}" + (f"; allow more with {more_seconds}" * bool(more_seconds))
+                ) from error
             except OSError as error:
-                raise BuildError(f"{what}: {python} {error.strerror or error}; run: {self.command}") from error
+                raise self.error(
+                    f"{what}: {python} cannot be run ({error.strerror or error}); run: {self.command}, or set "
+                    f"{self.variable} to the Python of an environment that has {self.library}"
+                ) from error
             if not reply.is_file():
                 said = last_line(folder / "said")
-                raise BuildError(f"{what}: {self.library}'s {ended(status)}{said}; run: {self.command}")
+                raise self.error(f"{what}: {self.library}'s {ended(status)}{said}; run: {self.command}")
             answer: Mapping[str, Any] = json.loads(reply.read_text(encoding="utf-8"))
         if "missing" in answer:
-            raise BuildError(f"{what}: {python} has no package {answer['missing']!r}; run: {self.command}")
+            raise self.error(f"{what}: {python} has no package {answer['missing']!r}; run: {self.command}")
         if "failed" in answer:
-            raise BuildError(f"{what}: {self.library} says {shortened(visible(str(answer['failed'])), MOST_SHOWN)}")
+            failed = str(answer["failed"])
+            told = explain(failed) or f"{self.library} says {shortened(visible(failed), MOST_SHOWN)}"
+            raise self.error(f"{what}: {told}")
         return answer["answer"]
 
 
@@ -98,14 +125,10 @@ def run(command: list[str], folder: Path, environment: Mapping[str, str], second
                 process.wait()
 
 
-def passed_on() -> dict[str, str]:
-    """Of the caller's variables those that a program needs to run."""
-    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-
-
 def _environment(folder: Path) -> dict[str, str]:
-    """Home and temporary files are private."""
-    return {**passed_on(), "HOME": str(folder), "TMPDIR": str(folder), "ORT_DISABLE_TELEMETRY": "1"}
+    """Of the caller's variables those that a program needs to run; home and temporary files are private."""
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**passed_on, "HOME": str(folder), "TMPDIR": str(folder), "ORT_DISABLE_TELEMETRY": "1"}
 
 
 def ended(status: int) -> str:

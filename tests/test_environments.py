@@ -10,7 +10,7 @@ from coreml_updatable.environments import Environment
 from coreml_updatable.errors import BuildError
 
 ENVIRONMENT = Environment("The Library", ".venv-none", "LIBRARY_PYTHON", "make library", "Python 3.11")
-REPLY = "import json, sys; json.dump({}, open(sys.argv[2], 'w'))"
+ANSWER = "def answer(request):\n    return {}\n"
 
 
 @pytest.fixture
@@ -26,17 +26,21 @@ def program(folder: Path, text: str) -> Path:
 
 @pytest.mark.usefixtures("python")
 def test_an_answer_comes_back(tmp_path: Path) -> None:
-    text = REPLY.format("{'answer': json.load(open(sys.argv[1]))}")
-    assert ENVIRONMENT.ask(program(tmp_path, text), {"a": [1, 2]}, "what") == {"a": [1, 2]}
+    (tmp_path / "beside.py").write_text("def twice(values):\n    return values + values\n")
+    text = "from .beside import twice\n" + ANSWER.format("twice(request['a'])")
+    assert ENVIRONMENT.ask(program(tmp_path, text), {"a": [1, 2]}, "what") == [1, 2, 1, 2]
 
 
 @pytest.mark.usefixtures("python")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (REPLY.format("{'missing': 'numbers'}"), ["has no package 'numbers'", "make library"]),
-        (REPLY.format("{'failed': 'ValueError: no\\x1b[31m'}"), ["The Library says ValueError: no", "\\x1b"]),
-        ("print('a last word'); raise SystemExit(3)", ["ended with status 3", "a last word", "make library"]),
+        ("import no_such_numbers", ["has no package 'no_such_numbers'", "make library"]),
+        ("def answer(request):\n    raise ValueError('no\\x1b[31m')\n", ["The Library says ValueError: no", "\\x1b"]),
+        (
+            "import os\nprint('a last word', flush=True)\nos._exit(3)",
+            ["ended with status 3", "a last word", "make library"],
+        ),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", ["killed by SIGKILL", "saying nothing"]),
     ],
 )
@@ -50,7 +54,7 @@ def test_what_goes_wrong_is_told(tmp_path: Path, text: str, expected: list[str])
 @pytest.mark.usefixtures("python")
 def test_the_program_sees_nothing_of_the_callers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "it")
-    text = REPLY.format("{'answer': dict(__import__('os').environ)}")
+    text = ANSWER.format("dict(__import__('os').environ)")
     seen = ENVIRONMENT.ask(program(tmp_path, text), {}, "what")
     assert "SECRET" not in json.dumps(seen)
     assert seen["HOME"] == seen["TMPDIR"] != str(Path.home())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from coreml_updatable.spec.graph import layer_kind
 from coreml_updatable.spec.messages import NeuralNetwork_pb2, NeuralNetworkLayer, copy_of
 
 _POOLING = NeuralNetwork_pb2.PoolingLayerParams
@@ -57,6 +58,13 @@ def as_inner_product(layer: NeuralNetworkLayer) -> NeuralNetworkLayer:
     if params.hasBias:
         new.innerProduct.bias.CopyFrom(params.bias)
     return new
+
+
+def output_channels(layer: NeuralNetworkLayer) -> int:
+    """Return how many outputs a convolution, an innerProduct or a batchedMatmul has."""
+    if layer_kind(layer) == "batchedMatmul":
+        return int(layer.batchedMatmul.weightMatrixSecondDimension)
+    return int(getattr(layer, layer_kind(layer)).outputChannels)
 
 
 def drop_rank_hints(layers: Sequence[NeuralNetworkLayer], blobs: set[str]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from coreml_updatable.marking.affine import Affine, Constants, affine_of, constants_of, data_input
-from coreml_updatable.marking.building_blocks import as_inner_product
+from coreml_updatable.marking.building_blocks import as_inner_product, output_channels
 from coreml_updatable.marking.tail import SOFTMAXES, answer_blob, is_vector
 from coreml_updatable.marking.widening import widen_layer
 from coreml_updatable.spec.graph import RESHAPES, consumers, layer_kind, needed_layers, place, producers
@@ -88,6 +88,8 @@ def _fold_one(model: Model, constants: Constants) -> str | None:
             continue
         affine = affine_of(layer, shapes.get(source), constants)
         if affine is None or len(read[source]) > 1 or source in shown:
+            continue
+        if not {affine.factor.size, affine.offset.size} <= {1, output_channels(layers[before])}:
             continue
         where, into = place(number, layer), place(before, layers[before])
         if layer_kind(layers[before]) == "batchedMatmul":

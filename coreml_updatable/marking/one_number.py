@@ -10,7 +10,7 @@ import numpy as np
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.marking.affine import affine_of, constants_of, data_input
-from coreml_updatable.marking.building_blocks import as_inner_product, drop_rank_hints
+from coreml_updatable.marking.building_blocks import as_inner_product, drop_rank_hints, output_channels
 from coreml_updatable.marking.clearing import named_kind
 from coreml_updatable.marking.folding import fold_tail
 from coreml_updatable.marking.head import read_weights, write_weights
@@ -146,7 +146,7 @@ def _head_of(model: Model, blob: str) -> tuple[int, list[int], float, float]:
         number = written[blob]
         layer, kind = network.layers[number], layer_kind(network.layers[number])
         if kind in (*HEADS, "batchedMatmul"):
-            if _outputs(layer) == 1 and not (kind == "convolution" and layer.convolution.isDeconvolution):
+            if output_channels(layer) == 1 and not (kind == "convolution" and layer.convolution.isDeconvolution):
                 return number, dropped, factor, offset
             break
         source = data_input(layer, constants)
@@ -165,12 +165,6 @@ def _head_of(model: Model, blob: str) -> tuple[int, list[int], float, float]:
         "network: has a single output that does not come from one innerProduct or convolution, so it cannot be "
         "turned into two; make a new head: --head new --labels a,b"
     )
-
-
-def _outputs(layer: NeuralNetworkLayer) -> int:
-    if layer_kind(layer) == "batchedMatmul":
-        return int(layer.batchedMatmul.weightMatrixSecondDimension)
-    return int(getattr(layer, layer_kind(layer)).outputChannels)
 
 
 def _without(model: Model, gone: set[int]) -> set[str]:

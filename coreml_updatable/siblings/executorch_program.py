@@ -30,7 +30,7 @@ ENGINE = Environment(
     command="make executorch",
     python="Python 3.10 to 3.12",
 )
-PROGRAM = Path(__file__).with_name("programs") / "run.py"
+PROGRAM = Path(__file__).with_name("programs") / "executorch_training.py"
 FILE = "training.pte"
 METHOD = "forward"
 _EXPORTING = Lock()  # torch exports one graph at a time
@@ -85,7 +85,6 @@ def train(source: SiblingSource, folder: Path, rows: Path, trained: Path) -> Non
 
 def _training(source: SiblingSource, folder: Path, rows: Path, trained: Path) -> dict[str, Any]:
     return {
-        "operation": "executorch_training",
         "program": str(folder / FILE),
         "method": METHOD,
         "rows": str(rows),

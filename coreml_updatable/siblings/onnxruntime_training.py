@@ -21,7 +21,7 @@ ENGINE = Environment(
     command="make ort",
     python="Python 3.10 to 3.12",
 )
-PROGRAM = Path(__file__).with_name("programs") / "run.py"
+PROGRAM = Path(__file__).with_name("programs") / "onnxruntime_training.py"
 
 
 def make(source: SiblingSource, folder: Path, rows: Path, trained: Path) -> Mapping[str, Any]:
@@ -44,7 +44,6 @@ def train(source: SiblingSource, folder: Path, rows: Path, trained: Path) -> Non
 
 def _training(source: SiblingSource, folder: Path, rows: Path, trained: Path) -> dict[str, Any]:
     return {
-        "operation": "onnxruntime_training",
         "folder": str(folder),
         "rows": str(rows),
         "trained_rows": str(trained),

@@ -85,6 +85,10 @@ def test_some_are_taken_and_some_refused() -> None:
     assert {"refused", "marked", "k-NN"} <= {used(seed) for seed in range(40)}
 
 
+def test_a_bias_of_another_length_than_the_layer_before_has_outputs_is_not_folded() -> None:
+    assert used(42499) == "refused"
+
+
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("examples", [300, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_only_our_errors_come_out(examples: int) -> None:

@@ -21,7 +21,7 @@ Train = Callable[..., None]
 @pytest.fixture(scope="session")
 def train() -> Train:
     """Runs a program of this folder in Turi Create's Python."""
-    interpreter = import_module("coreml_updatable.converters.turicreate.child").interpreter()
+    interpreter = import_module("coreml_updatable.converters.turicreate.child").TURI_CREATE.interpreter()
 
     def run(program: str, *arguments: Path, kind: str | None = None, cache: Path | None = None) -> None:
         named = [kind] if kind else []
