@@ -3,124 +3,67 @@
 ``load`` runs a model, ``UpdateTask`` trains it as MLUpdateTask does, ``mark`` makes one updatable, ``check`` finds what
 a device would refuse. Each name is imported when it is first used, so that ``import coreml_updatable`` is instant.
 """
+# ruff: noqa: I001 - isort would give each of the names that are exported again a statement of its own
 
 TYPE_CHECKING = False  # type checkers take it for true; its import from typing would cost more than all the rest here
 if TYPE_CHECKING:
     from typing import Any
 
     from coreml_updatable.api import (
-        check,
-        compare,
-        convert,
-        diff,
-        inspect,
-        knn,
-        layout,
-        mark,
-        read_rows,
-        replay,
-        save,
-        tune,
+        check as check,
+        compare as compare,
+        convert as convert,
+        diff as diff,
+        inspect as inspect,
+        knn as knn,
+        layout as layout,
+        mark as mark,
+        read_rows as read_rows,
+        replay as replay,
+        save as save,
+        tune as tune,
     )
-    from coreml_updatable.bounds import max_memory
-    from coreml_updatable.checking import Problem
-    from coreml_updatable.data.inputs import ArrayInput, ImageInput
+    from coreml_updatable.bounds import max_memory as max_memory
+    from coreml_updatable.checking import Problem as Problem
+    from coreml_updatable.data.inputs import ArrayInput as ArrayInput, ImageInput as ImageInput
     from coreml_updatable.errors import (
-        BuildError,
-        CatalogueError,
-        DataError,
-        ModelError,
-        RecipeError,
-        SourceError,
-        UserError,
+        BuildError as BuildError,
+        CatalogueError as CatalogueError,
+        DataError as DataError,
+        ModelError as ModelError,
+        RecipeError as RecipeError,
+        SourceError as SourceError,
+        UserError as UserError,
     )
-    from coreml_updatable.marking.settings import SGD, Adam, DoubleParameter, Int64Parameter
-    from coreml_updatable.publishing.catalogue.from_paths import check_catalogue, publish
-    from coreml_updatable.runtime import RunnableModel, load
-    from coreml_updatable.siblings.making import make_siblings
-    from coreml_updatable.updating import Assumptions, UpdateTask
-    from coreml_updatable.updating.probes import read_probes, write_probes
+    from coreml_updatable.marking.settings import (
+        SGD as SGD,
+        Adam as Adam,
+        DoubleParameter as DoubleParameter,
+        Int64Parameter as Int64Parameter,
+    )
+    from coreml_updatable.publishing.catalogue.from_paths import check_catalogue as check_catalogue, publish as publish
+    from coreml_updatable.runtime import RunnableModel as RunnableModel, load as load
+    from coreml_updatable.siblings.making import make_siblings as make_siblings
+    from coreml_updatable.updating import Assumptions as Assumptions, UpdateTask as UpdateTask
+    from coreml_updatable.updating.probes import read_probes as read_probes, write_probes as write_probes
 
     __version__: str
 
-_HOMES = {
-    "Adam": "coreml_updatable.marking.settings",
-    "ArrayInput": "coreml_updatable.data.inputs",
-    "Assumptions": "coreml_updatable.updating",
-    "BuildError": "coreml_updatable.errors",
-    "CatalogueError": "coreml_updatable.errors",
-    "DataError": "coreml_updatable.errors",
-    "DoubleParameter": "coreml_updatable.marking.settings",
-    "ImageInput": "coreml_updatable.data.inputs",
-    "Int64Parameter": "coreml_updatable.marking.settings",
-    "ModelError": "coreml_updatable.errors",
-    "Problem": "coreml_updatable.checking",
-    "RecipeError": "coreml_updatable.errors",
-    "RunnableModel": "coreml_updatable.runtime",
-    "SGD": "coreml_updatable.marking.settings",
-    "SourceError": "coreml_updatable.errors",
-    "UpdateTask": "coreml_updatable.updating",
-    "UserError": "coreml_updatable.errors",
-    "check": "coreml_updatable.api",
-    "compare": "coreml_updatable.api",
-    "check_catalogue": "coreml_updatable.publishing.catalogue.from_paths",
-    "convert": "coreml_updatable.api",
-    "diff": "coreml_updatable.api",
-    "inspect": "coreml_updatable.api",
-    "knn": "coreml_updatable.api",
-    "layout": "coreml_updatable.api",
-    "load": "coreml_updatable.runtime",
-    "make_siblings": "coreml_updatable.siblings.making",
-    "mark": "coreml_updatable.api",
-    "max_memory": "coreml_updatable.bounds",
-    "publish": "coreml_updatable.publishing.catalogue.from_paths",
-    "read_probes": "coreml_updatable.updating.probes",
-    "read_rows": "coreml_updatable.api",
-    "replay": "coreml_updatable.api",
-    "save": "coreml_updatable.api",
-    "tune": "coreml_updatable.api",
-    "write_probes": "coreml_updatable.updating.probes",
+_NAMES = {
+    "api": "check compare convert diff inspect knn layout mark read_rows replay save tune",
+    "bounds": "max_memory",
+    "checking": "Problem",
+    "data.inputs": "ArrayInput ImageInput",
+    "errors": "BuildError CatalogueError DataError ModelError RecipeError SourceError UserError",
+    "marking.settings": "Adam DoubleParameter Int64Parameter SGD",
+    "publishing.catalogue.from_paths": "check_catalogue publish",
+    "runtime": "load RunnableModel",
+    "siblings.making": "make_siblings",
+    "updating": "Assumptions UpdateTask",
+    "updating.probes": "read_probes write_probes",
 }
-
-__all__ = [
-    "SGD",
-    "Adam",
-    "ArrayInput",
-    "Assumptions",
-    "BuildError",
-    "CatalogueError",
-    "DataError",
-    "DoubleParameter",
-    "ImageInput",
-    "Int64Parameter",
-    "ModelError",
-    "Problem",
-    "RecipeError",
-    "RunnableModel",
-    "SourceError",
-    "UpdateTask",
-    "UserError",
-    "__version__",
-    "check",
-    "check_catalogue",
-    "compare",
-    "convert",
-    "diff",
-    "inspect",
-    "knn",
-    "layout",
-    "load",
-    "make_siblings",
-    "mark",
-    "max_memory",
-    "publish",
-    "read_probes",
-    "read_rows",
-    "replay",
-    "save",
-    "tune",
-    "write_probes",
-]
+_HOMES = {name: f"coreml_updatable.{module}" for module, names in _NAMES.items() for name in names.split()}
+__all__ = ["__version__", *sorted(_HOMES)]
 
 
 def __getattr__(name: str) -> "Any":
