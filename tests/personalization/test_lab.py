@@ -20,6 +20,7 @@ from coreml_updatable.personalization import blocks, lab, lab_results, measures
 from coreml_updatable.personalization.lab import Prepared, Settings, compare, prepare, run
 from coreml_updatable.personalization.lab_results import json_schema, read_result, taught
 from coreml_updatable.personalization.population import Population, Split, World, draw, population_of
+from coreml_updatable.personalization.replay_effect import effect, helps
 from coreml_updatable.personalization.replay_sets import herding, k_center
 from coreml_updatable.runtime import load
 from tests.personalization.conftest import CENTRES, LABEL_OF, OWNERS_CENTRE, around
@@ -244,6 +245,38 @@ def test_a_replay_set_stands_for_its_label() -> None:
     reach = [np.linalg.norm(points[:, None] - points[rows][None], axis=2).min(axis=1).max() for rows in (far, kept)]
     assert reach[0] < reach[1]
     assert len(herding(points, 99)) == len(k_center(points, 99)) == 40
+
+
+def test_a_replay_set_helps_if_it_surely_saves_more_than_it_costs(prepared: Prepared) -> None:
+    def ends(mean: float, low: float, high: float) -> lab_results.Interval:
+        return lab_results.Interval(mean, low, high)
+
+    for personal, forgetting, expected in (
+        (ends(-0.01, -0.02, 0.0), ends(-0.05, -0.07, -0.03), True),
+        (ends(-0.06, -0.09, 0.0), ends(-0.05, -0.07, -0.03), False),  # costs more than it saves
+        (ends(0.0, 0.0, 0.0), ends(-0.05, -0.11, 0.01), False),  # may save nothing
+    ):
+        assert helps(lab_results.Difference("none", "set", 3, personal, forgetting)) == expected
+    one = replace(
+        prepared.lab,
+        contenders=prepared.lab.contenders[:1],
+        embeddings=prepared.lab.embeddings[:1],
+        frozen=((),),
+        memory={},
+    )
+    found, rows = effect(one, 2)
+    world = one.world
+    assert sorted(world.row_labels[row] for row in rows) == ["calm", "calm", "wild", "wild"]
+    assert set(rows.tolist()) <= set(world.split.reference.tolist())
+    block = blocks.run_block(prepared.lab, 0, found.owners)
+    assert found.tried[0].personal_accuracy.mean == pytest.approx(
+        float(np.nanmean(block.values[0, lab_results.last_point(prepared.lab), blocks.PERSONAL])), abs=1e-6
+    )
+    assert found.forgetting.mean == pytest.approx(
+        next(tried for tried in found.tried if tried.choice == found.choice).forgetting.mean
+        - found.tried[0].forgetting.mean,
+        abs=1e-6,
+    )
 
 
 @pytest.mark.parametrize(
