@@ -15,6 +15,7 @@ PYTHON = CHECKOUT / ".venv/bin/python"
 COMMAND = CHECKOUT / ".venv/bin/coreml-updatable"
 WORK = CHECKOUT / "build/swift"
 FIXTURES = WORK / "fixtures"
+REPLAY = '\n[replay]\nper_class = 2\nwhen = "always"\n'
 
 
 def fixtures() -> None:
@@ -28,7 +29,7 @@ def fixtures() -> None:
     small = {"drawn_per_kind": "100", "seeds": "[0]", "shots": "[3]", "held_out": "20"}
     first = sample("healthy_luncher", "first", **small)
     second = sample("healthy_luncher", "second", seed="2", version='"1.1"', **small)
-    pose = sample("hand_pose", "pose", seeds="[0]", shots="[3]")
+    pose = sample("hand_pose", "pose", REPLAY, seeds="[0]", shots="[3]")
     for recipe in (pose, first, second):
         run([str(COMMAND), "build", str(recipe), "--out", str(FIXTURES)])
     run([str(PYTHON), "tests/draw_meals.py", str(FIXTURES / "photos"), "35", "1000", "burger", "pancakes"])
@@ -55,8 +56,8 @@ def fixtures() -> None:
     stamp.write_text(version)
 
 
-def sample(name: str, to: str, **changes: str) -> Path:
-    """A copy of a sample with the split layout, and with other values for fields of its recipe."""
+def sample(name: str, to: str, more: str = "", **changes: str) -> Path:
+    """A copy of a sample with the split layout, ``more`` tables, and other values for fields of its recipe."""
     folder = WORK / "recipes" / to
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(CHECKOUT / "sample_models" / name, folder)
@@ -65,7 +66,7 @@ def sample(name: str, to: str, **changes: str) -> Path:
     for field, value in changes.items():
         text, count = re.subn(rf"^{field} = .*$", f"{field} = {value}", text, count=1, flags=re.MULTILINE)
         assert count == 1, field
-    recipe.write_text('layouts = ["split"]\n' + text)
+    recipe.write_text('layouts = ["split"]\n' + text + more)
     tomllib.loads(recipe.read_text())
     return recipe
 

@@ -36,8 +36,21 @@ private func catalogue(_ name: String, _ folder: URL? = nil, now: @escaping @Sen
     let offline = Catalogue(site: site("site"), folder: folder, trust: .signed(publicKeys: []))
     #expect(await offline.installed(id) == base)
     #expect(try await catalogue.newest(id) == base)
-    let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { !$0.hasSuffix(".mlmodelc") }.sorted()
-    #expect(left == ["catalogue.json", "catalogue.lock"])
+    let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { !$0.hasSuffix(".mlmodelc") }
+    #expect(left.sorted() == ["catalogue.json", "catalogue.lock"])
+}
+
+/// The base examples that the catalogue has for a model are mixed into what it learns: those of the head, if that alone learns.
+@Test(arguments: [ModelID.Form.network, .neighbors, .split]) func aReplaySetComesWithTheModel(form: ModelID.Form) async throws {
+    let folder = try Fixtures.temporary(), id = ModelID("HandPose", form: form)
+    let base = try await catalogue("site", folder).newest(id)
+    #expect((base.replay != nil) == (form != .neighbors))
+    #expect(try await catalogue("site", folder).newest(id) == base)
+    let model = try PersonalModel(base, folder: Fixtures.temporary())
+    try await model.remember(.array([Float](repeating: 0.5, count: 63), shape: [1, 3, 21]), as: "pause")
+    try await learn(model)
+    let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { !$0.hasSuffix(".mlmodelc") && !$0.hasSuffix(".replay") }
+    #expect(left.sorted() == ["catalogue.json", "catalogue.lock"])
 }
 
 @Test func aBrokenDownloadGoesOn() async throws {

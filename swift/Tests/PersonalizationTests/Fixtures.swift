@@ -78,3 +78,30 @@ extension Answer {
             }
     }
 }
+
+/// The rows of an exercise of golden vectors, for a model of poses.
+struct GoldenRows {
+    struct Row { let values: [Float], shape: [Int], label: String }
+    let owner: [Row], asked: [Row], answers: [[String: Double]], miniBatchSize: Int?
+
+    init(_ file: URL, _ name: String = "after") throws {
+        let document = try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as! [String: Any]
+        let exercise = try #require((document["exercises"] as! [[String: Any]]).first { $0["name"] as? String == name })
+        let update = exercise["update"] as! [String: Any]
+        func rows(_ found: Any?) -> [Row] {
+            (found as! [[String: Any]]).map { row in
+                let poses = row["poses"] as! [String: Any]
+                let values = (poses["values"] as! [NSNumber]).map(\.floatValue)
+                return Row(values: values, shape: poses["shape"] as! [Int], label: row["label"] as? String ?? "")
+            }
+        }
+        owner = rows(update["rows"])
+        asked = rows(exercise["asked"])
+        miniBatchSize = (update["parameters"] as! [String: Any])["miniBatchSize"] as? Int
+        let outcome = (exercise["outcomes"] as! [[String: Any]])[0]
+        answers = (outcome["answers"] as! [[String: Any]]).map { answer in
+            let shares = answer.values.lazy.compactMap { $0 as? [String: Any] }.first ?? [:]
+            return shares.compactMapValues { ($0 as? NSNumber)?.doubleValue }
+        }
+    }
+}

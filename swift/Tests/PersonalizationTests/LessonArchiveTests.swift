@@ -85,7 +85,9 @@ private func taughtPose() async throws -> (PersonalModel, Input) {
 @Test func tenThousandLessonsAreBounded() async throws {
     let (model, _) = try await taughtPose()
     let labels = try await model.labels
-    try await model.restore(from: archive(10_000) { $0 % 10 == 0 ? labels[1] : labels[0] })
+    let many = try archive(10_000) { $0 % 10 == 0 ? labels[1] : labels[0] }
+    defer { try? FileManager.default.removeItem(at: many.deletingLastPathComponent()) }
+    try await model.restore(from: many)
     let lessons = try await model.lessons
     #expect(lessons.count == 200)
     #expect(lessons.last?.date == Date(timeIntervalSince1970: 9999))
@@ -97,6 +99,7 @@ private func taughtPose() async throws -> (PersonalModel, Input) {
     let (model, pose) = try await taughtPose()
     let answer = try await model.predict(pose), lessons = try await model.lessons
     let file = try archive(10_001) { _ in "pause" }
+    defer { try? FileManager.default.removeItem(at: file.deletingLastPathComponent()) }
     await #expect(throws: PersonalizationError.self) { try await model.restore(from: file) }
     #expect(try await model.lessons == lessons)
     #expect(try await model.predict(pose).isLike(answer))

@@ -312,18 +312,3 @@ private func mean(_ shares: [Double]) -> Double { shares.reduce(0, +) / Double(s
     await #expect(throws: PersonalizationError.self) { try await model.predict(.array([.nan] + [Float](repeating: 0, count: 62), shape: [1, 3, 21])) }
     await #expect(throws: PersonalizationError.self) { try await model.predict(.file(Fixtures.pancakes[0])) }
 }
-
-/// The rows that a golden vector file of an array model teaches.
-private struct GoldenRows {
-    struct Row { let values: [Float], shape: [Int], label: String }
-    let owner: [Row]
-    init(_ file: URL) throws {
-        let document = try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as! [String: Any]
-        let exercise = (document["exercises"] as! [[String: Any]]).first { $0["name"] as? String == "after" }!
-        let rows = (exercise["update"] as! [String: Any])["rows"] as! [[String: Any]]
-        owner = rows.map { row in
-            let poses = row["poses"] as! [String: Any]
-            return Row(values: (poses["values"] as! [NSNumber]).map(\.floatValue), shape: poses["shape"] as! [Int], label: row["label"] as! String)
-        }
-    }
-}

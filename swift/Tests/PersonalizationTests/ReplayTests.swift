@@ -96,3 +96,19 @@ extension Array {
         return results
     }
 }
+
+/// With the replay set of a build, a model answers as the golden vectors expect, which learned the same rows in Python. (Golden
+/// vectors hold rounded numbers, and the set does not.)
+@Test func swiftMixesAsPythonDoes() async throws {
+    let folder = Fixtures.folder.appendingPathComponent("pose"), set = folder.appendingPathComponent("HandPose.replay.json")
+    let rows = try GoldenRows(folder.appendingPathComponent("HandPose.vectors.json"), "with the replay set")
+    let base = try await Fixtures.base(build: "pose", name: "HandPose").with(replay: set)
+    let model = try PersonalModel(base, folder: Fixtures.temporary()), replayed = try ReplaySet(contentsOf: set).count
+    #expect(replayed == 8)
+    for row in rows.owner.dropLast(replayed) { try await model.remember(.array(row.values, shape: row.shape), as: row.label) }
+    try await learn(model, Plan(miniBatchSize: rows.miniBatchSize, shuffle: false))
+    for (asked, expected) in zip(rows.asked, rows.answers) {
+        let answer = try await model.predict(.array(asked.values, shape: asked.shape))
+        for (label, share) in expected { #expect(abs(answer.probabilities[label]! - share) < 0.002) }
+    }
+}
