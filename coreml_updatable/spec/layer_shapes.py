@@ -283,6 +283,33 @@ def _slice_static(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
     return tuple(left) or (1,)
 
 
+def _crop(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
+    """By its amounts; with a second input it is as high and wide as that, which stays open here."""
+    edges = layer.crop.cropAmounts.borderAmounts
+    if len(shape) < 4 or len(layer.input) != 1 or len(edges) != 2:
+        return None
+    pairs = zip(shape[-2:], edges, strict=True)
+    return (*shape[:-2], *(None if n is None else n - int(e.startEdgeSize + e.endEdgeSize) for n, e in pairs))
+
+
+def _reorganized(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
+    """Blocks of height and width become channels, or channels blocks; None where they do not divide."""
+    params = layer.reorganizeData
+    block, lengths = int(params.blockSize), shape[-3:]
+    if len(shape) < 4 or block < 1:
+        return None
+    channels, height, width = (0 if n is None else n for n in lengths)
+    if params.mode == params.SPACE_TO_DEPTH:
+        if height % block or width % block:
+            return None
+        made: tuple[int, ...] = (channels * block * block, height // block, width // block)
+    elif channels % (block * block):
+        return None
+    else:
+        made = (channels // (block * block), height * block, width * block)
+    return (*shape[:-3], *(None if n is None else size for n, size in zip(lengths, made, strict=True)))
+
+
 def _embedding(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
     """[Seq, B, 1, 1, 1] -> [Seq, B, C, 1, 1]."""
     return (*shape[:-3], int(layer.embedding.outputChannels), 1, 1) if len(shape) >= 4 else None
@@ -344,6 +371,8 @@ _RULES: dict[str, _Rule] = {
     "padding": _padding_layer,
     "upsample": _upsample,
     "sliceStatic": _slice_static,
+    "crop": _crop,
+    "reorganizeData": _reorganized,
     "embedding": _embedding,
     "embeddingND": _embedding_nd,
     "splitND": _split_nd,
