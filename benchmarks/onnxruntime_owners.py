@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime import SessionOptions
+from onnxruntime import SessionOptions, set_default_logger_severity
 from onnxruntime.training import artifacts
 from onnxruntime.training.api import CheckpointState, Module, Optimizer
 
 
 def main() -> None:
+    set_default_logger_severity(4)  # it tells of every rewriting
     size, classes, shots, epochs, batch, owners = (int(value) for value in sys.argv[1:7])
     random = np.random.default_rng(0)
     weights = (random.normal(size=(classes, size)) / 10).astype(np.float32)

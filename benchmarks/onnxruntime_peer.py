@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnxruntime import SessionOptions
+from onnxruntime import SessionOptions, set_default_logger_severity
 from onnxruntime.training import artifacts
 from onnxruntime.training.api import CheckpointState, Module, Optimizer
 
 
 def main() -> None:
+    set_default_logger_severity(4)  # it tells of every rewriting
     path = sys.argv[1]
     photos, epochs, threads = (int(sys.argv[at]) for at in (2, 3, 5))
     rate = float(sys.argv[4])
