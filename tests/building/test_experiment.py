@@ -49,7 +49,7 @@ def test_the_owners_scenario(recipe: Recipe) -> None:
 
 def test_a_recipe_without_an_owner_has_no_scenario() -> None:
     table = tomllib.loads(SHAPES.read_text())
-    del table["personalization"]
+    del table["personalization"], table["replay"]  # a replay set is measured with the owner
     part = examples(0, (0, 1), "square")
     with pytest.raises(ValueError, match="the recipe has no owner"):
         scenario_of(parse_recipe(table, "recipe.toml"), Dataset(part, part, part, part, part, "", ()), ())

@@ -219,7 +219,7 @@ def extractors_that_are_refused() -> dict[str, tuple[Model, str]]:
         ),
         "pipeline": (
             valid.pipeline(),
-            "given.mlmodel: is a pipelineClassifier, expected a plain network or a classifier",
+            "given.mlmodel: ends in a k-NN already; update it, or give the network that it was made from",
         ),
         "several outputs": (
             several,
