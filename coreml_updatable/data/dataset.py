@@ -147,9 +147,9 @@ def _owners(
     mine.sort(key=lambda at: place_of(wanted.seed, owner.kind, pictures.names[at]))
     if len(mine) < owner.support + FEWEST_HELD_OUT:
         raise DataError(
-            f"{where}: the owner's kind {owner.kind!r} has {len(mine)} usable pictures, at least "
-            f"{owner.support + FEWEST_HELD_OUT} are needed ({owner.support} to learn from, {FEWEST_HELD_OUT} or more "
-            "never shown); add pictures or lower personalization.shots"
+            f"{where}: the owner's kind {owner.kind!r} has {len(mine)} usable picture{'s' * (len(mine) != 1)}, "
+            f"at least {owner.support + FEWEST_HELD_OUT} are needed ({owner.support} to learn from, "
+            f"{FEWEST_HELD_OUT} or more never shown); add pictures or lower personalization.shots"
         )
     support = mine[: owner.support]
     shown = {int(groups[at]) for at in support}
@@ -329,8 +329,9 @@ def check_enough(labels: Sequence[str], kinds: Sequence[str], parts: Split, wher
             if not any(kinds[position] == label for position in part):
                 count = sum(kind == label for kind in kinds)
                 raise DataError(
-                    f"{where}: the label {label!r} has {count} usable pictures, expected at least {FEWEST} of one "
-                    "kind (for training, validation and test), better 50 or more; add pictures"
+                    f"{where}: the label {label!r} has {count} usable picture{'s' * (count != 1)}, "
+                    f"expected at least {FEWEST} of one kind (for training, validation and test), "
+                    "better 50 or more; add pictures"
                 )
 
 

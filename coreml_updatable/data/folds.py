@@ -28,8 +28,9 @@ def check_folds(labels: Sequence[str], kinds: Sequence[str], groups: Int64Array,
     """A DataError unless each of ``labels`` has two pictures that differ; ``kinds`` gives each picture's label."""
     for label in labels:
         rows = [row for row, kind in enumerate(kinds) if kind == label]
-        if len({int(groups[row]) for row in rows}) < FEWEST_DIFFERENT:
+        different = len({int(groups[row]) for row in rows})
+        if different < FEWEST_DIFFERENT:
             raise DataError(
-                f"{where}: the label {label!r} has {len(rows)} usable pictures that are not nearly the same, at least "
-                f"{FEWEST_DIFFERENT} are needed, and 20 or more are better; add pictures"
+                f"{where}: the label {label!r} has {different} usable picture{'s' * (different != 1)} apart from "
+                f"near-duplicates, at least {FEWEST_DIFFERENT} are needed, and 20 or more are better; add pictures"
             )

@@ -10,7 +10,8 @@ import sklearn
 from PIL import Image, ImageEnhance, ImageOps
 
 from coreml_updatable.data.duplicates import groups_of
-from coreml_updatable.data.folds import folds_of
+from coreml_updatable.data.folds import check_folds, folds_of
+from coreml_updatable.errors import DataError
 
 FOLDER = Path(sklearn.__file__).parent / "datasets" / "images"
 
@@ -60,3 +61,10 @@ def test_groups_stay_in_one_fold_and_labels_are_in_all() -> None:
     counts = np.array([[((alone == fold) & (labels == label)).sum() for label in range(4)] for fold in range(5)])
     assert (counts.max(axis=0) - counts.min(axis=0)).max() <= 1
     assert np.array_equal(folds, folds_of(labels, groups, 5, seed=1))
+
+
+def test_a_label_whose_pictures_are_all_nearly_the_same_is_refused() -> None:
+    kinds = ["cat"] * 5 + ["dog"] * 2
+    with pytest.raises(DataError, match="photos: the label 'cat' has 1 usable picture apart from near-duplicates"):
+        check_folds(["cat", "dog"], kinds, np.array([0, 0, 0, 0, 0, 1, 2]), "photos")
+    check_folds(["cat", "dog"], kinds, np.array([0, 0, 3, 0, 0, 1, 2]), "photos")
