@@ -1,7 +1,7 @@
-"""Runs inside another Python environment (``environments.py``), from 3.8 on: ``environment_run.py REQUEST REPLY``.
+"""Runs inside another Python environment (``environments.py``), from 3.8 on.
 
-The request names a program, a Python file whose ``answer`` is called with it. Neither this file nor a program imports
-coreml_updatable, and nothing of coreml_updatable imports them.
+``environment_run.py REQUEST REPLY PROGRAM`` calls ``answer`` of PROGRAM, a Python file, with the request. Neither this
+file nor a program imports coreml_updatable, and nothing of coreml_updatable imports them.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 PACKAGE = "programs"
 
 
-def main(request_path: Path, reply_path: Path) -> None:
+def main(request_path: Path, reply_path: Path, program: Path) -> None:
     """Write {"answer": ...}, {"missing": a package}, or {"failed": what was raised}."""
     request = json.loads(request_path.read_text(encoding="utf-8"))
     reply: dict[str, Any]
     try:
-        reply = {"answer": _program(Path(request["program"])).answer(request)}
+        reply = {"answer": _program(program).answer(request)}
     except ModuleNotFoundError as error:
         reply = {"missing": error.name}
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a library does, it is told

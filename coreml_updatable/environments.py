@@ -74,8 +74,8 @@ class Environment:
         with TemporaryDirectory(prefix="coreml_updatable.") as name:
             folder = Path(name)
             question, reply = folder / "request.json", folder / "reply.json"
-            question.write_text(json.dumps({**request, "program": str(program)}), encoding="utf-8")
-            command = [str(python), "-I", str(RUN), str(question), str(reply)]
+            question.write_text(json.dumps(dict(request)), encoding="utf-8")
+            command = [str(python), "-I", str(RUN), str(question), str(reply), str(program)]
             try:
                 status = run(command, folder, {**_environment(folder), **variables}, seconds)
             except TimeoutError as error:

@@ -32,6 +32,13 @@ def test_an_answer_comes_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("python")
+def test_a_request_may_hold_any_names(tmp_path: Path) -> None:
+    """None of them is ours: ExecuTorch's request says where the "program" is to be written."""
+    request = {name: str(tmp_path / name) for name in ("program", "request", "reply", "answer", "missing", "failed")}
+    assert ENVIRONMENT.ask(program(tmp_path, ANSWER.format("request")), request, "what") == request
+
+
+@pytest.mark.usefixtures("python")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

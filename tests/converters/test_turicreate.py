@@ -109,7 +109,7 @@ def test_the_process_sees_nothing_of_the_caller(
     folder: Path, python38: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOMETHING_PRIVATE", "1")
-    is_shell(python38, f"env > {tmp_path}/seen", f"cp $3 {tmp_path}/request.json")
+    is_shell(python38, f"env > {tmp_path}/seen", f"cp $3 {tmp_path}/request.json", f"echo $5 > {tmp_path}/program")
     with pytest.raises(SourceError):
         converted(folder)
     seen = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines())
@@ -117,7 +117,8 @@ def test_the_process_sees_nothing_of_the_caller(
     assert seen["HOME"] == seen["TMPDIR"] != os.environ.get("HOME")
     assert not Path(seen["HOME"]).exists()
     request = json.loads((tmp_path / "request.json").read_text())
-    assert (Path(request["program"]).name, request["model"]) == ("export.py", str(folder))
+    program = Path((tmp_path / "program").read_text().strip())
+    assert (program.name, request["model"]) == ("export.py", str(folder))
 
 
 def test_a_real_python_without_turi_create(folder: Path, python38: Path) -> None:
