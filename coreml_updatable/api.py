@@ -11,16 +11,15 @@ from coreml_updatable.checking import Problem, expect_valid
 from coreml_updatable.checking import check as check_message
 from coreml_updatable.converting.choosing import Pixels, convert_source
 from coreml_updatable.converting.contract import SourceRequest
-from coreml_updatable.converting.embedding import embedded
-from coreml_updatable.converting.knn_proof import prove_knn
 from coreml_updatable.converting.layouts import laid_out
 from coreml_updatable.converting.marked import marked_and_proved
+from coreml_updatable.converting.neighbors import filled_and_proved
 from coreml_updatable.data.inputs import Input
 from coreml_updatable.data.notation import input_from, labels_in
 from coreml_updatable.data.rows.features import Fit, features_of
 from coreml_updatable.data.rows.reading import rows_of, sources, training_rows
 from coreml_updatable.errors import DataError, SourceError, located
-from coreml_updatable.marking import expect_label, has_head, knn_variant, with_samples
+from coreml_updatable.marking import has_head, knn_variant, with_samples
 from coreml_updatable.marking.head import read_weights, write_weights
 from coreml_updatable.marking.losses import Loss
 from coreml_updatable.marking.outputs import HIDDEN
@@ -34,11 +33,10 @@ from coreml_updatable.marking.settings import (
     usual_sgd,
 )
 from coreml_updatable.runtime import RunnableModel, load
-from coreml_updatable.runtime.io.row import expect_mapping
 from coreml_updatable.spec.diff.models import Difference, difference
 from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.messages import Model, copy_of, expect_message
-from coreml_updatable.spec.network import last_member, network_of, pipeline_of
+from coreml_updatable.spec.network import last_member, network_of
 from coreml_updatable.spec.reserved_labels import reserved_labels
 from coreml_updatable.spec.samples import samples_of
 from coreml_updatable.spec.summary import Summary, summarize
@@ -176,21 +174,12 @@ def knn(
     settings = KNNSettings(neighbors, weighting, index, leaf_size, default_label)
     with _located(model):
         made = knn_variant(source, settings, label=label, probabilities=probabilities, cut=cutting)
-    target = str(made.description.predictedFeatureName)
-    rows = list(read_rows(made, samples, training=True, fit=fit) if isinstance(samples, str | PathLike) else samples)
-    for number, row in enumerate(rows):
-        expect_mapping(row, number)
-        if target not in row:
-            raise DataError(f"row {number}: lacks '{target}', the label; add it to the row")
-        expect_label(made, row[target])
-    expect_valid(made, "k-NN model")
-    bare = [{name: value for name, value in row.items() if name != target} for row in rows]
-    if rows:
-        vectors = embedded(pipeline_of(made).models[0], bare)
-        made = with_samples(made, vectors, [row[target] for row in rows])
-        expect_valid(made, "k-NN model")
-    prove_knn(source, made, cut=cutting, first=bare[0] if bare else None)
-    return load(made)
+    rows: Iterable[tuple[str, Mapping[str, Any]]] | None
+    if isinstance(samples, str | PathLike):
+        rows = training_rows(Path(samples), made, features_of(made, None if fit is None else Fit(fit)))
+    else:
+        rows = [(f"row {number}", row) for number, row in enumerate(samples)] or None
+    return load(filled_and_proved(source, made, rows, cut=cutting).model)
 
 
 @typed

@@ -7,8 +7,8 @@ import numpy as np
 
 from coreml_updatable import __version__
 from coreml_updatable.checking import Problem, expect_valid
-from coreml_updatable.converting.embedding import embedded
 from coreml_updatable.converting.layouts import arrange, laid_out
+from coreml_updatable.converting.neighbors import embedded
 from coreml_updatable.data.inputs import Examples, Float32Array, Float64Array
 from coreml_updatable.errors import BuildError, ModelError
 from coreml_updatable.marking import Wishes, describe, extractor, knn_variant, mark, rename_features, with_samples

@@ -9,7 +9,7 @@ from coreml_updatable.building.evaluation_stage import behind
 from coreml_updatable.building.experiment import labelled_rows, rows_of
 from coreml_updatable.building.models_stage import Variants, marked_pair
 from coreml_updatable.converting.contract import Converted
-from coreml_updatable.converting.embedding import embedded
+from coreml_updatable.converting.neighbors import embedded
 from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import Examples, Float32Array, Int64Array, UInt8Array
 from coreml_updatable.personalization.blocks import Entrant, Lab

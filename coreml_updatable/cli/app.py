@@ -1,21 +1,18 @@
 """The commands put together, and every error a user can cause turned into one sentence and an exit status."""
 
 import errno
-import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from functools import wraps
 from importlib import import_module
-from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from coreml_updatable.cli.command import Command, Group
+from coreml_updatable.cli.options import with_limits
 from coreml_updatable.cli.output import complain, guard, note, say
-from coreml_updatable.cli.threads import with_threads
 from coreml_updatable.errors import UserError
 from coreml_updatable.threads import set_threads
 
@@ -46,6 +43,10 @@ COMMANDS = (
     "serve",
 )
 
+COMPUTING = frozenset(COMMANDS) - {
+    "new", "converters", "extras", "inspect", "check", "diff", "rebase", "publish", "keygen", "serve",
+}  # fmt: skip
+
 
 def app(names: Sequence[str] = COMMANDS) -> typer.Typer:
     """The command line with the commands ``names``; only their modules are imported."""
@@ -62,7 +63,7 @@ def app(names: Sequence[str] = COMMANDS) -> typer.Typer:
     made.callback()(_group)
     for name in names:
         command = getattr(import_module(f"coreml_updatable.cli.commands.{name}"), name)
-        made.command(name, cls=Command)(with_threads(name, with_max_memory(name, command)))
+        made.command(name, cls=Command)(with_limits(command) if name in COMPUTING else command)
     return made
 
 
@@ -179,47 +180,3 @@ def look(arguments: Sequence[str]) -> int | None:
     except typer.Exit as left:
         return left.exit_code
     return 0
-
-
-_RUN_MODELS = (
-    "build", "compare", "convert", "knn", "layout", "mark", "models", "predict", "probes", "replay", "siblings",
-    "tune", "update",
-)  # fmt: skip
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-
-
-def with_max_memory(name: str, command: Callable[..., Any]) -> Callable[..., Any]:
-    """``command`` with the option --max-memory, if it runs models; see ``runtime/bounds``."""
-    if name not in _RUN_MODELS:
-        return command
-
-    @wraps(command)
-    def bounded(*arguments: Any, max_memory: str | None, **options: Any) -> Any:
-        if max_memory is not None:
-            from coreml_updatable import bounds
-
-            bounds.allow(_size(max_memory))
-        return command(*arguments, **options)
-
-    option = Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            help="Memory limit, such as 4GB.",
-            show_default="600MB",
-        ),
-    ]
-    given = signature(command)
-    added = Parameter("max_memory", Parameter.KEYWORD_ONLY, default=None, annotation=option)
-    changed: Any = bounded
-    changed.__signature__ = given.replace(parameters=[*given.parameters.values(), added])
-    changed.__annotations__ = {**command.__annotations__, "max_memory": option}
-    return bounded
-
-
-def _size(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
-    size = int(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
-    if size < 1:
-        raise typer.BadParameter(f"--max-memory {text}: is not a size; use a number and a unit, such as 4GB")
-    return size

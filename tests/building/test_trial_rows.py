@@ -8,8 +8,8 @@ import pytest
 from coremltools.models import datatypes
 from coremltools.models.neural_network import NeuralNetworkBuilder
 
-from coreml_updatable.converting.knn_proof import prove_knn
 from coreml_updatable.converting.marked import marked_and_proved
+from coreml_updatable.converting.neighbors import prove_knn
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.marking import knn_variant
 from coreml_updatable.marking.settings import Int64Parameter, KNNSettings

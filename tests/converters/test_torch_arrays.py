@@ -10,7 +10,7 @@ import torch
 import coreml_updatable as cu
 from converters.torch import convert
 from coreml_updatable.converting.contract import ConversionRequest, Converted
-from coreml_updatable.converting.embedding import embedded
+from coreml_updatable.converting.neighbors import embedded
 from coreml_updatable.data.inputs import ArrayInput, Examples
 from coreml_updatable.errors import SourceError
 from coreml_updatable.marking import extractor, knn_variant, mark, with_samples

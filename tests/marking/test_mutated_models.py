@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coreml_updatable.converting.knn_proof import prove_knn
 from coreml_updatable.converting.layouts import LAYOUTS, laid_out
 from coreml_updatable.converting.marked import marked_and_proved
+from coreml_updatable.converting.neighbors import prove_knn
 from coreml_updatable.errors import UserError
 from coreml_updatable.marking import has_head, knn_variant
 from coreml_updatable.marking.settings import Int64Parameter, KNNSettings

@@ -1,7 +1,5 @@
 """`coreml-updatable knn EXTRACTOR -o OUT`: a k-NN classifier on any feature extractor."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,111 +10,52 @@ from coreml_updatable.cli.options import AsJson, DryRun, Out, expect_out, option
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.progress import watched
 from coreml_updatable.cli.text import whole
-from coreml_updatable.converting.embedding import embedded
-from coreml_updatable.converting.spread import Agreement
-from coreml_updatable.data.inputs import Progress
-from coreml_updatable.data.rows.features import Features, Fit, features_of, target_of
-from coreml_updatable.data.rows.reading import labelled_files, labelled_rows, named, rows_of
-from coreml_updatable.errors import DataError, UserError
-from coreml_updatable.marking import expect_label, sample_counts, with_samples
+from coreml_updatable.data.rows.features import Fit, features_of
+from coreml_updatable.data.rows.reading import training_rows
+from coreml_updatable.marking import sample_counts
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import pipeline_of
 from coreml_updatable.spec.samples import nearest_neighbors_of
 
 if TYPE_CHECKING:
-    from coreml_updatable.spec.messages import Model
+    from coreml_updatable.converting.neighbors import ProvedKNN
 
 
-Named = tuple[str, dict[str, Any]]
+def as_json(proved: "ProvedKNN", path: Path | None, size: int, *, cut: bool) -> dict[str, Any]:
+    made = proved.model
+    return {
+        "model": None if path is None else str(path),
+        "bytes": size,
+        "extractor": "cut before the head" if cut else "as it is",
+        "embedding": {"name": str(pipeline_of(made).models[0].description.output[0].name), "length": _length(made)},
+        "outputs": [str(feature.name) for feature in made.description.output],
+        "samples": [{"label": label, "count": count} for label, count in sample_counts(made).items()],
+        "largest_difference": proved.agreement.difference,
+        "proved": proved.agreement.proved,
+        "notes": list(proved.agreement.notes),
+        "warnings": [str(problem) for problem in proved.warnings],
+    }
 
 
-def remembered(empty: Model, data: Path, fit: Fit | None, *, quiet: bool) -> tuple[Model, dict[str, Any]]:
-    """``empty`` with a sample for every row of ``data``, and the first row, its label left out."""
-    if not data.exists():
-        raise DataError(f"{data}: does not exist; check the path")
-    features, target = features_of(empty, fit), str(target_of(empty).name)
-    names: list[str] = []
-    labels: list[Any] = []
-    first: dict[str, Any] = {}
-
-    def bare(rows: Iterator[Named]) -> Iterator[dict[str, Any]]:
-        for name, row in rows:
-            if target not in row:
-                raise DataError(f"{name}: lacks '{target}', the label; add it to the row")
-            names.append(name)
-            expect_label(empty, row[target])
-            labels.append(row[target])
-            without = {key: value for key, value in row.items() if key != target}
-            first.update({} if first else without)
-            yield without
-
-    front = pipeline_of(empty).models[0]
-    with watched(quiet=quiet) as progress:
-        try:
-            vectors = embedded(front, bare(_rows(data, empty, features, progress)))
-            filled = with_samples(empty, vectors, labels)
-        except UserError as error:
-            raise named(error, names) from error
-        if not labels:
-            raise DataError(f"{data}: contains no rows; add at least one, or omit --samples")
-        progress("samples", 1.0, f"{len(labels)} embedded")
-    return filled, first
+def as_lines(proved: "ProvedKNN", path: Path | None, size: int, *, cut: bool) -> list[str]:
+    counts = sample_counts(proved.model)
+    listed = ", ".join(f"{count} {label}" for label, count in counts.items())
+    what = "cut before its head" if cut else "as it is"
+    features = f"its {_length(proved.model)} features agree within {proved.agreement.difference:.1g}"
+    return [
+        *(f"warning: {problem}" for problem in proved.warnings),
+        *proved.agreement.notes,
+        f"extractor: {what}; {features}",
+        f"samples: {listed}; the first sample finds itself"
+        if counts
+        else "samples: none yet; it predicts its default label",
+        f"update: with one more row, it has {proved.samples_after} samples",
+        f"{'nothing written' if path is None else path}: {size:,} bytes",
+    ]
 
 
-def _rows(data: Path, model: Model, features: Features, progress: Progress) -> Iterator[Named]:
-    if not data.is_dir():
-        yield from rows_of(data, features)
-        return
-    files = labelled_files(data, features)
-    for number, (folder, file) in enumerate(files):
-        progress("samples", min(0.99, number / len(files)), f"{number} of {len(files)} files")
-        yield from labelled_rows(folder, file, model, features)
-
-
-@dataclass(frozen=True)
-class Made:
-    """What was made, and what proves it. ``path`` is None where nothing was written."""
-
-    path: Path | None
-    made: Model
-    cut: bool
-    size: int
-    agreement: Agreement
-    samples_after: int  # an update with one row
-    warnings: list[str]
-
-    def as_json(self) -> dict[str, Any]:
-        embedding = pipeline_of(self.made).models[0].description.output[0]
-        return {
-            "model": None if self.path is None else str(self.path),
-            "bytes": self.size,
-            "extractor": "cut before the head" if self.cut else "as it is",
-            "embedding": {"name": str(embedding.name), "length": self._length()},
-            "outputs": [str(feature.name) for feature in self.made.description.output],
-            "samples": [{"label": label, "count": count} for label, count in sample_counts(self.made).items()],
-            "largest_difference": self.agreement.difference,
-            "proved": self.agreement.proved,
-            "notes": list(self.agreement.notes),
-            "warnings": self.warnings,
-        }
-
-    def as_lines(self) -> list[str]:
-        counts = sample_counts(self.made)
-        listed = ", ".join(f"{count} {label}" for label, count in counts.items())
-        what = "cut before its head" if self.cut else "as it is"
-        return [
-            *(f"warning: {warning}" for warning in self.warnings),
-            *self.agreement.notes,
-            f"extractor: {what}; its {self._length()} features agree within {self.agreement.difference:.1g}",
-            f"samples: {listed}; the first sample finds itself"
-            if counts
-            else "samples: none yet; it predicts its default label",
-            f"update: with one more row, it has {self.samples_after} samples",
-            f"{'nothing written' if self.path is None else self.path}: {self.size:,} bytes",
-        ]
-
-    def _length(self) -> int:
-        return int(nearest_neighbors_of(self.made).nearestNeighborsIndex.numberOfDimensions)
+def _length(model: Model) -> int:
+    return int(nearest_neighbors_of(model).nearestNeighborsIndex.numberOfDimensions)
 
 
 LEAF_SIZE = 30
@@ -183,8 +122,7 @@ def knn(
         whole("--neighbors", neighbors), schemes[weighting], kind, leaf, _default_label(default_label, labels_kind)
     )
 
-    from coreml_updatable.checking import expect_valid
-    from coreml_updatable.converting.knn_proof import prove_knn
+    from coreml_updatable.converting.neighbors import filled_and_proved
     from coreml_updatable.errors import located
     from coreml_updatable.marking import has_head, knn_variant
     from coreml_updatable.spec.io import model_bytes, read_model, write_model
@@ -193,19 +131,26 @@ def knn(
     cutting = has_head(source) if cut is None else cut
     with located("extractor", extractor):
         empty = knn_variant(source, settings, label=label, probabilities=probabilities, cut=cutting)
-    problems = expect_valid(empty, "k-NN model")
-    made, first = (empty, None) if samples is None else remembered(empty, samples, fit, quiet=json)
-    problems = problems if made is empty else expect_valid(made, "k-NN model")
-    agreement, samples_after = prove_knn(source, made, cut=cutting, first=first)
-    content = model_bytes(made)
+    if samples is None:
+        proved = filled_and_proved(source, empty, cut=cutting)
+    else:
+        with watched(quiet=json) as progress, located("samples", samples):
+            rows = training_rows(
+                samples,
+                empty,
+                features_of(empty, fit),
+                lambda done, of: progress("samples", min(0.99, done / of), f"{done} of {of} files"),
+            )
+            proved = filled_and_proved(source, empty, rows, cut=cutting)
+            progress("samples", 1.0, f"{sum(sample_counts(proved.model).values())} embedded")
+    content = model_bytes(proved.model)
     target = None if dry_run else named
     if target is not None:
-        write_model(made, target)
-    done = Made(target, made, cutting, len(content), agreement, samples_after, [str(problem) for problem in problems])
+        write_model(proved.model, target)
     if json:
-        say_json(done.as_json(), indent=1)
+        say_json(as_json(proved, target, len(content), cut=cutting), indent=1)
     else:
-        say(*done.as_lines())
+        say(*as_lines(proved, target, len(content), cut=cutting))
 
 
 def _index(text: str) -> tuple[str, int]:

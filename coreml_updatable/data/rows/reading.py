@@ -1,7 +1,7 @@
 """From what the command line names to rows, each with the name it has in answers and errors."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +94,13 @@ def rows_of(path: Path, features: Features) -> Iterator[tuple[str, dict[str, Any
         raise DataError(f"{path}: has an unsupported type, expected one of {kinds}; convert it")
 
 
-def training_rows(data: Path, model: Model, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of a table, or of the files in class folders, with the folders' names as labels."""
+def training_rows(
+    data: Path, model: Model, features: Features, on_file: Callable[[int, int], None] = lambda _done, _of: None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a table, or of the files in class folders, with the folders' names as labels.
+
+    ``on_file`` is called before each file of a folder: how many are read, and how many there are.
+    """
     if not data.is_dir():
         if data.is_file() and data.suffix.lower() not in TABLES:
             raise DataError(
@@ -104,8 +109,12 @@ def training_rows(data: Path, model: Model, features: Features) -> Iterator[tupl
             )
         yield from rows_of(data, features)
         return
-    for label, file in labelled_files(data, features):
-        yield from labelled_rows(label, file, model, features)
+    files, target = labelled_files(data, features), target_of(model)
+    for number, (folder, file) in enumerate(files):
+        on_file(number, len(files))
+        label = label_of(target, folder.name, str(folder))
+        for name, row in rows_of(file, features):
+            yield name, {**row, target.name: label}
 
 
 def labelled_files(data: Path, features: Features) -> list[tuple[Path, Path]]:
@@ -116,11 +125,3 @@ def labelled_files(data: Path, features: Features) -> list[tuple[Path, Path]]:
     if not labelled:
         raise DataError(f"{data}: contains no folders with {what}; make one folder per label, with its {what} inside")
     return labelled
-
-
-def labelled_rows(folder: Path, file: Path, model: Model, features: Features) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of ``file``, which the name of ``folder`` labels."""
-    target = target_of(model)
-    label = label_of(target, folder.name, str(folder))
-    for name, row in rows_of(file, features):
-        yield name, {**row, target.name: label}

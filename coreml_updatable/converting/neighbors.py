@@ -1,25 +1,102 @@
-"""The proof that a k-NN does what it is for: its embedding is the extractor's, it finds what it knows, it learns."""
+"""A k-NN classifier filled with samples, and the proof that it does what it is for.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+Its embedding is the extractor's output, its first sample finds itself, and an update adds the rows that it is given.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from coreml_updatable.converting.embedding import embedded
+from coreml_updatable.checking import Problem, expect_valid
 from coreml_updatable.converting.equivalence import remedy, unchanged, unrounded
 from coreml_updatable.converting.spread import ALLOWED, Agreement, agreement, compared
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.inputs import Float32Array
-from coreml_updatable.errors import BuildError
+from coreml_updatable.data.rows.reading import named
+from coreml_updatable.errors import BuildError, DataError, ModelError, UserError
+from coreml_updatable.marking import embedding_length, expect_label, with_samples
 from coreml_updatable.marking.extractor import with_head
-from coreml_updatable.runtime import Row, load
+from coreml_updatable.runtime import Row, load, reference
+from coreml_updatable.runtime.io.row import expect_mapping
 from coreml_updatable.spec.messages import Model, copy_of
 from coreml_updatable.spec.network import pipeline_of
 from coreml_updatable.spec.samples import nearest_neighbors_of, samples_of
 from coreml_updatable.updating import UpdateTask
 
 PlainRow: TypeAlias = Mapping[str, Any]
+AT_A_TIME = 256
+
+
+@reference()
+def embedded(extractor: Model, rows: Iterable[Row]) -> Float32Array:
+    """float32 [n, D]: the extractor's one output for each row.
+
+    They may be written into a k-NN, so the reference makes them.
+    Raises ModelError for an embedding that is not finite, and what the runtime raises for a row that does not fit.
+    """
+    name, runnable = str(extractor.description.output[0].name), load(extractor)
+    waiting, found = iter(rows), list[Float32Array]()
+    while block := list(islice(waiting, AT_A_TIME)):
+        numbers = range(len(found), len(found) + len(block))
+        for number, answer in zip(numbers, runnable.predict(runnable.frozen(block, numbers)), strict=True):
+            vector = np.asarray(answer[name], np.float32)
+            if not np.isfinite(vector).all():
+                raise ModelError(f"row {number}: the extractor returned NaN or infinite numbers; check its weights")
+            found.append(vector)
+    return np.stack(found) if found else np.zeros((0, embedding_length(extractor)), np.float32)
+
+
+@dataclass(frozen=True)
+class ProvedKNN:
+    """``agreement``: of its embedding and the extractor's output. ``samples_after``: an update with one row."""
+
+    model: Model
+    agreement: Agreement
+    samples_after: int
+    warnings: tuple[Problem, ...]
+
+
+def filled_and_proved(
+    source: Model, empty: Model, rows: Iterable[tuple[str, PlainRow]] | None = None, *, cut: bool
+) -> ProvedKNN:
+    """Return ``empty``, a k-NN on the extractor of ``source``, with a sample for each of ``rows``, checked and proved.
+
+    ``rows`` are pairs of a name, which errors begin with, and a row with its label. ``cut``: whether the extractor is
+    ``source`` before its head. Raises DataError for a row that does not fit and where there is none, ModelError for a
+    broken rule, and what ``prove_knn`` raises.
+    """
+    warnings = expect_valid(empty, "k-NN model")
+    made, names, first = empty, list[str](), None
+    if rows is not None:
+        target = str(empty.description.predictedFeatureName)
+        labels: list[Any] = []
+
+        def bare() -> Iterator[PlainRow]:
+            for number, (name, row) in enumerate(rows):
+                expect_mapping(row, number)
+                names.append(name)
+                if target not in row:
+                    raise DataError(f"row {number}: lacks '{target}', the label; add it to the row")
+                expect_label(empty, row[target])
+                labels.append(row[target])
+                yield {key: value for key, value in row.items() if key != target}
+
+        waiting = bare()
+        try:
+            first = next(waiting, None)
+            if first is None:
+                raise DataError("samples: contains no rows; add at least one, or omit --samples")
+            made = with_samples(empty, embedded(pipeline_of(empty).models[0], chain([first], waiting)), labels)
+        except UserError as error:
+            raise named(error, names) from error
+        warnings = expect_valid(made, "k-NN model")
+    proof, samples = prove_knn(source, made, cut=cut, first=first)
+    return ProvedKNN(made, proof, samples, tuple(warnings))
+
+
 ALLOWED_DIFFERENCE = 1e-5  # of the largest number in the embeddings: 32-bit sums in another order differ by less
 ROWS = 4
 _FAULT = "nothing was written; this is a bug in coreml_updatable, please report it"
