@@ -11,8 +11,9 @@ export $(GIVEN)
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# The tests draw the same random cases every time; `make fuzz` draws new ones.
-PYTEST := $(BIN)/python -m pytest --hypothesis-profile=ci
+# The tests draw the same random cases every time; `make fuzz` draws new ones. Threads that wait leave the processors to
+# others: training takes two threads, whatever else runs.
+PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --hypothesis-profile=ci
 # One worker per processor, each with one thread; the tests of a file run in one worker, which shares their fixtures.
 PYTEST_PARALLEL := OMP_NUM_THREADS=1 $(PYTEST) --numprocesses=auto --dist=loadfile
 
@@ -90,14 +91,14 @@ test: .venv/installed-dev ## run the tests (several minutes)
 	@$(PYTEST_PARALLEL) -m 'not slow and not vision and not onnx_route and not turi and not siblings and not browser'
 
 test-slow: .venv/installed-dev ## run the slow tests
-	@$(PYTEST) -m 'slow and not vision and not onnx_route and not turi and not siblings and not browser'
+	@$(PYTEST_PARALLEL) -m 'slow and not vision and not onnx_route and not turi and not siblings and not browser'
 
 test-plain: .venv/installed-dev ## run the runtime's tests as without ONNX Runtime, on torch alone
 	@$(PYTEST_PARALLEL) -p tests.without_engine tests/runtime tests/updating \
 		-m 'not slow and not vision and not onnx_route and not turi and not browser'
 
 test-vision: .venv/installed-dev .venv/installed-vision ## run the tests that need the vision and audio frameworks
-	@$(PYTEST) -m 'vision and not slow'
+	@$(PYTEST_PARALLEL) -m 'vision and not slow'
 
 test-vision-slow: .venv/installed-dev .venv/installed-vision ## the same with networks of hundreds of megabytes
 	@$(PYTEST) -m 'vision and slow'

@@ -28,12 +28,12 @@ def set_threads(count: int | None = None) -> None:
 
     Before NumPy and torch are imported it holds for both; later for torch alone.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads leave the processors to others
     if count is None and os.environ.get(VARIABLE, "").isdigit():
         return
     chosen = usable() if count is None else count
     for name in _VARIABLES:
         os.environ[name] = str(chosen)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads leave the processors to others
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(chosen)
