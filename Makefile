@@ -164,8 +164,9 @@ test-browser: .venv/installed-dev ## test the gallery's pages in Chromium
 test-swift: .venv/installed-dev ## the Swift package, compiled and run against the simulator (some minutes)
 	@$(BIN)/python -m swift.test
 
+# ONLY=... documents whose path begins with one of these words.
 test-docs: .venv/installed-dev ## run every command of the docs in an empty clone (15 minutes)
-	@$(BIN)/python tests/documents.py
+	@$(BIN)/python tests/documents.py $(if $(ONLY),--only $(ONLY))
 
 test-wheel: .venv/installed ## build the wheel, install it into an empty environment and use it there
 	@$(BIN)/python tests/wheel.py

@@ -44,7 +44,7 @@ class Step:
 def steps(root: Path) -> Iterator[Step]:
     """Everything the documents ask for, in order."""
     ci = (root / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    elsewhere = {word for line in ci if line.startswith("part make ") for word in line.split()[2:]}
+    elsewhere = {word for line in ci if line.strip().startswith("part make ") for word in line.split()[2:]}
     for pattern in DOCUMENTS:
         for path in sorted(root.glob(pattern)):
             document = path.read_text(encoding="utf-8")
@@ -141,7 +141,7 @@ def pip_cache() -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run every command of the documents in an empty clone.")
     parser.add_argument("--in", dest="folder", type=Path, help="a clone that is there already")
-    parser.add_argument("--only", default="", help="documents whose place holds this text")
+    parser.add_argument("--only", nargs="*", default=[""], help="documents whose place begins with one of these")
     parser.add_argument("--without", action="append", default=[], help="leave out commands that hold this text")
     given = parser.parse_args()
     passed = failed = left_out = 0
@@ -150,7 +150,7 @@ def main() -> int:
         home = Path(name) / "home"
         home.mkdir()
         for step in steps(folder):
-            if given.only not in step.where or any(text in step.text for text in given.without):
+            if not step.where.startswith(tuple(given.only)) or any(text in step.text for text in given.without):
                 continue
             shown = "Python" if step.python else " ".join(step.text.split())
             if step.reason:
