@@ -11,8 +11,8 @@ from swift.toolchain import CHECKOUT
 
 BLOCK = re.compile(r"<!-- swift: (?P<given>[^>]*?)-->\n```swift\n(?P<code>.*?)```", re.DOTALL)
 MODULES = ("CoreGraphics", "CoreML", "Foundation", "Personalization", "PersonalizationTesting", "PersonalizationUI")
+MORE = {"Vision": "VNHuman", "onnxruntime_training_objc": "ORTTrainingSession("}  # where a page has the name
 PAGES = ("README.md", "docs/*.md", "sample_models/*/README.md", "swift/**/*.md")
-OTHER_LIBRARIES = {"siblings.md"}  # whose Swift needs ONNX Runtime's own package, and is parsed only
 EXAMPLE = CHECKOUT / "swift/Example/HealthyLuncher"
 
 
@@ -23,7 +23,7 @@ def write_snippets(folder: Path) -> None:
     for page in _pages():
         text = page.read_text(encoding="utf-8")
         found, blocks = text.count("```swift\n"), list(BLOCK.finditer(text))
-        if found != len(blocks) and page.name not in OTHER_LIBRARIES:
+        if found != len(blocks):
             raise AssertionError(f"{page}: {found - len(blocks)} blocks of Swift do not say what they are given")
         name = re.sub(r"\W", "_", str(page.relative_to(CHECKOUT).with_suffix("")))
         functions = [
@@ -37,21 +37,6 @@ def write_snippets(folder: Path) -> None:
             (folder / f"{name}.swift").write_text("\n".join([*imports, *functions]))
 
 
-def write_parsed(folder: Path) -> list[Path]:
-    """Write the blocks that need a library which is not here; for the parser."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    written = []
-    for page in _pages():
-        if page.name in OTHER_LIBRARIES:
-            for number, code in enumerate(
-                re.findall(r"```swift\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-            ):
-                written.append(folder / f"{page.stem}{number}.swift")
-                written[-1].write_text(f"func block() throws {{\n{code}}}\n")
-    return written
-
-
 def _pages() -> list[Path]:
     return sorted({page for pattern in PAGES for page in CHECKOUT.glob(pattern)})
 
@@ -62,7 +47,7 @@ def _used(code: str) -> str:
 
 
 def _more(text: str) -> list[str]:
-    return ["Vision"] if "VNHuman" in text else []
+    return [module for module, name in MORE.items() if name in text]
 
 
 def write_generated(folder: Path, packages: Path, site: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from swift.fixtures import COMMAND, FIXTURES, PYTHON, WORK, fixtures, run
-from swift.snippets import EXAMPLE, write_generated, write_parsed, write_snippets
+from swift.snippets import EXAMPLE, write_generated, write_snippets
 from swift.toolchain import CHECKOUT, Toolchain, toolchain
 
 TEMPORARY = WORK / "temporary"
@@ -98,8 +98,7 @@ def copied(swift: Toolchain) -> None:
     for made in packages:
         swift.run(["swift", "package", "--package-path", swift.inside(made), "dump-package"])
         compile_against(swift, made, made.name, 6)
-    parsed = [*sorted(EXAMPLE.glob("*.swift")), *write_parsed(WORK / "snippets/Parsed")]
-    parsed += (CHECKOUT / "swift/Sources").rglob("*View.swift")
+    parsed = [*sorted(EXAMPLE.glob("*.swift")), *(CHECKOUT / "swift/Sources").rglob("*View.swift")]
     swift.run(["swiftc", "-frontend", "-parse", *(swift.inside(file) for file in parsed)])
 
 

@@ -30,7 +30,7 @@ from coreml_updatable.building.prove import prove, prove_scores
 from coreml_updatable.building.rehearsal import rehearse
 from coreml_updatable.building.report_stage import as_pictures, assemble, assemble_fixed
 from coreml_updatable.building.request import AnyRequest, BuildRequest, FixedRequest
-from coreml_updatable.building.sources import collect, convert_source, fixed_source, has_source
+from coreml_updatable.building.sources import collect, convert_source, fixed_source, forget_training, has_source
 from coreml_updatable.converting.contract import Converted
 from coreml_updatable.converting.spread import not_proved
 from coreml_updatable.data.dataset import Dataset
@@ -89,8 +89,8 @@ def run(request: AnyRequest, on_progress: Progress = silent) -> Report:
 def _run_fixed(request: FixedRequest, clock: Clock) -> Report:
     """The same stages for a model that is not updatable, which needs no data, no k-NN and no owner."""
     with clock.stage("source") as tell:
-        source = fixed_source(request)
-        tell(1.0, "converted")
+        source = fixed_source(request, lambda stage, fraction, detail: tell(fraction, f"{stage}: {detail}"))
+        tell(1.0, "trained and converted" if source.history else "converted")
     with clock.stage("models") as tell:
         model, warnings, refusal = fixed_model(request.recipe, source.model)
         tell(1.0, f"{len(warnings)} warnings from check")
@@ -100,6 +100,7 @@ def _run_fixed(request: FixedRequest, clock: Clock) -> Report:
     report = assemble_fixed(request, source, model, warnings, refusal, proof, clock.seconds)
     with clock.stage("writing") as tell:
         write_all(request, {f"{request.recipe.name}.mlmodel": model}, report, {})
+        forget_training(request)
         tell(1.0, str(request.target))
     return report
 

@@ -27,7 +27,7 @@ from coreml_updatable.recipes.recipe import (
 )
 from coreml_updatable.spec.features import CROP_KEY
 from coreml_updatable.spec.graph import layer_kind
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model
 from coreml_updatable.spec.network import network_of
 
 SAMPLES_PER_KIND, NEIGHBORS = 6, 3  # where neither the recipe nor the data says better
@@ -178,10 +178,14 @@ def fixed_model(recipe: FixedRecipe, converted: Model) -> tuple[Model, tuple[Pro
 
     A BuildError if a rule is broken, or if it can be marked.
     """
-    output = recipe.output
+    output, given = recipe.output, recipe.input
     named = rename_features(converted, {str(converted.description.output[0].name): output.name})
-    described = _described(recipe, named, {output.name: output.description})
-    model = with_preview(described, recipe.preview.type, recipe.labels, recipe.preview.colors)
+    model = _described(recipe, named, {output.name: output.description})
+    if recipe.preview is not None:
+        model = with_preview(model, recipe.preview.type, recipe.labels, recipe.preview.colors)
+    if output.type == "image":
+        image = model.description.output[0].type.imageType  # in the place of an array
+        image.width, image.height, image.colorSpace = given.width, given.height, COLORS[given.color]
     try:
         mark(model, UpdateSettings())
     except ModelError as refused:
@@ -207,6 +211,10 @@ def _described(recipe: AnyRecipe, model: Model, outputs: Mapping[str, str]) -> M
     )
 
 
+COLORS = {
+    "rgb": FeatureTypes_pb2.ImageFeatureType.RGB,
+    "grayscale": FeatureTypes_pb2.ImageFeatureType.GRAYSCALE,
+}
 FILES = {"pipeline": ("Pipeline",), "split": ("Extractor", "Head")}  # behind the model's name
 
 

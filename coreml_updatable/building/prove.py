@@ -10,6 +10,7 @@ import numpy as np
 
 from coreml_updatable.building.experiment import labelled_rows
 from coreml_updatable.converting.contract import ConvertedSource
+from coreml_updatable.converting.equivalence import unrounded
 from coreml_updatable.converting.spread import Agreement, compared
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.dataset import Dataset
@@ -172,19 +173,20 @@ SQUARES = 8  # along the longer side of the second picture
 
 
 def prove_scores(model: Model, source: ConvertedSource) -> tuple[Agreement, Masks]:
-    """Compare scores [n, classes, ...] on a picture of noise and one of squares.
+    """Compare scores [n, classes, ...], or pictures [n, channels, ...] in 0..255, on the source's own rows, else on a
+    picture of noise and one of squares.
 
-    The difference is relative to the range in which the scores of a class lie. Raises BuildError where it is more than
-    the source's tolerance, or where the scores are the same everywhere.
+    The difference is relative to the range in which the scores of a class lie, before pictures are rounded. Raises
+    BuildError where it is more than the source's tolerance, where the scores are the same everywhere, or where the
+    model's pictures are not those numbers, rounded.
     """
     if source.answers is None:
         raise BuildError("source: gives no answers of its own, expected those of the network it was made from")
     name, output = str(model.description.input[0].name), str(model.description.output[0].name)
-    fine, coarse = (np.asarray(row[name]) for row in trial_rows(model, 2))
-    pixels = np.stack([fine, _in_squares(coarse)])
+    pixels = np.stack([np.asarray(row[name]) for row in source.rows or _noise_and_squares(model)])
     rows = [{name: picture} for picture in pixels]
     expected = source.answers(rows)
-    scores = np.stack([np.asarray(answer[output], np.float64) for answer in load(model).predict(rows)])
+    scores = np.stack([np.asarray(answer[output], np.float64) for answer in load(unrounded(model)).predict(rows)])
     if scores.size != expected.size:
         raise BuildError(
             f"converted model: answers {list(scores.shape[1:])}, its source {list(expected.shape[1:])}, expected the "
@@ -204,7 +206,23 @@ def prove_scores(model: Model, source: ConvertedSource) -> tuple[Agreement, Mask
             f"converted model: differs from its source by {difference:.2g} of the range of its answers, expected at "
             f"most {source.tolerance:g}; nothing was written, this source does not convert faithfully"
         )
-    return Agreement(difference, len(rows)), Masks(pixels, expected.argmax(axis=1), scores.argmax(axis=1))
+    agreement = Agreement(difference, len(rows))
+    if model.description.output[0].type.WhichOneof("Type") != "imageType":
+        return agreement, Masks(pixels, expected.argmax(axis=1), scores.argmax(axis=1))
+    pictures = np.stack([np.asarray(answer[output], np.uint8) for answer in load(model).predict(rows)])
+    wanted, ours = (np.moveaxis(numbers, 1, -1).clip(0, 255) for numbers in (expected, scores))
+    if not np.abs(pictures - ours.reshape(pictures.shape)).max() <= 0.501:
+        raise BuildError(
+            "converted model: its pictures are not its numbers, rounded; this is a bug in coreml_updatable, please "
+            "report it"
+        )
+    return agreement, Masks(pixels, np.rint(wanted).astype(np.uint8).reshape(pictures.shape), pictures)
+
+
+def _noise_and_squares(model: Model) -> Rows:
+    fine, coarse = trial_rows(model, 2)
+    ((name, pixels),) = coarse.items()
+    return [fine, {name: _in_squares(pixels)}]
 
 
 def _in_squares(pixels: UInt8Array) -> UInt8Array:

@@ -27,9 +27,9 @@ from coreml_updatable.data.inputs import Examples, UInt8Array
 from coreml_updatable.data.sample_code import called, load_function
 from coreml_updatable.errors import DataError
 from coreml_updatable.personalization.results import Comparison
-from coreml_updatable.personalization.statistics import BaseStatistics
+from coreml_updatable.personalization.statistics import BaseStatistics, wilson
 from coreml_updatable.publishing.report.model_facts import model_facts
-from coreml_updatable.publishing.report.pictures import SIZE, plotted
+from coreml_updatable.publishing.report.pictures import SIZE, evenly, plotted
 from coreml_updatable.publishing.report.values import UpdateProof
 from coreml_updatable.recipes.recipe import ArraySection
 from coreml_updatable.spec.messages import Model
@@ -99,8 +99,19 @@ def assemble(
         machine=_machine(),
         seconds=dict(seconds),
         base=report_data.Base(base, _mistakes(request, dataset, base)) if base is not None else None,
+        snapshots=_accuracies(source.converted.history, recipe.snapshots, len(dataset.validation)),
         paired_with=(recipe.personalization.paired_with or "") if recipe.personalization else "",
         noun=recipe.noun,
+    )
+
+
+def _accuracies(history: Sequence[Mapping[str, float]], count: int, rows: int) -> tuple[report_data.Frame, ...]:
+    """``count`` entries of a training's history, evenly spaced, the last one among them."""
+    known = [entry for entry in history if "validation_accuracy" in entry]
+    chosen = reversed([known[-1 - index] for index in evenly(len(known), count)])
+    return tuple(
+        report_data.Frame(f"epoch {entry['epoch']:.0f}", accuracy=wilson(entry["validation_accuracy"] * rows, rows))
+        for entry in chosen
     )
 
 
@@ -171,12 +182,19 @@ def assemble_fixed(
             update=None,
         ),
         source=_source_facts(source.facts),
-        history=(),
+        history=source.history,
+        snapshots=tuple(report_data.Frame(one.title, one.pixels) for one in source.snapshots),
         assumptions={},
         versions=_versions(),
         machine=_machine(),
         seconds=dict(seconds),
-        fixed=report_data.Fixed(recipe.why, marking_says, recipe.preview.type, recipe.preview.colors, masks),
+        fixed=report_data.Fixed(
+            recipe.why,
+            marking_says,
+            recipe.preview.type if recipe.preview else "",
+            recipe.preview.colors if recipe.preview else (),
+            masks,
+        ),
     )
 
 

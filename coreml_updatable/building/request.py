@@ -1,6 +1,6 @@
 """What is to be built, read and validated, with the key of everything that could change the result."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -40,6 +40,7 @@ class FixedRequest(_Request):
     """A recipe for a model that is not updatable, with what the command line changed in it."""
 
     recipe: FixedRecipe
+    data: Path | None = None  # a folder of photos, where the recipe's function trains on some
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,9 @@ def prepare(
             f"--out {out}: the results would mix with the recipe's own files in {folder}; choose another folder"
         )
     if isinstance(found, FixedRecipe):
-        return _fixed(found, recipe_path, {"--data": data, "--backbone": backbone}, weights, out)
+        return _fixed(found, recipe_path, data, backbone, weights, out)
     recipe = with_backbone(found, backbone, weights, photos=data is not None)
-    if data is not None and not data.is_dir():
-        raise DataError(f"{data}: does not exist, expected a folder with one folder per class; check the path")
+    _expect_folder(data, "one folder per class")
     refuse_lacking(recipe, recipe_path)
     check_source(find_converter(recipe.source.converter), recipe.source.options())
     expect_names_and_settings(recipe, recipe_path)
@@ -112,12 +112,18 @@ def prepare(
     return BuildRequest(recipe_path, folder, sample, out / sample, key, recipe, data, data_key, source_key)
 
 
+def _expect_folder(data: Path | None, content: str) -> None:
+    if data is not None and not data.is_dir():
+        raise DataError(f"{data}: does not exist, expected a folder with {content}; check the path")
+
+
 def _fixed(
-    recipe: FixedRecipe, path: Path, unused: Mapping[str, object], weights: Path | None, out: Path
+    recipe: FixedRecipe, path: Path, data: Path | None, backbone: str | None, weights: Path | None, out: Path
 ) -> FixedRequest:
-    for option, given in unused.items():
-        if given is not None:
+    for option, given in {"--data": data, "--backbone": backbone}.items():
+        if given is not None and not (option == "--data" and recipe.source.photos):
             raise RecipeError(f"{option}: is of no use for {path.parent.name}, which is not updatable; leave it out")
+    _expect_folder(data, "photos")
     refuse_lacking(recipe, path)
     expect_version(recipe, path)
     if weights is not None:
@@ -127,12 +133,13 @@ def _fixed(
     sample = _sample(folder, path.name)
     key = key_of(
         code_digest(),
-        sample_code_digest(folder, _no_code(folder, None, out)),
+        sample_code_digest(folder, _no_code(folder, data, out)),
         _digests([recipe.source.make], folder, recipe.trust_code),
         recipe.model_dump(mode="json"),
         _weights_digest(folder, recipe.source.weights),
+        digest(data) if data is not None else None,
     )
-    return FixedRequest(path, folder, sample, out / sample, key, recipe)
+    return FixedRequest(path, folder, sample, out / sample, key, recipe, data)
 
 
 def _sample(folder: Path, recipe: str) -> str:

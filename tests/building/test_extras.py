@@ -92,6 +92,7 @@ def test_the_extras_of_the_samples() -> None:
     found = {name: extras_of(find_recipe(name, SAMPLES)) for name in known_samples(SAMPLES)}
     assert {name: extras for name, extras in found.items() if extras} == {
         "segmenter": ("vision",),
+        "style_filter": ("photos",),
         "sound_id": ("sound",),
         "speaker_id": ("sound",),
     }

@@ -29,7 +29,7 @@ from coreml_updatable.recipes.recipe import FixedRecipe
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.features import PARAMETERS_KEY, TYPE_KEY
 from coreml_updatable.spec.io import read_model
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model
 from tests.cli.conftest import Run
 from tests.cli.conftest import run as run
 
@@ -145,6 +145,80 @@ def test_it_is_proved_described_and_written(written: Callable[..., Path], tmp_pa
     assert again.stdout == done.stdout
 
 
+FILTER = """
+import torch
+from coreml_updatable.converting.contract import ConvertedSource, Snapshot
+from coreml_updatable.converters.torch.tracing import core_ml_of
+import numpy as np
+
+def make(request):
+    (image,) = request.inputs
+    torch.manual_seed(1)
+    network = torch.nn.Sequential(
+        torch.nn.ReflectionPad2d(1), torch.nn.Conv2d(3, 4, 3), torch.nn.InstanceNorm2d(4, affine=True),
+        torch.nn.Upsample(scale_factor=2.0), torch.nn.Conv2d(4, 3, 2, 2), torch.nn.Sigmoid(),
+    ).eval()
+    def pixels(given):
+        with torch.no_grad():
+            return network(given) * 255
+    class Pixels(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+        def forward(self, given):
+            return self.network(given) * 255
+    def answers(rows):
+        given = torch.from_numpy(np.stack([row["image"] for row in rows])).permute(0, 3, 1, 2) / 255.0
+        return pixels(given).double().numpy() + request.options["off"]
+    request.on_progress("train", 0.5, f"{len(list(request.photos.iterdir())) if request.photos else 0} photos")
+    shown = np.zeros((8, 8, 3), np.uint8)
+    return ConvertedSource(
+        core_ml_of(Pixels(), request.inputs), (), answers, "torch", 1e-4,
+        history=({"epoch": 1, "style_loss": 0.5}, {"epoch": 2, "style_loss": 0.25}),
+        snapshots=tuple(Snapshot(f"epoch {n}", shown + n) for n in range(1, request.snapshots + 1)),
+    )
+"""
+AS_A_FILTER = {
+    "labels": ('labels = ["ground", "thing", "other"]', "snapshots = 2"),
+    "output": ('name = "scores"', 'type = "image"\nname = "filtered"'),
+    "source": ('make = "model.py:make"', 'make = "model.py:make"\nphotos = true\n[source.options]\noff = 0'),
+    "preview": ('[preview]\ntype = "imageSegmenter"\ncolors = ["#000000", "#ff0000", "#00ff00"]\n', ""),
+}
+
+
+def test_a_filter_is_proved_by_its_pictures(written: Callable[..., Path], tmp_path: Path) -> None:
+    path = written(**AS_A_FILTER)
+    (path.parent / "model.py").write_text(FILTER)
+    report = built(path)
+    assert report["proof"]["labels_equal"] == report["proof"]["places"] == 2 * 16 * 16 * 3
+    assert [one["title"] for one in report["snapshots"]] == ["epoch 1", "epoch 2"]
+    assert [one["style_loss"] for one in report["history"]] == [0.5, 0.25]
+    model = read_model(tmp_path / "build" / "masks" / "Masks.mlmodel")
+    assert [problem for problem in check(model) if problem.severity == "error"] == []
+    (output,) = model.description.output
+    image = output.type.imageType
+    assert (output.name, image.width, image.height, image.colorSpace) == (
+        "filtered",
+        16,
+        16,
+        FeatureTypes_pb2.ImageFeatureType.RGB,
+    )
+    page = (tmp_path / "build" / "masks" / "report.html").read_text()
+    shown = [pixels_of(uri) for uri in re.findall(r'img src="data:image/png;base64,([^"]+)"', page)]
+    assert len(shown) == 6 + 2
+    for picture, source, made in (shown[:3], shown[3:6]):
+        np.testing.assert_array_equal(np.asarray(load(model).predict({"image": picture})["filtered"]), made)
+        np.testing.assert_array_equal(source, made)
+    assert [int(one.max()) for one in shown[6:]] == [1, 2]
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    assert kept_report(tmp_path / "build" / "masks", prepare(path, photos, None, None, tmp_path / "build").key) is None
+    path.write_text(path.read_text().replace("off = 0", "off = 0.1"))
+    with pytest.raises(BuildError, match="differs from its source by"):
+        built(path)
+
+
 def assert_it_shows(page: str, recipe: Any, report: Any, model: Model) -> None:
     """The page's masks are the classes that the written model gives the page's pictures, in the recipe's colors."""
     for told in (*report["why_not_updatable"], "The weights are random.", *recipe["labels"], "imageSegmenter"):
@@ -213,6 +287,8 @@ def test_weights_that_are_not_there(written: Callable[..., Path], tmp_path: Path
         ('why = "A mask has no loss in Core ML."', "", "why is missing; add it"),
         ("width = 16", "width = 3", "input.width is 3, expected at least 8"),
         ("[preview]", "[preview", "not valid TOML"),
+        ('name = "scores"', 'type = "image"\nname = "scores"', "labels is of no use; remove it"),
+        ('labels = ["ground", "thing", "other"]', "", "labels is missing; add it"),
         ("model.py:make", "model.py", "source.make is 'model.py', expected \"file.py:function\"; correct it"),
     ],
 )
@@ -251,7 +327,9 @@ def segmenter() -> FixedRecipe:
 
 def test_the_segmenters_colours_are_those_of_pascal_voc() -> None:
     """The bits of a class's number, dealt out in turn to red, green and blue, the highest bit first (VOC's devkit)."""
-    for number, color in enumerate(segmenter().preview.colors):
+    preview = segmenter().preview
+    assert preview is not None
+    for number, color in enumerate(preview.colors):
         channels = [sum((number >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)]
         assert color == "#" + bytes(channels).hex()
 

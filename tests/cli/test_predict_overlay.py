@@ -13,7 +13,7 @@ import coreml_updatable as cu
 from coreml_updatable.runtime.io.overlay import class_map, overlay, palette
 from coreml_updatable.spec.features import PARAMETERS_KEY
 from coreml_updatable.spec.io import write_model
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model
 from tests.cli.conftest import Run
 
 SIDE = 8
@@ -66,6 +66,19 @@ def test_two_pictures_of_one_name_do_not_overwrite_each_other(run: Run, picture:
         picture.save(tmp_path / name / "photo.png")
     run("predict", tmp_path / "segmenter.mlmodel", tmp_path / "a", tmp_path / "b", "--overlay", tmp_path / "masks")
     assert len(list((tmp_path / "masks").iterdir())) == 2
+
+
+def test_a_filters_picture_is_written(run: Run, picture: Image.Image, tmp_path: Path) -> None:
+    model = segmenter()
+    image = model.description.output[0].type.imageType  # the channels in another order
+    image.width = image.height = SIDE
+    image.colorSpace = FeatureTypes_pb2.ImageFeatureType.RGB
+    write_model(model, tmp_path / "filter.mlmodel")
+    picture.save(tmp_path / "photo.png")
+    ran = run("predict", tmp_path / "filter.mlmodel", tmp_path / "photo.png", "--overlay", tmp_path / "made")
+    assert ran.status == 0, ran.err
+    made = np.asarray(Image.open(tmp_path / "made" / "photo.png").convert("RGB"))
+    np.testing.assert_array_equal(made, np.asarray(picture)[..., [1, 0, 2]])
 
 
 def test_a_classifier_has_no_mask(run: Run, picture_model: Path, photos: Path, tmp_path: Path) -> None:

@@ -173,7 +173,8 @@ def predict(
         ),
     ] = None,
     overlay: Annotated[
-        Path | None, typer.Option(help="Folder for pictures with the labels of a segmentation laid over them.")
+        Path | None,
+        typer.Option(help="Folder for pictures with the labels of a segmentation over them, or as a filter returns."),
     ] = None,
     assume: Assume = None,
     other: Annotated[
@@ -283,7 +284,7 @@ def _answers(model: "RunnableModel", rows: Iterator[Named], faults: list[str]) -
 
 
 def _overlaid(model: Model, answers: Iterator[Named], folder: Path, features: "Features") -> Iterator[Named]:
-    """Each answer, after its picture with the labels over it is written into ``folder``."""
+    """Each answer, after its picture with the labels over it, or the one that it holds, is written into ``folder``."""
     from io import BytesIO
 
     from coreml_updatable.data.rows.pictures import picture_of
@@ -303,7 +304,7 @@ def _overlaid(model: Model, answers: Iterator[Named], folder: Path, features: "F
         made.picture.save(content, "PNG")
         write_atomically(path, content.getvalue())
         shares = ", ".join(f"{label} {share:.0%}" for label, share in list(made.shares.items())[:SOUND_SHOWN])
-        note(f"{path}: {shares}")
+        note(f"{path}: {shares}" if shares else str(path))
         yield name, answer
 
 

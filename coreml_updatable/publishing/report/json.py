@@ -32,6 +32,10 @@ def report_object(report: Report, *, examples: bool = True) -> dict[str, Any]:
         "proof": dataclasses.asdict(report.proof),
         "source": dict(report.source),
         "history": [dict(entry) for entry in report.history],
+        "snapshots": [
+            {"title": one.title, "accuracy": dataclasses.asdict(one.accuracy) if one.accuracy else None}
+            for one in report.snapshots
+        ],
         "base": dataclasses.asdict(report.base.statistics) if report.base else None,
         "comparison": dataclasses.asdict(given.comparison) if given else None,
         "pictures": {

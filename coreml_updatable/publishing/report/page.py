@@ -12,7 +12,7 @@ from coreml_updatable.personalization.wording import Words, percent, words_for
 from coreml_updatable.publishing import wording
 from coreml_updatable.publishing.chart import history_charts, learning_chart
 from coreml_updatable.publishing.report.gallery import base_cards, lost_cards, owners_cards
-from coreml_updatable.publishing.report.pictures import data_uri, mask_uri
+from coreml_updatable.publishing.report.pictures import LARGE, data_uri, mask_uri
 from coreml_updatable.publishing.report.story import (
     headline,
     new_label_sentence,
@@ -55,6 +55,10 @@ def render(report: Report, *, examples: bool = True) -> str:
         history=history_charts(report.history),
         snippet=update_snippet(report.input.name, report.label_feature, array=isinstance(report.input, ArrayInput)),
         fixed=_fixed_page(report.labels, report.fixed) if report.fixed else None,
+        snapshots=[
+            (one.title, None if one.pixels is None else data_uri(one.pixels, LARGE), one.accuracy)
+            for one in report.snapshots
+        ],
         owner=_owner_page(given, words, examples) if given else None,
         examples=examples,
         base=_base_page(report.base, report.labels, examples) if report.base else None,
@@ -80,11 +84,17 @@ def _base_page(base: Base, labels: Sequence[str], examples: bool) -> Mapping[str
 
 
 def _fixed_page(labels: Sequence[str], fixed: Fixed) -> Mapping[str, Any]:
-    """Of each picture: data URIs of itself and both masks. Of each label: its color and share."""
+    """Of each picture: data URIs of itself and both masks, or both pictures. Of each label: its color and share."""
     masks = fixed.masks
+    if masks.are_pictures:
+        each = zip(
+            *(_with_channels(one.view(np.uint8)) for one in (masks.pixels, masks.source, masks.model)), strict=True
+        )
+        return {"pictures": True, "rows": [[data_uri(one, LARGE) for one in row] for row in each]}
     is_pixelwise = masks.source.shape == masks.pixels.shape[:3]
     counts = np.bincount(masks.model.ravel(), minlength=len(labels))
     return {
+        "pictures": False,
         "rows": [
             (data_uri(pixels), mask_uri(source, fixed.colors), mask_uri(model, fixed.colors))
             for pixels, source, model in zip(_with_channels(masks.pixels), masks.source, masks.model, strict=True)

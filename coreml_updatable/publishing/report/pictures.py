@@ -44,19 +44,19 @@ def _table(numbers: Any) -> UInt8Array:
     return np.asarray(picture, np.uint8)
 
 
-LARGEST = 160  # pixels, the longer side
+LARGEST, LARGE = 160, 384  # pixels, the longer side: of one among many, and of one to look at
 SMALL = 64  # up to here nothing may be lost, and the page shows the pixels as squares
 
 
-def data_uri(pixels: UInt8Array) -> str:
-    """A uint8 picture [height, width, 1 or 3] as a data URI: PNG where it is tiny, else JPEG of at most 160 pixels."""
+def data_uri(pixels: UInt8Array, largest: int = LARGEST) -> str:
+    """A uint8 picture [height, width, 1 or 3] as a data URI: PNG where it is tiny, else JPEG of at most ``largest``."""
     height, width, channels = pixels.shape
     picture = Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
     buffer = io.BytesIO()
     if max(height, width) <= SMALL:
         picture.save(buffer, format="PNG", optimize=True)
         return _uri("image/png", buffer)
-    picture.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    picture.thumbnail((largest, largest), Image.Resampling.LANCZOS)
     picture.save(buffer, format="JPEG", quality=85, optimize=True)
     return _uri("image/jpeg", buffer)
 

@@ -51,9 +51,8 @@ def _proof(report: Report, words: Words) -> str:
     agrees = f"{proof.labels_equal} of {proof.pictures} held-out {words.picture}s (probabilities within "
     if report.fixed:
         share = percent(proof.labels_equal / proof.places)
-        agrees = (
-            f"{share} of the places of {proof.pictures} random pictures (relative to the range of its scores, within "
-        )
+        of = "pictures" if report.fixed.masks.are_pictures else "random pictures"
+        agrees = f"{share} of the places of {proof.pictures} {of} (relative to the range of its scores, within "
     return (
         f"Agrees with its source on {agrees}{tiny(proof.max_difference)}); {proof.rules} rules checked, "
         f"{counted(len(proof.problems), 'warning')}."

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from coreml_updatable.data.inputs import Examples, Input, Int64Array, UInt8Array
 from coreml_updatable.personalization.replay_effect import ReplayEffect
 from coreml_updatable.personalization.results import Comparison
-from coreml_updatable.personalization.statistics import BaseStatistics
+from coreml_updatable.personalization.statistics import Accuracy, BaseStatistics
 from coreml_updatable.spec.parameters import Parameter
 from coreml_updatable.spec.summary import Feature
 
@@ -72,11 +74,16 @@ class Proof:
 
 @dataclass(frozen=True)
 class Masks:
-    """The proof's pictures uint8 [n, height, width, channels], and the class int64 [n, ...] of each place."""
+    """The proof's pictures uint8 [n, height, width, channels], and the class int64 [n, ...] of each place; of a model
+    that gives pictures, uint8 [n, height, width, channels]."""
 
     pixels: UInt8Array
-    source: Int64Array
-    model: Int64Array
+    source: Int64Array | UInt8Array
+    model: Int64Array | UInt8Array
+
+    @property
+    def are_pictures(self) -> bool:
+        return self.model.dtype == np.uint8
 
 
 @dataclass(frozen=True)
@@ -85,9 +92,18 @@ class Fixed:
 
     why: str
     marking_says: str
-    preview: str  # as Xcode knows it, e.g. imageSegmenter
+    preview: str  # as Xcode knows it, e.g. imageSegmenter; "" of a model that gives pictures
     colors: tuple[str, ...]  # of each label, #rrggbb
     masks: Masks
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A training after some of its epochs: what the network made of a picture, or how many held-out rows it knew."""
+
+    title: str  # when: "epoch 3"
+    pixels: UInt8Array | None = None  # [height, width, 3]
+    accuracy: Accuracy | None = None
 
 
 @dataclass(frozen=True)
@@ -136,4 +152,5 @@ class Report:
     paired_with: str = ""  # the label of the base's rows that the owner's are trained on together with; "": none
     base: Base | None = None  # None where nothing is trained
     replay: ReplayEffect | None = None  # of a recipe with [replay]
+    snapshots: tuple[Frame, ...] = ()  # of the training, in its order
     noun: str = ""  # what one row is called where it is not a picture, e.g. "pose"; its plural ends in s

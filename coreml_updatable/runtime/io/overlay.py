@@ -32,7 +32,11 @@ class Overlay:
 
 
 def overlay(model: Model, picture: Image.Image, answer: Mapping[str, Any]) -> Overlay:
-    """``picture`` with the classes that ``answer`` gives its pixels; DataError where it gives none."""
+    """``picture`` with the classes that ``answer`` gives its pixels, or the picture that it gives; DataError where it
+    gives neither."""
+    for value in answer.values():
+        if isinstance(value, Image.Image):
+            return Overlay(value, {})
     classes = class_map(answer)
     count = int(classes.max()) + 1
     labels, colors = _preview(model, count)
