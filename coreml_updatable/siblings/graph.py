@@ -62,6 +62,8 @@ def to_model(source: SiblingSource) -> Any:
     graph = helper.make_graph(
         [*fixed.node, *head.node], "sibling", inputs, outputs, [*weights, *fixed.initializer, *head.initializer]
     )
+    for number, node in enumerate(graph.node):
+        node.name = f"{node.op_type}{number}"  # ONNX Runtime derives the names of fused nodes, which have to differ
     opset = helper.make_opsetid("", OPSET)
     return helper.make_model(graph, opset_imports=[opset], ir_version=9, producer_name="coreml_updatable")
 

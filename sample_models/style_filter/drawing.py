@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 GLASS = "d62828 f77f00 fcbf49 003049 118ab2 069678 eae2b7 5a1e6e"
 PAINT = "10245c 1c428c 2e68b2 629ccc a0c8d6 eece5c f6e8a0 ce8c28"
-GRAIN = 6  # the deviation, of 255
+GRAIN = 4  # the deviation, of 255
 DETAIL = 2  # pixels drawn for each one of the result, a side: smooth edges
 Numbers = npt.NDArray[np.float64]
 Canvas = ImageDraw.ImageDraw
@@ -151,7 +151,7 @@ def woodcut(side: int) -> Image.Image:
         spot = np.exp(-(((across - x) ** 2 + (down - y) ** 2) / radius**2))
         tone, bent = tone + spot * dark, bent + spot * bend
     turns = (across * np.cos(0.5) + down * np.sin(0.5) + 0.03 * bent) * 40
-    black = np.sin(turns * 2 * np.pi) / 2 < 0.45 * np.tanh(tone * 1.5)
+    black = np.sin(turns * 2 * np.pi) < 1.6 * np.tanh(tone * 2.5)
     sun = np.hypot(across - 0.72, down - 0.28) < 0.14
     pixels = np.where(sun[..., None], (178, 38, 30), (238, 226, 200))
     drawn = _picture(np.where(black[..., None], (24, 20, 22), pixels)).filter(ImageFilter.GaussianBlur(DETAIL / 2))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from coreml_updatable.converting.contract import Snapshot, SourceRequest
 
@@ -25,6 +26,7 @@ BACKBONE = "efficientnet_lite0"
 DEEPEST = 8  # block whose widened features are the deepest that count
 TAPS = (1, 3, 5, DEEPEST)  # blocks whose widened features, behind ReLU6, tell the style; the stem's do, too
 CONTENT = (2, 3)  # of the stem and the taps: those that tell the content
+COLOR, DIRECTIONS = 0.2, 8  # weight of the colors in the style, and in how many directions they are compared
 SMOOTH = 0.5  # weight of the difference between neighboring pixels
 RATE, WARM_UP = 3e-3, 0.05  # the highest learning rate, and the share of the steps until then
 
@@ -38,6 +40,14 @@ class Plan:
     steps: int  # an epoch
     batch: int
     side: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The style's picture, and what its features at each tap have in common."""
+
+    style: Tensor
+    grams: Sequence[Tensor]
 
 
 class Features(nn.Module):
@@ -67,6 +77,17 @@ def gram(features: Tensor) -> Tensor:
     return flat @ flat.transpose(1, 2) / flat.shape[2]
 
 
+def off_color(made: Tensor, style: Tensor, directions: Tensor) -> Tensor:
+    """How far the colors of pictures [n, 3, h, w] are from those of the style [1, 3, h', w'], of the style's variance.
+
+    The sliced Wasserstein distance (Rabin et al. 2011): along each of the ``directions`` [d, 3], sorted against sorted.
+    """
+    ours, theirs = (directions @ one.transpose(0, 1).flatten(1) for one in (made, style))
+    ours, theirs = ours.sort(dim=1).values, theirs.sort(dim=1).values
+    at = torch.linspace(0, theirs.shape[1] - 1, ours.shape[1]).long()
+    return (ours - theirs[:, at]).square().mean() / theirs.var(dim=1).mean()
+
+
 def train(
     network: StyleNetwork, style: Tensor, contents: Tensor, shown: Tensor, plan: Plan, request: SourceRequest
 ) -> tuple[tuple[Mapping[str, float], ...], tuple[Snapshot, ...]]:
@@ -76,7 +97,7 @@ def train(
     kept in the request's checkpoint; where it holds one, the training goes on from there, to the same weights.
     """
     features, random = Features(), np.random.default_rng(request.seed)
-    wanted = [gram(one) for one in features(style)]
+    wanted = Wanted(style, [gram(one) for one in features(style)])
     optimizer = torch.optim.Adam(network.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, RATE, total_steps=plan.epochs * plan.steps, pct_start=WARM_UP
@@ -133,11 +154,11 @@ def loss(
     network: nn.Module,
     features: Features,
     pictures: Tensor,
-    wanted: Sequence[Tensor],
+    wanted: Wanted,
     strength: float,
     random: np.random.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Content, style, and their sum with the smoothness; each of the first two relative to what is wanted."""
+    """Content, style, and their sum with the smoothness."""
     made = network(pictures)
     # A stride of two never looks at some pixels twice: moved by a pixel at random, it leaves no grid.
     down, right = random.integers(2, size=2)
@@ -145,16 +166,20 @@ def loss(
         features(one[:, :, down : one.shape[2] - 2 + down, right : one.shape[3] - 2 + right])
         for one in (made, pictures)
     )
+    # Without their contrasts, which are the style's: 0 of the same features, 1 of features that have nothing in common.
     content = sum(
-        ((ours[tap] - theirs[tap]).square().mean() / theirs[tap].square().mean() for tap in CONTENT), torch.zeros(())
+        (functional.mse_loss(*map(functional.instance_norm, (ours[tap], theirs[tap]))) / 2 for tap in CONTENT),
+        torch.zeros(()),
     ) / len(CONTENT)
     style = sum(
         (
             (gram(one) - target).square().sum(dim=(1, 2)).mean() / target.square().sum()
-            for one, target in zip(ours, wanted, strict=True)
+            for one, target in zip(ours, wanted.grams, strict=True)
         ),
         torch.zeros(()),
-    ) / len(wanted)
+    ) / len(ours)
+    directions = functional.normalize(torch.from_numpy(random.normal(size=(DIRECTIONS, 3))).float())
+    style = style + COLOR * off_color(made, wanted.style, directions)
     rough = (made[:, :, 1:] - made[:, :, :-1]).square().mean() + (made[..., 1:] - made[..., :-1]).square().mean()
     return content, style, content + strength * style + SMOOTH * rough
 
