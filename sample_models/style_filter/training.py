@@ -167,10 +167,8 @@ def loss(
         for one in (made, pictures)
     )
     # Without their contrasts, which are the style's: 0 of the same features, 1 of features that have nothing in common.
-    content = sum(
-        (functional.mse_loss(*map(functional.instance_norm, (ours[tap], theirs[tap]))) / 2 for tap in CONTENT),
-        torch.zeros(()),
-    ) / len(CONTENT)
+    bare = [[functional.instance_norm(one[tap]) for tap in CONTENT] for one in (ours, theirs)]
+    content = sum((functional.mse_loss(*pair) / 2 for pair in zip(*bare, strict=True)), torch.zeros(())) / len(CONTENT)
     style = sum(
         (
             (gram(one) - target).square().sum(dim=(1, 2)).mean() / target.square().sum()
