@@ -1,7 +1,7 @@
 """`coreml-updatable mark IN -o OUT`: make a model's last layers updatable."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -130,11 +130,6 @@ _FIELDS: dict[LossOption, Literal["categorical_cross_entropy", "mean_squared_err
     LossOption.CE: "categorical_cross_entropy",
     LossOption.MSE: "mean_squared_error",
 }
-_LEARNING_RATE = {OptimizerOption.SGD: "0.01:0.0001..1", OptimizerOption.ADAM: "0.001:0.00001..1"}
-_FOR_RESERVED = {
-    **_LEARNING_RATE,
-    OptimizerOption.SGD: "0.03:0.0001..1",
-}  # they have a longer way to go; see docs/marking.md
 
 
 def mark(
@@ -208,7 +203,7 @@ def mark(
     from coreml_updatable.converting.marked import marked_and_proved
     from coreml_updatable.errors import located
     from coreml_updatable.marking.outputs import HIDDEN
-    from coreml_updatable.marking.settings import SGD, Adam, UpdateSettings
+    from coreml_updatable.marking.settings import Adam, UpdateSettings, usual_sgd
     from coreml_updatable.spec.io import read_model
     from coreml_updatable.spec.network import class_labels, is_network, last_member, network_of
     from coreml_updatable.spec.reserved_labels import reserved_labels
@@ -217,15 +212,14 @@ def mark(
     have = len(reserved_labels(before))
     stay = not (head is HeadOption.NEW and labels)  # a new head with labels has those alone
     kept_free = reserved or (have if stay else 0)
-    rate = real("--learning-rate", learning_rate or (_FOR_RESERVED if kept_free else _LEARNING_RATE)[optimizer])
-    batch = whole("--mini-batch", mini_batch or f"{1 if kept_free else 8}:1,2,4,8,16")
-    chosen: SGD | Adam
-    if optimizer is OptimizerOption.SGD:
-        chosen = SGD(rate, batch, real("--momentum", momentum or "0:0..1"))
-    else:
-        decays = real("--beta1", beta1 or "0.9:0..1"), real("--beta2", beta2 or "0.999:0..1")
-        chosen = Adam(rate, batch, *decays, real("--eps", eps or "1e-8:0..1"))
-    settings = UpdateSettings(chosen, whole("--epochs", epochs), shuffle, seed)
+    usual = usual_sgd(kept_free) if optimizer is OptimizerOption.SGD else Adam()
+    numbers = {"learning_rate": learning_rate, "momentum": momentum, "beta1": beta1, "beta2": beta2, "eps": eps}
+    asked: dict[str, Any] = {
+        name: real(f"--{name.replace('_', '-')}", text) for name, text in numbers.items() if text is not None
+    }
+    if mini_batch is not None:
+        asked["mini_batch_size"] = whole("--mini-batch", mini_batch)
+    settings = UpdateSettings(replace(usual, **asked), whole("--epochs", epochs), shuffle, seed)
     share = HIDDEN if reserved_share is None else reserved_share
     learner = last_member(before)
     known = {str(layer.name) for layer in network_of(learner).layers} if is_network(learner) else set()
