@@ -82,7 +82,7 @@ def read(stamps: Path) -> Photos:
     )
     found = {}
     for fit in FITS:
-        given = ImageInput("image", 224, 224, "rgb", fit=fit)  # type: ignore[arg-type]
+        given = ImageInput("image", 224, 224, "rgb", fit=fit)  # type: ignore[arg-type]  # a word of the benchmark's own list
         pixels = np.stack([read_photo(path, given) for _, path in paths])
         bare = backbones.load_backbone("efficientnet_lite0", "pretrained", None, given, len(BASE))
         known = packaged.declared("efficientnet_lite0")
@@ -148,7 +148,7 @@ def fitted_on(dataset: Dataset, labels: tuple[str, ...], given: ArrayInput, seed
     torch = import_module("torch")
     fitted = import_module("coreml_updatable.converters.torch.fitted")
 
-    class Given(torch.nn.Module):  # type: ignore[name-defined,misc]
+    class Given(torch.nn.Module):  # type: ignore[name-defined,misc]  # torch is imported late
         def __init__(self) -> None:
             super().__init__()
             self.head = torch.nn.Linear(given.shape[0], len(labels))

@@ -198,7 +198,7 @@ def _hdf5_config(path: Path) -> str | bytes:
 def _depthwise(keras: ModuleType) -> type:
     """Drop ``groups``, which Keras 2 wrote into the layers of MobileNet (always 1) and Keras 3 does not accept."""
 
-    class DepthwiseConv2D(keras.layers.DepthwiseConv2D):  # type: ignore[misc, name-defined]
+    class DepthwiseConv2D(keras.layers.DepthwiseConv2D):  # type: ignore[misc, name-defined]  # Keras is untyped
         def __init__(self, **options: Any) -> None:
             options.pop("groups", None)
             super().__init__(**options)

@@ -45,7 +45,7 @@ class _Watching(TorchDispatchMode):
     """Follow a tensor through operators that keep or scale its pixels, to those that do anything else."""
 
     def __init__(self, picture: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's own is untyped
         self.followed: dict[int, tuple[Tensor, bool]] = {id(picture): (picture, False)}
         self.reached: list[_Reached] = []
 

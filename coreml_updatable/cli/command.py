@@ -46,7 +46,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
+    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]  # narrower than click's overloads
         """As click's, but a message of wrong usage is one line: it may quote a hostile path."""
         try:
             status = super().main(args, standalone_mode=False, **extra)

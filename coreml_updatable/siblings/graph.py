@@ -28,7 +28,7 @@ def parts(source: SiblingSource, rows: int) -> tuple[fx.GraphModule, fx.GraphMod
     weights = list(source.weights.values())
     try:
         fixed, crossing = traced(source.fixed, inputs)
-        return fixed, recorded(source.head, [one.clone() for one in crossing], weights)  # type: ignore[return-value]
+        return fixed, recorded(source.head, [one.clone() for one in crossing], weights)  # type: ignore[return-value]  # which is a GraphModule
     except (RuntimeError, NotImplementedError) as error:
         raise ModelError(
             f"model: its layers cannot be recorded as one graph ({_line(error)}); no sibling has them"

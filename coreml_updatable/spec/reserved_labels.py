@@ -23,7 +23,7 @@ def reserved_labels(model: Model) -> tuple[str, ...] | tuple[int, ...]:
     """
     model = last_member(model)
     listed = set(str(model.description.metadata.userDefined.get(LABELS_KEY, "")).split(",")) - {""}
-    return tuple(label for label in class_labels(model) if str(label) in listed)  # type: ignore[return-value]
+    return tuple(label for label in class_labels(model) if str(label) in listed)  # type: ignore[return-value]  # all labels are of one type
 
 
 def offset_of(share: float, reserved: int, labels: int) -> float:

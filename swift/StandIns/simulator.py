@@ -117,7 +117,7 @@ class Handler(socketserver.StreamRequestHandler):
             self.say({"error": f"{type(error).__name__}: {error}"})
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        device: Device = self.server.device  # type: ignore[attr-defined]
+        device: Device = self.server.device  # type: ignore[attr-defined]  # the server of this program has a device
         match question["do"]:
             case "describe":
                 return device.describe(question)

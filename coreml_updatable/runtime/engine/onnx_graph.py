@@ -157,7 +157,7 @@ def _operation(node: fx.Node, values: dict[fx.Node, Value], writer: Writer, rule
         raise UnsupportedError(f"the operation {name}")
     given: tuple[Any, ...] = arguments[0]
     more: dict[str, Any] = dict(arguments[1])
-    return rules[name](writer, node, given, more)  # type: ignore[no-any-return]
+    return rules[name](writer, node, given, more)  # type: ignore[no-any-return]  # the table of rules is untyped
 
 
 def _folded(node: fx.Node, arguments: Any) -> Value | None:
@@ -170,7 +170,7 @@ def _folded(node: fx.Node, arguments: Any) -> Value | None:
     size = value.numel() if isinstance(value, Tensor) else 0
     if size > max(MOST_FOLDED, sum(one.numel() for one in given)):
         return None
-    made = node.target(*arguments[0], **arguments[1])  # type: ignore[operator]
+    made = node.target(*arguments[0], **arguments[1])  # type: ignore[operator]  # the target of an operation can be called
     return tuple(made) if isinstance(made, tuple | list) else made
 
 

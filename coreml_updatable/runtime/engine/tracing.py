@@ -78,7 +78,7 @@ class _Recording(TorchDispatchMode):
     import."""
 
     def __init__(self, inputs: Sequence[Tensor], most: int | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's own is untyped
         self._most = most
         self._graph, self._root = fx.Graph(), nn.Module()
         self._nodes: Any = WeakTensorKeyDictionary()
@@ -197,7 +197,7 @@ def borders(node: Any) -> tuple[fx.Node, tuple[int, int, int, int]] | None:
     """What is padded, and (left, right, top, bottom) >= 0, where ``node`` puts zeros around pictures [n, C, H, W]."""
     if not isinstance(node, fx.Node) or node.target is not PAD or len(_shape(node)) != 4:
         return None
-    source, amounts, value = node.args[0], list(node.args[1]), node.args[2] if len(node.args) > 2 else 0.0  # type: ignore[arg-type]
+    source, amounts, value = node.args[0], list(node.args[1]), node.args[2] if len(node.args) > 2 else 0.0  # type: ignore[arg-type]  # a node's arguments are of any type
     edges = tuple(int(edge) for edge in (*amounts, 0, 0, 0, 0)[:4])
     if not isinstance(source, fx.Node) or value != 0 or any(amounts[4:]) or min(edges) < 0:
         return None
@@ -261,7 +261,7 @@ def _pads_kept_axes(node: fx.Node) -> bool:
 
 def _keeps_padded_axes(border: fx.Node, view: fx.Node, source: fx.Node | None = None) -> bool:
     """Does ``view`` (of ``source``, or of what is padded) leave the axes that ``border`` pads as they are?"""
-    axes = len(border.args[1]) // 2  # type: ignore[arg-type]
+    axes = len(border.args[1]) // 2  # type: ignore[arg-type]  # a node's arguments are of any type
     before, after = _shape(source or border), _shape(view)
     return axes < min(len(before), len(after)) and before[-axes:] == after[-axes:]
 
@@ -282,7 +282,7 @@ def _move_view_behind(graph: fx.Graph, node: fx.Node) -> None:
 
 def _moved_shape(border: fx.Node, outer: fx.Node, inner: tuple[int, ...]) -> tuple[int, ...]:
     """The first axes of ``outer`` with the last ones, which ``border`` pads, of ``inner``."""
-    axes = len(border.args[1]) // 2  # type: ignore[arg-type]
+    axes = len(border.args[1]) // 2  # type: ignore[arg-type]  # a node's arguments are of any type
     shape = _shape(outer)
     return (*shape[: len(shape) - axes], *inner[len(inner) - axes :])
 

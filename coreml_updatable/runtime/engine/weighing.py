@@ -58,7 +58,7 @@ def weighed() -> Iterator[None]:
 
 class _Weighing(TorchDispatchMode):
     def __init__(self, run: Run) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's own is untyped
         self._run = run
 
     @classmethod

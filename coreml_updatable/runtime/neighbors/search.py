@@ -78,7 +78,7 @@ def _least(samples: Floats, queries: Floats, norms: Floats, depth: int, width: i
     for tile in range(tiles):
         part = slice(tile * width, min(len(samples), (tile + 1) * width))
         size = part.stop - part.start
-        rough: Floats = kept[:, tile * width : (tile + 1) * width] if kept is not None else again  # type: ignore[assignment]
+        rough: Floats = kept[:, tile * width : (tile + 1) * width] if kept is not None else again  # type: ignore[assignment]  # never both None
         if size < width:
             rough[:, size:] = np.inf
         np.matmul(doubled, samples[part].T, out=rough[:, :size])

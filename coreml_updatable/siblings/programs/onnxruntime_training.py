@@ -13,7 +13,7 @@ from onnxruntime.training.api import CheckpointState, Module, Optimizer
 ADAM_MODES = {"outside": 0, "scaled": 1}  # where epsilon stands: beside the corrected root, or beside the plain one
 
 
-class Loss(onnxblock.Block):  # type: ignore[misc]
+class Loss(onnxblock.Block):  # type: ignore[misc]  # its library is untyped
     """Of the first output alone: cross entropy of logits, or the mean squared error."""
 
     def __init__(self, scores: str, cross_entropy: bool) -> None:

@@ -35,7 +35,7 @@ def _value(node: fx.Node, at: int | None) -> Tensor:
     value: Any = node if at is None else node.args[at]
     if isinstance(value, fx.Node):
         value = value.meta["val"] if "val" in value.meta else _held(value)
-    return value[0] if isinstance(value, tuple | list) else value  # type: ignore[no-any-return]
+    return value[0] if isinstance(value, tuple | list) else value  # type: ignore[no-any-return]  # a node's metadata are untyped
 
 
 def _held(node: fx.Node) -> Tensor:
@@ -43,7 +43,7 @@ def _held(node: fx.Node) -> Tensor:
     value: Any = node.graph.owning_module
     for name in str(node.target).split("."):
         value = getattr(value, name)
-    return value  # type: ignore[no-any-return]
+    return value  # type: ignore[no-any-return]  # a node's metadata are untyped
 
 
 def argument(given: Given, more: More, at: int, name: str, default: Any = None) -> Any:

@@ -87,7 +87,7 @@ def topk(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
             bool(argument(given, more, 3, "largest", True)),
         )
     else:
-        places = {"stable": (2, 3)}.get(node.target._overloadname, (1, 2))  # type: ignore[union-attr]
+        places = {"stable": (2, 3)}.get(node.target._overloadname, (1, 2))  # type: ignore[union-attr]  # the target of an operation is an overload
         axis, largest = (
             argument(given, more, places[0], "dim", -1),
             bool(argument(given, more, places[1], "descending", False)),
