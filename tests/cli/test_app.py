@@ -103,10 +103,17 @@ def test_the_version() -> None:
     assert (result.returncode, result.stdout) == (0, f"coreml-updatable {coreml_updatable.__version__}\n")
 
 
+def test_python_runs_the_package_as_the_command() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "coreml_updatable", "--version"], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (0, run("--version").stdout)
+
+
 def test_only_the_command_that_runs_is_imported() -> None:
     result = run("diff", "--help", program="import atexit, sys; atexit.register(lambda: print(*sys.modules))\n" + RUN)
     loaded = {name for name in result.stdout.split() if name.startswith("coreml_updatable.cli.")}
-    names = ("app", "command", "commands", "commands.diff", "output", "threads")
+    names = ("app", "command", "commands", "commands.diff", "options", "output")
     assert loaded == {f"coreml_updatable.cli.{name}" for name in names}
     assert not {"rich.console", "numpy", "torch"} & set(result.stdout.split())
 
