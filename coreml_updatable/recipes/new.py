@@ -13,7 +13,7 @@ import numpy as np
 from coreml_updatable.data.duplicates import groups_of
 from coreml_updatable.data.folders import class_folders, files_below, stays_inside
 from coreml_updatable.data.folds import FEWEST_DIFFERENT
-from coreml_updatable.data.inputs import ImageInput, UInt8Array
+from coreml_updatable.data.inputs import ImageInput, Int64Array
 from coreml_updatable.data.pictures import calm_decoders, decode, picture_size
 from coreml_updatable.errors import DataError, RecipeError
 from coreml_updatable.text import is_name
@@ -93,20 +93,22 @@ def look(folder: Path) -> Looked:
             "the recipe proposes scaleFill, which the app must ask Vision for, too"
         )
     notes += [f"left out: {one}" for one in unreadable]
+    groups = groups_of(np.stack(pictures))
     for kind, count in counts.items():
-        if count < FEWEST_DIFFERENT:
+        different = len({group for group, its in zip(groups, kinds, strict=True) if its == kind})
+        if different < FEWEST_DIFFERENT:
+            found = "1 photo" if count == 1 else f"{count} photos that are nearly the same"
             notes.append(
-                f"{kind}: {count} photo, and a build needs {FEWEST_DIFFERENT} that differ; add some, or take the "
+                f"{kind}: {found}, and a build needs {FEWEST_DIFFERENT} that differ; add some, or take the "
                 "folder away and write the recipe again"
             )
-        elif count < FEW:
-            notes.append(f"{kind}: {count} photos; {FEW} or more are better")
-    return Looked(counts, fit, (*notes, *_doubles(np.stack(pictures), kinds, names)))
+        elif different < FEW:
+            notes.append(f"{kind}: {different} photos; {FEW} or more are better")
+    return Looked(counts, fit, (*notes, *_doubles(groups, kinds, names)))
 
 
-def _doubles(pictures: UInt8Array, kinds: list[str], names: list[str]) -> list[str]:
+def _doubles(groups: Int64Array, kinds: list[str], names: list[str]) -> list[str]:
     """What is nearly the same, in a sentence for each pair of classes."""
-    groups = groups_of(pictures)
     shared: dict[tuple[str, ...], list[str]] = {}
     notes, alike = [], 0
     for group in np.unique(groups):

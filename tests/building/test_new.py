@@ -66,6 +66,15 @@ def test_what_stands_out_is_said(tmp_path: Path) -> None:
     assert tomllib.loads(text)["labels"] == ["a", "b"]
 
 
+def test_copies_of_one_photo_are_one_photo(tmp_path: Path) -> None:
+    folder = photos(tmp_path, {"a": 4, "b": 1})
+    for quality in (40, 95):
+        Image.open(folder / "b" / "0.png").save(folder / "b" / f"{quality}.jpg", quality=quality)
+    (said,) = (note for note in proposal("Some", folder)[1].notes if note.startswith("b: "))
+    assert "3 photos" in said
+    assert "needs 2 that differ" in said
+
+
 @pytest.mark.parametrize(
     ("name", "owner", "facts"),
     [
