@@ -165,8 +165,8 @@ def main() -> int:
                 print(f"{step.where}: {step.text}\n{fault}", flush=True)
                 continue
             passed += 1
-    print(f"{left_out} not run, each for the reason beside it")
-    print(f"{passed} passed, {failed} failed")
+        print(f"{left_out} not run, each for the reason beside it")
+        print(f"{passed} passed, {failed} failed", flush=True)  # before gigabytes are removed
     return int(failed > 0)
 
 
