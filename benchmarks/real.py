@@ -8,24 +8,24 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from coreml_updatable.building.evaluation_stage import behind
-from coreml_updatable.building.experiment import rows_of, scenario_of
 from coreml_updatable.building.models_stage import make_variants
+from coreml_updatable.building.owner import Part, laboratory
+from coreml_updatable.building.rows import behind
 from coreml_updatable.converting.contract import ConversionRequest, Converted, Tail
 from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import ArrayInput, Examples, Float32Array, ImageInput
 from coreml_updatable.data.pictures import read_photo
-from coreml_updatable.personalization.compare import compare
+from coreml_updatable.personalization.compare import run
+from coreml_updatable.personalization.preparing import Prepared, Settings
 from coreml_updatable.recipes.file import parse_recipe
 from coreml_updatable.recipes.recipe import Recipe
-from coreml_updatable.runtime import load
 
 KINDS = {
     "birds": "animals/birds",
@@ -198,19 +198,19 @@ def measure(photos: Photos, case: Case, seed: int) -> dict[str, list[float]]:
     made = fitted_on(dataset, case.base, ArrayInput("image", (1280,)), seed)
     tail = made.tails[0]
     converted = Converted(tail.model, made.judged, (), {}, made.features, made.tails)
-    part = behind(dataset, converted, np.arange(len(dataset.train)), np.arange(len(dataset.test)))
+    part = behind(dataset, converted, np.arange(len(dataset.train)))
     variants = make_variants(recipe, tail.model, part.train, tail.samples_per_kind, neighbors=tail.neighbors)
-    scenario = replace(scenario_of(recipe, part, rows_of(recipe, part.test)), new_label=None)
-    found = compare(load(variants.network), load(variants.knn), scenario)
+    models = ("network", variants.network), ("k-NN", variants.knn)
+    judged = Part(models, part, np.arange(len(dataset.test)), np.arange(len(dataset.train)))
+    lab = laboratory(recipe, judged, models, seeds=(0,))
+    found = run(Prepared(lab, (), {}), Settings(owners=1, shots=(0, SHOTS), workers=1))
     return {
-        name: [
-            before.test_accuracy.mean,
-            after.test_accuracy.mean,
-            before.held_out_accuracy.mean,
-            after.held_out_accuracy.mean,
+        one.name: [
+            one.last(shots).measures[measure].mean
+            for measure in ("base_accuracy", "personal_accuracy")
+            for shots in (0, SHOTS)
         ]
-        for name, outcome in found.outcomes()
-        for before, after in [(outcome.summary.at_once[0], outcome.summary.at_once[-1])]
+        for one in found.entrants
     }
 
 

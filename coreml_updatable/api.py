@@ -44,9 +44,9 @@ from coreml_updatable.typed import typed
 
 if TYPE_CHECKING:
     from coreml_updatable.data.inputs import Int64Array
-    from coreml_updatable.personalization.lab_results import LabResult
     from coreml_updatable.personalization.linear_heads import LinearLayer
     from coreml_updatable.personalization.population import Population
+    from coreml_updatable.personalization.results import Comparison
     from coreml_updatable.personalization.tuning import Chosen, Tuned
     from coreml_updatable.publishing.vectors.replay import Stage
 
@@ -197,7 +197,7 @@ def compare(
     resume: bool = False,
     dask: str | None = None,
     fit: FitName | None = None,
-) -> "LabResult":
+) -> "Comparison":
     """Compare updatable classifiers on a population of simulated owners.
 
     Args:
@@ -213,8 +213,8 @@ def compare(
 
     Raises DataError for a scenario or data that cannot be used, ModelError if no model can be compared.
     """
-    from coreml_updatable.personalization.lab import Settings
-    from coreml_updatable.personalization.lab import compare as run
+    from coreml_updatable.personalization.compare import compare as run
+    from coreml_updatable.personalization.preparing import Settings
 
     if resume and out is None:
         raise DataError("compare: resume goes on with what is in a folder; name it as out")
@@ -232,9 +232,9 @@ def compare(
     kept = Path(out) / "owners" if out is not None else None
     result, prepared = run(loaded, Path(data), _population(scenario), settings, None, kept, resume, dask)
     if out is not None:
-        from coreml_updatable.publishing.report.lab import write_lab
+        from coreml_updatable.publishing.report.comparison import write_comparison
 
-        write_lab(Path(out), result, prepared.small)
+        write_comparison(Path(out), result, prepared.small)
     return result
 
 

@@ -8,15 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from PIL import Image
 from rich.console import Console
 
 from coreml_updatable.building.cache import REPORT, SUMMARY
-from coreml_updatable.building.evaluation_stage import behind, compare_tails
-from coreml_updatable.building.experiment import rows_of, scenario_of
 from coreml_updatable.building.models_stage import (
     Variants,
     embeddings,
@@ -26,15 +23,17 @@ from coreml_updatable.building.models_stage import (
     marked_pair,
     sharpened,
 )
+from coreml_updatable.building.owner import Part, parts_of
 from coreml_updatable.building.prove import prove, prove_scores
 from coreml_updatable.building.rehearsal import rehearse
 from coreml_updatable.building.report_stage import as_pictures, assemble, assemble_fixed
 from coreml_updatable.building.request import AnyRequest, BuildRequest, FixedRequest
+from coreml_updatable.building.rows import behind, rows_of
 from coreml_updatable.building.sources import collect, convert_source, fixed_source, forget_training, has_source
 from coreml_updatable.converting.contract import Converted
 from coreml_updatable.converting.spread import not_proved
 from coreml_updatable.data.dataset import Dataset
-from coreml_updatable.data.inputs import Examples, Float32Array, ImageInput, Progress, UInt8Array, silent
+from coreml_updatable.data.inputs import Float32Array, ImageInput, Progress, UInt8Array, silent
 from coreml_updatable.errors import BuildError
 from coreml_updatable.files import alone, write_all_atomically
 from coreml_updatable.personalization.replay_file import FOLDER
@@ -50,7 +49,7 @@ from coreml_updatable.publishing.report.values import Report
 from coreml_updatable.publishing.vectors.document import SUFFIX, to_bytes
 from coreml_updatable.publishing.vectors.record import record
 from coreml_updatable.recipes.recipe import Recipe
-from coreml_updatable.runtime import RunnableModel, load
+from coreml_updatable.runtime import load
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.text import json_text
@@ -114,7 +113,9 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
     with clock.stage("pictures") as tell:
         dataset = collect(request, tell)
         tell(1.0, dataset.origin)
-    as_pictures(request, _first(dataset.train))  # the sample's own function fails before the training, not after it
+    as_pictures(
+        request, dataset.train.take(range(1))
+    )  # the sample's own function fails before the training, not after it
     with clock.stage("source") as tell:
         source = convert_source(request, dataset, lambda stage, fraction, detail: tell(fraction, f"{stage}: {detail}"))
         tell(1.0, "from an earlier run" if source.reused else "trained and converted")
@@ -145,33 +146,28 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
     if recipe.siblings:
         with clock.stage("siblings") as tell:
             tell(1.0, _siblings(request, variants.network, dataset))
-    comparison: Any = None
-    if recipe.personalization is not None:
-        from coreml_updatable.personalization.compare import compare
+    owner, compared, parts = recipe.personalization, None, list[Part]()
+    if owner is not None:
+        from coreml_updatable.building.comparison_stage import compare_owner
 
         with clock.stage("comparison") as tell:
-            scenario = scenario_of(recipe, dataset, test_rows)
-            if source.converted.tails:
-                sizes = (variants.network.ByteSize(), variants.knn.ByteSize())
-                each = _milliseconds(network, test_rows[:PROVED_AGAIN])
-                comparison = compare_tails(recipe, dataset, source.converted, each, sizes, tell)
-            else:
-                comparison = compare(network, knn, scenario, tell)
-            shown = f"{', '.join(map(str, scenario.shots))} {scenario.words.photo}s of each kind"
-            tell(1.0, f"both models, after {shown}, {len(scenario.seeds)} orders")
+            parts = list(parts_of(recipe, dataset, source.converted, variants))
+            compared = compare_owner(recipe, parts, variants, test_rows, tell)
+            shown = f"{', '.join(map(str, owner.shots))} {words_for(recipe.noun).photo}s of each kind"
+            tell(1.0, f"both models, after {shown}, {len(owner.seeds)} orders")
     private, replayed = request.data is not None, None
     if recipe.replay is not None:
         from coreml_updatable.building.replay_stage import replay_set
 
         with clock.stage("replay set") as tell:
-            replayed = replay_set(recipe, dataset, source.converted, variants, layouts, private=private)
+            replayed = replay_set(recipe, dataset, parts[0], variants, layouts, private=private)
             tell(1.0, replayed.effect.sentence(words_for(recipe.noun)))
     with clock.stage("vectors") as tell:
         files = {**model_files(recipe.name, variants), **layouts}
         vectors = golden_vectors(recipe, dataset, files, replayed.rows if replayed else (), private=private)
         tell(1.0, "expected predictions of every model that takes complete rows, before and after an update")
     base = _base(recipe, dataset, source.converted)
-    report = assemble(request, dataset, source, variants, proof, comparison, clock.seconds, base)
+    report = assemble(request, dataset, source, variants, proof, compared, clock.seconds, base, network.engine)
     if replayed is not None:
         report = replace(report, replay=replayed.effect)
     with clock.stage("writing") as tell:
@@ -219,8 +215,8 @@ def _sharpened(converted: Converted, scale: float) -> Converted:
 def _variants(recipe: Recipe, converted: Converted, dataset: Dataset) -> Variants:
     if not converted.tails:
         return make_variants(recipe, converted.model, dataset.train)
-    tail, nothing = converted.tails[0], np.zeros(0, np.int64)
-    learned = behind(dataset, converted, np.arange(len(converted.features["learned"])), nothing).train
+    tail = converted.tails[0]
+    learned = behind(dataset, converted, np.arange(len(converted.features["learned"]))).train
     seen = embeddings(marked_pair(recipe, tail.model)[0], learned)
     return make_variants(recipe, converted.model, learned, tail.samples_per_kind, seen, tail.neighbors)
 
@@ -237,17 +233,6 @@ def _base(recipe: Recipe, dataset: Dataset, converted: Converted) -> BaseStatist
         groups=dataset.groups,
         counts=Counter(labels),
     )
-
-
-def _milliseconds(model: RunnableModel, rows: Sequence[Any]) -> float:
-    """That the fixed layers take a row."""
-    started = time.perf_counter()
-    model.frozen(list(rows))
-    return (time.perf_counter() - started) * 1000 / len(rows)
-
-
-def _first(examples: Examples) -> Examples:
-    return Examples(examples.values[:1], examples.labels[:1], examples.names[:1], examples.kinds[:1])
 
 
 SPOTS = 6  # a side, of a generated picture

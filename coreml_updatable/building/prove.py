@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from coreml_updatable.building.experiment import labelled_rows
+from coreml_updatable.building.rows import labelled_rows
 from coreml_updatable.converting.contract import ConvertedSource
 from coreml_updatable.converting.equivalence import unrounded
 from coreml_updatable.converting.spread import Agreement, compared
@@ -86,10 +86,13 @@ def prove(
     """
     rows = labelled_rows(recipe, next((part for part in dataset.to_learn if len(part)), dataset.train))
     rows, labels = rows[:MOST_UPDATE_ROWS], recipe.every_label()
+    files = [model_bytes(model.message) for model in (network, knn)]
     agreement = agree(network, test_rows, source, recipe.labels)
     others = test_rows if others is None else others
     update = update_works(network, rows, others, labels)
     rewritten_knn = knn_update_works(knn, rows, others, labels)
+    if [model_bytes(model.message) for model in (network, knn)] != files:
+        raise BuildError("simulated update: changed the base model itself; this is a bug, please report it")
     return agreement, replace(update, rewritten_difference=max(update.rewritten_difference, rewritten_knn))
 
 

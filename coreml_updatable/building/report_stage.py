@@ -65,16 +65,17 @@ def assemble(
     source: Source,
     variants: Variants,
     proof: tuple[Agreement, UpdateProof],
-    comparison: Comparison | None,
+    compared: tuple[Comparison, report_data.NewLabel | None, tuple[report_data.Shown, ...]] | None,
     seconds: Mapping[str, float],
     base: BaseStatistics | None = None,
+    engine: str = "",
 ) -> report_data.Report:
     """The report's values."""
     recipe = request.recipe
     personalization = None
-    if comparison is not None:
+    if compared is not None:
         personalization = report_data.Personalization(
-            comparison,
+            *compared,
             *(as_pictures(request, part) for part in (dataset.owner_support, dataset.owner_held_out, dataset.test)),
         )
     return report_data.Report(
@@ -95,7 +96,7 @@ def assemble(
         source=_source_facts(source.converted.facts),
         history=source.converted.history,
         assumptions={name: str(value) for name, value in asdict(Assumptions()).items()},
-        versions=_versions(comparison.network.engine if comparison is not None else ""),
+        versions=_versions(engine),
         machine=_machine(),
         seconds=dict(seconds),
         base=report_data.Base(base, _mistakes(request, dataset, base)) if base is not None else None,
@@ -117,15 +118,7 @@ def _accuracies(history: Sequence[Mapping[str, float]], count: int, rows: int) -
 
 def _mistakes(request: BuildRequest, dataset: Dataset, base: BaseStatistics) -> Examples:
     """The rows of the worst mistakes, as pictures."""
-    rows = [one.row for one in base.mistakes[: report_data.MISTAKES]]
-    test = dataset.test
-    shown = Examples(
-        test.values[np.array(rows, np.intp)],
-        test.labels[np.array(rows, np.intp)],
-        tuple(test.names[row] for row in rows),
-        tuple(test.kinds[row] for row in rows),
-    )
-    return as_pictures(request, shown)
+    return as_pictures(request, dataset.test.take([one.row for one in base.mistakes[: report_data.MISTAKES]]))
 
 
 def _data_facts(request: BuildRequest, dataset: Dataset) -> report_data.DataFacts:

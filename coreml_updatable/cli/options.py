@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from coreml_updatable.bounds import allow
+from coreml_updatable.data.rows.features import Fit
 from coreml_updatable.threads import set_threads
 from coreml_updatable.trust import HELP as TRUST_HELP
 
@@ -24,6 +25,18 @@ DryRun: TypeAlias = Annotated[
 Builds: TypeAlias = Annotated[Path, typer.Option(help="Folder for builds; each gets a folder inside.")]
 Samples: TypeAlias = Annotated[Path, typer.Option(help="Folder of the sample models.")]
 TrustCode: TypeAlias = Annotated[bool, typer.Option(help=TRUST_HELP)]
+PictureFit: TypeAlias = Annotated[
+    Fit | None,
+    typer.Option(
+        help="How to fit pictures of another size.", show_default="as the model's metadata say, else centre-crop"
+    ),
+]
+RowsByKind: TypeAlias = Annotated[
+    Path, typer.Option(help="Folder label/file or label/kind/file, or .json or .csv rows.", show_default=False)
+]
+Scenario: TypeAlias = Annotated[
+    Path | None, typer.Option(help="A TOML file that says what owners are like.", show_default=False)
+]
 
 
 class HeadOption(StrEnum):

@@ -1,6 +1,6 @@
 """What a network is given: the input, picture or array, and labeled rows for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -93,3 +93,17 @@ class Examples:
         if self.values.dtype != np.uint8:
             raise TypeError(f"values of type {self.values.dtype}, expected pictures of type uint8")
         return self.values.view(np.uint8)
+
+    def take(self, rows: Sequence[int] | Int64Array) -> "Examples":
+        """The rows with these numbers, in their order."""
+        places = np.asarray(rows, np.intp)
+        names, kinds = (tuple(texts[row] for row in places.tolist()) for texts in (self.names, self.kinds))
+        return Examples(self.values[places], self.labels[places], names, kinds)
+
+
+def joined(one: Examples, other: Examples, values: UInt8Array | Float32Array | None = None) -> Examples:
+    """Both, one behind the other; ``values``: in the place of theirs."""
+    if values is None:
+        values = np.concatenate([one.values, other.values]) if len(other) else one.values
+    labels = np.concatenate([one.labels, other.labels])
+    return Examples(values, labels, (*one.names, *other.names), (*one.kinds, *other.kinds))

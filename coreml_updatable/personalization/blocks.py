@@ -79,6 +79,7 @@ class Lab:
     protocols: tuple[Protocol, ...] = PROTOCOLS
     replicates: int = REPLICATES
     memory: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)
+    parts: "tuple[Lab, ...]" = ()  # of a cross-validation: each with models that never saw its part of the test set
 
     @cached_property
     def points(self) -> tuple[tuple[Protocol, int], ...]:
@@ -89,7 +90,8 @@ class Lab:
     def picture_weights(self) -> Float32Array:
         """[B, n]: how often each picture of the data is drawn in each bootstrap replicate."""
         random = np.random.default_rng([self.world.population.seed, 5])
-        return random.poisson(1.0, (self.replicates, len(self.world.kinds))).astype(np.float32)
+        drawn = random.poisson(1.0, (len(self.world.kinds), self.replicates))  # so that more rows change no other's
+        return np.ascontiguousarray(drawn.T, np.float32)
 
     def head(self, number: int) -> "OwnersHead":
         """The trained layers of a network with several; made once in every worker."""
@@ -115,7 +117,9 @@ class Lab:
 class BlockResult:
     """``values`` [entrants, points, measures, O]; ``sums`` [entrants, points, 3, B] and ``weights`` [B] of the
     bootstrap; ``sorts`` of the owners, ``shots`` [O, S]: rows in the order of learning, ``used``: rows that somebody is
-    tested on."""
+    tested on. ``called`` [entrants, 2, kinds, 2, classes + 1]: before any update, and after the most shots in one, how
+    often the base's test rows of each kind, and those held out of owners, are called each class; last, how often that
+    is right."""
 
     first: int
     values: Float32Array
@@ -124,6 +128,27 @@ class BlockResult:
     sorts: tuple[str, ...]
     shots: Int64Array
     used: Int64Array
+    called: Float64Array
+
+
+def _pooled(parts: Sequence[BlockResult], lab: Lab) -> BlockResult:
+    """The same owners with the models of each part. What concerns the base test set is weighted by the rows of each
+    part; all else is the mean."""
+    first, rows = parts[0], np.array([len(part.world.split.test) for part in lab.parts])
+    shares = rows / rows.sum()
+    of_base = [BASE, FORGETTING, WORST]
+    values = np.mean([part.values for part in parts], axis=0)
+    values[:, :, of_base] = np.einsum("p,p...->...", shares, np.stack([part.values[:, :, of_base] for part in parts]))
+    sums = np.mean([part.sums for part in parts], axis=0)
+    sums[:, :, 1:] = np.einsum("p,p...->...", shares, np.stack([part.sums[:, :, 1:] for part in parts]))
+    used = np.unique(np.concatenate([part.used for part in parts]))
+    called = np.sum([part.called for part in parts], axis=0)
+    return replace(first, values=values.astype(np.float32), sums=sums, used=used, called=called)
+
+
+def last_point(lab: Lab) -> int:
+    """The most shots in one update."""
+    return max(number for number, (protocol, _) in enumerate(lab.points) if protocol == "at_once")
 
 
 def _values(rows: Rows) -> Iterable[FrozenRow]:
@@ -145,11 +170,14 @@ def base_samples(one: Contender, world: World) -> BaseSamples:
 
 def run_block(lab: Lab, first: int, count: int) -> BlockResult:
     """Train and measure ``count`` owners from number ``first`` on, for every entrant at every point."""
+    if lab.parts:
+        return _pooled([run_block(part, first, count) for part in lab.parts], lab)
     owners = draw(lab.world, first, count)
     judge = _Judge(lab, owners)
     values = np.full((len(lab.entrants), len(lab.points), len(MEASURES), count), np.nan, np.float32)
     sums = np.zeros((len(lab.entrants), len(lab.points), len(RESAMPLED), lab.replicates))
-    block = Block(lab, owners)
+    called = np.zeros((len(lab.entrants), 2, len(lab.world.kind_names), 2, len(lab.world.labels) + 3))
+    block, ends = Block(lab, owners), (0, last_point(lab))
     for place, entrant in enumerate(lab.entrants):
         base: Answers | None = None
         measured: dict[int, tuple[Answers, Any]] = {}  # the same answers at several points are measured once
@@ -161,8 +189,11 @@ def run_block(lab: Lab, first: int, count: int) -> BlockResult:
             if id(answers) not in measured:
                 measured[id(answers)] = answers, judge.measured(answers, base)
             values[place, number, :WORST], sums[place, number] = measured[id(answers)][1]
+            if number in ends:
+                called[place, ends.index(number)] = judge.called(answers)
     used = np.unique(np.concatenate([owners.held_out[owners.held_out >= 0], lab.world.split.test]))
-    return BlockResult(first, values, sums, judge.owner_weights.sum(axis=0), owners.sorts, owners.shots, used)
+    shots = owners.shots[:, :: lab.world.rows_a_shot]
+    return BlockResult(first, values, sums, judge.owner_weights.sum(axis=0), owners.sorts, shots, used, called)
 
 
 @dataclass(frozen=True)
@@ -208,6 +239,22 @@ class _Judge:
         self._held_weights = np.ascontiguousarray(held)
         self._held_totals = held.sum(axis=1)
         self._test_totals = self._kept.astype(np.float32) @ self._test_weights.T
+        places = {kind: place for place, kind in enumerate(world.kind_names)}
+        kinds = np.array([places[kind] for kind in world.kinds], np.int64)
+        self._groups = np.concatenate(
+            [2 * kinds[rows] + 1, np.broadcast_to(2 * kinds[world.split.test], self._kept.shape)], axis=1
+        )
+        self._size = len(places), 2, len(world.labels) + 2
+
+    def called(self, answers: Answers) -> Float64Array:
+        """[kinds, 2, classes + 1]: see ``BlockResult``."""
+        asked = np.concatenate([self._counted, self._kept], axis=1)
+        classes = answers.classes[:, : asked.shape[1]]
+        wanted = np.concatenate([self._wanted, np.broadcast_to(self._labels, self._kept.shape)], axis=1)
+        cells = self._groups * self._size[2] + classes
+        counts = np.bincount(cells[asked], minlength=np.prod(self._size)).reshape(self._size)
+        right = np.bincount(self._groups[asked & (classes == wanted)], minlength=2 * self._size[0])
+        return np.concatenate([counts, right.reshape(*self._size[:2], 1)], axis=2).astype(np.float64)
 
     def measured(self, answers: Answers, base: Answers) -> tuple[Float64Array, Float64Array]:
         """[7, O] measures and [3, B] sums of the bootstrap."""
@@ -294,10 +341,6 @@ class _Rows:
         self.shared = self.vectors[0, self.asked]
         self.columns = len(self.world.labels) + 2
 
-    def prefix(self, count: int) -> int:
-        """The rows learned at so many shots of each kind."""
-        return min(count * self.world.population.kinds_per_owner, int(self.owners.shots.shape[1]))
-
     def distances(self) -> Float64Array:
         """Squared distances of the held-out and the shared rows to the owners' shots, [S, O, H + n]."""
         owners, shots, size = self.shots.shape
@@ -383,39 +426,41 @@ class _Networks(_Rows):
         state = self.state
         for number, (protocol, count) in enumerate(self.lab.points):
             if number and protocol == "at_once":
-                yield number, self.read(state.logits(state.trained(self.rows_of(0, self.prefix(count)))))
+                yield number, self.read(state.logits(state.trained(self.rows_of(0, self.world.learned(count)))))
         change, before = None, 0
         for number, (protocol, count) in enumerate(self.lab.points):
             if protocol == "continued":
-                if self.prefix(count) > before:
-                    change = state.trained(self.rows_of(before, self.prefix(count)), change)
-                before = self.prefix(count)
+                if self.world.learned(count) > before:
+                    change = state.trained(self.rows_of(before, self.world.learned(count)), change)
+                before = self.world.learned(count)
                 yield number, self.read(state.logits(change))
         if "one_by_one" in self.lab.protocols:
             yield from self._one_by_one(state)
 
     def _one_by_one(self, state: "_Adam | _Span | _Graph") -> Iterator[Found]:
         ends = {
-            self.prefix(count): number for number, (way, count) in enumerate(self.lab.points) if way == "one_by_one"
+            self.world.learned(count): number
+            for number, (way, count) in enumerate(self.lab.points)
+            if way == "one_by_one"
         }
         tests = slice(self.held.shape[1], self.held.shape[1] + len(self.world.split.test))
         labels = np.array([self.world.labels.index(self.world.row_labels[row]) for row in self.world.split.test])
         change, right, worst = None, [], np.full(len(self.shots), np.inf)
-        for shot in range(max(ends)):
+        for shot in range(0, max(ends), step := self.world.rows_a_shot):
             right.append((state.says(shot, change) == self.targets[:, shot]) & self.able)
-            change = state.trained(self.rows_of(shot, shot + 1), change)
+            change = state.trained(self.rows_of(shot, shot + step), change)
             logits = state.logits(change)
             called = np.take_along_axis(self.columns_of, logits[..., tests].argmax(axis=1), axis=1)
             worst = np.minimum(worst, measures.shares_of(called == labels, ~self.owners.changed))
-            if shot + 1 in ends:
-                yield ends[shot + 1], self.read(logits)
-                yield ends[shot + 1], Revealed(np.mean(right, axis=0), worst)
+            if shot + step in ends:
+                yield ends[shot + step], self.read(logits)
+                yield ends[shot + step], Revealed(np.mean(right, axis=0), worst)
 
     def class_means(self) -> Iterator[Found]:
         """The label of the nearest class mean, over the reference rows of each label and the owner's shots of it."""
         for number, (protocol, count) in enumerate(self.lab.points):
             if protocol == "at_once":
-                yield number, self._nearest_mean(self.prefix(count))
+                yield number, self._nearest_mean(self.world.learned(count))
 
     def _nearest_mean(self, count: int) -> Answers:
         base, numbers = self._reference()
@@ -456,9 +501,9 @@ class _Networks(_Rows):
         for number, (protocol, count) in enumerate(self.lab.points):
             if protocol != "at_once":
                 continue
-            for shot in range(learned, self.prefix(count)):
+            for shot in range(learned, self.world.learned(count)):
                 nearest = nearest.with_sample(distances[shot], self.owners.taught[:, shot, None])
-            learned = self.prefix(count)
+            learned = self.world.learned(count)
             network = self.read(self.state.logits(self.state.trained(self.rows_of(0, learned)) if learned else None))
             _, cast = nearest.vote(self.columns)
             shares = (cast / np.maximum(cast.sum(axis=0), 1e-300)).swapaxes(0, 1)
@@ -616,13 +661,13 @@ class _Neighbors(_Rows):
         nearest = _joined(flat, self.near.of((0, self.asked)), len(self.shots))
         distances = self.distances()
         found = {0: self._answers(nearest)}
-        ends = {self.prefix(count) for _, count in self.lab.points}
+        ends = {self.world.learned(count) for _, count in self.lab.points}
         for shot in range(max(ends)):
             nearest = nearest.with_sample(distances[shot], self.taught[:, shot, None])
             if shot + 1 in ends:
                 found[shot + 1] = self._answers(nearest)
         for number, (_, count) in enumerate(self.lab.points):
-            yield number, found[self.prefix(count)]
+            yield number, found[self.world.learned(count)]
         if "one_by_one" in self.lab.protocols:
             yield from self._revealed()
 
@@ -638,13 +683,16 @@ class _Neighbors(_Rows):
     def _revealed(self) -> Iterator[Found]:
         within = np.stack([squared_distances(one, one) for one in self.shots]).transpose(1, 0, 2)  # [S, O, S]
         ends = {
-            self.prefix(count): number for number, (way, count) in enumerate(self.lab.points) if way == "one_by_one"
+            self.world.learned(count): number
+            for number, (way, count) in enumerate(self.lab.points)
+            if way == "one_by_one"
         }
         nearest = self.near.of((self.owners.styles, self.owners.shots))
         right = []
         for shot in range(max(ends)):
-            said, _ = nearest.of((slice(None), shot)).vote(len(self.columns_of))
-            right.append(said == self.taught[:, shot])
+            if shot % self.world.rows_a_shot == 0:
+                said, _ = nearest.of((slice(None), shot)).vote(len(self.columns_of))
+                right.append(said == self.taught[:, shot])
             nearest = nearest.with_sample(within[shot], self.taught[:, shot, None])
             if shot + 1 in ends:
                 yield ends[shot + 1], Revealed(np.mean(right, axis=0), np.full(len(self.shots), np.nan))
@@ -660,7 +708,6 @@ def by_tasks(lab: Lab, owners: Owners, number: int) -> Iterator[Found]:
     model = lab.memory[key]
     target = str(model.description.predictedFeatureName)
     shared = [frozen[0][row] for row in (*world.split.test, *world.split.unknown)]
-    kinds = world.population.kinds_per_owner
     again = [] if one.replay is None else one.replay.tolist()
     labels = {str(label): label for label in model.labels}
     for point, (protocol, count) in enumerate(lab.points):
@@ -670,7 +717,7 @@ def by_tasks(lab: Lab, owners: Owners, number: int) -> Iterator[Found]:
         for owner in range(len(owners.numbers)):
             own = owners.new_label[owner] if one.is_knn or not owners.new_label[owner] else "".join(one.reserved[:1])
             names = [*world.labels, own]
-            learned = min(count * kinds, owners.shots.shape[1])
+            learned = world.learned(count)
             taught = [names[place] for place in owners.taught[owner, :learned]]
             personal = model
             if learned and all(taught):

@@ -1,119 +1,164 @@
-"""Compare the network and its k-NN with one owner under the same conditions, and say which of the two suits."""
+"""Models compared on a population of simulated owners, block by block."""
 
-import math
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
 
-from coreml_updatable.personalization.protocol import run
-from coreml_updatable.personalization.results import ENOUGH, Comparison, Outcome
-from coreml_updatable.personalization.scenario import Scenario
-from coreml_updatable.personalization.wording import OF_PHOTOS, Words, counted, listed, percent
+import numpy as np
+
+from coreml_updatable.errors import DataError
+from coreml_updatable.personalization.block_store import BlockStore, expect_folder
+from coreml_updatable.personalization.blocks import PERSONAL, last_point
+from coreml_updatable.personalization.conclusions import conclusions
+from coreml_updatable.personalization.contenders import Told, silent
+from coreml_updatable.personalization.gathering import (
+    Gathered,
+    difference,
+    points_of,
+    shots_to_enough,
+    sorts_at_end,
+)
+from coreml_updatable.personalization.population import Population, draw
+from coreml_updatable.personalization.preparing import Prepared, Settings, prepare
+from coreml_updatable.personalization.results import SCHEMA, Comparison, EntrantResult, WorstOwner
+from coreml_updatable.personalization.workers import expect_scheduler, here, in_processes, on_dask
 from coreml_updatable.runtime import RunnableModel
+from coreml_updatable.threads import usable
 
-MOST_LOST = 0.05  # of the base's test accuracy, for a model that suits
-NETWORK, KNN = "the network", "the k-NN"
-
-
-@dataclass(frozen=True)
-class _Case:
-    """One model after the most shots at once: means over the seeds."""
-
-    name: str
-    personal: float  # accuracy on the owner's held-out rows
-    before: float  # accuracy on the base's test rows
-    after: float
-    shots_needed: float
-    growth_bytes: float
-
-    @property
-    def lost(self) -> float:
-        return max(self.before - self.after, 0.0)
-
-    @property
-    def suits(self) -> bool:
-        return self.personal >= ENOUGH and self.lost <= MOST_LOST + 1e-9
+WORST_SHOWN = 8
+Told3: TypeAlias = Callable[[str, float, str], None]
 
 
-def advise(kinds: Collection[str], shots: int, network: Outcome, knn: Outcome, words: Words = OF_PHOTOS) -> str:
-    """Return which model suits the owner after ``shots`` shots of each kind at once.
+def shots_in(text: str) -> tuple[int, ...]:
+    """The numbers of a list such as 0,1,2,5."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise DataError(
+            f"shots: {text!r} is not a list of integers, expected one such as 0,1,2,5; correct it"
+        ) from None
 
-    A model suits with a personal accuracy of at least 90% and at most 5 points of base accuracy lost. The figures stand
-    in tables beside the advice, so it does not repeat them.
+
+def run(
+    prepared: Prepared,
+    settings: Settings,
+    told: Told = silent,
+    kept: Path | None = None,
+    resume: bool = False,
+    dask: str | None = None,
+) -> Comparison:
+    """Train and measure all owners, and put the result together.
+
+    ``kept``: a folder where each block is written as it comes, named by what it is a function of; with ``resume`` those
+    that are there are read instead of run. ``dask``: the address of a scheduler whose workers run the blocks.
     """
-    cases = [_case(NETWORK, network), _case(KNN, knn)]
-    each = "each of" if len(kinds) > 1 else "of"
-    return (
-        f"{_choice(cases, words)} A model suits if, after one update with {counted(shots, words.photo)} {each} "
-        f"{listed(list(kinds))}, its personal accuracy is at least {percent(ENOUGH)} and its base accuracy has "
-        f"fallen by at most {100 * MOST_LOST:g} points.{_on_new_labels(network, knn)}"
+    started = time.perf_counter()
+    lab = prepared.lab
+    firsts = range(0, settings.owners, settings.block)
+    sizes = {first: min(settings.block, settings.owners - first) for first in firsts}
+    gathered = Gathered(lab, settings.owners)
+    store = BlockStore(kept, lab) if kept is not None else None
+    for first, count in sizes.items() if store and resume else ():
+        found = store.read(first, count) if store else None
+        if found is not None:
+            gathered.add(found)
+    left = {first: count for first, count in sizes.items() if first not in gathered.firsts}
+    workers = min(settings.workers or usable(), max(1, len(left)))
+    results = on_dask(lab, left, dask) if dask else in_processes(lab, left, workers) if workers > 1 else here(lab, left)
+    for block in results:
+        gathered.add(block)
+        if store is not None:
+            store.write(block)
+        told(gathered.owners / settings.owners, f"{gathered.owners} of {settings.owners} owners")
+    told(1.0, f"{gathered.owners} owners, {len(lab.entrants)} entrants, {len(lab.points)} points")
+    return result_of(gathered, prepared, time.perf_counter() - started)
+
+
+def result_of(gathered: Gathered, prepared: Prepared, seconds: float = 0.0) -> Comparison:
+    """What the owners that are gathered say. ``prepared`` of the same laboratory."""
+    lab, world = gathered.lab, gathered.lab.world
+    entrants = []
+    for number, entrant in enumerate(lab.entrants):
+        needed, reached = shots_to_enough(gathered, number)
+        learns = entrant.line == "learns"
+        entrants.append(
+            EntrantResult(
+                entrant.name,
+                lab.contenders[entrant.of].engine,
+                entrant.line,
+                points_of(gathered, number),
+                needed,
+                reached,
+                sorts_at_end(gathered, number) if learns else (),
+                gathered.kinds(number) if learns else (),
+                prepared.costs.get(entrant.name) if learns else None,
+            )
+        )
+    learning = [number for number, entrant in enumerate(lab.entrants) if not entrant.is_reference]
+    pairs = [(one, other) for place, one in enumerate(learning) for other in learning[place + 1 :]]
+    base = next((number for number, entrant in enumerate(lab.entrants) if entrant.line == "base"), None)
+    pairs += [(base, one) for one in learning] if base is not None else []
+    return Comparison(
+        schema=SCHEMA,
+        owners=gathered.owners,
+        seed=world.population.seed,
+        shots=(0, *lab.shots),
+        labels=world.labels,
+        kinds_per_owner=world.population.kinds_per_owner,
+        rows=len(world.kinds),
+        pictures=int(gathered.used.sum()),
+        learned=int(gathered.learned.sum()),
+        test_rows=len(world.split.test),
+        unknown_rows=len(world.split.unknown),
+        reference_rows=len(world.split.reference),
+        entrants=tuple(entrants),
+        differences=tuple(difference(gathered, one, other) for one, other in pairs),
+        worst=tuple(_worst(prepared, gathered, learning)) if prepared.names else (),
+        conclusions=conclusions(gathered, entrants),
+        notes=prepared.notes,
+        seconds={"embeddings": prepared.seconds, "owners": seconds},
     )
 
 
-def _choice(cases: list[_Case], words: Words) -> str:
-    fit = [case for case in cases if case.suits]
-    if not fit:
-        return "Neither model suits this owner."
-    if len(fit) == 1:
-        return f"{fit[0].name[0].upper()}{fit[0].name[1:]} suits this owner; the other model does not."
-    first, second = sorted(fit, key=lambda case: (case.shots_needed, case.lost, case.growth_bytes))
-    if first.shots_needed < second.shots_needed:
-        why = f"it needs fewer {words.photo}s"
-    elif first.lost < second.lost:
-        why = f"it needs as many {words.photo}s and forgets less"
-    elif first.growth_bytes < second.growth_bytes:
-        why = f"it needs as many {words.photo}s and forgets as much, but its file grows less"
-    else:
-        return "Both models suit this owner equally well."
-    return f"Both models suit this owner, {first.name} better: {why}."
-
-
-def _on_new_labels(network: Outcome, knn: Outcome) -> str:
-    """Return a sentence about a new label, if it was tried and only one model could learn it."""
-    tried = [(name, one.new_label) for name, one in ((NETWORK, network), (KNN, knn)) if one.new_label is not None]
-    learners = [name for name, result in tried if result.points]
-    return f" Only {learners[0]} accepts a new label from the owner." if len(learners) == 1 else ""
-
-
-def _case(name: str, outcome: Outcome) -> _Case:
-    points_at, needed = outcome.summary.at_once, outcome.summary.shots_needed_at_once
-    return _Case(
-        name=name,
-        personal=points_at[-1].held_out_accuracy.mean,
-        before=points_at[0].test_accuracy.mean,
-        after=points_at[-1].test_accuracy.mean,
-        shots_needed=math.inf if needed is None else needed,
-        growth_bytes=points_at[-1].growth_bytes.mean,
-    )
+def _worst(prepared: Prepared, gathered: Gathered, learning: Sequence[int]) -> Iterator[WorstOwner]:
+    lab = gathered.lab
+    point = last_point(lab)
+    for number in learning[:1]:
+        personal, before = gathered.values(number, point, PERSONAL), gathered.values(number, 0, PERSONAL)
+        for place in np.argsort(personal, kind="stable")[:WORST_SHOWN].tolist():
+            owner = draw(lab.world, place, 1)
+            rows = [row for row in owner.held_out[0].tolist() if row >= 0][:6]
+            yield WorstOwner(
+                lab.entrants[number].name,
+                place,
+                gathered.sorts[place],
+                owner.kinds[0],
+                float(personal[place]),
+                float(before[place]),
+                tuple(rows),
+                tuple(prepared.names[row] for row in rows),
+            )
 
 
 def compare(
-    network: RunnableModel,
-    knn: RunnableModel,
-    scenario: Scenario,
-    on_progress: Callable[[float, str], None] | None = None,
-) -> Comparison:
-    """``on_progress`` gets the fraction done in 0..1 and a short detail. The models are not changed."""
-    total, done = 2 * len(scenario.seeds), 0
+    models: Sequence[tuple[str, RunnableModel]],
+    data: Path,
+    population: Population,
+    settings: Settings,
+    told: Told3 | None = None,
+    kept: Path | None = None,
+    resume: bool = False,
+    dask: str | None = None,
+) -> tuple[Comparison, Prepared]:
+    """Set up the laboratory and run all owners: see ``prepare`` and ``run``."""
 
-    def count(name: str) -> None:
-        nonlocal done
-        done += 1
-        if on_progress:
-            on_progress(done / total, f"{name}, {done} of {total} orders")
+    def stage(name: str) -> Told:
+        return silent if told is None else (lambda fraction, detail: told(name, fraction, detail))
 
-    network_outcome = run(network, scenario, scenario.network_parameters, lambda: count("network"))
-    knn_outcome = run(knn, scenario, scenario.knn_parameters, lambda: count("k-NN"))
-    return Comparison(
-        kinds=scenario.kinds,
-        shots=scenario.shots,
-        seeds=scenario.seeds,
-        owner_rows=len(scenario.owner_rows),
-        held_out_rows=len(scenario.held_out_rows),
-        test_rows=len(scenario.test_rows),
-        test_kinds=dict(sorted(zip(scenario.test_kinds, scenario.test_labels, strict=True))),
-        network_parameters={name: float(value) for name, value in scenario.network_parameters.items()},
-        knn_parameters={name: float(value) for name, value in scenario.knn_parameters.items()},
-        network=network_outcome,
-        knn=knn_outcome,
-        advice=advise(scenario.kinds, scenario.shots[-1], network_outcome, knn_outcome, scenario.words),
-    )
+    if dask is not None:
+        expect_scheduler(dask)
+    if kept is not None:
+        expect_folder(kept)
+    prepared = prepare(models, data, population, settings, stage("embeddings"))
+    return run(prepared, settings, stage("owners"), kept, resume, dask), prepared

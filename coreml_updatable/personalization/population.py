@@ -179,7 +179,12 @@ class Owners:
 
 @dataclass(frozen=True)
 class World:
-    """What owners are drawn from: each row's kind and label, the labels by number, and the division of the rows."""
+    """What owners are drawn from: each row's kind and label, the labels by number, and the division of the rows.
+
+    ``paired``: each shot is learned together with the next of these rows, which start over when all had their turn.
+    ``seeds``: there is one owner, who has every kind of the scenario, and owner number n is the order of his shots that
+    seed n shuffles.
+    """
 
     population: Population
     kinds: tuple[str, ...]
@@ -187,6 +192,22 @@ class World:
     labels: tuple[str, ...]
     split: Split
     shots: int  # the most, of each of an owner's kinds
+    paired: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def rows_a_shot(self) -> int:
+        """Rows that are learned with each shot, itself included."""
+        return 2 if len(self.paired) else 1
+
+    def learned(self, shots: int) -> int:
+        """Rows that are learned at so many shots of each kind."""
+        return min(shots, self.shots) * self.population.kinds_per_owner * self.rows_a_shot
+
+    @cached_property
+    def kind_names(self) -> tuple[str, ...]:
+        """Every kind once."""
+        return tuple(sorted(set(self.kinds)))
 
     @property
     def new(self) -> int:
@@ -314,11 +335,15 @@ class _Owner:
 
 def _owner(world: World, sorts: Sequence[Sort], number: int) -> _Owner:
     population = world.population
-    random = np.random.default_rng([population.seed, 2, number])
-    weights = np.array([sort.brings.weight for sort in sorts])
-    sort = sorts[int(random.choice(len(sorts), p=weights / weights.sum()))]
+    if world.seeds:
+        random, sort = np.random.default_rng(world.seeds[number]), sorts[0]
+        kinds = sort.kinds
+    else:
+        random = np.random.default_rng([population.seed, 2, number])
+        weights = np.array([sort.brings.weight for sort in sorts])
+        sort = sorts[int(random.choice(len(sorts), p=weights / weights.sum()))]
+        kinds = tuple(str(kind) for kind in random.permutation(sort.kinds)[: population.kinds_per_owner])
     change = sort.change
-    kinds = tuple(str(kind) for kind in random.permutation(sort.kinds)[: population.kinds_per_owner])
     classes = {kind: _label(world, change, sort.brings, world.label_of[kind], random) for kind in kinds}
     rows = {kind: random.permutation(world.split.owners[kind]) for kind in kinds}
     fixed = world.split.held_out
@@ -337,6 +362,10 @@ def _owner(world: World, sorts: Sequence[Sort], number: int) -> _Owner:
     taught = np.where(wrong & (others > 1), np.where(replaced == taught, (replaced + 1) % others, replaced), taught)
     style = 1 + int(random.integers(population.style.count)) if population.style else 0
     shown = style if population.style and population.style.learn == "styled" else 0
+    if len(world.paired):
+        partners = world.paired[np.arange(len(shots)) % len(world.paired)]
+        labels = np.array([world.labels.index(world.row_labels[row]) for row in partners], np.int64)
+        shots, taught = (np.stack(pair, axis=1).ravel() for pair in ((shots, partners), (taught, labels)))
     return _Owner(
         sort=change,
         kinds=kinds,

@@ -7,27 +7,20 @@ from typing import get_args
 import numpy as np
 
 from coreml_updatable.data.inputs import Int64Array
-from coreml_updatable.personalization.blocks import Entrant, Lab, run_block
-from coreml_updatable.personalization.lab_results import Difference, Gathered, Interval, difference, points_of
+from coreml_updatable.personalization.blocks import Entrant, Lab
+from coreml_updatable.personalization.compare import run
+from coreml_updatable.personalization.preparing import Prepared, Settings
 from coreml_updatable.personalization.replay_sets import Choice, chosen
+from coreml_updatable.personalization.results import Comparison, Difference, Interval
 from coreml_updatable.personalization.wording import Words, counted
 
 OWNERS, OWNERS_OF_TASKS = 64, 8  # those that only UpdateTask trains are fewer
-
-
-@dataclass(frozen=True)
-class Tried:
-    """The owners at the most shots in one update; ``choice``: of the set, "" without one."""
-
-    choice: str
-    personal_accuracy: Interval
-    base_accuracy: Interval
-    forgetting: Interval
+NONE = "none"  # of updates without a set
 
 
 @dataclass(frozen=True)
 class ReplayEffect:
-    """``personal_accuracy`` and ``forgetting``: how much higher they are with the set of ``choice`` than without one.
+    """``comparison``: of updates with none, and with a set of each choice, of which ``choice`` is the better one.
 
     ``helps``: it surely forgets less, and saves more than it costs. ``files``: those written, with their bytes.
     """
@@ -35,21 +28,22 @@ class ReplayEffect:
     choice: Choice
     per_class: int
     rows: int
-    shots: int
-    owners: int
-    test_rows: int
-    tried: tuple[Tried, ...]
-    personal_accuracy: Interval
-    forgetting: Interval
+    comparison: Comparison
     helps: bool
     files: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def apart(self) -> Difference:
+        """What the set adds."""
+        found = self.comparison.differences
+        return next(one for one in found if (one.one, one.other) == (NONE, self.choice))
+
     def sentence(self, words: Words) -> str:
         """What it saves and costs, and whether it was written."""
-        saved, gained = _negative(self.forgetting), self.personal_accuracy
+        saved, gained = _negative(self.apart.forgetting), self.apart.personal_accuracy
         what = (
             f"A replay set of {self.per_class} {words.picture}s of each label ({self.choice}), mixed into an update "
-            f"with {counted(self.shots, words.photo)} of each kind, saves {_points(saved)} of base accuracy and "
+            f"with {counted(self.apart.shots, words.photo)} of each kind, saves {_points(saved)} of base accuracy and "
             f"{'adds' if gained.mean >= 0 else 'costs'} "
             f"{_points(gained if gained.mean >= 0 else _negative(gained))} of personal accuracy"
         )
@@ -63,7 +57,7 @@ def effect(lab: Lab, per_class: int) -> tuple[ReplayEffect, Int64Array]:
     one = lab.contenders[0]
     sets = {choice: chosen(lab.embeddings[0][0], lab.world, per_class, choice) for choice in get_args(Choice)}
     contenders = (one, *(replace(one, replay=rows) for rows in sets.values()))
-    names = ("", *sets)
+    names = (NONE, *sets)
     whole = replace(
         lab,
         contenders=contenders,
@@ -74,36 +68,17 @@ def effect(lab: Lab, per_class: int) -> tuple[ReplayEffect, Int64Array]:
         memory={},
     )
     owners = OWNERS_OF_TASKS if one.engine == "task" else OWNERS
-    gathered = Gathered(whole, owners)
-    gathered.add(run_block(whole, 0, owners))
-    tried = tuple(_tried(gathered, number, name) for number, name in enumerate(names))
-    best = max(range(1, len(names)), key=lambda n: tried[n].personal_accuracy.mean - tried[n].forgetting.mean)
-    apart = difference(gathered, 0, best)
-    choice = tuple(sets)[best - 1]
-    found = ReplayEffect(
-        choice,
-        per_class,
-        len(sets[choice]),
-        lab.shots[-1],
-        owners,
-        len(lab.world.split.test),
-        tried,
-        apart.personal_accuracy,
-        apart.forgetting,
-        helps(apart),
-    )
-    return found, sets[choice]
+    compared = run(Prepared(whole, (), {}), Settings(owners=owners, shots=(0, *lab.shots), workers=1))
+    apart = [one for one in compared.differences if one.one == NONE]
+    best = max(apart, key=lambda one: one.personal_accuracy.mean - one.forgetting.mean)
+    choice = next(choice for choice in sets if choice == best.other)
+    return ReplayEffect(choice, per_class, len(sets[choice]), compared, helps(best)), sets[choice]
 
 
 def helps(apart: Difference) -> bool:
     """Whether the second of two contenders surely forgets less, and by more than it loses of personal accuracy."""
     saved, cost = -apart.forgetting.mean, -apart.personal_accuracy.mean
     return apart.forgetting.high < 0 and saved > cost
-
-
-def _tried(gathered: Gathered, number: int, name: str) -> Tried:
-    last = points_of(gathered, number)[-1].intervals
-    return Tried(name, last["personal_accuracy"], last["base_accuracy"], last["forgetting"])
 
 
 def _negative(one: Interval) -> Interval:

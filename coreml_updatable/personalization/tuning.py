@@ -15,13 +15,14 @@ import numpy as np
 from coreml_updatable.data.inputs import Int64Array
 from coreml_updatable.data.rows.features import Fit
 from coreml_updatable.errors import BuildError, DataError
-from coreml_updatable.personalization.blocks import BASE, FORGETTING, PERSONAL, Entrant, Lab, run_block
+from coreml_updatable.personalization.blocks import BASE, FORGETTING, PERSONAL, Entrant, Lab, last_point, run_block
 from coreml_updatable.personalization.contenders import Contender, Told, silent
-from coreml_updatable.personalization.lab import Settings, entered_models, expect_data, prepare
-from coreml_updatable.personalization.lab_results import Gathered, Interval, difference, last_point
+from coreml_updatable.personalization.gathering import ROUNDING, Gathered, difference
 from coreml_updatable.personalization.linear_heads import LinearLayer
 from coreml_updatable.personalization.population import Population
+from coreml_updatable.personalization.preparing import Settings, entered_models, expect_data, prepare
 from coreml_updatable.personalization.replay_sets import chosen, in_turn
+from coreml_updatable.personalization.results import Interval
 from coreml_updatable.runtime import RunnableModel
 from coreml_updatable.spec.reserved_labels import offset_of
 
@@ -60,7 +61,7 @@ class Trial:
     forgetting: float
 
     def is_allowed(self, bound: float) -> bool:
-        return self.forgetting <= bound + 1e-9
+        return self.forgetting <= bound + ROUNDING
 
 
 @dataclass(frozen=True)

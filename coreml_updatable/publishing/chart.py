@@ -4,13 +4,12 @@ Colors and line styles come from the page's style (report.css), so a drawing fol
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from coreml_updatable.personalization.results import Comparison, Spread, SummaryPoint, Way
-from coreml_updatable.personalization.wording import OF_PHOTOS, Words
+from coreml_updatable.personalization.results import Interval
 from coreml_updatable.text import shortened, visible
 
 WIDTH, HEIGHT = 400, 260
@@ -22,11 +21,11 @@ MAX_LABEL = 60  # characters of a name in a drawing
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: what it is called, x, and the spread over the seeds at each x."""
+    """One curve: what it is called, x, and the mean and its ends at each x."""
 
     name: str
     x: tuple[float, ...]
-    y: tuple[Spread, ...]
+    y: tuple[Interval, ...]
 
 
 @dataclass(frozen=True)
@@ -45,22 +44,6 @@ class Scale:
 SHARES = Scale(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0), lambda share: "100%" if share == 1 else f"{100 * share:g}")
 
 
-def learning_chart(
-    comparison: Comparison, field: str, title: str, words: Words = OF_PHOTOS, way: Way = "at_once"
-) -> Markup:
-    """A share of ``SummaryPoint`` against the number of shots: means as lines, extremes as bands."""
-    lines = [curve(name, getattr(outcome.summary, way), field) for name, outcome in comparison.outcomes()]
-    each = " of each kind" if len(comparison.kinds) > 1 and way == "at_once" else ""
-    shown = comparison.shots if way == "at_once" or len(comparison.kinds) == 1 else lines[0].x[1:]
-    return chart(lines, title, f"shots ({words.photo}s of the owner{each})", ticks=(0, *shown))
-
-
-def curve(name: str, points: Iterable[SummaryPoint], field: str) -> Line:
-    """The spreads ``field`` of the points, against their numbers of shots."""
-    chosen = list(points)
-    return Line(name, tuple(float(point.shots) for point in chosen), tuple(getattr(point, field) for point in chosen))
-
-
 def history_charts(history: Sequence[Mapping[str, float]]) -> dict[str, Markup]:
     """One chart for the losses, one for the accuracies of a training, by epoch: title -> SVG."""
     charts = {}
@@ -69,11 +52,11 @@ def history_charts(history: Sequence[Mapping[str, float]]) -> dict[str, Markup]:
         names = [name for name in history[0] if name.endswith(ending)] if history else []
         names = sorted(names, key=lambda name: (not name.startswith("train"), name))[: len(SERIES)]
         lines = [
-            Line(name.replace("_", " "), epochs, tuple(Spread(*[entry[name]] * 3) for entry in history))
+            Line(name.replace("_", " "), epochs, tuple(Interval(*[entry[name]] * 3) for entry in history))
             for name in names
         ]
         if lines:
-            values = [spread.mean for line in lines for spread in line.y]
+            values = [end.mean for line in lines for end in line.y]
             scale = SHARES if ending == "accuracy" else nice_scale(min(0.0, *values), max(values))
             charts[title] = chart(lines, f"{title} by epoch", "epoch", ticks=epochs, scale=scale, legend=True)
     return charts
@@ -197,9 +180,7 @@ def _centered(x: float, y: float, text: str) -> Markup:
 
 def _series(style: str, line: Line, across: Scale, scale: Scale) -> list[Markup]:
     xs = [_x(across, x) for x in line.x]
-    low, high, mean = (
-        [scale.place(getattr(y, end), BOTTOM, TOP) for y in line.y] for end in ("minimum", "maximum", "mean")
-    )
+    low, high, mean = ([scale.place(getattr(y, end), BOTTOM, TOP) for y in line.y] for end in ("low", "high", "mean"))
     made = []
     if low != high:
         around = _points([*xs, *reversed(xs)], [*high, *reversed(low)])

@@ -37,7 +37,6 @@ def template(name: str, *, escape: bool = True) -> "Template":
     environment.filters |= {
         "percent": percent,
         "interval": wording.with_interval,
-        "percent_spread": wording.percent_spread,
         "ms": wording.milliseconds,
         "bytes": lambda size: wording.byte_count(size).replace(" ", "\u00a0"),
         "tiny": wording.tiny,

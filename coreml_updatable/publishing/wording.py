@@ -2,17 +2,9 @@
 
 import re
 
-from coreml_updatable.personalization.results import Spread
-from coreml_updatable.personalization.statistics import Accuracy, wilson
+from coreml_updatable.personalization.results import Interval
+from coreml_updatable.personalization.statistics import Accuracy
 from coreml_updatable.personalization.wording import percent
-
-
-def percent_spread(spread: Spread) -> str:
-    """The mean and, where the seeds differ, the extremes: "96% (92 to 100)"."""
-    low, high = percent(spread.minimum), percent(spread.maximum)
-    if low == high:
-        return percent(spread.mean)
-    return f"{percent(spread.mean)} ({low.removesuffix('%')} to {high.removesuffix('%')})"
 
 
 def brief(share: float) -> str:
@@ -47,9 +39,9 @@ def typographic(text: str) -> str:
     return re.sub(r"(?<=\w)'(?=\w)|(?<=s)'(?= )", "’", text).replace("k-NN", "k\u2011NN")
 
 
-def mean_with_interval(spread: Spread, rows: int) -> str:
-    """The same of a mean over orders, each judged on the same ``rows``."""
-    return with_interval(wilson(spread.mean * rows, rows))
+def mean_with_interval(one: Interval, rows: int) -> str:
+    """The same of a mean over owners."""
+    return with_interval(Accuracy(one.mean, rows, one.low, one.high))
 
 
 def with_interval(accuracy: Accuracy) -> str:

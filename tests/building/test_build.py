@@ -104,7 +104,7 @@ def test_further_layouts_are_the_same_model_and_can_be_published(place: Path, tm
 def test_a_replay_set_is_training_rows_that_every_layout_can_learn(place: Path, report: Any, tmp_path: Path) -> None:
     target = place / "build" / "shapes"
     told = report["replay"]
-    assert {file["choice"] for file in told["tried"]} == {"", "herding", "k-center"}
+    assert [one["name"] for one in told["comparison"]["entrants"]] == ["none", "herding", "k-center"]
     assert told["files"]["ShapesHead.replay.json"] == (target / "ShapesHead.replay.json").stat().st_size
     whole = read_replay_set(target / "Shapes.replay.json")
     assert whole.sha256 == report["files"]["Shapes.mlmodel"]["sha256"]

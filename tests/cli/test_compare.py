@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import coreml_updatable as cu
-from coreml_updatable.personalization.lab_results import json_schema
+from coreml_updatable.personalization.results import json_schema
 from tests.broken_models.valid import classifier
 from tests.cli.conftest import Run
 
@@ -69,14 +69,14 @@ def test_what_is_wrong_is_one_sentence(run: Run, models: Any, more: Any, status:
 
 
 def test_a_page_shows_the_pictures_of_the_worst_owners(models: Any) -> None:
-    from coreml_updatable.personalization.lab_results import WorstOwner
-    from coreml_updatable.publishing.report.lab import render_lab
+    from coreml_updatable.personalization.results import WorstOwner
+    from coreml_updatable.publishing.report.comparison import render_comparison
 
     network, knn, data = models
     result = cu.compare([network, knn], data, owners=6, shots=[0, 1], workers=1)
     small = np.zeros((100, 64, 64, 3), np.uint8)
     assert all(isinstance(one, WorstOwner) for one in result.worst)
-    page = render_lab(result, small)
+    page = render_comparison(result, small)
     assert page.count("data:image/png") == sum(len(one.rows) for one in result.worst)
 
 

@@ -10,7 +10,6 @@ from sklearn.linear_model import LogisticRegression
 
 from coreml_updatable.marking import knn_variant, mark, with_samples
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
-from coreml_updatable.personalization.scenario import Scenario
 from coreml_updatable.spec.io import parse_model
 
 FloatArray = npt.NDArray[np.float64]
@@ -88,23 +87,3 @@ def knn_message(world: World, network_message: Any) -> Any:
     """The k-NN variant, holding the base's training points; three neighbors, one vote each."""
     empty = knn_variant(network_message, KNNSettings(Int64Parameter(3), weighting="uniform"))
     return with_samples(empty, world.features(world.train).astype(np.float32), world.train_labels)
-
-
-@pytest.fixture(scope="session")
-def scenario(world: World) -> Scenario:
-    def rows(points: FloatArray) -> tuple[dict[str, Any], ...]:
-        return tuple({"point": point.astype(np.float32)} for point in points)
-
-    return Scenario(
-        kinds={"rapids": "calm"},
-        owner_rows=rows(world.owner),
-        owner_kinds=("rapids",) * len(world.owner),
-        held_out_rows=rows(world.held_out),
-        held_out_kinds=("rapids",) * len(world.held_out),
-        test_rows=rows(world.test),
-        test_labels=tuple(LABEL_OF[kind] for kind in world.test_kinds),
-        test_kinds=world.test_kinds,
-        shots=(1, 3, 6),
-        seeds=(0, 1, 2),
-        new_label="rapids",
-    )

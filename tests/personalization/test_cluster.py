@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from coreml_updatable.errors import BuildError
-from coreml_updatable.personalization.lab import Settings, prepare, run
+from coreml_updatable.personalization.compare import run
 from coreml_updatable.personalization.population import Population
+from coreml_updatable.personalization.preparing import Settings, prepare
 from coreml_updatable.runtime import load
 from tests.personalization.conftest import CENTRES, LABEL_OF, around
 

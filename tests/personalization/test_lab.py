@@ -16,12 +16,14 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from coreml_updatable import files
 from coreml_updatable.errors import BuildError, DataError, ModelError, UserError
-from coreml_updatable.personalization import blocks, lab, lab_results, measures
-from coreml_updatable.personalization.lab import Prepared, Settings, compare, prepare, run
-from coreml_updatable.personalization.lab_results import json_schema, read_result, taught
+from coreml_updatable.personalization import block_store, blocks, gathering, measures, preparing
+from coreml_updatable.personalization.compare import compare, run
+from coreml_updatable.personalization.gathering import taught
 from coreml_updatable.personalization.population import Population, Split, World, draw, population_of
-from coreml_updatable.personalization.replay_effect import effect, helps
+from coreml_updatable.personalization.preparing import Prepared, Settings, prepare
+from coreml_updatable.personalization.replay_effect import NONE, effect, helps
 from coreml_updatable.personalization.replay_sets import herding, k_center
+from coreml_updatable.personalization.results import Difference, Interval, json_schema, read_comparison
 from coreml_updatable.runtime import load
 from tests.personalization.conftest import CENTRES, LABEL_OF, OWNERS_CENTRE, around
 
@@ -143,11 +145,11 @@ def test_a_report_is_what_its_schema_says(prepared: Prepared) -> None:
     result = run(prepared, Settings(owners=8, shots=SHOTS, workers=1))
     value = json.loads(json.dumps(result.as_json(), allow_nan=False))
     jsonschema.validate(value, json_schema())
-    assert read_result(value) == result
+    assert read_comparison(value) == result
     published = Path(__file__).parents[2] / "docs" / "lab-report.schema.json"
     assert json.loads(published.read_text(encoding="utf-8")) == json.loads(json.dumps(json_schema()))
     with pytest.raises(DataError, match="owners"):
-        read_result({**value, "owners": "many"})
+        read_comparison({**value, "owners": "many"})
 
 
 def test_a_point_of_one_shot_is_the_same_by_every_protocol(prepared: Prepared) -> None:
@@ -248,15 +250,15 @@ def test_a_replay_set_stands_for_its_label() -> None:
 
 
 def test_a_replay_set_helps_if_it_surely_saves_more_than_it_costs(prepared: Prepared) -> None:
-    def ends(mean: float, low: float, high: float) -> lab_results.Interval:
-        return lab_results.Interval(mean, low, high)
+    def ends(mean: float, low: float, high: float) -> Interval:
+        return Interval(mean, low, high)
 
     for personal, forgetting, expected in (
         (ends(-0.01, -0.02, 0.0), ends(-0.05, -0.07, -0.03), True),
         (ends(-0.06, -0.09, 0.0), ends(-0.05, -0.07, -0.03), False),  # costs more than it saves
         (ends(0.0, 0.0, 0.0), ends(-0.05, -0.11, 0.01), False),  # may save nothing
     ):
-        assert helps(lab_results.Difference("none", "set", 3, personal, forgetting)) == expected
+        assert helps(Difference("none", "set", 3, personal, forgetting)) == expected
     one = replace(
         prepared.lab,
         contenders=prepared.lab.contenders[:1],
@@ -268,14 +270,13 @@ def test_a_replay_set_helps_if_it_surely_saves_more_than_it_costs(prepared: Prep
     world = one.world
     assert sorted(world.row_labels[row] for row in rows) == ["calm", "calm", "wild", "wild"]
     assert set(rows.tolist()) <= set(world.split.reference.tolist())
-    block = blocks.run_block(prepared.lab, 0, found.owners)
-    assert found.tried[0].personal_accuracy.mean == pytest.approx(
-        float(np.nanmean(block.values[0, lab_results.last_point(prepared.lab), blocks.PERSONAL])), abs=1e-6
+    block = blocks.run_block(prepared.lab, 0, found.comparison.owners)
+    tried = {one.name: one.last(5).intervals for one in found.comparison.entrants}
+    assert tried[NONE]["personal_accuracy"].mean == pytest.approx(
+        float(np.nanmean(block.values[0, blocks.last_point(prepared.lab), blocks.PERSONAL])), abs=1e-6
     )
-    assert found.forgetting.mean == pytest.approx(
-        next(tried for tried in found.tried if tried.choice == found.choice).forgetting.mean
-        - found.tried[0].forgetting.mean,
-        abs=1e-6,
+    assert found.apart.forgetting.mean == pytest.approx(
+        tried[found.choice]["forgetting"].mean - tried[NONE]["forgetting"].mean, abs=1e-6
     )
 
 
@@ -345,7 +346,7 @@ def test_a_head_of_two_layers_is_trained_as_by_update_tasks(
     made = cu.convert(network, converter="torch", inputs=["point:6"], labels=["calm", "wild"])
     model = cu.mark(made, last=2)
     if engine == "task":
-        monkeypatch.setattr(lab, "_agrees", lambda *_: False)
+        monkeypatch.setattr(preparing, "agrees", lambda *_: False)
     setup = prepare([("two layers", model)], photos, Population(), Settings(shots=(0, 2), replay=1))
     assert [one.engine for one in setup.lab.contenders] == [engine] * 2
     one = run(setup, Settings(owners=4, shots=(0, 2), workers=1, block=2))
@@ -442,11 +443,11 @@ def test_a_disk_that_fills_is_one_sentence_and_what_is_there_is_gone_on_with(
         written.append(path)
         files.write_atomically(path, content)
 
-    monkeypatch.setattr(lab, "write_atomically", full)
+    monkeypatch.setattr(block_store, "write_atomically", full)
     with pytest.raises(BuildError, match=r"owners-.*--resume"):
         run(prepared, settings, kept=tmp_path)
     monkeypatch.undo()
-    monkeypatch.setattr(lab_results, "SPILL", 0)  # every array lies in a file
+    monkeypatch.setattr(gathering, "SPILL", 0)  # every array lies in a file
     ran = []
     found = run(prepared, settings, lambda share, _: ran.append(share), kept=tmp_path, resume=True)
     assert len(ran) == 3  # two blocks, and the end

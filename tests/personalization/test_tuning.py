@@ -10,8 +10,8 @@ from markupsafe import escape
 
 import coreml_updatable as cu
 from coreml_updatable.errors import RecipeError
-from coreml_updatable.personalization.lab import Settings, prepare
 from coreml_updatable.personalization.population import Population
+from coreml_updatable.personalization.preparing import Settings, prepare
 from coreml_updatable.publishing.report.tune import sharpness, write_tune
 from coreml_updatable.recipes.file import read_recipe
 from coreml_updatable.recipes.tuned import write_tuned

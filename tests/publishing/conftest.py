@@ -1,32 +1,33 @@
 """A report made of plain values: what a build could hand over."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
 
 from coreml_updatable.data.inputs import Examples, ImageInput
-from coreml_updatable.personalization.compare import advise
 from coreml_updatable.personalization.results import (
-    Answer,
+    SCHEMA,
+    Called,
     Comparison,
-    Measurement,
-    NewLabel,
-    NewLabelPoint,
-    Outcome,
-    Reset,
-    SeedResult,
-    Shot,
-    Shown,
-    summarize,
+    Cost,
+    Difference,
+    Distribution,
+    EntrantResult,
+    Interval,
+    OfKind,
+    Point,
 )
 from coreml_updatable.publishing.report.values import (
+    Answer,
     DataFacts,
     ModelFacts,
+    NewLabel,
     Personalization,
     Proof,
     Report,
+    Shown,
     UpdateProof,
 )
 from coreml_updatable.spec.parameters import Parameter
@@ -39,52 +40,81 @@ STICKERS = {"7": "user0", "8": "user1"}
 LABEL_OF = {"burger": "fast-food", "fries": "fast-food", "salad": "healthy"}
 
 
-def measurement(photos: int, learnt: float, kept: float, growth: int, kinds: Iterable[str]) -> Measurement:
-    label = "healthy" if learnt > 0.5 else "fast-food"
-    answers = {"fast-food": 1 - learnt, "healthy": learnt}
-    return Measurement(
-        shots=photos,
-        held_out_accuracy=learnt,
-        held_out_accuracy_by_kind=dict.fromkeys(kinds, learnt),
-        held_out_answers={name: share for name, share in answers.items() if share},
-        test_accuracy=kept,
-        test_accuracy_by_kind={"burger": kept, "fries": kept, "salad": 1.0},
-        forgotten=1 - kept,
-        called_owners=0.5 - kept / 2,
-        first_label=label,
-        first_confidence=0.97 * (1 - learnt),
-        update_ms=1.5 * photos,
-        growth_bytes=growth,
+def interval(mean: float) -> Interval:
+    return Interval(mean, max(0.0, mean - 0.05), min(1.0, mean + 0.05))
+
+
+def point(protocol: str, shots: int, learned: float, kept: float) -> Point:
+    means = {"personal_accuracy": learned, "base_accuracy": kept, "forgetting": 1 - kept, "log_loss": 0.3}
+    measures = {name: Distribution(len(SEEDS), *[mean] * 6) for name, mean in means.items()}
+    return Point(protocol, shots, measures, {name: interval(means[name]) for name in list(means)[:3]}, 0.0)
+
+
+def called(right: str, share: float) -> Called:
+    other = "fast-food" if right != "fast-food" else "healthy"
+    return Called(share, {label: part for label, part in ((right, share), (other, 1 - share)) if part})
+
+
+def entrant(name: str, speed: float, growth: int, kinds: Mapping[str, str] = OWNERS) -> EntrantResult:
+    """The shares are worked out as a learner's that gains ``speed`` with every shot."""
+
+    def after(protocol: str, shots: int) -> Point:
+        learned = round(min(1.0, speed * shots), 3)
+        return point(protocol, shots, learned, 1 - 0.01 * learned)
+
+    points = tuple(after("at_once", shots) for shots in (0, *SHOTS))
+    points += tuple(after("one_by_one", shots) for shots in SHOTS)
+    last = points[len(SHOTS)].measures["personal_accuracy"].mean
+    needed = next((float(shots) for shots in SHOTS if speed * shots >= 0.9), None)
+    tested: list[OfKind] = [
+        OfKind(kind, "owner", own, called(own, 0.0), called(own, last)) for kind, own in kinds.items()
+    ]
+    tested += [OfKind(kind, "base", own, called(own, 1.0), called(own, 0.97)) for kind, own in LABEL_OF.items()]
+    cost = Cost(1000, 200, 254_321, 800, growth, 1.5, 4.2)
+    return EntrantResult(name, "span", "learns", points, needed, 1.0 if needed else 0.0, (), tuple(tested), cost)
+
+
+def compare(network_speed: float, knn_speed: float, kinds: Mapping[str, str] = OWNERS) -> Comparison:
+    both = entrant("network", network_speed, 0, kinds), entrant("k-NN", knn_speed, 540, kinds)
+    apart = Difference("network", "k-NN", SHOTS[-1], interval(0.1), interval(0.01))
+    return Comparison(
+        schema=SCHEMA,
+        owners=len(SEEDS),
+        seed=0,
+        shots=(0, *SHOTS),
+        labels=("fast-food", "healthy"),
+        kinds_per_owner=len(kinds),
+        rows=44,
+        pictures=30,
+        learned=14,
+        test_rows=18,
+        unknown_rows=0,
+        reference_rows=0,
+        entrants=both,
+        differences=(apart,),
+        worst=(),
+        conclusions=("The k-NN serves this owner best.", "That is sure.", "For nobody it is not."),
+        notes=(),
+        seconds={"embeddings": 1.0, "owners": 2.0},
     )
 
 
-def seed_result(seed: int, speed: float, growth: int, kinds: Iterable[str]) -> SeedResult:
-    def after(photos: int) -> Measurement:
-        learnt = round(min(1.0, speed * photos * (0.8 + 0.2 * seed)), 3)
-        return measurement(photos, learnt, 1 - 0.01 * learnt, growth * photos, kinds)
-
-    steps = [Shot(photo, photo > 5, 0.1 * photo, after(photo + 1)) for photo in range(SHOTS[-1])]
-    flips = [step.after.shots for step in steps if step.after.first_label == "healthy"]
-    at_once = tuple(after(photos) for photos in SHOTS)
-    return SeedResult(seed, tuple(range(10)), after(0), at_once, tuple(steps), min(flips, default=None))
-
-
-def outcome(speed: float, growth: int, new_label: NewLabel | None, kinds: Iterable[str] = OWNERS) -> Outcome:
-    seeds = tuple(seed_result(seed, speed, growth, kinds) for seed in SEEDS)
-    right = tuple(Answer(LABEL_OF[kind], 0.98) for kind in TEST_KINDS)
-    lost = (Answer("healthy", 0.55), *right[1:])
-    shown = Shown((Answer("fast-food", 0.95),) * 12, (Answer("healthy", 0.81),) * 12, right, lost)
-    return Outcome(seeds, summarize(seeds), shown, Reset(12, True, True, 0.0), new_label, 4.2, 250_000)
+def shown(kinds: Mapping[str, str]) -> tuple[Shown, ...]:
+    """Twelve held-out rows that are learned, and the test rows, of which the first is forgotten."""
+    right = tuple((Answer(LABEL_OF[kind], 0.98),) * 2 for kind in TEST_KINDS)
+    lost = ((right[0][0], Answer("healthy", 0.55)), *right[1:])
+    own = next(iter(kinds.values()))
+    return tuple(
+        Shown(name, ((Answer("fast-food", 0.95), Answer(own, 0.81)),) * 12, lost) for name in ("network", "k-NN")
+    )
 
 
-def compare(network_speed: float, knn_speed: float) -> Comparison:
-    refused = NewLabel("pancakes", "label: 'pancakes' is not one of <fast-food, healthy>; expected a known label", ())
-    points = tuple(NewLabelPoint(n, min(1.0, 0.2 * n), 0.99, 0.01, 100.0 * n) for n in SHOTS)
-    network = outcome(network_speed, 0, refused)
-    knn = outcome(knn_speed, 540, NewLabel("pancakes", None, points))
-    advice = advise(OWNERS, 10, network, knn)
-    parameters = {"learningRate": 0.01}
-    return Comparison(OWNERS, SHOTS, SEEDS, 14, 12, 18, LABEL_OF, parameters, {}, network, knn, advice)
+REFUSED = "label: 'pancakes' is not one of <fast-food, healthy>; expected a known label"
+
+
+def new_label() -> NewLabel:
+    known = compare(0.12, 0.2)
+    return NewLabel("pancakes", {"network": REFUSED}, dataclasses.replace(known, entrants=known.entrants[1:]))
 
 
 def pictures(kinds: tuple[str, ...], size: int) -> Examples:
@@ -121,7 +151,12 @@ def make_comparison() -> Callable[[float, float], Comparison]:
 @pytest.fixture(scope="session")
 def report() -> Report:
     given = Personalization(
-        compare(0.12, 0.4), pictures(("pancakes",) * 14, 72), pictures(("pancakes",) * 12, 72), pictures(TEST_KINDS, 28)
+        compare(0.12, 0.4),
+        new_label(),
+        shown(OWNERS),
+        pictures(("pancakes",) * 14, 72),
+        pictures(("pancakes",) * 12, 72),
+        pictures(TEST_KINDS, 28),
     )
     return Report(
         name="HealthyLuncher",
@@ -158,11 +193,13 @@ def report() -> Report:
 @pytest.fixture(scope="session")
 def stickers(report: Report) -> Report:
     """The report of a model whose owner adds two kinds under reserved labels."""
-    network, knn = outcome(0.03, 0, None, STICKERS), outcome(0.095, 640, None, STICKERS)
-    advice = advise(STICKERS, 10, network, knn)
-    compared = Comparison(STICKERS, SHOTS, SEEDS, 28, 12, 18, LABEL_OF, {}, {}, network, knn, advice)
     kinds = ("7",) * 6 + ("8",) * 6
     given = Personalization(
-        compared, pictures(("7",) * 14 + ("8",) * 14, 28), pictures(kinds, 28), pictures(TEST_KINDS, 28)
+        compare(0.03, 0.095, STICKERS),
+        None,
+        shown(STICKERS),
+        pictures(("7",) * 14 + ("8",) * 14, 28),
+        pictures(kinds, 28),
+        pictures(TEST_KINDS, 28),
     )
     return dataclasses.replace(report, sample="stickers", personalization=given, reserved_labels=3)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coreml_updatable.personalization.results import Comparison, Spread, Way
-from coreml_updatable.publishing.chart import BOTTOM, TOP, Line, chart, history_charts, learning_chart, nice_scale
+from coreml_updatable.personalization.results import Comparison, Interval
+from coreml_updatable.publishing.chart import BOTTOM, SERIES, TOP, Line, chart, history_charts, nice_scale
+from coreml_updatable.publishing.report.comparison import curves, rows_of
 
 MakeComparison = Callable[[float, float], Comparison]
 
@@ -21,29 +22,31 @@ def points_of(svg: str, style: str) -> np.ndarray:
     return np.array([pair.split(",") for pair in line.attrib["points"].split()], dtype=float)
 
 
-@pytest.mark.parametrize("way", ["at_once", "one_by_one"])
-def test_marks_lie_where_the_numbers_say(make_comparison: MakeComparison, way: Way) -> None:
+@pytest.mark.parametrize("place", [0, 2])
+def test_marks_lie_where_the_numbers_say(make_comparison: MakeComparison, place: int) -> None:
     comparison = make_comparison(0.12, 0.4)
-    svg = ElementTree.fromstring(learning_chart(comparison, "held_out_accuracy", 'A "title" <b>', way=way))
-    for style, (_, outcome) in zip(("network", "knn"), comparison.outcomes(), strict=True):
-        marks = [one for one in svg.iter("circle") if one.attrib["class"] == f"mark {style}"]
-        points = getattr(outcome.summary, way)
+    title, drawing = curves(comparison, rows_of(comparison, SERIES))[place]
+    protocol = ("at_once", "", "one_by_one")[place]
+    svg = ElementTree.fromstring(str(drawing))
+    for style, one in zip(SERIES, comparison.entrants, strict=True):
+        marks = [mark for mark in svg.iter("circle") if mark.attrib["class"] == f"mark {style}"]
+        points = [point for point in one.points if point.shots == 0 or point.protocol == protocol]
         heights = [(BOTTOM - float(mark.attrib["cy"])) / (BOTTOM - TOP) for mark in marks]
-        assert heights == pytest.approx([point.held_out_accuracy.mean for point in points], abs=0.001)
+        assert heights == pytest.approx([point.intervals["personal_accuracy"].mean for point in points], abs=0.001)
         xs = [float(mark.attrib["cx"]) for mark in marks]
         shares = [(x - xs[0]) / (xs[-1] - xs[0]) for x in xs]
-        assert shares == pytest.approx([one.shots / points[-1].shots for one in points], abs=0.001)
-        (band,) = (one for one in svg.iter("polygon") if one.attrib["class"] == f"band {style}")
+        assert shares == pytest.approx([point.shots / points[-1].shots for point in points], abs=0.001)
+        (band,) = (mark for mark in svg.iter("polygon") if mark.attrib["class"] == f"band {style}")
         assert len(band.attrib["points"].split()) == 2 * len(points)
     label = svg.attrib["aria-label"]
-    assert label.startswith('A "title" <b>. network: 0: 0%, 1: ')
+    assert label.startswith(f"{title}. network: 0: 0%, 1: ")
     assert re.search(r"; k-NN: 0: 0%, 1: ", label)
 
 
 def test_points_are_linear_in_the_shares() -> None:
     shares, x = [0.0, 0.3, 0.55, 1.0], (0.0, 1.0, 5.0, 10.0)
-    rising = Line("network", x, tuple(Spread(y, y, y) for y in shares))
-    falling = Line("k-NN", x, tuple(Spread(1 - y, 0, 1) for y in shares))
+    rising = Line("network", x, tuple(Interval(y, y, y) for y in shares))
+    falling = Line("k-NN", x, tuple(Interval(1 - y, 0, 1) for y in shares))
     svg = str(chart([rising, falling], "A probe", "shots", ticks=x))
     network, knn = points_of(svg, "network"), points_of(svg, "knn")
     for points, values in ((network, shares), (knn, [1 - share for share in shares])):
@@ -55,7 +58,8 @@ def test_points_are_linear_in_the_shares() -> None:
 
 
 def test_no_color_stands_in_the_drawing(make_comparison: MakeComparison) -> None:
-    svg = str(learning_chart(make_comparison(0.12, 0.4), "test_accuracy", "Base accuracy"))
+    comparison = make_comparison(0.12, 0.4)
+    svg = str(curves(comparison, rows_of(comparison))[1][1])
     assert not re.findall(r"style=|(?:fill|stroke)=|#[0-9a-f]{6}", svg)
 
 

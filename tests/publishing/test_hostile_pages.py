@@ -8,12 +8,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from coreml_updatable.personalization.results import Comparison, Spread
-from coreml_updatable.publishing.chart import Line, chart, learning_chart
+from coreml_updatable.personalization.results import Called, Interval
+from coreml_updatable.publishing.chart import Line, chart
+from coreml_updatable.publishing.report.comparison import curves, rows_of
 from coreml_updatable.publishing.report.json import report_json
 from coreml_updatable.publishing.report.page import render
 from coreml_updatable.publishing.report.terminal import summary
-from coreml_updatable.publishing.report.values import Report
+from coreml_updatable.publishing.report.values import NewLabel, Report
 from coreml_updatable.publishing.swift import literal
 from tests.cli.hostile_text import FORGED, HOSTILE, expect_safe
 
@@ -23,7 +24,11 @@ NAMES = pytest.mark.parametrize("name", [*HOSTILE.values(), "\udcff"], ids=[*HOS
 def hostile(report: Report, name: str) -> Report:
     assert report.personalization is not None
     old = report.personalization.comparison
-    comparison = dataclasses.replace(old, kinds={name: name}, advice=name)
+    kind = dataclasses.replace(old.entrants[0].kinds[0], kind=name, label=name)
+    kind = dataclasses.replace(kind, before=Called(0.0, {name: 1.0}), after=Called(0.5, {name: 0.5, "other": 0.5}))
+    both = tuple(dataclasses.replace(one, name=name, kinds=(kind, *one.kinds[1:])) for one in old.entrants)
+    comparison = dataclasses.replace(old, entrants=both, conclusions=(name,))
+    new_label = NewLabel(name, {name: name}, comparison)
     held_out = dataclasses.replace(report.personalization.held_out, kinds=(name,) * 12)
     model = dataclasses.replace(report.models[0], file=name, updatable=(name,), summary=name)
     return dataclasses.replace(
@@ -33,7 +38,9 @@ def hostile(report: Report, name: str) -> Report:
         description=name,
         noun=name,
         models=(model, report.models[1]),
-        personalization=dataclasses.replace(report.personalization, comparison=comparison, held_out=held_out),
+        personalization=dataclasses.replace(
+            report.personalization, comparison=comparison, new_label=new_label, held_out=held_out
+        ),
         source={name: name, "warning": name},
     )
 
@@ -84,11 +91,11 @@ def test_the_short_form(report: Report, name: str) -> None:
 
 @NAMES
 def test_drawings(report: Report, name: str) -> None:
-    line = Line(name, (0.0, 1.0), (Spread(0, 0, 0), Spread(1, 1, 1)))
+    line = Line(name, (0.0, 1.0), (Interval(0, 0, 0), Interval(1, 1, 1)))
     drawn = str(chart([line, line], name, name, ticks=(0, 1), legend=True))
-    assert report.personalization is not None
-    comparison: Comparison = report.personalization.comparison
-    for svg in (drawn, str(learning_chart(comparison, "held_out_accuracy", name))):
+    given = hostile(report, name).personalization
+    assert given is not None
+    for svg in (drawn, str(curves(given.comparison, rows_of(given.comparison))[0][1])):
         svg.encode()
         root = ElementTree.fromstring(svg.replace("<svg", '<svg xmlns:xlink="http://www.w3.org/1999/xlink"', 1))
         assert all(not key.startswith("on") for node in root.iter() for key in node.attrib)

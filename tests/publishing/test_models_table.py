@@ -8,7 +8,6 @@ import pytest
 
 from coreml_updatable.cli.commands.models import BEGIN, END, TableReport, models_table, read_report, with_table
 from coreml_updatable.errors import BuildError, CatalogueError
-from coreml_updatable.personalization.results import summarize
 from coreml_updatable.publishing.report.json import report_object
 from coreml_updatable.publishing.report.values import Report
 
@@ -32,37 +31,14 @@ def test_a_row_for_a_report_of_each_kind(report: Report, stickers: Report) -> No
     assert cells(rows[0])[:4] == ["`healthy_luncher`", "`image`, 128 x 128 rgb", "254.3 kB / 254.3 kB", "19.4%"]
     assert report.personalization is not None
     compared = report.personalization.comparison
-    last = [one.summary.at_once[-1].held_out_accuracy.mean for one in (compared.network, compared.knn)]
+    last = [one.last(10).measures["personal_accuracy"].mean for one in compared.entrants]
     assert [float(share.rstrip("%")) for share in cells(rows[0])[5].split(" of ")[0].split(" / ")] == pytest.approx(
         [100 * share for share in last], abs=0.06
     )
-    assert cells(rows[1])[4:8] == ["100% / 100%", "30% / 90.3% of 7, 8 after 10", "99.7% / 99.1%", "over 10 / 10"]
+    assert cells(rows[1])[4:8] == ["100% / 100%", "30% / 95% of 7, 8 after 10", "99.7% / 99.1%", "over 10 / 10"]
     assert cells(rows[2])[4:8] == ["–"] * 4
     assert cells(rows[0])[8] == "35 s"
     assert "measured on: 2 cores, x86-64, Linux." in models_table(reports)
-
-
-def test_photos_needed_is_what_the_report_says(report: Report) -> None:
-    """One order learns late and pulls the mean down: the median, which the page and the advice go by, is not moved."""
-    assert report.personalization is not None
-    comparison = report.personalization.comparison
-    seeds = tuple(
-        dataclasses.replace(
-            seed,
-            at_once=tuple(
-                dataclasses.replace(at, held_out_accuracy=float(number < 2 and at.shots >= 2)) for at in seed.at_once
-            ),
-        )
-        for number, seed in enumerate(comparison.network.seeds)
-    )
-    network = dataclasses.replace(comparison.network, seeds=seeds, summary=summarize(seeds))
-    changed = dataclasses.replace(comparison, network=network)
-    given = dataclasses.replace(report.personalization, comparison=changed)
-    row = models_table([as_read(dataclasses.replace(report, personalization=given))]).splitlines()[2]
-    assert len(seeds) == 3
-    assert cells(row)[7].split(" / ")[0] == "2"
-    last = comparison.knn.summary.shots_needed_at_once
-    assert cells(row)[7].split(" / ")[1] == f"{last:g}"
 
 
 def test_what_stands_around_the_table_stays() -> None:
@@ -85,7 +61,7 @@ def test_a_text_without_the_marks(text: str) -> None:
         (b"[]", r"report.json: is no report of a build; build the model again$"),
         (b"{", r"report.json: is no report of a build; build the model again$"),
         (b"\xff", r"report.json: is no report of a build; build the model again$"),
-        (b'{"schema": 0}', r"report.json: has the schema 0, expected 3; build the model again$"),
+        (b'{"schema": 0}', r"report.json: has the schema 0, expected 4; build the model again$"),
     ],
 )
 def test_a_report_that_is_none(tmp_path: Path, content: bytes | None, said: str) -> None:

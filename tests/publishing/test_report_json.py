@@ -13,7 +13,8 @@ def test_round_trip(report: Report) -> None:
     read = json.loads(report_json(report))
     assert report.personalization is not None
     assert read_comparison(read["comparison"]) == report.personalization.comparison
-    assert read["schema"] == 3
+    assert read["schema"] == 4
+    assert read_comparison(read["new_label"]["comparison"]) == report.personalization.new_label.comparison  # type: ignore[union-attr,unused-ignore]
     assert [model["sha256"] for model in read["models"]] == [model.sha256 for model in report.models]
     assert read["pictures"]["test"] == list(report.personalization.test.names)
     assert read["models"] == json.loads(json.dumps([dataclasses.asdict(model) for model in report.models]))
@@ -32,7 +33,14 @@ def test_nan_is_not_json(report: Report) -> None:
 
 def test_a_damaged_comparison_is_one_sentence(report: Report) -> None:
     assert report.personalization is not None
-    value = dataclasses.asdict(report.personalization.comparison)
-    del value["network"]["reset"]["labels_equal"]
-    with pytest.raises(DataError, match=r"^comparison: network\.reset\.labels_equal: .*; run the comparison again$"):
+    value = report.personalization.comparison.as_json()
+    del value["entrants"][1]["reached"]
+    with pytest.raises(DataError, match=r"^comparison: entrants\.1\.reached: .*; run the comparison again$"):
         read_comparison(value)
+
+
+@pytest.mark.parametrize(("schema", "remedy"), [(2, "run the comparison again"), (99, "newer")])
+def test_a_comparison_of_another_schema_is_one_sentence(report: Report, schema: int, remedy: str) -> None:
+    assert report.personalization is not None
+    with pytest.raises(DataError, match=rf"schema is {schema}, expected 3; .*{remedy}"):
+        read_comparison({**report.personalization.comparison.as_json(), "schema": schema})

@@ -19,12 +19,12 @@ def test_the_page_is_whole_and_shows_every_kind(stickers: Report) -> None:
     assert page.faults == page.open == []
     words = " ".join(" ".join(page.words).split())
     assert stickers.personalization is not None
-    for _, outcome in stickers.personalization.comparison.outcomes():
-        for point in outcome.summary.at_once:
-            assert f"{100 * point.held_out_accuracy_by_kind['8'].mean:.1f}".removesuffix(".0") + "%" in words
+    for one in stickers.personalization.comparison.entrants:
+        for kind in one.of_owner():
+            assert f"{100 * kind.after.accuracy:.1f}".removesuffix(".0") + "%" in words
     assert "The network has 3 reserved labels" in words
     assert "user0" in words
-    assert "after one update with 10 photos each of" in words
+    assert "10 photos of each kind" in words
     cards = sum(dict(attributes).get("class") == "card" for tag, attributes in page.tags if tag == "li")
     assert cards == 2 * 4 + 3 * 2 + 1  # of each new kind, of each kind of the base's, and the forgotten one
 

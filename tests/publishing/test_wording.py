@@ -3,9 +3,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coreml_updatable.personalization.results import Spread
 from coreml_updatable.personalization.wording import counted, listed, percent
-from coreml_updatable.publishing.wording import brief, byte_count, milliseconds, percent_spread, tiny, typographic
+from coreml_updatable.publishing.wording import brief, byte_count, milliseconds, tiny, typographic
 
 
 @given(st.floats(0, 1))
@@ -24,11 +23,6 @@ def test_brief_is_near_and_never_claims_all_or_nothing(share: float) -> None:
     assert abs(float(text.strip("<>%")) - 100 * share) <= 1
     assert (text == "100%") == (share == 1)
     assert (text == "0%") == (share == 0)
-
-
-def test_spread_shows_the_extremes_only_where_they_differ() -> None:
-    assert percent_spread(Spread(0.96, 0.92, 1.0)) == "96% (92 to 100)"
-    assert percent_spread(Spread(0.5, 0.5, 0.5)) == "50%"
 
 
 def test_units() -> None:

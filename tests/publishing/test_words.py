@@ -7,7 +7,6 @@ import re
 import pytest
 from rich.console import Console
 
-from coreml_updatable.personalization.compare import advise
 from coreml_updatable.personalization.wording import OF_PHOTOS, words_for
 from coreml_updatable.publishing.report.page import render
 from coreml_updatable.publishing.report.terminal import summary
@@ -20,12 +19,8 @@ PLAIN = re.compile(r"<style>.*?</style>|<code>.*?</code>|</?[a-z][^>]*>", re.DOT
 @pytest.fixture(scope="module")
 def clips(report: Report) -> Report:
     """The report of a model of clips, with every part that a page has; no word of a photo is anybody's own."""
-    assert report.personalization is not None
-    compared = report.personalization.comparison
-    advice = advise(compared.kinds, 10, compared.network, compared.knn, words_for("clip"))
-    personal = dataclasses.replace(report.personalization, comparison=dataclasses.replace(compared, advice=advice))
     plain = tuple(dataclasses.replace(model, inputs=(), training_inputs=()) for model in report.models)
-    return dataclasses.replace(report, personalization=personal, noun="clip", models=plain, paired_with="fast-food")
+    return dataclasses.replace(report, noun="clip", models=plain, paired_with="fast-food")
 
 
 def printed(report: Report) -> str:
@@ -45,7 +40,7 @@ def test_a_page_of_clips_speaks_of_no_photos(clips: Report) -> None:
     page = render(clips)
     assert OURS.findall(PLAIN.sub(" ", page)) == []
     assert OURS.findall(" ".join(re.findall(r'(?:alt|aria-label|title)="([^"]*)"', page))) == []
-    assert "shots (clips of the owner)" in page
+    assert "random orders of the owner’s clips" in page
 
 
 def test_a_terminal_of_clips_speaks_of_no_photos(clips: Report) -> None:
@@ -57,30 +52,26 @@ def test_a_terminal_of_clips_speaks_of_no_photos(clips: Report) -> None:
 def test_what_people_wrote_stays(clips: Report) -> None:
     """A model, its description, labels and kinds that are called so."""
     assert clips.personalization is not None
-    compared = clips.personalization.comparison
-    advice = advise(["picture-frame"], 10, compared.network, compared.knn, words_for("clip"))
-    renamed = dataclasses.replace(compared, kinds={"picture-frame": "photo"}, advice=advice)
+    comparison = clips.personalization.comparison
+    kind = dataclasses.replace(comparison.entrants[0].kinds[0], kind="picture-frame", label="photo")
+    both = tuple(dataclasses.replace(one, kinds=(kind, *one.kinds[1:])) for one in comparison.entrants)
     held_out = dataclasses.replace(clips.personalization.held_out, kinds=("picture-frame",) * 12)
-    own = dataclasses.replace(
-        clips,
-        name="Photo",
-        description="By the Photo Club.",
-        personalization=dataclasses.replace(clips.personalization, comparison=renamed, held_out=held_out),
+    renamed = dataclasses.replace(
+        clips.personalization, comparison=dataclasses.replace(comparison, entrants=both), held_out=held_out
     )
+    own = dataclasses.replace(clips, name="Photo", description="By the Photo Club.", personalization=renamed)
     page, text = render(own), printed(own)
     assert "<h1>Photo</h1>" in page
     assert "By the Photo Club." in page
-    assert "held-out clips of picture-frame, all clips at once" in page
+    assert "Clips of picture-frame that no model was trained on" in page
     assert "held-out clips of picture-frame" in page
     assert "picture-frame labeled “photo”: personal and base accuracy" in text
-    assert "clips of picture-frame" in text
 
 
 def test_a_page_of_photos_says_so(report: Report) -> None:
     page = render(report)
-    assert "shots (photos of the owner)" in page
-    assert "The first picture" in page
-    assert "0 photos is the base model" in page
+    assert "random orders of the owner’s photos" in page
+    assert "held-out pictures" in page
 
 
 def test_a_folder_of_clips_is_named_after_them(clips: Report) -> None:

@@ -6,24 +6,19 @@ from typing import Annotated, Literal
 import typer
 
 from coreml_updatable.cli.assumptions import Assume, chosen
+from coreml_updatable.cli.options import PictureFit, RowsByKind, Scenario
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.progress import watched
-from coreml_updatable.data.rows.features import Fit
 
 Choice = Literal["herding", "k-center"]
 
 
 def compare(
     models: Annotated[list[Path], typer.Argument(help="Updatable .mlmodel or .mlpackage files.", show_default=False)],
-    data: Annotated[
-        Path,
-        typer.Option(help="Folder label/file or label/kind/file, or .json or .csv rows.", show_default=False),
-    ],
+    data: RowsByKind,
     owners: Annotated[int, typer.Option(help="Number of simulated owners.")] = 1000,
     shots: Annotated[str, typer.Option(help="Shots of each kind, rising, with commas.")] = "0,1,2,3,5,10,20",
-    scenario: Annotated[
-        Path | None, typer.Option(help="A TOML file that says what owners are like.", show_default=False)
-    ] = None,
+    scenario: Scenario = None,
     replay: Annotated[
         int, typer.Option(min=0, help="Also compare each network with so many base rows of each label mixed in.")
     ] = 0,
@@ -43,12 +38,7 @@ def compare(
         typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers run the owners.", show_default=False),
     ] = None,
     assume: Assume = None,
-    fit: Annotated[
-        Fit | None,
-        typer.Option(
-            help="How to fit pictures of another size.", show_default="as the model's metadata say, else centre-crop"
-        ),
-    ] = None,
+    fit: PictureFit = None,
     json: Annotated[bool, typer.Option("--json", help="Print report.json.")] = False,
 ) -> None:
     """Compare models on a population of simulated owners.
@@ -57,10 +47,11 @@ def compare(
     model suits them, how sure that is, and for whom it does not. docs/personalization.md explains scenarios.
     """
     from coreml_updatable.errors import located
-    from coreml_updatable.personalization.lab import Settings, shots_in
-    from coreml_updatable.personalization.lab import compare as run
+    from coreml_updatable.personalization.compare import compare as run
+    from coreml_updatable.personalization.compare import shots_in
     from coreml_updatable.personalization.population import Population, read_population
-    from coreml_updatable.publishing.report.lab import write_lab
+    from coreml_updatable.personalization.preparing import Settings
+    from coreml_updatable.publishing.report.comparison import write_comparison
     from coreml_updatable.runtime import load
 
     if resume and out is None:
@@ -78,7 +69,7 @@ def compare(
         kept = out / "owners" if out is not None else None
         result, prepared = run(loaded, data, population, settings, told, kept, resume, dask)
     if out is not None:
-        write_lab(out, result, prepared.small)
+        write_comparison(out, result, prepared.small)
     if json:
         say_json(result.as_json(), indent=1)
     else:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coreml_updatable.cli.options import AsJson, DryRun, Out, expect_out, option
+from coreml_updatable.cli.options import AsJson, DryRun, Out, PictureFit, expect_out, option
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.progress import watched
 from coreml_updatable.cli.text import whole
-from coreml_updatable.data.rows.features import Fit, features_of
+from coreml_updatable.data.rows.features import features_of
 from coreml_updatable.data.rows.reading import training_rows
 from coreml_updatable.marking import sample_counts
 from coreml_updatable.spec.messages import Model
@@ -98,12 +98,7 @@ def knn(
             show_default="cut if there is a softmax",
         ),
     ] = None,
-    fit: Annotated[
-        Fit | None,
-        typer.Option(
-            help="How to fit pictures of another size.", show_default="as the model's metadata say, else centre-crop"
-        ),
-    ] = None,
+    fit: PictureFit = None,
     dry_run: DryRun = False,
     json: AsJson = False,
 ) -> None:

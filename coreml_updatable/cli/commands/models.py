@@ -1,6 +1,6 @@
 """`coreml-updatable models`: every sample that needs no download, one after the other."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -138,20 +138,19 @@ def _personal(report: TableReport) -> list[str]:
     comparison = report.compared()
     if comparison is None:
         return ["–"] * 4
-    summaries = [outcome.summary for _, outcome in comparison.outcomes()]
-    before, after = ([one.at_once[place] for one in summaries] for place in (0, -1))
-    most, kinds = comparison.shots[-1], ", ".join(comparison.kinds)
-    needed = [one.shots_needed_at_once for one in summaries]
+    most, both = comparison.shots[-1], comparison.entrants
+    kinds = ", ".join(one.kind for one in both[0].of_owner())
+    needed = [one.shots_to_enough for one in both]
+
+    def pair(measure: str, shots: int) -> str:
+        return " / ".join(percent(one.last(shots).measures[measure].mean) for one in both)
+
     return [
-        _pair(point.test_accuracy.mean for point in before),
-        f"{_pair(point.held_out_accuracy.mean for point in after)} of {markdown(kinds)} after {most}",
-        _pair(point.test_accuracy.mean for point in after),
+        pair("base_accuracy", 0),
+        f"{pair('personal_accuracy', most)} of {markdown(kinds)} after {most}",
+        pair("base_accuracy", most),
         " / ".join(f"over {most}" if shots is None else f"{shots:g}" for shots in needed),
     ]
-
-
-def _pair(shares: Iterable[float]) -> str:
-    return " / ".join(percent(share) for share in shares)
 
 
 def models(

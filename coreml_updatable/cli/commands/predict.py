@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from coreml_updatable.cli.assumptions import Assume, chosen
+from coreml_updatable.cli.options import PictureFit
 from coreml_updatable.cli.output import complain, console, note, say, say_json
-from coreml_updatable.data.rows.features import Fit
 from coreml_updatable.errors import DataError
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.text import MAX_QUOTED, MAX_WORD, shortened, visible
@@ -159,12 +159,7 @@ def predict(
             show_default="3, 5 of a sound, or all with --json",
         ),
     ] = None,
-    fit: Annotated[
-        Fit | None,
-        typer.Option(
-            help="How to fit pictures of another size.", show_default="as the model's metadata say, else centre-crop"
-        ),
-    ] = None,
+    fit: PictureFit = None,
     rate: Annotated[int, typer.Option(min=1000, max=768_000, help="Of sounds: the model's rate, in Hz.")] = 16_000,
     hop: Annotated[
         float | None,

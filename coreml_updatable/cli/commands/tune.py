@@ -5,17 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from coreml_updatable.cli.options import Out, option
+from coreml_updatable.cli.options import Out, PictureFit, RowsByKind, Scenario, option
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.progress import watched
-from coreml_updatable.data.rows.features import Fit
 
 
 def tune(
     model: Annotated[Path, typer.Argument(help="An updatable .mlmodel or .mlpackage.", show_default=False)],
-    data: Annotated[
-        Path, typer.Option(help="Folder label/file or label/kind/file, or .json or .csv rows.", show_default=False)
-    ],
+    data: RowsByKind,
     forgetting: Annotated[
         float, typer.Option(min=0, max=100, help="Points of base accuracy that 95% of the owners keep within.")
     ] = 2.0,
@@ -23,9 +20,7 @@ def tune(
     shots: Annotated[int, typer.Option(min=1, help="Shots of each kind, in one update.")] = 10,
     owners: Annotated[int, typer.Option(min=1, help="Owners that each setting is tried on.")] = 128,
     test_owners: Annotated[int, typer.Option(min=1, help="Other owners that the chosen setting is judged on.")] = 500,
-    scenario: Annotated[
-        Path | None, typer.Option(help="A TOML file that says what owners are like.", show_default=False)
-    ] = None,
+    scenario: Scenario = None,
     replay: Annotated[
         bool, typer.Option("--replay", help="Also try replay sets of 2 to 16 rows of each label.")
     ] = False,
@@ -36,12 +31,7 @@ def tune(
     report: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Folder for report.html and report.json.", show_default=False)
     ] = None,
-    fit: Annotated[
-        Fit | None,
-        typer.Option(
-            help="How to fit pictures of another size.", show_default="as the model's metadata say, else centre-crop"
-        ),
-    ] = None,
+    fit: PictureFit = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Choose a model's update parameters for a population of owners.

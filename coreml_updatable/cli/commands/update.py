@@ -13,7 +13,7 @@ import typer
 from rich.status import Status
 
 from coreml_updatable.cli.assumptions import Assume, Chosen, chosen
-from coreml_updatable.cli.options import Out, option
+from coreml_updatable.cli.options import Out, PictureFit, option
 from coreml_updatable.cli.output import console, note, say, say_json
 from coreml_updatable.data.rows.features import Fit, features_of
 from coreml_updatable.data.rows.reading import named, training_rows
@@ -242,12 +242,7 @@ def update(
         ),
     ] = None,
     assume: Assume = None,
-    fit: Annotated[
-        Fit | None,
-        typer.Option(
-            help="How to fit pictures of another size.", show_default="as the model's metadata say, else centre-crop"
-        ),
-    ] = None,
+    fit: PictureFit = None,
     json: Annotated[bool, typer.Option("--json", help="Print parameters, losses and changes as JSON.")] = False,
 ) -> None:
     """Train a model on rows as MLUpdateTask does.

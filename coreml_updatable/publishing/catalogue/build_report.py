@@ -14,7 +14,11 @@ from coreml_updatable.publishing.report.json import SCHEMA
 REPORT = "report.json"
 MAXIMUM_BYTES = 200_000_000
 BUILD_AGAIN = "build the model again"
-OLDER = (1, 2)  # of published reports, which stay as they came; their comparisons have other fields, and are not shown
+OLDER = (
+    1,
+    2,
+    3,
+)  # of published reports, which stay as they came; their comparisons are not shown
 
 
 class _Part(BaseModel):
@@ -79,7 +83,7 @@ class BuildReport(_Part):
 
     def compared(self) -> Comparison | None:
         """The comparison of network and k-NN, where the recipe names an owner."""
-        return None if self.comparison is None else read_comparison(self.comparison)
+        return None if self.comparison is None else read_comparison(self.comparison, BUILD_AGAIN)
 
 
 Kind = TypeVar("Kind", bound=BuildReport)

@@ -5,7 +5,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,11 @@ from coreml_updatable.publishing.catalogue.index import Accuracy as Measured
 from coreml_updatable.publishing.catalogue.index import Entry, File, Index, ModelFile, Release
 from coreml_updatable.publishing.catalogue.names import release_folder
 from coreml_updatable.publishing.catalogue.release import EXAMPLES
-from coreml_updatable.publishing.chart import learning_chart
+from coreml_updatable.publishing.chart import SERIES
+from coreml_updatable.publishing.report.comparison import curves, rows_of
 from coreml_updatable.publishing.report.gallery import Card, Change
 from coreml_updatable.publishing.report.pictures import data_uri, evenly, is_tiny
-from coreml_updatable.publishing.report.story import headline, owners_kinds
+from coreml_updatable.publishing.report.story import headline
 from coreml_updatable.publishing.swift import case_names
 from coreml_updatable.publishing.templates import template, text_of
 from coreml_updatable.publishing.vectors.document import (
@@ -102,10 +103,6 @@ IN_A_STRIP = 4
 SHOTS = 3  # of the owner's, after which a card tells the personal accuracy
 ACCURACIES = (80, 90, 95, 98)  # percent, that one can ask for
 LABELS = {"report.html": "report of the build", EXAMPLES: "report with pictures", REPORT: "report as JSON"}
-CURVES = (
-    ("held_out_accuracy", "Personal accuracy: held-out {picture}s of {kinds}"),
-    ("test_accuracy", "Base accuracy: test {picture}s of the base model"),
-)
 
 
 def pages(site: Path, index: Index, public_key: str | None) -> Mapping[str, bytes]:
@@ -206,7 +203,7 @@ def _model_page(
             ({"file": file.file, "label": _label(file)} for file in release.files if "/" not in file.file),
             key=lambda page: page["file"] not in LABELS,
         ),
-        "owner": None if comparison is None else _owner(comparison, release, words),
+        "owner": None if comparison is None else _owner(comparison, release),
         "photo": words.photo,
         "picture": words.picture,
         "learners": learners,
@@ -227,7 +224,8 @@ def _base_accuracy(report: BuildReport) -> Accuracy | None:
     comparison = report.compared()
     if comparison is None:
         return None
-    return wilson(comparison.network.summary.at_once[0].test_accuracy.mean * comparison.test_rows, comparison.test_rows)
+    found = comparison.entrants[0].last(0).intervals["base_accuracy"]
+    return Accuracy(found.mean, comparison.test_rows, found.low, found.high)
 
 
 def _figures(report: BuildReport) -> list[tuple[str, str]]:
@@ -236,17 +234,11 @@ def _figures(report: BuildReport) -> list[tuple[str, str]]:
     if base is not None:
         told.append(("Base accuracy", with_interval(base)))
     if comparison is not None:
-        points = comparison.network.summary.at_once
-        point = next((one for one in points if one.shots >= SHOTS), points[-1])
-        words = words_for(report.noun)
-        told.append(
-            (
-                f"After {counted(point.shots, 'shot')}",
-                f"personal accuracy {mean_with_interval(point.held_out_accuracy, comparison.held_out_rows)}",
-            )
-        )
-    else:
-        words = words_for(report.noun)
+        shots = next((count for count in comparison.shots if count >= SHOTS), comparison.shots[-1])
+        found = comparison.entrants[0].last(shots).intervals["personal_accuracy"]
+        personal = mean_with_interval(found, comparison.held_out_rows)
+        told.append((f"After {counted(shots, 'shot')}", f"personal accuracy {personal}"))
+    words = words_for(report.noun)
     told.append(("Data", f"{words.picture}s, {DATA[report.data.origin]}"))
     architecture = report.source.get("architecture", "")
     if report.source.get("weights") == "pretrained":
@@ -300,15 +292,14 @@ def _label(file: File) -> str:
     return LABELS.get(file.file, f"golden vectors, {file.file}" if file.file.endswith(".vectors.json") else file.file)
 
 
-def _owner(comparison: Comparison, release: Release, words: Words) -> dict[str, Any]:
+def _owner(comparison: Comparison, release: Release) -> dict[str, Any]:
     """Both variants beside each other, and which suits whom."""
     learners = [model for model in release.models if model.accuracies]
-    titles = [(field, text.format(kinds=owners_kinds(comparison), **asdict(words))) for field, text in CURVES]
     return {
         "headline": headline(comparison),
-        "advice": comparison.advice,
-        "orders": len(comparison.seeds),
-        "curves": [(title, learning_chart(comparison, field, title, words)) for field, title in titles],
+        "advice": " ".join(comparison.conclusions),
+        "orders": comparison.owners,
+        "curves": curves(comparison, rows_of(comparison, SERIES))[:2],
         "accuracies": [
             {"pictures": first.pictures, "on": first.measured_on, "shares": [_told(one) for one in same]}
             for first, *others in zip(*(model.accuracies for model in learners), strict=True)

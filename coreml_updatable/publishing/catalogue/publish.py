@@ -59,11 +59,9 @@ from coreml_updatable.publishing.catalogue.site_files import (
 # Only where a report has them: a label or a kind may be called so too.
 OF_A_RUN = frozenset({"seconds", "machine", "versions", "key", "files"})
 MEASURED_TIMES = {
-    "comparison": frozenset({"update_ms", "extractor_ms"}),
+    name: frozenset({"update_ms", "embedding_ms", "seconds"}) for name in ("comparison", "new_label", "replay")
 }
-NAMED_BY_PEOPLE = frozenset(
-    {"held_out_answers", "held_out_accuracy_by_kind", "test_accuracy_by_kind", "test_kinds", "kinds"}
-)  # whose keys are labels or kinds
+NAMED_BY_PEOPLE = frozenset({"labels", "refused"})  # whose keys are labels or models
 
 
 def says_the_same(one: bytes, other: bytes) -> bool:

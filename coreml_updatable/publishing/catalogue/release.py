@@ -8,7 +8,6 @@ from pathlib import Path
 from coreml_updatable.checking import expect_valid
 from coreml_updatable.errors import CatalogueError
 from coreml_updatable.files import write_atomically
-from coreml_updatable.personalization.results import Outcome
 from coreml_updatable.personalization.wording import counted, words_for
 from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport
 from coreml_updatable.publishing.catalogue.index import (
@@ -260,16 +259,16 @@ def _accuracies(role: Role, report: BuildReport) -> tuple[Accuracy, ...]:
     if comparison is None:
         return ()
     words = words_for(report.noun)
-    outcome: Outcome = comparison.network if role == "network" else comparison.knn
-    before, after = outcome.summary.at_once[0], outcome.summary.at_once[-1]
-    shots, seeds = shots_of_each(after.shots, comparison, words), counted(len(comparison.seeds), "order")
+    entrant = comparison.entrants[0 if role == "network" else 1]
+    before, after = (entrant.last(shots).intervals for shots in (0, comparison.shots[-1]))
+    shots, seeds = shots_of_each(comparison.shots[-1], comparison, words), counted(comparison.owners, "order")
     orders = f"after {shots} at once (mean of {seeds})"
     owners = f"held-out {words.picture}s of {owners_kinds(comparison)}, labeled {owners_labels(comparison)}"
     own = f"test {words.picture}s of the base model"
     measured = (
-        (before.test_accuracy.mean, comparison.test_rows, f"{own}, before any update"),
-        (after.test_accuracy.mean, comparison.test_rows, f"{own}, {orders}"),
-        (before.held_out_accuracy.mean, comparison.held_out_rows, f"{owners}, before any update"),
-        (after.held_out_accuracy.mean, comparison.held_out_rows, f"{owners}, {orders}"),
+        (before["base_accuracy"], comparison.test_rows, f"{own}, before any update"),
+        (after["base_accuracy"], comparison.test_rows, f"{own}, {orders}"),
+        (before["personal_accuracy"], comparison.held_out_rows, f"{owners}, before any update"),
+        (after["personal_accuracy"], comparison.held_out_rows, f"{owners}, {orders}"),
     )
-    return tuple(Accuracy(value=min(value, 1.0), pictures=pictures, measured_on=on) for value, pictures, on in measured)
+    return tuple(Accuracy(value=one.mean, pictures=pictures, measured_on=on) for one, pictures, on in measured)

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coreml_updatable.data.inputs import Examples
-from coreml_updatable.personalization.results import Answer
 from coreml_updatable.publishing.report.pictures import data_uri, evenly, is_tiny
-from coreml_updatable.publishing.report.values import Personalization
+from coreml_updatable.publishing.report.values import Answer, Personalization
 from coreml_updatable.publishing.wording import brief
 
 OWNERS, OWNERS_PER_KIND, PER_KIND, LOST = 8, 4, 2, 4  # how many pictures are shown of each
@@ -36,14 +35,17 @@ class Card:
 
 def owners_cards(given: Personalization) -> list[Card]:
     """Held-out pictures of the owner's kinds, evenly spaced within each; right is what the owner says."""
-    kinds = given.comparison.kinds
-    per_kind = OWNERS if len(kinds) == 1 else OWNERS_PER_KIND
-    return [_owners_card(given, index) for index in _some_of_each(given.held_out.kinds, per_kind)]
+    per_kind = OWNERS if len(set(given.held_out.kinds)) == 1 else OWNERS_PER_KIND
+    labels = label_of_kind(given, "owner")
+    shown = _some_of_each(given.held_out.kinds, per_kind)
+    return [
+        _card(given.held_out, row, labels, [(one.model, *one.held_out[row]) for one in given.shown]) for row in shown
+    ]
 
 
 def base_cards(given: Personalization) -> list[Card]:
     """Test pictures of the base's kinds, evenly spaced within each; right is the base's label."""
-    return [_test_card(given, index) for index in _some_of_each(given.test.kinds, PER_KIND)]
+    return [_test_card(given, row) for row in _some_of_each(given.test.kinds, PER_KIND)]
 
 
 def _some_of_each(kinds: Sequence[str], wanted: int) -> list[int]:
@@ -56,26 +58,21 @@ def _some_of_each(kinds: Sequence[str], wanted: int) -> list[int]:
 
 def lost_cards(given: Personalization) -> tuple[list[Card], int]:
     """Test pictures that a model had right before and wrong after: the first few, and how many there are."""
-    comparison = given.comparison
-    lost = []
-    for index, kind in enumerate(given.test.kinds):
-        wanted = comparison.test_kinds[kind]
-        pairs = [(one.shown.test_before[index], one.shown.test_after[index]) for _, one in comparison.outcomes()]
-        if any(before.label == wanted != after.label for before, after in pairs):
-            lost.append(index)
-    return [_test_card(given, index) for index in lost[:LOST]], len(lost)
+    labels, lost = label_of_kind(given, "base"), []
+    for row, kind in enumerate(given.test.kinds):
+        if any(before.label == labels[kind] != after.label for before, after in (one.test[row] for one in given.shown)):
+            lost.append(row)
+    return [_test_card(given, row) for row in lost[:LOST]], len(lost)
 
 
-def _owners_card(given: Personalization, index: int) -> Card:
-    outcomes = given.comparison.outcomes()
-    said = [(name, one.shown.held_out_before[index], one.shown.held_out_after[index]) for name, one in outcomes]
-    return _card(given.held_out, index, given.comparison.kinds, said)
+def label_of_kind(given: Personalization, tested: str) -> Mapping[str, str]:
+    """The label of each kind that the base, or the owner, is tested on."""
+    return {one.kind: one.label for one in given.comparison.entrants[0].kinds if one.tested == tested}
 
 
-def _test_card(given: Personalization, index: int) -> Card:
-    outcomes = given.comparison.outcomes()
-    said = [(name, one.shown.test_before[index], one.shown.test_after[index]) for name, one in outcomes]
-    return _card(given.test, index, given.comparison.test_kinds, said)
+def _test_card(given: Personalization, row: int) -> Card:
+    answers = [(one.model, *one.test[row]) for one in given.shown]
+    return _card(given.test, row, label_of_kind(given, "base"), answers)
 
 
 def _card(

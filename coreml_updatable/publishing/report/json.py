@@ -6,7 +6,7 @@ from typing import Any
 from coreml_updatable.publishing.report.values import Report
 from coreml_updatable.text import json_text
 
-SCHEMA = 3  # raised when a field changes its meaning or goes; 3: the standard words (docs/design.md)
+SCHEMA = 4  # raised when a field changes its meaning or goes; 4: `comparison` is what `compare` writes
 
 
 def report_object(report: Report, *, examples: bool = True) -> dict[str, Any]:
@@ -37,7 +37,8 @@ def report_object(report: Report, *, examples: bool = True) -> dict[str, Any]:
             for one in report.snapshots
         ],
         "base": dataclasses.asdict(report.base.statistics) if report.base else None,
-        "comparison": dataclasses.asdict(given.comparison) if given else None,
+        "comparison": given.comparison.as_json() if given else None,
+        "new_label": dataclasses.asdict(given.new_label) if given and given.new_label else None,
         "pictures": {
             "owner": list(given.owner.names),
             "held_out": list(given.held_out.names),

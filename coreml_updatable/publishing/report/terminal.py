@@ -7,9 +7,9 @@ from rich.text import Text
 from coreml_updatable.personalization.results import Comparison
 from coreml_updatable.personalization.statistics import SURE
 from coreml_updatable.personalization.wording import Words, counted, percent, words_for
-from coreml_updatable.publishing.report.story import owners_kinds, owners_labels, reset_sentence
+from coreml_updatable.publishing.report.story import owners_kinds, owners_labels
 from coreml_updatable.publishing.report.values import Base, Report
-from coreml_updatable.publishing.wording import byte_count, mean_with_interval, milliseconds, tiny, with_interval
+from coreml_updatable.publishing.wording import byte_count, mean_with_interval, tiny, with_interval
 from coreml_updatable.text import sentence, visible
 
 
@@ -21,8 +21,7 @@ def summary(report: Report) -> RenderableType:
         parts += [Text(sentence(line)) for line in _base(report.base, words)]
     if report.personalization:
         comparison = report.personalization.comparison
-        parts += [_learning(comparison, words), Text(sentence(reset_sentence(comparison, words)))]
-        parts.append(Text(sentence(comparison.advice), style="bold"))
+        parts += [_learning(comparison, words), Text(sentence(" ".join(comparison.conclusions)), style="bold")]
     if report.replay:
         parts.append(Text(sentence(report.replay.sentence(words))))
     if report.fixed:
@@ -75,21 +74,26 @@ def _base(base: Base, words: Words) -> list[str]:
 
 
 def _learning(comparison: Comparison, words: Words) -> Table:
-    """A row for each number of shots at once."""
-    each = f", by {words.photo}s of each" if len(comparison.kinds) > 1 else ""
+    """A row for each number of shots in one update."""
+    each = f", by {words.photo}s of each" if comparison.kinds_per_owner > 1 else ""
     title = f"{owners_kinds(comparison)} labeled {owners_labels(comparison)}{each}: personal and base accuracy"
     table = Table(
         Column(Text(visible(f"{words.photo.capitalize()}s"))), title=Text(sentence(title)), title_justify="left"
     )
-    for name, _ in comparison.outcomes():
-        for column in (name, "base accuracy", "update"):
-            table.add_column(column, justify="right")
-    for place, shots in enumerate((0, *comparison.shots)):
-        cells = []
-        for _, outcome in comparison.outcomes():
-            point = outcome.summary.at_once[place]
-            time = milliseconds(point.update_ms.mean) if shots else ""
-            own = mean_with_interval(point.held_out_accuracy, comparison.held_out_rows).replace("\u00a0", " ")
-            cells += [own, percent(point.test_accuracy.mean), time]
+    for one in comparison.entrants:
+        for column in (visible(one.name), "base accuracy"):
+            table.add_column(Text(column), justify="right")
+    for shots in comparison.shots:
+        points = [one.last(shots) for one in comparison.entrants]
+        cells = [
+            cell
+            for point in points
+            for cell in (
+                mean_with_interval(point.intervals["personal_accuracy"], comparison.held_out_rows).replace(
+                    "\u00a0", " "
+                ),
+                percent(point.intervals["base_accuracy"].mean),
+            )
+        ]
         table.add_row(str(shots), *cells)
     return table

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from coreml_updatable.files import write_all_atomically
-from coreml_updatable.personalization.results import Spread
+from coreml_updatable.personalization.results import Interval
 from coreml_updatable.personalization.tuning import Trial, TuneResult
 from coreml_updatable.publishing.chart import Line, chart, scatter
-from coreml_updatable.publishing.report.lab import STYLES
+from coreml_updatable.publishing.report.comparison import STYLES
 from coreml_updatable.publishing.templates import template, text_of
 
 FLAT = 0.01  # of personal accuracy, that half or twice a value may cost
@@ -53,7 +53,7 @@ def render_tune(result: TuneResult) -> str:
     keys = dict.fromkeys([*result.defaults, *result.chosen])
     page: str = template("report/tune.html.j2").render(
         result=result,
-        style=Markup(text_of("report/report.css") + text_of("report/lab.css")),
+        style=Markup(text_of("report/report.css") + text_of("report/comparison.css")),
         values=[
             (key, *(_shown(values[key]) if key in values else "–" for values in (result.defaults, result.chosen)))
             for key in keys
@@ -89,7 +89,7 @@ def _by_value(result: TuneResult) -> dict[str, list[Trial]]:
 
 def _curve(name: str, result: TuneResult, near: Sequence[Trial]) -> Any:
     points = sorted([*near, result.best], key=lambda one: float(one.values[name]))
-    ends = tuple(Spread(one.personal, min(one.personal, one.mean), max(one.personal, one.mean)) for one in points)
+    ends = tuple(Interval(one.personal, min(one.personal, one.mean), max(one.personal, one.mean)) for one in points)
     places = tuple(float(number) for number in range(len(points)))
     line = Line(name, places, ends)
     told = ", ".join(_shown(one.values[name]) for one in points)
@@ -100,7 +100,7 @@ def _progress(result: TuneResult) -> Any:
     best, ends = 0.0, []
     for one in result.tried:
         best = max(best, one.personal) if one.is_allowed(result.forgetting) else best
-        ends.append(Spread(best, best, best))
+        ends.append(Interval(best, best, best))
     counts = tuple(float(number) for number in range(1, len(ends) + 1))
     step = max(1, len(ends) // 5)
     ticks = [1, *range(step, len(ends) + 1, step)]

@@ -107,10 +107,39 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a model says of a row: its label, and the probability it gives that label."""
+
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A model's answers to single rows, before any update and after one with all shots of the first order."""
+
+    model: str
+    held_out: tuple[tuple[Answer, Answer], ...]
+    test: tuple[tuple[Answer, Answer], ...]
+
+
+@dataclass(frozen=True)
+class NewLabel:
+    """The same shots under a label that the models do not know. ``refused``: why a model cannot learn it, in the
+    runtime's own words; ``comparison``: of those that can."""
+
+    label: str
+    refused: Mapping[str, str]
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True)
 class Personalization:
     """The comparison, and the pictures it was made with, in the order of its rows; of arrays, how they are drawn."""
 
     comparison: Comparison
+    new_label: NewLabel | None
+    shown: tuple[Shown, ...]
     owner: Examples
     held_out: Examples
     test: Examples

@@ -59,7 +59,7 @@ def test_what_is_no_build_is_refused(make_build: MakeBuild, site: Path, tmp_path
     (tmp_path / "empty/report.json").write_text("[1]")
     refused(tmp_path / "empty", r"report\.json: is no report of a build; build the model again")
     refused(
-        report_with(make_build("A1"), schema=1), r"report\.json: has the schema 1, expected 3; build the model again"
+        report_with(make_build("A1"), schema=1), r"report\.json: has the schema 1, expected 4; build the model again"
     )
     refused(report_with(make_build("A2"), labels=3), r"report\.json: labels: Input should be .*; build the model again")
     refused(report_with(make_build("A3"), files={}), r"its report lists no \.mlmodel files")

@@ -1,199 +1,39 @@
-"""What a comparison over many owners found: plain numbers, their distributions and intervals, and the way to JSON."""
+"""The blocks of a comparison put together: measures of every owner, their intervals, and what is read off them."""
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from coreml_updatable.data.inputs import Float64Array
-from coreml_updatable.errors import BuildError, DataError
+from coreml_updatable.errors import BuildError
 from coreml_updatable.personalization.blocks import (
-    BASE,
     FORGETTING,
     MEASURES,
     PERSONAL,
     RESAMPLED,
     BlockResult,
-    Entrant,
     Lab,
+    last_point,
 )
 from coreml_updatable.personalization.measures import Bools
 from coreml_updatable.personalization.population import CHANGES
+from coreml_updatable.personalization.results import (
+    ENOUGH,
+    Called,
+    Difference,
+    Distribution,
+    Interval,
+    OfKind,
+    OfSort,
+    Point,
+)
 
-SCHEMA = 2  # 2: `learned`, and intervals that know of the pictures that are learned from
+ROUNDING = 1e-6  # of a share, which is kept in single precision
 SPILL = 1 << 28  # bytes of owners' measures that stay in memory
 OWNERS_AT_ONCE = 1 << 17
-ENOUGH = 0.9  # personal accuracy that an owner is content with
-WORST_SHOWN = 8
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over the owners, and its 95% bootstrap interval over pictures first and owners within them."""
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """Over the owners of whom the measure exists. ``p5`` to ``p95``: percentiles."""
-
-    owners: int
-    mean: float
-    p5: float
-    p25: float
-    p50: float
-    p75: float
-    p95: float
-
-
-@dataclass(frozen=True)
-class Point:
-    """An entrant after ``shots`` shots of each kind by one protocol; ``harmed``: share of owners worse off than with
-    the base."""
-
-    protocol: str
-    shots: int
-    measures: Mapping[str, Distribution]
-    intervals: Mapping[str, Interval]
-    harmed: float
-
-
-@dataclass(frozen=True)
-class OfSort:
-    """The owners of one sort, at the most shots in one update."""
-
-    sort: str
-    owners: int
-    personal_accuracy: float
-    forgetting: float
-    harmed: float
-
-
-@dataclass(frozen=True)
-class Cost:
-    """``operations``: of one row in the fixed part, ``head_operations``: in the head, multiply-adds of its weights.
-    Bytes: that an update loads and writes, that the head takes while it is trained, and that the file
-    grows by a shot. ``update_ms``: an update with the most shots on this machine, embeddings at hand."""
-
-    operations: int | None
-    head_operations: int
-    file_bytes: int
-    head_bytes: int | None
-    growth_bytes: int
-    update_ms: float | None
-    embedding_ms: float
-
-
-@dataclass(frozen=True)
-class EntrantResult:
-    """``shots_to_enough``: the median, None where the median owner never gets there; ``reached``: the share who do."""
-
-    name: str
-    engine: str
-    line: str
-    points: tuple[Point, ...]
-    shots_to_enough: float | None
-    reached: float
-    sorts: tuple[OfSort, ...]
-    cost: Cost | None
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How much higher ``other`` is than ``one``, paired by owner, at the most shots in one update."""
-
-    one: str
-    other: str
-    shots: int
-    personal_accuracy: Interval
-    forgetting: Interval
-
-
-@dataclass(frozen=True)
-class WorstOwner:
-    """An owner with whom an entrant gains least; ``rows``: numbers of some of his held-out rows, with their names."""
-
-    entrant: str
-    number: int
-    sort: str
-    kinds: tuple[str, ...]
-    personal_accuracy: float
-    before: float
-    rows: tuple[int, ...]
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class LabResult:
-    """``pictures``: distinct rows that somebody is tested on, ``test_rows`` of them the base's, ``unknown_rows`` of no
-    label; ``learned``: distinct rows that somebody learns from; ``conclusions``: which, how sure, for whom not."""
-
-    schema: int
-    owners: int
-    seed: int
-    shots: tuple[int, ...]
-    labels: tuple[str, ...]
-    kinds_per_owner: int
-    rows: int
-    pictures: int
-    learned: int
-    test_rows: int
-    unknown_rows: int
-    reference_rows: int
-    entrants: tuple[EntrantResult, ...]
-    differences: tuple[Difference, ...]
-    worst: tuple[WorstOwner, ...]
-    conclusions: tuple[str, ...]
-    notes: tuple[str, ...]
-    seconds: Mapping[str, float]
-
-    def as_json(self) -> dict[str, Any]:
-        """As report.json holds it; its schema is docs/lab-report.schema.json."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
-
-    def entrant(self, name: str) -> EntrantResult:
-        return next(one for one in self.entrants if one.name == name)
-
-
-def read_result(value: Any) -> LabResult:
-    """Return the result that ``as_json`` wrote; DataError for anything else."""
-    from pydantic import ValidationError
-
-    try:
-        result: LabResult = _adapter().validate_python(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the report"
-        raise DataError(f"report: {where}: {first['msg']}; run the comparison again") from None
-    return result
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of report.json."""
-    schema: dict[str, Any] = _adapter().json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-@cache
-def _adapter() -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(LabResult)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value
 
 
 class Gathered:
@@ -213,6 +53,7 @@ class Gathered:
         self.used = np.zeros(len(lab.world.kinds), bool)
         self._sums = np.zeros((*shape[:2], len(RESAMPLED), lab.replicates))
         self._weights = np.zeros(lab.replicates)
+        self._called = np.zeros((len(lab.entrants), 2, len(lab.world.kind_names), 2, len(lab.world.labels) + 3))
         self._waiting: dict[int, BlockResult] = {}
         self._next = 0
 
@@ -234,6 +75,7 @@ class Gathered:
     def _fold(self, block: BlockResult) -> None:
         self._sums += block.sums
         self._weights += block.weights
+        self._called += block.called
 
     @property
     def owners(self) -> int:
@@ -278,7 +120,26 @@ class Gathered:
         """[3, B]: the replicates of who is tested on what."""
         for first in sorted(self._waiting):  # of a run that was cut short
             self._fold(self._waiting.pop(first))
-        return np.asarray(self._sums[entrant, point] / np.maximum(self._weights, 1e-12), np.float64)
+        with np.errstate(invalid="ignore"):  # a replicate without owners says nothing
+            return np.asarray(self._sums[entrant, point] / self._weights, np.float64)
+
+    def kinds(self, entrant: int) -> tuple[OfKind, ...]:
+        """What the rows of every kind are called."""
+        world, found = self.lab.world, []
+        names = (*world.labels, "new label", "other")
+
+        def called(counts: Any) -> Called:
+            total = max(1.0, float(counts[:-1].sum()))
+            shares = zip(names, counts[:-1].tolist(), strict=True)
+            return Called(float(counts[-1]) / total, {name: count / total for name, count in shares if count})
+
+        for place, kind in enumerate(world.kind_names):
+            for of in (0, 1):
+                before, after = self._called[entrant, :, place, of]
+                if before[:-1].any():
+                    tested: Any = ("base", "owner")[of]
+                    found.append(OfKind(kind, tested, world.label_of[kind], called(before), called(after)))
+        return tuple(found)
 
     def _learns(self, entrant: int) -> bool:
         return self.lab.entrants[entrant].line != "base"
@@ -369,7 +230,7 @@ def distribution(values: Float64Array) -> Distribution:
 
 def interval(mean: float, replicates: Float64Array) -> Interval:
     """The percentile interval of the bootstrap (Efron and Tibshirani 1993, chapter 13)."""
-    low, high = np.percentile(replicates, [2.5, 97.5])
+    low, high = np.nanpercentile(replicates, [2.5, 97.5])
     return Interval(mean, float(min(low, mean)), float(max(high, mean)))
 
 
@@ -386,18 +247,13 @@ def difference(gathered: Gathered, one: int, other: int) -> Difference:
     return Difference(*names, lab.points[point][1], between(PERSONAL), between(FORGETTING))
 
 
-def last_point(lab: Lab) -> int:
-    """The most shots in one update."""
-    return max(number for number, (protocol, _) in enumerate(lab.points) if protocol == "at_once")
-
-
 def shots_to_enough(gathered: Gathered, entrant: int) -> tuple[float | None, float]:
     """The median number of shots of each kind, in one update, until personal accuracy is 90%, and who get there."""
     lab = gathered.lab
     needed = np.full(gathered.owners, np.inf)
     for number in reversed([number for number, (protocol, _) in enumerate(lab.points) if protocol == "at_once"]):
         values = gathered.values(entrant, number, PERSONAL)
-        needed = np.where(values >= ENOUGH, lab.points[number][1], needed)
+        needed = np.where(values >= ENOUGH - ROUNDING, lab.points[number][1], needed)
     median = float(np.median(needed))
     return (median if np.isfinite(median) else None), float(np.isfinite(needed).mean())
 
@@ -417,63 +273,3 @@ def sorts_at_end(gathered: Gathered, entrant: int) -> tuple[OfSort, ...]:
         )
         for sort in sorted(set(sorts.tolist()))
     )
-
-
-def conclusions(gathered: Gathered, results: Sequence[EntrantResult]) -> tuple[str, ...]:
-    """Three sentences: which contender, how sure that is, and for whom it is not."""
-    lab = gathered.lab
-    point = last_point(lab)
-    shots = lab.points[point][1]
-    learning = [number for number, entrant in enumerate(lab.entrants) if not entrant.is_reference]
-    merit = {
-        number: float(np.nanmean(gathered.values(number, point, PERSONAL)))
-        - max(0.0, float(np.nanmean(gathered.values(number, point, FORGETTING))))
-        for number in learning
-    }
-    best, *others = sorted(learning, key=lambda number: -merit[number])
-    found = next(one for one in results[best].points if (one.protocol, one.shots) == lab.points[point])
-    personal, lost = found.intervals["personal_accuracy"], found.intervals["forgetting"]
-    first = (
-        f"{lab.entrants[best].name} serves these owners best: after one update with {shots} shots of each kind its "
-        f"mean personal accuracy is {100 * personal.mean:.1f}% ({100 * personal.low:.1f} to {100 * personal.high:.1f}) "
-        f"and its base accuracy falls by {100 * lost.mean:.1f} points ({100 * lost.low:.1f} to {100 * lost.high:.1f})."
-    )
-    return (first, _certainty(gathered, best, others), _for_whom_not(lab.entrants[best], found, results[best]))
-
-
-def _certainty(gathered: Gathered, best: int, others: Sequence[int]) -> str:
-    if not others:
-        gain = gathered.apart(best, best, last_point(gathered.lab), before=0)[0]
-        low, high = np.percentile(100 * gain, [2.5, 97.5])
-        sure = "surely more than" if low > 0 else "not surely more than"
-        return f"That is {sure} the base without learning: {low:+.1f} to {high:+.1f} points of personal accuracy."
-    apart = difference(gathered, others[0], best)
-    gain, lost = apart.personal_accuracy, apart.forgetting
-    name = gathered.lab.entrants[others[0]].name
-    sure = (
-        "The two differ surely"
-        if not (gain.low <= 0 <= gain.high and lost.low <= 0 <= lost.high)
-        else ("The data cannot tell the two apart")
-    )
-    return (
-        f"{sure}: against {name} it is {100 * gain.mean:+.1f} points of personal accuracy ({100 * gain.low:+.1f} to "
-        f"{100 * gain.high:+.1f}) and {100 * lost.mean:+.1f} points of forgetting ({100 * lost.low:+.1f} to "
-        f"{100 * lost.high:+.1f}), paired by owner, 95% intervals."
-    )
-
-
-def _for_whom_not(entrant: Entrant, found: Point, result: EntrantResult) -> str:
-    spread = found.measures["personal_accuracy"]
-    told = (
-        f"{100 * found.harmed:.1f}% of the owners are worse off with {entrant.name} than with the base, and one in "
-        f"twenty stays at a personal accuracy of {100 * spread.p5:.0f}% or less"
-    )
-    if len(result.sorts) > 1:
-        worst = min(result.sorts, key=lambda one: one.personal_accuracy)
-        told += f"; it suits owners of the sort {worst.sort} least ({100 * worst.personal_accuracy:.1f}%)"
-    return told + "."
-
-
-def base_interval(gathered: Gathered, entrant: int) -> Interval:
-    """The base's own accuracy."""
-    return interval(float(np.nanmean(gathered.values(entrant, 0, BASE))), gathered.replicates(entrant, 0)[1])

@@ -1,19 +1,19 @@
 """The page of a comparison over many owners: which model, how sure that is, and for whom it is not."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from coreml_updatable.data.inputs import UInt8Array
 from coreml_updatable.files import write_all_atomically
-from coreml_updatable.personalization.lab_results import EntrantResult, Interval, LabResult, Point, WorstOwner
-from coreml_updatable.personalization.results import Spread
+from coreml_updatable.personalization.results import Comparison, EntrantResult, OfKind, Point, WorstOwner
 from coreml_updatable.publishing.chart import Box, Line, boxes, chart, nice_scale, scatter
 from coreml_updatable.publishing.report.pictures import data_uri
 from coreml_updatable.publishing.templates import template, text_of
 
-STYLES = tuple(f"s{number}" for number in range(10))  # classes of lab.css
+STYLES = tuple(f"s{number}" for number in range(10))  # classes of comparison.css
 LINES = {
     "learns": "contender",
     "base": "reference: no learning",
@@ -35,22 +35,38 @@ class Row:
     line: str
 
 
-def render_lab(result: LabResult, small: UInt8Array, title: str = "Personalization lab") -> str:
+def rows_of(result: Comparison, styles: Sequence[str] = STYLES) -> list[Row]:
+    """The entrants that were measured at the most shots in one update."""
+    return [
+        Row(number + 1, styles[number % len(styles)], entrant, entrant.last(result.shots[-1]), LINES[entrant.line])
+        for number, entrant in enumerate(result.entrants)
+        if any((one.protocol, one.shots) == ("at_once", result.shots[-1]) for one in entrant.points)
+    ]
+
+
+def shown(result: Comparison) -> Mapping[str, Any]:
+    """What every page of a comparison shows, by the names of the template's parts."""
+    rows = rows_of(result)
+    return {
+        "result": result,
+        "rows": rows,
+        "protocols": PROTOCOLS,
+        "curves": curves(result, rows),
+        "kinds": _by_kind([row for row in rows if row.entrant.line == "learns"]),
+        "costs": [row for row in rows if row.entrant.cost is not None],
+    }
+
+
+def render_comparison(result: Comparison, small: UInt8Array, title: str = "Personalization lab") -> str:
     """The whole page as HTML, which asks nothing of the network. ``small``: pictures of the rows, or none."""
     from markupsafe import Markup
 
-    rows = [
-        Row(number + 1, STYLES[number % len(STYLES)], entrant, point, LINES[entrant.line])
-        for number, entrant in enumerate(result.entrants)
-        if (point := _last(result, entrant)) is not None
-    ]
-    page: str = template("report/lab.html.j2").render(
-        result=result,
+    parts = shown(result)
+    rows = parts["rows"]
+    page: str = template("report/comparison.html.j2").render(
+        **parts,
         title=title,
-        rows=rows,
-        protocols=PROTOCOLS,
-        style=Markup(text_of("report/report.css") + text_of("report/lab.css")),
-        curves=_curves(result, rows),
+        style=Markup(text_of("report/report.css") + text_of("report/comparison.css")),
         spreads=_spreads(rows),
         pareto=scatter(
             [(row.entrant.name, _forgetting(row.point), row.point.measures["personal_accuracy"].mean) for row in rows],
@@ -59,22 +75,25 @@ def render_lab(result: LabResult, small: UInt8Array, title: str = "Personalizati
             [row.style for row in rows],
         ),
         worst=[(owner, _pictures(owner, small)) for owner in result.worst],
-        costs=[row for row in rows if row.entrant.cost is not None],
         seconds=sum(result.seconds.values()),
     )
     return page
 
 
-def _last(result: LabResult, entrant: EntrantResult) -> Point | None:
-    found = [one for one in entrant.points if one.protocol == "at_once" and one.shots == result.shots[-1]]
-    return found[0] if found else None
+def _by_kind(rows: Sequence[Row]) -> list[tuple[OfKind, list[OfKind]]]:
+    """Each kind that is tested on, and what each contender makes of it."""
+    found: dict[tuple[str, str], list[OfKind]] = {}
+    for row in rows:
+        for one in row.entrant.kinds:
+            found.setdefault((one.tested, one.kind), []).append(one)
+    return [(same[0], same) for _, same in sorted(found.items(), reverse=True) if len(same) == len(rows)]
 
 
 def _forgetting(point: Point) -> float:
     return point.measures["forgetting"].mean if "forgetting" in point.measures else 0.0
 
 
-def _curves(result: LabResult, rows: Sequence[Row]) -> list[tuple[str, object]]:
+def curves(result: Comparison, rows: Sequence[Row]) -> list[tuple[str, object]]:
     """Personal accuracy by protocol and base accuracy, means with their intervals, against the shots."""
     learning = [row for row in rows if row.entrant.line == "learns"]
     measured = [row for row in rows if row.entrant.line != "retrained"]  # which is known at the most shots alone
@@ -86,8 +105,8 @@ def _curves(result: LabResult, rows: Sequence[Row]) -> list[tuple[str, object]]:
     ]
     made: list[tuple[str, object]] = []
     for measure, protocol, title, chosen in drawn:
-        shown = [(row, _line(row.entrant, measure, protocol)) for row in chosen]
-        lines = [(row, line) for row, line in shown if line is not None]
+        pairs = [(row, _line(row.entrant, measure, protocol)) for row in chosen]
+        lines = [(row, line) for row, line in pairs if line is not None]
         if lines:
             scale = {} if measure == "personal_accuracy" else {"scale": _high([line for _, line in lines])}
             made.append(
@@ -108,9 +127,7 @@ def _curves(result: LabResult, rows: Sequence[Row]) -> list[tuple[str, object]]:
 
 def _high(lines: Sequence[Line]) -> object:
     """An axis of shares that begins near the least of them."""
-    from dataclasses import replace
-
-    low = min(spread.minimum for line in lines for spread in line.y)
+    low = min(ends.low for line in lines for ends in line.y)
     return replace(nice_scale(max(0.0, min(low, 0.95)), 1.0), text=lambda value: f"{100 * value:g}%")
 
 
@@ -122,24 +139,20 @@ def _line(entrant: EntrantResult, measure: str, protocol: str) -> Line | None:
     ]
     if len(points) < 2:
         return None
-    ends = tuple(_spread(point.intervals[measure]) for point in points)
+    ends = tuple(point.intervals[measure] for point in points)
     return Line(entrant.name, tuple(float(point.shots) for point in points), ends)
-
-
-def _spread(ends: Interval) -> Spread:
-    return Spread(ends.mean, ends.low, ends.high)
 
 
 def _spreads(rows: Sequence[Row]) -> list[tuple[str, object]]:
     made: list[tuple[str, object]] = []
     for measure, title in (("personal_accuracy", "Personal accuracy"), ("base_accuracy", "Base accuracy")):
-        shown = [
+        drawn = [
             Box(row.entrant.name, (found.p5, found.p25, found.p50, found.p75, found.p95))
             for row in rows
             if (found := row.point.measures.get(measure)) is not None
         ]
-        if shown:
-            made.append((f"{title} over the owners", boxes(shown, title, "model", [row.style for row in rows])))
+        if drawn:
+            made.append((f"{title} over the owners", boxes(drawn, title, "model", [row.style for row in rows])))
     return made
 
 
@@ -149,8 +162,8 @@ def _pictures(owner: WorstOwner, small: UInt8Array) -> list[tuple[str, str]]:
     return [(data_uri(small[row]), name) for row, name in zip(owner.rows, owner.names, strict=True)]
 
 
-def write_lab(folder: Path, result: LabResult, small: UInt8Array) -> None:
+def write_comparison(folder: Path, result: Comparison, small: UInt8Array) -> None:
     """Write report.html and report.json into ``folder``; both or none."""
     text = json.dumps(result.as_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    page = render_lab(result, small)
+    page = render_comparison(result, small)
     write_all_atomically({folder / "report.json": text.encode(), folder / "report.html": page.encode()})

@@ -1,0 +1,91 @@
+"""Blocks of owners kept as files as they come, so that a run can be taken up again."""
+
+import hashlib
+import io
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from coreml_updatable.errors import BuildError
+from coreml_updatable.files import write_atomically
+from coreml_updatable.personalization.blocks import BlockResult, Lab
+
+
+def expect_folder(folder: Path) -> None:
+    """BuildError where blocks cannot be written into ``folder``, which is made if it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BuildError(f"{folder}: cannot be written to ({error.strerror}); choose another -o") from None
+
+
+class BlockStore:
+    """Blocks as files of arrays; ``key``: a digest of all that they are functions of."""
+
+    def __init__(self, folder: Path, lab: Lab) -> None:
+        self._folder, self._key = folder, _key_of(lab)
+
+    def _path(self, first: int, count: int) -> Path:
+        return self._folder / f"owners-{self._key}-{first:08d}-{count}.npz"
+
+    def write(self, block: BlockResult) -> None:
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            values=block.values,
+            sums=block.sums,
+            weights=block.weights,
+            sorts=np.array(block.sorts, np.str_),
+            shots=block.shots,
+            used=block.used,
+            called=block.called,
+        )
+        path = self._path(block.first, len(block.sorts))
+        try:
+            write_atomically(path, buffer.getvalue())
+        except OSError as error:
+            raise BuildError(
+                f"{path}: cannot be written ({error.strerror}); the owners before it are kept: free some space, and go "
+                "on with --resume"
+            ) from None
+
+    def read(self, first: int, count: int) -> BlockResult | None:
+        path = self._path(first, count)
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                return BlockResult(
+                    first,
+                    found["values"],
+                    found["sums"],
+                    found["weights"],
+                    tuple(found["sorts"].tolist()),
+                    found["shots"],
+                    found["used"],
+                    found["called"],
+                )
+        except (OSError, ValueError, KeyError):  # half a file of an older run: run the block again
+            return None
+
+
+def _key_of(lab: Lab) -> str:
+    """A digest of all that a block is a function of."""
+    digest = hashlib.blake2b(digest_size=10)
+    digest.update(repr((lab.world.population, lab.shots, lab.protocols, lab.replicates, lab.entrants)).encode())
+    digest.update(repr((lab.world.kinds, lab.world.row_labels, lab.world.labels, lab.world.seeds)).encode())
+    for part in (lab.world.split.test, lab.world.split.unknown, lab.world.split.reference, lab.world.paired):
+        digest.update(part.tobytes())
+    for one, vectors in zip(lab.contenders, lab.embeddings, strict=True):
+        digest.update(repr((one.engine, one.labels, one.parameters, one.assumptions, one.sample_labels)).encode())
+        digest.update(one.file)
+        arrays = [vectors, one.samples, one.replay]
+        arrays += [one.layer.weights, one.layer.bias] if one.layer is not None else []
+        for array in arrays:
+            digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+    for one_part in lab.parts:
+        digest.update(_key_of(one_part).encode())
+    return digest.hexdigest()

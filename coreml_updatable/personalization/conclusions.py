@@ -1,0 +1,78 @@
+"""Three sentences on a comparison: which contender, how sure that is, and for whom it is not."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from coreml_updatable.personalization.blocks import FORGETTING, PERSONAL, Lab, last_point
+from coreml_updatable.personalization.gathering import Gathered, difference
+from coreml_updatable.personalization.results import EntrantResult, Point
+
+
+def conclusions(gathered: Gathered, results: Sequence[EntrantResult]) -> tuple[str, ...]:
+    """Three sentences: which contender, how sure that is, and for whom it is not."""
+    lab = gathered.lab
+    point = last_point(lab)
+    shots = lab.points[point][1]
+    learning = [number for number, entrant in enumerate(lab.entrants) if not entrant.is_reference]
+    merit = {
+        number: float(np.nanmean(gathered.values(number, point, PERSONAL)))
+        - max(0.0, float(np.nanmean(gathered.values(number, point, FORGETTING))))
+        for number in learning
+    }
+    best, *others = sorted(learning, key=lambda number: -merit[number])
+    found = results[best].last(shots)
+    personal, lost = found.intervals["personal_accuracy"], found.intervals["forgetting"]
+    who = "this owner" if lab.world.seeds else "these owners"
+    first = (
+        f"{_name(lab, best)} serves {who} best: after one update with {shots} shots of each kind its "
+        f"mean personal accuracy is {100 * personal.mean:.1f}% ({100 * personal.low:.1f} to {100 * personal.high:.1f}) "
+        f"and its base accuracy falls by {100 * lost.mean:.1f} points ({100 * lost.low:.1f} to {100 * lost.high:.1f})."
+    )
+    told = first, _certainty(gathered, best, others), _for_whom_not(lab, best, found, results[best])
+    return tuple(f"{one[0].upper()}{one[1:]}" for one in told) if lab.world.seeds else told
+
+
+def _name(lab: Lab, entrant: int) -> str:
+    """Of one owner's models, which are called after what they are; others have their files' names."""
+    name = lab.entrants[entrant].name
+    return f"the {name}" if lab.world.seeds else name
+
+
+def _certainty(gathered: Gathered, best: int, others: Sequence[int]) -> str:
+    if not others:
+        gain = gathered.apart(best, best, last_point(gathered.lab), before=0)[0]
+        low, high = np.nanpercentile(100 * gain, [2.5, 97.5])
+        sure = "surely more than" if low > 0 else "not surely more than"
+        return f"That is {sure} the base without learning: {low:+.1f} to {high:+.1f} points of personal accuracy."
+    apart = difference(gathered, others[0], best)
+    gain, lost = apart.personal_accuracy, apart.forgetting
+    name = _name(gathered.lab, others[0])
+    sure = (
+        "The two differ surely"
+        if not (gain.low <= 0 <= gain.high and lost.low <= 0 <= lost.high)
+        else ("The data cannot tell the two apart")
+    )
+    return (
+        f"{sure}: against {name} it is {100 * gain.mean:+.1f} points of personal accuracy ({100 * gain.low:+.1f} to "
+        f"{100 * gain.high:+.1f}) and {100 * lost.mean:+.1f} points of forgetting ({100 * lost.low:+.1f} to "
+        f"{100 * lost.high:+.1f}), paired by {'order' if gathered.lab.world.seeds else 'owner'}, 95% intervals."
+    )
+
+
+def _for_whom_not(lab: Lab, entrant: int, found: Point, result: EntrantResult) -> str:
+    name, least = _name(lab, entrant), 100 * found.measures["personal_accuracy"].p5
+    if lab.world.seeds:
+        orders = len(lab.world.seeds)
+        return (
+            f"in {round(found.harmed * orders)} of {orders} orders of the owner's shots {name} ends below the personal "
+            f"accuracy of the base, and in nineteen of twenty it reaches at least {least:.0f}%."
+        )
+    told = (
+        f"{100 * found.harmed:.1f}% of the owners are worse off with {name} than with the base, and one in "
+        f"twenty stays at a personal accuracy of {least:.0f}% or less"
+    )
+    if len(result.sorts) > 1:
+        worst = min(result.sorts, key=lambda one: one.personal_accuracy)
+        told += f"; it suits owners of the sort {worst.sort} least ({100 * worst.personal_accuracy:.1f}%)"
+    return told + "."
