@@ -13,7 +13,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # The tests draw the same random cases every time; `make fuzz` draws new ones. Threads that wait leave the processors to
 # others: training takes two threads, whatever else runs.
-PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --hypothesis-profile=ci
+PYTEST := GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest --hypothesis-profile=ci
 # One worker per processor, each with one thread; the tests of a file run in one worker, which shares their fixtures.
 PYTEST_PARALLEL := OMP_NUM_THREADS=1 $(PYTEST) --numprocesses=auto --dist=loadfile
 

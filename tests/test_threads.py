@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.threads import set_threads, usable
+from coreml_updatable.threads import WAITING, set_threads, usable
 
 HERE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -55,5 +55,5 @@ def test_what_the_environment_says_stays(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     set_threads()
     assert os.environ["OMP_NUM_THREADS"] == "7"
-    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY"):
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", *WAITING):
         monkeypatch.setenv(name, "1")
