@@ -5,6 +5,7 @@ the size of the batch is meant: a reshape then infers that axis, anything else c
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.engine.onnx_graph import OPSET, UnsupportedError, to_onnx
 from coreml_updatable.runtime.engine.tracing import recorded, traced
 from coreml_updatable.siblings.learner import SiblingSource
+from coreml_updatable.spec.messages import copy_of
 
 SIZES = (2, 3)
 BATCH = "batch"
@@ -45,6 +47,8 @@ def to_model(source: SiblingSource) -> Any:
         fixed, head = (_any_batch(*(to_onnx_graph(pair[number]) for pair in pairs)) for number in (0, 1))
     except UnsupportedError as error:
         raise ModelError(f"model: {error} has no counterpart in ONNX here; no sibling can be made of it") from error
+    for graph in (fixed, head):
+        _share_constants(graph)
     _rename(fixed, [one.name for one in source.inputs], [f"crossing{n}" for n in range(len(fixed.output))], "fixed.")
     crossing = [one.name for one in fixed.output]
     names = [SCORES, *source.outputs]
@@ -151,6 +155,22 @@ def _rows(graph: Any, added: list[Any]) -> str:
     if not any("rows" in node.output for node in added):
         added.append(helper.make_node("Shape", [graph.input[0].name], ["rows"], start=0, end=1))
     return "rows"
+
+
+def _share_constants(graph: Any) -> None:
+    """Keep one of the constants that are the same: an unrolled LSTM has its weights once for each step."""
+    kept: dict[bytes, Any] = {}
+    names: dict[str, str] = {}
+    for one in graph.initializer:
+        name, one.name = one.name, ""
+        digest = sha256(one.SerializeToString(deterministic=True)).digest()
+        one.name = name
+        names[name] = kept.setdefault(digest, one).name
+    shared = [copy_of(one) for one in kept.values()]
+    del graph.initializer[:]
+    graph.initializer.extend(shared)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
 
 
 def _signature(node: Any) -> Any:

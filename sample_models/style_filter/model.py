@@ -21,10 +21,10 @@ from .training import Plan, train
 reproducible = import_module("coreml_updatable.converters.torch.reproducible")
 tracing = import_module("coreml_updatable.converters.torch.tracing")
 SIDE, DRAWN, MOST_PHOTOS = 256, 80, 400  # of the pictures to train on, in pixels; how many
-EPOCHS, STEPS, BATCH, PIECE = 20, 50, 4, 160
+STEPS, BATCH, PIECE = 25, 2, 128  # an epoch; pieces a step, pixels a side
 SHOWN = 1000  # number of a drawn scene that no training sees
 DEFAULT, DOUBLED = 5, 2  # the strength that changes nothing, and how much more doubles the weight of the style
-WEIGHT = 10.0  # of the style at that strength
+WEIGHT = 6.0  # of the style at that strength
 OPTIONS = {"style", "strength", "density", "epochs"}
 
 

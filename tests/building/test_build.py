@@ -187,6 +187,21 @@ def test_the_proof_stands_in_the_report(report: Any) -> None:
     assert len(proof["update"]["changed_layers"]) == 1
 
 
+def test_snapshots_are_epochs_of_the_training_evenly_spaced(place: Path, report: Any) -> None:
+    rows = sum(report["data"]["validation"].values())
+    known = {f"epoch {entry['epoch']:.0f}": entry["validation_accuracy"] for entry in report["history"]}
+    shown = report["snapshots"]
+    epochs = [list(known).index(one["title"]) for one in shown]
+    assert len(epochs) == 3
+    assert epochs[-1] == len(known) - 1
+    assert abs((epochs[2] - epochs[1]) - (epochs[1] - epochs[0])) <= 1
+    page = (place / "build" / "shapes" / "report.html").read_text()
+    for one in shown:
+        assert one["accuracy"]["rows"] == rows
+        assert one["accuracy"]["share"] == pytest.approx(known[one["title"]])
+        assert f">{one['title']}" in page
+
+
 def test_a_second_run_does_no_work(copy: Path) -> None:
     target = copy / "build" / "shapes"
     result = build(copy / "shapes", copy / "build")  # elsewhere, but nothing that counts has changed

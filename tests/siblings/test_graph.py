@@ -46,6 +46,14 @@ def test_the_trained_weights_keep_their_names_and_values() -> None:
     assert trained == {f"{layer}.{part}" for layer in ("conv2", "fc1", "fc2") for part in ("weights", "bias")}
 
 
+def test_a_constant_is_held_once() -> None:
+    """A layer that is unrolled over a sequence reads its weights at each step."""
+    graph = to_model(SiblingSource(cu.load(models.sequence()))).graph
+    fixed = [one for one in graph.initializer if one.name.startswith("fixed.")]
+    held = {(one.data_type, tuple(one.dims), onnx.numpy_helper.to_array(one).tobytes()) for one in fixed}
+    assert len(held) == len(fixed) > 0
+
+
 def test_what_has_no_sibling_is_refused_with_the_way_out(tmp_path: Path) -> None:
     cases = (
         (pipeline(), ["neighbors"]),

@@ -65,6 +65,14 @@ def model(clips: Clips) -> cu.RunnableModel:
     return cu.mark(converted, optimizer=sgd, epochs=3, labels=LABELS, label="speaker", shuffle=False)
 
 
+def embedded(extractor: cu.RunnableModel, row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the head: what the extractor makes of the clip, and the rest of the row."""
+    return {
+        **extractor.predict({"waveform": row["waveform"]}),
+        **{name: row[name] for name in row.keys() - {"waveform"}},
+    }
+
+
 @pytest.mark.parametrize(
     ("engine", "train"),
     [("onnxruntime", onnxruntime_training.train), ("executorch", executorch_program.train)],
@@ -76,18 +84,24 @@ def test_an_engine_learns_the_owners_voice(
     others = [own for speaker, own in clips.items() if speaker != OWNER]
     pairs = zip(clips[OWNER][:SHOTS], (own[0] for own in others), strict=False)
     rows = [{"waveform": clip, "speaker": label} for pair in pairs for clip, label in zip(pair, LABELS, strict=True)]
+    asked = [
+        {"waveform": one} for one in (*clips[OWNER][SHOTS:], *(own[1] for own in others))
+    ]  # heard for the first time
+    if engine == "executorch":  # its exporter takes an LSTM of hundreds of steps apart for longer than a test may last
+        extractor, model = cu.layout(model, "split")
+        rows, asked = ([embedded(extractor, row) for row in listed] for listed in (rows, asked))
     (sibling,) = cu.make_siblings(model, tmp_path, [engine], rows)
     assert sibling.agreement.steps == 3 * 2 * SHOTS
     assert sibling.agreement.weights <= 1e-5
     assert sibling.agreement.answers <= 1e-4
 
-    asked = [*clips[OWNER][SHOTS:], *(own[1] for own in others)]  # which nothing was trained on
     source = SiblingSource(model)
     given, trained = tmp_path / "rows.npz", tmp_path / "trained.npz"
     write_rows(given, source, rows, {})
     with np.load(given) as held:
         extended = {name: held[name] for name in held.files}
-    extended["input.waveform"] = np.concatenate([extended["input.waveform"], np.stack(asked)])
+    for name, values in source.arrays(asked).items():
+        extended[f"input.{name}"] = np.concatenate([extended[f"input.{name}"], values])
     extended["targets"] = np.concatenate([extended["targets"], np.zeros(len(asked), np.int64)])
     np.savez(given, **extended)
     train(source, sibling.folder, given, trained)
@@ -97,6 +111,6 @@ def test_an_engine_learns_the_owners_voice(
     hers = len(clips[OWNER]) - SHOTS
     assert (identified[:hers].argmax(axis=1) == 0).all()
     assert (identified[hers:].argmax(axis=1) == 1).mean() > 0.5  # some of them by speakers that nothing heard before
-    after = cu.UpdateTask(model, rows).resume().model.predict([{"waveform": clip} for clip in asked])
+    after = cu.UpdateTask(model, rows).resume().model.predict(asked)
     expected = [[answer[name][label] for label in LABELS] for answer in after]
     np.testing.assert_allclose(identified, expected, atol=1e-4)
