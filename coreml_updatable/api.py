@@ -217,7 +217,7 @@ def compare(
     from coreml_updatable.personalization.preparing import Settings
 
     if resume and out is None:
-        raise DataError("compare: resume goes on with what is in a folder; name it as out")
+        raise DataError("compare: resume needs a folder to continue from; pass it as out")
     named = models.items() if isinstance(models, Mapping) else _numbered(models)
     loaded = [(name, model if isinstance(model, RunnableModel) else load(_message(model))) for name, model in named]
     settings = Settings(

@@ -29,8 +29,8 @@ def test_two_folders_do_not_share_names(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("reference", "sentence"),
     [
-        ("../outside.py:draw", "is outside .*; keep the file beside the recipe"),
-        ("link.py:draw", "is outside .*; keep the file beside the recipe"),
+        ("../outside.py:draw", "is outside .*; keep .*in the recipe.s folder"),
+        ("link.py:draw", "is outside .*; keep .*in the recipe.s folder"),
         ("none.py:draw", "none.py:draw: none.py does not exist in .*; check the name"),
         ("parts:draw", "parts:draw: parts does not exist in .*; check the name"),
         ("drawing.py:paint", "drawing.py has no function 'paint'; define it or correct the name"),

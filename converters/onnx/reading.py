@@ -60,7 +60,7 @@ def _load_external(model: Any, path: Path) -> None:
                 "folder; put it there and export again"
             )
         if not file.is_file():
-            raise SourceError(f"{path}: the weights file {info.location!r} is missing; put it beside the model")
+            raise SourceError(f"{path}: the weights file {info.location!r} is missing; put it in the model's folder")
         size, offset = file.stat().st_size, int(info.offset or 0)
         length = int(info.length) if info.length else size - offset
         read += length

@@ -76,7 +76,7 @@ def weights_path(folder: Path, weights: str) -> Path:
     """Resolve a path: relative ones stay in the recipe's folder, absolute ones come from the command line."""
     path = (folder / weights).resolve()
     if not Path(weights).is_absolute() and not path.is_relative_to(folder.resolve()):
-        raise SourceError(f"source.weights {weights!r} is outside {folder}; keep the file beside the recipe")
+        raise SourceError(f"source.weights {weights!r} is outside {folder}; keep the file in the recipe's folder")
     if not path.is_file():
         raise SourceError(f"{weights}: weights file does not exist; check the path")
     return path

@@ -35,7 +35,7 @@ RowsByKind: TypeAlias = Annotated[
     Path, typer.Option(help="Folder label/file or label/kind/file, or .json or .csv rows.", show_default=False)
 ]
 Scenario: TypeAlias = Annotated[
-    Path | None, typer.Option(help="A TOML file that says what owners are like.", show_default=False)
+    Path | None, typer.Option(help="A TOML file that describes the owners.", show_default=False)
 ]
 
 

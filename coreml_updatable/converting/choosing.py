@@ -50,7 +50,7 @@ def convert_source(request: SourceRequest, converter: str | None = None, pixels:
         request = replace(request, source=source)
     if converter is None:
         if not isinstance(source, str | Path):
-            raise SourceError("convert: an object does not say what reads it; name the converter, such as 'torch'")
+            raise SourceError("convert: the converter for an object is not known; name it, such as converter='torch'")
         converter, reason = converter_for(source)
     elif isinstance(source, str | Path):
         doubt = doubt_about(converter, source)

@@ -61,7 +61,7 @@ def doubt_about(converter: str, source: Path | str) -> str:
         if "file extension" in told[1]:
             return f"{told[1]} means converter {told[0]}; omit --converter"
         raise RecipeError(
-            f"--converter {converter}: {source} is for the converter {told[0]}, because of {told[1]}; omit the option"
+            f"--converter {converter}: {source} needs the converter {told[0]}, because of {told[1]}; omit the option"
         )
     if converter == "torch":
         _expect_no_code(Path(source))

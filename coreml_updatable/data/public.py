@@ -43,7 +43,7 @@ def read_idx(folder: Path, most: int | None = None) -> Iterator[tuple[str, str, 
             continue
         beside = _file(folder, f"{part}-{LABELS}")
         if beside is None:
-            raise DataError(f"{path}: has no {part}-{LABELS} (or .gz) with the labels beside it; add it")
+            raise DataError(f"{path}: has no {part}-{LABELS} (or .gz) with its labels in the same folder; add them")
         pictures, labels = read_array(path, 3), read_array(beside, 1)
         if len(pictures) != len(labels):
             raise DataError(

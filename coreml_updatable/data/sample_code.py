@@ -26,7 +26,7 @@ def load_function(folder: Path, reference: str, trusted: bool = False) -> Callab
     root = folder.resolve()
     path = (root / file_name).resolve()
     if not path.is_relative_to(root):
-        expect_trust(trusted, f"{reference}: is outside {folder}", "keep the file beside the recipe", error=RecipeError)
+        expect_trust(trusted, f"{reference}: is outside {folder}", "keep it in the recipe's folder", error=RecipeError)
         root = path.parent
     if not path.is_file():
         raise RecipeError(f"{reference}: {file_name} does not exist in {folder}; check the name")

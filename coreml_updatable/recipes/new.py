@@ -149,9 +149,9 @@ def _owners(owner: Sequence[str], counts: Mapping[str, int]) -> dict[str, str]:
             if name not in counts:
                 near = get_close_matches(name, list(counts), n=1)
                 question = f"did you mean {near[0]!r}?" if near else f"the classes are {', '.join(counts)}"
-                raise RecipeError(f"--owner {given}: {what} {name!r} is no class of the folder; {question}")
+                raise RecipeError(f"--owner {given}: {what} {name!r} is not a class of the folder; {question}")
         if kind == label:
-            raise RecipeError(f"--owner {given}: calls {kind!r} what it is; name another label")
+            raise RecipeError(f"--owner {given}: {kind!r} already is the label; name another label")
         found[kind] = label
     for kind, label in found.items():
         if label in found:

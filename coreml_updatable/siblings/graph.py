@@ -46,7 +46,7 @@ def to_model(source: SiblingSource) -> Any:
     try:
         fixed, head = (_any_batch(*(to_onnx_graph(pair[number]) for pair in pairs)) for number in (0, 1))
     except UnsupportedError as error:
-        raise ModelError(f"model: {error} has no counterpart in ONNX here; no sibling can be made of it") from error
+        raise ModelError(f"model: {error} cannot be written as ONNX; the model can have no sibling") from error
     for graph in (fixed, head):
         _share_constants(graph)
     _rename(fixed, [one.name for one in source.inputs], [f"crossing{n}" for n in range(len(fixed.output))], "fixed.")
@@ -107,7 +107,7 @@ def _sizes(graph: Any, name: str, first: Any, second: Any, added: list[Any]) -> 
 
     multiples = second - first
     if not np.array_equal(multiples * SIZES[0], np.where(multiples == 0, 0, first)):
-        raise UnsupportedError("a size that is no multiple of the number of rows")
+        raise UnsupportedError("a size that is not a multiple of the number of rows")
     users = [node for node in graph.node if name in node.input]
     if np.count_nonzero(multiples) == 1 and all(node.op_type == "Reshape" for node in users) and 0 not in first:
         inferred = np.where(multiples > 0, -1, first)

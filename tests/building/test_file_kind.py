@@ -68,10 +68,10 @@ def test_a_converter_for_other_sources(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     doubt = "the file extension .keras means converter keras; omit --converter"
     assert doubt_about("onnx", tmp_path / "a.keras") == doubt
-    with pytest.raises(RecipeError, match=r"keras: timm:x is for the converter torch, .*; omit the option$"):
+    with pytest.raises(RecipeError, match=r"keras: timm:x needs the converter torch, .*; omit the option$"):
         doubt_about("keras", "timm:x")
     (tmp_path / "config.json").touch()
-    with pytest.raises(RecipeError, match=r"is for the converter transformers, .*config.json inside; omit the opt"):
+    with pytest.raises(RecipeError, match=r"needs the converter transformers, .*config.json inside; omit the opt"):
         doubt_about("torch", tmp_path)
     with pytest.raises(SourceError, match=r"no.keras: does not exist; check the path"):
         doubt_about("keras", tmp_path / "no.keras")

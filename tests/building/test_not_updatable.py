@@ -310,7 +310,7 @@ def test_a_catalogue_leaves_it_out(written: Callable[..., Path], tmp_path: Path,
     ran = run("publish", build, other, "--to", site)
     assert ran.status == 1
     assert f"note: {build}: its model is not updatable; it is left out" in ran.err
-    assert f"{other / 'report.json'}: is no report of a build" in ran.err
+    assert f"{other / 'report.json'}: is not the report of a build" in ran.err
 
 
 def test_it_is_found_by_its_name(written: Callable[..., Path], tmp_path: Path) -> None:

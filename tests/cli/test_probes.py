@@ -176,7 +176,7 @@ def test_results_become_a_file_to_send_in(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"version": 3}, "is of version 3, expected 2; use a newer coreml_updatable"),
+        ({"version": 3}, "has version 3, expected 2; use a newer coreml_updatable"),
         ({"version": 1}, 'is an older file, expected version 2; set "version": 2'),
         ({"version": "1"}, "version"),
         ({"date": "2026-13-01"}, "date"),

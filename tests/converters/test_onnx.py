@@ -200,7 +200,7 @@ def test_weights_beside_the_file(tmp_path: Path) -> None:
         ),
         ({"location": "link.bin"}, "are stored in 'link.bin', expected a file in the same folder"),
         ({"location": ""}, "are stored in '', expected a file in the same folder"),
-        ({"location": "gone.bin"}, "the weights file 'gone.bin' is missing; put it beside the model"),
+        ({"location": "gone.bin"}, "the weights file 'gone.bin' is missing; put it in the model's folder"),
         ({"length": "4000"}, "should be 4000 bytes at 0 of 'weights.bin', which has only 48; export the model again"),
         ({"offset": "-8"}, "the description of the weights 'w' cannot be read (External data offset must be"),
         ({"length": "many"}, "the description of the weights 'w' cannot be read"),

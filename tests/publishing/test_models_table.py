@@ -58,9 +58,9 @@ def test_a_text_without_the_marks(text: str) -> None:
     ("content", "said"),
     [
         (None, r"has no report.json, expected what a build wrote; run `coreml-updatable build` first$"),
-        (b"[]", r"report.json: is no report of a build; build the model again$"),
-        (b"{", r"report.json: is no report of a build; build the model again$"),
-        (b"\xff", r"report.json: is no report of a build; build the model again$"),
+        (b"[]", r"report.json: is not the report of a build; build the model again$"),
+        (b"{", r"report.json: is not the report of a build; build the model again$"),
+        (b"\xff", r"report.json: is not the report of a build; build the model again$"),
         (b'{"schema": 0}', r"report.json: has the schema 0, expected 4; build the model again$"),
     ],
 )

@@ -17,12 +17,14 @@ def compare(
     models: Annotated[list[Path], typer.Argument(help="Updatable .mlmodel or .mlpackage files.", show_default=False)],
     data: RowsByKind,
     owners: Annotated[int, typer.Option(help="Number of simulated owners.")] = 1000,
-    shots: Annotated[str, typer.Option(help="Shots of each kind, rising, with commas.")] = "0,1,2,3,5,10,20",
+    shots: Annotated[
+        str, typer.Option(help="Increasing numbers of shots per kind, separated by commas.")
+    ] = "0,1,2,3,5,10,20",
     scenario: Scenario = None,
     replay: Annotated[
-        int, typer.Option(min=0, help="Also compare each network with so many base rows of each label mixed in.")
+        int, typer.Option(min=0, help="Also compare each model with this many base rows per label mixed in.")
     ] = 0,
-    replay_by: Annotated[Choice, typer.Option(help="How replay sets are chosen.")] = "herding",
+    replay_by: Annotated[Choice, typer.Option(help="How to choose replay sets.")] = "herding",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -32,10 +34,10 @@ def compare(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Number of processes.", show_default="all usable processors")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped run into the same -o ended.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run with the same -o.")] = False,
     dask: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers run the owners.", show_default=False),
+        typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers simulate the owners.", show_default=False),
     ] = None,
     assume: Assume = None,
     fit: PictureFit = None,

@@ -46,7 +46,7 @@ def convert(
         str | None, typer.Option(help="Network of a weights file: torchvision:NAME, timm:NAME or file.py:function.")
     ] = None,
     head: Annotated[
-        HeadOption, typer.Option(help="new: replace the head by one new layer for --labels.")
+        HeadOption, typer.Option(help="new: replace the head with one new layer for --labels.")
     ] = HeadOption.KEEP,
     cut: Annotated[str | None, typer.Option(help="Module before which the feature extractor ends.")] = None,
     trust_code: TrustCode = False,
@@ -54,7 +54,7 @@ def convert(
         str | None, typer.Option(help="Output with the classes, by name or index, if there are several.")
     ] = None,
     column: Annotated[
-        int | None, typer.Option(min=0, help="Multi-label source: index of the label to make a two-class model of.")
+        int | None, typer.Option(min=0, help="Multi-label source: index of the label for a two-class model.")
     ] = None,
     json: AsJson = False,
 ) -> None:

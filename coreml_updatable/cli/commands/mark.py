@@ -143,7 +143,7 @@ def mark(
     out: Annotated[Out | None, out_option("The updatable model; for --layout split, its stem or a folder.")] = None,
     layers: Annotated[list[str] | None, typer.Option(help="Layers to train: a,b; repeatable.")] = None,
     last: Annotated[int | None, typer.Option(help="Number of layers before the softmax to train; default: 1.")] = None,
-    optimizer: Annotated[OptimizerOption, typer.Option(help="OptimizerOption of an update.")] = OptimizerOption.SGD,
+    optimizer: Annotated[OptimizerOption, typer.Option(help="Optimizer of an update.")] = OptimizerOption.SGD,
     learning_rate: Annotated[
         str | None, typer.Option(help="Default: 0.01:0.0001..1 (Adam 0.001, --reserved 0.03).")
     ] = None,
@@ -155,13 +155,13 @@ def mark(
     beta1: Annotated[str | None, typer.Option(help="Beta 1 of Adam; default: 0.9:0..1.")] = None,
     beta2: Annotated[str | None, typer.Option(help="Beta 2 of Adam; default: 0.999:0..1.")] = None,
     eps: Annotated[str | None, typer.Option(help="Epsilon of Adam; default: 1e-8:0..1.")] = None,
-    loss: Annotated[LossOption | None, typer.Option(help="LossOption; default: the one that fits the model.")] = None,
+    loss: Annotated[LossOption | None, typer.Option(help="Loss; default: the one that fits the model.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed for shuffling and for a new head.")] = None,
     shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle", help="Shuffle the rows in each epoch.")] = True,
     labels: Annotated[str | None, typer.Option(help="Labels of a plain network, or new labels: a,b,c.")] = None,
     reserved: Annotated[int, typer.Option(help="Number of reserved labels, named user0, user1 and so on.")] = 0,
     reserved_share: Annotated[
-        float | None, typer.Option(help="Probability that reserved labels may take: 6e-8; 0.01 needs fewer shots.")
+        float | None, typer.Option(help="Total probability of reserved labels: 6e-8; 0.01 needs fewer shots.")
     ] = None,
     head: Annotated[
         HeadOption, typer.Option(help="new: start from new weights in the trained layers.")

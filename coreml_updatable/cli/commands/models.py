@@ -156,7 +156,7 @@ def _personal(report: TableReport) -> list[str]:
 def models(
     out: Builds = Path("build"),
     samples: Samples = Path("sample_models"),
-    table: Annotated[Path | None, typer.Option(help="Markdown file whose table of samples to update.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Markdown file with the table of samples to update.")] = None,
 ) -> None:
     """Build all samples without downloads; stop at the first failure."""
 

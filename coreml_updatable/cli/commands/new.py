@@ -15,12 +15,12 @@ def new(
     data: Annotated[Path, typer.Option(help="Your photos, one folder per class.", show_default=False)],
     owner: Annotated[
         list[str] | None,
-        typer.Option(help="KIND=LABEL: a class that only the owner of the phone teaches, and its label; repeatable."),
+        typer.Option(help="KIND=LABEL: a class that only the phone's owner has, and its label; repeatable."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for the recipe; default: NAME.", show_default=False)
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a recipe that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing recipe.")] = False,
 ) -> None:
     """Write a recipe for a folder of photos.
 

@@ -160,16 +160,18 @@ def predict(
         ),
     ] = None,
     fit: PictureFit = None,
-    rate: Annotated[int, typer.Option(min=1000, max=768_000, help="Of sounds: the model's rate, in Hz.")] = 16_000,
+    rate: Annotated[
+        int, typer.Option(min=1000, max=768_000, help="For sounds: the model's sample rate, in Hz.")
+    ] = 16_000,
     hop: Annotated[
         float | None,
         typer.Option(
-            min=0.001, help="Of sounds: seconds between windows.", show_default="half a window; 0.48 for YAMNet"
+            min=0.001, help="For sounds: seconds between windows.", show_default="half a window; 0.48 for YAMNet"
         ),
     ] = None,
     overlay: Annotated[
         Path | None,
-        typer.Option(help="Folder for pictures with the labels of a segmentation over them, or as a filter returns."),
+        typer.Option(help="Folder for pictures: a segmentation's labels over the input, or a filter's output."),
     ] = None,
     assume: Assume = None,
     other: Annotated[

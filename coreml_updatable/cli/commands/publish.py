@@ -19,7 +19,7 @@ def publish(
     base_url: Annotated[
         str | None, typer.Option("--base-url", help="URL of the catalogue; default: URLs are relative.")
     ] = None,
-    keep: Annotated[int | None, typer.Option("--keep", min=1, help="Number of versions to keep of each model.")] = None,
+    keep: Annotated[int | None, typer.Option("--keep", min=1, help="Number of versions of each model to keep.")] = None,
     sign: Annotated[
         list[Path] | None, typer.Option("--sign", help="Private key to sign with; repeat it to change keys.")
     ] = None,

@@ -16,7 +16,7 @@ def rebase(
     out: Annotated[Out, option("The personal model.")],
     replay: Annotated[
         Path | None,
-        typer.Option(help="Base examples to mix in: a NAME.replay.json, or as DATA of update.", show_default=False),
+        typer.Option(help="Base examples to mix in: a NAME.replay.json, or like DATA of `update`.", show_default=False),
     ] = None,
     assume: Assume = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was learned as JSON.")] = False,

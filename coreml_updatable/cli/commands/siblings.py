@@ -24,7 +24,7 @@ def siblings(
     samples: Annotated[
         Path | None,
         typer.Option(
-            help="Rows to prove them on: one folder per class, .json or .csv.", show_default="10 made-up rows"
+            help="Rows to test the siblings on: one folder per class, .json or .csv.", show_default="10 made-up rows"
         ),
     ] = None,
     json: AsJson = False,

@@ -14,16 +14,16 @@ def tune(
     model: Annotated[Path, typer.Argument(help="An updatable .mlmodel or .mlpackage.", show_default=False)],
     data: RowsByKind,
     forgetting: Annotated[
-        float, typer.Option(min=0, max=100, help="Points of base accuracy that 95% of the owners keep within.")
+        float, typer.Option(min=0, max=100, help="Most points of base accuracy that 95% of the owners may lose.")
     ] = 2.0,
     budget: Annotated[int, typer.Option(min=1, help="Number of settings to try.")] = 200,
-    shots: Annotated[int, typer.Option(min=1, help="Shots of each kind, in one update.")] = 10,
-    owners: Annotated[int, typer.Option(min=1, help="Owners that each setting is tried on.")] = 128,
-    test_owners: Annotated[int, typer.Option(min=1, help="Other owners that the chosen setting is judged on.")] = 500,
+    shots: Annotated[int, typer.Option(min=1, help="Number of shots per kind, in one update.")] = 10,
+    owners: Annotated[int, typer.Option(min=1, help="Number of owners to try each setting on.")] = 128,
+    test_owners: Annotated[
+        int, typer.Option(min=1, help="Number of other owners to evaluate the chosen setting on.")
+    ] = 500,
     scenario: Scenario = None,
-    replay: Annotated[
-        bool, typer.Option("--replay", help="Also try replay sets of 2 to 16 rows of each label.")
-    ] = False,
+    replay: Annotated[bool, typer.Option("--replay", help="Also try replay sets of 2 to 16 rows per label.")] = False,
     out: Annotated[Out | None, option("The model with the chosen values and ranges.")] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="A recipe.toml to write the chosen values into.", show_default=False)

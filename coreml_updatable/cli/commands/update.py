@@ -222,7 +222,7 @@ def update(
         ),
     ],
     out: Annotated[Out | None, option("The new model.")] = None,
-    in_place: Annotated[bool, typer.Option("--in-place", help="Replace the model file by the new model.")] = False,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Replace the model file with the new model.")] = False,
     epochs: Annotated[int | None, typer.Option(help="Number of epochs.", show_default=False)] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Learning rate.", show_default=False)] = None,
     mini_batch_size: Annotated[int | None, typer.Option(help="Mini-batch size.", show_default=False)] = None,
@@ -238,7 +238,7 @@ def update(
     replay: Annotated[
         Path | None,
         typer.Option(
-            help="Base examples to mix in against forgetting: as DATA, or a NAME.replay.json.", show_default=False
+            help="Base examples that reduce forgetting: like DATA, or a NAME.replay.json.", show_default=False
         ),
     ] = None,
     assume: Assume = None,

@@ -40,7 +40,7 @@ def shortened(text: str) -> str:
 
 def _inside(folder: Path, value: Any, where: str) -> Path:
     if not isinstance(value, str) or "\0" in value:
-        raise DataError(f"{where}: is {a_kind(value)}, expected the path of a picture beside the file")
+        raise DataError(f"{where}: is {a_kind(value)}, expected the path of a picture, relative to the file")
     path = (folder / value).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise DataError(f"{where}: {shortened(value)} is outside the file's folder; move the picture there")

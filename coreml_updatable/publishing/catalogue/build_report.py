@@ -136,7 +136,7 @@ def _parsed(
         value = json.loads(content)
         found = value.get("schema")
     except (ValueError, AttributeError, RecursionError):
-        raise CatalogueError(f"{where}: is no report of a build; {remedy}") from None
+        raise CatalogueError(f"{where}: is not the report of a build; {remedy}") from None
     if found not in (SCHEMA, *older) or isinstance(found, bool):
         newer = isinstance(found, int) and found > SCHEMA
         advice = "use a newer coreml_updatable" if newer else remedy

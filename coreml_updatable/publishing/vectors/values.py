@@ -92,4 +92,4 @@ def _picture(path: Path) -> Image.Image:
                 raise DataError(f"{path}: has {picture.width}x{picture.height} pixels; too large for any model")
             return picture.copy()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise DataError(f"{path}: is not a PNG picture; fetch it again and put it beside the vectors") from None
+        raise DataError(f"{path}: is not a PNG picture; fetch it again and put it in their folder") from None

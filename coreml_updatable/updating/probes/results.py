@@ -93,7 +93,7 @@ def parse_results(given: bytes, path: str) -> DeviceResults:
     if isinstance(version, bool):
         raise DataError(f"{path}: is not the app's output (version: {version}); expected {EXPECTED}")
     if isinstance(version, int) and version > VERSION:
-        raise DataError(f"{path}: is of version {version}, expected {VERSION}; use a newer coreml_updatable")
+        raise DataError(f"{path}: has version {version}, expected {VERSION}; use a newer coreml_updatable")
     if isinstance(content, dict) and (version == 1 or ("version" not in content and "results" in content)):
         raise DataError(
             f'{path}: is an older file, expected version {VERSION}; set "version": {VERSION}, name "device" and "os", '

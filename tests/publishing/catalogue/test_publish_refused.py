@@ -57,7 +57,7 @@ def test_what_is_no_build_is_refused(make_build: MakeBuild, site: Path, tmp_path
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", r"empty: has no report\.json, expected what a build wrote")
     (tmp_path / "empty/report.json").write_text("[1]")
-    refused(tmp_path / "empty", r"report\.json: is no report of a build; build the model again")
+    refused(tmp_path / "empty", r"report\.json: is not the report of a build; build the model again")
     refused(
         report_with(make_build("A1"), schema=1), r"report\.json: has the schema 1, expected 4; build the model again"
     )

@@ -65,7 +65,7 @@ def pool(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
         made = writer.emit("MaxPool", value, **kept)
     else:
         if argument(given, more, 6, "divisor_override") is not None:
-            raise UnsupportedError("an average with a divisor of its own")
+            raise UnsupportedError("an average with its own divisor")
         kept["ceil_mode"] = int(bool(argument(given, more, 4, "ceil_mode", False)))
         kept["count_include_pad"] = int(bool(argument(given, more, 5, "count_include_pad", True)))
         made = writer.emit("AveragePool", value, **kept)
