@@ -10,11 +10,15 @@ from coreml_updatable.building.models_stage import Variants
 from coreml_updatable.building.owner import Part, laboratory
 from coreml_updatable.building.rows import Row, paired_rows
 from coreml_updatable.errors import UserError
-from coreml_updatable.personalization.blocks import Answers, Block, Entrant, Lab, last_point
+from coreml_updatable.personalization.answers import Answers
+from coreml_updatable.personalization.blocks import Block
 from coreml_updatable.personalization.compare import run
-from coreml_updatable.personalization.contenders import FixedPart, Told, multiply_adds, silent
+from coreml_updatable.personalization.contenders import Told, silent
 from coreml_updatable.personalization.costs import cost_of, updated
-from coreml_updatable.personalization.population import Brings, draw
+from coreml_updatable.personalization.embedding import FixedPart, multiply_adds
+from coreml_updatable.personalization.laboratory import Entrant, Lab, last_point
+from coreml_updatable.personalization.owners import draw
+from coreml_updatable.personalization.population import Brings
 from coreml_updatable.personalization.preparing import Prepared, Settings
 from coreml_updatable.personalization.results import Comparison, Cost
 from coreml_updatable.publishing.report.values import Answer, NewLabel, Shown

@@ -10,10 +10,11 @@ from coreml_updatable.building.rows import Row, behind, rows_of
 from coreml_updatable.converting.contract import Converted
 from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import Int64Array
-from coreml_updatable.personalization.blocks import Entrant, Lab, Protocol
 from coreml_updatable.personalization.contenders import contender
 from coreml_updatable.personalization.costs import agrees, tried_with
-from coreml_updatable.personalization.population import Brings, Population, Split, World
+from coreml_updatable.personalization.laboratory import Entrant, Lab, Protocol
+from coreml_updatable.personalization.owners import Split, World
+from coreml_updatable.personalization.population import Brings, Population
 from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.spec.io import model_bytes

@@ -9,7 +9,8 @@ import numpy as np
 
 from coreml_updatable.errors import BuildError
 from coreml_updatable.files import write_atomically
-from coreml_updatable.personalization.blocks import BlockResult, Lab
+from coreml_updatable.personalization.blocks import BlockResult
+from coreml_updatable.personalization.laboratory import Lab
 
 
 def expect_folder(folder: Path) -> None:

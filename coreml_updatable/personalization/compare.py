@@ -9,7 +9,6 @@ import numpy as np
 
 from coreml_updatable.errors import DataError
 from coreml_updatable.personalization.block_store import BlockStore, expect_folder
-from coreml_updatable.personalization.blocks import PERSONAL, last_point
 from coreml_updatable.personalization.conclusions import conclusions
 from coreml_updatable.personalization.contenders import Told, silent
 from coreml_updatable.personalization.gathering import (
@@ -19,7 +18,10 @@ from coreml_updatable.personalization.gathering import (
     shots_to_enough,
     sorts_at_end,
 )
-from coreml_updatable.personalization.population import Population, draw
+from coreml_updatable.personalization.laboratory import last_point
+from coreml_updatable.personalization.measures import PERSONAL
+from coreml_updatable.personalization.owners import draw
+from coreml_updatable.personalization.population import Population
 from coreml_updatable.personalization.preparing import Prepared, Settings, prepare
 from coreml_updatable.personalization.results import SCHEMA, Comparison, EntrantResult, WorstOwner
 from coreml_updatable.personalization.workers import expect_scheduler, here, in_processes, on_dask

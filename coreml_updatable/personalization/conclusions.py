@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from coreml_updatable.personalization.blocks import FORGETTING, PERSONAL, Lab, last_point
 from coreml_updatable.personalization.gathering import Gathered, difference
+from coreml_updatable.personalization.laboratory import Lab, last_point
+from coreml_updatable.personalization.measures import FORGETTING, PERSONAL
 from coreml_updatable.personalization.results import EntrantResult, Point
 
 

@@ -6,10 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from coreml_updatable import bounds
-from coreml_updatable.personalization.blocks import Answers, Block, Lab, by_tasks, last_point
-from coreml_updatable.personalization.contenders import Contender, FixedPart
-from coreml_updatable.personalization.population import World, draw
+from coreml_updatable.personalization.answers import Answers
+from coreml_updatable.personalization.blocks import Block
+from coreml_updatable.personalization.contenders import Contender
+from coreml_updatable.personalization.embedding import FixedPart
+from coreml_updatable.personalization.laboratory import Lab, last_point
+from coreml_updatable.personalization.owners import World, draw
 from coreml_updatable.personalization.results import Cost
+from coreml_updatable.personalization.tasks import by_tasks
 from coreml_updatable.runtime import FrozenRow, RunnableModel
 from coreml_updatable.spec.head_memory import head_memory
 from coreml_updatable.spec.network import last_member

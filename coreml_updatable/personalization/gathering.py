@@ -9,16 +9,9 @@ import numpy as np
 
 from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import BuildError
-from coreml_updatable.personalization.blocks import (
-    FORGETTING,
-    MEASURES,
-    PERSONAL,
-    RESAMPLED,
-    BlockResult,
-    Lab,
-    last_point,
-)
-from coreml_updatable.personalization.measures import Bools
+from coreml_updatable.personalization.blocks import BlockResult
+from coreml_updatable.personalization.laboratory import Lab, last_point
+from coreml_updatable.personalization.measures import FORGETTING, MEASURES, PERSONAL, RESAMPLED, Bools
 from coreml_updatable.personalization.population import CHANGES
 from coreml_updatable.personalization.results import (
     ENOUGH,

@@ -8,6 +8,19 @@ from coreml_updatable.data.inputs import Float64Array, Int64Array
 Bools = NDArray[np.bool_]
 BINS = 10
 LEAST = 1e-7  # of a probability, so that one row cannot make a log-likelihood infinite
+MEASURES = (
+    "personal_accuracy",
+    "base_accuracy",
+    "forgetting",
+    "log_loss",
+    "brier",
+    "calibration_error",
+    "unknown_auroc",
+    "worst_base_accuracy",
+    "before_reveal",
+)
+PERSONAL, BASE, FORGETTING, WORST, REVEAL = 0, 1, 2, 7, 8
+RESAMPLED = (PERSONAL, BASE, FORGETTING)
 
 
 def shares_of(right: Bools, counted: Bools) -> Float64Array:

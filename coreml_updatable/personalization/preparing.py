@@ -11,19 +11,12 @@ from coreml_updatable.data.duplicates import groups_of
 from coreml_updatable.data.inputs import Float32Array, Int64Array, UInt8Array
 from coreml_updatable.data.rows.features import Fit, features_of
 from coreml_updatable.errors import DataError, ModelError, UserError
-from coreml_updatable.personalization.blocks import Entrant, Lab
-from coreml_updatable.personalization.contenders import (
-    Contender,
-    Embedded,
-    RowOfData,
-    Told,
-    enter,
-    frozen_rows,
-    listed_rows,
-    silent,
-)
+from coreml_updatable.personalization.contenders import Contender, Told, silent
 from coreml_updatable.personalization.costs import agrees, cost_of, tried_with, updated
-from coreml_updatable.personalization.population import Owners, Population, World, draw, sorts_of, split_rows
+from coreml_updatable.personalization.embedding import Embedded, RowOfData, enter, frozen_rows, listed_rows
+from coreml_updatable.personalization.laboratory import Entrant, Lab
+from coreml_updatable.personalization.owners import Owners, World, draw, sorts_of, split_rows
+from coreml_updatable.personalization.population import Population
 from coreml_updatable.personalization.replay_sets import Choice, chosen
 from coreml_updatable.personalization.results import Cost
 from coreml_updatable.runtime import RunnableModel

@@ -7,8 +7,8 @@ from typing import get_args
 import numpy as np
 
 from coreml_updatable.data.inputs import Int64Array
-from coreml_updatable.personalization.blocks import Entrant, Lab
 from coreml_updatable.personalization.compare import run
+from coreml_updatable.personalization.laboratory import Entrant, Lab
 from coreml_updatable.personalization.preparing import Prepared, Settings
 from coreml_updatable.personalization.replay_sets import Choice, chosen
 from coreml_updatable.personalization.results import Comparison, Difference, Interval

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from coreml_updatable.data.inputs import Float32Array, Int64Array
-from coreml_updatable.personalization.population import World
+from coreml_updatable.personalization.owners import World
 
 Choice: TypeAlias = Literal["herding", "k-center"]
 

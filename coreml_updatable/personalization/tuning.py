@@ -15,10 +15,12 @@ import numpy as np
 from coreml_updatable.data.inputs import Int64Array
 from coreml_updatable.data.rows.features import Fit
 from coreml_updatable.errors import BuildError, DataError
-from coreml_updatable.personalization.blocks import BASE, FORGETTING, PERSONAL, Entrant, Lab, last_point, run_block
+from coreml_updatable.personalization.blocks import run_block
 from coreml_updatable.personalization.contenders import Contender, Told, silent
 from coreml_updatable.personalization.gathering import ROUNDING, Gathered, difference
+from coreml_updatable.personalization.laboratory import Entrant, Lab, last_point
 from coreml_updatable.personalization.linear_heads import LinearLayer
+from coreml_updatable.personalization.measures import BASE, FORGETTING, PERSONAL
 from coreml_updatable.personalization.population import Population
 from coreml_updatable.personalization.preparing import Settings, entered_models, expect_data, prepare
 from coreml_updatable.personalization.replay_sets import chosen, in_turn

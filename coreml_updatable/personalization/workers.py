@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from coreml_updatable.errors import BuildError
-from coreml_updatable.personalization.blocks import BlockResult, Lab, run_block
+from coreml_updatable.personalization.blocks import BlockResult, run_block
+from coreml_updatable.personalization.laboratory import Lab
 from coreml_updatable.threads import set_threads
 
 

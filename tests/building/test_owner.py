@@ -19,10 +19,12 @@ from coreml_updatable.data.inputs import Examples
 from coreml_updatable.errors import DataError
 from coreml_updatable.marking import knn_variant, mark, with_samples
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
-from coreml_updatable.personalization import blocks
-from coreml_updatable.personalization.blocks import BASE, FORGETTING, PERSONAL, REVEAL, WORST, run_block
+from coreml_updatable.personalization.answers import Answers
+from coreml_updatable.personalization.blocks import Block, run_block
 from coreml_updatable.personalization.contenders import silent
-from coreml_updatable.personalization.population import draw
+from coreml_updatable.personalization.laboratory import Lab
+from coreml_updatable.personalization.measures import BASE, FORGETTING, PERSONAL, REVEAL, WORST
+from coreml_updatable.personalization.owners import draw
 from coreml_updatable.personalization.results import read_comparison
 from coreml_updatable.recipes.file import parse_recipe
 from coreml_updatable.recipes.recipe import Recipe
@@ -104,7 +106,7 @@ class Head:
                 self.bias -= RATE * slope
 
 
-def points(lab: blocks.Lab, protocol: str) -> dict[int, int]:
+def points(lab: Lab, protocol: str) -> dict[int, int]:
     return {shots: number for number, (way, shots) in enumerate(lab.points) if way == protocol and shots}
 
 
@@ -252,8 +254,8 @@ def test_a_shot_is_learned_together_with_the_next_of_the_paired_rows(world: Worl
     model = load(part.models[place][1])
     partners = part.data.train.values[paired[:4]]
     tasks = {"at_once": [order], "one_by_one": [[row] for row in order]}
-    given = blocks.Block(lab, owners).answers(lab.entrants[place])
-    answers = {number: one for number, one in given if isinstance(one, blocks.Answers)}
+    given = Block(lab, owners).answers(lab.entrants[place])
+    answers = {number: one for number, one in given if isinstance(one, Answers)}
     asked = [{"point": point} for point in np.concatenate([world.held_out, world.test]).astype(np.float32)]
     count = owners.held_out.shape[1]
     for protocol, groups in tasks.items():

@@ -16,14 +16,20 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from coreml_updatable import files
 from coreml_updatable.errors import BuildError, DataError, ModelError, UserError
-from coreml_updatable.personalization import block_store, blocks, gathering, measures, preparing
+from coreml_updatable.personalization import block_store, gathering, measures, preparing
+from coreml_updatable.personalization.answers import Answers
+from coreml_updatable.personalization.blocks import Block, BlockResult, run_block
 from coreml_updatable.personalization.compare import compare, run
 from coreml_updatable.personalization.gathering import taught
-from coreml_updatable.personalization.population import Population, Split, World, draw, population_of
+from coreml_updatable.personalization.laboratory import PROTOCOLS, Lab, last_point
+from coreml_updatable.personalization.measures import PERSONAL, WORST
+from coreml_updatable.personalization.owners import Split, World, draw
+from coreml_updatable.personalization.population import Population, population_of
 from coreml_updatable.personalization.preparing import Prepared, Settings, prepare
 from coreml_updatable.personalization.replay_effect import NONE, effect, helps
 from coreml_updatable.personalization.replay_sets import herding, k_center
 from coreml_updatable.personalization.results import Difference, Interval, json_schema, read_comparison
+from coreml_updatable.personalization.tasks import by_tasks
 from coreml_updatable.runtime import load
 from tests.personalization.conftest import CENTRES, LABEL_OF, OWNERS_CENTRE, around
 
@@ -65,7 +71,7 @@ def prepared(models: Any, photos: Path) -> Prepared:
     return prepare(models, photos, SCENARIO, Settings(shots=SHOTS, replay=2))
 
 
-def same(one: blocks.BlockResult, other: blocks.BlockResult) -> bool:
+def same(one: BlockResult, other: BlockResult) -> bool:
     return np.allclose(one.values, other.values, atol=1e-6, equal_nan=True)
 
 
@@ -99,12 +105,12 @@ def test_every_owner_is_answered_as_by_its_own_update_task(
     frozen = (tuple(model.frozen(rows)),)
     alone = replace(lab, frozen=(frozen,) * len(lab.contenders), memory={-1 - number: model}, protocols=("at_once",))
     owners = draw(lab.world, 0, 12)
-    ours = dict(blocks.Block(alone, owners).answers(lab.entrants[number]))
-    theirs = dict(blocks.by_tasks(alone, owners, number))
+    ours = dict(Block(alone, owners).answers(lab.entrants[number]))
+    theirs = dict(by_tasks(alone, owners, number))
     for point in range(len(alone.points)):
         one, other = ours[point], theirs[point]
-        assert isinstance(one, blocks.Answers)
-        assert isinstance(other, blocks.Answers)
+        assert isinstance(one, Answers)
+        assert isinstance(other, Answers)
         assert one.probabilities == pytest.approx(other.probabilities, abs=NEAR)
         ties = np.sort(other.probabilities, axis=1)
         clear = ties[:, -1] - ties[:, -2] > NEAR
@@ -154,11 +160,11 @@ def test_a_report_is_what_its_schema_says(prepared: Prepared) -> None:
 
 def test_a_point_of_one_shot_is_the_same_by_every_protocol(prepared: Prepared) -> None:
     lab = prepared.lab
-    block = blocks.run_block(lab, 0, 10)
+    block = run_block(lab, 0, 10)
     ones = [number for number, (_, shots) in enumerate(lab.points) if shots == 1]
     assert len(ones) == 3
     for entrant in range(2):
-        first, *others = (block.values[entrant, number, : blocks.WORST] for number in ones)
+        first, *others = (block.values[entrant, number, :WORST] for number in ones)
         for other in others:
             assert first == pytest.approx(other, abs=1e-6, nan_ok=True)
 
@@ -193,7 +199,7 @@ def test_pictures_that_are_learned_from_widen_an_interval_as_other_pictures_woul
         split = Split(pools, *(np.zeros(0, np.int64),) * 3)
         population = population_of({"kinds_per_owner": kinds, "seed": world})
         names = tuple(kind for kind, pool in pools.items() for _ in pool)
-        lab = blocks.Lab(World(population, names, names, (), split, shots), (), (), (), (), (shots,))
+        lab = Lab(World(population, names, names, (), split, shots), (), (), (), (), (shots,))
         count = 1500
         drawn = [
             np.concatenate(
@@ -270,10 +276,10 @@ def test_a_replay_set_helps_if_it_surely_saves_more_than_it_costs(prepared: Prep
     world = one.world
     assert sorted(world.row_labels[row] for row in rows) == ["calm", "calm", "wild", "wild"]
     assert set(rows.tolist()) <= set(world.split.reference.tolist())
-    block = blocks.run_block(prepared.lab, 0, found.comparison.owners)
+    block = run_block(prepared.lab, 0, found.comparison.owners)
     tried = {one.name: one.last(5).intervals for one in found.comparison.entrants}
     assert tried[NONE]["personal_accuracy"].mean == pytest.approx(
-        float(np.nanmean(block.values[0, blocks.last_point(prepared.lab), blocks.PERSONAL])), abs=1e-6
+        float(np.nanmean(block.values[0, last_point(prepared.lab), PERSONAL])), abs=1e-6
     )
     assert found.apart.forgetting.mean == pytest.approx(
         tried[found.choice]["forgetting"].mean - tried[NONE]["forgetting"].mean, abs=1e-6
@@ -353,7 +359,7 @@ def test_a_head_of_two_layers_is_trained_as_by_update_tasks(
     if engine == "graph":
         assert run(setup, Settings(owners=4, shots=(0, 2), workers=2, block=2)).entrants == one.entrants
     protocols = {point.protocol for point in one.entrants[0].points}
-    assert protocols == ({"at_once"} if engine == "task" else set(blocks.PROTOCOLS))
+    assert protocols == ({"at_once"} if engine == "task" else set(PROTOCOLS))
     owner = draw(setup.lab.world, 0, 1)
     names = [setup.names[row].rstrip("]").split("[") for row in owner.shots[0]]
     target = str(model.message.description.predictedFeatureName)
@@ -366,8 +372,8 @@ def test_a_head_of_two_layers_is_trained_as_by_update_tasks(
     held = [setup.names[row].rstrip("]").split("[") for row in owner.held_out[0] if row >= 0]
     said = personal.predict([{"point": np.load(photos / file)[int(row)]} for file, row in held])
     right = np.mean([answer[target] == setup.lab.world.labels[owner.wanted[0, 0]] for answer in said])
-    block = blocks.run_block(setup.lab, 0, 1)
-    assert block.values[0, 1, blocks.PERSONAL, 0] == pytest.approx(right)
+    block = run_block(setup.lab, 0, 1)
+    assert block.values[0, 1, PERSONAL, 0] == pytest.approx(right)
 
 
 class Counting:

@@ -1,0 +1,73 @@
+"""The k-NN classifiers of a block of owners."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from coreml_updatable.personalization.answers import Answers, Found, OwnersRows, Revealed, joined
+from coreml_updatable.personalization.laboratory import Lab, knn_classes
+from coreml_updatable.personalization.owners import Owners
+from coreml_updatable.personalization.shared_neighbors import (
+    Nearest,
+    squared_distances,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+class Neighbors(OwnersRows):
+    """k-NN classifiers: an update adds the shots, so all protocols end alike."""
+
+    def __init__(self, lab: Lab, owners: Owners, number: int) -> None:
+        super().__init__(lab, owners, number)
+        classes = knn_classes(self.one, self.world)
+        own = {label: place for place, label in enumerate(classes)}
+        self.taught = np.array([own[label] for label in (*self.world.labels, "")], np.int64)[owners.taught]
+        known = [self.world.labels.index(one) if one in self.world.labels else self.columns - 1 for one in classes[:-1]]
+        self.columns_of = np.array([*known, self.world.new], np.int64)
+        self.near = lab.nearest(number)
+
+    def learned(self) -> Iterator[Found]:
+        held = self.near.of((self.owners.held_styles, np.maximum(self.owners.held_out, 0)))
+        k = len(held.labels)
+        flat = Nearest(held.distances.reshape(k, -1), held.labels.reshape(k, -1), held.votes)
+        nearest = joined(flat, self.near.of((0, self.asked)), len(self.shots))
+        distances = self.distances()
+        found = {0: self._answers(nearest)}
+        ends = {self.world.learned(count) for _, count in self.lab.points}
+        for shot in range(max(ends)):
+            nearest = nearest.with_sample(distances[shot], self.taught[:, shot, None])
+            if shot + 1 in ends:
+                found[shot + 1] = self._answers(nearest)
+        for number, (_, count) in enumerate(self.lab.points):
+            yield number, found[self.world.learned(count)]
+        if "one_by_one" in self.lab.protocols:
+            yield from self._revealed()
+
+    def _answers(self, nearest: Nearest) -> Answers:
+        winner, cast = nearest.vote(len(self.columns_of))
+        shares = cast / np.maximum(cast.sum(axis=0), 1e-300)
+        made = np.zeros((self.columns, *winner.shape))
+        for place, column in enumerate(self.columns_of):
+            made[column] += shares[place]
+        classes = np.where(winner < 0, self.columns - 1, self.columns_of[winner])
+        return Answers(classes, np.ascontiguousarray(made.swapaxes(0, 1)))
+
+    def _revealed(self) -> Iterator[Found]:
+        within = np.stack([squared_distances(one, one) for one in self.shots]).transpose(1, 0, 2)  # [S, O, S]
+        ends = {
+            self.world.learned(count): number
+            for number, (way, count) in enumerate(self.lab.points)
+            if way == "one_by_one"
+        }
+        nearest = self.near.of((self.owners.styles, self.owners.shots))
+        right = []
+        for shot in range(max(ends)):
+            if shot % self.world.rows_a_shot == 0:
+                said, _ = nearest.of((slice(None), shot)).vote(len(self.columns_of))
+                right.append(said == self.taught[:, shot])
+            nearest = nearest.with_sample(within[shot], self.taught[:, shot, None])
+            if shot + 1 in ends:
+                yield ends[shot + 1], Revealed(np.mean(right, axis=0), np.full(len(self.shots), np.nan))
