@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from coreml_updatable.text import sentence
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class UserError(Exception):
@@ -57,6 +61,13 @@ def a_kind(value: object) -> str:
 def with_article(name: object) -> str:
     """Return ``name`` with "a" or "an" before it."""
     return f"{'an' if str(name)[:1].lower() in tuple('aeiou') else 'a'} {name}"
+
+
+def first_fault(error: "ValidationError") -> str:
+    """The field at fault and what is wrong with it; of the forms that a field may have, the one that fits furthest."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    fault = max(faults, key=lambda one: len(one["loc"]))
+    return f"{'.'.join(str(part)[:40] for part in fault['loc']) or 'as a whole'}: {fault['msg']}"
 
 
 @contextmanager

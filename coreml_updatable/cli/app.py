@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from coreml_updatable.cli.command import Command, Group
-from coreml_updatable.cli.options import with_limits
+from coreml_updatable.cli.limits import with_limits
 from coreml_updatable.cli.output import complain, guard, note, say
 from coreml_updatable.errors import UserError
 from coreml_updatable.threads import set_threads

@@ -21,7 +21,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from coreml_updatable.data.pictures import FITS
-from coreml_updatable.errors import DataError, ModelError
+from coreml_updatable.errors import DataError, ModelError, first_fault
 from coreml_updatable.files import write_atomically
 from coreml_updatable.runtime import RunnableModel
 from coreml_updatable.spec.features import CROP_KEY
@@ -219,9 +219,7 @@ def _manifest(content: bytes, place: Path) -> _Manifest:
     try:
         manifest = _Manifest.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or MANIFEST
-        raise DataError(f"{place}: {MANIFEST}: {where}: {first['msg']}; make the backup again") from None
+        raise DataError(f"{place}: {MANIFEST}: {first_fault(error)}; make the backup again") from None
     if len({entry.id for entry in manifest.lessons}) != len(manifest.lessons):
         raise DataError(f"{place}: {MANIFEST} lists a lesson twice; make the backup again")
     return manifest

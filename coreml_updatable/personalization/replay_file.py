@@ -12,7 +12,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from coreml_updatable.data.inputs import UInt8Array
-from coreml_updatable.errors import DataError
+from coreml_updatable.errors import DataError, first_fault
 from coreml_updatable.personalization.replay_sets import Choice
 
 SUFFIX = ".replay.json"
@@ -93,9 +93,7 @@ def read_replay_set(path: Path) -> ReplaySet:
     try:
         return ReplaySet.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "replay set"
-        raise DataError(f"{path}: {where}: {first['msg']}; build the model again") from None
+        raise DataError(f"{path}: {first_fault(error)}; build the model again") from None
 
 
 def replay_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Literal
 
-from coreml_updatable.errors import DataError
+from coreml_updatable.errors import DataError, first_fault
 
 SCHEMA = 3  # 3: `kinds`, and `growth_bytes` as measured
 ENOUGH = 0.9  # personal accuracy that an owner is content with
@@ -184,9 +184,7 @@ def read_comparison(value: Any, remedy: str = "run the comparison again") -> Com
     try:
         comparison: Comparison = _adapter().validate_python(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "value"
-        raise DataError(f"comparison: {where}: {first['msg']}; {remedy}") from None
+        raise DataError(f"comparison: {first_fault(error)}; {remedy}") from None
     if comparison.schema != SCHEMA:
         newer = "use a newer coreml_updatable" if comparison.schema > SCHEMA else remedy
         raise DataError(f"comparison: schema is {comparison.schema}, expected {SCHEMA}; {newer}")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from coreml_updatable.errors import CatalogueError, DataError
+from coreml_updatable.errors import CatalogueError, DataError, first_fault
 from coreml_updatable.personalization.results import Comparison, read_comparison
 from coreml_updatable.publishing.catalogue.names import FILE, NAME, SUM
 from coreml_updatable.publishing.report.json import SCHEMA
@@ -150,6 +150,4 @@ def _parsed(
     except DataError as error:
         raise CatalogueError(f"{where}: {str(error).rpartition('; ')[0]}; {remedy}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise CatalogueError(f"{where}: {place}: {first['msg']}; {remedy}") from None
+        raise CatalogueError(f"{where}: {first_fault(error)}; {remedy}") from None

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from coreml_updatable.errors import CatalogueError
+from coreml_updatable.errors import CatalogueError, first_fault
 from coreml_updatable.publishing.catalogue.index import RENAMED, SCHEMA, Index, Latest, json_schema
 from coreml_updatable.text import json_text
 
@@ -42,9 +42,7 @@ def parse(content: bytes, where: str, kind: type[Kind]) -> Kind:
     try:
         return kind.model_validate_json(content, strict=True)  # "9" is no serial
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "as a whole"
-        raise CatalogueError(f"{where}: {place}: {first['msg']}; restore it from a copy") from None
+        raise CatalogueError(f"{where}: {first_fault(error)}; restore it from a copy") from None
 
 
 def _renamed(value: Any) -> Any:

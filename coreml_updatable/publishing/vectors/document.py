@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from coreml_updatable.errors import DataError
+from coreml_updatable.errors import DataError, first_fault
 from coreml_updatable.text import json_text
 
 SCHEMA: Literal[3] = 3
@@ -182,9 +182,7 @@ def _read(path: Path, older: Mapping[int, Callable[[dict[str, Any]], dict[str, A
     try:
         vectors = Vectors.model_validate_json(content)
     except ValidationError as error:
-        first = max(error.errors(), key=lambda found: len(found["loc"]))  # of a union's, the one that came furthest
-        place = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{path}: {place}: {first['msg']}; fetch it again") from None
+        raise DataError(f"{path}: {first_fault(error)}; fetch it again") from None
     for exercise in vectors.exercises:
         answers = [len(outcome.answers) for outcome in exercise.outcomes]
         if any(count != len(exercise.asked) for count in answers):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from coreml_updatable.errors import DataError
+from coreml_updatable.errors import DataError, first_fault
 from coreml_updatable.text import json_text
 from coreml_updatable.updating.probes.outcomes import choices
 from coreml_updatable.updating.probes.verdict import Verdict
@@ -102,11 +102,7 @@ def parse_results(given: bytes, path: str) -> DeviceResults:
     try:
         return DeviceResults.model_validate(content)
     except (ValidationError, OverflowError) as error:
-        words = "a number is too large"
-        if isinstance(error, ValidationError):
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part)[:40] for part in first["loc"]) or "as a whole"
-            words = f"{place}: {first['msg']}"
+        words = first_fault(error) if isinstance(error, ValidationError) else "a number is too large"
         raise DataError(f"{path}: is not the app's output ({words}); expected {EXPECTED}") from None
 
 
