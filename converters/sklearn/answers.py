@@ -10,8 +10,9 @@ from coreml_updatable.converting.contract import Row
 from coreml_updatable.data.inputs import Float32Array, Float64Array
 from coreml_updatable.errors import SourceError
 
+from .linear import Linear
 from .neighbors import is_neighbors
-from .steps import Scaler, feature_count
+from .steps import feature_count
 
 ROWS, DRAWN = 16, 64
 CLEAR = 1e-4  # by which the nearest sample that has no vote must be further away, as a share of its distance
@@ -33,19 +34,19 @@ def answers_of(estimator: Any, name: str) -> Callable[[Sequence[Row]], Float64Ar
     return answers
 
 
-def rows_for(classifier: Any, scalers: Sequence[Scaler], name: str, seed: int) -> tuple[Row, ...]:
-    """Return rows from a standard normal distribution, or near the samples of a k-NN, as before scaling."""
+def rows_for(classifier: Any, linear: Sequence[Linear], name: str, seed: int) -> tuple[Row, ...]:
+    """Return rows from a standard normal distribution, or near the samples of a k-NN, as before the linear steps."""
     chance = np.random.default_rng(seed)
     drawn = chance.standard_normal((DRAWN, feature_count(classifier)))
     if is_neighbors(classifier):
         samples = np.asarray(classifier._fit_X, np.float64)
         spread = samples.std(axis=0) + 1e-3
         drawn = samples[chance.integers(len(samples), size=DRAWN)] + 0.3 * spread * drawn
-    for scaler in reversed(scalers):
-        drawn = drawn * (1 if scaler.std is None else scaler.std) + (0 if scaler.mean is None else scaler.mean)
+    for step in reversed(linear):
+        drawn = step.undo(drawn)
     rows = drawn.astype(np.float32)
     if is_neighbors(classifier):
-        rows = rows[_decided(classifier, scalers, rows)]
+        rows = rows[_decided(classifier, linear, rows)]
         if not len(rows):
             raise SourceError(
                 "source: the samples of the KNeighborsClassifier are so similar that the nearest ones are undecided "
@@ -54,13 +55,13 @@ def rows_for(classifier: Any, scalers: Sequence[Scaler], name: str, seed: int) -
     return tuple({name: row} for row in rows[:ROWS])
 
 
-def _decided(classifier: Any, scalers: Sequence[Scaler], rows: Float32Array) -> Any:
+def _decided(classifier: Any, linear: Sequence[Linear], rows: Float32Array) -> Any:
     """Return which rows have a clear last neighbor; among equally distant samples, either may vote."""
     neighbors = int(classifier.n_neighbors)
     if neighbors >= len(classifier._fit_X):
         return np.ones(len(rows), bool)
-    scaled = rows.astype(np.float64)
-    for scaler in scalers:
-        scaled = (scaled - (0 if scaler.mean is None else scaler.mean)) / (1 if scaler.std is None else scaler.std)
-    distances, _ = classifier.kneighbors(scaled, neighbors + 1)
+    embedded = rows.astype(np.float64)
+    for step in linear:
+        embedded = step.apply(embedded)
+    distances, _ = classifier.kneighbors(embedded, neighbors + 1)
     return distances[:, -1] - distances[:, -2] > CLEAR * distances[:, -1]

@@ -11,8 +11,9 @@ from coreml_updatable.spec.messages import Model, Model_pb2
 
 from .._shared.core_ml_layers import SPECIFICATION_VERSION, NetworkText
 from .._shared.core_ml_neighbors import answer_features, nearest_neighbors
-from .networks import write_scalers
-from .steps import NO_OTHER_METRIC, Scaler, feature_count, numbers
+from .linear import Linear, numbers
+from .networks import write_linear
+from .steps import NO_OTHER_METRIC, feature_count
 
 EMBEDDING = "scaled"
 
@@ -23,21 +24,21 @@ def is_neighbors(classifier: Any) -> bool:
     return isinstance(classifier, KNeighborsClassifier)
 
 
-def neighbors_of(classifier: Any, scalers: Sequence[Scaler], name: str, labels: Sequence[str] | Sequence[int]) -> Model:
-    """Return a ``kNearestNeighborsClassifier``; with scalers, a ``pipelineClassifier`` of both."""
+def neighbors_of(classifier: Any, linear: Sequence[Linear], name: str, labels: Sequence[str] | Sequence[int]) -> Model:
+    """Return a ``kNearestNeighborsClassifier``; with linear steps, a ``pipelineClassifier`` of both."""
     _refuse_other_votes(classifier)
-    if not scalers:
+    if not linear:
         return _classifier(classifier, name, labels)
     length = feature_count(classifier)
-    front = NetworkText(name, length)
-    write_scalers(front, scalers)
+    front = NetworkText(name, linear[0].features)
+    write_linear(front, linear)
     embedding = EMBEDDING if name != EMBEDDING else f"{EMBEDDING}_"
     back = _classifier(classifier, embedding, labels)
     made = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION, isUpdatable=True)
     pipeline = made.pipelineClassifier.pipeline
     pipeline.models.extend([front.vector(embedding, length), back])
     pipeline.names.extend(["scaler", "nearestNeighbors"])
-    describe_floats(made.description.input.add(name=name), length)
+    describe_floats(made.description.input.add(name=name), linear[0].features)
     answer_features(made, labels)
     return made
 

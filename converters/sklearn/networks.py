@@ -9,22 +9,24 @@ from coreml_updatable.errors import SourceError, a_kind
 from coreml_updatable.spec.messages import Model
 
 from .._shared.core_ml_layers import Array, NetworkText
-from .steps import KNOWN, Scaler, feature_count, numbers
+from .linear import Linear, numbers
+from .steps import KNOWN, feature_count
 
 ACTIVATIONS = {"relu": "ReLU", "tanh": "tanh", "logistic": "sigmoid"}
 
 
-def network_of(classifier: Any, scalers: Sequence[Scaler], name: str, labels: Sequence[str] | Sequence[int]) -> Model:
+def network_of(classifier: Any, linear: Sequence[Linear], name: str, labels: Sequence[str] | Sequence[int]) -> Model:
     """Return a ``neuralNetwork`` from ``name`` to the classifier's ``predict_proba``."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.linear_model import LogisticRegression, SGDClassifier
     from sklearn.neural_network import MLPClassifier
 
     if len(labels) < 2:
         raise SourceError(f"source: has {len(labels)} class, expected two or more; fit it on data with several labels")
-    network = NetworkText(name, feature_count(classifier))
-    write_scalers(network, scalers)
+    network = NetworkText(name, linear[0].features if linear else feature_count(classifier))
+    write_linear(network, linear)
     add: Callable[[NetworkText, Any, int], None]
-    if isinstance(classifier, LogisticRegression):
+    if isinstance(classifier, LogisticRegression | LinearDiscriminantAnalysis):
         add = _logistic
     elif isinstance(classifier, SGDClassifier):
         add = _descended
@@ -36,13 +38,18 @@ def network_of(classifier: Any, scalers: Sequence[Scaler], name: str, labels: Se
     return network.probabilities("probabilities" if name != "probabilities" else "probabilities_", len(labels))
 
 
-def write_scalers(network: NetworkText, scalers: Sequence[Scaler]) -> None:
-    """Subtract the mean, then scale: in one step, x * a + b, 32 bits would lose digits."""
-    for number, scaler in enumerate(scalers, 1):
-        if scaler.mean is not None:
-            network.shift(f"mean{number}", -scaler.mean)
-        if scaler.std is not None:
-            network.scale(f"deviation{number}", 1 / scaler.std)
+def write_linear(network: NetworkText, linear: Sequence[Linear]) -> None:
+    for number, step in enumerate(linear, 1):
+        if step.center is not None:
+            network.shift(f"mean{number}", -step.center)
+        if step.weights.ndim == 2:
+            offset = np.zeros(len(step.weights)) if step.offset is None else step.offset
+            network.dense(f"projection{number}", step.weights, offset)
+            continue
+        if (step.weights != 1).any():
+            network.scale(f"deviation{number}", step.weights)
+        if step.offset is not None:
+            network.shift(f"offset{number}", step.offset)
 
 
 def _logistic(network: NetworkText, classifier: Any, classes: int) -> None:

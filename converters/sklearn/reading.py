@@ -10,13 +10,15 @@ from typing import Any, NoReturn
 from coreml_updatable.errors import SourceError, with_article
 from coreml_updatable.trust import expect_trust
 
+from .linear import LINEAR
 from .steps import KNOWN, NO_OTHER_METRIC
 
 LIBRARIES = ("numpy", "scipy", "sklearn")  # whose types are parts of scikit-learn's own estimators
 METRICS = "sklearn.metrics._dist_metrics."
 PIPELINE, NEIGHBORS = "sklearn.pipeline.Pipeline", "sklearn.neighbors._classification.KNeighborsClassifier"
 CONVERTED = (
-    "KNeighborsClassifier", "LogisticRegression", "SGDClassifier", "MLPClassifier", "StandardScaler", "Pipeline",
+    "KNeighborsClassifier", "LogisticRegression", "SGDClassifier", "MLPClassifier", "LinearDiscriminantAnalysis",
+    "StandardScaler", "Pipeline",
 )  # fmt: skip
 
 
@@ -42,8 +44,8 @@ def _refusal(schema: Any, part: str) -> str:
     name = owner.rpartition(".")[2]
     if name and name not in CONVERTED and not name.endswith("Classifier") and _is_pipeline(schema):
         return (
-            f"its Pipeline has {with_article(name)}, expected only StandardScaler before the classifier; do that "
-            "step in the app, and fit a Pipeline of StandardScaler and the classifier"
+            f"its Pipeline has {with_article(name)}, expected only linear steps before the classifier ({LINEAR}); do "
+            "that step in the app, and fit a Pipeline without it"
         )
     if name and name not in CONVERTED:
         return f"is {with_article(name)}, expected a fitted {KNOWN}"

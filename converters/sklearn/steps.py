@@ -1,45 +1,28 @@
 """The parts of an estimator: the scalers, the classifier after them, its features and labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from coreml_updatable.data.inputs import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError, a_kind
 
-Array = npt.NDArray[np.float64]
+from .linear import Linear, linear_of
+
 KNOWN = (
-    "KNeighborsClassifier, LogisticRegression, SGDClassifier, MLPClassifier, or a Pipeline of StandardScaler and one"
+    "KNeighborsClassifier, LogisticRegression, SGDClassifier, MLPClassifier, LinearDiscriminantAnalysis, or a Pipeline "
+    "of linear steps (such as StandardScaler or PCA) and one"
 )
 NO_OTHER_METRIC = "but Core ML has only the Euclidean distance; fit it with metric='euclidean'"
 
 
-@dataclass(frozen=True)
-class Scaler:
-    """(x - mean) / std, each [features]; None if the scaler does not use it."""
-
-    mean: Array | None
-    std: Array | None
-
-
-def numbers(value: Any, shape: Sequence[int], where: str) -> Array:
-    """Return ``value`` as float64 of ``shape``; SourceError for another shape or numbers that are not finite."""
-    found = np.asarray(value, np.float64)
-    if found.shape != tuple(shape) or not np.isfinite(found).all():
-        what = f"has the shape {list(found.shape)}" if found.shape != tuple(shape) else "holds NaN or infinity"
-        raise SourceError(f"source: {where} {what}, expected finite numbers {list(shape)}; fit it again and save it")
-    return found
-
-
-def steps_of(estimator: Any) -> tuple[tuple[Scaler, ...], Any]:
-    """Return the scalers in order and the fitted classifier after them."""
+def steps_of(estimator: Any) -> tuple[tuple[Linear, ...], Any]:
+    """Return the linear steps in order and the fitted classifier after them."""
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 
-    scalers: list[Scaler] = []
+    linear: list[Linear] = []
     steps = _flat(estimator)
     alone = steps[0] is estimator
     for number, step in enumerate(steps):
@@ -51,8 +34,8 @@ def steps_of(estimator: Any) -> tuple[tuple[Scaler, ...], Any]:
         except TypeError as error:
             raise SourceError(f"source: is {a_kind(step)}, expected a fitted {KNOWN}") from error
         if number < len(steps) - 1:
-            scalers.append(_scaler(number, step))
-    return tuple(scalers), steps[-1]
+            linear.append(linear_of(step, _place(number, step)))
+    return tuple(linear), steps[-1]
 
 
 def _flat(estimator: Any) -> list[Any]:
@@ -69,30 +52,16 @@ def _flat(estimator: Any) -> list[Any]:
     return flat
 
 
-def _scaler(number: int, step: Any) -> Scaler:
-    from sklearn.preprocessing import StandardScaler
-
-    if not isinstance(step, StandardScaler):
-        raise SourceError(
-            f"source: {_place(number, step)}: cannot be converted, expected a StandardScaler before the classifier; "
-            "fit a Pipeline of StandardScaler and the classifier"
-        )
-    shape, where = (int(step.n_features_in_),), _place(number, step)
-    std = numbers(step.scale_, shape, f"{where}: scale_") if step.with_std else None
-    return Scaler(numbers(step.mean_, shape, f"{where}: mean_") if step.with_mean else None, std)
-
-
 def _place(number: int, step: Any) -> str:
     return f"step {number + 1} ({type(step).__name__})"
 
 
-def feature_count(classifier: Any) -> int:
-    return int(classifier.n_features_in_)
+def feature_count(estimator: Any) -> int:
+    return int(estimator.n_features_in_)
 
 
-def input_name(inputs: Sequence[ImageInput | ArrayInput], classifier: Any) -> str:
-    """Return the name of the input; SourceError unless it is an array with one number per feature."""
-    count = feature_count(classifier)
+def input_name(inputs: Sequence[ImageInput | ArrayInput], count: int) -> str:
+    """Return the name of the input; SourceError unless it is an array of ``count`` numbers."""
     if not inputs:
         return "features"
     given = inputs[0]

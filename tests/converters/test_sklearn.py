@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,16 @@ import pytest
 import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA, FactorAnalysis, FastICA, IncrementalPCA, TruncatedSVD
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from sklearn.random_projection import SparseRandomProjection
 
 from coreml_updatable.checking import check
 from coreml_updatable.converting.contract import SourceRequest
@@ -31,6 +37,7 @@ ESTIMATORS: dict[str, Callable[[int], Any]] = {
     "tanh": lambda seed: MLPClassifier((4,), activation="tanh", max_iter=3, random_state=seed),
     "sigmoid": lambda seed: MLPClassifier((4,), activation="logistic", solver="sgd", max_iter=3, random_state=seed),
     "identity": lambda seed: MLPClassifier((4,), activation="identity", solver="lbfgs", max_iter=3, random_state=seed),
+    "discriminant": lambda _: LinearDiscriminantAnalysis(),
     "neighbors": lambda seed: KNeighborsClassifier(1 + seed % 4),
     "tree": lambda seed: KNeighborsClassifier(1 + seed % 4, algorithm="ball_tree", metric="minkowski", p=2),
 }
@@ -81,6 +88,62 @@ def test_a_file_gives_the_same_model_as_the_object_and_it_learns(kind: str, tmp_
     context = UpdateTask(made.model, training, parameters={} if not made.updatable else {"epochs": 30}).resume()
     learnt = probabilities(context.model, rows, ("a", "b", "c"))[:, 2]
     assert learnt.mean() > expected[:, 2].mean()
+
+
+LINEAR: dict[str, Callable[[int], Any]] = {
+    "range": lambda seed: MinMaxScaler((seed % 3 - 1, 5)),
+    "max": lambda _: MaxAbsScaler(),
+    "robust": lambda seed: RobustScaler(with_centering=seed % 2 == 0, with_scaling=seed % 3 > 0),
+    "pca": lambda seed: PCA(1 + seed % 3, random_state=seed),
+    "white": lambda seed: PCA(2, whiten=True, random_state=seed),
+    "incremental": lambda _: IncrementalPCA(2, whiten=True),
+    "svd": lambda seed: TruncatedSVD(2, random_state=seed),
+    "factors": lambda _: FactorAnalysis(2),
+    "independent": lambda seed: FastICA(3, random_state=seed),
+    "random": lambda seed: SparseRandomProjection(3, random_state=seed),
+    "discriminants": lambda _: LinearDiscriminantAnalysis(n_components=2),
+    "eigen": lambda _: LinearDiscriminantAnalysis(solver="eigen", n_components=1),
+    "best": lambda _: SelectKBest(f_classif, k=2),
+    "identity": lambda _: FunctionTransformer(),
+    "union": lambda seed: FeatureUnion(
+        [("a", PCA(2, random_state=seed)), ("b", RobustScaler()), ("c", "passthrough")], transformer_weights={"a": 3}
+    ),
+    "columns": lambda _: ColumnTransformer(
+        [("a", make_pipeline(StandardScaler(), PCA(1)), [2, 0]), ("b", MinMaxScaler((1, 2)), [1, 2])],
+        remainder="passthrough", transformer_weights={"b": 2},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LINEAR)
+@settings(max_examples=5)
+@given(st.integers(0, 99), st.sampled_from([1e-3, 1.0, 1e4]))
+def test_a_linear_transformer_is_one_formula(kind: str, seed: int, size: float) -> None:
+    transformer = fitted(LINEAR[kind](seed), seed)
+    rows = np.random.default_rng(seed).normal(size=(20, 4)) * size
+    linear = import_module("coreml_updatable.converters.sklearn.linear").linear_of(transformer, "here")
+    expected = transformer.transform(rows)
+    np.testing.assert_allclose(linear.apply(rows), expected, rtol=1e-9, atol=1e-9 * size)
+    np.testing.assert_allclose(transformer.transform(linear.undo(expected)), expected, rtol=1e-6, atol=1e-6 * size)
+
+
+@pytest.mark.parametrize(
+    ("kind", "classifier"), [("columns", "neighbors"), ("white", "relu"), ("range", "descended"), ("union", "logistic")]
+)
+def test_a_linear_transformer_is_a_step_of_the_model(kind: str, classifier: str) -> None:
+    estimator = fitted(make_pipeline(LINEAR[kind](1), StandardScaler(), ESTIMATORS[classifier](1)), 1)
+    made = converted(estimator)
+    assert not check(made.model)
+    rows = np.random.default_rng(5).normal(size=(20, 4)).astype(np.float32)
+    found = probabilities(load(made.model), [{"features": row} for row in rows], (0, 1, 2))
+    np.testing.assert_allclose(found, estimator.predict_proba(rows), atol=1e-5)
+
+
+def test_a_file_of_a_column_transformer_is_read_without_trust(tmp_path: Path) -> None:
+    estimator = fitted(make_pipeline(LINEAR["columns"](0), LINEAR["union"](0), LogisticRegression()), 1)
+    made = converted(saved(estimator, tmp_path))
+    assert made.agreement.difference <= 1e-5
+    assert list(made.model.description.input[0].type.multiArrayType.shape) == [4]
 
 
 def test_large_features_lose_no_digits_in_the_scaler() -> None:

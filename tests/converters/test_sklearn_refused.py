@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.metrics._dist_metrics import METRIC_MAPPING64
@@ -16,7 +17,14 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    MinMaxScaler,
+    Normalizer,
+    OneHotEncoder,
+    StandardScaler,
+)
 
 from coreml_updatable.data.inputs import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError
@@ -64,8 +72,24 @@ def without(attribute: str) -> Any:
             "the StandardScaler does not predict a single label, expected a fitted",
         ),
         (
-            lambda: fitted(make_pipeline(MinMaxScaler(), LogisticRegression()), 0),
-            "step 1 (MinMaxScaler): cannot be converted, expected a StandardScaler before the classifier",
+            lambda: fitted(make_pipeline(StandardScaler(), Normalizer(), LogisticRegression()), 0),
+            "step 2 (Normalizer): cannot be converted, expected a linear step before the classifier",
+        ),
+        (
+            lambda: fitted(make_pipeline(MinMaxScaler(clip=True), LogisticRegression()), 0),
+            "step 1 (MinMaxScaler): cuts values off with clip=True, expected a linear step before the classifier",
+        ),
+        (
+            lambda: fitted(make_pipeline(FunctionTransformer(np.square), LogisticRegression()), 0),
+            "step 1 (FunctionTransformer): applies a function, expected a linear step before the classifier",
+        ),
+        (
+            lambda: fitted(make_column_transformer((KBinsDiscretizer(2), [0])), 0),
+            "the ColumnTransformer does not predict a single label",
+        ),
+        (
+            lambda: fitted(make_pipeline(make_column_transformer((OneHotEncoder(), [0])), LogisticRegression()), 0),
+            "step 1 (ColumnTransformer), OneHotEncoder: cannot be converted",
         ),
         (lambda: fitted(SGDClassifier(), 0), "SGDClassifier with the loss 'hinge' has no probabilities"),
         (
@@ -196,7 +220,7 @@ def test_a_file_that_would_grow_beyond_measure(tmp_path: Path, monkeypatch: pyte
             "KNeighborsClassifier with the metric 'braycurtis', but Core ML",
         ),
         (RidgeClassifier(), "is a RidgeClassifier, expected a fitted KNeighborsClassifier"),
-        (make_pipeline(MinMaxScaler(), LogisticRegression()), "step 1 (MinMaxScaler): cannot be converted"),
+        (make_pipeline(Normalizer(), LogisticRegression()), "step 1 (Normalizer): cannot be converted"),
     ],
 )
 def test_a_file_of_another_estimator_is_named_with_what_it_holds(estimator: Any, sentence: str, tmp_path: Path) -> None:
