@@ -12,6 +12,7 @@ from coreml_updatable.errors import SourceError
 
 from .._shared.wording import first_line
 
+NEW_HEAD = "--head new --labels a,b,... adds a new softmax layer after its features"
 LOGITS = "logits"  # what transformers calls them among its outputs
 
 
@@ -26,14 +27,18 @@ def one_answer(network: nn.Module, batches: Sequence[Tensor], request: SourceReq
     name = _chosen(answer, request)
     picked = _entries(answer)[name] if name is not None else answer
     shapes = ", ".join(str(list(batch.shape)) for batch in batches)
-    if not isinstance(picked, Tensor) or not picked.is_floating_point():
-        kind = f"numbers of type {picked.dtype}" if isinstance(picked, Tensor) else type(picked).__name__
+    if not isinstance(picked, Tensor):
         raise SourceError(
-            f"the source returns {kind}, expected logits or probabilities; export the classifier without the step "
-            "that picks a label"
+            f"the source returns {type(picked).__name__}, expected logits or probabilities; export the classifier "
+            "without the step that picks a label"
         )
-    if request.head == "new":
+    if request.head == "new":  # which follows the features, whatever was made of them
         return network if name is None else _part(network, name)
+    if not picked.is_floating_point():
+        raise SourceError(
+            f"the source returns numbers of type {picked.dtype}, expected logits or probabilities; export the "
+            f"classifier without the step that picks a label, or {NEW_HEAD}"
+        )
     found = list(picked.shape)
     longest = max(found, default=1)
     if picked.numel() != longest or longest < 1:

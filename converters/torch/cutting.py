@@ -79,8 +79,10 @@ def _cut_graph(
     answer: Tensor = value_of(graph, batches, graph.answer)
     if not wanted and (meaning.kind in ("features", "unit") or _is_feature_map(graph, answer)):
         return ANSWER, _behind(graph, graph.answer, None, batches, ANSWER, len(request.labels))
-    value = wanted[0] if wanted else _head(graph, names, answer.numel())
-    read = embeddings(graph, graph.answer, answer.numel()) if value is None else ()
+    picked = meaning.kind == "chosen" or not answer.is_floating_point()  # the number of a class, not one for each
+    count = 0 if picked else answer.numel()
+    value = wanted[0] if wanted else _head(graph, names, count)
+    read = embeddings(graph, graph.answer, count) if value is None else ()
     if read:
         where = "the heads"
         return where, _on(lambda batches: embedding(graph, read, batches), batches, where, len(request.labels))

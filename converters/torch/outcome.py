@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from coreml_updatable.data.inputs import ArrayInput, ImageInput
 from coreml_updatable.errors import SourceError
 
+from .answers import NEW_HEAD
 from .graph import Graph, batch_of, graph_of
 from .head_layer import chosen_of, head_layer_of, scores_of, two_classes
 from .meaning import Meaning, meaning_of
@@ -18,7 +19,6 @@ from .tracing import example
 Input = ImageInput | ArrayInput
 LOOKS = 8
 SUM_TOLERANCE = 1e-3
-NEW_HEAD = "--head new --labels a,b,... adds a new softmax layer after its features"
 MULTI_LABEL = (
     "{count} independent labels (multi-label), each with its own sigmoid, but Core ML trains classifiers with a "
     "softmax. Convert a two-class model for each label, such as --column 0 --labels no,yes for the first; or "

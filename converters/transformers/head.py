@@ -3,7 +3,8 @@
 from coreml_updatable.converting.contract import SourceRequest
 from coreml_updatable.errors import SourceError
 
-from ..torch.outcome import MULTI_LABEL, NEW_HEAD
+from ..torch.answers import NEW_HEAD
+from ..torch.outcome import MULTI_LABEL
 from .folder import Folder
 
 

@@ -19,7 +19,7 @@ from coreml_updatable.runtime.model import Intermediate, Prediction, RunnableMod
 from coreml_updatable.runtime.part import Part
 from coreml_updatable.runtime.steps import build_step
 from coreml_updatable.runtime.steps.suppression import threshold_names
-from coreml_updatable.spec.messages import FeatureDescription, Model
+from coreml_updatable.spec.messages import FeatureDescription, Model, copy_of
 
 
 def checked(feature: FeatureDescription, value: Any, where: str) -> Any:
@@ -37,7 +37,7 @@ def checked(feature: FeatureDescription, value: Any, where: str) -> Any:
         case "sequenceType":
             return _sequence(feature.type.sequenceType, value, where)
         case "multiArrayType":
-            return array(feature, value, where)
+            return array(feature, value, where, flat=True)
         case "imageType":
             return value
     raise ModelError(f"model: input '{feature.name}' is a {kind}, which is not supported here; export the model again")
@@ -125,6 +125,7 @@ class StepModel(RunnableModel):
         super().__init__(message, assumptions)
         self._run = build_step(message, self.assumptions)
         self._free = threshold_names(message)
+        self._inputs = [_as_read(feature, message) for feature in message.description.input]
         self.part = Part(lambda: [message.description])
 
     def _predict(self, rows: list[Row], intermediate: Intermediate) -> list[Prediction]:
@@ -149,7 +150,7 @@ class StepModel(RunnableModel):
             expect_part(row, self.part, number)
             return dict(row.values)
         expect_mapping(row, number)
-        inputs, free = self.description.input, self._free
+        inputs, free = self._inputs, self._free
         needed = [feature.name for feature in inputs if not feature.type.isOptional and feature.name not in free]
         known = [*(feature.name for feature in inputs), *free, self.description.predictedFeatureName]
         expect_features(row, needed, [name for name in known if name], number)
@@ -163,6 +164,15 @@ class StepModel(RunnableModel):
                 kind = self.base.WhichOneof("Type")
                 raise ModelError(f"model: describes the output '{name}', which a {kind} does not give; check the names")
         return {name: answered(described[name], value) if name in described else value for name, value in made.items()}
+
+
+def _as_read(feature: FeatureDescription, message: Model) -> FeatureDescription:
+    """A dictVectorizer reads the keys of its own map; coremltools' converter describes integers as text."""
+    if message.dictVectorizer.WhichOneof("Map") != "int64ToIndex" or not feature.type.HasField("dictionaryType"):
+        return feature
+    read: FeatureDescription = copy_of(feature)
+    read.type.dictionaryType.int64KeyType.SetInParent()
+    return read
 
 
 def _number(row: Mapping[str, Any], name: str, index: int) -> float:

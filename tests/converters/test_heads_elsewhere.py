@@ -107,6 +107,16 @@ def test_keras_heads_that_are_refused_get_a_new_one(keras: Any, name: str) -> No
         np.testing.assert_allclose(said(one, rows(5, 6), TWO)[:, 1], yes, atol=1e-6)
 
 
+def test_a_keras_model_that_answers_a_class_alone_gets_a_new_head(keras: Any) -> None:
+    model = keras_model(keras, keras.layers.Dense(3))
+    picked = keras.Model(model.inputs, keras.ops.argmax(model.outputs[0], axis=1))
+    with pytest.raises(SourceError, match=r"numbers of type torch\.int.*--head new --labels a,b"):
+        keras_files.converted(picked)
+    made = keras_files.converted(picked, labels=("a", "b"), head="new")
+    assert made.facts["features"] == 5
+    assert made.agreement.difference < 1e-6
+
+
 def test_a_keras_extractor_ends_where_it_is_cut(keras: Any) -> None:
     layers = keras.layers
     front = [keras.Input((12, 12, 3)), layers.Rescaling(1 / 255), layers.Conv2D(7, 3, activation="relu", name="seen")]
@@ -225,6 +235,16 @@ def test_onnx_heads_that_are_refused_get_a_new_one(layer: Any, end: str, sentenc
         evaluator: Any = ReferenceEvaluator(model)
         yes = np.concatenate([evaluator.run(None, {"x": row[None]})[0] for row in rows(5, 4)])[:, 1]
         np.testing.assert_allclose(said(one, rows(5, 4), TWO)[:, 1], yes, atol=1e-6)
+
+
+def test_an_onnx_graph_that_answers_a_class_alone_gets_a_new_head() -> None:
+    model = onnx_model(GEMM, helper.make_node("ArgMax", ["z"], ["y"], axis=1, keepdims=0), outputs=3)
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.INT64, [1]))
+    with pytest.raises(SourceError, match=r"numbers of type torch\.int64.*--head new --labels a,b"):
+        onnx_files.converted(model)
+    made = onnx_files.converted(model, labels=("a", "b"), head="new")
+    assert made.facts["features"] == 4
+    assert made.agreement.difference < 1e-6
 
 
 def test_of_two_onnx_outputs_one_is_named() -> None:

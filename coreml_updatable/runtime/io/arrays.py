@@ -43,9 +43,18 @@ def numbers(feature: FeatureDescription, value: Any, where: str, *, sequences: b
     return made
 
 
-def array(feature: FeatureDescription, value: Any, where: str, *, sequences: bool = False) -> NDArray[Any]:
-    """A new array of the declared type (float32 if none is), its shape checked."""
+def array(
+    feature: FeatureDescription, value: Any, where: str, *, sequences: bool = False, flat: bool = False
+) -> NDArray[Any]:
+    """A new array of the declared type (float32 if none is), its shape checked.
+
+    ``flat``: the model reads the numbers in a row, so that axes of length 1 may be added or left out, as Core ML's
+    trees, support vector machines and linear models take [1, 13] for [13] (coremltools' test_io_types).
+    """
     given = _array(value, where)
+    declared = [int(size) for size in feature.type.multiArrayType.shape]
+    if flat and declared and [size for size in given.shape if size != 1] == [size for size in declared if size != 1]:
+        given = given.reshape(declared)
     _check_shape(feature.type.multiArrayType, given.shape, where, sequences)
     return in_type(given, feature, where)
 

@@ -116,6 +116,18 @@ def test_dict_vectorizer(describe: Any) -> None:
     assert load(spec).predict({"x": given[3]})["y"] == {places["cat"]: 1.0}
 
 
+def test_dict_vectorizer_with_the_keys_of_its_map_whatever_its_input_says(describe: Any) -> None:
+    """coremltools' scikit-learn converter describes every dictionary with text as its keys (test_dict_vectorizer)."""
+    rows = [{44: 2.0, 7: 1.0}, {7: 3.0}, {1: 5.0}]
+    fitted = DictVectorizer(sparse=False).fit(rows[:2])
+    spec = describe({"x": "words"}, {"y": [2]})
+    spec.dictVectorizer.int64ToIndex.vector.extend(fitted.feature_names_)
+    answers = load(spec).predict([{"x": row} for row in rows])
+    np.testing.assert_array_equal(np.stack([answer["y"] for answer in answers]), fitted.transform(rows))
+    with pytest.raises(DataError, match="row 0: feature 'x': key 'a': is a str, expected one number"):
+        load(spec).predict({"x": {"a": 1.0}})
+
+
 def test_feature_vectorizer_of_coremltools(random: Any) -> None:
     from coremltools.models import datatypes
     from coremltools.models.feature_vectorizer import create_feature_vectorizer

@@ -1,5 +1,6 @@
 """Generalized linear models against scikit-learn's and SciPy's."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,27 @@ def test_reference_class(classifier: Any, data: Any, labels: list[Any]) -> None:
     spec = classifier({"x": [4]}, labels, "glmClassifier")
     fill(spec.glmClassifier, fitted.coef_[1:] - fitted.coef_[0], fitted.intercept_[1:] - fitted.intercept_[0])
     assert_classifies(spec, x, fitted.predict_proba(x), labels)
+
+
+@pytest.mark.parametrize(("declared", "shape", "fits"), [
+    ([4], (1, 4), True), ([4], (4, 1), True), ([4], (1, 1, 4), True), ([1, 4], (4,), True), ([2, 1, 2], (2, 2), True),
+    ([4], (2, 2), False), ([2, 2], (4,), False), ([4], (1, 5), False), ([1, 4], (2, 2), False), ([4], (), False),
+])  # fmt: skip
+def test_axes_of_length_1_may_be_added_or_left_out(
+    classifier: Any, data: Any, declared: list[int], shape: tuple[int, ...], fits: bool
+) -> None:
+    """coremltools' own test_io_types gives [1, 13] to scikit-learn's models, whose input is [13]."""
+    x, y = data
+    fitted = LogisticRegression().fit(x, y > 0)
+    spec = classifier({"x": declared}, ["no", "yes"], "glmClassifier")
+    fill(spec.glmClassifier, fitted.coef_, fitted.intercept_)
+    row = np.resize(x[0], shape)
+    if not fits:
+        with pytest.raises(DataError, match=rf"but the model expects {re.escape(str(declared))}"):
+            load(spec).predict({"x": row})
+        return
+    found = load(spec).predict({"x": row})["probs"]
+    np.testing.assert_allclose([found["no"], found["yes"]], fitted.predict_proba(x[:1])[0], rtol=1e-9)
 
 
 @pytest.mark.parametrize("encoding", [0, 1])
