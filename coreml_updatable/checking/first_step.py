@@ -1,4 +1,4 @@
-"""Whether the learning rate is so large that the first step overshoots.
+"""Warn if the learning rate is so large that the first step overshoots.
 
 On logits z = W x + b, the cross entropy of their softmax has the Hessian diag(p) - p p^T in z, whose largest
 eigenvalue is at most 1/2 (D. Böhning, *Multinomial logistic regression algorithm*, 1992). In W and b together that

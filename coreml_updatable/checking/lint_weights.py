@@ -1,4 +1,4 @@
-"""What Apple's compiler lets pass in the stored numbers of a network: their precision, NaN, infinity.
+"""Problems in stored numbers that Apple's compiler does not report: precision, NaN, infinity.
 
 A 32-bit float is not finite where all bits of its exponent are set: the low seven bits of its highest byte and the
 highest bit of the next (IEEE 754); a 16-bit float where bits 2 to 6 of its higher byte are set. So NumPy, whose import

@@ -72,7 +72,7 @@ class Range(NamedTuple):
 
 
 class Blob:
-    """What is known about the five lengths of a blob; the ranges can only narrow."""
+    """The known ranges of the five lengths of a blob; they can only narrow."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -140,7 +140,7 @@ def _warned(message: Warning | str, category: type[Warning], *place: object, **m
 
 
 def sentence_of(error: OSError) -> str:
-    """What the operating system refused; a full disk is worth its own advice."""
+    """Describe an error of the operating system in one sentence; a full disk gets its own advice."""
     place = error.filename or "writing"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"{place}: no space left ({error.strerror}); free some space and run again; older results are untouched"

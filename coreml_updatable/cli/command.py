@@ -1,4 +1,4 @@
-"""Commands that explain wrong usage: what stands on the line and belongs to nothing, and whatever else is refused."""
+"""Commands that explain wrong usage: unexpected arguments, and everything else that is refused."""
 
 import re
 from collections.abc import Sequence

@@ -48,7 +48,7 @@ class Dataset:
 
     @property
     def to_learn(self) -> tuple[Examples, ...]:
-        """What an update may be tried with: the first of these that is not empty."""
+        """Return the rows for a trial update: the first of these that is not empty."""
         return self.owner_support, self.validation, self.train
 
 
@@ -336,7 +336,7 @@ def check_enough(labels: Sequence[str], kinds: Sequence[str], parts: Split, wher
 
 
 def place_of(seed: int, kind: str, name: str) -> bytes:
-    """Where a picture stands in the order of its kind: looks random, is always the same."""
+    """Return the position of a picture within its kind: pseudorandom, but always the same."""
     return sha256(f"{seed}\0{kind}\0{name}".encode("utf-8", "surrogatepass")).digest()
 
 

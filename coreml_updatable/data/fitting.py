@@ -17,7 +17,7 @@ def centre_crop(picture: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def scale_to_fit(picture: Image.Image, width: int, height: int) -> Image.Image:
-    """``scaleFit``: keeps the aspect ratio and the whole picture, black beside it."""
+    """``scaleFit``: keep the aspect ratio and the whole picture, with black borders."""
     return ImageOps.pad(picture, (width, height), FILTER)
 
 

@@ -70,7 +70,7 @@ def class_folders(folder: Path) -> list[Path]:
 
 
 def stays_inside(path: Path, root: Path) -> bool:
-    """Whether ``path``, its links followed, lies in ``root``."""
+    """Return whether ``path``, with links resolved, is inside ``root``."""
     return path.resolve().is_relative_to(root.resolve())
 
 

@@ -1,4 +1,4 @@
-"""What a network is given: the input, picture or array, and labeled rows for it."""
+"""The input of a network, a picture or an array, and labeled rows for it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -102,7 +102,7 @@ class Examples:
 
 
 def joined(one: Examples, other: Examples, values: UInt8Array | Float32Array | None = None) -> Examples:
-    """Both, one behind the other; ``values``: in the place of theirs."""
+    """Concatenate both; ``values`` replaces their values."""
     if values is None:
         values = np.concatenate([one.values, other.values]) if len(other) else one.values
     labels = np.concatenate([one.labels, other.labels])

@@ -10,7 +10,7 @@ MOST_BYTES = 100_000_000  # of a file of labels
 
 
 def input_from(text: str) -> Input:
-    """Return the input that ``NAME:SIZE`` or ``NAME:SIZE:KIND`` stands for; a DataError for anything else.
+    """Parse an input from ``NAME:SIZE`` or ``NAME:SIZE:KIND``; raise DataError for anything else.
 
     Two lengths, WIDTHxHEIGHT, are a picture unless KIND says otherwise.
     """

@@ -31,7 +31,7 @@ MAXIMUM_BYTES = 200_000_000  # unpacked; MNIST has 47 million
 
 
 def find_idx(folder: Path) -> bool:
-    """Whether ``folder`` holds a file of pictures as MNIST calls them."""
+    """Return whether ``folder`` contains a picture file with one of MNIST's names."""
     return any(_file(folder, f"{part}-{IMAGES}") is not None for part, _ in PARTS)
 
 
@@ -176,7 +176,7 @@ Adapt = Callable[[str, int, Image.Image], Any]
 
 
 def find_collection(folder: Path) -> str | None:
-    """What ``folder`` holds, in words; None where it is no such collection."""
+    """Return in words which public dataset ``folder`` contains; None if it contains none."""
     if find_idx(folder):
         return "pictures of MNIST (with its own test set)"
     return "drawings from Quick, Draw!" if find_quickdraw(folder) else None

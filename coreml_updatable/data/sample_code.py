@@ -1,4 +1,4 @@
-"""Loading a function from a Python file beside a recipe: ``"drawing.py:draw"``.
+"""Load a function from a Python file in a recipe's folder: ``"drawing.py:draw"``.
 
 A recipe's own code runs with the rights of whoever builds it, as a Makefile's does. Code from outside the recipe's
 folder, which it did not bring along, runs only where it is trusted (see trust.py).
@@ -51,7 +51,7 @@ def _import_file(root: Path, path: Path) -> ModuleType:
 
 
 def called(what: str, function: Callable[..., Any], *arguments: Any, error: type[UserError] = DataError) -> Any:
-    """What a sample's own ``function`` gives; whatever it raises is an ``error`` that says that ``what`` failed.
+    """Call a sample's ``function``; anything it raises becomes an ``error`` that says that ``what`` failed.
 
     A UserError of its own is passed on as it is.
     """

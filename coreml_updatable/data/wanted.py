@@ -1,4 +1,4 @@
-"""What a build wants to know of its pictures."""
+"""The requirements of a build for its pictures."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Wanted:
     seed: int = 0
 
     def label_of(self, kind: str) -> str | None:
-        """The label that the base learns for ``kind``: the owner's kind has none; a label stands for itself."""
+        """Return the base label of ``kind``; None for the owner's kind. A label is its own kind."""
         if any(kind == owner.kind for owner in self.owners):
             return None
         return self.kinds.get(kind, kind if kind in self.labels else None)

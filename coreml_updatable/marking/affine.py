@@ -37,7 +37,7 @@ class Affine:
 
 
 def constants_of(network: NeuralNetwork) -> dict[str, NDArray[np.float32]]:
-    """What the layers without input write, by blob, and what is made of it by one factor and one offset."""
+    """Return the constants by blob: what layers without inputs write, and what a factor and an offset make of it."""
     found: dict[str, NDArray[np.float32]] = {}
     for layer in network.layers:
         kind = layer_kind(layer)
@@ -66,7 +66,7 @@ def channel_axis(shape: Shape) -> int:
 
 
 def affine_of(layer: NeuralNetworkLayer, shape: Shape | None, constants: Constants) -> Affine | None:
-    """What ``layer`` does to its data of ``shape``, if that is one factor and one offset a channel; else None."""
+    """Return the effect of ``layer`` on data of ``shape`` if it is one factor and one offset per channel, else None."""
     kind = layer_kind(layer)
     if kind == "activation" and layer.activation.WhichOneof("NonlinearityType") == "linear":
         return _affine(layer.activation.linear.alpha, layer.activation.linear.beta)

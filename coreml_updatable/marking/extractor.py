@@ -1,4 +1,4 @@
-"""The fixed front of a classifier as a model of its own, or a whole network that answers a vector, taken as it is."""
+"""Extract the frozen front of a classifier as a separate model, or use a whole network that outputs a vector."""
 
 from collections.abc import Sequence
 from itertools import takewhile
@@ -146,7 +146,7 @@ def _end_at_rank_1(
 
 
 def has_head(model: Model) -> bool:
-    """Whether ``model`` ends in a head that can be cut off: a classifier, or a plain network that ends in a softmax."""
+    """Return whether ``model`` ends in a removable head: a classifier, or a plain network that ends in a softmax."""
     kind = model.WhichOneof("Type")
     if kind != "neuralNetwork":
         return bool(kind == "neuralNetworkClassifier")

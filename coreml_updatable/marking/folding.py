@@ -1,4 +1,4 @@
-"""Scales and biases that stand as layers of their own, folded into the layer before them.
+"""Fold separate scale and bias layers into the layer before them.
 
 Old writers (MNIST-era files, Caffe) put ``bias`` and ``scale`` behind an ``innerProduct``, others an addition of a
 constant. No gradient goes through these, so that nothing before them could train.
@@ -53,7 +53,7 @@ def linear_into(layer: NeuralNetworkLayer, affine: Affine, where: str) -> None:
 
 
 def can_take(layer: NeuralNetworkLayer, shape: Shape | None) -> bool:
-    """Whether a factor and an offset can be folded into ``layer``, which writes ``shape``."""
+    """Return whether a factor and an offset can be folded into ``layer``, which writes ``shape``."""
     kind = layer_kind(layer)
     if len(layer.input) != 1:
         return False
@@ -134,7 +134,7 @@ def _drop_shifts(model: Model) -> list[str]:
 
 
 def _shifted(layer: NeuralNetworkLayer, shapes: Mapping[str, Shape]) -> str | None:
-    """The logits, one vector a row, to all of which ``layer`` adds one other number; None where it does not."""
+    """Return the logits, one vector per row, to which ``layer`` adds a number per row; None if it does not."""
     first, second = (str(blob) for blob in layer.input)
     pairs = [(first, second)] if layer_kind(layer) == "subtractBroadcastable" else [(first, second), (second, first)]
     for logits, shift in pairs:

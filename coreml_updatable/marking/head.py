@@ -66,7 +66,7 @@ def write_weights(layer: NeuralNetworkLayer, weights: Floats, bias: Floats | Non
 
 
 def change_outputs(model: Model, head: Head, old: int, new: int) -> None:
-    """What lies behind the head, and what is declared of it, changed in place from ``old`` classes to ``new``.
+    """Change the layers after the head and their declared outputs, in place, from ``old`` classes to ``new``.
 
     Raises ModelError where the layers behind the head do not treat each class alone, or somebody else reads them.
     """

@@ -1,4 +1,4 @@
-"""What an updatable network is trained against: its loss, where that reads, and what the app hands over for it."""
+"""The loss of an updatable network: its kind, its input, and the training input with the target."""
 
 from typing import Literal, TypeAlias, get_args
 
@@ -46,7 +46,7 @@ def loss_for(model: Model, wanted: Loss | None, *, labelled: bool) -> Loss:
 
 
 def is_squared_error(network: NeuralNetwork) -> bool:
-    """Whether the network is marked with that loss."""
+    """Return whether the network is marked with the squared error."""
     kinds = [loss.WhichOneof("LossLayerType") for loss in network.updateParams.lossLayers]
     return kinds == ["meanSquaredErrorLossLayer"]
 

@@ -34,7 +34,7 @@ LOWEST_SPECIFICATION_VERSION = 4  # the first that knows updatable models
 
 
 class Wishes(TypedDict, total=False):
-    """What may be said of a marking; see ``mark``."""
+    """The options of ``mark``."""
 
     layers: Sequence[str] | None
     last: int
@@ -75,7 +75,7 @@ def mark(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Mo
 
 
 def _places(network: NeuralNetwork) -> dict[str, str]:
-    """Where each layer stands in the file, by its name; those whose name is not theirs alone are left out."""
+    """Return each layer's position in the file by name; layers that share a name are left out."""
     uses = Counter(str(layer.name) for layer in network.layers)
     numbered = ((str(layer.name), place(number, layer)) for number, layer in enumerate(network.layers))
     return {name: where for name, where in numbered if uses[name] == 1}

@@ -75,7 +75,7 @@ def _with_wide_constants(
 
 
 def absorb_transposes(model: Model) -> list[str]:
-    """Take out, in place, each transpose before the answer that a layer behind it can do without; one line each."""
+    """Remove, in place, each transpose before the output that a later layer does not need; return one line for each."""
     notes = list[str]()
     while (note := _absorb_one(model)) is not None:
         notes.append(note)
@@ -153,7 +153,7 @@ def _mean_elsewhere(layer: NeuralNetworkLayer, axes: list[int]) -> bool:
 
 
 def _reorder(layer: NeuralNetworkLayer, order: NDArray[np.int64]) -> bool:
-    """Column j of the weights moves to where its number now stands."""
+    """Move each column of the weights to the new position of its input."""
     if layer_kind(layer) == "batchedMatmul":
         layer.CopyFrom(as_inner_product(layer))  # the same on a vector
     params = layer.innerProduct

@@ -39,7 +39,7 @@ _INNER_BLOBS = ("branch", "loop", "custom")  # these name blobs outside the wire
 
 
 def has_tracer_names(network: NeuralNetwork, kept: Collection[str] = ()) -> bool:
-    """Whether any layer but those ``kept`` is called like a tracer's temporary, or nothing, or like another layer."""
+    """Return whether any layer except ``kept`` has a tracer's temporary name, no name, or another layer's name."""
     names = [str(layer.name) for layer in network.layers]
     return len(set(names)) < len(names) or any(_TRACER.fullmatch(name) for name in names if name not in kept)
 
@@ -75,7 +75,7 @@ def name_layers(model: Model, kept: Collection[str] = ()) -> Model:
 
 
 def _readable_but(layers: list[NeuralNetworkLayer], kept: Collection[str]) -> list[str]:
-    """Readable names, each once, beside those that stay."""
+    """Return unique readable names that differ from the names that stay."""
     uses = Counter(str(layer.name) for layer in layers)
     staying = {name for name in kept if uses[name] == 1 and name}
     names = []

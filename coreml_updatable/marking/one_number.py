@@ -24,7 +24,7 @@ from coreml_updatable.spec.shapes import blob_shapes, element_count
 
 @dataclass(frozen=True)
 class End:
-    """Numbers of the layers that stand behind the logits, last first; whether a sigmoid is among them.
+    """The indices of the layers after the logits, last first, and whether one of them is a sigmoid.
 
     ``sign`` is -1 where the answer is one minus that sigmoid. ``blob`` holds the logits.
     """
@@ -36,7 +36,7 @@ class End:
 
 
 def answers_one_number(model: Model) -> bool:
-    """Whether the network ``model`` is known to answer one number a row."""
+    """Return whether the network ``model`` is known to output one number per row."""
     if not is_network(model) or model.WhichOneof("Type") == "neuralNetworkClassifier":
         return False
     shape = blob_shapes(model).get(answer_blob(model))
@@ -44,7 +44,7 @@ def answers_one_number(model: Model) -> bool:
 
 
 def end_of(model: Model) -> End:
-    """What stands behind the logits of a network: a sigmoid, one minus it, and changes of shape."""
+    """Return what follows the logits of a network: a sigmoid, one minus it, and changes of shape."""
     network = network_of(model)
     written, constants, shapes = producers(network.layers), constants_of(network), blob_shapes(model)
     blob, found = answer_blob(model), list[int]()
@@ -135,7 +135,7 @@ def without_end(model: Model) -> tuple[Model, list[str]]:
 
 
 def _head_of(model: Model, blob: str) -> tuple[int, list[int], float, float]:
-    """The layer with one output that gives ``blob``, what stands between the two but averages, and its effect.
+    """Return the one-output layer behind ``blob``, the layers between them except averages, and their effect.
 
     That is a change of shape, or a factor and an offset, which are those of an average as well.
     """

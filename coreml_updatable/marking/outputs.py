@@ -82,7 +82,7 @@ def with_reserved(model: Model, head: Head, reserved: int, share: float) -> None
 
 
 def with_own_reserved(model: Model, labels: Labels) -> Labels:
-    """Return ``labels`` for a model with reserved ones: as many as the others leave the reserved ones behind them."""
+    """Return ``labels``; if they only rename the labels that are not reserved, add the reserved ones."""
     have = reserved_labels(model)
     if not have or len(labels) != len(class_labels(model)) - len(have):
         return labels

@@ -24,7 +24,7 @@ def softmax_of(network: NeuralNetwork, model: Model) -> int:
 
 
 def is_fixed(layer: NeuralNetworkLayer) -> bool:
-    """Whether marking itself wrote this layer, to let the gradient through; it is not to train."""
+    """Return whether ``mark`` itself wrote this layer, to let the gradient through; such a layer is never trained."""
     return str(layer.name).endswith(FIXED)
 
 
@@ -112,7 +112,7 @@ def check_path(
 
 
 def in_the_way(network: NeuralNetwork, begin: str, numbers: Sequence[int], clearable: Collection[int]) -> list[int]:
-    """Those of ``clearable`` that stand between the layers ``numbers`` and the blob ``begin``."""
+    """Return the layers of ``clearable`` between the layers ``numbers`` and the blob ``begin``."""
     return [
         number
         for number in gradient_path(network, begin, clearable)

@@ -58,7 +58,7 @@ def repair_tail(model: Model, *, classify: bool = True) -> tuple[Model, list[str
 
 @dataclass
 class _Repair:
-    """Where the walk along the tail stands: the blob that holds the data now, and its shape."""
+    """The state of the walk along the tail: the blob with the data, and its shape."""
 
     model: Model
     tail: Tail
@@ -76,7 +76,7 @@ class _Repair:
             self.shape = (None,) * 5  # of every blob there, and a reshapeStatic would be too new
 
     def rewrite(self, number: int, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
-        """The layers that stand in for ``layer``; none where the data already has the shape it would give."""
+        """Return the replacement for ``layer``; empty if the data already has the shape that it would produce."""
         kind, where = layer_kind(layer), place(number, layer)
         if self.after_softmax:
             return self._behind_softmax(kind, where, layer)
@@ -125,7 +125,7 @@ class _Repair:
         return [self._follow(reshape_static(name, self.blob, result, target))]
 
     def _shapes_the_answer(self, layer: NeuralNetworkLayer) -> bool:
-        """A last reshape behind the values that a loss reads; none trains behind it."""
+        """Return whether a last reshape follows the values that the loss reads."""
         return not self.classify and layer_kind(layer) == "reshapeStatic" and layer.output[0] == self.tail.answer
 
     def _mean(self, where: str, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
@@ -221,7 +221,7 @@ class _Repair:
 
 
 def _holds_all(shape: Shape | None, axis: int) -> bool:
-    """Whether every other length is 1, so that a softmax along ``axis`` is one over all numbers of the row."""
+    """Return whether all other lengths are 1, so that a softmax along ``axis`` covers all numbers of the row."""
     if shape is None or not is_vector(shape) or not -len(shape) <= axis < len(shape):
         return False
     return shape[axis] == element_count(shape)
@@ -313,7 +313,7 @@ def _rename_output(replaced: dict[int, list[NeuralNetworkLayer]], old: str, new:
 
 
 def _free(wanted: str, network: Model, made: Collection[str] = (), *, names: bool = False) -> str:
-    """``wanted``, or with a number behind it where it is taken in ``network`` or by the blobs ``made``."""
+    """Return ``wanted``, with a number appended if ``network`` or the blobs ``made`` already use it."""
     layers = network.layers
     taken = {str(x.name) for x in layers} if names else {str(b) for x in layers for b in (*x.input, *x.output)}
     taken.update(made)

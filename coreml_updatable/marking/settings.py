@@ -1,4 +1,4 @@
-"""What an updatable model is told about its training, and the values an app may choose."""
+"""The update parameters of a model: defaults, and the values that an app may choose."""
 
 from dataclasses import dataclass, field
 

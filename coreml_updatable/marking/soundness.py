@@ -1,4 +1,4 @@
-"""What marking takes for granted: the rules of a network's wires and weights hold, and each label stands once."""
+"""The preconditions of ``mark``: valid wires and weights, and unique labels."""
 
 from coreml_updatable.checking.graph import layers_in_order, outputs_distinct
 from coreml_updatable.checking.ranks import blobs_counted

@@ -1,4 +1,4 @@
-"""What can be marked: a network, or a linear model that is turned into one; everything else is refused with the reason.
+"""The models that can be marked: networks, and linear models, which become networks. All others are refused.
 
 two classes, one row of weights:     [1 - f(z), f(z)] = softmax([0, z])    z = w x + b, f the logistic function
     C classes, the first the reference:  softmax([0, z1, ..., z(C-1)])

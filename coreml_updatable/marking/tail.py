@@ -92,7 +92,7 @@ def _belongs(kind: str, layer: Model, shapes: Mapping[str, Shape], *, above_soft
 
 
 def is_reshape(layer: NeuralNetworkLayer, shapes: Mapping[str, Shape]) -> bool:
-    """Whether ``layer`` gives the numbers of its one input as they are; a slice may leave nothing out, as ``x[0]``."""
+    """Return whether ``layer`` only reshapes its one input; slices that drop nothing count, such as ``x[0]``."""
     kind = layer_kind(layer)
     if kind == "sliceStatic":
         before, after = (shapes.get(str(blobs[0])) for blobs in (layer.input, layer.output))
@@ -102,7 +102,7 @@ def is_reshape(layer: NeuralNetworkLayer, shapes: Mapping[str, Shape]) -> bool:
 
 
 def is_elementwise(layer: NeuralNetworkLayer) -> bool:
-    """Whether ``layer`` does the same to every number, whatever the shape."""
+    """Return whether ``layer`` applies the same function to every number, whatever the shape."""
     kind = layer_kind(layer)
     if kind == "unary":
         return layer.unary.type in (layer.unary.THRESHOLD, layer.unary.ABS)

@@ -1,4 +1,4 @@
-"""16-bit and quantized weights made 32-bit floats: the only ones Core ML can train, or train beside."""
+"""Convert 16-bit and quantized weights to 32-bit floats, which Core ML requires in networks that it trains."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Apple's own runtime, beside this one: on a Mac, through coremltools."""
+"""Run a model with Apple's own runtime, through coremltools, on a Mac."""
 
 import math
 import platform

@@ -1,4 +1,4 @@
-"""What every runnable model can do, whatever is inside."""
+"""The base class of all loaded models."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -107,7 +107,7 @@ class RunnableModel(ABC):
 
     @property
     def is_updatable(self) -> bool:
-        """Whether a device can update the model."""
+        """Return whether a device can update the model."""
         return bool(self.base.isUpdatable)
 
     @property
@@ -117,7 +117,7 @@ class RunnableModel(ABC):
 
     @property
     def engine(self) -> str:
-        """What ran the fixed part of a network last, such as "torch 2.13.0"; empty where there is no network."""
+        """Return the engine that last ran a network's fixed part, such as "torch 2.13.0"; empty without a network."""
         return ""
 
     def __repr__(self) -> str:

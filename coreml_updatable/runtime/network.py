@@ -81,7 +81,7 @@ class NetworkModel(RunnableModel):
         return Batched(Program(self.trainable_steps, wanted), optimize=False)
 
     def _content(self) -> Iterator[Any]:
-        """What the frozen part computes from which inputs, and which blobs it hands on."""
+        """Describe the frozen part: its computation, its inputs, and the blobs that it passes on."""
         network = network_of(self.base)
         yield from self.base.description.input
         yield from network.preprocessing

@@ -202,7 +202,7 @@ class PipelineModel(RunnableModel):
             raise DataError(str(error).replace(found[0], f"feature {origin}", 1)) from error
 
     def _origin(self, name: str) -> str:
-        """Like "'x'", "'x'[2]" or "'x', 'y'": the inputs of which the feature ``name`` is made."""
+        """Return the inputs that the feature ``name`` is computed from, like "'x'", "'x'[2]" or "'x', 'y'"."""
         if name in self._inputs:
             return f"'{name}'"
         makers = [
@@ -217,7 +217,7 @@ class PipelineModel(RunnableModel):
         return ", ".join(f"{origin}{index}" for origin in origins)
 
     def _content(self) -> Iterator[Any]:
-        """What decides on the features before the last member's own layers."""
+        """Return everything that determines the features before the last member's own layers."""
         yield f"{self.assumptions.softmax_at_rank_3} {self.assumptions.support_vector_label}"
         yield from self.base.description.input
         yield from self.base.description.output
@@ -254,7 +254,7 @@ def _read_by(member: RunnableModel) -> list[str]:
 
 
 def _run(member: RunnableModel, known: Sequence[dict[str, Any]], numbers: Sequence[int] | None) -> list[Prediction]:
-    """The member's answers, added to what is known of each row. Without ``numbers``: all its blobs as well."""
+    """Add the member's outputs to the features of each row. Without ``numbers``, add all its blobs as well."""
     rows = [_for(member, features) for features in known]
     found = member.predict(rows, intermediate=True) if numbers is None else member.predict(member.frozen(rows, numbers))
     outputs = [feature.name for feature in member.message.description.output]

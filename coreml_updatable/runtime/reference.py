@@ -9,7 +9,7 @@ _reference: ContextVar[bool] = ContextVar("only the reference runs", default=Fal
 
 @contextmanager
 def reference() -> Iterator[None]:
-    """Let only torch run inside, chosen by what is asked and not by the time it takes.
+    """Run only torch inside this context, so that results do not depend on timing or on installed engines.
 
     For what is written into models and golden vectors: their bytes must not depend on what is installed.
     """

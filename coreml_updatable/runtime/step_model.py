@@ -23,7 +23,7 @@ from coreml_updatable.spec.messages import FeatureDescription, Model, copy_of
 
 
 def checked(feature: FeatureDescription, value: Any, where: str) -> Any:
-    """``value`` as the feature's type; DataError if it is of another. NaN passes: it stands for a missing number."""
+    """Return ``value`` in the feature's type, or raise DataError. NaN is allowed: it represents a missing number."""
     kind = feature.type.WhichOneof("Type")
     match kind:
         case "int64Type":
@@ -44,7 +44,7 @@ def checked(feature: FeatureDescription, value: Any, where: str) -> Any:
 
 
 def absent(feature: FeatureDescription, where: str) -> Any:
-    """What an optional feature that is not given holds: its default, or NaN for a double, which is a missing number."""
+    """Return the value of a missing optional feature: its default, or NaN for a double (a missing number)."""
     match feature.type.WhichOneof("Type"):
         case "multiArrayType":
             return default(feature)
@@ -54,7 +54,7 @@ def absent(feature: FeatureDescription, where: str) -> Any:
 
 
 def answered(feature: FeatureDescription, value: Any) -> Any:
-    """What a model made, as its description says it answers."""
+    """Convert an output to the type in its description."""
     kind = feature.type.WhichOneof("Type")
     where = f"output '{feature.name}'"
     if kind == "multiArrayType" and not isinstance(value, str | Mapping):
@@ -176,7 +176,7 @@ def _as_read(feature: FeatureDescription, message: Model) -> FeatureDescription:
 
 
 def _number(row: Mapping[str, Any], name: str, index: int) -> float:
-    """NaN, which stands for a missing number, where the row has none."""
+    """Return the number, or NaN (a missing number) if the row has none."""
     return one_number(row[name], f"row {index}: feature '{name}'") if name in row else math.nan
 
 

@@ -24,7 +24,7 @@ class Domain:
     whole: bool = False
 
     def within(self, other: "Domain") -> "Domain":
-        """What lies in both; ``other`` where nothing does."""
+        """Return the intersection; ``other`` if it is empty."""
         low, high = max(self.low, other.low), min(self.high, other.high)
         return Domain(low, high, self.whole or other.whole) if low <= high else other
 
@@ -59,7 +59,7 @@ def input_domains(model: Model) -> dict[str, Domain]:
 
 
 def _of_inputs(layer: NeuralNetworkLayer, shapes: Shapes, behind: Mapping[str, Domain]) -> list[Domain | None]:
-    """What each input of the layer may hold."""
+    """Return the domain of each input of the layer."""
     kind = str(layer.WhichOneof("layer"))
     known: Sequence[Domain | None] = _RULES[kind](layer, shapes) if kind in _RULES else ()
     domains = [own for own, _ in zip_longest(known[: len(layer.input)], layer.input)]

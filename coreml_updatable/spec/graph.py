@@ -58,7 +58,7 @@ def blobs_of(layers: Sequence[NeuralNetworkLayer]) -> set[str]:
 
 
 def free_name(wanted: str, taken: Container[str], behind: str = "_") -> str:
-    """Return ``wanted``, with ``behind`` after it as often as it takes until it is not one of ``taken``."""
+    """Return ``wanted``, with ``behind`` appended until the name is not in ``taken``."""
     while wanted in taken:
         wanted += behind
     return wanted
@@ -109,7 +109,7 @@ def layer_kind(layer: NeuralNetworkLayer) -> str:
 
 
 def place(number: int, layer: NeuralNetworkLayer) -> str:
-    """Where a layer stands, for error messages: ``layers[12] 'fc'``."""
+    """Return the place of a layer for error messages: ``layers[12] 'fc'``."""
     return f"layers[{number}] '{layer.name}'"
 
 

@@ -1,4 +1,4 @@
-"""What one update of a network has to keep in memory for the layers that it trains."""
+"""Estimate the memory that one update needs for the layers that it trains."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ def _activations(model: Model, network: NeuralNetwork) -> int | None:
 
 
 def _blobs(network: NeuralNetwork) -> Iterator[str]:
-    """Inputs of the updatable layers, and whatever these layers and those behind them write on the way to the loss."""
+    """Return the inputs of the updatable layers, and all blobs that these and later layers write up to the loss."""
     loss = loss_blobs(network)
     on_the_way = needed_layers(network.layers, [loss[0]]) if loss is not None else range(len(network.layers))
     moved: set[str] = set()

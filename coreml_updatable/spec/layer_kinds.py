@@ -42,7 +42,7 @@ def input_counts(kind: str) -> tuple[int, int]:
 
 
 def wrong_counts(layer: NeuralNetworkLayer) -> Iterator[tuple[str, str]]:
-    """What was found and what was expected, where ``layer`` reads or writes more or fewer blobs than its kind does."""
+    """Return found and expected counts if ``layer`` has the wrong number of inputs or outputs for its kind."""
     kind = layer_kind(layer)
     for verb, blobs, table in (("reads", layer.input, _INPUTS), ("writes", layer.output, _OUTPUTS)):
         least, most = table.get(kind, (1, 1))
@@ -57,7 +57,7 @@ _PASSING_ACTIVATIONS = ("ReLU", "sigmoid", "tanh")
 
 
 def passes_gradients(layer: NeuralNetworkLayer) -> bool:
-    """Whether the gradient goes through ``layer``; the softmax in front of the loss is the caller's to allow."""
+    """Return whether the gradient passes ``layer``; callers must themselves allow the softmax before the loss."""
     kind = layer_kind(layer)
     if kind == "activation":
         return layer.activation.WhichOneof("NonlinearityType") in _PASSING_ACTIVATIONS

@@ -1,4 +1,4 @@
-"""What one layer does to the shape of its input, after the comments of ``NeuralNetworkLayer`` in the format.
+"""Infer the output shape of a layer, following the comments of ``NeuralNetworkLayer`` in the format.
 
 Kinds that are not listed give None: their output's rank is then unknown, which is never wrong.
 """
@@ -49,7 +49,7 @@ def sliced(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
 
 
 def recurrent(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
-    """What a recurrent layer answers: every step, or the last one; its states are as ``recurrent_state`` says."""
+    """Return the shape of a recurrent layer's output, every step or the last (``recurrent_state`` has its states)."""
     kind = str(layer.WhichOneof("layer"))
     params = getattr(layer, kind)
     if len(shape) != _RANK:
@@ -60,7 +60,7 @@ def recurrent(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
 
 
 def recurrent_state(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
-    """The last state, which stands in each output of a recurrent layer but the first."""
+    """Return the shape of the last state, which is every output of a recurrent layer except the first."""
     params = getattr(layer, str(layer.WhichOneof("layer")))
     return (1, shape[1], int(params.outputVectorSize), 1, 1) if len(shape) == _RANK else None
 

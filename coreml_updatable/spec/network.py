@@ -18,7 +18,7 @@ def is_pipeline(model: Model) -> bool:
 
 
 def holds_program(model: Model) -> bool:
-    """Whether the model, or a member of its pipeline, is an ML program."""
+    """Return whether the model, or a member of its pipeline, is an ML program."""
     if is_pipeline(model):
         return any(holds_program(member) for member in pipeline_of(model).models)
     return bool(model.WhichOneof("Type") == "mlProgram")

@@ -40,7 +40,7 @@ def sample_labels(classifier: KNearestNeighborsClassifier) -> tuple[str, ...] | 
 
 
 def samples_of(model: Model) -> Samples:
-    """What ``model`` remembers; ModelError when the samples do not all have ``numberOfDimensions`` values."""
+    """Return the samples of ``model``; ModelError unless each has ``numberOfDimensions`` values."""
     import numpy as np  # here, for counting samples needs none of it
 
     classifier = nearest_neighbors_of(model)

@@ -11,7 +11,7 @@ FLOATS_TAG = 0x0A  # the wire tag of ``WeightParams.floatValue`` and ``FloatVect
 
 
 def storage(weights: WeightParams) -> str:
-    """What holds the numbers: "float32", "float16", "raw", "int8", or "empty"."""
+    """Return the storage of the numbers: "float32", "float16", "raw", "int8", or "empty"."""
     if len(weights.floatValue):
         return "float32"
     if weights.float16Value:
@@ -80,7 +80,7 @@ def _weights_in(message: Model, prefix: str) -> Iterator[tuple[str, WeightParams
 
 @cache
 def _message_fields(descriptor: Model) -> list[Model]:
-    """The fields under which weights may stand; inner networks (branch, loop) are layers of their own."""
+    """Return the fields that may contain weights; inner networks (branch, loop) are separate layers."""
     return [
         field
         for field in descriptor.fields

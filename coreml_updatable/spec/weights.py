@@ -161,7 +161,7 @@ def numbers_in(weights: WeightParams, *, most: int | None = None, lead: int = 1)
 
 
 def rounded(exact: Numbers, coarse: Numbers, count: int) -> bool:
-    """Whether the first ``count`` values of ``coarse`` are those of ``exact``, as near as its storage can hold them."""
+    """Return whether the first ``count`` values of ``coarse`` equal those of ``exact``, up to storage rounding."""
     if exact.values is None or coarse.values is None:
         return False
     fine, stored = exact.values[:count], coarse.values[:count]
@@ -176,7 +176,7 @@ def rounded(exact: Numbers, coarse: Numbers, count: int) -> bool:
 
 
 def _nearest(fine: NDArray[np.float32], stored: NDArray[np.float32], grid: NDArray[np.float32]) -> bool:
-    """Whether each stored value is the entry of ``grid`` next to the fine one, or as good as that."""
+    """Return whether each stored value is the nearest entry of ``grid`` to the exact value, up to rounding."""
     right = np.clip(np.searchsorted(grid, fine), 1, len(grid) - 1)
     least = np.minimum(np.abs(fine - grid[right - 1]), np.abs(fine - grid[right]))
     step = grid[right] - grid[right - 1]

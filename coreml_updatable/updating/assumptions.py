@@ -1,4 +1,4 @@
-"""What Apple leaves open about training: named assumptions, each with its choices, a default and the reason for it.
+"""The assumptions about training where Apple's documentation is silent, each with choices, a default and a reason.
 
 What is known of each, and how a device is asked, is in docs/probes.md.
 """

@@ -1,4 +1,4 @@
-"""What training reads of the rows, kept from the one run of the frozen part: in memory up to a bound, beyond on disk.
+"""Store the features that training reads, from one run of the frozen part: in memory up to a bound, then on disk.
 
 The file has no name where the system allows it, so not even a killed process leaves it behind.
 """

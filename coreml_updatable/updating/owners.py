@@ -43,7 +43,7 @@ class OwnersHead:
         return self
 
     def of(self, owners: int) -> Weights:
-        """The base's weights for so many owners."""
+        """Return the base weights, repeated for so many owners."""
         return [np.repeat(array[None], owners, axis=0) for array in self.base]
 
     def base_logits(self, rows: NDArray[Any]) -> NDArray[Any]:

@@ -64,7 +64,7 @@ Handler: TypeAlias = Callable[["UpdateContext"], None]
 
 @dataclass(frozen=True)
 class UpdateContext:
-    """What an event, or the end, tells. ``event``: trainingBegin, miniBatchEnd, epochEnd, or completed.
+    """The state at an event or at the end. ``event``: trainingBegin, miniBatchEnd, epochEnd, or completed.
 
     ``metrics``: lossValue, epochIndex, miniBatchIndex (counted from 0), as far as the event has them.
     """
@@ -275,7 +275,7 @@ class LearningLayer:
 
 @dataclass(frozen=True)
 class LearningPart:
-    """What learns of a model. ``layer``: None of a k-NN, and of a network that trains more than one linear layer."""
+    """The trainable part of a model. ``layer`` is None for a k-NN, and unless a single linear layer is trained."""
 
     member: RunnableModel
     layer: LearningLayer | None

@@ -1,4 +1,4 @@
-"""`coreml-updatable extras [MODEL...]`: what must be installed beside the package before a model can be built."""
+"""`coreml-updatable extras [MODEL...]`: list the packages that must be installed before a model can be built."""
 
 from pathlib import Path
 from typing import Annotated

@@ -37,7 +37,7 @@ _SHOWN_NEWER = 3
 
 
 class Title(str):
-    """A line that stands out on a terminal."""
+    """A highlighted line on a terminal."""
 
     __slots__ = ()
 
@@ -112,7 +112,7 @@ def _update(update: "Update") -> list[Sequence[str]]:
 
 
 def _memory(memory: "HeadMemory") -> str:
-    """What the head takes for one update, and what comes on top of it."""
+    """Return the memory of the head during one update, and what is needed in addition."""
     known = (("weights", memory.weights), ("gradients", memory.gradients), ("optimizer", memory.optimizer))
     parts = [f"{name} {size(count)}" for name, count in known if count]
     if memory.activations is None:

@@ -80,7 +80,7 @@ def write(models: Sequence["Model"], paths: list[Path]) -> None:
 
 @dataclass(frozen=True)
 class LayoutOption:
-    """What ``mark --layout`` says; ``bits`` None leaves the weights as they are."""
+    """The value of ``mark --layout``; ``bits`` None keeps the weights unchanged."""
 
     to: Layout
     bits: int | None

@@ -84,7 +84,7 @@ class _Model(ModelPart):
 
 
 class TableReport(BuildReport):
-    """The fields that a row needs, beside those of a catalogue."""
+    """The fields that a row needs in addition to those of a catalogue."""
 
     sample: str
     input: _Image | _Array
@@ -106,7 +106,7 @@ def models_table(reports: Sequence[TableReport]) -> str:
 
 
 def with_table(text: str, table: str, where: str) -> str:
-    """``text`` with what stands between the two marks replaced by ``table``."""
+    """Return ``text`` with ``table`` between the two marks."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

@@ -311,7 +311,7 @@ def _size(answer: Mapping[str, Any]) -> int:
 
 
 def free_key(model: Model, key: str) -> str:
-    """A key beside a row's outputs: "input" or "engine", longer where an output is called so."""
+    """Return an additional key for a row's outputs: "input" or "engine", longer if an output has that name."""
     taken = {str(feature.name) for feature in model.description.output}
     while key in taken:
         key += "_"

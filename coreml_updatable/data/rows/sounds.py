@@ -1,4 +1,4 @@
-"""A recording as rows of a model that reads a waveform: windows one hop apart, with silence behind the last.
+"""Cut a recording into rows of a model that reads a waveform: windows one hop apart, the last padded with silence.
 
 As YAMNet cuts a recording: at least one window, then whole hops, and zeros where the recording has ended.
 """
@@ -32,7 +32,7 @@ def sounds_in(folder: Path) -> list[Path]:
 
 
 def usual_hop(samples: int) -> int:
-    """Half a window; of YAMNet's, the hop of its own code."""
+    """Return half a window; for YAMNet's window, the hop of YAMNet's own code."""
     return YAMNET_HOP if samples == YAMNET_SAMPLES else max(1, samples // 2)
 
 

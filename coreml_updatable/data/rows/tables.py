@@ -13,7 +13,7 @@ from coreml_updatable.spec.messages import FeatureDescription
 
 
 def row_of(values: dict[str, Any], features: Features, folder: Path, where: str) -> dict[str, Any]:
-    """``values`` with their pictures opened. ``folder``: where the file lies; pictures are named from there."""
+    """Return ``values`` with their pictures opened. Paths of pictures are relative to ``folder``."""
     row = dict(values)
     for name, value in values.items():
         feature = features.known.get(name)
@@ -65,7 +65,7 @@ def json_rows(path: Path, features: Features) -> Iterator[tuple[str, dict[str, A
 
 
 def _json_values(path: Path) -> Iterator[tuple[str, Any]]:
-    """The one value, or the list's elements, each with where it stands."""
+    """Yield the single value or the elements of the list, each with its place."""
     with path.open(encoding="utf-8-sig") as file:
         text = _Text(path, file)
         if text.next() != "[":
@@ -88,7 +88,7 @@ def _json_values(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 class _Text:
-    """JSON text that comes in chunks: what is decoded is let go of."""
+    """JSON text that is read in chunks; decoded text is discarded."""
 
     def __init__(self, path: Path, file: TextIO) -> None:
         self._path, self._file = path, file
@@ -143,7 +143,7 @@ class _Text:
         return self._lines + self._held.count("\n", 0, at)
 
     def _more(self, size: int) -> bool:
-        """Read on, and let go of what lies behind; False at the end."""
+        """Read the next chunk and discard decoded text; False at the end."""
         chunk = _read(self._path, lambda: self._file.read(size))
         self._lines += self._held.count("\n", 0, self._at)
         self._held, self._at = self._held[self._at :] + chunk, 0

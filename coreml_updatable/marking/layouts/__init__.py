@@ -1,4 +1,4 @@
-"""How a trainable model lies in files: one network, a pipeline of two, or two files. One meaning, three layouts.
+"""The layouts of an updatable model: one network, a pipeline of two, or two files, which all predict the same.
 
 Every way from one layout to another leads through its two parts, the frozen extractor and the trainable head.
 """

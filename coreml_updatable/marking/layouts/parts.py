@@ -1,4 +1,4 @@
-"""The two parts of a trainable model, each a model of its own, and the pipeline that holds both in one file.
+"""Split an updatable model into two separate models, or join them in the pipeline of one file.
 
 As one file they are a smaller download where the extractor has 16 or 8 bits, and one model for the app.
 """
@@ -48,7 +48,7 @@ def handed_over(parts: Parts) -> FeatureDescription:
 
 
 def training_inputs(parts: Parts) -> list[FeatureDescription]:
-    """What the whole is trained with: as the head, with the extractor's inputs in the place of the features."""
+    """Return the training inputs of the whole model: the head's, with the extractor's inputs for the features."""
     features = str(parts.head.description.input[0].name)
     found: list[FeatureDescription] = []
     for feature in parts.head.description.trainingInput:

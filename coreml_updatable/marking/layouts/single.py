@@ -1,4 +1,4 @@
-"""One network: the extractor's layers, and behind them the head's.
+"""One network: the layers of the extractor, followed by those of the head.
 
 extractor: ... -> blob -> [joint] -> features [D]          head: features [D] -> [joint] -> blob -> ...
 

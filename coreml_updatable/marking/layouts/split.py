@@ -143,7 +143,7 @@ def _extractor(model: Model, network: NeuralNetwork, layers: Sequence[Model]) ->
 
 
 def _head(model: Model, features: str, length: int) -> Model:
-    """The whole model, with the vector in the place of its inputs; its layers are still to be chosen."""
+    """Return a copy of the model whose input is the vector; its layers are chosen later."""
     made = copy_of(model)
     network, description = network_of(made), made.description
     network.ClearField("preprocessing")

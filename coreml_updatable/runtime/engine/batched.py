@@ -95,7 +95,7 @@ TORCH = f"torch {torch.__version__.partition('+')[0]}"
 
 @dataclass
 class _Shape:
-    """What is known of blobs of one shape."""
+    """What the run knows about blobs of one shape."""
 
     rows: int = 0  # run so far
     seconds: float = 0.0  # that they took

@@ -49,12 +49,12 @@ def installed() -> str:
 
 
 def seconds_to_open(weights: int) -> float:
-    """What opening a kept engine with so many bytes of weights takes."""
+    """Return the seconds that opening a cached engine with so many bytes of weights takes."""
     return (0.0 if "onnxruntime" in sys.modules else IMPORTING) + OPENING + PER_BYTE * weights
 
 
 def seconds_to_prepare(steps: int, weights: int) -> float:
-    """What making an engine of so many layers takes."""
+    """Return the seconds that preparing an engine with so many layers takes."""
     return seconds_to_open(weights) + STARTING + PER_STEP * steps
 
 

@@ -161,7 +161,7 @@ def _operation(node: fx.Node, values: dict[fx.Node, Value], writer: Writer, rule
 
 
 def _folded(node: fx.Node, arguments: Any) -> Value | None:
-    """What an operation on constants gives; None where it reads an input, or makes much of little."""
+    """Compute an operation on constants; None if it reads an input, or if the result is much larger than its inputs."""
     leaves = torch.utils._pytree.tree_leaves(arguments)
     if any(isinstance(leaf, Name) for leaf in leaves):
         return None

@@ -125,7 +125,7 @@ def _last_uses(steps: Sequence[Step], outputs: Sequence[str]) -> list[set[str]]:
 
 
 def _spare(steps: Sequence[Step], outputs: Sequence[str]) -> list[bool]:
-    """For each step, whether its input lies in memory of its own (``fresh``) and nobody else reads it."""
+    """Return whether each step may overwrite its input, which has its own memory (``fresh``) and no other reader."""
     readers = Counter(blob for step in steps for blob in step.reads)
     fresh: set[str] = set()
     found = []

@@ -36,7 +36,7 @@ PAD, CONVOLUTION = aten.constant_pad_nd.default, aten.convolution.default
 
 
 class UntraceableError(RuntimeError):
-    """An operation that no straight line of operations can stand for: it reads a value, or writes into its input."""
+    """An operation that cannot be recorded, because it depends on a value or writes into its input."""
 
 
 def traced(
@@ -148,7 +148,7 @@ def _shell(value: Tensor) -> Tensor:
 
 
 def push_views(module: fx.GraphModule) -> fx.GraphModule:
-    """Drop permutations that permute nothing, join reshapes, and move reshapes behind elementwise operations."""
+    """Drop permutations that permute nothing, join reshapes, and move reshapes after elementwise operations."""
     graph = module.graph
     for node in list(graph.nodes):
         if node.op != "call_function":
@@ -172,7 +172,7 @@ def push_views(module: fx.GraphModule) -> fx.GraphModule:
 
 
 def pull_borders(module: fx.GraphModule) -> fx.GraphModule:
-    """Where a border and a reshape stand before a convolution, put the reshape first."""
+    """If a border and a reshape precede a convolution, move the reshape to the front."""
     graph = module.graph
     for node in list(graph.nodes):
         view: Any = node.args[0] if node.op == "call_function" and node.target is CONVOLUTION else None

@@ -215,7 +215,7 @@ def _on_meta(kwargs: Any) -> dict[str, Any]:
 
 
 def _scratch(func: Any, args: Any, inputs: list[Tensor], values: int) -> int:
-    """Bytes that a kernel allocates beside its outputs: a convolution keeps copies in other layouts, as measured.
+    """Return the bytes that a kernel allocates besides its outputs: convolutions copy to other layouts (measured).
 
     One of pictures copies an input that is not channels-last; others and gradients copy what they make as well.
     """
@@ -230,7 +230,7 @@ def _scratch(func: Any, args: Any, inputs: list[Tensor], values: int) -> int:
 
 
 def _work(func: Any, args: Any, inputs: list[Tensor], values: int) -> int:
-    """The operations of an operation of torch that makes so many values."""
+    """Return the number of arithmetic operations in one operation of torch that computes so many values."""
     name = _name(func)
     touched = values + sum(tensor.numel() for tensor in inputs)
     if name in PRODUCTS and len(inputs) >= 2:

@@ -25,7 +25,7 @@ def start() -> None:
 
 
 def done() -> int:
-    """What the run has counted so far."""
+    """Return the work that the run has counted so far."""
     return _done.get()
 
 

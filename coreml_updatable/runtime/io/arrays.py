@@ -1,4 +1,4 @@
-"""Multi-arrays as a model reads and answers them: their type, their shape, and what may stand for one not given."""
+"""Multi-arrays as inputs and outputs of a model: their type, their shape, and the default for a missing one."""
 
 import math
 from collections.abc import Sequence
@@ -85,7 +85,7 @@ def expect_probabilities(shares: NDArray[Any], where: str) -> None:
 
 
 def default(feature: FeatureDescription) -> NDArray[Any]:
-    """What an optional input that is not given holds: the value its description names, or zeros."""
+    """Return the value of a missing optional input: the default in its description, or zeros."""
     described = feature.type.multiArrayType
     named = described.WhichOneof("defaultOptionalValue")
     shape = _default_shape(described) or [1]
@@ -128,7 +128,7 @@ def _default_shape(described: Any) -> list[int]:
 
 
 def _check_shape(described: Any, found: Sequence[int], where: str, sequences: bool) -> None:
-    """``sequences``: two axes may stand before the shape, [sequence, batch]."""
+    """``sequences``: two more axes, [sequence, batch], may precede the shape."""
     shapes = [tuple(found), tuple(found[2:])] if sequences else [tuple(found)]
     if described.WhichOneof("ShapeFlexibility") == "shapeRange":
         ranges = described.shapeRange.sizeRanges

@@ -18,7 +18,7 @@ from coreml_updatable.spec.network import class_labels, network_of
 
 
 class Outputs:
-    """What a network model answers: which blobs it needs, and how they become features."""
+    """The outputs of a network model: which blobs they need, and how blobs become features."""
 
     def __init__(self, model: Model) -> None:
         self.network: NeuralNetwork = network_of(model)

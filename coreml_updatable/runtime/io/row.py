@@ -10,7 +10,7 @@ from coreml_updatable.runtime.part import Part
 
 @dataclass(frozen=True)
 class FrozenRow:
-    """A row after the frozen part of a model: it may stand for the row, in every model with an equal frozen part.
+    """A row after the frozen part of a model: it can replace the row in every model with an equal frozen part.
 
     ``values``: what the rest of the model reads, by blob name. ``features``: the row's other features (its label).
     """

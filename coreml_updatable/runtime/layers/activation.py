@@ -50,7 +50,7 @@ class ParametricSoftplus(nn.Module):
 
 
 def _beside(values: Tensor, x: Tensor, context: Context) -> Tensor:
-    """``values`` so that x keeps its shape beside them."""
+    """Reshape ``values`` to broadcast against x without changing its shape."""
     return values if len(values) == 1 else context.over_channels(values, x)
 
 

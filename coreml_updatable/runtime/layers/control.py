@@ -111,7 +111,7 @@ class Loop(nn.Module):
 
 
 def _breaks(body: NeuralNetwork) -> bool:
-    """Whether a loopBreak stands anywhere in the body."""
+    """Return whether the body contains a loopBreak."""
     return any(
         layer.WhichOneof("layer") == "loopBreak" or any(_breaks(network) for network in nested(layer))
         for layer in body.layers

@@ -138,7 +138,7 @@ class Deconvolution(Convolution):
         return y.reshape(*x.shape[: -self.axes - 1], *y.shape[1:])
 
     def _cut(self, size: Sequence[int], full: Sequence[int]) -> Borders:
-        """What to take off each side of the full output; less than nothing adds zeros."""
+        """Return how much to crop from each side of the full output; a negative number adds zeros."""
         if not self.size and self.same is None:
             return self.borders
         target = self.size or [length * step for length, step in zip(size, self.stride, strict=True)]

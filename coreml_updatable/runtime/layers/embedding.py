@@ -10,7 +10,7 @@ from coreml_updatable.spec.messages import NeuralNetworkLayer
 
 
 class Embedding(nn.Module):
-    """``spatial``: x and y have two more axes of size 1 behind."""
+    """``spatial``: x and y end in two more axes of size 1."""
 
     def __init__(self, layer: NeuralNetworkLayer, context: Context) -> None:
         super().__init__()

@@ -76,7 +76,7 @@ def _constant_pad(params: Any, context: Context, x: Tensor, *dynamic: Tensor) ->
 
 
 def _missing(pair: Sequence[int], size: int, context: Context) -> tuple[int, int]:
-    """What an axis of ``size`` lacks, before and after, to the size that one of ``pair`` names."""
+    """Return the padding before and after an axis of ``size`` that gives it the size in ``pair``."""
     before, after = pair
     if before and after:
         raise context.error(f"pads an axis to {before} and to {after}, expected one of them to be 0")

@@ -1,4 +1,4 @@
-"""What the steps share: the one input and output, a function applied to each row, rows as a matrix."""
+"""Helpers of the steps: their single input and output, a function applied to each row, rows as a matrix."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -66,7 +66,7 @@ def build(model: Model) -> Run:
 
 
 def threshold_names(model: Model) -> list[str]:
-    """The features that may stand for thresholds. None has to be given, whatever a description says of it.
+    """Return the features that can provide thresholds; all are optional, whatever their description says.
 
     Exporters name them in the message and describe them as inputs of the pipeline alone.
     """

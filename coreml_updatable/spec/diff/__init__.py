@@ -1,1 +1,1 @@
-"""What changed in meaning between two models."""
+"""Compare the meaning of two models."""

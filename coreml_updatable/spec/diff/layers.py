@@ -1,4 +1,4 @@
-"""What differs between the layers of two networks: added, removed, other settings, other weights.
+"""Compare the layers of two networks: added, removed, changed settings, changed weights.
 
 Settings are compared as every message is, field by field, as text: all that is neither weights nor samples.
 """
@@ -153,7 +153,7 @@ class LayerChange:
 
 @dataclass(frozen=True)
 class LayerChanges:
-    """``added`` and ``removed`` as "name (kind)"; ``reordered``: the layers of both stand in another order."""
+    """``added`` and ``removed`` as "name (kind)"; ``reordered``: common layers have a different order."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()

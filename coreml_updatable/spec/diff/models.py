@@ -1,4 +1,4 @@
-"""What changed in meaning between two models, as values and in one sentence: `only the head changed (fc)`.
+"""Compare the meaning of two models; return values, and one sentence such as `only the head changed (fc)`.
 
 How their bytes are laid out does not count.
 """
@@ -135,7 +135,7 @@ class Difference:
 
     @property
     def same(self) -> bool:
-        """Whether both models mean the same; weights may be stored otherwise if every value is the same."""
+        """Return whether both models mean the same; equal weights may be stored differently."""
         own = (self.parameters, self.labels, self.description, self.settings, self.layers.added, self.layers.removed)
         return (
             not any(own)
@@ -252,7 +252,7 @@ _SHOWN_NAMES = 5
 
 
 def sentence(difference: Difference) -> str:
-    """What changed, in a few words; pipelines name the model in which it did."""
+    """Summarize the changes in a few words; for pipelines, name the model that changed."""
     if difference.same:
         return f"no difference in meaning{_stored_otherwise(difference)}"
     found = list(_parts(difference, ""))

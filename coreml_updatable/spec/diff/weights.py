@@ -1,4 +1,4 @@
-"""Whether two ``WeightParams`` messages hold the same numbers, and by how much they differ.
+"""Compare two ``WeightParams`` messages: equal or not, and by how much they differ.
 
 The same numbers may be stored in 32 or 16 bits, or quantized. Where one message holds exactly what rounding the other
 to its storage gives (to the nearest 16-bit float, step or table entry), the weights were stored otherwise, not changed.

@@ -1,4 +1,4 @@
-"""What to expect of a probe: its numbers under each choice, computed by the simulator itself."""
+"""Compute the expected numbers of a probe for each choice, with the simulator."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a probe is: a model, what to do with it, and what to read."""
+"""A probe: a model, an update of it, and the numbers to read afterwards."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a device answered to the probes, as a file that people send in: a JSON of device, OS and numbers.
+"""The results of the probes on a device, as a JSON file that people send in: device, OS and numbers.
 
 {"version": 2, "device": "iPhone15,2", "os": "iOS 18.1", "date": "2026-11-30", "results": {"gradient": [0.5, -0.5],
 ...}}, and where it was read before also "choices": {"gradient": "mean", ...}, null for what fits none. docs/probes.md
@@ -34,7 +34,7 @@ def _short_text(text: str) -> str:
 
 
 def _number(value: Any) -> Any:
-    """null stands for a number that JSON does not have; text such as "nan" does too."""
+    """Parse a number; null or text such as "nan" represents a number that JSON does not have."""
     if value is None or (isinstance(value, str) and value.strip().lower().lstrip("+-") in NOT_A_NUMBER):
         return float("nan") if value is None else float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -84,7 +84,7 @@ def read_results(path: Path) -> DeviceResults:
 
 
 def parse_results(given: bytes, path: str) -> DeviceResults:
-    """Return the same of a file's bytes; ``path`` is for errors."""
+    """Parse the bytes of a results file; ``path`` is for errors."""
     try:
         content = json.loads(given.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""What every rule needs: the table of rules, and shapes, types and arguments of a recorded node."""
+"""Shared by all rules: the table of rules, and the shapes, types and arguments of a recorded node."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias

@@ -1,1 +1,1 @@
-"""What several layer kinds share."""
+"""Helpers that several layer kinds share."""

@@ -1,4 +1,4 @@
-"""What a layer's builder may ask for: its weights, checked and decoded, and words for errors."""
+"""The context of a layer's builder: checked and decoded weights, and words for errors."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -60,5 +60,5 @@ def expect_shape(shape: Sequence[int], context: Context) -> list[int]:
 
 
 def expect_room(values: int, context: Context) -> None:
-    """TooMuchError unless a run can hold a blob of so many values."""
+    """Raise TooMuchError unless a run can hold a blob of so many values."""
     bounds.expect(BYTES * values, context.where)
