@@ -1,6 +1,7 @@
 """Where Swift runs: a swiftc of 6.0 or newer on the path, otherwise a Debian with one, in the user's cache folder.
 
 The Debian is set up once by debootstrap and used in a chroot, which sees the checkout as /checkout.
+`python -m swift.toolchain` sets it up, and exits with status 2 where it cannot.
 """
 
 import os
@@ -9,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -119,3 +121,7 @@ def _mirror() -> list[str]:
 def _stop(why: str) -> NoReturn:
     print(f"swift: {why}", file=sys.stderr)
     sys.exit(2)
+
+
+if __name__ == "__main__":
+    toolchain(Path(tempfile.gettempdir()))
