@@ -14,9 +14,10 @@ import torch
 
 from benchmarks.figure import Figure
 from benchmarks.training_peer import interpreter
-from coreml_updatable.personalization.linear_heads import LinearLayer, train_in_span, train_weights
+from coreml_updatable.personalization.linear_heads import train_in_span, train_weights
 from coreml_updatable.updating.assumptions import Assumptions
 from coreml_updatable.updating.network import LinearHead
+from coreml_updatable.updating.task import LinearLayer
 from coreml_updatable.updating.training import train
 
 SIZE, CLASSES, SHOTS, EPOCHS, PICTURES = 1280, 5, 10, 10, 500

@@ -44,11 +44,11 @@ from coreml_updatable.typed import typed
 
 if TYPE_CHECKING:
     from coreml_updatable.data.inputs import Int64Array
-    from coreml_updatable.personalization.linear_heads import LinearLayer
     from coreml_updatable.personalization.population import Population
     from coreml_updatable.personalization.results import Comparison
     from coreml_updatable.personalization.tuning import Chosen, Tuned
     from coreml_updatable.publishing.vectors.replay import Stage
+    from coreml_updatable.updating.task import LinearLayer
 
 FitName = Literal["centre-crop", "scale-to-fit", "stretch"]
 AnyModel: TypeAlias = str | PathLike[str] | Model | RunnableModel

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from coreml_updatable.converting import fitted_head
 from coreml_updatable.converting.contract import ConversionRequest, Converted, Tail
-from coreml_updatable.converting.fitted_head import Choice, Frame, Head
+from coreml_updatable.converting.fitted_head import Choice, FittedHead, Frame
 from coreml_updatable.data.inputs import ArrayInput, Float32Array, Float64Array, Int64Array
 
 from .heads import features, name_of, replace_module
@@ -83,14 +83,14 @@ def fit_chosen(network: nn.Module, head: nn.Linear, request: ConversionRequest, 
     alike = np.unique(kinds, return_inverse=True)[1] if by_kinds else labels
     classes = len(request.labels)
 
-    def fitted(chosen: Any) -> Head:
+    def fitted(chosen: Any) -> FittedHead:
         some = [kinds[row] for row in chosen]
         choice = fitted_head.choose(rows[chosen], labels[chosen], some, groups[chosen], classes, request.seed, by_kinds)
         return fitted_head.fit(rows[chosen], labels[chosen], classes, choice, alike[chosen])
 
     request.on_progress("head", 0.0, "choosing embedding and regularization")
 
-    def of_half(one: Head, chosen: Int64Array, asked: Int64Array | None = None) -> Float64Array:
+    def of_half(one: FittedHead, chosen: Int64Array, asked: Int64Array | None = None) -> Float64Array:
         half = chosen[fitted_head.half_of(labels[chosen], request.seed)]
         head = fitted_head.fit(rows[half], labels[half], classes, one.choice, alike[half])
         return _probabilities(head, seen["test"] if asked is None else rows[asked])
@@ -124,7 +124,7 @@ def fit_chosen(network: nn.Module, head: nn.Linear, request: ConversionRequest, 
     return Fitted(whole.choice, kept, tuple(tails), judged, on_half, probabilities(tail, test))
 
 
-def tail_module(head: Head) -> nn.Sequential:
+def tail_module(head: FittedHead) -> nn.Sequential:
     """``head`` as torch runs it: features [n, D] -> logits [n, classes]."""
     classes, length = head.weights.shape
     linear = nn.Linear(length, classes)
@@ -138,7 +138,7 @@ def tail_module(head: Head) -> nn.Sequential:
 def untrained_tail(length: int, classes: int) -> nn.Sequential:
     """The layers of a tail before anything is known."""
     frame = Frame(np.zeros(length), np.zeros((0, length)), np.zeros(0))
-    return tail_module(Head(Choice(), frame, np.zeros((classes, length)), np.zeros(classes)))
+    return tail_module(FittedHead(Choice(), frame, np.zeros((classes, length)), np.zeros(classes)))
 
 
 def with_fitted(converted: Converted, fitted: Fitted) -> Converted:
@@ -159,12 +159,12 @@ def with_fitted(converted: Converted, fitted: Fitted) -> Converted:
     )
 
 
-def _tail(head: Head, request: ConversionRequest) -> Tail:
+def _tail(head: FittedHead, request: ConversionRequest) -> Tail:
     given = ArrayInput(request.input.name, (len(head.frame.mean),))
     return Tail(to_core_ml(tail_module(head), given), head.choice.samples_per_kind, head.choice.neighbors)
 
 
-def _probabilities(head: Head, rows: Float32Array) -> Float64Array:
+def _probabilities(head: FittedHead, rows: Float32Array) -> Float64Array:
     logits = head.logits(rows)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))

@@ -79,7 +79,7 @@ class Meaning:
 
 
 @dataclass(frozen=True)
-class Affine:
+class ScaledValue:
     """``value * scale + offset``; None if these are more than one number."""
 
     value: str
@@ -363,11 +363,11 @@ def _is_name_only(kind: str) -> bool:
     return kind in ("ListConstruct", "TupleConstruct", "NumToTensor")
 
 
-def affine_of(graph: Graph, name: str) -> Affine | None:
+def affine_of(graph: Graph, name: str) -> ScaledValue | None:
     """Return the only variable value of a sum, difference, product or quotient, and the operation; else None."""
     kind = graph.kind(name)
     if kind in ("neg", "negative"):
-        return Affine(graph.data(name)[0], -1, 0)
+        return ScaledValue(graph.data(name)[0], -1, 0)
     simple = {"true_divide": "div", "divide": "div", "multiply": "mul", "subtract": "sub"}
     kind = simple.get(kind, kind)
     if kind not in ("mul", "div", "add", "sub", "rsub") or len(graph.data(name)) != 1:
@@ -378,22 +378,22 @@ def affine_of(graph: Graph, name: str) -> Affine | None:
     alpha = number_of(graph, given[2]) if len(given) > 2 and kind in ("add", "sub", "rsub") else 1.0
     value = given[0 if moves else 1]
     if number is None or alpha is None:
-        return Affine(value, 1 if kind in ("add", "sub") and moves else None, None)
+        return ScaledValue(value, 1 if kind in ("add", "sub") and moves else None, None)
     match kind, moves:
         case "mul", _:
-            return Affine(value, number, 0)
+            return ScaledValue(value, number, 0)
         case "div", True:
-            return Affine(value, 1 / number, 0) if number else None
+            return ScaledValue(value, 1 / number, 0) if number else None
         case "add", True:
-            return Affine(value, 1, number * alpha)
+            return ScaledValue(value, 1, number * alpha)
         case "add", False:
-            return Affine(value, alpha, number)
+            return ScaledValue(value, alpha, number)
         case "sub", True:
-            return Affine(value, 1, -number * alpha)
+            return ScaledValue(value, 1, -number * alpha)
         case "sub", False:
-            return Affine(value, -alpha, number)
+            return ScaledValue(value, -alpha, number)
         case "rsub", True:
-            return Affine(value, -alpha, number)
+            return ScaledValue(value, -alpha, number)
     return None
 
 

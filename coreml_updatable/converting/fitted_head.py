@@ -87,7 +87,7 @@ def frame_of(features: Float64Array, labels: Int64Array) -> Frame:
 
 
 @dataclass(frozen=True)
-class Head:
+class FittedHead:
     """logits = weights @ (length * frame.placed(features)) + bias."""
 
     choice: Choice
@@ -105,7 +105,7 @@ class Head:
 
 def fit(
     features: Float32Array, labels: Int64Array, classes: int, choice: Choice, alike: Int64Array | None = None
-) -> Head:
+) -> FittedHead:
     """The head that ``choice`` gives for ``features`` float32 [n, D] with their ``labels``.
 
     Rows that are ``alike``, by default those of one label, make its frame.
@@ -114,7 +114,7 @@ def fit(
     frame = frame_of(values, labels if alike is None else alike)
     with one_thread():
         weights, bias = _regression(frame.placed(values), labels, classes, choice.decay, 1e-6)
-    return Head(choice, frame, weights / choice.length, bias)
+    return FittedHead(choice, frame, weights / choice.length, bias)
 
 
 @contextmanager

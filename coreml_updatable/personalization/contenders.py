@@ -6,7 +6,6 @@ from typing import Any, Literal, TypeAlias
 
 from coreml_updatable.data.inputs import Float32Array, Int64Array
 from coreml_updatable.errors import ModelError
-from coreml_updatable.personalization.linear_heads import LinearLayer
 from coreml_updatable.personalization.shared_neighbors import Votes
 from coreml_updatable.runtime import RunnableModel
 from coreml_updatable.runtime.neighbors.classifier import NearestNeighborsModel
@@ -14,7 +13,7 @@ from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.reserved_labels import reserved_labels
 from coreml_updatable.updating import UpdateTask
 from coreml_updatable.updating.assumptions import Assumptions, trained_under
-from coreml_updatable.updating.task import LearningPart
+from coreml_updatable.updating.task import LearningPart, LinearLayer
 
 Engine: TypeAlias = Literal["span", "adam", "graph", "neighbors", "task"]
 Told: TypeAlias = Callable[[float, str], None]
@@ -78,6 +77,5 @@ def contender(model: RunnableModel, name: str, part: LearningPart) -> Contender:
     if part.layer is None:
         engine: Engine = "task" if part.owners is None else "graph"
         return Contender(name, engine, labels, reserved, values, assumptions, file=model_bytes(model.message))
-    layer = LinearLayer(part.layer.weights, part.layer.bias, part.layer.trained, part.layer.optimizer)
-    engine = "span" if layer.optimizer == "sgdOptimizer" else "adam"
-    return Contender(name, engine, labels, reserved, values, assumptions, layer)
+    engine = "span" if part.layer.optimizer == "sgdOptimizer" else "adam"
+    return Contender(name, engine, labels, reserved, values, assumptions, part.layer)

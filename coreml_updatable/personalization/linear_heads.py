@@ -8,38 +8,18 @@ on the weights themselves, a few owners at a time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.updating.assumptions import Assumptions
+from coreml_updatable.updating.task import LinearLayer
 from coreml_updatable.updating.training import AdamState, Order
 
 Floats = NDArray[Any]
 BYTES_AT_ONCE = 1 << 24  # of the weights of owners that are trained together: more leave the processor's cache
 COLUMNS = 512  # owners whose coefficients are trained together: so many stay in the cache
-
-
-@dataclass(frozen=True)
-class LinearLayer:
-    """The updatable last layer of a network. ``weights`` [K, D], ``bias`` [K]; ``trained``: which of the two."""
-
-    weights: Floats
-    bias: Floats
-    trained: tuple[str, ...]
-    optimizer: str  # sgdOptimizer or adamOptimizer
-
-    def logits(self, embeddings: Floats) -> Floats:
-        """[n, K] of embeddings [n, D]."""
-        return np.asarray(embeddings @ self.weights.T + self.bias)
-
-    def products(self, rows: Floats, others: Floats) -> Floats:
-        """[..., n, m]: how much a step on each of ``others`` [..., m, D] moves the logits of ``rows`` [..., n, D]."""
-        found = rows @ np.swapaxes(others, -1, -2) if "weights" in self.trained else 0.0
-        ones = np.ones((*rows.shape[:-1], others.shape[-2]), rows.dtype)
-        return np.asarray(found + ones if "bias" in self.trained else found * ones)
 
 
 def batches(

@@ -19,7 +19,6 @@ from coreml_updatable.personalization.blocks import run_block
 from coreml_updatable.personalization.contenders import Contender, Told, silent
 from coreml_updatable.personalization.gathering import ROUNDING, Gathered, difference
 from coreml_updatable.personalization.laboratory import Entrant, Lab, last_point
-from coreml_updatable.personalization.linear_heads import LinearLayer
 from coreml_updatable.personalization.measures import BASE, FORGETTING, PERSONAL
 from coreml_updatable.personalization.population import Population
 from coreml_updatable.personalization.preparing import Settings, entered_models, expect_data, prepare
@@ -27,6 +26,7 @@ from coreml_updatable.personalization.replay_sets import chosen, in_turn
 from coreml_updatable.personalization.results import Interval
 from coreml_updatable.runtime import RunnableModel
 from coreml_updatable.spec.reserved_labels import offset_of
+from coreml_updatable.updating.task import LinearLayer
 
 Values: TypeAlias = Mapping[str, Any]
 BATCHES = (1, 2, 4, 8, 16, 32)

@@ -18,7 +18,7 @@ from coreml_updatable.siblings import executorch_program, onnxruntime_training
 from coreml_updatable.siblings.description import described
 from coreml_updatable.siblings.engines import ENGINE_NAMES
 from coreml_updatable.siblings.learner import SiblingSource
-from coreml_updatable.siblings.proof import Agreement, compared
+from coreml_updatable.siblings.proof import TrainingAgreement, compared
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.text import json_text
 from coreml_updatable.typed import typed
@@ -34,7 +34,7 @@ class Sibling:
     engine: str
     folder: Path
     files: Mapping[str, int]
-    agreement: Agreement
+    agreement: TrainingAgreement
 
 
 Engine = Callable[[SiblingSource, Path, Path, Path], Mapping[str, Any]]

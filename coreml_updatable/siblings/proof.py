@@ -26,7 +26,7 @@ Train: TypeAlias = Callable[[Path, Path], object]  # reads the rows of one .npz 
 
 
 @dataclass(frozen=True)
-class Agreement:
+class TrainingAgreement:
     """``weights``: the largest difference of a trained weight, as a share of the largest change. ``answers``: the
     largest difference of an answer after training. ``bound``: of ``weights``."""
 
@@ -36,7 +36,7 @@ class Agreement:
     answers: float
     bound: float
 
-    def expect(self, what: str) -> "Agreement":
+    def expect(self, what: str) -> "TrainingAgreement":
         """This; BuildError where an engine trains otherwise."""
         if not (self.weights <= self.bound and self.answers <= ANSWERS):
             raise BuildError(
@@ -54,7 +54,7 @@ def compared(
     parameters: Mapping[str, Any] | None = None,
     *,
     made_up: bool = False,
-) -> Agreement:
+) -> TrainingAgreement:
     """Train both on ``rows``, which hold what they should give, and compare weights and answers."""
     task = UpdateTask(source.model, rows, parameters)
     after: Any = task.resume().model
@@ -78,7 +78,7 @@ def compared(
     )
     steps = len(found["losses"])
     bound = WEIGHTS[source.optimizer] * (MADE_UP if made_up else 1)
-    return Agreement(len(rows), steps, difference / change, answers, bound)
+    return TrainingAgreement(len(rows), steps, difference / change, answers, bound)
 
 
 def weights_of(model: NetworkModel) -> Arrays:

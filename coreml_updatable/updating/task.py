@@ -260,17 +260,26 @@ def _whole(model: RunnableModel, learnt: RunnableModel) -> RunnableModel:
 
 
 @dataclass(frozen=True)
-class LearningLayer:
+class LinearLayer:
     """The one trained layer of a network whose logits it gives: ``weights`` [K, D], ``bias`` [K] (0 without one).
 
-    ``trained``: which of "weights" and "bias" are trained; ``blob``: what it reads; ``optimizer``: the format's field.
+    ``trained``: which of "weights" and "bias" are trained; ``optimizer``: the format's field.
     """
 
-    weights: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    weights: NDArray[Any]
+    bias: NDArray[Any]
     trained: tuple[str, ...]
-    blob: str
-    optimizer: str
+    optimizer: str  # sgdOptimizer or adamOptimizer
+
+    def logits(self, embeddings: NDArray[Any]) -> NDArray[Any]:
+        """[n, K] of embeddings [n, D]."""
+        return np.asarray(embeddings @ self.weights.T + self.bias)
+
+    def products(self, rows: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+        """[..., n, m]: how much a step on each of ``others`` [..., m, D] moves the logits of ``rows`` [..., n, D]."""
+        found = rows @ np.swapaxes(others, -1, -2) if "weights" in self.trained else 0.0
+        ones = np.ones((*rows.shape[:-1], others.shape[-2]), rows.dtype)
+        return np.asarray(found + ones if "bias" in self.trained else found * ones)
 
 
 @dataclass(frozen=True)
@@ -278,14 +287,15 @@ class LearningPart:
     """The trainable part of a model. ``layer`` is None for a k-NN, and unless a single linear layer is trained."""
 
     member: RunnableModel
-    layer: LearningLayer | None
+    layer: LinearLayer | None
     labels: tuple[str | int, ...]  # that a network learns, in the order of its outputs
+    blob: str = ""  # what the layer reads
     owners: "OwnersHead | None" = None  # of a network that trains several layers by cross entropy
 
     def vectors(self, rows: Sequence[FrozenRow]) -> NDArray[np.float32]:
         """[n, D]: what the layer, or the search of a k-NN, reads of rows that the whole model froze; where several
         layers are trained, all that they read, one after another."""
-        names = _names(self.member) if self.layer is None else [self.layer.blob]
+        names = _names(self.member) if self.layer is None else [self.blob]
         inside = [_inner(row).values for row in rows]
         flat = [np.concatenate([np.ravel(values[name]) for name in names]) for values in inside]
         return np.stack(flat).astype(np.float32, copy=False)
@@ -313,4 +323,8 @@ def learning_part(model: RunnableModel, row: Row) -> LearningPart:
             shapes = [tuple(np.asarray(_inner(frozen).values[name]).shape) for name in names]
             owners = OwnersHead(head, head.axis, learner.optimizer, names, shapes)
         learner.close()
-    return LearningPart(member, linear and LearningLayer(*linear, learner.optimizer), tuple(loss.labels), owners)
+    if linear is None:
+        return LearningPart(member, None, tuple(loss.labels), owners=owners)
+    weights, bias, trained, blob = linear
+    layer = LinearLayer(weights, bias, trained, learner.optimizer)
+    return LearningPart(member, layer, tuple(loss.labels), blob, owners)

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import coreml_updatable as cu
-from coreml_updatable.personalization.linear_heads import LinearLayer, batches, train_in_span, train_weights
+from coreml_updatable.personalization.linear_heads import batches, train_in_span, train_weights
 from coreml_updatable.updating import Assumptions, UpdateTask
+from coreml_updatable.updating.task import LinearLayer
 from tests.broken_models.valid import classifier
 
 OWNERS, ROWS, SIZE, CLASSES = 4, 7, 20, 3
