@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -26,6 +27,7 @@ from coreml_updatable.publishing.catalogue.site_files import (
     INDEX,
     INDEX_SCHEMA,
     LATEST,
+    MAXIMUM_BYTES,
     parse_file,
     read_index,
     read_latest,
@@ -53,22 +55,26 @@ class _Links(HTMLParser):
 def broken_links(site: Path, page: Path) -> list[str]:
     """The links of ``page`` that lead to no file beneath ``site`` or to no place on the page; other hosts are left."""
     found = _Links()
-    found.feed(page.read_text(encoding="utf-8"))
+    found.feed(page.read_text(encoding="utf-8", errors="replace"))
     return [target for target in dict.fromkeys(found.targets) if not _leads_somewhere(site, page, target, found)]
 
 
 def _leads_somewhere(site: Path, page: Path, target: str, found: _Links) -> bool:
-    parts = urlsplit(target)
-    if parts.scheme or parts.netloc:
-        return True
-    if not parts.path:
-        return not parts.fragment or unquote(parts.fragment) in found.anchors
-    path = (page.parent / unquote(parts.path)).resolve()
-    return path.is_relative_to(site.resolve()) and path.is_file()
+    try:
+        parts = urlsplit(target)
+        if parts.scheme or parts.netloc:
+            return True
+        if not parts.path:
+            return not parts.fragment or unquote(parts.fragment) in found.anchors
+        path = (page.parent / unquote(parts.path)).resolve()
+        return path.is_relative_to(site.resolve()) and path.is_file()
+    except (ValueError, OSError, RuntimeError):  # no address, a name that no file has, links in a circle
+        return False
 
 
 CHUNK = 1 << 20
 SOON = timedelta(days=14)
+MAX_PAGE_BYTES = 20_000_000
 NOT_OURS = frozenset({"report.html"})  # a report holds all it shows
 
 
@@ -110,12 +116,13 @@ def check_site(
         *_expiry_faults(site, index, now or datetime.now(UTC)),
         *(_previous_faults(site, index, previous) if previous is not None else ()),
         *_url_faults(site, index),
-        *_latest_faults(site, index),
+        *_latest_faults(site, index, now or datetime.now(UTC)),
         *_schema_faults(site),
         *_link_faults(site),
         *_stranger_faults(site),
     ]
     notes = [f"{path}: is not in the index; the next publish removes it" for path in unnamed(site, index)]
+    notes += _latest_notes(site, index)
     notes += _expiry_notes(site, index, now or datetime.now(UTC))
     return Checked(len(files), sum(file.bytes for _, file in files), tuple(faults), tuple(notes))
 
@@ -158,12 +165,14 @@ def _url_faults(site: Path, index: Index) -> Iterator[str]:
             yield f"{site / INDEX}: the url of {device.file} is {device.url!r:.200}, expected {device_path(device)}"
 
 
-def _latest_faults(site: Path, index: Index) -> Iterator[str]:
+def _latest_faults(site: Path, index: Index, now: datetime) -> Iterator[str]:
     try:
         latest = read_latest(site)
     except CatalogueError as error:
         yield str(error)
         return
+    if latest.expires is not None and moment(latest.expires) <= now:
+        yield f"{site / LATEST}: expired at {latest.expires}, so readers refuse it; publish again with --sign KEY"
     if latest.serial > index.serial:
         yield f"{site / LATEST}: has the serial {latest.serial}, but the index has {index.serial}; publish again"
     if latest.serial == index.serial and latest != latest_of(index):
@@ -174,12 +183,23 @@ def _latest_faults(site: Path, index: Index) -> Iterator[str]:
             yield f"{site / LATEST}: names {name} {version}, which the index does not have; publish again"
 
 
+def _latest_notes(site: Path, index: Index) -> Iterator[str]:
+    """A publisher that was killed between the two files leaves this; readers of the index refuse the older one."""
+    with suppress(CatalogueError):
+        serial = read_latest(site).serial
+        if serial < index.serial:
+            yield (
+                f"{site / LATEST}: has the serial {serial}, which is older than the index ({index.serial}), so readers "
+                "that have seen the index refuse it; publish again"
+            )
+
+
 def _signature_faults(site: Path, index: Index, trusted: Sequence[str]) -> Iterator[str]:
     own = keys_of(site, index)
     if index.keys and (not (site / PUBLIC_KEY).is_file() or read_public_keys(site / PUBLIC_KEY) != index.keys):
         yield f"{site / PUBLIC_KEY}: has other keys than the index; publish again"
     for file in (INDEX, LATEST):
-        if (site / file).is_file():
+        if (site / file).is_file() and (site / file).stat().st_size <= MAXIMUM_BYTES:
             yield from signature_faults(site, file, own, trusted)
 
 
@@ -237,7 +257,11 @@ def _schema_faults(site: Path) -> Iterator[str]:
 
 def _link_faults(site: Path) -> Iterator[str]:
     for page in sorted(site.rglob("*.html")):
-        if page.name not in NOT_OURS and page.is_file():
+        if page.name in NOT_OURS or page.is_symlink() or not page.is_file():
+            continue
+        if page.stat().st_size > MAX_PAGE_BYTES:
+            yield f"{page}: is larger than {MAX_PAGE_BYTES} bytes, expected a page of the gallery; publish again"
+        else:
             for target in broken_links(site, page):
                 yield f"{page}: links to {target!r:.200}, which does not exist; publish again"
 

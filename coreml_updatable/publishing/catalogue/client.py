@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from coreml_updatable.errors import CatalogueError
+from coreml_updatable.errors import CatalogueError, quoted
 from coreml_updatable.files import write_atomically
 from coreml_updatable.publishing.catalogue.index import File, Index, Latest, Signed
 from coreml_updatable.publishing.catalogue.signing import SIGNATURE_BYTES, Read, moment, public_key_of, signed_by
@@ -83,6 +83,8 @@ class Client:
     """
 
     def __init__(self, site: str, keys: tuple[str, ...], state: Path | None = None) -> None:
+        for key in keys:
+            _expect_key(key)
         self.site = site if site.endswith("/") else f"{site}/"
         self.state = state
         self.trust = Trust(keys) if state is None or not state.exists() else _read_state(state)
@@ -131,11 +133,15 @@ class Client:
 
     def request(self, url: str, headers: dict[str, str], most: int) -> tuple[int, str, bytes, bool]:
         """(status, ETag, at most ``most`` + 1 bytes, whether the answer is whole) of one GET."""
-        parts = urlsplit(urljoin(self.site, url))
-        if parts.scheme not in ("http", "https") or parts.hostname is None:
+        try:
+            parts = urlsplit(urljoin(self.site, url))
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host = None
+        if host is None or parts.scheme not in ("http", "https"):
             raise UntrustedError(f"{url!r:.200}: expected an http or https URL")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(parts.hostname, parts.port, timeout=TIMEOUT)
+        connection = kind(host, port, timeout=TIMEOUT)
         try:
             connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers=headers)
             response = connection.getresponse()
@@ -143,9 +149,9 @@ class Client:
                 raise UntrustedError(f"{url!r:.200}: cannot be downloaded (status {response.status}); check the URL")
             piece = self.body(response, most + 1)
             length = response.headers["Content-Length"]
-            whole = length is None or not length.isdecimal() or len(piece) == int(length)
+            whole = length is None or not length.isdecimal() or str(len(piece)) == (length.lstrip("0") or "0")
             return response.status, response.headers.get("ETag", ""), piece, whole
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # such as a path or header beyond ASCII
             raise UntrustedError(f"{url!r:.200}: cannot be downloaded ({type(error).__name__}); try again") from error
         finally:
             connection.close()
@@ -179,13 +185,22 @@ class Client:
             write_atomically(self.state, (json.dumps(asdict(trust)) + "\n").encode())
 
 
+def _expect_key(key: str) -> None:
+    try:
+        public_key_of(key)
+    except (ValueError, TypeError):
+        raise CatalogueError(
+            f"keys: {quoted(key)} is not a public key (32 bytes in base64); pass the text in public-key.txt"
+        ) from None
+
+
 def _read_state(path: Path) -> Trust:
     try:
         table = json.loads(path.read_bytes())
         trust = Trust(tuple(table["keys"]), int(table["serial"]), str(table["index"]))
         for key in trust.keys:
             public_key_of(key)
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise CatalogueError(
             f"{path}: is not the stored state of a catalogue reader; delete it only if you trust the next catalogue "
             "that you read"

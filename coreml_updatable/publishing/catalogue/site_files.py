@@ -1,12 +1,13 @@
 """The files at the top of a catalogue: reading them with distrust, and their bytes."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from coreml_updatable.errors import CatalogueError, first_fault
+from coreml_updatable.errors import CatalogueError, first_fault, quoted
 from coreml_updatable.publishing.catalogue.index import RENAMED, SCHEMA, Index, Latest, json_schema
 from coreml_updatable.text import json_text
 
@@ -29,10 +30,11 @@ def read_latest(site: Path) -> Latest:
 def parse(content: bytes, where: str, kind: type[Kind]) -> Kind:
     """A ``kind`` out of JSON; a CatalogueError for another schema or a wrong field."""
     try:
-        value = json.loads(content)
+        value = json.loads(content, object_pairs_hook=_each_once)
         found = value.get("schema")
-    except (ValueError, AttributeError, RecursionError):
-        raise CatalogueError(f"{where}: is not the JSON of a catalogue; restore it from a copy") from None
+    except (ValueError, AttributeError, RecursionError) as error:
+        twice = f" ({error})" if isinstance(error, _TwiceError) else ""
+        raise CatalogueError(f"{where}: is not the JSON of a catalogue{twice}; restore it from a copy") from None
     if found == 1 and not isinstance(found, bool):
         found, content = SCHEMA, json.dumps({**_renamed(value), "schema": SCHEMA}).encode()
     if found != SCHEMA or isinstance(found, bool):
@@ -43,6 +45,19 @@ def parse(content: bytes, where: str, kind: type[Kind]) -> Kind:
         return kind.model_validate_json(content, strict=True)  # "9" is no serial
     except ValidationError as error:
         raise CatalogueError(f"{where}: {first_fault(error)}; restore it from a copy") from None
+
+
+class _TwiceError(ValueError):
+    pass
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two fields of one name, parsers take the first or the last: a reader would see another text than we do."""
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise _TwiceError(f"it has {quoted(name)} twice")
+    return table
 
 
 def _renamed(value: Any) -> Any:

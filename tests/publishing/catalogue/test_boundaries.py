@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import http.client
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -150,8 +152,34 @@ def test_a_download_in_pieces_up_to_the_most_bytes(monkeypatch: pytest.MonkeyPat
 
 
 def test_addresses() -> None:
-    for site in ("ftp://host/", "file:///etc/", "http://", "host/"):
+    for site in ("ftp://host/", "file:///etc/", "http://", "host/", "http://[x/", "http://host:99999/"):
         with pytest.raises(UntrustedError, match="expected an http or https URL"):
             Client(site, (TEXTS[0],)).get("index.json", 10)
+    with pytest.raises(UntrustedError, match="cannot be downloaded"):
+        Client("http://127.0.0.1:9/\u00fc/", (TEXTS[0],)).get("index.json", 10)
+    for key in ("", "AAAA", "no base64", "\u00fc"):
+        with pytest.raises(CatalogueError, match="is not a public key"):
+            Client("http://host/", (key,))
+    with pytest.raises(CatalogueError, match="is not the stored state of a catalogue reader"):
+        Client("http://host/", (TEXTS[0],), Path("/"))
     for given in ("http://host/a", "http://host/a/"):
         assert Client(given, ()).site == "http://host/a/"
+
+
+def test_a_length_of_thousands_of_digits_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Socket:
+        """Answers every request with ``LENGTH`` as the length of two bytes."""
+
+        def makefile(self, *_: object) -> io.BytesIO:
+            return io.BytesIO(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nab")
+
+        def sendall(self, _: bytes) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", lambda self: setattr(self, "sock", Socket()))
+    monkeypatch.setattr(client, "TRIES", 2)
+    with pytest.raises(UntrustedError, match="its download keeps failing"):
+        Client("http://host/", (TEXTS[0],)).get("index.json", 10)

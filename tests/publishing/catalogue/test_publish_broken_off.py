@@ -101,7 +101,10 @@ def test_one_killed_after_another_that_was(make_build: MakeBuild, site: Path, mo
     with pytest.raises(KeyboardInterrupt):
         publish([make_build("Luncher", "2.0")], site, keep=1)
     assert check_site(site).faults == ()
-    assert [note.partition(": ")[0] for note in check_site(site).notes] == [str(site / "models/Luncher/1.0")]
+    assert [note.partition(": ")[0] for note in check_site(site).notes] == [
+        str(site / "models/Luncher/1.0"),
+        str(site / "latest.json"),  # of the serial before
+    ]
 
     def killed_after_clearing_up(folder: Path, index: Index) -> None:
         remove_unnamed(folder, index)
