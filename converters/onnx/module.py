@@ -162,6 +162,7 @@ def module_of(model: Any, inputs: Sequence[Input], last: Sequence[bool]) -> nn.M
                 "simpler network"
             ) from error
     names = [str(one.name) for one in model.graph.output]
+    makers = next(([str(one) for one in node.output] for node in model.graph.node if names[0] in node.output), [])
     whole = [isinstance(given, ArrayInput) and given.whole for given in inputs]
 
     class Module(nn.Module):
@@ -173,6 +174,8 @@ def module_of(model: Any, inputs: Sequence[Input], last: Sequence[bool]) -> nn.M
             ordered = [batch.permute(0, 2, 3, 1) if one else batch for batch, one in zip(batches, last, strict=True)]
             pairs = zip(ordered, whole, strict=True)
             answer = self.carried(*(batch.long() if long else batch for batch, long in pairs))
+            if len(names) == 1 and len(makers) > 1 and isinstance(answer, tuple | list):
+                return answer[makers.index(names[0])]  # onnx2torch gives all that the last operator writes
             return answer if isinstance(answer, Tensor) else dict(zip(names, answer, strict=True))
 
     return Module()

@@ -237,8 +237,13 @@ def test_onnx_heads_that_are_refused_get_a_new_one(layer: Any, end: str, sentenc
         np.testing.assert_allclose(said(one, rows(5, 4), TWO)[:, 1], yes, atol=1e-6)
 
 
-def test_an_onnx_graph_that_answers_a_class_alone_gets_a_new_head() -> None:
-    model = onnx_model(GEMM, helper.make_node("ArgMax", ["z"], ["y"], axis=1, keepdims=0), outputs=3)
+@pytest.mark.parametrize("end", ["ArgMax", "TopK"])
+def test_an_onnx_graph_that_answers_a_class_alone_gets_a_new_head(end: str) -> None:
+    last = helper.make_node("ArgMax", ["z"], ["y"], axis=1, keepdims=0)
+    if end == "TopK":
+        last = helper.make_node("TopK", ["z", "one"], ["greatest", "y"], axis=1)
+    model = onnx_model(GEMM, last, outputs=3)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "one"))
     model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.INT64, [1]))
     with pytest.raises(SourceError, match=r"numbers of type torch\.int64.*--head new --labels a,b"):
         onnx_files.converted(model)

@@ -392,3 +392,25 @@ def test_saturated_answers_are_proved_by_their_logits(softmax: bool) -> None:
     assert made.agreement.relative is not None
     assert 0 < made.agreement.relative < 1e-2
     assert any("the same probabilities on every row (the largest is 1)" in note for note in made.notes)
+
+
+@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.parametrize(
+    "pick",
+    [
+        lambda z: z.argmax(1),
+        lambda z: z.softmax(1).argmax(1, keepdim=True).int(),
+        lambda z: z.max(1)[1],
+        lambda z: z.topk(1)[1],
+        lambda z: z > 0,
+    ],
+)
+def test_what_answers_a_class_alone_gets_a_new_head(pick: Behind, traced: bool) -> None:
+    network = Head(4, pick)
+    source = torch.jit.trace(network.eval(), torch.zeros(1, 6)) if traced else network
+    with pytest.raises(SourceError, match=r"numbers of type torch\.\w+, .*--head new --labels a,b"):
+        converted(source, VALUES)
+    made = converted(source, VALUES, labels=("a", "b"), head="new")
+    assert made.facts["features"] == 8
+    assert made.agreement.difference < 1e-6
+    learns(made)
