@@ -61,7 +61,7 @@ def _proof(report: Report, words: Words) -> str:
 def _base(base: Base, words: Words) -> list[str]:
     """The base accuracy, the examples that are most surely called something else, and what to do next."""
     found = base.statistics
-    how = f", cross-validated in {found.folds} folds" if found.folds else f" of held-out {words.picture}s"
+    how = f", cross-validated in {found.folds} folds" if found.folds else f" on held-out {words.picture}s"
     share = with_interval(found.accuracy).replace("\u00a0", " ")
     lines = [f"Base accuracy of the network{how}: {share}; in parentheses the 95% interval."]
     named = [
