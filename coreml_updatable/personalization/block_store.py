@@ -78,8 +78,11 @@ def _key_of(lab: Lab) -> str:
     digest = hashlib.blake2b(digest_size=10)
     digest.update(repr((lab.world.population, lab.shots, lab.protocols, lab.replicates, lab.entrants)).encode())
     digest.update(repr((lab.world.kinds, lab.world.row_labels, lab.world.labels, lab.world.seeds)).encode())
-    for part in (lab.world.split.test, lab.world.split.unknown, lab.world.split.reference, lab.world.paired):
+    split = lab.world.split
+    for part in (split.test, split.unknown, split.reference, lab.world.paired):
         digest.update(part.tobytes())
+    for kind, part in (*split.owners.items(), *split.held_out.items()):
+        digest.update(repr((kind, part.tolist())).encode())
     for one, vectors in zip(lab.contenders, lab.embeddings, strict=True):
         digest.update(repr((one.engine, one.labels, one.parameters, one.assumptions, one.sample_labels)).encode())
         digest.update(one.file)
