@@ -153,7 +153,7 @@ def _one_number(graph: Graph, inputs: Sequence[Input], meaning: Meaning, known: 
     if len(known) not in (0, 2) and meaning.kind in ("logits", "sigmoid", "log sigmoid"):
         raise SourceError(
             f"labels: found {len(known)} for a single output, which distinguishes two classes; name both, such as "
-            "--labels no,yes"
+            f"--labels no,yes, or {NEW_HEAD}"
         )
     if meaning.kind in ("logits", "features") and not known:
         raise SourceError(
