@@ -74,9 +74,14 @@ def _metric(part: str) -> str:
 
 MOST_BYTES = 2**31  # what the file may grow to in memory
 PICKLES = (".pkl", ".pickle", ".joblib")
-# Part of every fitted perceptron and k-NN, and on no list of skops yet. Reading one fills in its numbers, no more; what
-# a tree from a file says is never followed (see `_without_tree`).
+# Part of every fitted perceptron, k-NN and selection of features, and on no list of skops yet. Reading one fills in its
+# numbers or finds a function that nothing calls; what a tree from a file says is never followed (see `_without_tree`).
 TRUSTED = (
+    *(f"sklearn.feature_selection._mutual_info.mutual_info_{kind}" for kind in ("classif", "regression")),
+    *(
+        f"sklearn.feature_selection._univariate_selection.{name}"
+        for name in ("chi2", "f_classif", "f_oneway", "f_regression", "r_regression")
+    ),
     "sklearn.metrics._dist_metrics.EuclideanDistance32",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
     "sklearn.neighbors._ball_tree.BallTree",

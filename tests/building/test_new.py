@@ -80,7 +80,7 @@ def test_copies_of_one_photo_are_one_photo(tmp_path: Path) -> None:
     [
         ("1st", [], ["'1st'", "letter"]),
         ("A", ["a"], ["--owner a", "KIND=LABEL"]),
-        ("A", ["c=a"], ["'c'", "no class"]),
+        ("A", ["c=a"], ["'c'", "a, b"]),
         ("A", ["aa=b"], ["did you mean 'a'"]),
         ("A", ["a=a"], ["another label"]),
     ],

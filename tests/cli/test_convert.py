@@ -49,7 +49,7 @@ def test_the_same_as_json_with_input_and_labels_named(run: Run, estimator: Path)
     assert report["model"] == str(out)
     assert (report["converter"], report["updatable"], report["rows"]) == ("sklearn", ["fc"], 16)
     assert report["largest_difference"] < 1e-6
-    assert report["facts"] == {"estimator": "LogisticRegression", "scalers": 0}
+    assert report["facts"] == {"estimator": "LogisticRegression", "linear steps": 0}
     model = read_model(out)
     assert model.description.input[0].name == "x"
     assert list(model.neuralNetworkClassifier.stringClassLabels.vector) == ["a", "b"]

@@ -407,7 +407,8 @@ def test_saturated_answers_are_proved_by_their_logits(softmax: bool) -> None:
 )
 def test_what_answers_a_class_alone_gets_a_new_head(pick: Behind, traced: bool) -> None:
     network = Head(4, pick)
-    source = torch.jit.trace(network.eval(), torch.zeros(1, 6)) if traced else network
+    with tracing.quiet():
+        source = torch.jit.trace(network.eval(), torch.zeros(1, 6)) if traced else network
     with pytest.raises(SourceError, match=r"numbers of type torch\.\w+, .*--head new --labels a,b"):
         converted(source, VALUES)
     made = converted(source, VALUES, labels=("a", "b"), head="new")

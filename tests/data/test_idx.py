@@ -113,5 +113,5 @@ def test_labels_that_are_missing_or_too_few(mnist: Path) -> None:
     with pytest.raises(DataError, match=r"has 7 labels for 300 pictures, .*; download both again"):
         list(read_idx(mnist))
     labels.unlink()
-    with pytest.raises(DataError, match=r"has no train-labels-idx1-ubyte .*; add it"):
+    with pytest.raises(DataError, match=r"has no train-labels-idx1-ubyte .*; add "):
         list(read_idx(mnist))
