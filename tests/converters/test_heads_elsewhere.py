@@ -241,9 +241,9 @@ def test_onnx_heads_that_are_refused_get_a_new_one(layer: Any, end: str, sentenc
 def test_an_onnx_graph_that_answers_a_class_alone_gets_a_new_head(end: str) -> None:
     last = helper.make_node("ArgMax", ["z"], ["y"], axis=1, keepdims=0)
     if end == "TopK":
-        last = helper.make_node("TopK", ["z", "one"], ["greatest", "y"], axis=1)
+        last = helper.make_node("TopK", ["z", "how many"], ["greatest", "y"], axis=1)
     model = onnx_model(GEMM, last, outputs=3)
-    model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "one"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "how many"))
     model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.INT64, [1]))
     with pytest.raises(SourceError, match=r"numbers of type torch\.int64.*--head new --labels a,b"):
         onnx_files.converted(model)
