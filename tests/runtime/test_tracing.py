@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from coreml_updatable.runtime.engine.optimizing import optimized
+from coreml_updatable.runtime.engine.optimizing import PART, close, optimized
 from coreml_updatable.runtime.engine.tracing import (
     CONVOLUTION,
     MAX_OPERATIONS,
@@ -134,3 +134,23 @@ def test_a_long_loop_is_left_as_it_is() -> None:
         traced(loop, [torch.ones(2)], MAX_OPERATIONS)
     graph, made = traced(loop, [torch.ones(2)])
     torch.testing.assert_close(graph(torch.ones(2)), made)
+
+
+@pytest.mark.parametrize("place", [0, PART - 1, PART, 2 * PART])
+def test_every_part_of_a_large_output_is_compared(place: int) -> None:
+    expected = torch.zeros(2 * PART + 1)
+    expected[0] = float("nan")
+    found = expected.clone()
+    assert close(found, expected, 1e-5)
+    found[place] = 1.0
+    assert not close(found, expected, 1e-5)
+
+
+def test_the_tolerance_is_of_the_largest_value_of_all_parts() -> None:
+    expected = torch.zeros(PART + 1)
+    expected[-1] = 1e6
+    found = expected.clone()
+    found[0] = 9.0
+    assert close(found, expected, 1e-5)
+    found[0] = 11.0
+    assert not close(found, expected, 1e-5)
