@@ -87,7 +87,7 @@ def with_own_reserved(model: Model, labels: Labels) -> Labels:
     if not have or len(labels) != len(class_labels(model)) - len(have):
         return labels
     named, own = iter(labels), set(have)
-    return [label if label in own else next(named) for label in class_labels(model)]  # type: ignore[return-value]
+    return [label if label in own else next(named) for label in class_labels(model)]  # type: ignore[return-value]  # labels are all text or all numbers
 
 
 def _names(labels: Labels, have: Sequence[str] | Sequence[int], wanted: int) -> list[str] | list[int]:
@@ -163,7 +163,7 @@ def _renew(model: Model, softmax: int, trained: Sequence[int], labels: Labels | 
     network = network_of(model)
     if labels is None:
         have = reserved_labels(model)
-        labels = [label for label in class_labels(model) if label not in have]  # type: ignore[assignment]
+        labels = [label for label in class_labels(model) if label not in have]  # type: ignore[assignment]  # labels are all text or all numbers
         reserved = max(reserved, len(have))
     if not labels:
         renew(network, trained, None, 0, seed)

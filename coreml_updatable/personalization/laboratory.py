@@ -76,7 +76,7 @@ class Lab:
             one = self.contenders[number]
             model = load(parse_model(one.file, one.name), assumptions=one.assumptions)
             self.memory[key] = learning_part(model, next(iter(listed(self.frozen[number][0])))).owners
-        return self.memory[key]  # type: ignore[no-any-return]
+        return self.memory[key]  # type: ignore[no-any-return]  # kept values are of any type
 
     def nearest(self, number: int) -> Nearest:
         """The nearest base samples of a k-NN to every row of the data, in every look: [V, n]; computed once."""
@@ -86,7 +86,7 @@ class Lab:
             found = nearest_samples(vectors.reshape(-1, vectors.shape[2]), base, k)
             shape = (k, *vectors.shape[:2])
             self.memory[number] = Nearest(found.distances.reshape(shape), found.labels.reshape(shape), found.votes)
-        return self.memory[number]  # type: ignore[no-any-return]
+        return self.memory[number]  # type: ignore[no-any-return]  # kept values are of any type
 
 
 def last_point(lab: Lab) -> int:

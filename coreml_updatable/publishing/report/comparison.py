@@ -118,7 +118,7 @@ def curves(result: Comparison, rows: Sequence[Row]) -> list[tuple[str, object]]:
                         "shots of each of the owner's kinds",
                         ticks=result.shots,
                         styles=[row.style for row, _ in lines],
-                        **scale,  # type: ignore[arg-type]
+                        **scale,  # type: ignore[arg-type]  # the chart's options are of several types
                     ),
                 )
             )
