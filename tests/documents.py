@@ -14,6 +14,7 @@ followed by a complaint of ours, it must fail. What .ci/run runs itself (`make t
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -99,9 +100,14 @@ def _commands(kind: str, text: str) -> Iterator[Step]:
 
 
 def clone(into: Path) -> Path:
-    """An empty clone of what is committed."""
+    """An empty clone of what is committed; of a checkout without its history, a copy of its files."""
     folder = into / "clone"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    if (
+        shutil.which("git") is None
+        or subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=False).returncode
+    ):
+        made = shutil.ignore_patterns(".venv*", ".onnx", ".real", ".git", "build", "site", ".*_cache", "__pycache__")
+        shutil.copytree(ROOT, folder, ignore=made)
     return folder
 
 
@@ -116,7 +122,7 @@ def run(step: Step, folder: Path, home: Path) -> str:
         ran = subprocess.run(
             command,
             cwd=folder,
-            env={**outside, "PATH": path, "HOME": str(home), "PIP_CACHE_DIR": pip_cache()},
+            env={**outside, **pip_settings(), "PATH": path, "HOME": str(home)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -134,8 +140,13 @@ def run(step: Step, folder: Path, home: Path) -> str:
     return ""
 
 
-def pip_cache() -> str:
-    return os.environ.get("PIP_CACHE_DIR", str(Path.home() / ".cache" / "pip"))
+def pip_settings() -> dict[str, str]:
+    """What pip takes from the user's own folder: the files that it has downloaded, and where it downloads from."""
+    settings = {"PIP_CACHE_DIR": str(Path.home() / ".cache" / "pip")}
+    for name in (".pip/pip.conf", ".config/pip/pip.conf"):
+        if (Path.home() / name).is_file():
+            settings["PIP_CONFIG_FILE"] = str(Path.home() / name)
+    return {name: os.environ.get(name, value) for name, value in settings.items()}
 
 
 def main() -> int:
