@@ -98,7 +98,7 @@ test-plain: .venv/installed-dev ## run the runtime's tests as without ONNX Runti
 		-m 'not slow and not vision and not onnx_route and not turi and not browser'
 
 test-vision: .venv/installed-dev .venv/installed-vision ## run the tests that need the vision and audio frameworks
-	@$(PYTEST_PARALLEL) -m 'vision and not slow'
+	@$(PYTEST) -m 'vision and not slow'
 
 test-vision-slow: .venv/installed-dev .venv/installed-vision ## the same with networks of hundreds of megabytes
 	@$(PYTEST) -m 'vision and slow'

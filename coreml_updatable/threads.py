@@ -14,8 +14,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 VARIABLE = "OMP_NUM_THREADS"
 _VARIABLES = (VARIABLE, "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# Threads that wait leave the processors to others; those of GNU after the microseconds that most waits take. Without
-# this, two trainings side by side take four times as long.
+# Threads that wait leave the processors to others; those of GNU's OpenMP after a short spin, in which most waits end.
 WAITING = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}
 
 

@@ -88,10 +88,6 @@ def _finished(
     )
 
 
-SAME_LOGITS = 5e-4  # of their spread over the rows
-MOST_ROUNDING = 5e-4  # in probability
-
-
 def _of_core_ml(
     converted: ConvertedSource, request: SourceRequest, settings: UpdateSettings, wishes: Wishes
 ) -> Finished:
@@ -144,13 +140,10 @@ def _agreement(model: Model, converted: ConvertedSource, expected: Float64Array)
                 "probability; the model is compared with that answer",
             )
             difference = float(np.abs(said - exact).max())
-    # Sums in 32 bits through a deep network of logits that lie close together may round by more, on some threads.
-    same = logits is not None and logits.verdict == "agree" and logits.relative <= SAME_LOGITS
-    allowed = max(converted.tolerance, MOST_ROUNDING) if same else converted.tolerance
-    if not difference <= allowed:
+    if not difference <= converted.tolerance:
         raise BuildError(
             f"converted model: its probabilities differ from those of {reference} by {difference:.2g}, expected at "
-            f"most {allowed:g}; nothing was written, because this source does not convert correctly"
+            f"most {converted.tolerance:g}; nothing was written, because this source does not convert correctly"
         )
     if logits is None:
         found = agreement(difference, expected, said, f"the answer of {reference}")

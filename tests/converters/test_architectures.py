@@ -24,9 +24,9 @@ def test_it_converts_is_marked_checks_clean_and_learns(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         told = went(name, torch_source(name, 64))
-    assert told.difference < 2e-4
+    assert told.difference < 1e-4
     assert told.logits is not None
-    assert told.logits < 3e-4  # of their spread, which random weights leave small
+    assert told.logits < 1e-4
     assert told.warnings == ()
     assert told.share < 0.05
     assert all(later < earlier for earlier, later in zip(told.losses, told.losses[1:], strict=False))

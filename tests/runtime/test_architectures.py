@@ -83,10 +83,9 @@ def test_a_converted_network_answers_as_its_source(converted: Converted) -> None
     model = cu.load(converted.message)
     together = probabilities(model.predict(converted.rows))
     alone = probabilities([model.predict(row) for row in converted.rows])
-    # Another size of the batch, or another number of threads, is another order of sums with a rounding of its own.
-    allowed = max(1e-4, 4 * converted.rounding)
-    np.testing.assert_allclose(together, converted.expected, rtol=0, atol=allowed)
-    np.testing.assert_allclose(alone, converted.expected, rtol=0, atol=allowed)
+    np.testing.assert_allclose(together, converted.expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(alone, converted.expected, rtol=0, atol=1e-4)
+    # Another size of the batch is another order of sums: each answer has a rounding of its own.
     np.testing.assert_allclose(alone, together, rtol=0, atol=max(2e-5, 4 * converted.rounding))
     assert together.argmax(1).tolist() == converted.expected.argmax(1).tolist()
 
