@@ -21,6 +21,7 @@ def test_the_peak_of_a_command_is_its_own(tmp_path: Path) -> None:
     assert 0 < small.seconds < 60
 
 
+@pytest.mark.slow
 def test_loading_a_model_is_within_its_bound_from_a_large_process_too(tmp_path: Path) -> None:
     ballast = np.ones(BALLAST * 3, np.uint8)
     path = tmp_path / "large.mlmodel"

@@ -268,7 +268,9 @@ def test_a_full_disk_leaves_the_older_results(copy: Path) -> None:
     assert build(copy / "shapes", copy / "build").returncode == 0
 
 
-@pytest.mark.parametrize("seconds", [0.5, 2.0, 4.0])
+@pytest.mark.parametrize(
+    "seconds", [pytest.param(0.5, marks=pytest.mark.slow), 2.0, pytest.param(4.0, marks=pytest.mark.slow)]
+)
 def test_a_killed_build_leaves_the_older_results(copy: Path, seconds: float) -> None:
     before = sums(copy / "build" / "shapes")
     recipe = copy / "shapes" / "recipe.toml"

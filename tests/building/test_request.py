@@ -23,6 +23,7 @@ def asked(folder: Path, out: Path, data: Path | None = None, recipe: str = "reci
     return request
 
 
+@pytest.mark.slow
 def test_a_build_into_the_recipes_folder_stays_up_to_date(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     before = asked(folder, Path("build"))

@@ -36,6 +36,7 @@ def adding(shape: tuple[int, ...], axes: int = 1) -> Model:
     return model
 
 
+@pytest.mark.slow
 def test_many_large_answers_are_not_held_at_once(tmp_path: Path) -> None:
     model, rows = tmp_path / "model.mlmodel", tmp_path / "rows.json"
     write_model(adding((4096, 4096)), model)

@@ -28,6 +28,7 @@ def copied(samples: Path, name: str, *changes: tuple[str, str]) -> None:
         recipe.write_text(recipe.read_text().replace(old, new))
 
 
+@pytest.mark.slow
 def test_one_after_the_other_until_one_fails(tmp_path: Path) -> None:
     samples = tmp_path / "samples"
     drawn = ('draw = "drawing.py:draw"\ndrawn_kinds = ["square", "triangle", "disc"]\n', "")

@@ -101,6 +101,7 @@ print(most_memory() - before)
 """
 
 
+@pytest.mark.slow
 def test_a_refused_run_stays_small() -> None:
     root = Path(__file__).parents[2]
     ran = subprocess.run([sys.executable, "-c", PROGRAM], cwd=root, capture_output=True, text=True, check=True)
@@ -208,6 +209,7 @@ def test_rows_that_do_not_fit_together_run_in_halves() -> None:
         assert np.array_equal(one["y"], other)
 
 
+@pytest.mark.slow
 def test_work_is_bounded() -> None:
     """Many products of matrices that are not large: 2048^3 multiplications each."""
     model = growing(8, (1, 8))

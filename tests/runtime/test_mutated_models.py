@@ -166,6 +166,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.slow
 def test_memory_stays_small() -> None:
     """Three hundred hostile files in one process: the most it ever holds is little more than before."""
     root = Path(__file__).parents[2]
