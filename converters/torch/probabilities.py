@@ -1,5 +1,6 @@
 """The source network's own predictions: the reference for the converted model."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +11,7 @@ BATCH = 64
 
 def as_tensor(values: UInt8Array | Float32Array) -> Tensor:
     """Convert uint8 [n, height, width, channels] to float32 [n, channels, height, width] in 0..1; keep floats."""
-    tensor = torch.from_numpy(values)
+    tensor = torch.from_numpy(np.asarray(values))
     return tensor.permute(0, 3, 1, 2).float().div(255) if tensor.dtype == torch.uint8 else tensor
 
 

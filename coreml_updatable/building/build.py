@@ -127,14 +127,13 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
         network, knn = load(variants.network), load(variants.knn)
         tell(1.0, f"the network and its k-NN; {len(variants.warnings)} warnings from check")
     with clock.stage("proof") as tell:
-        test_rows = rows_of(recipe, dataset.test)
-        asked, answers, others = test_rows, source.converted.test_probabilities, test_rows
-        if source.converted.tails:  # a large network, whose features are known: some rows prove as much as all
-            some = evenly(len(test_rows), PROVED)
-            asked, answers, others = tuple(test_rows[row] for row in some), answers[some], ()
-            others = asked[:PROVED_AGAIN]
+        large = bool(source.converted.tails)  # a network whose features are known: some rows prove as much as all
+        some = evenly(len(dataset.test), PROVED if large else len(dataset.test))
+        asked, answers = rows_of(recipe, dataset.test.take(some)), source.converted.test_probabilities[some]
+        others = asked[:PROVED_AGAIN] if large else asked
         proof = prove(network, knn, dataset, recipe, asked, answers, others)
-        agreement = proof[0]
+        agreement, engine = proof[0], network.engine
+        del network, knn  # and all that they hold of their runs
         tell(1.0, f"agrees with its source within {agreement.difference:.1g}")
         if not agreement.proved:
             tell(1.0, not_proved("the source's answer", agreement.rows))
@@ -152,7 +151,7 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
 
         with clock.stage("comparison") as tell:
             parts = list(parts_of(recipe, dataset, source.converted, variants))
-            compared = compare_owner(recipe, parts, variants, test_rows, tell)
+            compared = compare_owner(recipe, parts, variants, asked, tell)
             shown = f"{', '.join(map(str, owner.shots))} {words_for(recipe.noun).photo}s of each kind"
             tell(1.0, f"both models, after {shown}, {len(owner.seeds)} orders")
     private, replayed = request.data is not None, None
@@ -167,7 +166,7 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
         vectors = golden_vectors(recipe, dataset, files, replayed.rows if replayed else (), private=private)
         tell(1.0, "expected predictions of every model that takes complete rows, before and after an update")
     base = _base(recipe, dataset, source.converted)
-    report = assemble(request, dataset, source, variants, proof, compared, clock.seconds, base, network.engine)
+    report = assemble(request, dataset, source, variants, proof, compared, clock.seconds, base, engine)
     if replayed is not None:
         report = replace(report, replay=replayed.effect)
     with clock.stage("writing") as tell:

@@ -84,8 +84,9 @@ def prove(
 
     What was written and loaded again is asked about ``others``, by default the test rows.
     """
-    rows = labelled_rows(recipe, next((part for part in dataset.to_learn if len(part)), dataset.train))
-    rows, labels = rows[:MOST_UPDATE_ROWS], recipe.every_label()
+    learnt = next((part for part in dataset.to_learn if len(part)), dataset.train)
+    rows = labelled_rows(recipe, learnt.take(range(min(len(learnt), MOST_UPDATE_ROWS))))
+    labels = recipe.every_label()
     files = [model_bytes(model.message) for model in (network, knn)]
     agreement = agree(network, test_rows, source, recipe.labels)
     others = test_rows if others is None else others

@@ -9,7 +9,7 @@ from coreml_updatable.building.models_stage import Variants
 from coreml_updatable.building.owner import Part, laboratory
 from coreml_updatable.converting.neighbors import embedded
 from coreml_updatable.data.dataset import Dataset
-from coreml_updatable.data.inputs import Float32Array, Int64Array, UInt8Array, joined
+from coreml_updatable.data.inputs import Float32Array, Int64Array, UInt8Array
 from coreml_updatable.personalization.replay_effect import ReplayEffect, effect
 from coreml_updatable.personalization.replay_file import replay_files
 from coreml_updatable.publishing.report.pictures import evenly
@@ -48,15 +48,15 @@ def replay_set(
     ``part``: the network, or one that never learned the test rows of its fold, and what it reads.
     """
     assert recipe.replay is not None
-    every = joined(dataset.train, dataset.validation)
     candidates = _candidates(part.data.train.labels)
     lab = laboratory(recipe, part, part.models[:1], reference=candidates)
     found, rows = effect(lab, recipe.replay.per_class)
     if not (found.helps or recipe.replay.when == "always"):
         return Replayed(found, (), {}, {})
     kept = part.learned[candidates[rows - (len(lab.world.kinds) - len(candidates))]]
-    labels = recipe.every_label()
-    chosen = tuple((every.values[row], labels[every.labels[row]]) for row in kept)
+    labels, train = recipe.every_label(), len(dataset.train)
+    taken = [dataset.train.take([row]) if row < train else dataset.validation.take([row - train]) for row in kept]
+    chosen = tuple((one.values[0], labels[one.labels[0]]) for one in taken)
     feature, label, name = recipe.input.name, recipe.outputs.label, f"{recipe.name}.mlmodel"
     given = [{feature: value, label: said} for value, said in chosen]
     own = replay_files(name, model_bytes(variants.network), given, found.choice, recipe.replay.per_class)

@@ -20,7 +20,7 @@ from coreml_updatable.building.request import BuildRequest, FixedRequest
 from coreml_updatable.building.sources import Source
 from coreml_updatable.checking import Problem
 from coreml_updatable.checking.check import applying
-from coreml_updatable.converting.contract import ConvertedSource
+from coreml_updatable.converting.contract import Converted, ConvertedSource
 from coreml_updatable.converting.spread import Agreement
 from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import Examples, UInt8Array
@@ -93,7 +93,7 @@ def assemble(
             model_facts(f"{recipe.name}KNN.mlmodel", "k-NN", variants.knn),
         ),
         proof=_proof_facts(*proof, variants),
-        source=_source_facts(source.converted.facts),
+        source=source_facts(source.converted, recipe.snapshots),
         history=source.converted.history,
         assumptions={name: str(value) for name, value in asdict(Assumptions()).items()},
         versions=_versions(engine),
@@ -174,7 +174,7 @@ def assemble_fixed(
             problems=tuple(map(str, warnings)),
             update=None,
         ),
-        source=_source_facts(source.facts),
+        source=_in_text(source.facts),
         history=source.history,
         snapshots=tuple(report_data.Frame(one.title, one.pixels) for one in source.snapshots),
         assumptions={},
@@ -204,7 +204,16 @@ def _proof_facts(agreement: Agreement, update: UpdateProof, variants: Variants) 
     )
 
 
-def _source_facts(facts: Mapping[str, object]) -> dict[str, str]:
+def source_facts(converted: Converted, snapshots: int) -> dict[str, str]:
+    """What is known of the source; and why there are no ``snapshots``, where the recipe asks for them in vain."""
+    facts = _in_text(converted.facts)
+    return facts | {"snapshots": NO_EPOCHS} if snapshots and converted.tails else facts
+
+
+NO_EPOCHS = "none, because the head was fitted in one step, without epochs; the learning curve is under base accuracy"
+
+
+def _in_text(facts: Mapping[str, object]) -> dict[str, str]:
     return {name.replace("_", " "): _in_words(value) for name, value in facts.items()}
 
 

@@ -74,7 +74,7 @@ def prepare(
     """
     found = read_any_recipe(recipe_path)
     if data is None and isinstance(found, Recipe) and found.data.folder is not None:
-        data = recipe_path.resolve().parent / found.data.folder
+        data = (recipe_path.resolve().parent / found.data.folder).resolve()
     found = found.model_copy(update={"trust_code": found.trust_code or trust_code})
     folder = recipe_path.resolve().parent
     sample = _sample(folder, recipe_path.name)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,13 @@ from coreml_updatable.converting.registry import find_converter, judges_by_folds
 from coreml_updatable.data.dataset import Dataset, load_dataset
 from coreml_updatable.data.inputs import Examples, Progress
 from coreml_updatable.data.sample_code import called, load_function
+from coreml_updatable.data.stored import StoredRows
 from coreml_updatable.data.wanted import Owner, SampleFunction, Wanted
 from coreml_updatable.errors import SourceError, a_kind
 from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.spec.io import model_bytes, parse_model
 
+PICTURES = "pictures"  # the stage, and what files of it begin with
 FEATURES = "features "  # in front of what they are of, in the cache
 PARTS = ("train", "validation", "test", "owner_support", "owner_held_out")
 
@@ -34,8 +37,11 @@ PARTS = ("train", "validation", "test", "owner_support", "owner_held_out")
 def collect(request: BuildRequest, tell: Callable[[float, str], None]) -> Dataset:
     """All rows of the build; kept under ``request.data_key``."""
 
+    store = request.cache / f"{PICTURES}-{request.data_key[:16]}"
+
     def make() -> Mapping[str, npt.NDArray[Any]]:
         data = request.recipe.data
+        request.cache.mkdir(parents=True, exist_ok=True)
 
         def own(reference: str | None) -> SampleFunction | None:
             return SampleFunction(request.folder, reference, request.recipe.trust_code) if reference else None
@@ -47,10 +53,17 @@ def collect(request: BuildRequest, tell: Callable[[float, str], None]) -> Datase
                 draw=own(data.draw),
                 load=own(data.load),
                 on_progress=lambda _stage, fraction, detail: tell(fraction, detail),
+                store=store,
             )
         )
 
-    return _unpacked_rows(remembered(request.cache, "pictures", request.data_key, make))
+    packed = remembered(request.cache, PICTURES, request.data_key, make)
+    if not all(values.is_whole() for values in _stored(packed, store)):
+        (request.cache / f"{PICTURES}.npz").unlink()
+        packed = remembered(request.cache, PICTURES, request.data_key, make)
+    for other in set(request.cache.glob(f"{PICTURES}-*")) - {store}:
+        other.unlink()
+    return _unpacked_rows(packed, store)
 
 
 def wanted(recipe: Recipe) -> Wanted:
@@ -83,22 +96,35 @@ def _packed_rows(dataset: Dataset) -> Mapping[str, npt.NDArray[Any]]:
     }
     for part in PARTS:
         examples: Examples = getattr(dataset, part)
-        arrays[f"{part}_values"] = examples.values
+        values: Any = examples.values
+        if isinstance(values, StoredRows):
+            arrays |= {f"{part}_rows": values.rows, "row": np.zeros((0, *values.shape[1:]), values.dtype)}
+        else:
+            arrays[f"{part}_values"] = values
         arrays[f"{part}_labels"] = examples.labels
         arrays[f"{part}_names"] = np.array(json.dumps(examples.names))
         arrays[f"{part}_kinds"] = np.array(json.dumps(examples.kinds))
     return arrays
 
 
-def _unpacked_rows(arrays: Mapping[str, npt.NDArray[Any]]) -> Dataset:
+def _stored(arrays: Mapping[str, npt.NDArray[Any]], store: Path) -> list[StoredRows]:
+    """The rows of each part in the file ``store``, or nothing where they are in ``arrays`` themselves."""
+    row = arrays.get("row")
+    if row is None:
+        return []
+    return [StoredRows(store, row.shape[1:], row.dtype, arrays[f"{part}_rows"]) for part in PARTS]
+
+
+def _unpacked_rows(arrays: Mapping[str, npt.NDArray[Any]], store: Path) -> Dataset:
+    stored: Any = _stored(arrays, store) or [arrays[f"{part}_values"] for part in PARTS]
     parts = {
         part: Examples(
-            values=arrays[f"{part}_values"],
+            values=values,
             labels=arrays[f"{part}_labels"],
             names=tuple(json.loads(str(arrays[f"{part}_names"]))),
             kinds=tuple(json.loads(str(arrays[f"{part}_kinds"]))),
         )
-        for part in PARTS
+        for part, values in zip(PARTS, stored, strict=True)
     }
     return Dataset(
         **parts,

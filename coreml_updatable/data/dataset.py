@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
@@ -22,6 +22,7 @@ from coreml_updatable.data.inputs import Examples, Float32Array, ImageInput, Int
 from coreml_updatable.data.pictures import to_pixels
 from coreml_updatable.data.public import find_collection, find_food101, list_food101, read_collection
 from coreml_updatable.data.sample_code import called
+from coreml_updatable.data.stored import StoredRows
 from coreml_updatable.data.wanted import Owner, SampleFunction, Wanted
 from coreml_updatable.errors import DataError
 
@@ -71,12 +72,13 @@ def load_dataset(
     draw: SampleFunction | None = None,
     load: SampleFunction | None = None,
     on_progress: Progress = silent,
+    store: Path | None = None,
 ) -> Dataset:
     """The pictures from ``folder`` if one is given (class folders, or an extracted Food-101), else drawn by ``draw``,
     else a whole collection from ``load``, a function that gives (kind, name, PIL image) triples; where the input is a
-    multi-array, arrays in the place of pictures."""
+    multi-array, arrays in the place of pictures. Many rows of a folder are kept in the file ``store``, if given."""
     if folder is not None:
-        pictures = _from_folder(folder, wanted, on_progress)
+        pictures = _from_folder(folder, wanted, on_progress, store)
     elif draw is not None:
         pictures = _drawn(draw, wanted, on_progress)
     elif load is not None:
@@ -129,7 +131,7 @@ def _groups(pictures: Pictures, wanted: Wanted) -> Int64Array:
     """Who is nearly the same as whom; looked for where pictures of the user's are judged by few."""
     if not (wanted.by_folds and isinstance(wanted.input, ImageInput)):
         return np.arange(len(pictures.kinds))
-    return groups_of(pictures.values.view(np.uint8))
+    return groups_of(cast(UInt8Array, pictures.values))
 
 
 def _without_copies(parts: "Split", groups: Int64Array) -> "Split":
@@ -166,10 +168,13 @@ def _examples(pictures: Pictures, wanted: Wanted, positions: Sequence[int]) -> E
     kinds = tuple(pictures.kinds[at] for at in positions)
     labels = np.array([wanted.index_of(kind) for kind in kinds], dtype=np.int64)
     names = tuple(pictures.names[at] for at in positions)
-    return Examples(pictures.values[np.array(positions, dtype=np.intp)], labels, names, kinds)
+    every: Any = pictures.values
+    rows = np.array(positions, dtype=np.intp)
+    values: Any = every.part(rows) if isinstance(every, StoredRows) else every[rows]
+    return Examples(values, labels, names, kinds)
 
 
-def _from_folder(folder: Path, wanted: Wanted, on_progress: Progress) -> Pictures:
+def _from_folder(folder: Path, wanted: Wanted, on_progress: Progress, store: Path | None) -> Pictures:
     pictures = isinstance(wanted.input, ImageInput)
     collection = find_collection(folder) if pictures else None
     if collection is not None:
@@ -177,7 +182,7 @@ def _from_folder(folder: Path, wanted: Wanted, on_progress: Progress) -> Picture
     food101 = find_food101(folder) if pictures else None
     listing = list_food101(food101, wanted) if food101 is not None else list_folder(folder, wanted)
     chosen = listing.photos if food101 is not None else some_of(listing.photos, wanted.maximum_per_kind)
-    read = read_files(chosen, wanted.input, on_progress)
+    read = read_files(chosen, wanted.input, on_progress, store)
     photos = read.photos
     unreadable = (*listing.skipped, *read.skipped)
     what = "photos of Food-101 (with its own test set)" if food101 is not None else "photos"

@@ -15,26 +15,20 @@ def groups_of(pictures: UInt8Array) -> Int64Array:
     Two are alike where their copies of 16 x 16 pixels correlate by 0.985 or more, one of them mirrored or not.
     """
     count = len(pictures)
-    parent = np.arange(count)
+    groups = np.arange(count)
     if count < 2:
-        return parent
+        return groups
     small = _small(pictures)
     mirrored = _flat(small[:, :, ::-1])
     flat = _flat(small)
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = int(parent[row])
-        return row
-
     for start in range(0, count, BLOCK):
         block = flat[start : start + BLOCK]
         alike = np.maximum(block @ flat.T, block @ mirrored.T) >= ALIKE
-        for at, other in zip(*np.nonzero(alike), strict=True):
-            one, two = root(start + int(at)), root(int(other))
-            parent[max(one, two)] = min(one, two)
-    return np.array([root(row) for row in range(count)])
+        for row in range(len(block)):
+            joined = np.union1d(groups[start + row], groups[alike[row]])
+            if len(joined) > 1:
+                groups[np.isin(groups, joined)] = joined[0]
+    return groups
 
 
 def _small(pictures: UInt8Array) -> Float32Array:

@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,7 +20,8 @@ import numpy as np
 
 from coreml_updatable.data.arrays import read_array
 from coreml_updatable.data.inputs import Float32Array, ImageInput, Input, Progress, UInt8Array, silent
-from coreml_updatable.data.pictures import calm_decoders, decode
+from coreml_updatable.data.pictures import calm_decoders, decode, picture_size
+from coreml_updatable.data.stored import StoredRows
 from coreml_updatable.data.wanted import Wanted
 from coreml_updatable.errors import DataError
 
@@ -129,7 +131,10 @@ def list_folder(folder: Path, wanted: Wanted) -> Listing:
     photos: list[Photo] = []
     skipped = [f"{path.name}: is not in a class folder" for path in _loose_files(folder)]
     for place in classes:
-        kind = _kind_of(place, wanted)
+        kind = _kind_of(place, folder, wanted)
+        if kind is None:
+            skipped.append(f"{place.name}: is not a kind or label of the recipe, and contains no pictures")
+            continue
         if not stays_inside(place, folder):
             raise DataError(f"{place}: is a link to a place outside {folder}; copy the pictures there")
         before = len(photos)
@@ -162,14 +167,26 @@ def check_classes(kinds: set[str], folder: Path, wanted: Wanted) -> None:
             )
 
 
-def _kind_of(place: Path, wanted: Wanted) -> str:
+def _kind_of(place: Path, folder: Path, wanted: Wanted) -> str | None:
+    """Return None for a folder that neither its name nor a picture makes a class."""
     known = wanted.known()
     if place.name in known:
         return place.name
     by_lower = {name.lower().replace("-", "_"): name for name in known}
     near = get_close_matches(place.name.lower().replace("-", "_").replace(" ", "_"), by_lower, n=1, cutoff=0.5)
+    if not near and isinstance(wanted.input, ImageInput) and not _has_pictures(place, folder):
+        return None
     hint = f"did you mean {by_lower[near[0]]!r}?" if near else f"the names are {_names(wanted)}"
     raise DataError(f"{place}: is not a kind or label of the recipe; {hint}")
+
+
+def _has_pictures(place: Path, root: Path) -> bool:
+    for path in files_below(place):
+        if stays_inside(path, root):
+            with suppress(DataError), calm_decoders():
+                picture_size(path)
+                return True
+    return False
 
 
 def _loose_files(folder: Path) -> list[Path]:
@@ -184,6 +201,7 @@ def _any_of(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
+LARGE = 2**26  # bytes of rows that are held in memory at most
 THREADS = 2  # that read files: the decoders work outside Python's lock
 
 
@@ -195,16 +213,25 @@ class ReadFiles:
     changed: Mapping[str, int]  # what was done to how many files, e.g. "cut to its middle"
 
 
-def read_files(photos: Sequence[Photo], target: Input, on_progress: Progress = silent) -> ReadFiles:
+def read_files(
+    photos: Sequence[Photo], target: Input, on_progress: Progress = silent, store: Path | None = None
+) -> ReadFiles:
     """Decode every file, in order. A file that holds exactly what an earlier one did is left out, so that no picture
-    is in two parts of the data; a kind of which no file could be read is a DataError."""
+    is in two parts of the data; a kind of which no file could be read is a DataError. Rows of more than ``LARGE``
+    bytes are written to ``store``, if it is given, and stay there."""
+    shape, dtype = target.row
+    large = store is not None and len(photos) * np.prod(shape) * np.dtype(dtype).itemsize > LARGE
     read: list[Photo] = []
     values: list[Any] = []
     skipped: list[str] = []
     changed = Counter[str]()
     first_with: dict[bytes, str] = {}
     first_reason: dict[str, str] = {}
-    with calm_decoders(), ThreadPoolExecutor(THREADS) as pool:
+    with (
+        store.open("wb") if store is not None and large else nullcontext() as file,
+        calm_decoders(),
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
         results = pool.map(lambda photo: _read(photo, target), photos)
         for done, (photo, result) in enumerate(zip(photos, results, strict=True), start=1):
             if isinstance(result, str):
@@ -215,7 +242,10 @@ def read_files(photos: Sequence[Photo], target: Input, on_progress: Progress = s
                 first_reason.setdefault(photo.kind, skipped[-1])
             else:
                 read.append(photo)
-                values.append(result[1])
+                if file is None:
+                    values.append(result[1])
+                else:
+                    file.write(result[1].tobytes())
                 changed.update(result[2])
             on_progress("data", done / len(photos), f"{done} of {len(photos)} photos read, {len(skipped)} left out")
     for kind in sorted({photo.kind for photo in photos} - {photo.kind for photo in read}):
@@ -224,7 +254,8 @@ def read_files(photos: Sequence[Photo], target: Input, on_progress: Progress = s
             f"{files[0].path.parent}: none of the {len(files)} files of {kind!r} can be used; the first reason: "
             f"{first_reason[kind]}"
         )
-    return ReadFiles(tuple(read), np.stack(values), tuple(skipped), dict(changed))
+    rows: Any = StoredRows(store, shape, dtype, np.arange(len(read))) if store and large else np.stack(values)
+    return ReadFiles(tuple(read), rows, tuple(skipped), dict(changed))
 
 
 def _read(photo: Photo, target: Input) -> tuple[bytes, UInt8Array | Float32Array, tuple[str, ...]] | str:

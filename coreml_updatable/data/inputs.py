@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,11 @@ class ImageInput:
     def channels(self) -> int:
         return 1 if self.color == "grayscale" else 3
 
+    @property
+    def row(self) -> tuple[tuple[int, ...], type[np.uint8]]:
+        """Shape and type of one row."""
+        return (self.height, self.width, self.channels), np.uint8
+
 
 @typed_class
 @dataclass(frozen=True)
@@ -65,6 +70,11 @@ class ArrayInput:
     whole: bool = False
     description: str = ""
     sample_rate: int = 0  # of a sound, in Hz; 0: it is none
+
+    @property
+    def row(self) -> tuple[tuple[int, ...], type[np.float32]]:
+        """Shape and type of one row."""
+        return self.shape, np.float32
 
 
 Input = ImageInput | ArrayInput
@@ -92,7 +102,7 @@ class Examples:
         """The values of pictures: uint8 [n, height, width, channels]; a TypeError for multi-arrays."""
         if self.values.dtype != np.uint8:
             raise TypeError(f"values of type {self.values.dtype}, expected pictures of type uint8")
-        return self.values.view(np.uint8)
+        return cast(UInt8Array, self.values)
 
     def take(self, rows: Sequence[int] | Int64Array) -> "Examples":
         """The rows with these numbers, in their order."""

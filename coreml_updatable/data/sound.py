@@ -11,9 +11,10 @@ from coreml_updatable.data.inputs import ArrayInput, Float32Array
 from coreml_updatable.errors import DataError
 from coreml_updatable.installing import install_command
 
-ENDINGS = (".flac", ".wav", ".ogg", ".aiff", ".aif")
+ENDINGS = (".flac", ".wav", ".ogg", ".aiff", ".aif", ".mp3")
+CUT = "cut to its middle"
+LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
 MOST_SECONDS = 3600
-HIGHEST_RATE = 768_000
 MOST_FRAMES = 2**25  # of one channel, a quarter of a gigabyte: 12 minutes at 48 kHz, 35 at 16 kHz
 BLOCK = 2**16  # frames of all channels that are held at a time
 
@@ -35,11 +36,12 @@ def read_sound(path: Path, target: ArrayInput) -> Heard:
         changes.append(f"padded with silence from {len(wave) / target.sample_rate:.2f} s")
         wave = np.pad(wave, (0, wanted - len(wave)))
     elif len(wave) > wanted:
-        changes.append("cut to its middle")
+        changes.append(CUT)
         start = (len(wave) - wanted) // 2
         wave = wave[start : start + wanted]
     if not wave.any():
-        raise DataError(f"{path}: is empty; replace it")
+        where = " in its middle, which would be taken" if CUT in changes else ""
+        raise DataError(f"{path}: is silent{where}; replace it")
     return Heard(wave.reshape(target.shape), tuple(changes))
 
 
@@ -76,7 +78,14 @@ def _decoded(path: Path) -> tuple[Any, int, int]:
     try:
         with soundfile.SoundFile(path) as file:
             rate, frames = int(file.samplerate), int(file.frames)
-            if not 1000 <= rate <= HIGHEST_RATE or frames < 1 or frames > min(MOST_SECONDS * rate, MOST_FRAMES):
+            if frames < 1:
+                raise DataError(f"{path}: has 0 samples; replace it")
+            if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+                raise DataError(
+                    f"{path}: has a sample rate of {rate:,} Hz, expected {LOWEST_RATE:,} to {HIGHEST_RATE:,}; resample "
+                    "it"
+                )
+            if frames > min(MOST_SECONDS * rate, MOST_FRAMES):
                 raise DataError(
                     f"{path}: has {frames:,} samples at {rate:,} Hz, expected a sound of at most {MOST_SECONDS} s "
                     f"and {MOST_FRAMES:,} samples; cut it"

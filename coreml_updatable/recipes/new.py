@@ -13,7 +13,7 @@ import numpy as np
 from coreml_updatable.data.duplicates import groups_of
 from coreml_updatable.data.folders import class_folders, files_below, stays_inside
 from coreml_updatable.data.folds import FEWEST_DIFFERENT
-from coreml_updatable.data.inputs import ImageInput, Int64Array
+from coreml_updatable.data.inputs import ImageInput, Int64Array, Progress, silent
 from coreml_updatable.data.pictures import calm_decoders, decode, picture_size
 from coreml_updatable.errors import DataError, RecipeError
 from coreml_updatable.text import is_name
@@ -24,6 +24,7 @@ LOST = 0.4  # of a photo, cut off by the crop to its middle
 OFTEN = 0.1  # of the photos
 SMALL = 64  # pixels of the copies that are compared
 SHOTS = (1, 2, 3, 5, 10)
+NAMED, REASONS = 3, 10  # files that are named for one reason to leave them out; reasons that are told
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -36,7 +37,9 @@ class Looked:
     notes: tuple[str, ...]
 
 
-def proposal(name: str, folder: Path, owner: Sequence[str] = (), place: Path | None = None) -> tuple[str, Looked]:
+def proposal(
+    name: str, folder: Path, owner: Sequence[str] = (), place: Path | None = None, on_progress: Progress = silent
+) -> tuple[str, Looked]:
     """The text of a recipe.toml for the photos in ``folder``, one class a folder, and what was found.
 
     ``owner`` holds "KIND=LABEL": a class that the base never learns, and what the owner calls it. ``place`` is the
@@ -45,7 +48,7 @@ def proposal(name: str, folder: Path, owner: Sequence[str] = (), place: Path | N
     """
     if not NAME.fullmatch(name):
         raise RecipeError(f"{name!r}: expected a letter, then at most 63 letters, digits and underscores")
-    looked = look(folder)
+    looked = look(folder, on_progress)
     owners = _owners(owner, looked.counts)
     labels = [kind for kind in looked.counts if kind not in owners]
     if len(labels) < 2:
@@ -56,43 +59,49 @@ def proposal(name: str, folder: Path, owner: Sequence[str] = (), place: Path | N
     return _text(name, folder.resolve(), owners, labels, looked, (place or Path.cwd()).resolve()), looked
 
 
-def look(folder: Path) -> Looked:
+def look(folder: Path, on_progress: Progress = silent) -> Looked:
     """Open every picture of every class folder, small; a DataError where there is none."""
     if not folder.is_dir():
         raise DataError(f"{folder}: does not exist, expected a folder with one folder per class; check the path")
     target = ImageInput("image", SMALL, SMALL, "rgb")
-    pictures, kinds, names, notes, lost, unreadable = [], [], [], list[str](), 0, list[str]()
+    pictures, kinds, names, notes, lost = [], [], [], list[str](), 0
     counts: dict[str, int] = {}
+    left_out: dict[str, list[str]] = {}  # of each reason, the files
+    places = class_folders(folder)
+    files = [(place.name, path) for place in places for path in files_below(place)]
     with calm_decoders():
-        for place in class_folders(folder):
+        for place in places:
             _expect_name(place)
-            for path in files_below(place):
-                shown = path.relative_to(folder).as_posix()
+        for done, (kind, path) in enumerate(files, start=1):
+            shown = path.relative_to(folder).as_posix()
+            try:
                 if not stays_inside(path, folder):
-                    unreadable.append(f"{shown} (a link that leads out of the folder)")
-                    continue
-                try:
-                    width, height = picture_size(path)
-                    pixels = decode(path, target)
-                except DataError as error:
-                    unreadable.append(str(error).removeprefix(f"{folder}/"))
-                    continue
+                    raise DataError(f"{path}: is a link to a place outside the folder; copy the picture there")
+                width, height = picture_size(path)
+                pixels = decode(path, target)
+            except DataError as error:
+                left_out.setdefault(str(error).removeprefix(f"{path}: "), []).append(shown)
+            else:
                 lost += 1 - min(width, height) / max(width, height) > LOST
                 pictures.append(pixels)
-                kinds.append(place.name)
+                kinds.append(kind)
                 names.append(shown)
-                counts[place.name] = counts.get(place.name, 0) + 1
-            if place.name not in counts:
-                notes.append(f"{place.name}: holds no picture that can be read; it is left out")
+                counts[kind] = counts.get(kind, 0) + 1
+            on_progress("photos", done / len(files), f"{done} of {len(files)} files looked at")
     if not counts:
-        raise DataError(f"{folder}: holds no folders with pictures, expected one a class; check the path")
+        raise DataError(f"{folder}: {_nothing(folder, left_out)}")
+    notes += [
+        f"{place.name}: holds no picture that can be read; it is left out"
+        for place in places
+        if place.name not in counts
+    ]
     fit = "scaleFill" if lost > OFTEN * len(pictures) else "centerCrop"
     if fit == "scaleFill":
         notes.append(
             f"{lost} of {len(pictures)} photos are so long that a crop to the middle cuts off more than {LOST:.0%}: "
             "the recipe proposes scaleFill, which the app must ask Vision for, too"
         )
-    notes += [f"left out: {one}" for one in unreadable]
+    notes += _left_out(left_out)
     groups = groups_of(np.stack(pictures))
     for kind, count in counts.items():
         different = len({group for group, its in zip(groups, kinds, strict=True) if its == kind})
@@ -105,6 +114,30 @@ def look(folder: Path) -> Looked:
         elif different < FEW:
             notes.append(f"{kind}: {different} photos; {FEW} or more are better")
     return Looked(counts, fit, (*notes, *_doubles(groups, kinds, names)))
+
+
+def _nothing(folder: Path, left_out: Mapping[str, Sequence[str]]) -> str:
+    """Why no picture was found."""
+    if left_out:
+        reason, files = next(iter(left_out.items()))
+        return (
+            f"none of the {sum(map(len, left_out.values()))} files in its folders can be read as a photo; {files[0]}: "
+            f"{reason}. For sounds and numbers, write a recipe as those in sample_models/"
+        )
+    loose = sum(path.is_file() for path in folder.iterdir())
+    found = f"contains {loose} {'file' if loose == 1 else 'files'} but no folders" if loose else "contains no folders"
+    return f"{found} with pictures, expected one folder per class; sort the pictures into such folders"
+
+
+def _left_out(files_by_reason: Mapping[str, Sequence[str]]) -> list[str]:
+    """A sentence for each reason that files were left out for, the most frequent ones first."""
+    ordered = sorted(files_by_reason.items(), key=lambda one: -len(one[1]))
+    notes = []
+    for reason, files in ordered[:REASONS]:
+        more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
+        notes.append(f"left out: {', '.join(files[:NAMED])}{more}: {reason}")
+    rest = sum(len(files) for _, files in ordered[REASONS:])
+    return [*notes, f"left out: {rest} more, each for another reason"] if rest else notes
 
 
 def _doubles(groups: Int64Array, kinds: list[str], names: list[str]) -> list[str]:

@@ -6,6 +6,12 @@ import numpy as np
 import pytest
 
 from coreml_updatable.building.cache import Arrays, remembered
+from coreml_updatable.building.request import BuildRequest, prepare
+from coreml_updatable.building.sources import PARTS, collect
+from coreml_updatable.data import folders
+from coreml_updatable.data.dataset import Dataset
+from coreml_updatable.data.stored import StoredRows
+from tests.building.bad_photos import write_shapes
 
 
 class Maker:
@@ -59,3 +65,33 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="allow_pickle"):
         remembered(tmp_path, "stage", "key", lambda: {"objects": np.array([{}, None], dtype=object)})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_photos_that_memory_need_not_hold_are_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = Path(__file__).parent / "shapes" / "recipe.toml"
+    write_shapes(tmp_path / "photos", ("square", "disc", "triangle", "star"), 6)
+    reads: list[str] = []
+
+    def collected(out: str) -> Dataset:
+        request = prepare(shapes, tmp_path / "photos", None, None, tmp_path / out)
+        assert isinstance(request, BuildRequest)
+        return collect(request, lambda _, detail: reads.append(detail))
+
+    def expect_same(found: Dataset) -> None:
+        for name in PARTS:
+            one, other = getattr(found, name), getattr(inside, name)
+            assert isinstance(one.values, StoredRows)
+            assert np.array_equal(one.values, other.values)
+            assert (one.names, one.kinds, one.labels.tolist()) == (other.names, other.kinds, other.labels.tolist())
+
+    inside = collected("inside")
+    monkeypatch.setattr(folders, "LARGE", 0)
+    expect_same(collected("stored"))
+    (cache,) = (tmp_path / "stored").glob("*/.cache")
+    (rows,) = cache.glob("pictures-*")
+    reads.clear()
+    expect_same(collected("stored"))
+    assert not reads
+    rows.write_bytes(rows.read_bytes()[:100])
+    expect_same(collected("stored"))
+    assert reads

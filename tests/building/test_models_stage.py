@@ -11,11 +11,14 @@ import torch
 from torch import nn
 
 from coreml_updatable.building.models_stage import make_variants, marked_pair, sharpened
+from coreml_updatable.building.report_stage import source_facts
+from coreml_updatable.converting.contract import Converted, Tail
 from coreml_updatable.data.inputs import Examples, ImageInput
 from coreml_updatable.errors import RecipeError
 from coreml_updatable.recipes.file import parse_recipe
 from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import network_of
 
 SHAPES = Path(__file__).parent / "shapes" / "recipe.toml"
@@ -74,3 +77,12 @@ def test_a_head_scale_raises_probabilities_to_its_power_and_reserved_labels_keep
 def test_at_least_one_layer_trains() -> None:
     with pytest.raises(RecipeError, match=r"update.*last"):
         recipe(0)
+
+
+def test_a_head_that_was_fitted_without_epochs_says_so_where_snapshots_are_asked_for() -> None:
+    tail = Tail(Model(), 6, 3)
+    fitted = Converted(Model(), np.zeros((0, 2)), (), {"architecture": "any"}, tails=(tail,))
+    trained = Converted(Model(), np.zeros((0, 2)), ({"epoch": 1, "validation_accuracy": 0.5},), {"architecture": "any"})
+    assert "without epochs" in source_facts(fitted, 5)["snapshots"]
+    for one, wanted in ((fitted, 0), (trained, 5)):
+        assert source_facts(one, wanted) == {"architecture": "any"}

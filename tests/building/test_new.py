@@ -66,6 +66,30 @@ def test_what_stands_out_is_said(tmp_path: Path) -> None:
     assert tomllib.loads(text)["labels"] == ["a", "b"]
 
 
+def test_files_left_out_for_one_reason_are_one_sentence(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "photos", {"a": 3, "b": 3})
+    for number in range(30):
+        (folder / "a" / f"{number}.txt").write_text("text")
+    (folder / "b" / "outside.png").symlink_to(Path(__file__))
+    steps: list[str] = []
+    _, looked = proposal("Some", folder, on_progress=lambda *step: steps.append(step[2]))
+    said = [note for note in looked.notes if note.startswith("left out: ")]
+    assert len(said) == 2
+    assert "27 more" in said[0]
+    assert "b/outside.png" in said[1]
+    assert steps[-1] == "37 of 37 files looked at"
+
+
+def test_folders_of_other_things_say_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "voice.wav").write_bytes(b"RIFF")
+    with pytest.raises(DataError, match=r"none of the 1 files .* a/voice\.wav: .*sample_models"):
+        proposal("Sounds", tmp_path)
+    photos(tmp_path / "flat", {"": 3})
+    with pytest.raises(DataError, match="3 files but no folders"):
+        proposal("Flat", tmp_path / "flat")
+
+
 def test_copies_of_one_photo_are_one_photo(tmp_path: Path) -> None:
     folder = photos(tmp_path, {"a": 4, "b": 1})
     for quality in (40, 95):
@@ -95,7 +119,7 @@ def test_what_cannot_be_is_one_sentence(tmp_path: Path, name: str, owner: list[s
 def test_a_folder_that_is_no_collection_of_classes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         proposal("A", tmp_path / "none")
-    with pytest.raises(DataError, match="no folders with pictures"):
+    with pytest.raises(DataError, match="no folders"):
         proposal("A", tmp_path)
     with pytest.raises(DataError, match="at least two"):
         proposal("A", photos(tmp_path, {"a": 2, "b": 2}), ["a=b"])

@@ -1,13 +1,20 @@
 """A folder of class folders: what is taken, what is named, what is refused in one sentence."""
 
 import os
+import shutil
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from coreml_updatable.data import folders
 from coreml_updatable.data.folders import list_folder, read_files
+from coreml_updatable.data.inputs import ImageInput
+from coreml_updatable.data.stored import StoredRows
 from coreml_updatable.data.wanted import Wanted
 from coreml_updatable.errors import DataError
 
@@ -57,7 +64,7 @@ def test_a_folder_named_as_a_label(photos: Photos, wanted: Wanted) -> None:
 )
 def test_misspelt_folder(photos: Photos, wanted: Wanted, name: str, hint: str) -> None:
     folder = photos(salad=1, burger=1, pancakes=1)
-    (folder / name).mkdir()
+    shutil.copytree(folder / "salad", folder / name)
     with pytest.raises(DataError, match=f"{name}: is not a kind or label of the recipe; {hint}"):
         list_folder(folder, wanted)
 
@@ -145,3 +152,41 @@ def test_a_class_with_nothing_readable(photos: Photos, wanted: Wanted) -> None:
         DataError, match=r"none of the 2 files of 'fries' can be used; the first reason: .*fries/a\.jpg: is not"
     ):
         read_files(list_folder(folder, wanted).photos, wanted.input)
+
+
+def test_many_photos_are_not_held_in_memory(
+    photos: Photos, wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = photos(salad=30, burger=29, pancakes=1)
+    (folder / "burger" / "torn.jpg").write_bytes(b"\xff\xd8 torn")
+    target = ImageInput("image", 200, 200, "rgb")
+    listed = list_folder(folder, wanted).photos
+    inside = read_files(listed, target)
+    monkeypatch.setattr(folders, "LARGE", 2**20)
+    tracemalloc.start()
+    read = read_files(listed, target, store=tmp_path / "rows")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < inside.values.nbytes / 2
+    values: Any = read.values
+    assert isinstance(values, StoredRows)
+    assert (read.photos, read.skipped) == (inside.photos, inside.skipped)
+    assert values.shape == inside.values.shape
+    assert np.array_equal(values, inside.values)
+    assert np.array_equal(np.stack(list(values)), inside.values)
+    for key in (3, slice(2, 9), [5, 1, 5], np.array([True, False] * 30)):
+        assert np.array_equal(values[key], inside.values[key])
+        assert np.array_equal(values.part(np.arange(60)[::-1])[key], inside.values[::-1][key])
+
+
+def test_a_folder_without_pictures_that_the_recipe_does_not_know_is_left_out(photos: Photos, wanted: Wanted) -> None:
+    folder = photos(salad=2, burger=2, pancakes=2)
+    (folder / "notes").mkdir()
+    (folder / "notes" / "readme.txt").write_text("text")
+    (folder / "later").mkdir()
+    listing = list_folder(folder, wanted)
+    assert len(listing.photos) == 6
+    assert [line.partition(":")[0] for line in listing.skipped] == ["later", "notes"]
+    shutil.copy(folder / "salad" / "0.png", folder / "notes")
+    with pytest.raises(DataError, match="notes: is not a kind or label"):
+        list_folder(folder, wanted)

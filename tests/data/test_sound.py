@@ -58,11 +58,28 @@ def test_what_is_no_sound(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.flac: is damaged or not a readable sound"):
         read_sound(tmp_path / "a.flac", TARGET)
     soundfile.write(tmp_path / "silent.wav", np.zeros(8000), 16_000)
-    with pytest.raises(DataError, match=r"silent\.wav: is empty"):
+    with pytest.raises(DataError, match=r"silent\.wav: is silent;"):
         read_sound(tmp_path / "silent.wav", TARGET)
     soundfile.write(tmp_path / "slow.wav", np.ones(100), 500)
-    with pytest.raises(DataError, match=r"slow\.wav: has 100 samples at 500 Hz, expected a sound of at most 3600 s"):
+    with pytest.raises(DataError, match=r"slow\.wav: .* 500 Hz, expected 1,000 to"):
         read_sound(tmp_path / "slow.wav", TARGET)
+
+
+def test_sound_before_and_after_a_silent_middle_is_told_from_silence(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.concatenate([tone(16_000, 1), np.zeros(16_000), tone(16_000, 1)]), 16_000)
+    with pytest.raises(DataError, match=r"a\.wav: is silent in its middle"):
+        read_sound(tmp_path / "a.wav", TARGET)
+    soundfile.write(tmp_path / "none.wav", np.zeros(0), 16_000)
+    with pytest.raises(DataError, match=r"none\.wav: has 0 samples"):
+        read_sound(tmp_path / "none.wav", TARGET)
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "a.wav"])
+def test_an_mp3_is_read_whatever_its_name_is(tmp_path: Path, name: str) -> None:
+    soundfile.write(tmp_path / name, tone(16_000, 0.5), 16_000, format="MP3")
+    heard = read_sound(tmp_path / name, TARGET).values
+    spectrum = np.abs(np.fft.rfft(heard))
+    assert spectrum.argmax() * 16_000 / len(heard) == pytest.approx(440, abs=3)
 
 
 def test_without_soundfile_the_command_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

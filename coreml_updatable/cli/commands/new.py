@@ -27,6 +27,7 @@ def new(
     The recipe.toml is commented and ready for `build`. Looks at every photo and says what stands out: few of a class,
     unreadable files, near-duplicates.
     """
+    from coreml_updatable.cli.progress import watched
     from coreml_updatable.errors import RecipeError
     from coreml_updatable.files import write_atomically
     from coreml_updatable.recipes.file import read_recipe
@@ -36,7 +37,8 @@ def new(
     path = (out or Path(name)) / RECIPE
     if path.exists() and not force:
         raise RecipeError(f"{path}: is there already; name another folder with --out, or replace it with --force")
-    text, looked = proposal(name, data, owner or (), path.parent)
+    with watched(quiet=False) as on_progress:
+        text, looked = proposal(name, data, owner or (), path.parent, on_progress)
     write_atomically(path, text.encode())
     read_recipe(path)
     note(*looked.notes)

@@ -47,7 +47,7 @@ def _files(report: Report) -> Table:
 
 def _proof(report: Report, words: Words) -> str:
     proof = report.proof
-    agrees = f"{proof.labels_equal} of {proof.pictures} held-out {words.picture}s (probabilities within "
+    agrees = f"{proof.labels_equal} of {proof.pictures} {words.picture}s (probabilities within "
     if report.fixed:
         share = percent(proof.labels_equal / proof.places)
         of = "pictures" if report.fixed.masks.are_pictures else "random pictures"

@@ -345,7 +345,7 @@ class _Bench:
         def under(chosen: dict[str, str]) -> _Found:
             key = tuple(sorted(chosen.items()))
             if key not in self.loaded:
-                self.loaded[key] = load(self.model.message, assumptions=assuming(chosen))
+                self.loaded[key] = load(self.model, assumptions=assuming(chosen))
             return self.run(rows, trial, self.loaded[key])
 
         def is_new(found: _Found) -> bool:
