@@ -11,19 +11,20 @@ import platform
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import building, loading
 from benchmarks.figure import Figure
 
 NAMES = (
-    "loading", "starting", "building", "forward", "steps", "evening", "neighbors", "owners", "publishing", "serving",
+    "loading", "starting", "building", "forward", "steps", "evening", "neighbors", "owners", "publishing",
 )  # fmt: skip
 ONLY_BY_NAME = ("architectures",)  # takes many minutes, and writes a page
+WITH_ONNX_RUNTIME = ("evening", "owners")  # beside its training, in an interpreter of its own
 LIBRARIES = ("torch", "onnxruntime", "numpy", "scikit-learn", "coremltools")
 
 
@@ -114,46 +115,10 @@ def _processor() -> str:
 
 
 def _figures(name: str, onnxruntime_python: str | None) -> Iterable[Figure]:
-    match name:
-        case "loading":
-            return loading.figures()
-        case "starting":
-            from benchmarks import starting
-
-            return starting.figures()
-        case "steps":
-            from benchmarks import steps
-
-            return steps.figures()
-        case "building":
-            return building.figures()
-        case "neighbors":
-            from benchmarks import neighbors
-
-            return neighbors.figures()
-        case "owners":
-            from benchmarks import owners
-
-            return owners.figures(onnxruntime_python)
-        case "forward":
-            from benchmarks import forward
-
-            return forward.figures()
-        case "publishing":
-            from benchmarks import publishing
-
-            return publishing.figures()
-        case "architectures":
-            from benchmarks import architectures
-
-            return architectures.figures()
-        case "serving":
-            from benchmarks import serving
-
-            return serving.figures()
-    from benchmarks import evening
-
-    return evening.figures(onnxruntime_python)
+    found: Iterable[Figure] = import_module(f"benchmarks.{name}").figures(
+        *([onnxruntime_python] if name in WITH_ONNX_RUNTIME else [])
+    )
+    return found
 
 
 main()

@@ -78,14 +78,17 @@ def _loop(network: nn.Module, batch: torch.Tensor) -> None:
 
 def _onnxruntime(python: str, network: nn.Module, threads: int) -> subprocess.Popen[str]:
     """The peer's process, ready: it stands alone, for its libraries have pins of their own."""
-    script = Path(__file__).with_name("onnxruntime_peer.py")
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "network.pt"
         exported = torch.jit.trace(network, torch.rand(PHOTOS, 3, SIZE, SIZE))
         exported.save(path)
         settings = [str(value) for value in (PHOTOS, EPOCHS, RATE, threads)]
         process = subprocess.Popen(
-            [python, str(script), str(path), *settings], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, "-m", "benchmarks.onnxruntime_peer", str(path), *settings],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[1],
         )
         _expect(process, "ready")
     return process

@@ -5,45 +5,23 @@ every owner begins at the same weights. It prints the processor seconds of all o
 """
 
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime import SessionOptions, set_default_logger_severity
-from onnxruntime.training import artifacts
-from onnxruntime.training.api import CheckpointState, Module, Optimizer
+
+from benchmarks.onnxruntime_session import session
 
 
 def main() -> None:
-    set_default_logger_severity(4)  # it tells of every rewriting
     size, classes, shots, epochs, batch, owners = (int(value) for value in sys.argv[1:7])
     random = np.random.default_rng(0)
     weights = (random.normal(size=(classes, size)) / 10).astype(np.float32)
     bias = np.zeros(classes, np.float32)
     vectors = (random.normal(size=(owners, shots, size)) / 36).astype(np.float32)
     targets = random.integers(0, classes, (owners, shots))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        artifacts.generate_artifacts(
-            _head(weights, bias),
-            requires_grad=["weights", "bias"],
-            frozen_params=[],
-            loss=artifacts.LossType.CrossEntropyLoss,
-            optimizer=artifacts.OptimType.SGD,
-            artifact_directory=name,
-        )
-        options = SessionOptions()
-        options.intra_op_num_threads = 1
-        state = CheckpointState.load_checkpoint(str(folder / "checkpoint"))
-        module = Module(
-            str(folder / "training_model.onnx"), state, str(folder / "eval_model.onnx"), session_options=options
-        )
-        optimizer = Optimizer(str(folder / "optimizer_model.onnx"), module)
-        optimizer.set_learning_rate(0.1)
-        module.train()
+    with session(_head(weights, bias), ["weights", "bias"], rate=0.1, threads=1) as (state, module, optimizer):
         started = time.process_time()
         for owner in range(owners):
             state.parameters["weights"].data = weights

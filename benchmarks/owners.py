@@ -94,9 +94,9 @@ def _one_by_one(layer: LinearLayer, vectors: Any, shots: Any, targets: Any, para
 
 def _by_onnxruntime(python: str, batch: int) -> float:
     """Processor seconds of one owner; plain SGD."""
-    script = Path(__file__).with_name("onnxruntime_owners.py")
     settings = [str(value) for value in (SIZE, CLASSES, SHOTS, EPOCHS, batch, ONE_BY_ONE)]
-    made = subprocess.run([python, str(script), *settings], capture_output=True, text=True, check=False)
+    command = [python, "-m", "benchmarks.onnxruntime_owners", *settings]
+    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
     if made.returncode:
         sys.exit(f"onnxruntime_owners.py: {made.stderr.strip()}")
     return float(made.stdout.split()[-1]) / ONE_BY_ONE

@@ -98,13 +98,7 @@ def _of_timm(config: Mapping[str, Any], by: str) -> DeclaredPicture:
         crop = config.get("crop_pct")
         interpolation = config.get("interpolation")
         return DeclaredPicture(
-            width,
-            height,
-            mean,
-            std,
-            str(interpolation) if interpolation else None,
-            float(crop) if crop else None,
-            by,
+            width, height, mean, std, str(interpolation) if interpolation else None, float(crop) if crop else None, by
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SourceError(

@@ -35,11 +35,7 @@ def softmax_rank(model: Model) -> Iterator[Finding]:
     for number, layer in enumerate(network_of(model).layers):
         shape = shapes.get(str(layer.input[0])) if layer_kind(layer) == "softmax" and layer.input else None
         if shape is not None and len(shape) < 3:
-            yield Finding(
-                place(number, layer),
-                f"is a softmax at rank {len(shape)}",
-                "at least 3",
-            )
+            yield Finding(place(number, layer), f"is a softmax at rank {len(shape)}", "at least 3")
 
 
 def softmax_axis(model: Model) -> Iterator[Finding]:

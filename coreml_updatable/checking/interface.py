@@ -1,6 +1,6 @@
 """Rules for the outputs of classifiers and regressors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.checking.wires import written_blobs
@@ -23,11 +23,6 @@ def label_output(model: Model) -> Iterator[Finding]:
     """A classifier has an output named like its predicted feature, with the type of the labels."""
     expected = LABEL_TYPES.get(model.neuralNetworkClassifier.WhichOneof("ClassLabels") or "")
     yield from predicted_feature(model, expected)
-
-
-def probabilities_output(model: Model) -> Iterator[Finding]:
-    """If a name for the probabilities is given, it is an output that is a dictionary or an array."""
-    yield from probabilities_feature(model)
 
 
 def probabilities_blob(model: Model) -> Iterator[Finding]:
@@ -71,38 +66,33 @@ def outputs_hold_fractions(model: Model) -> Iterator[Finding]:
 
 def regressor_output(model: Model) -> Iterator[Finding]:
     """A regressor has an output named like its predicted feature: a double or an array."""
-    name = str(model.description.predictedFeatureName)
-    feature = feature_named(model.description.output, name) if name else None
-    if feature is None:
-        yield Finding("predictedFeatureName", f"is '{name}', which is not an output", "an output", "name the output")
-    elif feature.type.WhichOneof("Type") not in ("doubleType", "multiArrayType", None):
-        found = feature.type.WhichOneof("Type")
-        yield Finding(f"output '{name}'", f"is a {found}", "a double or an array", "change its type")
+    allowed = ("doubleType", "multiArrayType")
+    yield from _named_output(model, "predictedFeatureName", "an output", allowed, "a double or an array")
 
 
 def predicted_feature(model: Model, expected: str | None) -> Iterator[Finding]:
     """The output named like the predicted feature, and its type if ``expected`` is known."""
-    name = str(model.description.predictedFeatureName)
+    allowed = None if expected is None else (expected,)
+    told = f"a {expected}, like the labels"
+    yield from _named_output(model, "predictedFeatureName", "the label's output", allowed, told)
+
+
+def probabilities_output(model: Model) -> Iterator[Finding]:
+    """If a name for the probabilities is given, it is an output that is a dictionary or an array."""
+    if model.description.predictedProbabilitiesName:
+        allowed = ("dictionaryType", "multiArrayType")
+        yield from _named_output(model, "predictedProbabilitiesName", "an output", allowed, "a dictionary")
+
+
+def _named_output(
+    model: Model, field: str, which: str, allowed: Sequence[str] | None, expected: str
+) -> Iterator[Finding]:
+    """The output that a ``field`` of the description names, and its type if ``allowed`` is known."""
+    name = str(getattr(model.description, field))
     feature = feature_named(model.description.output, name) if name else None
     if feature is None:
-        yield Finding(
-            "predictedFeatureName", f"is '{name}', which is not an output", "the label's output", "name the output"
-        )
+        yield Finding(field, f"is '{name}', which is not an output", which, "name the output")
         return
     found = feature.type.WhichOneof("Type")
-    if expected is not None and found is not None and found != expected:
-        yield Finding(f"output '{name}'", f"is a {found}", f"a {expected}, like the labels", "change its type")
-
-
-def probabilities_feature(model: Model) -> Iterator[Finding]:
-    name = str(model.description.predictedProbabilitiesName)
-    if not name:
-        return
-    feature = feature_named(model.description.output, name)
-    if feature is None:
-        yield Finding(
-            "predictedProbabilitiesName", f"is '{name}', which is not an output", "an output", "name the output"
-        )
-    elif feature.type.WhichOneof("Type") not in ("dictionaryType", "multiArrayType", None):
-        found = feature.type.WhichOneof("Type")
-        yield Finding(f"output '{name}'", f"is a {found}", "a dictionary", "change its type")
+    if allowed is not None and found is not None and found not in allowed:
+        yield Finding(f"output '{name}'", f"is a {found}", expected, "change its type")

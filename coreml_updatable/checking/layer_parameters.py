@@ -216,10 +216,7 @@ _NEEDS: dict[str, list[tuple[str, _Fits]]] = {
     ],
     "resizeBilinear": [_SIZE],
     "cropResize": [_SIZE],
-    "slice": [
-        ("a stride of 1 or more", lambda p: 1 <= p.stride < 2**31),
-        ("an end after its start", _forward_slice),
-    ],
+    "slice": [("a stride of 1 or more", lambda p: 1 <= p.stride < 2**31), ("an end after its start", _forward_slice)],
     "simpleRecurrent": [("a recurrent activation", lambda p: _recurrent(p.activation))],
     "gru": [("recurrent activations", lambda p: all(map(_recurrent, p.activations)))],
     "uniDirectionalLSTM": _activations("activations"),

@@ -24,11 +24,7 @@ def layers_reach_loss(model: Model) -> Iterator[Finding]:
     needed = set(needed_layers(network.layers, [loss[0]]))
     for number, layer in updatable_layers(model):
         if number not in needed:
-            yield Finding(
-                place(number, layer),
-                "is updatable but does not lead to the loss",
-                "layers before the loss",
-            )
+            yield Finding(place(number, layer), "is updatable but does not lead to the loss", "layers before the loss")
 
 
 def batchnorm_on_path(model: Model) -> Iterator[Finding]:
@@ -36,11 +32,7 @@ def batchnorm_on_path(model: Model) -> Iterator[Finding]:
     for number in _between(model):
         layer = network_of(model).layers[number]
         if layer_kind(layer) == "batchnorm":
-            yield Finding(
-                place(number, layer),
-                "is a batchnorm after an updatable layer",
-                "none",
-            )
+            yield Finding(place(number, layer), "is a batchnorm after an updatable layer", "none")
 
 
 def stacked_convolutions(model: Model) -> Iterator[Finding]:
@@ -97,11 +89,7 @@ def squared_error_on_linear_head(model: Model) -> Iterator[Finding]:
     number = producers(network.layers).get(loss[0]) if loss is not None and not is_cross_entropy(network) else None
     if number is not None and layer_kind(network.layers[number]) == "innerProduct":
         where = place(number, network.layers[number])
-        yield Finding(
-            "loss",
-            f"squared error reads {where}, an inner product",
-            "an activation between them",
-        )
+        yield Finding("loss", f"squared error reads {where}, an inner product", "an activation between them")
 
 
 def _between(model: Model) -> list[int]:

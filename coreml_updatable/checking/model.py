@@ -21,11 +21,7 @@ UPDATABLE_MODELS = (*NETWORK_KINDS, "kNearestNeighborsClassifier", *PIPELINE_KIN
 def known_version(model: Model) -> Iterator[Finding]:
     """The specification version is 1 to 10."""
     if not 1 <= model.specificationVersion <= NEWEST_VERSION:
-        yield Finding(
-            "specificationVersion",
-            f"is {model.specificationVersion}",
-            f"1 to {NEWEST_VERSION}",
-        )
+        yield Finding("specificationVersion", f"is {model.specificationVersion}", f"1 to {NEWEST_VERSION}")
 
 
 def updatable_version(model: Model) -> Iterator[Finding]:
@@ -39,9 +35,7 @@ def updatable_kind(model: Model) -> Iterator[Finding]:
     kind = model.WhichOneof("Type")
     if model.isUpdatable and kind not in UPDATABLE_MODELS:
         yield Finding(
-            "isUpdatable",
-            f"is set on a {kind or 'model without a type'}",
-            "a neural network, k-NN or pipeline",
+            "isUpdatable", f"is set on a {kind or 'model without a type'}", "a neural network, k-NN or pipeline"
         )
 
 

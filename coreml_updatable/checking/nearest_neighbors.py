@@ -4,7 +4,7 @@ what it lets pass in neighbors and pipelines and phones crash on.
 
 from collections.abc import Iterator
 
-from coreml_updatable.checking.interface import LABEL_TYPES, predicted_feature, probabilities_feature
+from coreml_updatable.checking.interface import LABEL_TYPES, predicted_feature
 from coreml_updatable.checking.lint_weights import not_finite_floats
 from coreml_updatable.checking.parameters import default_in_range, default_in_set, default_positive, set_positive
 from coreml_updatable.checking.problem import Finding
@@ -85,11 +85,6 @@ def neighbors_label_output(model: Model) -> Iterator[Finding]:
     classifier = nearest_neighbors_of(model)
     labels, default = classifier.WhichOneof("ClassLabels"), classifier.WhichOneof("DefaultClassLabel")
     yield from predicted_feature(model, LABEL_TYPES.get(labels or "") or _DEFAULT_TYPES.get(default or ""))
-
-
-def neighbors_probabilities(model: Model) -> Iterator[Finding]:
-    """If a name for the probabilities is given, it is an output that is a dictionary or an array."""
-    yield from probabilities_feature(model)
 
 
 def one_vector_input(model: Model) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
-from coreml_updatable.checking.interface import LABEL_TYPES, predicted_feature, probabilities_feature, regressor_output
+from coreml_updatable.checking.interface import LABEL_TYPES, predicted_feature, probabilities_output, regressor_output
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.errors import with_article
 from coreml_updatable.spec.features import feature_named
@@ -168,7 +168,7 @@ def _classified(model: Model) -> Iterator[Finding]:
     if labels is None or not getattr(classifier, labels).vector:
         yield Finding("classLabels", "are missing", "a label for every class")
     yield from predicted_feature(model, LABEL_TYPES.get(labels or ""))
-    yield from probabilities_feature(model)
+    yield from probabilities_output(model)
 
 
 def _recommended(model: Model) -> Iterator[Finding]:

@@ -41,11 +41,14 @@ class Problem:
 class Rule:
     """A row of the table of rules; the first line of the function's docstring states the rule."""
 
-    id: str
-    severity: Severity
+    id: str  # L and a number: a warning
     find: Callable[[Model], Iterator[Finding]]
     remedy: str
     thread: str | None = None
+
+    @property
+    def severity(self) -> Severity:
+        return "warning" if self.id.startswith("L") else "error"
 
     @property
     def statement(self) -> str:

@@ -27,17 +27,11 @@ def one_is_an_input(model: Model) -> Iterator[Finding]:
         empty = array.WhichOneof("ShapeFlexibility") == "enumeratedShapes" and not array.enumeratedShapes.shapes
         if compared and empty:
             yield Finding(
-                f"{_WHERE} '{feature.name}'",
-                "lists no shapes, which makes Apple's compiler crash",
-                "at least one",
+                f"{_WHERE} '{feature.name}'", "lists no shapes, which makes Apple's compiler crash", "at least one"
             )
     if len(description.trainingInput) >= 2 and len(targets(model)) == len(description.trainingInput):
         names = [str(feature.name) for feature in description.trainingInput]
-        yield Finding(
-            _WHERE,
-            f"{names} are not inputs of the model, or have another type",
-            "an input",
-        )
+        yield Finding(_WHERE, f"{names} are not inputs of the model, or have another type", "an input")
 
 
 def one_is_a_target(model: Model) -> Iterator[Finding]:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 Assume: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="NAME=CHOICE",
-        help="Choice for an undocumented point, such as gradient=sum.",
-        show_default=False,
+        metavar="NAME=CHOICE", help="Choice for an undocumented point, such as gradient=sum.", show_default=False
     ),
 ]
 

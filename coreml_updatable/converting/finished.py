@@ -104,13 +104,7 @@ def _of_core_ml(
         model, notes = made.model, (*notes, *made.repairs)
     warnings = expect_valid(model, "converted model")
     return Finished(
-        model,
-        _trained(model),
-        converted.reference,
-        found,
-        (*notes, *found.notes),
-        tuple(warnings),
-        converted.facts,
+        model, _trained(model), converted.reference, found, (*notes, *found.notes), tuple(warnings), converted.facts
     )
 
 

@@ -16,10 +16,7 @@ from coreml_updatable.spec.network import is_network, is_pipeline, last_member, 
 
 
 def marked_and_proved(
-    before: Model,
-    settings: UpdateSettings,
-    expect: Callable[[Model], object] | None = None,
-    **wishes: Unpack[Wishes],
+    before: Model, settings: UpdateSettings, expect: Callable[[Model], object] | None = None, **wishes: Unpack[Wishes]
 ) -> tuple[Marked, Agreement]:
     """``marked``, and how far its answers are those before, within 1e-5 in probability.
 

@@ -15,12 +15,7 @@ Labels = Sequence[str] | Sequence[int]
 
 
 def as_classifier(
-    model: Model,
-    labels: Labels,
-    *,
-    label: str | None = None,
-    probabilities: str | None = None,
-    counted: bool = True,
+    model: Model, labels: Labels, *, label: str | None = None, probabilities: str | None = None, counted: bool = True
 ) -> Model:
     """The same network as a ``neuralNetworkClassifier`` with ``labels`` in the order of its outputs.
 

@@ -123,11 +123,7 @@ def keep_exact_arrays(model: Model) -> None:
 
 
 def _end_at_rank_1(
-    model: Model,
-    network: NeuralNetwork,
-    head: NeuralNetworkLayer,
-    shape: tuple[int | None, ...] | None,
-    embedding: str,
+    model: Model, network: NeuralNetwork, head: NeuralNetworkLayer, shape: tuple[int | None, ...] | None, embedding: str
 ) -> None:
     source = str(head.input[0])
     if embedding in blobs_of(network.layers):

@@ -8,14 +8,7 @@ from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.spec.network import class_labels, network_of
 
-_RULES = (
-    blobs_counted,
-    outputs_distinct,
-    layers_in_order,
-    weight_counts,
-    convolution_weights,
-    products_hold_weights,
-)
+_RULES = (blobs_counted, outputs_distinct, layers_in_order, weight_counts, convolution_weights, products_hold_weights)
 _ADVICE = "`coreml-updatable check` lists all problems; export the model again"
 
 

@@ -73,13 +73,11 @@ class LabelsKind(StrEnum):
 
 def knn(
     extractor: Annotated[
-        Path,
-        typer.Argument(help="An .mlmodel: a classifier, or a network that outputs a vector.", show_default=False),
+        Path, typer.Argument(help="An .mlmodel: a classifier, or a network that outputs a vector.", show_default=False)
     ],
     out: Annotated[Out | None, option("The k-NN model.")] = None,
     samples: Annotated[
-        Path | None,
-        typer.Option(help="Folder with one folder per class (pictures or .npy), or .json or .csv rows."),
+        Path | None, typer.Option(help="Folder with one folder per class (pictures or .npy), or .json or .csv rows.")
     ] = None,
     neighbors: Annotated[str, typer.Option(help="Number of neighbors, as default:range or default:set.")] = "3:1..15",
     weighting: Annotated[Weighting, typer.Option(help="How neighbors vote.")] = Weighting.INVERSE,

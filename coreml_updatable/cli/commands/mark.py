@@ -136,8 +136,7 @@ def mark(
     model: Annotated[
         Path,
         typer.Argument(
-            help="An .mlmodel: a network, a GLM classifier, or a pipeline ending in one.",
-            show_default=False,
+            help="An .mlmodel: a network, a GLM classifier, or a pipeline ending in one.", show_default=False
         ),
     ],
     out: Annotated[Out | None, out_option("The updatable model; for --layout split, its stem or a folder.")] = None,

@@ -13,8 +13,7 @@ def publish(
     builds: Annotated[list[Path] | None, typer.Argument(help="Folders of builds, such as build/handwritten.")] = None,
     to: Annotated[Path | None, typer.Option("--to", help="Folder of the catalogue; created if missing.")] = None,
     device_results: Annotated[
-        list[Path] | None,
-        typer.Option("--device-results", help="Results of the probes on a device; repeatable."),
+        list[Path] | None, typer.Option("--device-results", help="Results of the probes on a device; repeatable.")
     ] = None,
     base_url: Annotated[
         str | None, typer.Option("--base-url", help="URL of the catalogue; default: URLs are relative.")
@@ -38,8 +37,7 @@ def publish(
     yes: Annotated[bool, typer.Option("--yes", help="With --with-examples: do not ask.")] = False,
     check: Annotated[Path | None, typer.Option("--check", help="Verify this catalogue instead of publishing.")] = None,
     public_key: Annotated[
-        list[Path] | None,
-        typer.Option("--public-key", help="With --check: a key that must have signed; repeatable."),
+        list[Path] | None, typer.Option("--public-key", help="With --check: a key that must have signed; repeatable.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:

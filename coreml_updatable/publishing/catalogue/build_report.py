@@ -14,11 +14,7 @@ from coreml_updatable.publishing.report.json import SCHEMA
 REPORT = "report.json"
 MAXIMUM_BYTES = 200_000_000
 BUILD_AGAIN = "build the model again"
-OLDER = (
-    1,
-    2,
-    3,
-)  # of published reports, which stay as they came; their comparisons are not shown
+OLDER = (1, 2, 3)  # of published reports, which stay as they came; their comparisons are not shown
 
 
 class _Part(BaseModel):

@@ -178,12 +178,7 @@ def _list_card(entry: Entry, release: Release, report: BuildReport, pictures: Ex
 
 
 def _model_page(
-    entry: Entry,
-    release: Release,
-    report: BuildReport,
-    pictures: Examined,
-    index: Index,
-    public_key: str | None,
+    entry: Entry, release: Release, report: BuildReport, pictures: Examined, index: Index, public_key: str | None
 ) -> bytes:
     words = words_for(report.noun)
     models, comparison = ordered(release), report.compared()

@@ -484,8 +484,7 @@ def _photos(
     files |= dict(zip(names, (wide_file, turned_file), strict=True))
     rows = [_fitted(wide, target), _fitted(_decoded(turned_file), target)]
     exercise = replace(
-        bench.exercise(PHOTOS, bench.rows(rows, []), None),
-        values=tuple(Photo(photo=name) for name in names),
+        bench.exercise(PHOTOS, bench.rows(rows, []), None), values=tuple(Photo(photo=name) for name in names)
     )
     found = {"another crop": wide_off, "an EXIF orientation ignored": turn_off}
     lost = [name for name, off in found.items() if off <= TOLERANCES[BEFORE]]
