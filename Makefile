@@ -68,9 +68,8 @@ models: .venv/installed ## build every sample that needs no download
 	@$(call EXTRAS)
 	@$(BIN)/coreml-updatable models
 
-models-table: .venv/installed ## the same, and update the table in README.md
-	@$(call EXTRAS)
-	@$(BIN)/coreml-updatable models --table README.md
+models-table: models ## the same, and update the table in README.md
+	@$(BIN)/python -m docs.pages.samples README.md
 
 catalogue: .venv/installed ## publish everything that is built, in site/; SIGN=key signs it
 	@$(BIN)/coreml-updatable publish build/*/ --to site $${SIGN:+--sign "$$SIGN"}

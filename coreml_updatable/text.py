@@ -95,20 +95,6 @@ def on_page(value: Any) -> Any:
     return visible(value, keep="\n\u00a0")
 
 
-def markdown(text: str) -> str:
-    """``text`` in a cell of a table in Markdown: what would end the cell or begin markup is escaped."""
-    return re.sub(r"([\\`*_\[\]<>|~&])", r"\\\1", visible(text))
-
-
-def markdown_code(text: str) -> str:
-    """``text`` as code in a cell of a table in Markdown; marks around it that are longer than any inside."""
-    if not text:
-        return ""
-    shown = visible(text).replace("|", "\\|")  # GitHub's tables ask for it in code too
-    fence = "`" * (1 + max((len(ticks) for ticks in re.findall("`+", shown)), default=0))
-    return f"{fence} {shown} {fence}" if "`" in shown else f"`{shown}`"
-
-
 def _escaped(text: str, escape: Callable[[str], str], keep: str) -> str:
     def fixed(found: re.Match[str]) -> str:
         marks = MAX_MARKS if found.start() == 0 else 0  # at the start there is no letter to carry one

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.text import MAX_LINE, json_text, markdown, markdown_code, on_page, sentence, visible
+from coreml_updatable.text import MAX_LINE, json_text, on_page, sentence, visible
+from docs.pages.samples import markdown, markdown_code
 from tests.cli.hostile_text import HOSTILE, expect_safe
 
 ANY = st.text(st.characters(), max_size=60) | st.sampled_from([name for name in HOSTILE.values() if len(name) < 5000])

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.cli.commands.models import BEGIN, END, every_sample, left_out
+from coreml_updatable.cli.commands.models import every_sample, left_out
 from coreml_updatable.recipes.file import read_recipe
 from coreml_updatable.recipes.find import known_samples
+from docs.pages.samples import BEGIN, END, write
 
 SHAPES = Path(__file__).parents[1] / "building" / "shapes"
 SAMPLES = Path(__file__).parents[2] / "sample_models"
@@ -36,8 +37,9 @@ def test_one_after_the_other_until_one_fails(tmp_path: Path) -> None:
     copied(samples, "b_good", ("seeds = [0, 1]", "seeds = [0]"), ("epochs = 12", "epochs = 3"))
     table = tmp_path / "table.md"
     table.write_text(f"{BEGIN}\n{END}\n")
-    done = models("--out", tmp_path / "build", "--samples", samples, "--table", table)
+    done = models("--out", tmp_path / "build", "--samples", samples)
     assert done.returncode == 0, done.stderr
+    assert write(table, tmp_path / "build", samples) == 1
     assert "[1/2] a_mine: skipped, it has no data; build it with DATA=folder" in done.stderr
     assert [line[:12] for line in table.read_text().splitlines() if line.startswith("| `")] == ["| `b_good` |"]
     copied(samples, "c_bad", ("factory = ", "factori = "))

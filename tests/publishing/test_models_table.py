@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.cli.commands.models import BEGIN, END, TableReport, models_table, read_report, with_table
 from coreml_updatable.errors import BuildError, CatalogueError
 from coreml_updatable.publishing.report.json import report_object
 from coreml_updatable.publishing.report.values import Report
+from docs.pages.samples import BEGIN, END, TableReport, models_table, read_report, with_table
 
 
 def cells(row: str) -> list[str]:
