@@ -3,15 +3,15 @@
 import errno
 import os
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
 from coreml_updatable.data.rows.features import Fit
 from coreml_updatable.trust import HELP as TRUST_HELP
 
+HeadOption: TypeAlias = Literal["keep", "new"]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
 DryRun: TypeAlias = Annotated[
     bool, typer.Option("--dry-run", help="Print what would be done, without writing anything.")
@@ -31,11 +31,6 @@ RowsByKind: TypeAlias = Annotated[
 Scenario: TypeAlias = Annotated[
     Path | None, typer.Option(help="A TOML file that describes the owners.", show_default=False)
 ]
-
-
-class HeadOption(StrEnum):
-    KEEP = "keep"
-    NEW = "new"
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """`coreml-updatable convert SOURCE -o OUT`: a finished classifier from a framework's file as an updatable model."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,14 +11,6 @@ from coreml_updatable.cli.text import input_of, labels_of, numbers_of
 
 if TYPE_CHECKING:
     from coreml_updatable.converting.finished import Finished
-
-
-class Pixels(StrEnum):
-    """The values that the source expects of a picture."""
-
-    UNIT = "0..1"
-    BYTES = "0..255"
-    SIGNED = "-1..1"
 
 
 def convert(
@@ -35,7 +26,8 @@ def convert(
     ] = None,
     labels: Annotated[str | None, typer.Option(help="Labels: a,b,c or @labels.txt with one per line.")] = None,
     pixels: Annotated[
-        Pixels | None, typer.Option(help="Pixel range the source expects; default: its own, or 0..1.")
+        Literal["0..1", "0..255", "-1..1"] | None,
+        typer.Option(help="Pixel range the source expects; default: its own, or 0..1."),
     ] = None,
     mean: Annotated[str | None, typer.Option(help="Mean of each channel, for pixels in 0..1.")] = None,
     std: Annotated[str | None, typer.Option(help="Standard deviation of each channel, for pixels in 0..1.")] = None,
@@ -45,9 +37,7 @@ def convert(
     architecture: Annotated[
         str | None, typer.Option(help="Network of a weights file: torchvision:NAME, timm:NAME or file.py:function.")
     ] = None,
-    head: Annotated[
-        HeadOption, typer.Option(help="new: replace the head with one new layer for --labels.")
-    ] = HeadOption.KEEP,
+    head: Annotated[HeadOption, typer.Option(help="new: replace the head with one new layer for --labels.")] = "keep",
     cut: Annotated[str | None, typer.Option(help="Module before which the feature extractor ends.")] = None,
     trust_code: TrustCode = False,
     answer: Annotated[
@@ -79,13 +69,13 @@ def convert(
         deviations,
         architecture=architecture or "",
         weights=weights or "",
-        head="new" if head is HeadOption.NEW else "keep",
+        head=head,
         cut=cut or "",
         trust_code=trust_code,
         answer=answer or "",
         column=column,
     )
-    done = convert_source(request, converter, pixels.value if pixels is not None else None)
+    done = convert_source(request, converter, pixels)
     write_model(done.finished.model, target)
     told = f"converter {done.converter}, because of {done.reason}" if done.reason else ""
     _tell(target, done.finished, done.converter, told, json=json)

@@ -1,8 +1,7 @@
 """`coreml-updatable knn EXTRACTOR -o OUT`: a k-NN classifier on any feature extractor."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -61,14 +60,7 @@ def _length(model: Model) -> int:
 LEAF_SIZE = 30
 
 
-class Weighting(StrEnum):
-    UNIFORM = "uniform"
-    INVERSE = "inverse"
-
-
-class LabelsKind(StrEnum):
-    STRING = "string"
-    INT64 = "int64"
+LabelsKind: TypeAlias = Literal["string", "int64"]
 
 
 def knn(
@@ -80,9 +72,9 @@ def knn(
         Path | None, typer.Option(help="Folder with one folder per class (pictures or .npy), or .json or .csv rows.")
     ] = None,
     neighbors: Annotated[str, typer.Option(help="Number of neighbors, as default:range or default:set.")] = "3:1..15",
-    weighting: Annotated[Weighting, typer.Option(help="How neighbors vote.")] = Weighting.INVERSE,
+    weighting: Annotated[Literal["uniform", "inverse"], typer.Option(help="How neighbors vote.")] = "inverse",
     index: Annotated[str, typer.Option(help="Search index: linear, kd-tree or kd-tree:LEAFSIZE.")] = "linear",
-    labels_kind: Annotated[LabelsKind, typer.Option(help="Type of the labels.")] = LabelsKind.STRING,
+    labels_kind: Annotated[LabelsKind, typer.Option(help="Type of the labels.")] = "string",
     default_label: Annotated[
         str | None, typer.Option(help="Prediction while there are no samples.", show_default="unknown, or -1")
     ] = None,
@@ -110,9 +102,9 @@ def knn(
     from coreml_updatable.marking.settings import KNNSettings
 
     kind, leaf = _index(index)
-    schemes = {Weighting.UNIFORM: "uniform", Weighting.INVERSE: "inverse-distance"}
+    scheme = "uniform" if weighting == "uniform" else "inverse-distance"
     settings = KNNSettings(
-        whole("--neighbors", neighbors), schemes[weighting], kind, leaf, _default_label(default_label, labels_kind)
+        whole("--neighbors", neighbors), scheme, kind, leaf, _default_label(default_label, labels_kind)
     )
 
     from coreml_updatable.converting.neighbors import filled_and_proved
@@ -157,7 +149,7 @@ def _index(text: str) -> tuple[str, int]:
 
 
 def _default_label(given: str | None, kind: LabelsKind) -> str | int:
-    if kind is LabelsKind.STRING:
+    if kind == "string":
         return "unknown" if given is None else given
     if given is None:
         return -1

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast, get_args
 
 import typer
 
@@ -18,16 +17,8 @@ if TYPE_CHECKING:
 HEAD = "Head"  # behind the extractor's name
 
 
-class Layout(StrEnum):
-    SINGLE = "single"
-    PIPELINE = "pipeline"
-    SPLIT = "split"
-
-
-class Bits(StrEnum):
-    FULL = "32"
-    HALF = "16"
-    QUANTIZED = "8"
+Layout: TypeAlias = Literal["single", "pipeline", "split"]
+Bits: TypeAlias = Literal["32", "16", "8"]
 
 
 def layout(
@@ -56,7 +47,7 @@ def layout(
     from coreml_updatable.spec.io import read_model
 
     with located("model", files[0] if len(files) == 1 else "model"):
-        laid = laid_out([read_model(path) for path in files], to.value, None if bits is None else int(bits.value))
+        laid = laid_out([read_model(path) for path in files], to, None if bits is None else int(bits))
     written = [] if dry_run else paths
     write(laid.models, written)
     if json:
@@ -67,7 +58,7 @@ def layout(
 
 def targets(out: Out, to: Layout, name: str) -> list[Path]:
     """The files to write; BadParameter for a folder where one file is meant. ``name``: in a folder, that of a split."""
-    return out.files(name, ("", HEAD)) if to is Layout.SPLIT else [out.file()]
+    return out.files(name, ("", HEAD)) if to == "split" else [out.file()]
 
 
 def write(models: Sequence["Model"], paths: list[Path]) -> None:
@@ -91,9 +82,9 @@ def asked_for(text: str | None) -> LayoutOption | None:
     if text is None:
         return None
     name, colon, bits = text.partition(":")
-    if name not in list(Layout) or (colon and bits not in list(Bits)):
+    if name not in get_args(Layout) or (colon and bits not in get_args(Bits)):
         raise typer.BadParameter(f"--layout {text}: expected single, pipeline or split, or with bits: pipeline:16")
-    return LayoutOption(Layout(name), int(bits) if colon else None)
+    return LayoutOption(cast(Layout, name), int(bits) if colon else None)
 
 
 def expect(model: "Model", wanted: LayoutOption | None) -> None:
@@ -101,7 +92,7 @@ def expect(model: "Model", wanted: LayoutOption | None) -> None:
     if wanted is not None:
         from coreml_updatable.converting.layouts import arrange
 
-        arrange([model], wanted.to.value, wanted.bits)
+        arrange([model], wanted.to, wanted.bits)
 
 
 def made(model: "Model", wanted: LayoutOption | None) -> "Laid | None":
@@ -110,7 +101,7 @@ def made(model: "Model", wanted: LayoutOption | None) -> "Laid | None":
         return None
     from coreml_updatable.converting.layouts import laid_out
 
-    return laid_out([model], wanted.to.value, wanted.bits)
+    return laid_out([model], wanted.to, wanted.bits)
 
 
 def as_json(laid: "Laid", paths: list[Path]) -> dict[str, Any]:

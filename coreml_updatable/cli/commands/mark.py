@@ -1,8 +1,6 @@
 """`coreml-updatable mark IN -o OUT`: make a model's last layers updatable."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,7 +13,7 @@ from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.text import real, whole
 
 if TYPE_CHECKING:
-    from coreml_updatable.converting.spread import Agreement
+    from coreml_updatable.marking.losses import Loss
     from coreml_updatable.spec.messages import Model
 
 
@@ -75,60 +73,11 @@ class Marking:
         return f", and {some} at most {self.reserved_share:.1g} of the probability"
 
 
-def told(
-    model: "Model",
-    target: str | None,
-    repairs: Sequence[str],
-    proof: "Agreement",
-    warnings: Sequence[str],
-    *,
-    new_head: bool,
-    reserved_before: int,
-    reserved_share: float | None,
-) -> Marking:
-    from coreml_updatable.spec.network import last_member, network_of
-    from coreml_updatable.spec.reserved_labels import reserved_labels
-
-    trained = tuple(str(layer.name) for layer in network_of(last_member(model)).layers if layer.isUpdatable)
-    labels = reserved_labels(model)
-    added = len(labels) - (0 if new_head else reserved_before)
-    share = reserved_share if added else None
-    advice = (_SLOW,) if added and (share or 0.0) < _QUICK else ()
-    return Marking(
-        target,
-        tuple(repairs),
-        trained,
-        labels,
-        added,
-        share,
-        new_head,
-        proof.difference,
-        tuple(warnings),
-        advice,
-        proof.proved,
-        proof.notes,
-    )
-
-
-class OptimizerOption(StrEnum):
-    SGD = "sgd"
-    ADAM = "adam"
-
-
-class LossOption(StrEnum):
-    """The fields of ``LossLayer`` of the format, and short for them."""
-
-    CROSS_ENTROPY = "categorical_cross_entropy"
-    SQUARED_ERROR = "mean_squared_error"
-    CE = "ce"
-    MSE = "mse"
-
-
-_FIELDS: dict[LossOption, Literal["categorical_cross_entropy", "mean_squared_error"]] = {
-    LossOption.CROSS_ENTROPY: "categorical_cross_entropy",
-    LossOption.SQUARED_ERROR: "mean_squared_error",
-    LossOption.CE: "categorical_cross_entropy",
-    LossOption.MSE: "mean_squared_error",
+_LOSSES: dict[str, "Loss"] = {  # the fields of LossLayer in the format, and short for them
+    "categorical_cross_entropy": "categorical_cross_entropy",
+    "mean_squared_error": "mean_squared_error",
+    "ce": "categorical_cross_entropy",
+    "mse": "mean_squared_error",
 }
 
 
@@ -142,7 +91,7 @@ def mark(
     out: Annotated[Out | None, out_option("The updatable model; for --layout split, its stem or a folder.")] = None,
     layers: Annotated[list[str] | None, typer.Option(help="Layers to train: a,b; repeatable.")] = None,
     last: Annotated[int | None, typer.Option(help="Number of layers before the softmax to train; default: 1.")] = None,
-    optimizer: Annotated[OptimizerOption, typer.Option(help="Optimizer of an update.")] = OptimizerOption.SGD,
+    optimizer: Annotated[Literal["sgd", "adam"], typer.Option(help="Optimizer of an update.")] = "sgd",
     learning_rate: Annotated[
         str | None, typer.Option(help="Default: 0.01:0.0001..1 (Adam 0.001, --reserved 0.03).")
     ] = None,
@@ -154,7 +103,10 @@ def mark(
     beta1: Annotated[str | None, typer.Option(help="Beta 1 of Adam; default: 0.9:0..1.")] = None,
     beta2: Annotated[str | None, typer.Option(help="Beta 2 of Adam; default: 0.999:0..1.")] = None,
     eps: Annotated[str | None, typer.Option(help="Epsilon of Adam; default: 1e-8:0..1.")] = None,
-    loss: Annotated[LossOption | None, typer.Option(help="Loss; default: the one that fits the model.")] = None,
+    loss: Annotated[
+        Literal["categorical_cross_entropy", "mean_squared_error", "ce", "mse"] | None,
+        typer.Option(help="Loss; default: the one that fits the model."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed for shuffling and for a new head.")] = None,
     shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle", help="Shuffle the rows in each epoch.")] = True,
     labels: Annotated[str | None, typer.Option(help="Labels of a plain network, or new labels: a,b,c.")] = None,
@@ -162,9 +114,7 @@ def mark(
     reserved_share: Annotated[
         float | None, typer.Option(help="Total probability of reserved labels: 6e-8; 0.01 needs fewer shots.")
     ] = None,
-    head: Annotated[
-        HeadOption, typer.Option(help="new: start from new weights in the trained layers.")
-    ] = HeadOption.KEEP,
+    head: Annotated[HeadOption, typer.Option(help="new: start from new weights in the trained layers.")] = "keep",
     input_name: Annotated[str | None, typer.Option("--input", help="New name of the input.")] = None,
     label: Annotated[str | None, typer.Option("--label-name", "--label", help="New name of the label output.")] = None,
     probabilities: Annotated[
@@ -187,16 +137,12 @@ def mark(
         raise typer.BadParameter("--layers and --last both select the layers to train; use one of them")
     if reserved_share is not None and not reserved:
         raise typer.BadParameter("--reserved-share needs --reserved N; add it, or omit --reserved-share")
-    foreign = (
-        {"--momentum": momentum}
-        if optimizer is OptimizerOption.ADAM
-        else {"--beta1": beta1, "--beta2": beta2, "--eps": eps}
-    )
-    for option, value in foreign.items():
+    others = {"--momentum": momentum} if optimizer == "adam" else {"--beta1": beta1, "--beta2": beta2, "--eps": eps}
+    for option, value in others.items():
         if value is not None:
-            raise typer.BadParameter(f"{option} is not a parameter of {optimizer.value}; omit it")
+            raise typer.BadParameter(f"{option} is not a parameter of {optimizer}; omit it")
     wanted = layouts.asked_for(layout)
-    paths = [] if out is None else layouts.targets(out, wanted.to if wanted else layouts.Layout.SINGLE, model.stem)
+    paths = [] if out is None else layouts.targets(out, wanted.to if wanted else "single", model.stem)
     from coreml_updatable.checking import expect_valid
     from coreml_updatable.cli import text as name_list
     from coreml_updatable.converting.marked import marked_and_proved
@@ -209,9 +155,10 @@ def mark(
 
     before = read_model(model)
     have = len(reserved_labels(before))
-    stay = not (head is HeadOption.NEW and labels)  # a new head with labels has those alone
+    new = head == "new"
+    stay = not (new and labels)  # a new head with labels has those alone
     kept_free = reserved or (have if stay else 0)
-    usual = usual_sgd(kept_free) if optimizer is OptimizerOption.SGD else Adam()
+    usual = usual_sgd(kept_free) if optimizer == "sgd" else Adam()
     numbers = {"learning_rate": learning_rate, "momentum": momentum, "beta1": beta1, "beta2": beta2, "eps": eps}
     asked: dict[str, Any] = {
         name: real(f"--{name.replace('_', '-')}", text) for name, text in numbers.items() if text is not None
@@ -241,24 +188,28 @@ def mark(
             input=input_name,
             reserved=reserved,
             reserved_share=share,
-            head=head.value,
-            loss=None if loss is None else _FIELDS[loss],
+            head=head,
+            loss=None if loss is None else _LOSSES[loss],
         )
     warnings = [str(problem) for problem in expect_valid(made.model, "marked model")]
     laid = layouts.made(made.model, wanted)
     written = [] if dry_run else paths
     layouts.write(laid.models if laid else [made.model], written)
-    target = str(written[0]) if written else None
-    new = head is HeadOption.NEW
-    done = told(
-        made.model,
-        target,
-        made.repairs,
-        proof,
-        warnings,
+    free = reserved_labels(made.model)
+    added = len(free) - (0 if new else have)
+    done = Marking(
+        model=str(written[0]) if written else None,
+        repairs=tuple(made.repairs),
+        updatable=tuple(str(layer.name) for layer in network_of(last_member(made.model)).layers if layer.isUpdatable),
+        reserved_labels=free,
+        reserved_added=added,
+        reserved_share=reserved_share if added else None,
         new_head=new,
-        reserved_before=have,
-        reserved_share=reserved_share,
+        largest_difference=proof.difference,
+        warnings=tuple(warnings),
+        advice=(_SLOW,) if added and (reserved_share or 0.0) < _QUICK else (),
+        proved=proof.proved,
+        notes=proof.notes,
     )
     if json:
         say_json({**done.as_json(), **({"layout": layouts.as_json(laid, written)} if laid else {})}, indent=1)

@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from coreml_updatable.cli.output import note, say, say_json
+
+if TYPE_CHECKING:
+    from coreml_updatable.publishing.catalogue.publish import Published
 
 
 def publish(
@@ -58,19 +61,25 @@ def publish(
         raise typer.BadParameter("BUILDS is required; give one or more, such as build/handwritten")
     if with_examples:
         _show_what_becomes_public(builds or [], yes)
-    _publish(
+    from coreml_updatable.publishing.catalogue.build_report import never_learns
+    from coreml_updatable.publishing.catalogue.from_paths import publish as publish_builds
+
+    for build in builds or []:
+        if never_learns(build):
+            note(f"note: {build}: its model is not updatable; it is left out")
+    done = publish_builds(
         builds or [],
         to,
-        device_results or [],
-        base_url,
-        keep,
-        sign or [],
-        revoke or [],
-        valid_days,
-        previous,
-        json,
-        with_examples,
+        device_results=device_results or [],
+        base_url=base_url,
+        keep=keep,
+        sign=sign or [],
+        revoke=revoke or [],
+        valid_days=valid_days,
+        previous=previous,
+        with_examples=with_examples,
     )
+    _tell(done, to, json=json)
 
 
 def _show_what_becomes_public(builds: list[Path], yes: bool) -> None:
@@ -90,37 +99,7 @@ def _show_what_becomes_public(builds: list[Path], yes: bool) -> None:
             raise typer.Exit(1)
 
 
-def _publish(
-    builds: list[Path],
-    site: Path,
-    devices: list[Path],
-    base_url: str | None,
-    keep: int | None,
-    sign: list[Path],
-    revoke: list[Path],
-    days: int,
-    previous: Path | None,
-    json: bool,
-    with_examples: bool,
-) -> None:
-    from coreml_updatable.publishing.catalogue.build_report import never_learns
-    from coreml_updatable.publishing.catalogue.from_paths import publish as publish_builds
-
-    for build in builds:
-        if never_learns(build):
-            note(f"note: {build}: its model is not updatable; it is left out")
-    done = publish_builds(
-        builds,
-        site,
-        device_results=devices,
-        base_url=base_url,
-        keep=keep,
-        sign=sign,
-        revoke=revoke,
-        valid_days=days,
-        previous=previous,
-        with_examples=with_examples,
-    )
+def _tell(done: "Published", site: Path, *, json: bool) -> None:
     outcomes = {"published": done.new, "unchanged": done.unchanged, "removed": done.removed}
     kept = {"kept_reports": done.kept_reports}
     if json:
