@@ -18,7 +18,7 @@ import numpy as np
 from coreml_updatable.building.models_stage import make_variants
 from coreml_updatable.building.owner import Part, laboratory
 from coreml_updatable.building.rows import behind
-from coreml_updatable.converting.contract import ConversionRequest, Converted, Tail
+from coreml_updatable.converting.contract import ConversionRequest, Converted, HeadOnFeatures
 from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import ArrayInput, Examples, Float32Array, ImageInput
 from coreml_updatable.data.pictures import read_photo
@@ -174,11 +174,11 @@ def fitted_on(dataset: Dataset, labels: tuple[str, ...], given: ArrayInput, seed
 
 def head_on_features(
     train: Examples, labels: tuple[str, ...], given: ArrayInput, seed: int, by_kinds: bool = False
-) -> Tail:
+) -> HeadOnFeatures:
     """The head that a build would fit on ``train``, whose rows are features."""
     nothing = Examples(train.values[:0], train.labels[:0], (), ())
     dataset = Dataset(train, nothing, train, nothing, nothing, "", ())
-    tail: Tail = fitted_on(dataset, labels, given, seed, by_kinds).tails[0]
+    tail: HeadOnFeatures = fitted_on(dataset, labels, given, seed, by_kinds).tails[0]
     return tail
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from coreml_updatable.converting import fitted_head
-from coreml_updatable.converting.contract import ConversionRequest, Converted, Tail
+from coreml_updatable.converting.contract import ConversionRequest, Converted, HeadOnFeatures
 from coreml_updatable.converting.fitted_head import Choice, FittedHead, Frame
 from coreml_updatable.data.inputs import ArrayInput, Float32Array, Float64Array, Int64Array
 
@@ -18,7 +18,7 @@ from .probabilities import probabilities
 from .tracing import to_core_ml
 
 
-class Embedding(nn.Module):
+class ToEmbedding(nn.Module):
     """Features [n, D] -> placed in ``frame``, each of one length [n, D]."""
 
     mean: Tensor
@@ -51,7 +51,7 @@ class Fitted:
 
     choice: Choice
     features: Mapping[str, Float32Array]  # of the rows to learn, of the test and of the owner's
-    tails: tuple[Tail, ...]
+    tails: tuple[HeadOnFeatures, ...]
     judged: Float64Array  # [test, classes]: of each test row by a head that never saw it
     judged_on_half: Float64Array  # the same by a head that learned half of each label's rows
     answers: Float64Array  # [test, classes]: of each test row by the whole network
@@ -131,7 +131,7 @@ def tail_module(head: FittedHead) -> nn.Sequential:
     with torch.no_grad():
         linear.weight.copy_(torch.from_numpy(head.weights))
         linear.bias.copy_(torch.from_numpy(head.bias))
-    embedding = Embedding(head.frame, head.choice.length)
+    embedding = ToEmbedding(head.frame, head.choice.length)
     return nn.Sequential(embedding, linear).requires_grad_(False).eval()
 
 
@@ -159,9 +159,9 @@ def with_fitted(converted: Converted, fitted: Fitted) -> Converted:
     )
 
 
-def _tail(head: FittedHead, request: ConversionRequest) -> Tail:
+def _tail(head: FittedHead, request: ConversionRequest) -> HeadOnFeatures:
     given = ArrayInput(request.input.name, (len(head.frame.mean),))
-    return Tail(to_core_ml(tail_module(head), given), head.choice.samples_per_kind, head.choice.neighbors)
+    return HeadOnFeatures(to_core_ml(tail_module(head), given), head.choice.samples_per_kind, head.choice.neighbors)
 
 
 def _probabilities(head: FittedHead, rows: Float32Array) -> Float64Array:

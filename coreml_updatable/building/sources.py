@@ -16,8 +16,8 @@ from coreml_updatable.converting.contract import (
     ConversionRequest,
     Converted,
     ConvertedSource,
+    HeadOnFeatures,
     SourceRequest,
-    Tail,
 )
 from coreml_updatable.converting.registry import find_converter, judges_by_folds, load_converter
 from coreml_updatable.data.dataset import Dataset, load_dataset
@@ -243,7 +243,9 @@ def _unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> Converted:
         facts=json.loads(str(arrays["facts"])),
         features={name.removeprefix(FEATURES): rows for name, rows in arrays.items() if name.startswith(FEATURES)},
         tails=tuple(
-            Tail(parse_model(arrays[f"tail {number}"].tobytes(), "a tail"), *map(int, arrays[f"samples {number}"]))
+            HeadOnFeatures(
+                parse_model(arrays[f"tail {number}"].tobytes(), "a tail"), *map(int, arrays[f"samples {number}"])
+            )
             for number in range(sum(name.startswith("tail ") for name in arrays))
         ),
         judged=arrays.get("judged"),

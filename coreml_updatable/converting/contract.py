@@ -58,7 +58,7 @@ class DeclaredPicture:
 
 
 @dataclass(frozen=True)
-class Tail:
+class HeadOnFeatures:
     """What stands behind fixed features: a network from them to probabilities, not yet marked."""
 
     model: Model  # its one input is called as the recipe's, an array [D]
@@ -115,7 +115,7 @@ class Converted:
     # validation), of the "test", the "owner" and "held out", and the tails: the model's own, then one a fold. So a
     # build compares without running the network again.
     features: Mapping[str, Float32Array] = field(default_factory=dict)
-    tails: tuple[Tail, ...] = ()
+    tails: tuple[HeadOnFeatures, ...] = ()
     # [len(test), len(labels)]: what a source answers that never learned the row; None: ``test_probabilities``
     judged: Float64Array | None = None
     judged_on_half: Float64Array | None = None  # the same by heads that learned half of the rows, where one is fitted
