@@ -12,7 +12,7 @@ from torch import nn
 
 from coreml_updatable.building.models_stage import make_variants, marked_pair, sharpened
 from coreml_updatable.building.report_stage import source_facts
-from coreml_updatable.converting.contract import Converted, Tail
+from coreml_updatable.converting.contract import Converted, HeadOnFeatures
 from coreml_updatable.data.inputs import Examples, ImageInput
 from coreml_updatable.errors import RecipeError
 from coreml_updatable.recipes.file import parse_recipe
@@ -80,7 +80,7 @@ def test_at_least_one_layer_trains() -> None:
 
 
 def test_a_head_that_was_fitted_without_epochs_says_so_where_snapshots_are_asked_for() -> None:
-    tail = Tail(Model(), 6, 3)
+    tail = HeadOnFeatures(Model(), 6, 3)
     fitted = Converted(Model(), np.zeros((0, 2)), (), {"architecture": "any"}, tails=(tail,))
     trained = Converted(Model(), np.zeros((0, 2)), ({"epoch": 1, "validation_accuracy": 0.5},), {"architecture": "any"})
     assert "without epochs" in source_facts(fitted, 5)["snapshots"]
