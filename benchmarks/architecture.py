@@ -38,6 +38,7 @@ class Went:
     seconds: float  # to convert, mark, check and compare
     peak: float  # megabytes that all this took at most, its source's own weights among them
     difference: float
+    rounding: float  # of the source itself in 32 bits, where it explains the difference
     logits: float | None  # their largest difference, as a part of how far rows lie apart
     layer: str  # that learns
     share: float  # of the numbers in the model that are in it
@@ -68,6 +69,7 @@ def went(name: str, make: Callable[[Path], Source] | None = None) -> Went:
         seconds,
         peak,
         made.agreement.difference,
+        made.agreement.rounding,
         made.agreement.relative,
         made.updatable[0],
         _share(made),

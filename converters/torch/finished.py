@@ -79,6 +79,7 @@ def finished(
         labels=known or tuple(range(found.classes)),
         answers=lambda rows: _numpy(found.probabilities(_said(asked, inputs, rows))),
         precise=lambda rows: _precise(found, asked, inputs, rows),
+        rounding=lambda rows: _rounding(found, asked, inputs, rows),
         scores=_scores(found, asked, inputs, request),
         reference=reference,
         tolerance=TOLERANCE,
@@ -130,6 +131,38 @@ def _precise(found: Outcome, asked: "_Given", inputs: Sequence[Input], rows: Seq
     except (RuntimeError, TypeError, NotImplementedError):
         return None
     return _numpy(found.probabilities(said)) if said.dtype == torch.float64 else None
+
+
+ROUNDED = 4  # times that weights are moved, each once with oneDNN's sums and once with torch's own
+
+
+def _rounding(found: Outcome, asked: "_Given", inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array:
+    """Return how far the source itself may be from ``_precise`` in 32 bits, the largest difference of each row.
+
+    No order of the sums is the right one, and folding a normalization rounds every weight once more.
+    """
+    exact, largest = _precise(found, asked, inputs, rows), np.zeros(len(rows))
+    if exact is None:
+        return largest
+    chance = torch.Generator().manual_seed(0)
+    for draw in range(1 + ROUNDED):
+        moved = copy.deepcopy(asked)
+        if draw:
+            _move(moved, chance)
+        for fast in (True, False):
+            with torch.backends.mkldnn.flags(enabled=fast):
+                answers = _numpy(found.probabilities(_said(moved, inputs, rows)))
+            largest = np.maximum(largest, np.abs(answers - exact).max(axis=1))
+    return largest
+
+
+def _move(network: nn.Module, chance: torch.Generator) -> None:
+    """Move each weight to one of the two 32-bit numbers beside it."""
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.dtype == torch.float32:
+                up = torch.rand(weight.shape, generator=chance) < 0.5
+                weight.copy_(torch.nextafter(weight, torch.where(up, torch.inf, -torch.inf)))
 
 
 def _wide(batch: Tensor) -> Tensor:

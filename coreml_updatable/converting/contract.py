@@ -177,3 +177,6 @@ class ConvertedSource:
     snapshots: tuple[Snapshot, ...] = ()
     # ``answers`` in 64 bits, where 32 bits round the source itself away; it gives None where the source cannot run so.
     precise: Callable[[Sequence[Row]], Float64Array | None] | None = None
+    # How far ``answers`` and the same sums in other orders, with weights one rounding away, lie from ``precise``, in 32
+    # bits: the largest of each row, float64 [n]. Another program may be as far away and still compute the same.
+    rounding: Callable[[Sequence[Row]], Float64Array] | None = None

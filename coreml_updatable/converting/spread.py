@@ -57,6 +57,7 @@ class Agreement:
     relative: float | None = None
     proved: bool = True
     notes: tuple[str, ...] = ()
+    rounding: float = 0.0  # of the source itself in 32 bits, where it is what explains ``difference``
 
 
 def not_proved(what: str, rows: int) -> str:

@@ -94,3 +94,54 @@ def test_a_source_that_rounds_is_judged_by_its_answer_in_64_bits(error: float, p
             finish(source(answers=off(2e-4), precise=off(error), tolerance=1e-4), SourceRequest("a source"))
     with pytest.raises(BuildError, match="differ from those of its source"):
         finish(source(answers=off(2e-4), precise=lambda _: None, tolerance=1e-4), SourceRequest("a source"))
+
+
+@pytest.mark.parametrize(
+    ("away", "rounding", "logit", "proved"),
+    [
+        (2e-4, 1.5e-4, 0.0, True),  # the source rounds as much
+        (2e-4, 0.5e-4, 0.0, False),  # the source rounds less than half of it
+        (2e-4, 1.5e-4, 1e-2, False),  # a logit is another one
+        (2e-3, 5e-3, 0.0, False),  # the source rounds so much that nothing can be proved
+    ],
+)
+def test_a_model_may_be_as_far_from_64_bits_as_its_source_in_32(
+    away: float, rounding: float, logit: float, proved: bool
+) -> None:
+    model = load(finish(source(), SourceRequest("a source")).model)
+
+    def off(by: float) -> Callable[[Sequence[Row]], Float64Array]:
+        return lambda rows: probabilities(model, rows, LABELS) + by * np.array([1, -1, 0])
+
+    def scores(rows: Sequence[Row]) -> Float64Array:
+        return np.log(probabilities(model, rows, LABELS)) + logit * np.array([1, 0, 0])
+
+    def rounds(rows: Sequence[Row]) -> Float64Array:
+        return np.full(len(rows), rounding)
+
+    rounded = source(answers=off(away), precise=off(away), rounding=rounds, scores=scores, tolerance=1e-4)
+    if proved:
+        made = finish(rounded, SourceRequest("a source"))
+        assert made.agreement.difference == pytest.approx(away, abs=1e-6)
+        assert made.agreement.rounding == rounding
+        assert any("32 bits" in note for note in made.notes)
+    else:
+        with pytest.raises(BuildError, match="differ from those of its source"):
+            finish(rounded, SourceRequest("a source"))
+
+
+def test_only_rows_on_which_the_source_rounds_may_differ() -> None:
+    model = load(finish(source(), SourceRequest("a source")).model)
+
+    def off(rows: Sequence[Row]) -> Float64Array:
+        return probabilities(model, rows, LABELS) + 2e-4 * np.array([1, -1, 0])
+
+    def rounds(rows: Sequence[Row]) -> Float64Array:
+        return np.array([0.0, *[2e-4] * (len(rows) - 1)])
+
+    def scores(rows: Sequence[Row]) -> Float64Array:
+        return np.log(probabilities(model, rows, LABELS))
+
+    rounded = source(answers=off, precise=off, rounding=rounds, scores=scores, tolerance=1e-4)
+    with pytest.raises(BuildError, match="differ from those of its source"):
+        finish(rounded, SourceRequest("a source"))

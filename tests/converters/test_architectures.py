@@ -1,13 +1,24 @@
 """The pictures' architectures of docs/architectures.md, small pictures in front of them: `make test-vision`."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from benchmarks.architecture import went
 from benchmarks.architecture_sources import torch_source
+from coreml_updatable.converting.finished import finish
+from coreml_updatable.converting.registry import find_converter, load_source_converter
+from coreml_updatable.errors import BuildError
+from coreml_updatable.spec.network import network_of
 
 pytestmark = pytest.mark.vision
+WEIGHTED = ("convolution", "innerProduct")
 
 
 @pytest.mark.parametrize(
@@ -24,9 +35,43 @@ def test_it_converts_is_marked_checks_clean_and_learns(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         told = went(name, torch_source(name, 64))
-    assert told.difference < 1e-4
+    assert told.difference < 1e-4 or told.difference <= 2 * told.rounding < 1e-3
     assert told.logits is not None
     assert told.logits < 1e-4
     assert told.warnings == ()
     assert told.share < 0.05
     assert all(later < earlier for earlier, later in zip(told.losses, told.losses[1:], strict=False))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_rounding_of_the_source_excuses_no_wrong_weight(tmp_path: Path) -> None:
+    """On one thread this network is 1.2e-4 from its answer in 64 bits, with torch's own sums as with ours."""
+    with warnings.catch_warnings(), one_thread():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        source = torch_source("torchvision:efficientnet_b0", 64)(tmp_path)
+        converted = load_source_converter(find_converter(source.converter))(source.request)
+        made = finish(lambda _: converted, source.request)
+        assert made.agreement.difference < 1e-4 or "rounds by up to" in " ".join(made.notes)
+        layers = [one for one in network_of(converted.model).layers if one.WhichOneof("layer") in WEIGHTED]
+        for wrong, most in (("every", layers[0]), ("every", layers[40]), ("every", layers[-1]), ("one", layers[-1])):
+            weights = getattr(most, str(most.WhichOneof("layer"))).weights
+            right = np.array(weights.floatValue, np.float32)
+            values = right.copy()
+            if wrong == "every":
+                values *= np.float32(1.001)
+            else:
+                values[100] += np.float32(1e-3)
+            weights.floatValue[:] = values.tolist()
+            with pytest.raises(BuildError, match=r"differ from those of torchvision:efficientnet_b0"):
+                finish(lambda _: converted, source.request)
+            weights.floatValue[:] = right.tolist()
+        with pytest.raises(BuildError, match=r"differ from those of torchvision:efficientnet_b0"):
+            finish(lambda _: replace(converted, rounding=None), source.request)
