@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import grid_sample
 
 from coreml_updatable.converting.contract import ConversionRequest
 from coreml_updatable.data.inputs import Examples, ImageInput
@@ -22,28 +22,33 @@ TINT = 0.08  # of each channel
 
 def photo(pictures: Tensor, generator: torch.Generator) -> Tensor:
     """Apply flips, small shifts and zooms, and other light to float32 [n, channels, height, width] in 0..1."""
-    count, channels = pictures.shape[:2]
+    count, channels, height, width = pictures.shape
 
     def between(size: float, *shape: int) -> Tensor:
         return (torch.rand(count, *shape, generator=generator) * 2 - 1) * size
 
     zoom = 1 + between(ZOOM)
     flip = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
-    matrix = torch.zeros(count, 2, 3)
-    matrix[:, 0, 0], matrix[:, 1, 1] = zoom * flip, zoom
-    matrix[:, :, 2] = between(SHIFT * 2, 2)  # the grid runs from -1 to 1
-    grid = affine_grid(matrix, list(pictures.shape), align_corners=False)
+    shift = between(SHIFT * 2, 2)  # places run from -1 to 1
+    across = _middles(width) * (zoom * flip)[:, None] + shift[:, :1]
+    down = _middles(height) * zoom[:, None] + shift[:, 1:]
+    grid = torch.stack(torch.broadcast_tensors(across[:, None, :], down[:, :, None]), 3)
     moved = grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
     contrast = 1 + between(JITTER, 1, 1, 1)
     middle = moved.mean(dim=(1, 2, 3), keepdim=True)
     light = 1 + between(JITTER, 1, 1, 1) + between(TINT, channels, 1, 1)
-    return (((moved - middle) * contrast + middle) * light).clamp(0, 1)
+    return moved.sub_(middle).mul_(contrast).add_(middle).mul_(light).clamp_(0, 1)
+
+
+def _middles(pixels: int) -> Tensor:
+    """Return the places of the pixels' middles on a side that runs from -1 to 1, as ``grid_sample`` reads them."""
+    return torch.linspace(-1, 1, pixels) * (pixels - 1) / pixels
 
 
 def turned(pictures: Tensor, labels: Tensor, by: Tensor, turns: int) -> tuple[Tensor, Tensor]:
     """Rotate each picture by ``by`` quarters of a circle (halves if ``turns`` is 2); return labels + ``by``."""
     step = 4 // turns
-    result = pictures.clone()
+    result = pictures.clone() if turns > 1 else pictures
     for quarter in range(1, turns):
         chosen = by == quarter
         result[chosen] = torch.rot90(pictures[chosen], quarter * step, (2, 3))
@@ -190,11 +195,16 @@ def _train_head(network: nn.Module, head: nn.Linear, request: ConversionRequest,
 
 
 def _labelled(part: Examples) -> Labelled:
-    return as_tensor(part.values), torch.from_numpy(part.labels)
+    return _inputs(part), torch.from_numpy(part.labels)
 
 
 def _by_kind(part: Examples, kinds: list[str], turns: int) -> Labelled:
-    return as_tensor(part.values), torch.tensor([kinds.index(kind) * turns for kind in part.kinds])
+    return _inputs(part), torch.tensor([kinds.index(kind) * turns for kind in part.kinds])
+
+
+def _inputs(part: Examples) -> Tensor:
+    """Return rows as one block each: pictures come with their channels last, and every step would move them."""
+    return as_tensor(part.values).contiguous()
 
 
 def _expect_possible(request: ConversionRequest, settings: TorchTraining) -> None:

@@ -29,7 +29,7 @@ from coreml_updatable.building.rehearsal import rehearse
 from coreml_updatable.building.report_stage import as_pictures, assemble, assemble_fixed
 from coreml_updatable.building.request import AnyRequest, BuildRequest, FixedRequest
 from coreml_updatable.building.rows import behind, rows_of
-from coreml_updatable.building.sources import collect, convert_source, fixed_source, forget_training, has_source
+from coreml_updatable.building.sources import collecting, convert_source, fixed_source, forget_training, has_source
 from coreml_updatable.converting.contract import Converted
 from coreml_updatable.converting.spread import not_proved
 from coreml_updatable.data.dataset import Dataset
@@ -106,13 +106,14 @@ def _run_fixed(request: FixedRequest, clock: Clock) -> Report:
 
 def _run(request: BuildRequest, clock: Clock) -> Report:
     recipe = request.recipe
-    if not has_source(request):
-        with clock.stage("rehearsal") as tell:
-            rehearse(request)
-            tell(1.0, "the untrained network can be marked, checked and converted to its layouts")
-    with clock.stage("pictures") as tell:
-        dataset = collect(request, tell)
-        tell(1.0, dataset.origin)
+    with collecting(request) as collected:
+        if not has_source(request):
+            with clock.stage("rehearsal") as tell:
+                rehearse(request)
+                tell(1.0, "the untrained network can be marked, checked and converted to its layouts")
+        with clock.stage("pictures") as tell:
+            dataset = collected(tell)
+            tell(1.0, dataset.origin)
     as_pictures(
         request, dataset.train.take(range(1))
     )  # the sample's own function fails before the training, not after it

@@ -1,10 +1,13 @@
 """The rows of a build and its trained, converted network: made, or as an earlier run left them."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,20 +24,55 @@ from coreml_updatable.converting.contract import (
 )
 from coreml_updatable.converting.registry import find_converter, judges_by_folds, load_converter
 from coreml_updatable.data.dataset import Dataset, load_dataset
+from coreml_updatable.data.drawn import WORTH_PROCESSES
 from coreml_updatable.data.inputs import Examples, Progress
 from coreml_updatable.data.sample_code import called, load_function
 from coreml_updatable.data.stored import StoredRows
 from coreml_updatable.data.wanted import Owner, SampleFunction, Wanted
 from coreml_updatable.errors import SourceError, a_kind
-from coreml_updatable.recipes.recipe import Recipe
+from coreml_updatable.recipes.recipe import ArraySection, Recipe
 from coreml_updatable.spec.io import model_bytes, parse_model
 
 PICTURES = "pictures"  # the stage, and what files of it begin with
 FEATURES = "features "  # in front of what they are of, in the cache
 PARTS = ("train", "validation", "test", "owner_support", "owner_held_out")
 
+Tell: TypeAlias = Callable[[float, str], None]
 
-def collect(request: BuildRequest, tell: Callable[[float, str], None]) -> Dataset:
+
+@contextmanager
+def collecting(request: BuildRequest) -> Iterator[Callable[[Tell], Dataset]]:
+    """Yield a function that gives all rows of the build, and meanwhile collect them where other processes draw them.
+
+    An error that leaves the block stops the drawing.
+    """
+    recipe, data = request.recipe, request.recipe.data
+    by_processes = len(data.drawn_kinds) * data.drawn_per_kind >= WORTH_PROCESSES
+    if request.data is not None or data.draw is None or isinstance(recipe.input, ArraySection) or not by_processes:
+        yield lambda tell: collect(request, tell)
+        return
+    load_function(request.folder, data.draw, recipe.trust_code)  # its mistakes come first
+    left, listening = Event(), list[Tell]()
+
+    def tell(fraction: float, detail: str) -> None:
+        if left.is_set():
+            raise CancelledError
+        for listener in listening:
+            listener(fraction, detail)
+
+    def finished(listener: Tell) -> Dataset:
+        listening.append(listener)
+        return rows.result()
+
+    with ThreadPoolExecutor(1) as beside:
+        rows = beside.submit(collect, request, tell)
+        try:
+            yield finished
+        finally:
+            left.set()
+
+
+def collect(request: BuildRequest, tell: Tell) -> Dataset:
     """All rows of the build; kept under ``request.data_key``."""
 
     store = request.cache / f"{PICTURES}-{request.data_key[:16]}"
