@@ -3,7 +3,8 @@
 The format's linear index and its kd-tree answer equally, so one search serves both.
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ BLOCK = 2**24  # values at a time: 64 MB
 TILE = 1024  # samples, at least, whose distances are found together
 CACHED = 2**19  # distances that stay in a processor's cache: where queries are few, tiles are longer
 KEPT = 2**22  # distances that are all kept until their groups are looked at again: 16 MB
+PAIRS = 2**20  # of queries and samples that are looked at again together, at most
 MANY = 100_000  # samples, from which on groups are deep
 
 
@@ -31,29 +33,6 @@ def parts(count: int, dimensions: int) -> Iterator[slice]:
     """``count`` samples in parts that fit the processor's cache, and memory however long they are."""
     height = max(1, min(TILE, BLOCK // max(1, dimensions)))
     return (slice(start, start + height) for start in range(0, count, height))
-
-
-def candidates(
-    samples: Floats, queries: Floats, norms: Floats, count: int, slacks: Sequence[float] | NDArray[np.float64]
-) -> Iterator[NDArray[np.int64]]:
-    """For each query [D] the samples [n, D], n > ``count``, whose rough distance is at most its slack beyond that of
-    the ``count``-th.
-
-    Rough is ||q - s||^2 - ||q||^2 = -2 q.s + ||s||^2 in single precision, of which only the least of every group of
-    samples is kept at first.
-    """
-    if not len(queries):
-        return
-    depth = _depth(len(samples))
-    width = _width(len(samples), len(queries), depth)
-    least, kept = _least(samples, queries, norms, depth, width)
-    limits = np.full(len(queries), np.inf)
-    if count < least.shape[1]:
-        limits = np.partition(least, count - 1, axis=1)[:, count - 1] + np.asarray(slacks, np.float64)
-    for number, (query, slack, limit) in enumerate(zip(queries, slacks, limits, strict=True)):
-        found = _members(np.flatnonzero(least[number] <= limit), len(samples), depth, width)
-        rough = _rough(samples, query, norms, found) if kept is None else kept[number, found]
-        yield found[_within(rough, count, float(slack))]
 
 
 def _depth(count: int) -> int:
@@ -87,28 +66,24 @@ def _least(samples: Floats, queries: Floats, norms: Floats, depth: int, width: i
     return least.reshape(len(queries), -1), kept
 
 
-def _members(groups: NDArray[np.int64], count: int, depth: int, width: int) -> NDArray[np.int64]:
-    """The samples, of ``count`` in all, in these groups."""
+def _members(
+    asked: NDArray[np.int64], groups: NDArray[np.int64], count: int, depth: int, width: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The samples, of ``count`` in all, in these groups, each with the query that its group is of."""
     across = width // depth
     tiles, columns = np.divmod(groups, across)
     members: NDArray[np.int64] = (tiles * width + columns)[:, None] + np.arange(0, width, across)
-    inside: NDArray[np.int64] = members[members < count]
-    return inside
+    inside = members < count
+    return np.broadcast_to(asked[:, None], members.shape)[inside], members[inside]
 
 
-def _rough(samples: Floats, query: Floats, norms: Floats, found: NDArray[np.int64]) -> Floats:
-    doubled = query * np.float32(-2)
-    products = [samples[found[part]] @ doubled for part in parts(len(found), len(query))]
-    rough: Floats = np.concatenate(products) + norms[found]
+def _rough(
+    samples: Floats, queries: Floats, norms: Floats, asked: NDArray[np.int64], found: NDArray[np.int64]
+) -> Floats:
+    rough: Floats = norms[found]
+    for part in parts(len(found), queries.shape[1]):
+        rough[part] -= 2 * np.vecdot(samples[found[part]], queries[asked[part]])
     return rough
-
-
-def _within(distances: Floats, count: int, slack: float) -> NDArray[np.int64]:
-    """Where the distances are that could be among the ``count`` least."""
-    if count >= len(distances):
-        return np.arange(len(distances))
-    last = float(np.partition(distances, count - 1)[count - 1])
-    return np.flatnonzero(distances <= last + slack)
 
 
 FLOATS = np.finfo(np.float32)
@@ -138,19 +113,41 @@ def nearest(
     height = block_height(*samples.shape)
     for start in range(0, len(queries), height):
         block = queries[start : start + height]
-        for query, found in zip(block, _found(samples, block, norms, count, _slacks(block, largest)), strict=True):
-            yield _exact(samples, query, np.arange(len(samples)) if found is None else found, count, tied)
+        slacks = _slacks(block, largest)
+        measurable = np.isfinite(slacks) & (count < len(samples))
+        some = block if measurable.all() else block[measurable]
+        measured = _among_candidates(samples, some, norms, count, slacks[measurable], tied)
+        for query, one in zip(block, measurable.tolist(), strict=True):
+            every = np.arange(len(samples))
+            yield next(measured if one else _exact(samples, query[None], np.zeros_like(every), every, count, tied))
 
 
-def _found(
-    samples: Floats, queries: Floats, norms: Floats, count: int, slacks: NDArray[np.float64]
-) -> Iterator[NDArray[np.int64] | None]:
-    """For each query the samples that could be among its nearest; None: any could."""
-    measurable = np.isfinite(slacks) & (count < len(samples))
-    asked = queries if measurable.all() else queries[measurable]
-    found = candidates(samples, asked, norms, count, slacks[measurable])
-    for one in measurable.tolist():
-        yield next(found) if one else None
+def _among_candidates(
+    samples: Floats, queries: Floats, norms: Floats, count: int, slacks: NDArray[np.float64], tied: str
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """``nearest`` of samples [n, D], n > ``count``: only those are measured whose rough distance is at most the
+    query's slack beyond that of its ``count``-th.
+
+    Rough is ||q - s||^2 - ||q||^2 = -2 q.s + ||s||^2 in single precision, of which only the least of every group of
+    samples is kept at first.
+    """
+    if not len(queries):
+        return
+    depth = _depth(len(samples))
+    width = _width(len(samples), len(queries), depth)
+    least, kept = _least(samples, queries, norms, depth, width)
+    limits = np.full(len(queries), np.inf)
+    if count < least.shape[1]:
+        limits = np.partition(least, count - 1, axis=1)[:, count - 1] + slacks
+    height = max(1, PAIRS // len(samples))
+    for start in range(0, len(queries), height):
+        rows = slice(start, min(len(queries), start + height))
+        asked, found = _members(*np.nonzero(least[rows] <= limits[rows, None]), len(samples), depth, width)
+        rough = _rough(samples, queries[rows], norms, asked, found) if kept is None else kept[rows][asked, found]
+        firsts = np.searchsorted(asked, np.arange(rows.stop - start))
+        last = rough[np.lexsort((rough, asked))][firsts + count - 1]
+        near = rough <= (last + slacks[rows])[asked]
+        yield from _exact(samples, queries[rows], asked[near], found[near], count, tied)
 
 
 def _slacks(queries: Floats, largest: float) -> NDArray[np.float64]:
@@ -166,12 +163,17 @@ def _slacks(queries: Floats, largest: float) -> NDArray[np.float64]:
 
 
 def _exact(
-    samples: Floats, query: Floats, among: NDArray[np.int64], count: int, tied: str
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    distances = np.empty(len(among))
-    for part in parts(len(among), len(query)):
-        apart = samples[among[part]].astype(np.float64)
-        apart -= query
+    samples: Floats, queries: Floats, asked: NDArray[np.int64], found: NDArray[np.int64], count: int, tied: str
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """For each query the ``count`` nearest of the samples ``found`` [pairs], which ``asked`` [pairs], rising, tells."""
+    distances = np.empty(len(found))
+    for part in parts(len(found), queries.shape[1]):
+        apart = samples[found[part]].astype(np.float64)
+        apart -= queries[asked[part]]
         distances[part] = np.vecdot(apart, apart)
-    order = np.lexsort((among if tied == "earliest" else -among, distances))[:count]
-    return among[order], distances[order]
+    order = np.lexsort((found if tied == "earliest" else -found, distances, asked))
+    found, distances = found[order], distances[order]
+    edges = np.searchsorted(asked, np.arange(len(queries) + 1)).tolist()
+    for first, end in itertools.pairwise(edges):
+        stop = min(end, first + count)
+        yield found[first:stop], distances[first:stop]
