@@ -9,18 +9,18 @@ from .scene import SUPERSAMPLING, Generator, Scene
 
 STEEPEST = 4.0  # pixels of height a pixel
 
-Pixels = npt.NDArray[np.float32]  # [height, width, 3]
+Pixels = npt.NDArray[np.float32]  # [3, height, width]: numpy is slow where the last axis is short
 
 
 def photograph(scene: Scene) -> Image.Image:
     """The finished picture, RGB, of the scene's size."""
     rng = scene.rng
-    paint = np.asarray(scene.paint.reduce(SUPERSAMPLING), np.float32)
+    paint = np.asarray(scene.paint.reduce(SUPERSAMPLING)).transpose(2, 0, 1).astype(np.float32, order="C")
     height = np.asarray(scene.height.resize(scene.size, Image.Resampling.BOX), np.float32)
     scale = scene.scale / SUPERSAMPLING
     softness = rng.uniform(0.0, 1.0)
-    color = paint[:, :, :3] * _brightness(scene, height * scale, softness)[:, :, None]
-    color += _gloss(scene, height * scale, paint[:, :, 3] * np.float32(1 / 255))[:, :, None]
+    color = paint[:3] * _brightness(scene, height * scale, softness)
+    color += _gloss(scene, height * scale, paint[3] * np.float32(1 / 255))
     return _developed(rng, color, scene.size)
 
 
@@ -59,15 +59,15 @@ def _developed(rng: Generator, color: Pixels, size: tuple[int, int]) -> Image.Im
     width, height = size
     warmth = rng.normal(0, 0.055)
     balance = np.array([1 + warmth, 1 + rng.normal(0, 0.012), 1 - warmth], np.float32)
-    color = color * (balance * rng.uniform(0.82, 1.18))
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    color = color * (balance * rng.uniform(0.82, 1.18))[:, None, None]
+    y, x = (side.astype(np.float32) for side in np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j])
     lean = rng.normal(0, 0.09, 2).tolist()  # one side nearer the window
-    color *= (1 - rng.uniform(0, 0.16) * (x * x + y * y) + lean[0] * x + lean[1] * y)[:, :, None]
-    color *= (0.96 + 0.08 * noise(rng, size, width // 3))[:, :, None]
-    grey = color.mean(axis=2, keepdims=True)
+    color *= 1 - rng.uniform(0, 0.16) * (x * x + y * y) + lean[0] * x + lean[1] * y
+    color *= 0.96 + 0.08 * noise(rng, size, width // 3)
+    grey = color.mean(axis=0)
     color = grey + (color - grey) * rng.uniform(0.82, 1.08)
     color = 118 + (color - 118) * rng.uniform(0.88, 1.12)
-    image = Image.fromarray(np.clip(color, 0, 255).astype(np.uint8))
+    image = Image.fromarray(np.clip(color, 0, 255).astype(np.uint8).transpose(1, 2, 0).copy())
     if rng.random() < 0.6:
         image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.2, 0.75)) * width / 128))
     grain = rng.standard_normal((height, width, 1), np.float32) * rng.uniform(1.0, 4.0)

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from .noise import noise
-from .scene import Color, Points, Scene, fill, fill_each, ink, mixed, place, project, shaded
+from .scene import Color, Points, Scene, fill_each, ink, mixed, project, shaded
 
 # Of each of a box's three faces, the four corners as multiples of the half edges.
 CORNERS = np.array(
@@ -26,8 +26,9 @@ def solid(
 ) -> None:
     """A body whose horizontal cuts are all ``curve``, as large as ``rings`` say, painted in their order."""
     x, y, z = centre
-    for radius, rise, color in rings:
-        fill(scene, place(curve, (x, y, z + rise), radius), color, gloss)
+    scales = np.array([(radius, radius, 1.0) for radius, _, _ in rings])
+    feet = np.array([(x, y, z + rise) for _, rise, _ in rings])
+    fill_each(scene, curve * scales[:, None] + feet[:, None], [color for _, _, color in rings], gloss)
 
 
 def between(first: Ring, last: Ring, steps: int) -> list[Ring]:

@@ -16,7 +16,8 @@ def lay_table(scene: Scene) -> None:
     rng = scene.rng
     side = int(max(scene.size) * 1.5)
     texture = (wood, wood, cloth, stone)[int(rng.integers(4))](rng, side)
-    pixels = np.dstack([np.clip(texture, 0, 255), np.full((side, side), 18.0, np.float32)]).astype(np.uint8)
+    pixels = np.full((side, side, 4), 18, np.uint8)
+    pixels[:, :, :3] = np.clip(texture, 0, 255).astype(np.uint8).transpose(1, 2, 0)
     image = Image.frombytes("RGBX", (side, side), pixels.tobytes())
     angle = rng.choice([0.0, 90.0]) + rng.normal(0, 14)
     width, height = scene.size
@@ -34,7 +35,7 @@ def wood(rng: Generator, side: int) -> Field:
     tone = rng.normal(0, 0.09, planks)[row.astype(int)].astype(np.float32)
     seam = np.where(row % 1.0 < planks / side * 1.6, 0.55, 1.0).astype(np.float32)
     brightness = (0.78 + 0.42 * grain + tone[:, None]) * seam[:, None]
-    return np.asarray(base * brightness[:, :, None], np.float32)
+    return np.asarray(base[:, None, None] * brightness, np.float32)
 
 
 def cloth(rng: Generator, side: int) -> Field:
@@ -48,8 +49,8 @@ def cloth(rng: Generator, side: int) -> Field:
         band = (np.arange(side) * rng.integers(6, 15) // side) % 2
         pattern = 0.5 * band[None, :] + (0.5 * band[:, None] if style == 2 else 0)
     pale = base * 0.35 + 160
-    color = base * (1 - pattern[:, :, None]) + pale * pattern[:, :, None]
-    return np.asarray(color * (folds * weave)[:, :, None], np.float32)
+    color = base[:, None, None] * (1 - pattern) + pale[:, None, None] * pattern
+    return np.asarray(color * (folds * weave), np.float32)
 
 
 def stone(rng: Generator, side: int) -> Field:
@@ -59,5 +60,5 @@ def stone(rng: Generator, side: int) -> Field:
     veins = np.clip(1 - np.abs(cloud - 0.5) * 30, 0, 1) * rng.uniform(0, 0.35)
     speckle = rng.random((side, side), np.float32) * 0.16
     brightness = 0.78 + 0.32 * cloud + speckle
-    color = base * brightness[:, :, None] * (1 - veins[:, :, None]) + 190 * veins[:, :, None]
+    color = base[:, None, None] * brightness * (1 - veins) + 190 * veins
     return np.asarray(color, np.float32)
