@@ -14,6 +14,7 @@ from coreml_updatable.data.inputs import Progress
 
 from . import checkpoints
 from .probabilities import BATCH
+from .reproducible import freed_memory_kept
 from .source import TorchTraining
 
 History = tuple[Mapping[str, float], ...]
@@ -21,6 +22,7 @@ Labelled = tuple[Tensor, Tensor]  # inputs [n, ...], labels int64 [n]
 Vary = Callable[[Tensor, Tensor, torch.Generator], Labelled]  # another look at a batch
 
 
+@freed_memory_kept()
 def fit(
     module: nn.Module,
     train: Labelled,

@@ -4,6 +4,7 @@ import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -15,18 +16,19 @@ def reproducible(seed: int) -> Iterator[None]:
     """Make torch draw from ``seed`` and give the same numbers in every run; restore its state afterwards."""
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
-    with torch.random.fork_rng(devices=[]), _freed_memory_kept():
+    memory: Any = torch.utils.deterministic  # its one property is not in its types
+    filled = memory.fill_uninitialized_memory
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         torch.set_num_threads(THREADS)
         torch.use_deterministic_algorithms(True)
         # Filling each new tensor with NaN finds operations that read what nobody wrote; torch's own write first.
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        memory.fill_uninitialized_memory = False
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(deterministic)
-            torch.utils.deterministic.fill_uninitialized_memory = filled
+            memory.fill_uninitialized_memory = filled
             torch.set_num_threads(threads)
 
 
@@ -36,7 +38,7 @@ _MEGABYTE = 2**20
 
 
 @contextmanager
-def _freed_memory_kept() -> Iterator[None]:
+def freed_memory_kept() -> Iterator[None]:
     """Reuse memory from step to step, and return it at the end; a sixth of the time of a training step."""
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     mallopt = getattr(library, "mallopt", None)

@@ -142,7 +142,8 @@ def _among_candidates(
     height = max(1, PAIRS // len(samples))
     for start in range(0, len(queries), height):
         rows = slice(start, min(len(queries), start + height))
-        asked, found = _members(*np.nonzero(least[rows] <= limits[rows, None]), len(samples), depth, width)
+        asked, groups = np.nonzero(least[rows] <= limits[rows, None])
+        asked, found = _members(asked, groups, len(samples), depth, width)
         rough = _rough(samples, queries[rows], norms, asked, found) if kept is None else kept[rows][asked, found]
         firsts = np.searchsorted(asked, np.arange(rows.stop - start))
         last = rough[np.lexsort((rough, asked))][firsts + count - 1]
