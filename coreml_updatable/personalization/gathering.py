@@ -210,8 +210,10 @@ def points_of(gathered: Gathered, entrant: int) -> tuple[Point, ...]:
         if np.isfinite(personal).any():
             replicates = gathered.replicates(entrant, number)
             for place, measure in enumerate(RESAMPLED):
-                if MEASURES[measure] in found:
-                    intervals[MEASURES[measure]] = interval(found[MEASURES[measure]].mean, replicates[place])
+                name = MEASURES[measure]
+                if name in found:
+                    low = -1.0 if measure == FORGETTING else 0.0  # what linear replicates may leave
+                    intervals[name] = interval(found[name].mean, replicates[place].clip(low, 1.0))
         made.append(Point(protocol, shots, found, intervals, float(np.mean(personal < base - 1e-9))))
     return tuple(made)
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coreml_updatable.personalization.gathering import shots_to_enough
+from coreml_updatable.personalization.gathering import points_of, shots_to_enough
+from coreml_updatable.personalization.measures import RESAMPLED
 
 
 @pytest.mark.parametrize(
@@ -22,3 +23,20 @@ def test_nine_right_of_ten_are_enough(right: tuple[int, ...], expected: tuple[fl
         values=lambda _entrant, number, _measure: np.full(2, shares[number]),
     )
     assert shots_to_enough(gathered, 0) == expected
+
+
+def test_the_interval_of_an_accuracy_stays_within_0_and_100_percent() -> None:
+    """Replicates are linear in the pictures' weights, so that they may leave the range of what they resample."""
+    shares = np.array([0.9, 1.0, 1.0])
+    gathered: Any = SimpleNamespace(
+        lab=SimpleNamespace(points=[("at_once", 0)]),
+        values=lambda _entrant, _number, measure: shares if measure in RESAMPLED else np.full(3, np.nan),
+        replicates=lambda _entrant, _number: np.tile(np.linspace(-1.2, 1.2, 100), (len(RESAMPLED), 1)),
+    )
+    (point,) = points_of(gathered, 0)
+    found = point.intervals
+    assert {name: (one.low, one.high) for name, one in found.items()} == {
+        "personal_accuracy": (0.0, 1.0),
+        "base_accuracy": (0.0, 1.0),
+        "forgetting": (-1.0, 1.0),
+    }
