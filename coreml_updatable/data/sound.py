@@ -90,8 +90,10 @@ def _decoded(path: Path) -> tuple[Any, int, int]:
                     f"{path}: has {frames:,} samples at {rate:,} Hz, expected a sound of at most {MOST_SECONDS} s "
                     f"and {MOST_FRAMES:,} samples; cut it"
                 )
-            blocks = file.blocks(max(1, BLOCK // file.channels), dtype="float64", always_2d=True)
-            mixed = [block.mean(axis=1) for block in blocks]
-            return np.concatenate(mixed) if mixed else np.zeros(0), file.channels, rate
+            mixed, read = np.empty(frames), 0
+            for block in file.blocks(max(1, BLOCK // file.channels), frames=frames, dtype="float64", always_2d=True):
+                mixed[read : read + len(block)] = block.mean(axis=1)
+                read += len(block)
+            return mixed[:read], file.channels, rate
     except (soundfile.LibsndfileError, OSError, TypeError) as error:
         raise DataError(f"{path}: is damaged or not a readable sound ({error}); convert it to FLAC or WAV") from error

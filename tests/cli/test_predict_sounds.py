@@ -84,3 +84,11 @@ def test_a_model_of_pictures_hears_nothing(run: Run, picture_model: Path, tmp_pa
     ran = run("predict", picture_model, tmp_path / "clip.wav")
     assert ran.status == 1
     assert "clip.wav" in ran.err
+
+
+def test_what_a_model_of_sounds_reads_is_named(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "memo.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    ran = run("predict", model, tmp_path / "memo.m4a")
+    assert ran.status == 1
+    assert ".wav" in ran.err
+    assert ".png" not in ran.err

@@ -12,6 +12,7 @@ from coreml_updatable.data.arrays import mapped
 from coreml_updatable.data.rows.features import Features, kind, label_of, target_of
 from coreml_updatable.data.rows.pictures import SUFFIXES, picture_of, pictures_in
 from coreml_updatable.data.rows.tables import csv_rows, json_rows
+from coreml_updatable.data.sound import ENDINGS
 from coreml_updatable.errors import DataError, UserError
 from coreml_updatable.spec.features import BGR, RGB
 from coreml_updatable.spec.messages import FeatureDescription, Model
@@ -90,7 +91,7 @@ def rows_of(path: Path, features: Features) -> Iterator[tuple[str, dict[str, Any
         feature = features.the_picture(str(path))
         yield str(path), {feature.name: picture_of(path, feature, features)}
     else:
-        kinds = ", ".join(sorted({*SUFFIXES, *TABLES}))
+        kinds = ", ".join(sorted({*(SUFFIXES if features.has_pictures else ENDINGS), *TABLES}))
         raise DataError(f"{path}: has an unsupported type, expected one of {kinds}; convert it")
 
 
