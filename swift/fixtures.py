@@ -1,4 +1,7 @@
-"""What the Swift tests need: models, golden vectors, photos and catalogues, below FIXTURES."""
+"""What the Swift tests need: models, golden vectors, photos and catalogues, below FIXTURES: `python -m swift.fixtures`.
+
+All commands run in one process, which loads torch once.
+"""
 
 import hashlib
 import os
@@ -9,7 +12,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import coreml_updatable as cu
+from coreml_updatable.cli.app import main
+from coreml_updatable.marking.classifier import write_labels
 from swift.toolchain import CHECKOUT
+from tests.draw_meals import main as draw_meals
 
 PYTHON = CHECKOUT / ".venv/bin/python"
 COMMAND = CHECKOUT / ".venv/bin/coreml-updatable"
@@ -26,32 +33,30 @@ def fixtures() -> None:
     shutil.rmtree(FIXTURES, ignore_errors=True)
     FIXTURES.mkdir(parents=True)
     # Smaller than the samples, for time; another seed gives another network, which is all that a newer base has to be.
-    small = {"drawn_per_kind": "100", "seeds": "[0]", "shots": "[3]", "held_out": "20"}
-    first = sample("healthy_luncher", "first", **small)
-    second = sample("healthy_luncher", "second", seed="2", version='"1.1"', **small)
-    pose = sample("hand_pose", "pose", REPLAY, seeds="[0]", shots="[3]")
+    small = {"seeds": "[0]", "shots": "[3]", "held_out": "20", "snapshots": "0"}
+    first = sample("healthy_luncher", "first", drawn_per_kind="100", **small)
+    second = sample("healthy_luncher", "second", REPLAY, drawn_per_kind="60", seed="2", version='"1.1"', **small)
+    pose = sample("hand_pose", "pose", REPLAY, seeds="[0]", shots="[3]", snapshots="0", drawn_per_kind="150")
     for recipe in (pose, first, second):
-        run([str(COMMAND), "build", str(recipe), "--out", str(FIXTURES)])
-    run([str(PYTHON), "tests/draw_meals.py", str(FIXTURES / "photos"), "35", "1000", "burger", "pancakes"])
-    key = FIXTURES / "key"
-    run([str(COMMAND), "keygen", str(key)])
-    run([str(COMMAND), "keygen", str(FIXTURES / "stranger")])
+        command("build", recipe, "--out", FIXTURES)
+    number_labels(FIXTURES / "pose/HandPose.mlmodel", FIXTURES / "pose/HandPoseNumbers.mlmodel")
+    draw_meals(str(FIXTURES / "photos"), "35", "1000", "burger", "pancakes")
+    key, stranger = FIXTURES / "key", FIXTURES / "stranger"
+    command("keygen", key)
+    command("keygen", stranger)
     old, site = FIXTURES / "old", FIXTURES / "site"
-    run(
-        [str(COMMAND), "publish", str(FIXTURES / "first"), str(FIXTURES / "pose"), "--to", str(old), "--sign", str(key)]
-    )
+    command("publish", FIXTURES / "first", FIXTURES / "pose", "--to", old, "--sign", key)
     shutil.copytree(old, site)
-    run([str(COMMAND), "publish", str(FIXTURES / "second"), "--to", str(site), "--sign", str(key)])
-    unknown = FIXTURES / "unknown"
-    run([str(COMMAND), "publish", str(FIXTURES / "first"), "--to", str(unknown), "--sign", str(FIXTURES / "stranger")])
-    run([str(COMMAND), "publish", str(FIXTURES / "first"), "--to", str(FIXTURES / "unsigned")])
+    command("publish", FIXTURES / "second", "--to", site, "--sign", key)
+    command("publish", FIXTURES / "first", "--to", FIXTURES / "unknown", "--sign", stranger)
+    command("publish", FIXTURES / "first", "--to", FIXTURES / "unsigned")
     # The key is changed: both count, then only the next one.
     both, after, successor = FIXTURES / "both", FIXTURES / "next", FIXTURES / "successor"
-    run([str(COMMAND), "keygen", str(successor)])
+    command("keygen", successor)
     shutil.copytree(site, both)
-    run([str(COMMAND), "publish", "--to", str(both), "--sign", str(key), "--sign", str(successor)])
+    command("publish", "--to", both, "--sign", key, "--sign", successor)
     shutil.copytree(both, after)
-    run([str(COMMAND), "publish", "--to", str(after), "--sign", str(successor), "--revoke", f"{key}.pub"])
+    command("publish", "--to", after, "--sign", successor, "--revoke", f"{key}.pub")
     (FIXTURES / "public-key.txt").write_text((site / "public-key.txt").read_text().strip())
     stamp.write_text(version)
 
@@ -71,6 +76,23 @@ def sample(name: str, to: str, more: str = "", **changes: str) -> Path:
     return recipe
 
 
+def number_labels(source: Path, to: Path) -> None:
+    """The network ``source`` with the numbers of its labels in place of them."""
+    model = cu.load(source).message
+    write_labels(model, tuple(range(len(model.neuralNetworkClassifier.stringClassLabels.vector))))
+    cu.save(model, to)
+
+
+def command(*words: object) -> None:
+    """Run a command of coreml-updatable; one that fails ends this program."""
+    sys.argv = ["coreml-updatable", *map(str, words)]
+    try:
+        main()
+    except SystemExit as ended:
+        if ended.code:
+            raise
+
+
 def run(command: list[str], **environment: str) -> str:
     """What it printed; a command that fails ends this program with what it wrote."""
     told = {**os.environ, **environment}
@@ -78,3 +100,7 @@ def run(command: list[str], **environment: str) -> str:
     if ran.returncode != 0:
         sys.exit(f"{ran.stdout}{ran.stderr}\nswift: {' '.join(command)} ended with status {ran.returncode}")
     return ran.stdout
+
+
+if __name__ == "__main__":
+    fixtures()

@@ -1,9 +1,8 @@
 """Serve catalogues badly, for the tests of the Swift package: FOLDER/NAME at /NAME/, and the faults of networks.
 
-/portal/ answers with a web page, /missing/ with 404, /broken/ with an error of the server; /half/ is /site/ whose
-models break off in the middle until they are asked for from there on; /wrong/ is /site/ with a flipped bit in each
-model;
-/endless/ never ends.
+/portal/ answers with a web page, /missing/ with 404 and a page, as most sites do, /broken/ with an error of the server;
+/half/ is /site/ whose models break off in the middle until they are asked for from there on; /wrong/ is /site/ with a
+flipped bit in each model; /half-pictures/ and /wrong-pictures/ are the same for pictures; /endless/ never ends.
 """
 
 import argparse
@@ -26,7 +25,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             case "portal":
                 self.answer(200, b"<!DOCTYPE html><title>Welcome to our cafe</title>", "text/html")
             case "missing":
-                self.answer(404, b"", "text/plain")
+                self.answer(404, b"<!DOCTYPE html><title>Not found</title>", "text/html")
             case "broken":
                 self.answer(503, b"", "text/plain")
             case "endless":
@@ -39,14 +38,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.file(fault, rest)
 
     def file(self, fault: str, rest: str) -> None:
+        fault, _, pictures = fault.partition("-")
         top = self.folder / ("site" if fault in ("half", "wrong") else fault)
         path = (top / rest).resolve()
         if not path.is_relative_to(top.resolve()) or not path.is_file():
-            self.answer(404, b"", "text/plain")
+            self.answer(404, b"<!DOCTYPE html><title>Not found</title>", "text/html")
             return
         content = path.read_bytes()
-        model = path.suffix == ".mlmodel"
-        if fault == "wrong" and model:
+        faulty = path.suffix == (".png" if pictures else ".mlmodel")
+        if fault == "wrong" and faulty:
             content = content[:-1] + bytes([content[-1] ^ 1])
         start = 0
         asked = self.headers.get("Range", "")
@@ -59,7 +59,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json" if path.suffix == ".json" else "application/octet-stream")
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
-        end = len(content) // 2 if fault == "half" and model and start == 0 else len(content)
+        end = len(content) // 2 if fault == "half" and faulty and start == 0 else len(content)
         self.wfile.write(content[start:end])
         self.close_connection = True
 

@@ -167,6 +167,8 @@ def _feature(feature: Any) -> dict[str, Any]:
         described["array"] = list(feature.type.multiArrayType.shape)
     elif kind == "dictionaryType":
         described["dictionary"] = True
+    elif kind == "int64Type":
+        described["number"] = True
     return described
 
 

@@ -30,19 +30,16 @@ enum LessonArchive {
         try replace(archive, with: partial)
     }
 
-    /// The manifest, and each example as it comes; nothing is written anywhere.
-    static func read(_ archive: URL, each: (Lesson, Data) throws -> Void) throws -> LessonManifest {
-        guard let handle = try? FileHandle(forReadingFrom: archive) else {
-            throw PersonalizationError.invalidArchive("\(archive.lastPathComponent) cannot be read")
-        }
+    /// The manifest, and each example as it comes; nothing is written anywhere. An archive of another model ends it first.
+    static func read(_ archive: URL, of model: String, each: (Lesson, Data) throws -> Void) throws -> LessonManifest {
+        guard let handle = try? FileHandle(forReadingFrom: archive), let end = try? handle.seekToEnd(), (try? handle.seek(toOffset: 0)) != nil
+        else { throw PersonalizationError.invalidArchive("\(archive.lastPathComponent) cannot be read") }
         defer { try? handle.close() }
-        guard try handle.seekToEnd() <= UInt64(maxBytes) else {
-            throw PersonalizationError.tooLarge(archive.lastPathComponent, limit: maxBytes)
-        }
-        try handle.seek(toOffset: 0)
+        guard end <= UInt64(maxBytes) else { throw PersonalizationError.tooLarge(archive.lastPathComponent, limit: maxBytes) }
         guard let (name, size) = try entry(handle), name == LessonManifest.name, size <= LessonManifest.maxBytes,
             let manifest = LessonManifest(try content(handle, size))
         else { throw PersonalizationError.invalidArchive("it does not begin with \(LessonManifest.name) of format \(LessonManifest.format)") }
+        guard manifest.model == model else { throw PersonalizationError.otherModel(found: manifest.model, expected: model) }
         var open = Dictionary(uniqueKeysWithValues: manifest.lessons.map { ($0.file, $0) })
         while let (name, size) = try entry(handle) {
             guard let lesson = open.removeValue(forKey: name), lesson.size == size else {
@@ -80,9 +77,7 @@ enum LessonArchive {
 
     /// Name and size of the next regular file; nil at the end.
     private static func entry(_ handle: FileHandle) throws -> (String, Int)? {
-        guard let header = try handle.read(upToCount: block).map({ [UInt8]($0) }), header.count == block else {
-            throw PersonalizationError.invalidArchive("it ends in the middle")
-        }
+        let header = [UInt8](try next(handle, block))
         if header.allSatisfy({ $0 == 0 }) { return nil }
         func text(_ range: Range<Int>) -> String {
             String(decoding: header.dropFirst(range.lowerBound).prefix(range.count).prefix { $0 != 0 }, as: UTF8.self)
@@ -98,15 +93,18 @@ enum LessonArchive {
 
     private static func content(_ handle: FileHandle, _ size: Int) throws -> Data {
         let whole = size + padding(size)
-        guard whole > 0 else { return Data() }
-        guard let data = try handle.read(upToCount: whole), data.count == whole else {
+        return try whole > 0 ? next(handle, whole).prefix(size) : Data()
+    }
+
+    private static func next(_ handle: FileHandle, _ count: Int) throws -> Data {
+        guard let data = try? handle.read(upToCount: count), data.count == count else {
             throw PersonalizationError.invalidArchive("it ends in the middle")
         }
-        return data.prefix(size)
+        return data
     }
 }
 
 /// Puts `new` in the place of `file` in one step.
 func replace(_ file: URL, with new: URL) throws {
-    guard rename(new.path, file.path) == 0 else { throw PersonalizationError.damaged(file.lastPathComponent) }
+    guard rename(new.path, file.path) == 0 else { throw PersonalizationError.cannotWrite(file.lastPathComponent) }
 }

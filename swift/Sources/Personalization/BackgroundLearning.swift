@@ -6,29 +6,35 @@
     /// Learns while the device is idle: iOS grants a processing task minutes, mostly at night and on power.
     ///
     /// Put the identifier into `BGTaskSchedulerPermittedIdentifiers` and "Background processing" into the app's capabilities, call
-    /// ``register()`` before the app has launched, and ``schedule(earliest:requiresExternalPower:)`` when there is something to learn.
+    /// ``register()`` before the app has launched, and ``schedule(earliest:)`` when there is something to learn.
     public final class BackgroundLearning: Sendable {
         private let identifier: String
         private let plan: Plan
+        private let requiresExternalPower: Bool
         private let model: @Sendable () async throws -> PersonalModel
         private let log = Logger(subsystem: "Personalization", category: "BackgroundLearning")
 
         /// `model` opens the model when the time has come.
-        public init(identifier: String, plan: Plan = Plan(), model: @escaping @Sendable () async throws -> PersonalModel) {
+        public init(
+            identifier: String, plan: Plan = Plan(), requiresExternalPower: Bool = true,
+            model: @escaping @Sendable () async throws -> PersonalModel
+        ) {
             self.identifier = identifier
             self.plan = plan
+            self.requiresExternalPower = requiresExternalPower
             self.model = model
         }
 
-        /// Whether iOS took the handler; it does so once, before the app has launched.
+        /// Call it once, before the app has launched: iOS ends an app that registers an identifier twice. False where the app's
+        /// Info.plist does not permit the identifier.
         @discardableResult
         public func register() -> Bool {
             let launch: @Sendable (BGTask) -> Void = { [self] in run($0) }
             return BGTaskScheduler.shared.register(forTaskWithIdentifier: identifier, using: nil, launchHandler: launch)
         }
 
-        /// Asks for time, not before `earliest`.
-        public func schedule(earliest: Date? = nil, requiresExternalPower: Bool = true) throws {
+        /// Asks for time, not before `earliest`. Throws `BGTaskScheduler.Error`, always in Apple's Simulator.
+        public func schedule(earliest: Date? = nil) throws {
             let request = BGProcessingTaskRequest(identifier: identifier)
             request.earliestBeginDate = earliest
             request.requiresExternalPower = requiresExternalPower
@@ -36,7 +42,8 @@
             try BGTaskScheduler.shared.submit(request)
         }
 
-        /// The task is completed once, and only after the update has ended or stopped; one that iOS cut short is asked for again.
+        /// The task is completed once, and only after the update has ended or stopped. One that iOS cut short is asked for again, and so
+        /// is one that met another update; whatever else went wrong would do so again.
         private func run(_ task: BGTask) {
             let task = Handed(task)
             let work = Task {
@@ -48,7 +55,7 @@
                     task.content.setTaskCompleted(success: true)
                 } catch {
                     log.error("learning in the background ended early: \(String(describing: error), privacy: .public)")
-                    try? schedule()
+                    if Task.isCancelled || (error as? PersonalizationError)?.isTemporary == true { try? schedule() }
                     task.content.setTaskCompleted(success: false)
                 }
             }

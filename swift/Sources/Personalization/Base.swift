@@ -21,8 +21,9 @@ public struct ModelID: Hashable, Codable, Sendable {
     }
 }
 
-/// A compiled model that nobody has personalized, on the device's disk.
-public struct Base: Codable, Equatable, Sendable {
+/// A compiled model that nobody has personalized, on the device's disk. Ask for it at each launch: an app's container moves, and
+/// the paths with it.
+public struct Base: Equatable, Sendable {
     public let id: ModelID
     public let version: String
     /// The SHA-256 of the file it was compiled from; personal models belong to it.
@@ -57,7 +58,8 @@ public struct Base: Codable, Equatable, Sendable {
                 var directory: ObjCBool = false
                 guard FileManager.default.fileExists(atPath: file.path, isDirectory: &directory), !directory.boolValue else { continue }
                 hash.update(data: Data("\(name)\0".utf8))
-                hash.update(data: try Data(contentsOf: file, options: .mappedIfSafe))
+                guard let data = try? Data(contentsOf: file, options: .mappedIfSafe) else { throw PersonalizationError.damaged(name) }
+                hash.update(data: data)
             }
         }
         return Base(id: id, version: version, sha256: hash.finalize().hexadecimal, model: model, extractor: extractor, replay: replay)

@@ -31,6 +31,8 @@ public actor Catalogue {
     private let folder: URL
     private let limits: Limits
     private let configuration: URLSessionConfiguration
+    /// What can be fetched again does not belong into a backup.
+    private let storage = Storage(isBackedUp: false)
     private let now: @Sendable () -> Date
     private let log = Logger(subsystem: "Personalization", category: "Catalogue")
 
@@ -54,7 +56,7 @@ public actor Catalogue {
 
     /// The model as it came last, or nil; never asks the network.
     public func installed(_ id: ModelID) -> Base? {
-        state().installed.last { $0.id == id && $0.isThere(in: folder) }?.base(in: folder)
+        (try? state())?.installed.last { $0.id == id && $0.isThere(in: folder) }?.base(in: folder)
     }
 
     /// The installed model, or the newest one where there is none yet.
@@ -92,10 +94,11 @@ public actor Catalogue {
                 return counts[installed.id, default: 0] <= max(keep, 1)
             }.reversed()
         }
-        let named = Set(state().installed.flatMap(\.names))
+        let named = Set(try state().installed.flatMap(\.names))
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
         where ((name.hasSuffix(".mlmodelc") || name.hasSuffix(".replay")) && !named.contains(name)) || name.hasSuffix(".partial") {
-            try FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+            let file = folder.appendingPathComponent(name)
+            try written(file) { try FileManager.default.removeItem(at: file) }
         }
     }
 
@@ -105,8 +108,8 @@ public actor Catalogue {
         let content = try await get("index.json", limit: limits.indexBytes)
         let sum = sha256(content)
         if case .signed(let publicKeys) = trust {
-            let keys = state().keys.isEmpty ? publicKeys : state().keys
-            try await expectSignature(of: content, sum, by: keys)
+            let keys = try state().keys
+            try await expectSignature(of: content, sum, by: keys.isEmpty ? publicKeys : keys)
         }
         guard let index = try? JSONDecoder().decode(Index.self, from: content), index.schema == Index.schema else {
             throw PersonalizationError.wrongContent("index.json")
@@ -115,7 +118,7 @@ public actor Catalogue {
             guard let expires = index.expires.flatMap({ ISO8601DateFormatter().date(from: $0) }), expires > now() else {
                 throw PersonalizationError.expired(index.expires ?? "a moment that it does not name")
             }
-            let seen = state()
+            let seen = try state()
             guard index.serial >= seen.serial else { throw PersonalizationError.rolledBack(found: index.serial, seen: seen.serial) }
             guard index.serial > seen.serial || seen.sum.isEmpty || seen.sum == sum else {
                 throw PersonalizationError.untrusted("A second index of serial \(index.serial)")
@@ -161,21 +164,25 @@ public actor Catalogue {
         guard file.bytes <= limits.modelBytes else { throw PersonalizationError.tooLarge(file.file, limit: limits.modelBytes) }
         let compiled = folder.appendingPathComponent("\(file.sha256).mlmodelc")
         guard !FileManager.default.fileExists(atPath: compiled.path) else { return }
-        try written(folder) { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
-        let partial = folder.appendingPathComponent("\(file.sha256).mlmodel.partial")
+        try storage.createFolder(folder)
+        // Whoever comes while another one fetches the same file does so apart, and does not go on where an earlier one broke off.
+        let shared = folder.appendingPathComponent("\(file.sha256).mlmodel.partial"), lock = try? FileLock(shared, wait: false)
+        let partial = lock == nil ? folder.appendingPathComponent("\(UUID().uuidString).mlmodel.partial") : shared
+        defer { if lock == nil { try? FileManager.default.removeItem(at: partial) } }
         if (try? partial.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0 >= file.bytes {
-            try? FileManager.default.removeItem(at: partial)
+            try written(partial) { try FileHandle(forWritingTo: partial).truncate(atOffset: 0) }
         }
         try await Transfer.file(url, limit: file.bytes, to: partial, configuration)
         // Whatever it is, it is of no use for another try.
         let model = folder.appendingPathComponent("\(UUID().uuidString).mlmodel")
         defer { try? FileManager.default.removeItem(at: model) }
-        try FileManager.default.moveItem(at: partial, to: model)
+        try written(model) { try FileManager.default.moveItem(at: partial, to: model) }
+        withExtendedLifetime(lock) {}
         guard try Self.sum(of: model) == file.sha256 else { throw PersonalizationError.wrongContent(file.file) }
         do {
             let fresh = try await MLModel.compileModel(at: model)
             defer { try? FileManager.default.removeItem(at: fresh) }
-            try written(compiled) { try FileManager.default.moveItem(at: fresh, to: compiled) }
+            try put(fresh, at: compiled)
         } catch let error as PersonalizationError {
             throw error
         } catch {
@@ -199,7 +206,16 @@ public actor Catalogue {
             guard let picture = release.files.first(where: { $0.file == png }) else { throw PersonalizationError.wrongContent(png) }
             try keep(await verified(picture, limit: ReplaySet.maxBytes), in: fresh, as: png)
         }
-        try written(place) { try FileManager.default.moveItem(at: fresh, to: place) }
+        try put(fresh, at: place)
+    }
+
+    /// Another instance may have been faster.
+    private func put(_ fresh: URL, at place: URL) throws {
+        do {
+            try FileManager.default.moveItem(at: fresh, to: place)
+        } catch {
+            guard FileManager.default.fileExists(atPath: place.path) else { throw PersonalizationError.cannotWrite(place.lastPathComponent) }
+        }
     }
 
     private func keep(_ content: Data, in folder: URL, as name: String) throws {
@@ -218,10 +234,12 @@ public actor Catalogue {
     }
 
     private static func sum(of file: URL) throws -> String {
-        let handle = try FileHandle(forReadingFrom: file)
-        defer { try? handle.close() }
         var hash = SHA256()
-        while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty { hash.update(data: piece) }
+        try written(file) {
+            let handle = try FileHandle(forReadingFrom: file)
+            defer { try? handle.close() }
+            while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty { hash.update(data: piece) }
+        }
         return hash.finalize().hexadecimal
     }
 
@@ -264,18 +282,18 @@ public actor Catalogue {
 
     private var stateFile: URL { folder.appendingPathComponent("catalogue.json") }
 
-    private func state() -> State {
-        guard let data = try? readBounded(stateFile, limit: 1 << 20), var state = try? JSONDecoder().decode(State.self, from: data) else {
-            return State(site: site.absoluteString)
-        }
+    /// What cannot be read is not forgotten: an older index would count again.
+    private func state() throws -> State {
+        let data = try FileManager.default.fileExists(atPath: stateFile.path) ? readBounded(stateFile, limit: 1 << 20) : Data()
+        guard var state = try? JSONDecoder().decode(State.self, from: data) else { return State(site: site.absoluteString) }
         if state.site != site.absoluteString { state = State(site: site.absoluteString, installed: state.installed) }
         return state
     }
 
     private func remember(_ change: (inout State) -> Void) throws {
-        try written(folder) { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
+        try storage.createFolder(folder)
         try FileLock.holding(folder.appendingPathComponent("catalogue.lock"), wait: true) {
-            var state = state()
+            var state = try state()
             let seen = state.serial
             change(&state)
             state.serial = max(state.serial, seen)

@@ -55,6 +55,9 @@ struct ModelInput {
         image = input.imageConstraint
         if let image {
             let gray = image.pixelFormatType == kCVPixelFormatType_OneComponent8
+            guard gray || image.pixelFormatType == kCVPixelFormatType_32BGRA else {
+                throw PersonalizationError.unsupportedModel("its pictures have neither 8-bit colors nor 8-bit gray")
+            }
             kind = gray ? .gray8 : .rgb8
             shape = [image.pixelsHigh, image.pixelsWide] + (gray ? [] : [3])
         } else if let array = input.multiArrayConstraint {
@@ -131,23 +134,28 @@ struct ModelInput {
     }
 
     private func example(_ value: MLFeatureValue) throws -> Example {
-        guard let buffer = value.imageBufferValue else { throw PersonalizationError.coreML("it made no picture of the input") }
+        guard let buffer = value.imageBufferValue,
+            CVPixelBufferGetPixelFormatType(buffer) == (kind == .gray8 ? kCVPixelFormatType_OneComponent8 : kCVPixelFormatType_32BGRA)
+        else { throw PersonalizationError.coreML("it made no picture of the model's format of the input") }
         CVPixelBufferLockBaseAddress(buffer, .readOnly)
         defer { CVPixelBufferUnlockBaseAddress(buffer, .readOnly) }
         guard let base = CVPixelBufferGetBaseAddress(buffer) else { throw PersonalizationError.coreML("a picture without pixels") }
         let height = CVPixelBufferGetHeight(buffer), width = CVPixelBufferGetWidth(buffer)
         let stride = CVPixelBufferGetBytesPerRow(buffer)
-        var bytes = Data(capacity: height * width * 3)
+        var bytes = Data(capacity: height * width * 3), colors = [UInt8](repeating: 0, count: width * 3)
         for row in 0..<height {
             let line = (base + row * stride).assumingMemoryBound(to: UInt8.self)
             if kind == .gray8 {
                 bytes.append(line, count: width)
             } else {
-                for pixel in 0..<width {
-                    bytes.append(line[pixel * 4 + 2])
-                    bytes.append(line[pixel * 4 + 1])
-                    bytes.append(line[pixel * 4])
+                colors.withUnsafeMutableBufferPointer { colors in
+                    for pixel in 0..<width {
+                        colors[pixel * 3] = line[pixel * 4 + 2]
+                        colors[pixel * 3 + 1] = line[pixel * 4 + 1]
+                        colors[pixel * 3 + 2] = line[pixel * 4]
+                    }
                 }
+                bytes.append(contentsOf: colors)
             }
         }
         return Example(kind: kind, shape: shape, bytes: bytes)

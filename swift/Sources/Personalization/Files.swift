@@ -26,7 +26,7 @@ public struct Storage: Sendable {
             var folder = folder
             var values = URLResourceValues()
             values.isExcludedFromBackup = !isBackedUp
-            try folder.setResourceValues(values)
+            try written(folder) { try folder.setResourceValues(values) }
         #endif
     }
 
@@ -61,7 +61,7 @@ final class FileLock: Sendable {
     /// Waits for the lock, or, with `wait` false, throws ``PersonalizationError/folderInUse(_:)``.
     init(_ file: URL, wait: Bool) throws {
         descriptor = open(file.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw PersonalizationError.damaged(file.lastPathComponent) }
+        guard descriptor >= 0 else { throw PersonalizationError.cannotWrite(file.lastPathComponent) }
         guard flock(descriptor, wait ? LOCK_EX : LOCK_EX | LOCK_NB) == 0 else {
             close(descriptor)
             throw PersonalizationError.folderInUse(file.deletingLastPathComponent().lastPathComponent)
@@ -88,10 +88,17 @@ func written<Result>(_ file: URL, _ body: () throws -> Result) throws -> Result 
     }
 }
 
+/// The content of a file of this package's; a missing one is ``PersonalizationError/damaged(_:)``, for something names it.
 func readBounded(_ file: URL, limit: Int) throws -> Data {
-    let handle = try FileHandle(forReadingFrom: file)
-    defer { try? handle.close() }
-    let data = try handle.read(upToCount: limit + 1) ?? Data()
+    guard FileManager.default.fileExists(atPath: file.path) else { throw PersonalizationError.damaged(file.lastPathComponent) }
+    let data: Data
+    do {
+        let handle = try FileHandle(forReadingFrom: file)
+        defer { try? handle.close() }
+        data = try handle.read(upToCount: limit + 1) ?? Data()
+    } catch {
+        throw PersonalizationError.cannotRead(file.lastPathComponent)
+    }
     guard data.count <= limit else { throw PersonalizationError.tooLarge(file.lastPathComponent, limit: limit) }
     return data
 }

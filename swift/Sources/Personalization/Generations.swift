@@ -18,13 +18,18 @@ struct Generations {
     /// Held while something learns.
     var lockFile: URL { folder.appendingPathComponent("learning.lock") }
 
-    /// The generation in force, if it belongs to `base` and is all there.
-    func current(of base: String) -> Pointer? {
-        guard let data = try? readBounded(pointerFile, limit: 1 << 20), let pointer = try? JSONDecoder().decode(Pointer.self, from: data),
-            pointer.format == 1, pointer.base == base, isGeneration(pointer.name),
+    /// The generation in force, if it belongs to `base` and is all there. One that cannot be read now is an error, and not none.
+    func current(of base: String) throws -> Pointer? {
+        guard let pointer = try pointer(), pointer.format == 1, pointer.base == base, isGeneration(pointer.name),
             FileManager.default.fileExists(atPath: url(pointer).path)
         else { return nil }
         return pointer
+    }
+
+    private func pointer() throws -> Pointer? {
+        guard FileManager.default.fileExists(atPath: pointerFile.path) else { return nil }
+        let data = try readBounded(pointerFile, limit: 1 << 20)
+        return try? JSONDecoder().decode(Pointer.self, from: data)
     }
 
     func url(_ pointer: Pointer) -> URL { folder.appendingPathComponent(pointer.name) }
@@ -33,24 +38,25 @@ struct Generations {
         let partial = folder.appendingPathComponent("\(UUID().uuidString).partial.mlmodelc")
         defer { try? FileManager.default.removeItem(at: partial) }
         try written(partial) { try model.write(to: partial) }
-        let pointer = Pointer(format: 1, name: "\(UUID().uuidString).mlmodelc", base: base, lessons: lessons)
-        try written(url(pointer)) { try FileManager.default.moveItem(at: partial, to: url(pointer)) }
-        let before = current(of: base)?.name
-        try storage.write(try JSONEncoder().encode(pointer), to: pointerFile)
-        remove { $0 != pointer.name && $0 != before }  // whoever loaded the one before may read it a moment longer
+        let fresh = Pointer(format: 1, name: "\(UUID().uuidString).mlmodelc", base: base, lessons: lessons)
+        try written(url(fresh)) { try FileManager.default.moveItem(at: partial, to: url(fresh)) }
+        let before = try pointer()?.name
+        try storage.write(try JSONEncoder().encode(fresh), to: pointerFile)
+        remove { $0 != fresh.name && $0 != before }  // whoever loaded the one before may read it a moment longer
     }
 
     func forget() throws {
-        if FileManager.default.fileExists(atPath: pointerFile.path) { try FileManager.default.removeItem(at: pointerFile) }
+        if FileManager.default.fileExists(atPath: pointerFile.path) {
+            try written(pointerFile) { try FileManager.default.removeItem(at: pointerFile) }
+        }
         remove { _ in true }
     }
 
-    /// Removes what a crash left, unless somebody learns right now.
-    func removeLeftovers() {
+    /// Removes what a crash left, unless somebody learns right now; `all` of it where there are no lessons.
+    func removeLeftovers(all: Bool) {
         try? FileLock.holding(lockFile, wait: false) {
-            let data = try? readBounded(pointerFile, limit: 1 << 20)
-            let name = data.flatMap { try? JSONDecoder().decode(Pointer.self, from: $0) }?.name
-            remove { $0 != name }
+            let name = try pointer()?.name
+            if all { try forget() } else { remove { $0 != name } }
             let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
             for file in files where file.hasPrefix("restoring-") {
                 try FileManager.default.removeItem(at: folder.appendingPathComponent(file))

@@ -84,9 +84,8 @@ struct LessonStore {
 
     func example(_ lesson: Lesson) throws -> Example {
         guard let size = lesson.size else { throw PersonalizationError.damaged(lesson.file) }
-        guard let bytes = try? readBounded(folder.appendingPathComponent(lesson.file), limit: size), bytes.count == size,
-            sha256(bytes) == lesson.sha256
-        else { throw PersonalizationError.damaged(lesson.file) }
+        let bytes = try readBounded(folder.appendingPathComponent(lesson.file), limit: Example.maxBytes)
+        guard bytes.count == size, sha256(bytes) == lesson.sha256 else { throw PersonalizationError.damaged(lesson.file) }
         return Example(kind: lesson.kind, shape: lesson.shape, bytes: bytes)
     }
 

@@ -33,8 +33,8 @@ public actor PersonalModel {
         try storage.createFolder(folder)
         store = LessonStore(folder: folder, storage: storage, limits: limits)
         generations = Generations(folder: folder, storage: storage)
-        _ = try store.manifest(model: base.id.name, base: base.sha256)
-        generations.removeLeftovers()
+        let manifest = try store.manifest(model: base.id.name, base: base.sha256)
+        generations.removeLeftovers(all: manifest.lessons.isEmpty)
     }
 
     // MARK: Answers
@@ -56,7 +56,7 @@ public actor PersonalModel {
     /// Whether there are lessons, or forgotten ones, that the personal model does not reflect yet.
     public var needsLearning: Bool {
         get throws {
-            let learned = generations.current(of: base.sha256)?.lessons ?? []
+            let learned = try generations.current(of: base.sha256)?.lessons ?? []
             return try Set(manifest().lessons.map(\.id)) != Set(learned)
         }
     }
@@ -65,7 +65,7 @@ public actor PersonalModel {
     @discardableResult
     public func remember(_ input: Input, as label: String) throws -> Lesson {
         let model = try current()
-        guard model.learnsNewLabels || model.labels.contains(label), !label.isEmpty else {
+        guard model.canLearn(label) else {
             throw PersonalizationError.unknownLabel(label, known: model.labels)
         }
         let example = try model.input.example(input)
@@ -85,15 +85,14 @@ public actor PersonalModel {
     /// Removes a lesson and its example. The personal model forgets it with the next ``learn(_:)``; with no lesson left, at once.
     public func forget(_ id: Lesson.ID) throws {
         _ = try lesson(id)
-        try change { $0.lessons.removeAll { $0.id == id } }
-        if try manifest().lessons.isEmpty { try forgetGenerations() }
+        let remove = { try self.change { $0.lessons.removeAll { $0.id == id } } }
+        if try manifest().lessons.count == 1 { try unlearn(remove) } else { try remove() }
     }
 
     /// Removes all lessons: the base answers again.
     public func reset() throws {
         guard !isLearning else { throw PersonalizationError.alreadyLearning }
-        try forgetGenerations()
-        try change { $0.lessons = [] }
+        try unlearn { try change { $0.lessons = [] } }
     }
 
     // MARK: Learning
@@ -147,7 +146,7 @@ public actor PersonalModel {
             guard newer != nil else { throw PersonalizationError.noLessons }
         } else {
             let model = try plain(target)
-            if let strange = lessons.first(where: { !model.learnsNewLabels && !model.labels.contains($0.label) }) {
+            if let strange = lessons.first(where: { !model.canLearn($0.label) }) {
                 throw PersonalizationError.unknownLabel(strange.label, known: model.labels)
             }
             let description = model.description
@@ -192,25 +191,23 @@ public actor PersonalModel {
         let fresh = store.folder.appendingPathComponent("restoring-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: fresh) }
         try store.storage.createFolder(fresh.appendingPathComponent("lessons"))
-        var restored = try LessonArchive.read(archive) { lesson, bytes in
-            guard model.learnsNewLabels || model.labels.contains(lesson.label) else {
+        var restored = try LessonArchive.read(archive, of: base.id.name) { lesson, bytes in
+            guard model.canLearn(lesson.label) else {
                 throw PersonalizationError.unknownLabel(lesson.label, known: model.labels)
             }
             _ = try model.input.value(Example(kind: lesson.kind, shape: lesson.shape, bytes: bytes))
             try store.storage.write(bytes, to: fresh.appendingPathComponent(lesson.file))
         }
-        guard restored.model == base.id.name else {
-            throw PersonalizationError.otherModel(found: restored.model, expected: base.id.name)
-        }
         restored.base = base.sha256
-        try forgetGenerations()
-        try change { manifest in
-            try store.storage.createFolder(store.folder.appendingPathComponent("lessons"))
-            for lesson in restored.lessons {
-                try replace(store.folder.appendingPathComponent(lesson.file), with: fresh.appendingPathComponent(lesson.file))
+        try unlearn {
+            try change { manifest in
+                try store.storage.createFolder(store.folder.appendingPathComponent("lessons"))
+                for lesson in restored.lessons {
+                    try replace(store.folder.appendingPathComponent(lesson.file), with: fresh.appendingPathComponent(lesson.file))
+                }
+                manifest = restored
+                try store.evict(from: &manifest)
             }
-            manifest = restored
-            try store.evict(from: &manifest)
         }
     }
 
@@ -233,13 +230,17 @@ public actor PersonalModel {
         return result
     }
 
-    private func forgetGenerations() throws {
-        try FileLock.holding(generations.lockFile, wait: false) { try generations.forget() }
+    /// Changes the lessons while nobody learns, and removes what was trained on them: not before, for the change may fail.
+    private func unlearn(_ change: () throws -> Void) throws {
+        try FileLock.holding(generations.lockFile, wait: false) {
+            try change()
+            try generations.forget()
+        }
     }
 
     /// The model in force; another instance may have saved a newer one.
     private func current() throws -> Loaded {
-        let generation = generations.current(of: base.sha256)
+        let generation = try generations.current(of: base.sha256)
         if let loaded, loaded.generation == generation?.name { return loaded.model }
         let model = try Loaded(base, personal: generation.map { generations.url($0) }, extractor: loaded?.model.extractor)
         loaded = (generation?.name, model)
@@ -262,6 +263,7 @@ struct Loaded {
     /// Of a split; the same for all its heads.
     let extractor: Extractor?
     private let label: String
+    private let hasNumericLabels: Bool
     private let probabilities: String
 
     var description: MLModelDescription { model.modelDescription }
@@ -281,8 +283,14 @@ struct Loaded {
         self.label = label
         self.probabilities = probabilities
         input = try ModelInput((extractor?.model ?? model).modelDescription)
-        learnsNewLabels = description.parameterDescriptionsByKey[.numberOfNeighbors] != nil
+        // An app has reported that a loaded model describes no parameters before an update.
+        learnsNewLabels = base.id.form == .neighbors || description.parameterDescriptionsByKey[.numberOfNeighbors] != nil
+        hasNumericLabels = description.outputDescriptionsByName[label]?.type == .int64
         labels = (description.classLabels ?? []).compactMap { ($0 as? String) ?? ($0 as? NSNumber)?.stringValue }
+    }
+
+    func canLearn(_ label: String) -> Bool {
+        labels.contains(label) || learnsNewLabels && !label.isEmpty && (!hasNumericLabels || Int64(label) != nil)
     }
 
     func answer(_ example: Example) throws -> Answer {
@@ -291,8 +299,10 @@ struct Loaded {
             let answer = try model.prediction(from: row)
             let shares = answer.featureValue(for: probabilities)?.dictionaryValue ?? [:]
             let named = shares.map { (($0.key as? String) ?? "\($0.key)", $0.value.doubleValue) }
+            let best = answer.featureValue(for: label)
             return Answer(
-                label: answer.featureValue(for: label)?.stringValue ?? "", probabilities: Dictionary(named) { first, _ in first })
+                label: hasNumericLabels ? "\(best?.int64Value ?? 0)" : best?.stringValue ?? "",
+                probabilities: Dictionary(named) { first, _ in first })
         } catch let error as PersonalizationError {
             throw error
         } catch {
@@ -311,7 +321,7 @@ struct Loaded {
         } else {
             row = try features(example)
         }
-        row[label] = MLFeatureValue(string: text)
+        row[label] = hasNumericLabels ? MLFeatureValue(int64: Int64(text) ?? 0) : MLFeatureValue(string: text)
         return try MLDictionaryFeatureProvider(dictionary: row)
     }
 

@@ -22,6 +22,8 @@ public enum PersonalizationError: Error, Equatable, Sendable {
     case folderInUse(String)
     /// The folder holds a file that this package did not write, or that is damaged.
     case damaged(String)
+    /// The file system does not give a file that is there: with ``Storage/Protection/whileUnlocked``, while the device is locked.
+    case cannotRead(String)
     /// The file system took no more: the disk is full, or the folder is not writable.
     case cannotWrite(String)
     /// Core ML refused.
@@ -48,6 +50,16 @@ public enum PersonalizationError: Error, Equatable, Sendable {
     case tooLarge(String, limit: Int)
 }
 
+extension PersonalizationError {
+    /// Whether the same may succeed later without anybody's help.
+    var isTemporary: Bool {
+        switch self {
+        case .alreadyLearning, .folderInUse, .cannotRead: true
+        default: false
+        }
+    }
+}
+
 extension PersonalizationError: LocalizedError {
     public var errorDescription: String? {
         switch self {
@@ -61,6 +73,7 @@ extension PersonalizationError: LocalizedError {
         case .alreadyLearning: "The model is learning."
         case .folderInUse(let folder): "The folder \(folder) is in use by another instance."
         case .damaged(let what): "The file \(what) is damaged."
+        case .cannotRead(let what): "\(what) cannot be read."
         case .cannotWrite(let what): "\(what) cannot be written."
         case .coreML(let why): "Core ML failed: \(why)"
         case .invalidArchive(let why): "The archive is not valid: \(why)."
@@ -88,6 +101,7 @@ extension PersonalizationError: LocalizedError {
         case .alreadyLearning: "Wait until it has ended, or cancel it."
         case .folderInUse: "Keep one PersonalModel for a folder, and share it."
         case .damaged: "Restore a backup, or start again in an empty folder."
+        case .cannotRead: "Unlock the device, and try again."
         case .cannotWrite: "Free some space on the device, and try again."
         case .coreML: "Try again; if it goes on, reset the personal model."
         case .invalidArchive: "Choose a backup that this app wrote."

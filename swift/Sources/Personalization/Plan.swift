@@ -39,6 +39,11 @@ public struct Plan: Sendable {
         ]
         for case (let key, let value?) in numbers {
             let number = (value as? Double) ?? Double(value as? Int ?? 0)
+            // An app has reported that a loaded model describes no parameters before an update: then Core ML judges alone.
+            if model.parameterDescriptionsByKey.isEmpty {
+                parameters[key] = value
+                continue
+            }
             guard let description = model.parameterDescriptionsByKey[key] else {
                 throw PersonalizationError.parameterNotAllowed(key.name, value: number, allowed: "no value, because the model has none")
             }

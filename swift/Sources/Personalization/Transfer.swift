@@ -30,9 +30,9 @@ final class Transfer: NSObject, URLSessionDataDelegate, @unchecked Sendable {
     /// The body, in `file`; what is in it already is taken as the beginning.
     static func file(_ url: URL, limit: Int, to file: URL, _ configuration: URLSessionConfiguration) async throws {
         if !FileManager.default.fileExists(atPath: file.path) { try written(file) { try Data().write(to: file) } }
-        let handle = try FileHandle(forUpdating: file)
+        let handle = try written(file) { try FileHandle(forUpdating: file) }
         defer { try? handle.close() }
-        let offset = Int(try handle.seekToEnd())
+        let offset = Int(try written(file) { try handle.seekToEnd() })
         _ = try await Transfer(url, limit: limit, file: handle, offset: offset).run(configuration)
         try written(file) { try handle.synchronize() }
     }
@@ -92,15 +92,17 @@ final class Transfer: NSObject, URLSessionDataDelegate, @unchecked Sendable {
     /// Why this answer is not taken. A server that does not go on where we want begins again.
     private func refusal(_ response: URLResponse) -> (any Error)? {
         guard let http = response as? HTTPURLResponse else { return nil }
-        if http.mimeType == "text/html" { return PersonalizationError.captivePortal(url) }
+        let isPage = http.mimeType == "text/html"
         switch http.statusCode {
+        // A status says more than its page: most sites answer 404 with one. 511: "network authentication required".
+        case 200 where isPage, 206 where isPage, 511: return PersonalizationError.captivePortal(url)
         case 206:
             let range = http.value(forHTTPHeaderField: "Content-Range") ?? ""
             return received > 0 && range.hasPrefix("bytes \(received)-") ? nil : PersonalizationError.wrongContent(url.lastPathComponent)
         case 200:
             received = 0
             do {
-                try file?.truncate(atOffset: 0)
+                try written(url) { try file?.truncate(atOffset: 0) }
                 return nil
             } catch {
                 return error

@@ -8,15 +8,19 @@ final class UpdateRun: @unchecked Sendable {
     private var task: MLUpdateTask?
     private var waiting: CheckedContinuation<Void, any Error>?
     private var isCancelled = false
+    private var isSaved = false
 
     /// `save` writes what the update made; it is not called after a cancel.
     init(save: @escaping @Sendable (any MLModel & MLWritable) throws -> Void) { self.save = save }
 
+    /// Too late once the result is saved: then the update has ended well.
     func cancel() {
-        lock.withLock {
-            isCancelled = true
-            task?.cancel()
+        let (isLate, task) = lock.withLock {
+            isCancelled = !isSaved
+            return (isSaved, self.task)
         }
+        guard !isLate else { return }
+        task?.cancel()  // outside of the lock, in case Core ML calls a handler from here
         answer(.failure(CancellationError()))
     }
 
@@ -45,6 +49,7 @@ final class UpdateRun: @unchecked Sendable {
                     try lock.withLock {
                         if isCancelled { throw CancellationError() }
                         try save(context.model)
+                        isSaved = true
                     }
                 })
         }

@@ -10,7 +10,8 @@ import Testing
     let identifier = "test.\(UUID().uuidString)"
     let learning = BackgroundLearning(identifier: identifier) { model }
     #expect(learning.register())
-    #expect(!learning.register())
+    let forbidden = BackgroundLearning(identifier: "not.permitted") { model }
+    #expect(!forbidden.register())
     #expect(BGTaskScheduler.shared.standInRun(identifier) == nil)
     try learning.schedule()
     let task = try #require(BGTaskScheduler.shared.standInRun(identifier))
@@ -18,6 +19,18 @@ import Testing
     #expect(task.standInSuccess == true)
     let needsLearning = try await model.needsLearning
     #expect(!needsLearning)
+}
+
+/// What would fail every night is not asked for again.
+@Test func aFailureIsNotRepeated() async throws {
+    let identifier = "test.\(UUID().uuidString)"
+    let learning = BackgroundLearning(identifier: identifier) { throw PersonalizationError.damaged("lessons.json") }
+    learning.register()
+    try learning.schedule()
+    let task = try #require(BGTaskScheduler.shared.standInRun(identifier))
+    while task.standInSuccess == nil { try await Task.sleep(nanoseconds: 1_000_000) }
+    #expect(task.standInSuccess == false)
+    #expect(!BGTaskScheduler.shared.standInHasRequest(identifier))
 }
 
 @Test func cutShortItAsksAgain() async throws {

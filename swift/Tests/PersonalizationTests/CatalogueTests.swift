@@ -36,7 +36,7 @@ private func catalogue(_ name: String, _ folder: URL? = nil, now: @escaping @Sen
     let offline = Catalogue(site: site("site"), folder: folder, trust: .signed(publicKeys: []))
     #expect(await offline.installed(id) == base)
     #expect(try await catalogue.newest(id) == base)
-    let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { !$0.hasSuffix(".mlmodelc") }
+    let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { !$0.hasSuffix(".mlmodelc") && !$0.hasSuffix(".replay") }
     #expect(left.sorted() == ["catalogue.json", "catalogue.lock"])
 }
 
@@ -51,6 +51,39 @@ private func catalogue(_ name: String, _ folder: URL? = nil, now: @escaping @Sen
     try await learn(model)
     let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { !$0.hasSuffix(".mlmodelc") && !$0.hasSuffix(".replay") }
     #expect(left.sorted() == ["catalogue.json", "catalogue.lock"])
+}
+
+/// A set of pictures comes with them, each verified, and teaches what the same pictures teach as lessons behind the owner's.
+@Test func aReplaySetOfPicturesComesWithTheModel() async throws {
+    let base = try await catalogue("site").newest(luncher), file = try #require(base.replay)
+    let document = try ReplaySet.document(Data(contentsOf: file), "set"), folder = file.deletingLastPathComponent()
+    #expect(document.pictures.count == 4)
+    let plain = Base(id: base.id, version: base.version, sha256: base.sha256, model: base.model)
+    var answers: [Answer] = []
+    for (base, isTaught) in [(base, false), (plain, true), (plain, false)] {
+        let model = try PersonalModel(base, folder: Fixtures.temporary())
+        try await model.remember(.file(Fixtures.pancakes[0]), as: Meal.healthy)
+        for row in isTaught ? document.rows : [] {
+            guard case .picture(let png)? = row["image"], case .label(let label)? = row["label"] else { throw CocoaError(.featureUnsupported) }
+            try await model.remember(.file(folder.appendingPathComponent(png)), as: label)
+        }
+        try await learn(model)
+        answers.append(try await model.predict(.file(Fixtures.pancakes[1])))
+    }
+    let shares = answers.map { $0.probabilities["healthy"] ?? -1 }
+    #expect(abs(shares[0] - shares[1]) < 1e-4 && abs(shares[0] - shares[2]) > 1e-3)
+
+    // Pictures of a split's set are embeddings by then.
+    let split = try await catalogue("site").newest(ModelID("HealthyLuncher", form: .split))
+    #expect(try ReplaySet.document(Data(contentsOf: #require(split.replay)), "set").pictures.isEmpty)
+    // A picture that breaks off, or that is another, is not installed.
+    for place in ["half-pictures", "wrong-pictures"] {
+        let folder = try Fixtures.temporary(), catalogue = try catalogue(place, folder)
+        await #expect(throws: (any Error).self) { try await catalogue.newest(luncher) }
+        #expect(await catalogue.installed(luncher) == nil)
+        let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.contains(".replay") }
+        #expect(left.isEmpty)
+    }
 }
 
 @Test func aBrokenDownloadGoesOn() async throws {
@@ -78,6 +111,33 @@ private func catalogue(_ name: String, _ folder: URL? = nil, now: @escaping @Sen
     let nobody = Catalogue(site: URL(string: "http://127.0.0.1:1/")!, folder: try Fixtures.temporary(), trust: .unsigned)
     await #expect(throws: URLError.self) { try await nobody.newest(luncher) }
     await #expect(throws: PersonalizationError.notInCatalogue("Nothing")) { try await catalogue("site").newest(ModelID("Nothing")) }
+}
+
+/// Two parts of an app, or an app and its extension, which ask for the same model at once.
+@Test func twoFetchAtOnce() async throws {
+    let folder = try Fixtures.temporary(), id = ModelID("HandPose")
+    let bases = try await withThrowingTaskGroup(of: Base.self) { group in
+        for _ in 0..<4 {
+            let catalogue = try catalogue("site", folder)
+            group.addTask { try await catalogue.newest(id) }
+        }
+        return try await group.reduce(into: [Base]()) { $0.append($1) }
+    }
+    #expect(Set(bases.map(\.model)).count == 1)
+    _ = try PersonalModel(bases[0], folder: Fixtures.temporary())
+    let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.contains("partial") }
+    #expect(left.isEmpty)
+}
+
+/// A file that is there and cannot be read, as on a locked device: nothing of it is forgotten.
+@Test func whatCannotBeReadIsNotForgotten() async throws {
+    let folder = try Fixtures.temporary(), catalogue = try catalogue("site", folder)
+    _ = try await catalogue.newest(luncher)
+    try hide(folder.appendingPathComponent("catalogue.json"))
+    await #expect(throws: PersonalizationError.cannotRead("catalogue.json")) { try await catalogue.newest(luncher) }
+    #expect(await catalogue.installed(luncher) == nil)
+    try unhide(folder.appendingPathComponent("catalogue.json"))
+    #expect(await catalogue.installed(luncher)?.version == "1.1")
 }
 
 @Test func aWrongModelIsNotInstalled() async throws {

@@ -62,7 +62,7 @@ private let pose = Input.array((0..<63).map { Float($0) / 63 }, shape: [1, 3, 21
     let said = String(decoding: try output.readToEnd() ?? Data(), as: UTF8.self).split(separator: "\n")
     process.waitUntilExit()
     #expect(process.terminationStatus == 0)
-    #expect(said == Array(repeating: "cannotWrite", count: 6))
+    #expect(said == Array(repeating: "cannotWrite", count: 7))
     let after = try PersonalModel(base, folder: folder)
     #expect(try await after.predict(pose).isLike(before))
     #expect(try await after.lessons == lessons)

@@ -66,6 +66,17 @@ func learn(_ model: PersonalModel, _ plan: Plan = Plan()) async throws -> [Learn
     return reports
 }
 
+/// Makes a file unreadable, also for root: a folder takes its place.
+func hide(_ file: URL) throws {
+    try FileManager.default.moveItem(at: file, to: file.appendingPathExtension("hidden"))
+    try FileManager.default.createDirectory(at: file, withIntermediateDirectories: false)
+}
+
+func unhide(_ file: URL) throws {
+    try FileManager.default.removeItem(at: file)
+    try FileManager.default.moveItem(at: file.appendingPathExtension("hidden"), to: file)
+}
+
 enum Meal: String, CaseIterable { case healthy, fastFood = "fast-food" }
 
 extension Answer {

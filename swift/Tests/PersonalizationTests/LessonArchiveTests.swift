@@ -41,17 +41,22 @@ import Testing
         #expect(try await model.lessons == lessons)
         #expect(try await model.predict(.file(Fixtures.pancakes[1])).isLike(answer))
     }
-    await #expect(throws: PersonalizationError.self) { try await model.restore(from: folder.appendingPathComponent("missing.tar")) }
+    for file in [folder.appendingPathComponent("missing.tar"), folder] {
+        await #expect(throws: PersonalizationError.self) { try await model.restore(from: file) }
+    }
+    // Where nothing can be written, the model is as it was, too.
+    await #expect(throws: PersonalizationError.cannotWrite("no.tar.partial")) {
+        try await model.backUp(to: folder.appendingPathComponent("missing/no.tar"))
+    }
 }
 
-/// An archive that Python wrote (tests/personalization/test_lessons.py writes and reads the same files).
 @Test func anArchiveOfAnotherModelIsRefused() async throws {
     let pose = try PersonalModel(await Fixtures.base(build: "pose", name: "HandPose"), folder: try Fixtures.temporary())
     try await pose.remember(.array([Float](repeating: 0.5, count: 63), shape: [1, 3, 21]), as: "pause")
     let archive = try Fixtures.temporary().appendingPathComponent("pose.tar")
     try await pose.backUp(to: archive)
     let model = try await Fixtures.model()
-    await #expect(throws: PersonalizationError.self) { try await model.restore(from: archive) }
+    await #expect(throws: PersonalizationError.otherModel(found: "HandPose", expected: "HealthyLuncher")) { try await model.restore(from: archive) }
     #expect(try await model.lessons.isEmpty)
 }
 

@@ -14,38 +14,40 @@ let forms: [ModelID.Form] = [.network, .neighbors, .split]
     let pancakes = Fixtures.photos("pancakes"), burgers = Fixtures.photos("burger")
     let first = try await Fixtures.base(form), second = try await Fixtures.base(form, build: "second")
     var learned: [Double] = [], rebased: [Double] = [], kept: [Double] = []
+    let plain = try PersonalModel(first, folder: Fixtures.temporary()), before = try await plain.answers(pancakes)
+    #expect(share(before, "healthy") < 0.2, "\(share(before, "healthy")) of the pancakes were healthy before")
     for photos in Fixtures.owners {
         let model = try PersonalModel(first, folder: Fixtures.temporary())
-        let before = try await share(model, pancakes, called: "healthy")
-        #expect(before < 0.2, "\(before) of the pancakes were healthy before")
         for photo in photos { try await model.remember(.file(photo), as: Meal.healthy) }
         #expect(try await model.needsLearning)
         try await learn(model)
         let needsLearning = try await model.needsLearning
         #expect(!needsLearning)
-        learned.append(try await share(model, pancakes, called: "healthy"))
-        kept.append(try await share(model, burgers, called: "fast-food"))
+        learned.append(share(try await model.answers(pancakes), "healthy"))
+        kept.append(share(try await model.answers(burgers), "fast-food"))
 
         var epochs = 0
         for try await _ in model.rebase(on: second) { epochs += 1 }
         #expect(epochs >= (form == .neighbors ? 0 : 1))  // a k-NN has no epochs
         #expect(await model.base == second)
-        rebased.append(try await share(model, pancakes, called: "healthy"))
+        rebased.append(share(try await model.answers(pancakes), "healthy"))
 
         try await model.reset()
         #expect(try await model.lessons.isEmpty)
-        #expect(try await share(model, pancakes, called: "healthy") < 0.2)
+        let plain = try PersonalModel(second, folder: Fixtures.temporary())
+        for photo in pancakes.prefix(3) { #expect(try await model.predict(.file(photo)).isLike(plain.predict(.file(photo)))) }
     }
     #expect(mean(learned) > 0.4, "\(learned) of the pancakes are healthy after three photos")
     #expect(mean(kept) >= 0.9, "\(kept) of the burgers are still fast food")
     #expect(mean(rebased) > 0.4, "\(rebased) of the pancakes are healthy on the second base")
 }
 
-/// The share of photos that get this label.
-private func share(_ model: PersonalModel, _ photos: [URL], called label: String) async throws -> Double {
-    var count = 0
-    for photo in photos where try await model.predict(.file(photo)).label == label { count += 1 }
-    return Double(count) / Double(photos.count)
+extension PersonalModel {
+    fileprivate func answers(_ photos: [URL]) throws -> [Answer] { try photos.map { try predict(.file($0)) } }
+}
+
+private func share(_ answers: [Answer], _ label: String) -> Double {
+    Double(answers.filter { $0.label == label }.count) / Double(answers.count)
 }
 
 private func mean(_ shares: [Double]) -> Double { shares.reduce(0, +) / Double(shares.count) }
@@ -300,6 +302,87 @@ private func mean(_ shares: [Double]) -> Double { shares.reduce(0, +) / Double(s
     await #expect(throws: PersonalizationError.damaged(lesson.file)) { try await learn(model) }
     try Data("{}".utf8).write(to: folder.appendingPathComponent("lessons.json"))
     #expect(throws: PersonalizationError.damaged("lessons.json")) { try PersonalModel(base, folder: folder) }
+}
+
+/// As on a locked device: answers do not silently come from the base, and opening the model removes nothing.
+@Test func whatCannotBeReadNowIsThereLater() async throws {
+    let base = try await Fixtures.base(build: "pose", name: "HandPose"), folder = try Fixtures.temporary()
+    let model = try PersonalModel(base, folder: folder), pose = Input.array([Float](repeating: 0.5, count: 63), shape: [1, 3, 21])
+    let lesson = try await model.remember(pose, as: "pause")
+    try await learn(model, Plan(epochs: 1))
+    let answer = try await model.predict(pose)
+    for name in ["personal.json", "lessons.json", lesson.file] {
+        let file = folder.appendingPathComponent(name), error = PersonalizationError.cannotRead(file.lastPathComponent)
+        try hide(file)
+        switch name {
+        case "lessons.json": #expect(throws: error) { try PersonalModel(base, folder: folder) }
+        case "personal.json":
+            let opened = try PersonalModel(base, folder: folder)
+            await #expect(throws: error) { try await opened.predict(pose) }
+            await #expect(throws: error) { try await opened.needsLearning }
+        default: await #expect(throws: PersonalizationError.cannotRead(file.lastPathComponent)) { try await learn(model) }
+        }
+        try unhide(file)
+        #expect(try await PersonalModel(base, folder: folder).predict(pose).isLike(answer))
+    }
+    // Where it cannot write, it says so.
+    try FileManager.default.removeItem(at: folder.appendingPathComponent("lessons.lock"))
+    try FileManager.default.createDirectory(at: folder.appendingPathComponent("lessons.lock"), withIntermediateDirectories: false)
+    await #expect(throws: PersonalizationError.cannotWrite("lessons.lock")) { try await model.remember(pose, as: "play") }
+    #expect(try await model.lessons == [lesson])
+}
+
+/// A cancel while the result is being saved comes too late: the update has ended well, and says so.
+@Test func aLateCancelIsNoCancel() async throws {
+    let base = try await Fixtures.base(build: "pose", name: "HandPose")
+    let input = try ModelInput(MLModel(contentsOf: base.model).modelDescription)
+    let example = try input.example(.array([Float](repeating: 0.5, count: 63), shape: [1, 3, 21]))
+    for _ in 0..<5 {
+        let late = Late()
+        let run = UpdateRun { _ in late.cancel() }
+        late.run = run
+        let loaded = try Loaded(base, personal: nil)
+        let rows = LessonBatch(count: 1) { _ in try loaded.trainingRow(example, label: "pause") }
+        try await withCheckedThrowingContinuation {
+            run.start(
+                base: base.model, rows: rows, parameters: [.epochs: 1], epochs: 1, schedule: nil, progress: { _ in }, events: nil,
+                continuation: $0)
+        }
+    }
+}
+
+/// Cancels from another thread, while the result is being saved.
+private final class Late: @unchecked Sendable {
+    var run: UpdateRun?
+    func cancel() {
+        Thread { [self] in run?.cancel() }.start()
+        Thread.sleep(forTimeInterval: 0.02)
+    }
+}
+
+/// What Core ML has been seen to answer before an update: no descriptions of parameters. It then judges the values alone.
+@Test func parametersWithoutDescriptionsAreHandedOn() throws {
+    let parameters = try Plan(epochs: 3, learningRate: 0.5, shuffle: false).parameters(for: MLModelDescription())
+    #expect(parameters[.epochs] as? Int == 3 && parameters[.learningRate] as? Double == 0.5 && parameters[.shuffle] as? Bool == false)
+}
+
+@Test func picturesOfOtherFormatsAreRefused() throws {
+    let half: OSType = 0x4C30_3068  // kCVPixelFormatType_OneComponent16Half
+    #expect(throws: PersonalizationError.self) { try ModelInput(MLModelDescription(standInImage: half)) }
+    #expect(try ModelInput(MLModelDescription(standInImage: kCVPixelFormatType_OneComponent8)).kind == .gray8)
+}
+
+/// A network whose labels are numbers: it answers and learns them as text, and Core ML gets numbers.
+@Test func numbersAreLabels() async throws {
+    let base = try await Fixtures.base(build: "pose", name: "HandPoseNumbers")
+    let model = try PersonalModel(base, folder: Fixtures.temporary()), pose = Input.array([Float](repeating: 0.5, count: 63), shape: [1, 3, 21])
+    #expect(try await model.labels == ["0", "1", "2", "3"])
+    let before = try await model.predict(pose), other = before.label == "2" ? "1" : "2"
+    #expect(before.probabilities[before.label] == before.probabilities.values.max())
+    try await model.remember(pose, as: other)
+    await #expect(throws: PersonalizationError.self) { try await model.remember(pose, as: "two") }
+    try await learn(model, Plan(epochs: 20, learningRate: 0.5))
+    #expect(try await model.predict(pose).label == other)
 }
 
 @Test func anArrayModelLearns() async throws {

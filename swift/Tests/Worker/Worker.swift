@@ -49,6 +49,7 @@ import Personalization
         await attempt { _ = try await model.remember(pose(), as: model.labels[0]) }
         await attempt { for try await _ in model.learn(Plan(epochs: 1)) {} }
         await attempt { try await model.backUp(to: folder.appendingPathComponent("lessons.tar")) }
+        await attempt { try await model.reset() }
         await attempt { try await model.restore(from: folder.deletingLastPathComponent().appendingPathComponent("good.tar")) }
     }
 

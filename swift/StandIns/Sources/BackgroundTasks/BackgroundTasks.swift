@@ -31,17 +31,25 @@ open class BGTaskScheduler: NSObject {
     private let lock = NSLock()
     private var handlers: [String: (BGTask) -> Void] = [:]
     private var requests: [String: BGTaskRequest] = [:]
+    /// Instead of BGTaskSchedulerPermittedIdentifiers in an Info.plist.
+    private let permitted = ["test."]
+
+    public enum Error: Swift.Error { case unavailable, tooManyPendingTaskRequests, notPermitted }
 
     open func register(
         forTaskWithIdentifier identifier: String, using queue: DispatchQueue?, launchHandler: @escaping (BGTask) -> Void
     ) -> Bool {
         lock.withLock {
-            guard handlers[identifier] == nil else { return false }
+            precondition(handlers[identifier] == nil, "iOS ends an app that registers an identifier twice")
+            guard permitted.contains(where: identifier.hasPrefix) else { return false }
             handlers[identifier] = launchHandler
             return true
         }
     }
-    open func submit(_ taskRequest: BGTaskRequest) throws { lock.withLock { requests[taskRequest.identifier] = taskRequest } }
+    open func submit(_ taskRequest: BGTaskRequest) throws {
+        guard permitted.contains(where: taskRequest.identifier.hasPrefix) else { throw Error.notPermitted }
+        lock.withLock { requests[taskRequest.identifier] = taskRequest }
+    }
     open func cancel(taskRequestWithIdentifier identifier: String) { lock.withLock { requests[identifier] = nil } }
 
     /// On Linux only: the system finds the moment right. Nil where nothing was asked for.

@@ -80,6 +80,12 @@ open class MLModelDescription: NSObject {
     public internal(set) var metadata: [MLModelMetadataKey: Any] = [:]
     public internal(set) var classLabels: [Any]?
     public internal(set) var isUpdatable = false
+
+    public override init() {}
+    /// On Linux only: of a model that takes one picture of this format.
+    public init(standInImage format: OSType) {
+        inputDescriptionsByName = ["image": MLFeatureDescription(name: "image", type: .image, image: .init(high: 8, wide: 8, format: format))]
+    }
 }
 
 public enum MLComputeUnits: Int, Sendable { case cpuOnly = 0, cpuAndGPU, all, cpuAndNeuralEngine }

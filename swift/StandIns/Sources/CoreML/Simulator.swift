@@ -110,7 +110,8 @@ extension MLModelDescription {
                     let constraint = MLMultiArrayConstraint(shape: shape.map { NSNumber(value: $0) }, dataType: .float32)
                     return (name, MLFeatureDescription(name: name, type: .multiArray, array: constraint))
                 }
-                return (name, MLFeatureDescription(name: name, type: feature["dictionary"] == nil ? .string : .dictionary))
+                let type: MLFeatureType = feature["dictionary"] != nil ? .dictionary : feature["number"] != nil ? .int64 : .string
+                return (name, MLFeatureDescription(name: name, type: type))
             })
         }
         inputDescriptionsByName = features("inputs")
