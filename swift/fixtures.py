@@ -33,9 +33,9 @@ def fixtures() -> None:
     shutil.rmtree(FIXTURES, ignore_errors=True)
     FIXTURES.mkdir(parents=True)
     # Smaller than the samples, for time; another seed gives another network, which is all that a newer base has to be.
-    small = {"seeds": "[0]", "shots": "[3]", "held_out": "20", "snapshots": "0"}
-    first = sample("healthy_luncher", "first", drawn_per_kind="100", **small)
-    second = sample("healthy_luncher", "second", REPLAY, drawn_per_kind="60", seed="2", version='"1.1"', **small)
+    small = {"drawn_per_kind": "100", "seeds": "[0]", "shots": "[3]", "held_out": "20", "snapshots": "0"}
+    first = sample("healthy_luncher", "first", **small)
+    second = sample("healthy_luncher", "second", REPLAY, seed="2", version='"1.1"', **small)
     pose = sample("hand_pose", "pose", REPLAY, seeds="[0]", shots="[3]", snapshots="0", drawn_per_kind="150")
     for recipe in (pose, first, second):
         command("build", recipe, "--out", FIXTURES)

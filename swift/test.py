@@ -95,7 +95,7 @@ def package_in_swift_5(swift: Toolchain) -> None:
         swift.run(["swift", "package", "--scratch-path", swift.inside(PRODUCTS), "describe", "--type", "json"])
     )
     for target in described["targets"]:
-        more = ["-parse-as-library", "-package-name", swift.inside(CHECKOUT).rpartition("/")[2]]
+        more = ["-parse-as-library", "-package-name", Path(swift.inside(CHECKOUT)).name.lower()]
         compile_against(swift, CHECKOUT / target["path"], target["c99name"], 5, *more)
 
 
@@ -200,16 +200,21 @@ def consumer(swift: Toolchain, site: str) -> None:
 
     On Apple's systems the package depends on nothing, so that an app may ask for a version; that is resolved, too.
     """
-    work, published = WORK / "consumer", WORK / "consumer/coreml-updatable.git"
+    work = WORK / "consumer"
+    published, stand_ins = work / "coreml-updatable.git", work / "StandIns.git"
     shutil.rmtree(work, ignore_errors=True)
-    shutil.copytree(CHECKOUT / "swift", published / "swift", ignore=shutil.ignore_patterns("__pycache__"))
-    manifest = (CHECKOUT / "Package.swift").read_text()
-    git = ["git", "-C", swift.inside(published), "-c", "user.name=x", "-c", "user.email=x@example.org"]
-    swift.run(["git", "init", "--quiet", "--initial-branch=main", swift.inside(published)])
-    for text, *named in ((manifest.replace("os(Linux)", "os(Windows)"), "tag", "1.0.0"), (manifest, "status", "-s")):
-        (published / "Package.swift").write_text(text)
-        for command in (["add", "--all"], ["commit", "--quiet", "--message=x"], named):
-            swift.run([*git, *command])
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(CHECKOUT / "swift", published / "swift", ignore=ignored)
+    shutil.copytree(CHECKOUT / "swift/StandIns", stand_ins, ignore=ignored)
+    manifest, local = (CHECKOUT / "Package.swift").read_text(), '.package(path: "swift/StandIns")'
+    assert local in manifest
+    # A package that is fetched may not depend on a folder: the stand-ins, which only Linux needs, are fetched, too.
+    fetched = manifest.replace(local, f'.package(url: "file://{swift.inside(stand_ins)}", branch: "main")')
+    _commit(swift, stand_ins)
+    (published / "Package.swift").write_text(manifest.replace("os(Linux)", "os(Windows)"))
+    _commit(swift, published, "tag", "1.0.0")
+    (published / "Package.swift").write_text(fetched)
+    _commit(swift, published)
     address = f"file://{swift.inside(published)}"
     apps = {"branch": 'branch: "main"', "version": 'from: "1.0.0"'}
     for name, requirement in apps.items():
@@ -227,6 +232,15 @@ def consumer(swift: Toolchain, site: str) -> None:
         told = swift.run([program, f"http://127.0.0.1:{site}/site", key, swift.inside(photo)], COREML_SIMULATOR=port)
     if told.split() != ["fast-food", "healthy"]:
         sys.exit(f"{told}\nswift: the app did not learn that pancakes are healthy")
+
+
+def _commit(swift: Toolchain, folder: Path, *then: str) -> None:
+    """Everything in ``folder``, on the branch main."""
+    git = ["git", "-C", swift.inside(folder), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    if not (folder / ".git").exists():
+        swift.run(["git", "init", "--quiet", "--initial-branch=main", swift.inside(folder)])
+    for command in (["add", "--all"], ["commit", "--quiet", "--message=x"], then or ["status", "-s"]):
+        swift.run([*git, *command])
 
 
 def device(swift: Toolchain, site: str, choices: Sequence[str], only: str | None, probes: bool = True) -> None:
