@@ -40,7 +40,7 @@ DEPENDENT = (
 )
 
 
-def timed(name: str, work: Callable[..., None], *arguments: Any) -> None:
+def timed(name: str, work: Callable[..., object], *arguments: Any) -> None:
     """Tells how long it took."""
     started = time.monotonic()
     work(*arguments)
