@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,17 +32,21 @@ class Measured:
     peak_megabytes: float
 
 
-def measure(arguments: Sequence[str], folder: Path) -> Measured:
+def measure(arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> Measured:
     """Run ``arguments`` in ``folder`` once; a failing command ends the benchmark with its own words."""
-    return measured(arguments, folder)[0]
+    return measured(arguments, folder, environment)[0]
 
 
-def measured(arguments: Sequence[str], folder: Path) -> tuple[Measured, str]:
+def measured(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> tuple[Measured, str]:
     """Also what the command printed."""
     with tempfile.TemporaryDirectory() as name:
         report = Path(name) / "report.json"
         starter = [sys.executable, "-I", "-S", "-c", STARTER, str(report), *arguments]
-        ran = subprocess.run(starter, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
+        ran = subprocess.run(
+            starter, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False
+        )
         seconds, peak, status = json.loads(report.read_text()) if report.exists() else (0.0, 0.0, ran.returncode)
     if status != 0:
         sys.exit(f"{' '.join(arguments)}: {ran.stdout}{ran.stderr}")

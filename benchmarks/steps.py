@@ -1,16 +1,19 @@
 """Training a small network: 480 rows, mini-batches of 32, an 18-64-32-1 regression, against a plain loop of torch.
 
 Each run is a process of its own and counts processor seconds from the first row on, so that the costs of first use are
-in both; torch itself is imported before.
+in both; torch itself is imported before. At last two whole processes train at the same time, each with all threads that
+it may use, against one alone: threads that wait for each other would make that much more than twice as long.
 """
 
 import itertools
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 from benchmarks.figure import Figure
+from coreml_updatable.threads import set_threads, usable
 
 REPEATS = 3
 ROWS, BATCH, RATE = 480, 32, 0.01
@@ -23,7 +26,7 @@ def figures() -> Iterator[Figure]:
         for _ in range(REPEATS):
             for name, taken in seconds.items():
                 made = subprocess.run(
-                    [sys.executable, "-m", "benchmarks.steps", name, str(epochs)],
+                    [sys.executable, "-m", "benchmarks.steps", name, str(epochs), "1"],
                     capture_output=True,
                     text=True,
                     check=True,
@@ -36,16 +39,33 @@ def figures() -> Iterator[Figure]:
             f"{ours / loop:.2f} times; at most 1.2",
             f"{loop:.2f} s torch loop",
         )
+    alone, both = (statistics.median(_together(count) for _ in range(REPEATS)) for count in (1, 2))
+    yield Figure(
+        f"two trainings of {500 * ROWS // BATCH:,} updates side by side, {usable()} threads each",
+        f"{both:.2f} s",
+        f"{both / alone:.2f} times; at most 2",
+        f"{alone:.2f} s one alone",
+    )
 
 
-def _main(name: str, epochs: int) -> None:
-    import time
+def _together(count: int) -> float:
+    """Wall seconds of ``count`` processes that train at the same time, their start included."""
+    started = time.perf_counter()
+    arguments = [sys.executable, "-m", "benchmarks.steps", "ours", "500", str(usable())]
+    processes = [subprocess.Popen(arguments, stdout=subprocess.DEVNULL) for _ in range(count)]
+    for process in processes:
+        if process.wait() != 0:
+            raise SystemExit(f"a training ended with status {process.returncode}")
+    return time.perf_counter() - started
+
+
+def _main(name: str, epochs: int, threads: int) -> None:
+    set_threads(threads)
 
     import numpy as np
     import torch
     from torch import nn
 
-    torch.set_num_threads(1)
     random = np.random.default_rng(0)
     inputs = random.standard_normal((ROWS, SIZES[0])).astype(np.float32)
     targets = random.standard_normal((ROWS, 1)).astype(np.float32)
@@ -105,4 +125,4 @@ def _model(weights: list[tuple[object, object]], epochs: int) -> object:
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1], int(sys.argv[2]))
+    _main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from packaging.requirements import Requirement
-
 from coreml_updatable.errors import SourceError
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 OURS = "coreml-updatable"
 CONSTRAINTS = "constraints.txt"
@@ -47,8 +49,10 @@ def checkout(package: Distribution) -> Path | None:
     return _shown(folder.resolve()) if any((folder / name).is_file() for name in PROJECT_FILES) else None
 
 
-def requirements(package: Distribution, extras: Sequence[str]) -> list[Requirement]:
+def requirements(package: Distribution, extras: Sequence[str]) -> list["Requirement"]:
     """What ``extras`` bring beyond ``package`` itself."""
+    from packaging.requirements import Requirement
+
     return [
         requirement
         for requirement in map(Requirement, package.requires or ())
@@ -56,7 +60,7 @@ def requirements(package: Distribution, extras: Sequence[str]) -> list[Requireme
     ]
 
 
-def missing(requirement: Requirement) -> bool:
+def missing(requirement: "Requirement") -> bool:
     """Whether the package that ``requirement`` asks for is not installed, or in another version."""
     try:
         return not requirement.specifier.contains(version(requirement.name), prereleases=True)
@@ -90,7 +94,7 @@ def packaged_file(package: str, file: str, sha256: str, remedy: str) -> Path:
     return path
 
 
-def _only_with(requirement: Requirement, extra: str) -> bool:
+def _only_with(requirement: "Requirement", extra: str) -> bool:
     marker = requirement.marker
     return marker is not None and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
 

@@ -109,10 +109,10 @@ class Listening:
 
 
 def _is_of_sounds(features: "Features", path: Path) -> bool:
-    from coreml_updatable.data.rows.sounds import is_sound, sounds_in
-
     if features.has_pictures:
         return False
+    from coreml_updatable.data.rows.sounds import is_sound, sounds_in
+
     return bool(sounds_in(path)) if path.is_dir() else is_sound(path)
 
 
