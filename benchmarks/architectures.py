@@ -65,9 +65,9 @@ time and memory.
 
 `python -m benchmarks architectures` writes this page (this time on {platform.machine()}, {os.cpu_count()} cores, \
 torch {version("torch")}, coremltools {version("coremltools")}). Each network
-is converted as `coreml-updatable convert` does it, its last layer is marked as updatable, `check` finds no error, and \
+is converted as by `coreml-updatable convert`: its last layer is marked as updatable, `check` finds no error, and \
 its
-predictions are compared with those of its source on random rows. Then a simulated update trains it for {EPOCHS} epochs
+predictions are compared with those of its source on random rows. A simulated update then trains it for {EPOCHS} epochs
 on {PHOTOS} rows with two labels. The weights are random, drawn so that the predictions differ from input to input; no \
 network
 was downloaded. Peak memory includes the source, coremltools and the comparison. Seconds are processor time{others}.

@@ -17,9 +17,9 @@ from coreml_updatable.spec.network import is_network, is_pipeline, pipeline_of
 def check(path_or_model: str | PathLike[str] | Model) -> list[Problem]:
     """Return every broken rule of an .mlmodel file or ``Model`` message; empty if it is ready for a device.
 
-    An error is what Apple's compiler rejects. Where it warns of shapes and then skips the rules of updating, so that it
-    accepts the model, what they find is a warning with a note.
-    Whatever a model states is answered with problems; raises ModelError only for a file that holds no Core ML model.
+    An error is something that Apple's compiler rejects. If it only warns about shapes and then skips the rules for
+    updates, problems that those rules find are warnings with a note.
+    Any Core ML model can be checked; raises ModelError only for a file that does not contain one.
     """
     if isinstance(path_or_model, str | PathLike):
         return check(read_any_model(Path(path_or_model)))
@@ -37,7 +37,7 @@ def check(path_or_model: str | PathLike[str] | Model) -> list[Problem]:
 
 
 def expect_valid(model: Model, what: str, error: type[UserError] = ModelError) -> list[Problem]:
-    """Return the warnings; raise ``error``, beginning with ``what``, for the first thing that Apple's tools reject."""
+    """Return the warnings; raise ``error``, beginning with ``what``, for the first problem that Apple rejects."""
     problems = check(model)
     for problem in problems:
         if problem.severity == "error":

@@ -15,7 +15,7 @@ UNSEEN = "Apple's compiler does not look at this while the shapes contradict eac
 
 
 def shapes_agree(model: Model) -> Iterator[Finding]:
-    """The shapes of the layers do not contradict each other, or else Apple's compiler skips the rules for updates."""
+    """The shapes of the layers agree; if they contradict each other, Apple's compiler skips the rules for updates."""
     shapes = blob_shapes(model)
     ours = [*_layers(model, shapes), *_outputs(model, shapes)]
     yield from ours
@@ -39,7 +39,7 @@ def softmax_rank(model: Model) -> Iterator[Finding]:
 
 
 def softmax_axis(model: Model) -> Iterator[Finding]:
-    """No softmax has rank 3: the format says it works along axis -3, reports say the last axis (coremltools #1714)."""
+    """No softmax has rank 3: the format says that it uses axis -3, reports say the last axis (coremltools #1714)."""
     shapes = blob_shapes(model)
     for number, layer in enumerate(network_of(model).layers):
         if layer_kind(layer) != "softmax" or not layer.input:

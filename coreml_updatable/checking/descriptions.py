@@ -19,7 +19,7 @@ _STATES = 9
 
 
 def features_described(model: Model) -> Iterator[Finding]:
-    """Inputs and outputs have names and types; arrays shape and data type, images size and colors, all consistent."""
+    """Every feature has a name and a type; arrays have a shape and a data type, images a size and colors that fit."""
     version = int(model.specificationVersion)
     described = model.description
     for side, features in (("input", described.input), ("output", described.output), ("state", described.state)):

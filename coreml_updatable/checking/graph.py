@@ -37,7 +37,7 @@ def _circle(model: Model) -> Iterator[Finding]:
 
 
 def outputs_distinct(model: Model) -> Iterator[Finding]:
-    """No two layers write the same blob, and none writes a model input; copies and the two sides of a branch may."""
+    """No two layers write the same blob or a model input, except copies and the two sides of a branch."""
     yield from (finding for kind, finding in tangles(model) if kind == "written")
 
 

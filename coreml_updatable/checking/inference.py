@@ -1,6 +1,6 @@
 """Apple's inference of shapes in rank-5 mode: if it finds a contradiction, it skips all rules for updates.
 
-Lengths are narrowed layer by layer, forward and backward, until every input has been felt at every blob.
+Lengths are narrowed layer by layer, forward and backward, until nothing changes any more.
 """
 
 from coreml_updatable.checking.layer_parameters import parameters_given

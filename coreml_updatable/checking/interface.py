@@ -55,7 +55,7 @@ def labels_fit_outputs(model: Model) -> Iterator[Finding]:
 
 
 def outputs_hold_fractions(model: Model) -> Iterator[Finding]:
-    """The type of an output can hold what its layer computes: no fractions in integers, no 0 to 1 in an image."""
+    """The type of an output can hold what its layer computes: no fractions in integers, no 0-to-1 range in an image."""
     for cut in cut_outputs(model):
         yield Finding(
             f"output '{cut.name}'",

@@ -1,4 +1,4 @@
-"""Parameters that a layer cannot do without."""
+"""Parameters that a layer requires."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

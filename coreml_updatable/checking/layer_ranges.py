@@ -1,8 +1,8 @@
 """How a layer of the first versions narrows the lengths of its inputs and outputs, as in Apple's shape inference.
 
-That inference is older than the format's comments and differs from them: an ``innerProduct`` or an ``embedding`` reads
-height and width 1, ``dot`` too, and of ``batchnorm`` the channels are not looked at. What it narrows decides whether
-the rules of updating are looked at, so its ways are kept.
+That inference is older than the format's comments and differs from them: ``innerProduct``, ``embedding`` and ``dot``
+require height and width 1, and the channels of a ``batchnorm`` are not checked. Its quirks are reproduced, because its
+result decides whether Apple applies the rules for updates.
 """
 
 from collections.abc import Callable, Sequence

@@ -49,7 +49,7 @@ def stacked_convolutions(model: Model) -> Iterator[Finding]:
 
 
 def no_wide_expansion(model: Model) -> Iterator[Finding]:
-    """No expandDims makes rank 5: an update of a converted LSTM failed with an exception there (coremltools #2074)."""
+    """No expandDims produces rank 5: an update of a converted LSTM failed with an exception (coremltools #2074)."""
     layers, shapes = network_of(model).layers, blob_shapes(model)
     read = {str(blob) for layer in layers if layer_kind(layer) in _RECURRENT for blob in layer.input}
     for number, layer in enumerate(layers):

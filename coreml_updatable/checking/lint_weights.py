@@ -1,8 +1,8 @@
 """Problems in stored numbers that Apple's compiler does not report: precision, NaN, infinity.
 
-A 32-bit float is not finite where all bits of its exponent are set: the low seven bits of its highest byte and the
-highest bit of the next (IEEE 754); a 16-bit float where bits 2 to 6 of its higher byte are set. So NumPy, whose import
-takes longer than a look at most files, is not needed.
+A 32-bit float is not finite if all bits of its exponent are set: the low seven bits of its highest byte and the
+highest bit of the next (IEEE 754); a 16-bit float if bits 2 to 6 of its higher byte are set. Checking these bits avoids
+NumPy, whose import takes longer than checking most files.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def all_32_bit(model: Model) -> Iterator[Finding]:
 
 
 def none_quantized(model: Model) -> Iterator[Finding]:
-    """The frozen layers are not quantized: it is allowed, but people had crashes; a separate extractor may be."""
+    """The frozen layers are not quantized: this is allowed, but has led to crashes; a separate extractor may be."""
     for where, layer in every_layer(model):
         packed = any(storage(weights) in ("raw", "int8") for _, weights in weight_fields(layer))
         if packed and not layer.isUpdatable:
@@ -34,7 +34,7 @@ def none_quantized(model: Model) -> Iterator[Finding]:
 
 
 def weights_finite(model: Model) -> Iterator[Finding]:
-    """No weight is NaN or infinite, and no scale, bias or table of quantized weights."""
+    """No weight is NaN or infinite, nor is any scale, bias or table of quantized weights."""
     for where, layer in every_layer(model):
         for name, weights in weight_fields(layer):
             if not_finite_weights(weights):
@@ -42,7 +42,7 @@ def weights_finite(model: Model) -> Iterator[Finding]:
 
 
 def not_finite_weights(weights: WeightParams) -> int:
-    """Return how many of the stored floats are NaN or infinite, or of what quantized weights are read by."""
+    """Return how many stored floats are NaN or infinite, including scales, biases and tables of quantized weights."""
     kind = storage(weights)
     if kind == "float32":
         return not_finite_floats(weights)

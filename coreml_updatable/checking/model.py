@@ -46,7 +46,7 @@ def some_kind(model: Model) -> Iterator[Finding]:
 
 
 def no_program(model: Model) -> Iterator[Finding]:
-    """No device can update an ML program, and `check` does not judge its operations."""
+    """No device can update an ML program, and `check` does not check its operations."""
     if model.WhichOneof("Type") == "mlProgram":
         yield Finding(
             "model", "is an ML program, which no device can update", "a network, a k-NN or a pipeline", WAY_OUT
@@ -74,7 +74,7 @@ def inputs_and_outputs(model: Model) -> Iterator[Finding]:
 
 
 def sizes_possible(model: Model) -> Iterator[Finding]:
-    """No feature is declared to hold 2^31 numbers or more, which is more than any device can."""
+    """No feature is declared with 2^31 or more values, which no device can hold."""
     for side, features in (("input", model.description.input), ("output", model.description.output)):
         for feature in features:
             picture, shape = feature.type.imageType, feature.type.multiArrayType.shape
@@ -87,7 +87,7 @@ def sizes_possible(model: Model) -> Iterator[Finding]:
 
 
 def optional_inputs(model: Model) -> Iterator[Finding]:
-    """No output is optional; a network has a required input; few types, such as trees, allow optional ones."""
+    """No output is optional; a network has a required input; only a few types, such as trees, allow optional ones."""
     inputs, kind = model.description.input, model.WhichOneof("Type")
     for feature in inputs:
         array = feature.type.multiArrayType

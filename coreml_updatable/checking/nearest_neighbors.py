@@ -1,5 +1,5 @@
-"""Rules of a k-nearest-neighbors classifier (``KNearestNeighborsClassifier``): what Apple's compiler enforces, and
-what it lets pass in neighbors and pipelines and phones crash on.
+"""Rules for k-nearest-neighbors classifiers (``KNearestNeighborsClassifier``): what Apple's compiler enforces, and
+what it accepts in them and in pipelines although phones crash.
 """
 
 from collections.abc import Iterator

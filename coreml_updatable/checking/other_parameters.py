@@ -1,4 +1,4 @@
-"""Parameters that models other than networks, k-NNs and pipelines cannot do without."""
+"""Parameters that models other than networks, k-NNs and pipelines require."""
 
 from collections.abc import Callable, Iterator
 from math import isfinite

@@ -137,7 +137,7 @@ def default_in_range(name: str, parameter: Model) -> Iterator[Finding]:
 
 
 def out_of_range(parameter: Model) -> bool:
-    """NaN counts as inside, as for Apple's compiler."""
+    """Return whether a value is out of range; NaN counts as inside, as for Apple's compiler."""
     return bool(parameter.defaultValue < parameter.range.minValue or parameter.defaultValue > parameter.range.maxValue)
 
 

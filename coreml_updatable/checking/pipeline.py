@@ -66,7 +66,7 @@ def none_updatable(model: Model) -> Iterator[Finding]:
 
 
 def member_names(model: Model) -> Iterator[Finding]:
-    """Where members are named, each has a unique name."""
+    """If members are named, each has a unique name."""
     pipeline = pipeline_of(model)
     names = [str(name) for name in pipeline.names]
     if names and len(names) != len(pipeline.models):

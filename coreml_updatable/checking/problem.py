@@ -29,8 +29,8 @@ class Problem:
     found: str
     expected: str
     remedy: str
-    thread: str | None = None  # where people met it, e.g. "apple/coremltools#1705"
-    note: str | None = None  # why it is less than its rule says
+    thread: str | None = None  # a public report of it, e.g. "apple/coremltools#1705"
+    note: str | None = None  # why it is less severe than its rule says
 
     def __str__(self) -> str:
         kind = ", ".join(part for part in (f"{self.severity} {self.rule}", self.thread, self.note) if part)

@@ -1,7 +1,7 @@
 """Ranges of lengths, with the arithmetic of Apple's shape inference: unsigned, clipped at zero.
 
-A range says how long an axis of a blob may be; ``high`` None is no bound. What cannot be narrowed any further is a
-``ContradictionError``.
+A range limits the length of an axis of a blob; if ``high`` is None, there is no upper limit. If no length is left, it
+is a ``ContradictionError``.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Rules of blobs: how many a layer reads and writes, and at which ranks, by the mapping of shapes
+"""Rules for blobs: how many a layer reads and writes, and their ranks, depending on the array mapping
 (``NeuralNetworkMultiArrayShapeMapping``).
 """
 
@@ -103,7 +103,7 @@ def exact_mapping(model: Model) -> Iterator[Finding]:
 
 
 def rank_5_inputs(model: Model) -> Iterator[Finding]:
-    """In rank-5 mode an array input has rank 1 or 3, else any rank; it has as many ranges of lengths as its rank."""
+    """An array input has rank 1 or 3 in rank-5 mode, otherwise any rank; size ranges, if any, match its rank."""
     old = is_rank_5(network_of(model))
     for feature in _arrays(model):
         array, where = feature.type.multiArrayType, f"input '{feature.name}'"
@@ -123,14 +123,14 @@ def rank_5_inputs(model: Model) -> Iterator[Finding]:
 
 
 def known_ranks(model: Model) -> Iterator[Finding]:
-    """The ranks that a file states are ranks that its layers can work with and keep, and they agree with each other."""
+    """The ranks that a file states agree with each other, and its layers can work with them and keep them."""
     network = network_of(model)
     if not is_rank_5(network):
         yield from _ranks_of(network, "", described_ranks(model))
 
 
 def _ranks_of(network: NeuralNetwork, inside: str, known: dict[str, int]) -> Iterator[Finding]:
-    """Extend ``known``; what an inner network states is known only inside it."""
+    """Extend ``known``; ranks stated in a nested network are known only inside it."""
     for number, layer in enumerate(network.layers):
         where = inside + place(number, layer)
         for word, blobs, tensors in (

@@ -149,7 +149,7 @@ UPDATABLE_NETWORK = (
         "apple/coremltools#2074",
     ),
     Rule(
-        "L2048", lint_network.states_not_answered, "compile it in Xcode before you build on it", "apple/turicreate#2048"
+        "L2048", lint_network.states_not_answered, "compile it in Xcode before you rely on it", "apple/turicreate#2048"
     ),
     Rule("L1983", lint_network.squared_error_on_linear_head, "add a sigmoid or ReLU", "apple/coremltools#1983"),
 )
@@ -187,7 +187,7 @@ PIPELINE = (
     Rule("P10.4", pipeline.outputs_made, "rename the feature, or copy its description"),
     Rule("P10.5", pipeline.last_updatable, "mark it"),
     Rule("P10.6", pipeline.only_last_updatable, "clear isUpdatable"),
-    Rule("P10.7", pipeline.none_updatable, "set the flag"),
+    Rule("P10.7", pipeline.none_updatable, "set isUpdatable of the pipeline"),
     Rule("P10.9", pipeline.member_names, "name every member, or none"),
     Rule("L10.11", nearest_neighbors.neighbors_training_inputs, "copy the descriptions of the input and of the label"),
     Rule("L10.13", nearest_neighbors.last_member_fed, "copy its description", "apple/coremltools#2205"),

@@ -1,4 +1,4 @@
-"""Rules of the weights that a network stores: how many a layer declares by its own sizes, and how they are packed."""
+"""Rules for the weights that a network stores: how many its layers declare, and how they are packed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _GRU_GATES = ("updateGate", "resetGate", "outputGate")
 
 @dataclass(frozen=True)
 class Declared:
-    """``count`` numbers, quantized with one scale or one a channel of ``channels``; ``empty``: it may hold none."""
+    """``count`` numbers, quantized with one scale or one per channel; ``empty``: there may be none."""
 
     name: str
     weights: WeightParams
@@ -27,7 +27,7 @@ class Declared:
 
 
 def declared_weights(layer: NeuralNetworkLayer) -> Iterator[Declared]:
-    """Every weight that a layer of this kind stores; nothing for kinds that store none."""
+    """Yield every weight that a layer of this kind stores; nothing for kinds that store none."""
     kind = layer_kind(layer)
     params: Any = getattr(layer, kind) if kind else None
     match kind:

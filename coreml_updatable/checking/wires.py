@@ -1,4 +1,4 @@
-"""Which layer may read and write which blob, including the networks inside branches and loops.
+"""Rules for which layer may read and write which blob, including the networks inside branches and loops.
 
 After a branch with two sides, the blobs that both write are known; after one with a single side, none. After a loop,
 those that its condition writes, or without a condition its body. Only a copy may write a blob again.
@@ -40,7 +40,7 @@ def _first_writers(model: Model) -> dict[str, str]:
 
 
 def _walk(network: NeuralNetwork, inside: str, blobs: _Blobs, places: dict[str, str], loops: int) -> Iterator[_Tangle]:
-    """``blobs`` and ``places`` (blob -> who wrote it first) grow; ``loops``: in how many loops this network lies."""
+    """Extend ``blobs`` and ``places`` (blob -> its first writer); ``loops``: how many loops contain this network."""
     for number, layer in enumerate(network.layers):
         where, kind = inside + place(number, layer), layer_kind(layer)
         if kind == "branch":  # its condition is there before it

@@ -1,4 +1,4 @@
-"""Making a network trainable: its tail repaired, its layers marked, its features named, its k-NN variant built."""
+"""Make a network updatable: repair its tail, mark its layers, name its features, and build its k-NN variant."""
 
 from coreml_updatable.marking.classifier import as_classifier, check_labels
 from coreml_updatable.marking.extractor import embedding_length, extractor, has_head, whole_extractor

@@ -1,4 +1,4 @@
-"""Layers that multiply and add one number a channel, whatever the format calls them."""
+"""Layers that multiply and add one number per channel, whatever their kind in the format."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,14 +30,14 @@ _TWO_SIDED = {
 
 @dataclass(frozen=True)
 class Affine:
-    """y = factor x + offset; both of one number a channel, or of a single one for all."""
+    """y = factor x + offset; both have one number per channel, or a single one."""
 
     factor: Numbers
     offset: Numbers
 
 
 def constants_of(network: NeuralNetwork) -> dict[str, NDArray[np.float32]]:
-    """Return the constants by blob: what layers without inputs write, and what a factor and an offset make of it."""
+    """Return the constants by blob: outputs of layers without inputs, and what factors and offsets make of them."""
     found: dict[str, NDArray[np.float32]] = {}
     for layer in network.layers:
         kind = layer_kind(layer)
@@ -55,7 +55,7 @@ def constants_of(network: NeuralNetwork) -> dict[str, NDArray[np.float32]]:
 
 
 def data_input(layer: NeuralNetworkLayer, constants: Constants) -> str | None:
-    """The one blob that ``layer`` reads, constants aside; None when there are none or several."""
+    """Return the only blob that ``layer`` reads apart from constants; None if there is none or several."""
     read = [str(blob) for blob in layer.input if blob not in constants]
     return read[0] if len(read) == 1 else None
 

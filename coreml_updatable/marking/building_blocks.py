@@ -1,4 +1,4 @@
-"""The few layers that marking itself writes into a network."""
+"""The few layers that marking itself adds to a network."""
 
 from collections.abc import Sequence
 

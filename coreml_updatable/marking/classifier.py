@@ -1,4 +1,4 @@
-"""Turning a plain network into a classifier: labels, a label output and a dictionary of probabilities."""
+"""Turn a plain network into a classifier: labels, a label output and a dictionary of probabilities."""
 
 from collections.abc import Sequence
 
@@ -17,12 +17,11 @@ Labels = Sequence[str] | Sequence[int]
 def as_classifier(
     model: Model, labels: Labels, *, label: str | None = None, probabilities: str | None = None, counted: bool = True
 ) -> Model:
-    """The same network as a ``neuralNetworkClassifier`` with ``labels`` in the order of its outputs.
+    """Return the network as a ``neuralNetworkClassifier`` with ``labels`` in the order of its outputs.
 
     A plain network gets the outputs ``label`` (string or 64-bit integer) and ``probabilities`` (a dictionary), called
-    ``label`` and ``labelProbability`` unless named; a classifier keeps the names it has unless named.
-    Raises ModelError when the number of labels is not that of the outputs; ``counted`` is False where the head is about
-    to get that many.
+    ``label`` and ``labelProbability`` by default; a classifier keeps its names by default. Raises ModelError if the
+    number of labels differs from that of the outputs; ``counted`` is False if the head is about to get that many.
     """
     check_labels(labels)
     blob = answer_blob(model)
@@ -42,7 +41,7 @@ def as_classifier(
 
 
 def write_labels(model: Model, labels: Labels) -> None:
-    """The labels of a classifier, in place, and with them the kind of its features: strings or integers."""
+    """Write the labels of a classifier and the type of its features (string or integer), in place."""
     classifier = model.neuralNetworkClassifier
     if isinstance(labels[0], str):
         classifier.stringClassLabels.vector[:] = list(labels)
@@ -52,7 +51,7 @@ def write_labels(model: Model, labels: Labels) -> None:
 
 
 def rename_answers(model: Model, label: str | None = None, probabilities: str | None = None) -> Model:
-    """The classifier ``model`` with its label's and its probabilities' output called so; None leaves a name alone.
+    """Return the classifier ``model`` with its label and probabilities outputs renamed; None keeps a name.
 
     Raises ModelError for a model without such outputs, and for a name that is taken.
     """
@@ -94,7 +93,7 @@ def _write_outputs(made: Model, label: str, probabilities: str) -> None:
 
 
 def write_kinds(made: Model, labels: Labels) -> None:
-    """The label's and the probabilities' features are of the kind of the labels, strings or integers."""
+    """Set the type of the label and probabilities features to that of the labels, string or integer."""
     description, strings = made.description, isinstance(labels[0], str)
     for feature in (*description.output, *description.trainingInput):
         if feature.name == description.predictedFeatureName:
@@ -107,7 +106,7 @@ def write_kinds(made: Model, labels: Labels) -> None:
 
 
 def check_labels(labels: Labels) -> None:
-    """A ModelError unless there are two labels or more, of one kind, each once."""
+    """Raise ModelError unless there are at least two labels, of one type and without duplicates."""
     if isinstance(labels, str) or len(labels) < 2:
         raise ModelError(f"labels: found {labels!r}, expected at least two; give the label of every output")
     if (

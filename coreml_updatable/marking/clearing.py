@@ -1,11 +1,11 @@
-"""Clear the path of the gradient: what blocks it between the trained layers and the loss is written another way.
+"""Clear the path of the gradient: replace layers that block it between the trained layers and the loss.
 
-clip(x, a, b) = a + relu(x - a) - relu(x - b)        ReLU6 and its like
-leakyReLU(x)  = relu(x) - alpha relu(-x)             PReLU, with one alpha a channel
+clip(x, a, b) = a + relu(x - a) - relu(x - b)        ReLU6 and similar functions
+leakyReLU(x)  = relu(x) - alpha relu(-x)             PReLU, with one alpha per channel
 
-A factor and an offset are folded into the layer before, or become a 1x1 convolution of each channel by itself; an
-activation that is a sum of ReLUs becomes two such convolutions with a ReLU between them. These convolutions stay fixed;
-``FIXED`` at the end of their names keeps a later marking from counting them among the layers to train.
+A factor and an offset are folded into the previous layer, or become a depthwise 1x1 convolution. An activation that is
+a sum of ReLUs becomes two such convolutions with a ReLU between them. These convolutions stay fixed; ``FIXED`` at the
+end of their names keeps later markings from counting them among the layers to train.
 """
 
 from collections.abc import Collection, Sequence
@@ -111,7 +111,7 @@ FIXED = "_fixed"
 
 
 def clearable(model: Model) -> frozenset[int]:
-    """Numbers of the layers that stop the gradient, or a device's compiler, and need not."""
+    """Return the indices of layers that block the gradient, or a device's compiler, and can be replaced."""
     network, shapes = network_of(model), blob_shapes(model)
     constants = constants_of(network)
     found = set[int]()
@@ -128,7 +128,7 @@ def clearable(model: Model) -> frozenset[int]:
 
 
 def clear(model: Model, numbers: Collection[int]) -> list[str]:
-    """Rewrite these ``clearable`` layers in place, in the order of the network; what was done, one line each."""
+    """Rewrite these ``clearable`` layers in place, in the order of the network; return one line for each change."""
     if not numbers:
         return []
     work = _Clearing(model)

@@ -32,12 +32,12 @@ MAX_LENGTH = 2**24  # values of an embedding; a k-NN looks at all of them for ev
 
 
 def extractor(model: Model, *, embedding: str = EMBEDDING) -> Model:
-    """The layers of the classifier ``model`` before its head, as a ``neuralNetwork`` that answers ``embedding``.
+    """Return the layers of the classifier ``model`` before its head as a ``neuralNetwork`` with output ``embedding``.
 
-    The head is the last innerProduct or convolution before the softmax; innerProducts in a row are one linear map, so
-    it then begins with the first of them. What it reads becomes a float32 array of rank 1
-    and shape [D], the only rank that a nearest-neighbors classifier takes without harm; where that is still a map with
-    height and width, it is averaged over them first. Raises ModelError when there is no head or several inputs.
+    The head is the last innerProduct or convolution before the softmax. Consecutive innerProducts are one linear map,
+    so the head then begins with the first of them. Its input becomes a float32 array of rank 1 and shape [D], the only
+    rank that a nearest-neighbors classifier accepts safely; a map with height and width is averaged over them first.
+    Raises ModelError if there is no head or several inputs.
     """
     repaired, head = with_head(model)
     source = str(head.input[0])
@@ -49,14 +49,14 @@ def extractor(model: Model, *, embedding: str = EMBEDDING) -> Model:
 
 
 def with_head(model: Model) -> tuple[Model, NeuralNetworkLayer]:
-    """``model`` repaired and with readable names, and the first layer of its head in there."""
+    """Return ``model`` repaired and with readable names, and the first layer of its head."""
     repaired = name_layers(repair_tail(model)[0])
     network = network_of(repaired)
     return repaired, _head(network, softmax_of(network, repaired))
 
 
 def frozen_front(model: Model, blob: str) -> Model:
-    """The layers of the network on which ``blob`` depends, frozen, as a ``neuralNetwork`` that has no output yet."""
+    """Return the layers on which ``blob`` depends, frozen, as a ``neuralNetwork`` that has no output yet."""
     network = network_of(model)
     made = Model_pb2.Model()
     made.specificationVersion = max(LOWEST_SPECIFICATION_VERSION, model.specificationVersion)
@@ -73,7 +73,7 @@ def frozen_front(model: Model, blob: str) -> Model:
 
 
 def embedding_length(extractor: Model) -> int:
-    """D, the length of the embedding of an extractor."""
+    """Return D, the length of an extractor's embedding."""
     return int(extractor.description.output[0].type.multiArrayType.shape[0])
 
 
@@ -151,10 +151,10 @@ def has_head(model: Model) -> bool:
 
 
 def whole_extractor(model: Model) -> Model:
-    """The plain network ``model``, frozen, with its one output as a float32 array of shape [D]; names stay.
+    """Return the plain network ``model``, frozen, with its only output as a float32 array of shape [D]; names stay.
 
     An output of another shape, such as [1, D] or [D, 1, 1], is reshaped. Raises ModelError for another kind of model,
-    several inputs or outputs, and for an output that is no vector of known length.
+    several inputs or outputs, and an output that is not a vector of known length.
     """
     kind = model.WhichOneof("Type")
     if kind == "neuralNetworkClassifier":

@@ -19,9 +19,9 @@ from coreml_updatable.spec.network import is_network, is_pipeline, network_of, p
 
 
 def rename_features(model: Model, names: Mapping[str, str]) -> Model:
-    """``model`` with features renamed, old name -> new name, in inputs, outputs, training inputs and pipeline members.
+    """Return ``model`` with features renamed (old -> new) in inputs, outputs, training inputs and pipeline members.
 
-    Raises ModelError for a feature that is not there and for a new name that is taken.
+    Raises ModelError for a missing feature and for a new name that is taken.
     """
     description = model.description
     known = {str(f.name) for f in (*description.input, *description.output, *description.trainingInput)}
@@ -40,14 +40,14 @@ def rename_features(model: Model, names: Mapping[str, str]) -> Model:
 
 
 def check_distinct(names: Sequence[str]) -> None:
-    """A ModelError when two features are called the same."""
+    """Raise ModelError if two features have the same name."""
     for name in names:
         if names.count(name) > 1:
             raise ModelError(f"features: {name!r} is given for two features; choose another name for one of them")
 
 
 def rename_input(model: Model, name: str) -> Model:
-    """``model`` with its one input called ``name``; a ModelError where it has several, or the name is taken."""
+    """Return ``model`` with its only input renamed to ``name``; ModelError if it has several, or the name is taken."""
     inputs = [str(feature.name) for feature in model.description.input]
     if len(inputs) != 1:
         raise ModelError(f"features: the model has {len(inputs)} inputs ({', '.join(inputs)}), expected 1 to rename")
@@ -91,10 +91,10 @@ def describe(
     version: str | None = None,
     user_defined: Mapping[str, str] | None = None,
 ) -> Model:
-    """``model`` with a short description for each feature named, and metadata; what is not given stays as it was.
+    """Return ``model`` with a short description of each named feature, and metadata; everything else stays.
 
     ``features`` maps names to descriptions; one text serves the input or output and the training input of that name.
-    Raises ModelError for a feature that is not there.
+    Raises ModelError for a missing feature.
     """
     described = copy_of(model)
     _describe_features(described, features or {})
@@ -125,7 +125,7 @@ def _describe_features(model: Model, texts: Mapping[str, str]) -> None:
 
 
 def with_preview(model: Model, kind: str, labels: Sequence[str], colors: Sequence[str]) -> Model:
-    """``model`` with both lines; ``colors`` are hexadecimal, one a label."""
+    """Return ``model`` with both entries; ``colors`` are hexadecimal, one per label."""
     made = copy_of(model)
     defined = made.description.metadata.userDefined
     defined[TYPE_KEY] = kind

@@ -1,7 +1,7 @@
 """Fold separate scale and bias layers into the layer before them.
 
-Old writers (MNIST-era files, Caffe) put ``bias`` and ``scale`` behind an ``innerProduct``, others an addition of a
-constant. No gradient goes through these, so that nothing before them could train.
+Old writers (MNIST-era files, Caffe) put ``bias`` and ``scale`` after an ``innerProduct``, others an addition of a
+constant. These layers block the gradient, so nothing before them could be trained.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ _LAST_LOOKED_AT = "convolution"  # what stands before it is the front, which sta
 
 
 def fold_tail(model: Model, *, classify: bool = False) -> list[str]:
-    """Fold what can be folded between the answer and the last convolution, in place; what was done, one line each.
+    """Fold what can be folded between the output and the last convolution, in place; return one line for each change.
 
-    Where a softmax is to stand at the end (``classify``), what is added to all logits of a row alike goes too.
+    If a softmax will be the last layer (``classify``), terms that are added to all logits of a row are removed, too.
     """
     notes = _drop_shifts(model) if classify else list[str]()
     constants = constants_of(network_of(model))
@@ -38,7 +38,7 @@ def fold_tail(model: Model, *, classify: bool = False) -> list[str]:
 
 
 def linear_into(layer: NeuralNetworkLayer, affine: Affine, where: str) -> None:
-    """y = factor (W x + b) + offset as one innerProduct or convolution with bias, in place, in 32-bit floats."""
+    """Fold y = factor (W x + b) + offset into one innerProduct or convolution with bias, in place, as 32-bit floats."""
     widen_layer(layer, where)
     params = getattr(layer, layer_kind(layer))
     count = int(params.outputChannels)

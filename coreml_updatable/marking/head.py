@@ -1,4 +1,4 @@
-"""The last layer that gives the logits: find it, read and write its weights, give it more outputs or a fresh start."""
+"""The layer that computes the logits: find it, read and write its weights, give it more outputs or new weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _POOLING = NeuralNetwork_pb2.PoolingLayerParams
 
 @dataclass(frozen=True)
 class Head:
-    """Numbers of the layer that gives the logits, of those between it and the softmax, and of the softmax."""
+    """Indices of the layer that computes the logits, of the layers between it and the softmax, and of the softmax."""
 
     number: int
     between: tuple[int, ...]
@@ -31,7 +31,9 @@ class Head:
 
 
 def find_head(network: NeuralNetwork, softmax: int) -> Head:
-    """The last innerProduct or convolution on the one way to ``softmax``; a ModelError where branches join before."""
+    """Return the last innerProduct or convolution on the only path to ``softmax``; ModelError if branches join before
+    it.
+    """
     written, between, number = producers(network.layers), list[int](), softmax
     while True:
         layer = network.layers[number]
@@ -46,7 +48,7 @@ def find_head(network: NeuralNetwork, softmax: int) -> Head:
 
 
 def read_weights(layer: NeuralNetworkLayer, where: str) -> tuple[Floats, Floats]:
-    """Weights [outputs, ...] and bias [outputs], which is zero where the layer has none. Widens them in place."""
+    """Return weights [outputs, ...] and bias [outputs], zero if the layer has none. Widens them to 32 bits in place."""
     widen_layer(layer, where)
     params = getattr(layer, layer_kind(layer))
     weights = decode(params.weights, weight_shape(layer), f"{where}: weights")
@@ -56,7 +58,7 @@ def read_weights(layer: NeuralNetworkLayer, where: str) -> tuple[Floats, Floats]
 
 
 def write_weights(layer: NeuralNetworkLayer, weights: Floats, bias: Floats | None, outputs: int) -> None:
-    """Weights in the file's own layout and bias [outputs] or none, in place; the layer then has that many outputs."""
+    """Write weights in the file's layout and an optional bias [outputs], in place; the layer gets that many outputs."""
     params = getattr(layer, layer_kind(layer))
     params.outputChannels = outputs
     write_floats(params.weights, weights)
@@ -66,9 +68,9 @@ def write_weights(layer: NeuralNetworkLayer, weights: Floats, bias: Floats | Non
 
 
 def change_outputs(model: Model, head: Head, old: int, new: int) -> None:
-    """Change the layers after the head and their declared outputs, in place, from ``old`` classes to ``new``.
+    """Change the layers after the head and their declared outputs from ``old`` to ``new`` classes, in place.
 
-    Raises ModelError where the layers behind the head do not treat each class alone, or somebody else reads them.
+    Raises ModelError if the layers after the head do not treat each class separately, or if other layers read them.
     """
     network = network_of(model)
     _check_shared(network, head)
@@ -119,11 +121,11 @@ def _check_between(number: int, layer: NeuralNetworkLayer) -> None:
 
 
 def renew(network: NeuralNetwork, numbers: Sequence[int], last: int | None, outputs: int, seed: int) -> None:
-    """New weights for the layers ``numbers``, in place, at random from ``seed``; layer ``last`` gets ``outputs``.
+    """Initialize the layers ``numbers`` randomly from ``seed``, in place; layer ``last`` gets ``outputs``.
 
-    Weights and bias are uniform between -1/sqrt(n) and 1/sqrt(n), n the numbers that one output reads: what PyTorch
-    gives ``nn.Linear`` and ``nn.Conv2d`` (``reset_parameters``: He's uniform bound with a = sqrt(5)). Of ``nn.LSTM`` n
-    is the length of its output.
+    Weights and biases are uniform between -1/sqrt(n) and 1/sqrt(n), where n is the number of inputs per output, as in
+    PyTorch's ``nn.Linear`` and ``nn.Conv2d`` (``reset_parameters``: He's uniform bound with a = sqrt(5)). For
+    ``nn.LSTM``, n is the length of its output.
     """
     for number in numbers:
         layer = network.layers[number]

@@ -1,4 +1,4 @@
-"""The k-NN variant of a classifier: the same fixed extractor, and neighbors that learn by remembering samples.
+"""The k-NN variant of a classifier: the same fixed extractor, followed by a k-NN that learns by storing samples.
 
 pipelineClassifier [ extractor: image -> embedding [D] ] [ k-NN: embedding -> label, labelProbability ]
 """
@@ -29,12 +29,12 @@ def knn_variant(
     embedding: str = EMBEDDING,
     cut: bool = True,
 ) -> Model:
-    """A ``pipelineClassifier`` of the extractor of ``model`` and an empty, updatable nearest-neighbors classifier.
+    """Return a ``pipelineClassifier``: the extractor of ``model`` and an empty, updatable nearest-neighbors classifier.
 
-    ``cut``: the extractor is what stands before the head of the classifier ``model``, and its output is called
-    ``embedding``; else ``model`` is itself an extractor, a plain network that answers a vector, and keeps its names.
-    Features are called as in ``model`` where it is a classifier, else ``label`` and ``labelProbability``; descriptions
-    and metadata are taken over. Empty, it answers ``settings.default_label``. The labels' kind is that of the default.
+    ``cut``: the extractor is the part of the classifier ``model`` before its head, with the output ``embedding``;
+    otherwise, ``model`` is itself an extractor, a plain network that outputs a vector, and keeps its names. Features
+    have the names of ``model`` if it is a classifier, otherwise ``label`` and ``labelProbability``; descriptions and
+    metadata are copied. An empty k-NN predicts ``settings.default_label``, whose type is that of the labels.
     """
     description = model.description
     label = label or str(description.predictedFeatureName) or "label"
@@ -61,10 +61,10 @@ def knn_variant(
 def with_samples(
     knn: Model, embeddings: NDArray[np.floating], labels: Sequence[str] | Sequence[int] | NDArray[np.integer]
 ) -> Model:
-    """Return ``knn`` remembering just ``embeddings`` float32 [n, D], one label each. Earlier samples are replaced.
+    """Return ``knn`` with just the samples ``embeddings`` (float32 [n, D]), one label each, replacing earlier ones.
 
     Works on a pipeline that ends in a nearest-neighbors classifier, or on such a classifier alone. Raises ModelError
-    unless the numbers fit, are finite, and the labels are of the kind of the default label.
+    unless the lengths match, the numbers are finite, and the labels have the type of the default label.
     """
     made = copy_of(knn)
     classifier = nearest_neighbors_of(made)
@@ -85,7 +85,7 @@ def with_samples(
 
 
 def expect_label(model: Model, label: object) -> None:
-    """A ModelError for a label that the nearest-neighbors classifier at the end of ``model`` cannot remember."""
+    """Raise ModelError for a label that the nearest-neighbors classifier at the end of ``model`` cannot store."""
     whole = nearest_neighbors_of(model).WhichOneof("DefaultClassLabel") == "defaultInt64Label"
     kind, name = ((int, np.integer), "integers") if whole else (str, "strings")
     if not isinstance(label, kind) or isinstance(label, bool):

@@ -19,10 +19,11 @@ SQUARED_ERROR: Loss = "mean_squared_error"
 
 
 def loss_for(model: Model, wanted: Loss | None, *, labelled: bool) -> Loss:
-    """The loss for ``model``, or for the classifier that labels make of it (``labelled``); None: by its kind.
+    """Return the loss for ``model``, or for the classifier that labels make of it (``labelled``); None: by its type.
 
-    A classifier learns labels by cross entropy, a regressor numbers by squared error. A plain network keeps the loss it
-    is marked with; else it learns by squared error if it gives a single number, by cross entropy if it gives several.
+    A classifier learns labels by cross entropy, a regressor numbers by squared error. A plain network keeps the loss
+    that it is marked with; otherwise, it uses the squared error if it outputs a single number, and cross entropy if it
+    outputs several.
     """
     if wanted is not None and wanted not in get_args(Loss):
         raise ModelError(f"loss: found {wanted!r}, expected {' or '.join(map(repr, get_args(Loss)))}")
@@ -52,7 +53,7 @@ def is_squared_error(network: NeuralNetwork) -> bool:
 
 
 def read_by_loss(model: Model, loss: Loss) -> str:
-    """The blob that the loss reads: the softmax's, or the answer before it was only given another shape."""
+    """Return the blob that the loss reads: that of the softmax, or the output before layers that only reshape it."""
     network = network_of(model)
     if loss == CROSS_ENTROPY:
         return str(network.layers[softmax_of(network, model)].output[0])
@@ -74,7 +75,7 @@ def gradient_begins(model: Model, loss: Loss) -> str:
 
 
 def write_update(model: Model, loss: Loss, settings: UpdateSettings) -> None:
-    """Loss, parameters and training inputs, in place; whatever stood there before is replaced."""
+    """Write loss, parameters and training inputs, in place; existing ones are replaced."""
     description, network = model.description, network_of(model)
     source = read_by_loss(model, loss)
     classifies = model.WhichOneof("Type") == "neuralNetworkClassifier"

@@ -1,4 +1,4 @@
-"""Marking: which layers train, with which loss and parameters, and what the app hands over for it."""
+"""Mark a model as updatable: which layers train, with which loss and parameters, and which inputs the app provides."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -57,17 +57,18 @@ class Marked:
 
 
 def mark(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Model:
-    """A new, updatable model: tail repaired, layers named and marked, categorical cross entropy, training inputs.
+    """Return a new, updatable model: tail repaired, layers named and marked, loss and training inputs set.
 
-    ``layers`` names the layers to train (as called in ``model`` or after naming); else the ``last`` ones before the
-    loss, 1 if not given. ``labels`` make a plain network a classifier, or rename the labels of one; two labels make of
-    a network of one number, a logit or its sigmoid, the softmax of [0, z] (``one_number.py``). ``label`` and
-    ``probabilities`` name its outputs, ``input`` its one input. ``loss`` is that of the model's kind unless given
-    (``losses.py``): without labels a plain network trains against an int32 class called ``<output>_true``, or by
-    squared error, as a regressor does, against doubles of that name. ``reserved`` outputs in all are kept for labels to
-    come and take at most ``reserved_share`` of an answer, 2^-24 if not given, until one is trained
-    (``reserved_labels.py``); a ``head`` that is "new" forgets what it knew, has as many outputs as there are ``labels``
-    (``outputs.py``), and a sigmoid or the like behind the old one goes.
+    ``layers`` names the layers to train (by their names in ``model`` or after naming); otherwise, the ``last`` ones
+    before the loss are trained, 1 by default. ``labels`` turn a plain network into a classifier, or rename the labels
+    of one; two labels turn a network with a single output, a logit or its sigmoid, into the softmax of [0, z]
+    (``one_number.py``). ``label`` and ``probabilities`` name its outputs, ``input`` its only input. ``loss`` depends on
+    the type of the model by default (``losses.py``): without labels, a plain network trains against an int32 class
+    called ``<output>_true``, or, like a regressor, by squared error against doubles of that name. ``reserved`` is the
+    total number of reserved labels; together, they take at most ``reserved_share`` of the probability, 2^-24 by
+    default, until one is trained (``outputs.py``). A ``head`` that is "new" starts from new weights and has as many
+    outputs as there are ``labels`` (``outputs.py``); a sigmoid or similar layer after the old head is removed.
+
     Marking a marked model replaces its marks and parameters: marking twice gives the same bytes as marking once. Raises
     ModelError with the reason.
     """
@@ -181,6 +182,6 @@ def _mark_layers(network: NeuralNetwork, numbers: Sequence[int]) -> None:
 
 
 def drop_date(model: Model) -> None:
-    """Take out the day of conversion, the one thing in a file that changes although nothing has changed."""
+    """Remove the date of conversion, the only thing in a file that changes when nothing else has."""
     if _DATE in model.description.metadata.userDefined:
         del model.description.metadata.userDefined[_DATE]

@@ -1,12 +1,12 @@
-"""Layers that only move numbers, taken out or written otherwise where an update could not pass them.
+"""Layers that only rearrange numbers: remove or replace them where they block an update.
 
-Transposes in the tail: what reads the transposed data is made to read it as it was. Keras and TensorFlow keep the
-channels last, so that a converted network turns its features around before it averages or flattens them. No gradient
-goes through a ``transpose``, and layers of rank 4 have their channels on axis -3.
+Transposes in the tail: the layer that reads the transposed data is changed to read the original. Keras and TensorFlow
+keep the channels last, so a converted network transposes its features before it averages or flattens them. A
+``transpose`` blocks the gradient, and layers of rank 4 have their channels on axis -3.
 
-``expandDims`` to rank 5, which converters write before a recurrent layer: MLUpdateTask ended in that layer's kernel
-("Output rank cannot be more than 5 in expand_dims", coremltools #2074). A constant can be stored with its five lengths
-at once, and anything else of a fixed shape reshaped.
+``expandDims`` to rank 5, which converters write before a recurrent layer: MLUpdateTask failed in that layer's kernel
+("Output rank cannot be more than 5 in expand_dims", coremltools #2074). A constant can be stored with all five axes,
+and anything else with a fixed shape can be reshaped.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
-"""Readable names: ``conv1``, ``relu1``, ``pool``, ``fc`` in place of the numbers a tracer leaves.
+"""Readable names: ``conv1``, ``relu1``, ``pool``, ``fc`` instead of the numbers that a tracer assigns.
 
-A blob is called like the layer that writes it. Features (inputs and outputs) keep their names.
+A blob has the name of the layer that writes it. Features (inputs and outputs) keep their names.
 """
 
 import re
@@ -45,7 +45,7 @@ def has_tracer_names(network: NeuralNetwork, kept: Collection[str] = ()) -> bool
 
 
 def readable_names(layers: list[NeuralNetworkLayer]) -> list[str]:
-    """A name for every layer: the kind in short, numbered from 1 where there are several of it."""
+    """Return a name for every layer: a short form of its kind, numbered from 1 if there are several."""
     bases = [_base(layer) for layer in layers]
     total, seen = Counter(bases), Counter[str]()
     names = []
@@ -56,10 +56,10 @@ def readable_names(layers: list[NeuralNetworkLayer]) -> list[str]:
 
 
 def name_layers(model: Model, kept: Collection[str] = ()) -> Model:
-    """``model`` with readable layer and blob names, if a tracer named its layers; else as it is.
+    """Return ``model`` with readable layer and blob names if a tracer named its layers; otherwise unchanged.
 
-    The same network always gets the same names, and naming twice changes nothing. A layer of ``kept``, the names by
-    which a user knows some, stays as it is called, where the name is its alone.
+    The same network always gets the same names, and naming twice changes nothing. A layer in ``kept``, the names that a
+    user knows, keeps its name if it is unique.
     """
     named = copy_of(model)
     network = network_of(named)

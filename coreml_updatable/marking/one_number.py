@@ -1,7 +1,7 @@
-"""A network that answers one number, the logit of two classes or its sigmoid, as the network of both classes.
+"""Convert a network that outputs one number, the logit of two classes or its sigmoid, to a network of both classes.
 
-sigmoid(z) is the second of softmax([0, z]), and 1 - sigmoid(z) the second of softmax([z, 0]): the other row of the
-last layer's weights is zero.
+sigmoid(z) is the second value of softmax([0, z]), and 1 - sigmoid(z) the second of softmax([z, 0]): the other row of
+the last layer's weights is zero.
 """
 
 from dataclasses import dataclass
@@ -73,9 +73,9 @@ def is_sigmoid(layer: NeuralNetworkLayer) -> bool:
 
 
 def two_classes(model: Model) -> tuple[Model, list[str]]:
-    """The network ``model``, which answers one number, with the logits of two classes, and what was done.
+    """Return the network ``model``, which outputs one number, with the logits of two classes, and what was done.
 
-    Raises ModelError where no innerProduct or convolution gives that number alone.
+    Raises ModelError if no innerProduct or convolution computes that number alone.
     """
     made = copy_of(model)
     notes = fold_tail(made)

@@ -1,23 +1,23 @@
-"""The outputs of a classifier that is being marked: their names and labels, the head that gives them, reserved labels.
+"""The outputs of a classifier that is being marked: names and labels, the head that computes them, reserved labels.
 
-Reserved labels are classes that an owner adds later, on the device, and that do not show until then. With the logits z
-of K classes and s of S reserved ones, an old probability becomes
+Reserved labels are outputs for classes that an owner adds later, on the device; until then, they are not predicted.
+With the logits z of K classes and s of S reserved ones, an old probability becomes
 
     p' = exp(z) / (sum exp(z) + sum exp(s)) = p (1 - q),        q = sum exp(s) / (sum exp(z) + sum exp(s)).
 
-A reserved output gets the mean of the old weights and the mean of the old biases less c, so that for every input,
-whatever its logits, s = mean(z) - c. The exponential is convex: sum exp(z) >= K exp(mean(z)). Hence q <= S / K exp(-c),
-and with
+A reserved output gets the mean of the old weights and the mean of the old biases minus c, so that s = mean(z) - c for
+every input, whatever its logits. The exponential is convex: sum exp(z) >= K exp(mean(z)). Hence q <= S / K exp(-c), and
+with
 
     c = ln(1 / share) + ln(S / K), and at least 1,
 
-q <= share, by default 2^-24: half a unit in the last place of a 32-bit 1. No input breaks that bound, as one could with
-zero weights and a low bias; and no smaller c would do, because where all z are equal the bound is met. No label changes
-either, whatever the share, because s is below the mean of z. A reserved output has the least way to go, and it can go
-it: the gradient of cross entropy on its own example is (p - 1) x, which is -x however small p is. With a larger share
-the way is shorter, and fewer photos do: what an example lifts its neighbors by must carry them over c as well. Pooling
-behind the head changes nothing: the mean of averages is the average of means, and a maximum of means is no more than
-the mean of the maxima.
+q <= share, by default 2^-24: half a unit in the last place of a 32-bit 1. No input exceeds this bound, as one could
+with zero weights and a low bias; and no smaller c would be enough, because the bound is reached if all z are equal. The
+predicted label never changes either, whatever the share, because s is below the mean of z. A reserved output can still
+be trained: the gradient of the cross entropy on a shot is (p - 1) x, which is about -x however small p is. A larger
+share means a smaller c, so fewer shots are enough: what a shot adds to the logits of similar inputs must exceed c as
+well. Pooling after the head changes nothing: the mean of averages is the average of means, and a maximum of means is no
+more than the mean of the maxima.
 """
 
 from collections.abc import Sequence
@@ -41,11 +41,11 @@ _MAX_LABEL = 2**63 - 1
 
 
 def with_reserved(model: Model, head: Head, reserved: int, share: float) -> None:
-    """Give the repaired classifier ``model`` ``reserved`` reserved outputs in all, in place; those it has stay.
+    """Give the repaired classifier ``model`` a total of ``reserved`` reserved outputs, in place; existing ones stay.
 
-    Those that are added take at most ``share`` of any answer together, before one of them is trained. They are labelled
-    ``user0``, ``user1`` ... or, in a classifier with integers, with those after the largest.
-    Raises ModelError for fewer than there are, for labels that are taken, and where the head cannot grow.
+    Together, the added outputs take at most ``share`` of the probability until one of them is trained. They are
+    labelled ``user0``, ``user1`` ... or, in a classifier with integers, with the integers after the largest. Raises
+    ModelError for fewer than there are, for labels that are taken, and if the head cannot grow.
     """
     labels, have = class_labels(model), reserved_labels(model)
     if not 0 < share <= MAX_SHARE:
@@ -113,7 +113,7 @@ HEADS = ("keep", "new")
 def named(
     model: Model, *, labels: Labels | None, label: str | None, probabilities: str | None, input: str | None, head: str
 ) -> Model:
-    """``model`` with these labels and names of its features; None leaves them alone. A new head will fit the labels."""
+    """Return ``model`` with these labels and names of its features; None keeps them. A new head will fit the labels."""
     if head not in HEADS:
         raise ModelError(f"head: found {head!r}, expected 'keep' or 'new'")
     for name in (label, probabilities):

@@ -1,4 +1,4 @@
-"""Settings into the format's update parameters; whatever stood there before is replaced."""
+"""Write settings as the format's update parameters, replacing existing ones."""
 
 from math import inf, isfinite
 

@@ -1,4 +1,4 @@
-"""The way of the gradient: from the loss, or the softmax in front of it, back to the layers that can be trained."""
+"""The path of the gradient: from the loss, or the softmax before it, back to the layers that can be trained."""
 
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
@@ -15,7 +15,7 @@ HEADS = ("convolution", "innerProduct")
 
 
 def softmax_of(network: NeuralNetwork, model: Model) -> int:
-    """The number of the softmax that a loss can read."""
+    """Return the index of the softmax that a loss can read."""
     written = producers(network.layers)
     number = written[answer_blob(model)]
     while layer_kind(network.layers[number]) != "softmax":
@@ -57,9 +57,9 @@ def last_trainable(
     clearable: Collection[int] = (),
     places: Mapping[int, str] = MappingProxyType({}),
 ) -> list[int]:
-    """Numbers of the ``last`` layers before ``begin`` that can be marked; a ModelError when there are fewer.
+    """Return the indices of the ``last`` layers before ``begin`` that can be marked; ModelError if there are fewer.
 
-    ``places``: where the layers stand in the file, for the error, where that is not where they stand in ``network``.
+    ``places``: the positions of the layers in the file, for the error, if they differ from those in ``network``.
     """
     if last < 1:
         raise ModelError(f"last: found {last}, expected 1 or more; give the number of layers to train")
@@ -92,7 +92,7 @@ def check_path(
     clearable: Collection[int] = (),
     places: Mapping[int, str] = MappingProxyType({}),
 ) -> None:
-    """A ModelError for the first layer of ``numbers`` that is of the wrong kind or that no gradient reaches."""
+    """Raise ModelError for the first layer of ``numbers`` that has the wrong kind or that no gradient reaches."""
     if not numbers:
         raise ModelError("layers: found no name, expected at least one; name a layer or omit the option")
     path = gradient_path(network, begin, clearable)

@@ -1,4 +1,4 @@
-"""Pipelines whose last model is trained: the outer model says so too, and asks for what the last one is taught."""
+"""Pipelines whose last model is trained: the outer model must be updatable and have the same training inputs."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from coreml_updatable.spec.network import is_pipeline, pipeline_of
 
 
 def with_trained_last(model: Model, last: Model) -> Model:
-    """The pipeline ``model`` with the updatable ``last`` in place of its last member, and updatable itself.
+    """Return the pipeline ``model`` with the updatable ``last`` as its last member, and updatable itself.
 
-    Earlier members stay as they are (``visionFeaturePrint``, ``dictVectorizer`` ...). The outputs of the new member
-    take the place of those of the old one; training inputs are the pipeline's inputs and the target of ``last``.
-    Raises ModelError where an output would be called like another feature.
+    Earlier members stay unchanged (``visionFeaturePrint``, ``dictVectorizer`` ...). The outputs of the new member
+    replace those of the old one; the training inputs are the inputs of the pipeline and the target of ``last``. Raises
+    ModelError if an output would have the name of another feature.
     """
     made = copy_of(model)
     members = pipeline_of(made).models
@@ -41,7 +41,7 @@ def with_trained_last(model: Model, last: Model) -> Model:
 
 
 def freeze(model: Model) -> None:
-    """In place: the model and all its members are not updatable."""
+    """Make the model and all its members not updatable, in place."""
     model.isUpdatable = False
     for member in pipeline_of(model).models if is_pipeline(model) else ():
         freeze(member)

@@ -1,4 +1,4 @@
-"""Repairing the tail: the same answer, computed by layers through which Core ML can train."""
+"""Repair the tail: compute the same outputs with layers through which Core ML can train."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -26,15 +26,16 @@ from coreml_updatable.spec.shapes import blob_shapes, element_count
 
 
 def repair_tail(model: Model, *, classify: bool = True) -> tuple[Model, list[str]]:
-    """The classifier ``model`` with its tail at rank 4 and a ``softmax`` at its end, and what was done, one line each.
+    """Return the classifier ``model`` with a tail of rank 4 that ends in a ``softmax``, and one line for each repair.
 
-    ``reshapeStatic``, ``squeeze`` and the like become ``flatten`` (channel first) or, where the data are numbers, a
+    ``reshapeStatic``, ``squeeze`` and similar layers become ``flatten`` (channel first) or, if the data are numbers, a
     ``reshapeStatic`` to [1, C, 1, 1]; ``softmaxND`` becomes ``softmax``; logits get a ``softmax``; a mean over height
     and width becomes average pooling; a ``batchedMatmul`` with weights becomes an ``innerProduct``; a ``bias`` or
-    ``scale`` is folded into the layer before it; a ``transpose`` is taken out. Probabilities stay the same, and so does
-    the shape of a plain network's output. A second repair does nothing. For a loss on values (``classify`` false) there
-    is no softmax, and the rank changes only where a layer of the tail stops the gradient.
-    Raises ModelError when the answer cannot be that of a softmax.
+    ``scale`` is folded into the layer before it; a ``transpose`` is removed. The probabilities stay the same, and so
+    does the shape of a plain network's output. Repairing twice changes nothing. For a loss on values (``classify`` is
+    False), there is no softmax, and the rank changes only where a layer of the tail blocks the gradient.
+
+    Raises ModelError if the output cannot be that of a softmax.
     """
     expect_sound(model)
     repaired = copy_of(model)

@@ -12,7 +12,7 @@ BATCH_SIZES = 1, 2, 4, 8, 16
 @typed_class
 @dataclass(frozen=True)
 class Int64Parameter:
-    """A whole-number parameter: its default, and a range (both ends included), a set of allowed values, or neither."""
+    """An integer parameter: its default, and a range (inclusive), a set of allowed values, or neither."""
 
     default: int
     range: tuple[int, int] | None = None
@@ -22,7 +22,7 @@ class Int64Parameter:
 @typed_class
 @dataclass(frozen=True)
 class DoubleParameter:
-    """A real parameter: its default and, where it is bounded, its range (both ends included)."""
+    """A real parameter: its default and, if it is bounded, its range (inclusive)."""
 
     default: float
     range: tuple[float, float] | None = None
@@ -50,7 +50,7 @@ def _batch(value: int | Int64Parameter) -> Int64Parameter:
 @typed_class
 @dataclass(frozen=True, init=False)
 class SGD:
-    """``SGDOptimizer`` of the format. A bare number gets the range that apps usually need."""
+    """``SGDOptimizer`` of the format. A single number gets the range that apps usually need."""
 
     learning_rate: DoubleParameter
     mini_batch_size: Int64Parameter
@@ -75,7 +75,7 @@ def usual_sgd(reserved: int) -> SGD:
 @typed_class
 @dataclass(frozen=True, init=False)
 class Adam:
-    """``AdamOptimizer`` of the format. A bare number gets the range that apps usually need."""
+    """``AdamOptimizer`` of the format. A single number gets the range that apps usually need."""
 
     learning_rate: DoubleParameter
     mini_batch_size: Int64Parameter
@@ -99,7 +99,7 @@ class Adam:
 
 @dataclass(frozen=True, init=False)
 class UpdateSettings:
-    """``NetworkUpdateParameters`` of the format, less its loss layer."""
+    """``NetworkUpdateParameters`` of the format, without its loss layer."""
 
     optimizer: SGD | Adam
     epochs: Int64Parameter
@@ -121,7 +121,7 @@ class UpdateSettings:
 
 @dataclass(frozen=True)
 class KNNSettings:
-    """``KNearestNeighborsClassifier`` of the format, less its samples."""
+    """``KNearestNeighborsClassifier`` of the format, without its samples."""
 
     number_of_neighbors: Int64Parameter = field(default_factory=lambda: Int64Parameter(3, (1, 15)))
     weighting: str = "inverse-distance"  # or "uniform"

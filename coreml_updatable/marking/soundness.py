@@ -13,7 +13,7 @@ _ADVICE = "`coreml-updatable check` lists all problems; export the model again"
 
 
 def expect_sound(model: Model) -> None:
-    """Raise ModelError for the first thing in the network of ``model`` that no marking could work with."""
+    """Raise ModelError for the first fault in the network of ``model`` that makes marking impossible."""
     for number, layer in enumerate(network_of(model).layers):
         where, kind = place(number, layer), layer_kind(layer)
         if not kind:

@@ -1,7 +1,7 @@
-"""The models that can be marked: networks, and linear models, which become networks. All others are refused.
+"""Models that can be marked: networks, and linear models, which become networks. All others are refused.
 
 two classes, one row of weights:     [1 - f(z), f(z)] = softmax([0, z])    z = w x + b, f the logistic function
-    C classes, the first the reference:  softmax([0, z1, ..., z(C-1)])
+C classes, the first the reference:  softmax([0, z1, ..., z(C-1)])
 
 Both are softmax of [0; W] x + [0; b]. (``GLMClassifier`` of the format; Turi Create and scikit-learn export these.)
 """
@@ -25,7 +25,7 @@ _MAX_FLOAT = float(np.finfo(np.float32).max)
 
 
 def network_from_glm(model: Model) -> Model:
-    """The ``glmClassifier`` as a ``neuralNetworkClassifier`` with the same features, labels and answers.
+    """Return the ``glmClassifier`` as a ``neuralNetworkClassifier`` with the same features, labels and outputs.
 
     Raises ModelError for a probit and for one-vs-rest with more than two classes, which no softmax equals, and for
     weights that do not fit.
@@ -131,7 +131,7 @@ _REASONS = {
 
 
 def trainable(model: Model) -> tuple[Model, list[str]]:
-    """The network that ``model`` is, or equals, and what was done for it; a ModelError for any other model."""
+    """Return the network that ``model`` is or equals, and what was done for it; ModelError for any other model."""
     if is_network(model):
         return model, []
     kind = model.WhichOneof("Type") or "model without a type"

@@ -1,8 +1,8 @@
-"""The tail of a network: the layers between its picture-shaped data and its answer, one after the other.
+"""The tail of a network: the chain of layers between its feature maps and its output.
 
-    features -> (flatten, reshape, squeeze ...) -> innerProduct -> activation -> innerProduct -> softmax -> answer
+features -> (flatten, reshape, squeeze ...) -> innerProduct -> activation -> innerProduct -> softmax -> output
 
-Converters write it at rank 2 and with ``softmaxND``; an update needs rank 4 and ``softmax``.
+Converters write it with rank 2 and ``softmaxND``; an update needs rank 4 and ``softmax``.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ SPATIAL_RANKS = (4, 5)
 
 @dataclass(frozen=True)
 class Tail:
-    """Numbers of the layers, first to last; which of them is the softmax, if any."""
+    """The indices of the layers, first to last, and which of them is the softmax, if any."""
 
     layers: tuple[int, ...]
     softmax: int | None
@@ -52,7 +52,7 @@ def answer_blob(model: Model) -> str:
 
 
 def find_tail(model: Model) -> Tail:
-    """Walk back from the answer until a layer that works on pictures, joins branches or is shared."""
+    """Walk back from the output to a layer that works on feature maps, joins branches or is shared."""
     layers = network_of(model).layers
     written, read = producers(layers), consumers(layers)
     shapes = blob_shapes(model)

@@ -10,7 +10,7 @@ from coreml_updatable.spec.weights import decode, write_floats
 
 
 def widen_layer(layer: NeuralNetworkLayer, where: str) -> None:
-    """All weights of a convolution, an innerProduct or a uniDirectionalLSTM as 32-bit floats, in place."""
+    """Convert all weights of a convolution, an innerProduct or a uniDirectionalLSTM to 32-bit floats, in place."""
     params = getattr(layer, layer_kind(layer))
     if layer_kind(layer) == "uniDirectionalLSTM":
         _widen_lstm(layer, where)
@@ -34,7 +34,7 @@ def weight_shape(layer: NeuralNetworkLayer) -> tuple[int, ...]:
 
 
 def widen_halves(network: NeuralNetwork) -> None:
-    """Every 16-bit weight of the network as a 32-bit float, in place: one puts the whole network into 16 bits."""
+    """Convert every 16-bit weight to a 32-bit float, in place: a single one makes the whole network 16-bit."""
     for number, layer in enumerate(network.layers):
         for name, weights in weight_fields(layer):
             if storage(weights) == "float16":

@@ -1,4 +1,4 @@
-"""From a file or a message to a model that runs."""
+"""Load a runnable model from a file or a message."""
 
 from copy import copy
 from os import PathLike

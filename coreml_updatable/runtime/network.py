@@ -1,7 +1,7 @@
-"""A neural network that runs: plain, classifier or regressor.
+"""A runnable neural network: plain, classifier or regressor.
 
-It stands in two parts: the frozen layers, which run once a row, and the trainable ones at or behind an updatable layer.
-Models that come from an update share the first part.
+It has two parts: the frozen layers, which run once per row, and the trainable ones: the updatable
+layers and all layers that depend on them. Models that come from an update share the frozen part.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

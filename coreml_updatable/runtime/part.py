@@ -1,4 +1,4 @@
-"""The frozen part of a model, known by what it holds: equal in two loads of one file, and after any update."""
+"""The frozen part of a model, identified by its content: equal for two loads of one file, and after any update."""
 
 import hashlib
 from collections.abc import Callable, Iterable

@@ -1,7 +1,8 @@
-"""A pipeline that runs: each member reads the features that the input and the members before it gave.
+"""A runnable pipeline: each member reads features from the inputs and from the members before it.
 
-A row may start in the middle: where it holds what a member would give, that member, and what only it needs, does not
-run. So features that were made elsewhere (a phone's visionFeaturePrint, say) are predicted from and learned from.
+A row may start in the middle: if it contains the output of a member, that member does not run, and neither does what
+only that member needs. This allows predictions and updates with features computed elsewhere, such as a phone's
+visionFeaturePrint.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The reference run: torch alone, whatever faster engine is installed."""
+"""The reference run: torch alone, even if a faster engine is installed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,8 +1,8 @@
-"""A feature step, tree ensemble or generalized linear model that runs, alone or in a pipeline. NumPy only.
+"""A runnable feature step, tree ensemble or generalized linear model, alone or in a pipeline. NumPy only.
 
-Features of every type, as a row gives them and as a model answers them: an int64 is a Python int, a double a float, a
-string a str, a dictionary a dict from str or int to float, a sequence a list of str or int, a multi-array a NumPy array
-of the declared type and shape (arrays.py).
+Types of features in rows and answers: an int64 is a Python int, a double a float, a string a str, a dictionary a dict
+from str or int to float, a sequence a list of str or int, and a multi-array a NumPy array of the declared type and
+shape (arrays.py).
 """
 
 import math

@@ -1,6 +1,6 @@
-"""The assumptions about training where Apple's documentation is silent, each with choices, a default and a reason.
+"""Assumptions about training where Apple's documentation is silent, each with choices, a default and a reason.
 
-What is known of each, and how a device is asked, is in docs/probes.md.
+docs/probes.md says what is known about each of them, and how to find out what a device does.
 """
 
 from collections.abc import Mapping

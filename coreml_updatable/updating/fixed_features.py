@@ -1,6 +1,6 @@
-"""Store the features that training reads, from one run of the frozen part: in memory up to a bound, then on disk.
+"""Store the features that training reads, from one run of the frozen part: in memory up to a limit, then on disk.
 
-The file has no name where the system allows it, so not even a killed process leaves it behind.
+The file has no name if the system allows it, so even a killed process does not leave it behind.
 """
 
 import tempfile
@@ -19,10 +19,10 @@ MEMORY = 2**30  # bytes
 
 
 class KeptFeatures:
-    """A context manager; its files end with it.
+    """A context manager that stores features; its files are removed when it exits.
 
-    ``memory``: most bytes of blobs in memory. ``expected``: how many rows will come, about.
-    ``others``: each row's other features, what it should give among them.
+    ``memory``: the most bytes of blobs to hold in memory. ``expected``: about how many rows will come. ``others``: the
+    other features of each row, including its target.
     """
 
     def __init__(self, names: Sequence[str], memory: int = MEMORY, expected: int = 64) -> None:
@@ -48,7 +48,7 @@ class KeptFeatures:
         return bool(self._files)
 
     def add(self, row: FrozenRow) -> None:
-        """ModelError unless the row's blobs have the shapes of the first row's."""
+        """Add a row; ModelError unless its blobs have the shapes of the first row's."""
         values = {name: np.asarray(row.values[name]) for name in self._names}
         if not self.others:
             self._start(values)
@@ -67,7 +67,7 @@ class KeptFeatures:
         self.others.append(row.features)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The blobs [n, ...] by name."""
+        """Return the blobs [n, ...] by name."""
         count = len(self.others)
         if not self._files:
             return {name: buffer[:count] for name, buffer in self._buffers.items()}

@@ -1,4 +1,4 @@
-"""The loss layer of a network: what it reads, and the target that a row gives it."""
+"""The loss layer of a network: what it reads, and the target that a row provides."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ def target(row: Mapping[str, Any], name: str, number: int) -> Any:
 
 
 def class_number(value: Any, labels: Sequence[str] | Sequence[int], name: str, number: int) -> int:
-    """The index of a label among the network's."""
+    """Return the index of a label among the network's labels."""
     try:
         return list(labels).index(value)
     except ValueError:
@@ -31,7 +31,7 @@ def class_number(value: Any, labels: Sequence[str] | Sequence[int], name: str, n
 
 
 def class_index(value: Any, classes: int, name: str, number: int) -> int:
-    """A class given as a number, in an array of one element."""
+    """Return a class that is given as a number in an array of one element."""
     try:
         given = float(np.asarray(value, np.float64).reshape(()))
     except (TypeError, ValueError, OverflowError):
@@ -45,7 +45,7 @@ def class_index(value: Any, classes: int, name: str, number: int) -> int:
 
 
 def values(value: Any, size: int, name: str, number: int) -> NDArray[np.float32]:
-    """The wanted output [size] for a squared error."""
+    """Return the target [size] of a squared error."""
     try:
         with np.errstate(over="ignore"):
             array = np.asarray(value, np.float32).ravel()
@@ -62,9 +62,9 @@ def values(value: Any, size: int, name: str, number: int) -> NDArray[np.float32]
 
 @dataclass(frozen=True)
 class LossLayer:
-    """``blob``: what the loss reads. ``target``: the training input that says what it should be.
+    """A loss layer. ``blob``: what the loss reads. ``target``: the training input with the wanted value.
 
-    ``labels``: the network's, where the target is one of them; empty where it is a number or values.
+    ``labels``: those of the network if the target is a label; empty if it is a number or an array.
     """
 
     cross_entropy: bool
@@ -73,7 +73,7 @@ class LossLayer:
     labels: tuple[str, ...] | tuple[int, ...]
 
     def classes(self, rows: Sequence[Mapping[str, Any]], count: int) -> NDArray[np.int64]:
-        """The wanted class [n] of each row, below ``count``."""
+        """Return the target class [n] of each row, below ``count``."""
         wanted = [(target(row, self.target, at), at) for at, row in enumerate(rows)]
         if self.labels and len(self.labels) != count:
             raise ModelError(
@@ -84,16 +84,16 @@ class LossLayer:
         return np.array([class_index(value, count, self.target, at) for value, at in wanted], np.int64)
 
     def values(self, rows: Sequence[Mapping[str, Any]], size: int) -> NDArray[np.float32]:
-        """The wanted output [n, size] of each row."""
+        """Return the target values [n, size] of each row."""
         wanted = [target(row, self.target, at) for at, row in enumerate(rows)]
         return np.stack([values(value, size, self.target, at) for at, value in enumerate(wanted)])
 
 
 def loss_of(model: Model) -> LossLayer:
-    """The one loss layer of an updatable network.
+    """Return the only loss layer of an updatable network.
 
-    coremltools names the target ``<blob>_true`` in the loss even where the training input is the classifier's label; so
-    a target that is no training input stands for the label.
+    coremltools names the target ``<blob>_true`` in the loss even if the training input is the label of the classifier;
+    so a target that is not a training input stands for the label.
     """
     layers = network_of(model).updateParams.lossLayers
     if len(layers) != 1:

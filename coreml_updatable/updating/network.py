@@ -1,14 +1,14 @@
-"""A network as a learner: its weights, the features its trainable part reads, and the head that has gradients.
+"""A network that learns: its weights, the features that its trainable part reads, and the head that computes gradients.
 
-The usual last layer has its gradients in closed form, any other by torch's differentiation. With logits z = W x + b and
-p = softmax(z), the loss of a row is log(sum exp z) - z_t, and its gradient by z is p - e_t: this is -log(softmax(z)_t)
-without the logarithm of a rounded number. No graph is built: a step costs microseconds.
+The usual last layer has its gradients in closed form; all others use torch's differentiation. With logits z = W x + b
+and p = softmax(z), the loss of a row is log(sum exp z) - z_t, and its gradient with respect to z is p - e_t: this is
+-log(softmax(z)_t) without the logarithm of a rounded number. No graph is built, so a step costs microseconds.
 
-A head that is trained on more than a few mini-batches is recorded once, as a straight line of torch's operations for
-batches of one size; a step then costs what a loop written in torch costs.
+A head that trains on more than a few mini-batches is recorded once, as a flat sequence of torch operations for batches
+of one size; a step then costs as much as in a loop written in torch.
 
-For categorical cross entropy the last softmax is left out and log-softmax taken of what it reads, which gives the
-gradient of -log(softmax) even where the softmax itself rounds to 0.
+For categorical cross entropy, the last softmax is replaced by a log-softmax of its input, which gives the gradient of
+-log(softmax) even if the softmax itself rounds to 0.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +54,7 @@ class LinearHead:
         self._weights, self._bias, self._trained = weights, bias, tuple(trained)
 
     def gradients(self, batch: NDArray[np.int64]) -> tuple[float, list[NDArray[Any]]]:
-        """The mean loss of these rows, and its gradients."""
+        """Return the mean loss of these rows and its gradients."""
         x, targets = self._features[batch], self._targets[batch]
         logits = x @ self._weights.T
         if self._bias is not None:
@@ -99,7 +99,7 @@ class GraphHead:
         self._recorded: dict[int, Callable[..., tuple[Tensor, ...]] | None] = {}  # by rows; None: it is not the same
 
     def gradients(self, batch: NDArray[np.int64]) -> tuple[float, list[NDArray[Any]]]:
-        """The mean loss of these rows, and its gradients by each parameter."""
+        """Return the mean loss of these rows and its gradients with respect to each parameter."""
         with bounds.bounded("update", len(batch), self._weights) as run:
             if self._work.get(len(batch)) is None:  # later batches of this size do the same
                 with weighed():
@@ -170,7 +170,7 @@ SOFTMAX_KINDS = ("softmax", "softmaxND")
 
 
 class NetworkLearner:
-    """Made for one task. ``weights``: arrays that training changes in place; ``head`` reads the same memory."""
+    """The learner of one task. ``weights``: arrays that training changes in place; ``head`` uses the same memory."""
 
     def __init__(self, model: NetworkModel, kept: KeptFeatures, assumptions: Assumptions) -> None:
         self._model = model
@@ -187,12 +187,12 @@ class NetworkLearner:
         self.head = self._head(kept.others, assumptions)
 
     def model(self) -> NetworkModel:
-        """The model with the weights as they are now."""
+        """Return the model with the current weights."""
         return self._model.updated({key: array.copy() for key, array in zip(self._keys, self.weights, strict=True)})
 
     @property
     def size(self) -> int:
-        """The weights of the trainable part."""
+        """Return how many weights the trainable part has."""
         return sum(parameter.numel() for step in self._steps for parameter in step.module.parameters())
 
     def linear(self) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[str, ...], str] | None:
@@ -275,7 +275,7 @@ class NetworkLearner:
 
 
 def trained_parameters(model: NetworkModel) -> dict[Key, nn.Parameter]:
-    """The parameters to train, by layer name and field; ModelError where a device would refuse them."""
+    """Return the parameters to train by layer name and field; ModelError if a device would refuse them."""
     found: dict[Key, nn.Parameter] = {}
     for step in model.trainable_steps:
         name, kind = step.layer.name, step.layer.WhichOneof("layer")
@@ -297,7 +297,7 @@ def trained_parameters(model: NetworkModel) -> dict[Key, nn.Parameter]:
 
 
 def blobs_to_keep(model: NetworkModel) -> list[str]:
-    """The blobs of the frozen part that the trainable part reads."""
+    """Return the blobs of the frozen part that the trainable part reads."""
     read = set[str]().union(*(step.reads for step in model.trainable_steps))
     return [name for name in model.crossing if name in read]
 

@@ -1,8 +1,9 @@
-"""The trained layers of a network with weights of their own for each of many owners, who all take a step together.
+"""The trained layers of a network, with separate weights for each of many owners, who all take a step together.
 
-For heads of several layers; one linear layer needs none of this (personalization/linear_heads). The head is recorded
-once for a number of rows (runtime/engine/tracing), and ``torch.vmap`` runs it for all owners; the loss is a sum over
-them, so its gradient by an owner's weights is that owner's own. Order, mini-batches and optimizers are UpdateTask's.
+For heads of several layers; a single linear layer does not need this (personalization/linear_heads). The head is
+recorded once for a number of rows (runtime/engine/tracing), and ``torch.vmap`` runs it for all owners. The loss is the
+sum over the owners, so its gradient with respect to an owner's weights is that of the owner's own loss. Order,
+mini-batches and optimizers are those of UpdateTask.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,17 +38,17 @@ class OwnersHead:
         self.base = [parameter.detach().numpy().copy() for parameter in head.parameters]
 
     def double(self) -> "OwnersHead":
-        """The same in double precision, for proofs."""
+        """Return the same head in double precision, for proofs."""
         self._functions, self._double = {}, True
         self.base = [array.astype(np.float64) for array in self.base]
         return self
 
     def of(self, owners: int) -> Weights:
-        """Return the base weights, repeated for so many owners."""
+        """Return the base weights, repeated for this number of owners."""
         return [np.repeat(array[None], owners, axis=0) for array in self.base]
 
     def base_logits(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """[n, K] of rows [n, D] with the base's weights."""
+        """Return the logits [n, K] of rows [n, D] with the base weights."""
         found = []
         weights = [torch.from_numpy(array[None]) for array in self.base]
         for start in range(0, len(rows), AT_A_TIME):
@@ -58,7 +59,7 @@ class OwnersHead:
         return np.concatenate(found) if found else np.zeros((0, 0), rows.dtype)
 
     def logits(self, rows: NDArray[Any], weights: Weights) -> NDArray[Any]:
-        """[O, n, K] of each owner's rows [O, n, D], or of rows [n, D] that all are asked."""
+        """Return the logits [O, n, K] of each owner's rows [O, n, D], or of rows [n, D] shared by all owners."""
         with torch.no_grad():
             found = self._logits(torch.from_numpy(rows), [torch.from_numpy(array) for array in weights])
         return np.asarray(found.numpy())

@@ -1,6 +1,6 @@
-"""The parameters of an update: the model's defaults, and what an app sets in their place, held to the model's bounds.
+"""The parameters of an update: the model's defaults and what an app sets instead, checked against the model's bounds.
 
-Keys are those of MLParameterKey. In a pipeline a key may be scoped to the updatable member: ``model1.learningRate``.
+Keys are those of MLParameterKey. In a pipeline, a key may be scoped to the updatable member: ``model1.learningRate``.
 """
 
 import math
@@ -28,7 +28,7 @@ REFUSED = {
 
 
 class Parameters:
-    """The model's parameter messages by key, and the values in force.
+    """The model's parameter messages by key, and the current values.
 
     ``unset``: keys that the model leaves open; they have no value until an app sets one.
     """
@@ -58,7 +58,7 @@ class Parameters:
                 )
 
     def set(self, given: Mapping[str, Value]) -> None:
-        """Put the app's values in force; ModelError for a key or a value that the model does not allow."""
+        """Set the app's values; ModelError for a key or a value that the model does not allow."""
         checked = dict(self._checked(*item) for item in given.items())
         self.values.update(checked)
         self._given |= checked.keys()
@@ -77,7 +77,7 @@ class Parameters:
 
 
 def of_network(update: Any) -> dict[str, Any]:
-    """The parameter messages of ``NetworkUpdateParameters``, by key."""
+    """Return the parameter messages of ``NetworkUpdateParameters`` by key."""
     kind = update.optimizer.WhichOneof("OptimizerType")
     if kind is None:
         raise ModelError("model: has no optimizer; mark it again with SGD or Adam")
@@ -89,7 +89,7 @@ def of_network(update: Any) -> dict[str, Any]:
 
 
 def unset_of_network(update: Any) -> set[str]:
-    """The keys that ``NetworkUpdateParameters`` may leave open, and does: no seed is not the seed 0."""
+    """Return the optional keys that ``NetworkUpdateParameters`` leaves open: a missing seed is not the seed 0."""
     return set() if update.HasField("seed") else {"seed"}
 
 

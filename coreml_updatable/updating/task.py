@@ -1,6 +1,6 @@
-"""UpdateTask: MLUpdateTask on any machine, with its words.
+"""UpdateTask: MLUpdateTask on any machine, with the same terms.
 
-A k-NN classifier learns by keeping the rows as samples, with their labels, new ones too.
+A k-NN classifier learns by storing the rows as samples with their labels, including new ones.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
@@ -38,9 +38,9 @@ def with_rows(
     rows: Sequence[Mapping[str, Any]],
     parameters: Mapping[str, Any],
 ) -> NearestNeighborsModel:
-    """The model with ``samples`` [n, D] remembered; ``rows`` hold their labels.
+    """Return the model with ``samples`` [n, D] added; ``rows`` contain their labels.
 
-    ``numberOfNeighbors`` holds for predictions; the file keeps its default.
+    ``numberOfNeighbors`` applies to predictions; the file keeps its default.
     """
     name = str(model.description.predictedFeatureName)
     labels = [_label(target(row, name, at), model.string_labels, name, at) for at, row in enumerate(rows)]
@@ -77,24 +77,25 @@ class UpdateContext:
 
     @property
     def model(self) -> RunnableModel:
-        """The model as it is when asked; it shares the frozen part with the one that was given."""
+        """Return the current model; it shares the frozen part with the original one."""
         return self._model()
 
     def write(self, path: Path | str) -> None:
-        """Write the model: the given one with other updatable weights or more samples, and nothing else changed."""
+        """Write the model: the original with other updatable weights or more samples, and no other changes."""
         write_model(self.model.message, Path(path))
 
 
 @typed_class
 class UpdateTask:
-    """Trains a model on rows as MLUpdateTask does. Made suspended; ``resume`` runs it to its end.
+    """Train a model on rows, as MLUpdateTask does. A new task is suspended; ``resume`` runs it to the end.
 
-    rows: any iterable of rows with the features of the training inputs; FrozenRows skip the frozen part. ``parameters``
-    by MLParameterKey. ``on_event(context)`` is called at trainingBegin, miniBatchEnd, epochEnd; it may call ``cancel``,
-    or ``resume`` with other parameters. ``assumptions``: what Apple leaves open about training and predicting; None:
-    those that the model was loaded with, or the defaults. ``memory``: most bytes of features from the frozen part to
-    hold in memory; more go to a temporary file.
-    ModelError or DataError where a device would refuse, and where it could not say why.
+    ``rows``: any iterable of rows with the features of the training inputs; FrozenRows skip the frozen part.
+    ``parameters``: values by MLParameterKey. ``on_event(context)`` is called at trainingBegin, miniBatchEnd and
+    epochEnd; it may call ``cancel``, or ``resume`` with other parameters. ``assumptions``: what Apple leaves open about
+    training and predicting; None means those of the loaded model, or the defaults. ``memory``: the most bytes of
+    features from the frozen part to hold in memory; the rest goes to a temporary file.
+
+    Raises ModelError or DataError if a device would refuse, even if the device could not say why.
     """
 
     def __init__(
@@ -121,9 +122,9 @@ class UpdateTask:
 
     @typed
     def resume(self, parameters: Mapping[str, Value] | None = None) -> UpdateContext:
-        """Start, and return when the update is complete; within a handler, only put other parameters in force.
+        """Run the update and return when it is complete; in a handler, only change the parameters.
 
-        A cancelled task stays "cancelling": its context has the model as far as it got, which a device would not give.
+        A cancelled task stays "cancelling": its context has the partly trained model, which a device would not provide.
         """
         self._parameters.set(parameters or {})
         self._parameters.expect_sensible()
@@ -143,7 +144,7 @@ class UpdateTask:
 
     @property
     def parameters(self) -> Mapping[str, Value]:
-        """The values in force, by MLParameterKey."""
+        """Return the current values by MLParameterKey."""
         return dict(self._parameters.values)
 
     def cancel(self) -> None:
@@ -199,7 +200,7 @@ class UpdateTask:
 
 
 def _updatable_member(model: RunnableModel) -> tuple[RunnableModel, str | None]:
-    """The member that learns, and its scope in a pipeline."""
+    """Return the member that learns, and its scope in a pipeline."""
     if not isinstance(model, PipelineModel):
         return model, None
     flags = [bool(member.message.isUpdatable) for member in model.members]
@@ -253,7 +254,7 @@ def _inner(row: FrozenRow) -> FrozenRow:
 
 
 def _whole(model: RunnableModel, learnt: RunnableModel) -> RunnableModel:
-    """The given model with its learning member replaced."""
+    """Return the original model with its learning member replaced."""
     if isinstance(model, PipelineModel):
         return model.updated(_whole(model.members[-1], learnt))
     return learnt
@@ -284,7 +285,7 @@ class LinearLayer:
 
 @dataclass(frozen=True)
 class LearningPart:
-    """The trainable part of a model. ``layer`` is None for a k-NN, and unless a single linear layer is trained."""
+    """The trainable part of a model. ``layer`` is None for a k-NN, or unless only a single linear layer is trained."""
 
     member: RunnableModel
     layer: LinearLayer | None
@@ -302,7 +303,7 @@ class LearningPart:
 
 
 def learning_part(model: RunnableModel, row: Row) -> LearningPart:
-    """Return the part of an updatable model that an update changes; ``row`` is any row, for the shapes."""
+    """Return the part of an updatable model that an update changes; ``row`` can be any row and provides the shapes."""
     member, _ = _updatable_member(model)
     if isinstance(member, NearestNeighborsModel):
         return LearningPart(member, None, ())

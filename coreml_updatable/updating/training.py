@@ -1,7 +1,7 @@
 """The training loop: the order of rows, epochs, mini-batches, optimizer steps and the reported loss.
 
 SGD with momentum and Adam (``SGDOptimizer``, ``AdamOptimizer``) change arrays in place. Their state starts at zero in
-every task: the format has no field for it.
+every task, because the format has no field for it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ class OptimizerState(Protocol):
 
 
 class SGDState:
-    """v = mu v + g, w = w - lr v; or v = mu v - lr g, w = w + v. v starts at 0."""
+    """SGD: v = mu v + g, w = w - lr v; or v = mu v - lr g, w = w + v. v starts at 0."""
 
     def __init__(self, weights: Arrays, assumptions: Assumptions) -> None:
         self._velocity = [np.zeros_like(weight) for weight in weights]
@@ -41,7 +41,7 @@ class SGDState:
 
 
 class AdamState:
-    """Kingma and Ba, Adam: a method for stochastic optimization, 2015, algorithm 1; and where Apple's may differ."""
+    """Adam (Kingma and Ba, 2015, algorithm 1), with the points in which Apple's may differ."""
 
     def __init__(self, weights: Arrays, assumptions: Assumptions) -> None:
         self._first = [np.zeros_like(weight) for weight in weights]
@@ -72,12 +72,12 @@ class AdamState:
 
 
 def optimizer_state(kind: str, weights: Arrays, assumptions: Assumptions) -> OptimizerState:
-    """By the name of the format's field: sgdOptimizer or adamOptimizer."""
+    """Return the state for the name of the format's field: sgdOptimizer or adamOptimizer."""
     return SGDState(weights, assumptions) if kind == "sgdOptimizer" else AdamState(weights, assumptions)
 
 
 class Order:
-    """Mini-batches of row numbers, epoch after epoch. ``seed``: None where neither the model nor the app sets one."""
+    """Mini-batches of row indices, epoch by epoch. ``seed``: None if neither the model nor the app sets one."""
 
     def __init__(self, rows: int, seed: int | None, shuffle: bool, assumptions: Assumptions) -> None:
         generators = {"PCG64": np.random.PCG64, "MT19937": np.random.MT19937}
@@ -89,7 +89,7 @@ class Order:
         self._assumptions = assumptions
 
     def epoch(self, number: int, size: int) -> Iterator[NDArray[np.int64]]:
-        """The mini-batches of epoch ``number``, at most ``size`` rows each."""
+        """Return the mini-batches of epoch ``number``, with at most ``size`` rows each."""
         order = np.arange(self._rows)
         shuffle = self._shuffle and (number > 0 or self._assumptions.first_epoch == "shuffled")
         if shuffle and self._assumptions.shuffled == "rows":
@@ -122,10 +122,10 @@ def train(
     assumptions: Assumptions,
     tell: Callable[[str, dict[str, float]], bool],
 ) -> None:
-    """Train in place. ``parameters`` is read again at every step, because a handler may change it; no "seed": none is
-    set.
+    """Train in place.
 
-    ``tell(event, metrics)`` is called at miniBatchEnd and epochEnd; training stops when it says False.
+    ``parameters`` is read again at every step, because a handler may change it; without a "seed", none is set.
+    ``tell(event, metrics)`` is called at miniBatchEnd and epochEnd; training stops if it returns False.
     """
     steps = optimizer_state(learner.optimizer, learner.weights, assumptions)
     seed = int(parameters["seed"]) if "seed" in parameters else None

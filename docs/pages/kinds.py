@@ -1,4 +1,4 @@
-"""``docs/models.md``: every model kind of the format and whether it runs, read from the code.
+"""Write ``docs/models.md`` from the code: every model type of the format, and whether it runs.
 
 python -m docs.pages.kinds > docs/models.md
 """
@@ -18,11 +18,11 @@ INTRODUCTION = """\
 # Model types
 
 This page is for people who want to know whether the runtime supports a type of model. It lists every type of `Model`
-in the Core ML format, alone or in a pipeline, with the file in `coreml_updatable/runtime/` that runs it; its
-docstring has more: formulas, defaults, and what the format leaves undefined. {ran} of {all} types run. Only networks,
+in the Core ML format, with the file in `coreml_updatable/runtime/` that runs it, alone or in a pipeline. The docstring
+of that file has formulas, defaults, and what the format leaves undefined. {ran} of {all} types run. Only networks,
 k-nearest-neighbors classifiers and pipelines that end in one of them can be updated.
 
-Written by `python -m docs.pages.kinds > docs/models.md`; a test compares page and code.
+This page is generated: run `python -m docs.pages.kinds > docs/models.md` instead of editing it.
 
 | kind | message | file | state | what it computes |
 | --- | --- | --- | --- | --- |
@@ -41,7 +41,7 @@ REFUSED = {
 
 
 def page() -> str:
-    """The whole page, Markdown, one line a kind in the format's own order."""
+    """Return the page as Markdown: one line per kind, in the order of the format."""
     rows = list(_rows())
     return INTRODUCTION.format(ran=len(FILES), all=len(rows)) + "".join(f"{row}\n" for row in rows)
 

@@ -1,4 +1,4 @@
-"""``docs/layers.md``: every layer kind of the format and whether it runs, read from the code.
+"""Write ``docs/layers.md`` from the code: every layer kind of the format, and whether it runs.
 
 python -m docs.pages.layers > docs/layers.md
 """
@@ -19,7 +19,7 @@ This page is for people who want to know whether the runtime supports a layer. I
 `NeuralNetworkLayer` in the Core ML format, with the file in `coreml_updatable/runtime/layers/` that runs it and what
 that file says about the kind: shapes, defaults, and what the format leaves undefined. {ran} of {all} kinds run.
 
-Written by `python -m docs.pages.layers > docs/layers.md`; a test compares page and code.
+This page is generated: run `python -m docs.pages.layers > docs/layers.md` instead of editing it.
 
 | kind | message | file | state | what it computes |
 | --- | --- | --- | --- | --- |
@@ -28,7 +28,7 @@ REFUSED = {"custom": "Its code is in an app, not in the model; replace it with l
 
 
 def page() -> str:
-    """The whole page, Markdown, one line a kind in the format's own order."""
+    """Return the page as Markdown: one line per kind, in the order of the format."""
     rows = list(_rows())
     return INTRODUCTION.format(ran=len(KINDS), all=len(rows)) + "".join(f"{row}\n" for row in rows)
 
@@ -47,9 +47,9 @@ def _rows() -> Iterator[str]:
 
 
 def words_on(kind: str, module: ModuleType) -> str:
-    """Return what the module's docstring says of a kind, as one line of a Markdown table.
+    """Return what the module's docstring says about a kind, as one line of a Markdown table.
 
-    It is the paragraph that begins with the kind's name, alone or in a list, before a colon; or with a pattern for it.
+    It is the paragraph that begins with the name of the kind, alone or in a list, or with a pattern, and a colon.
     """
     for paragraph in (module.__doc__ or "").split("\n\n"):
         names, colon, words = " ".join(paragraph.split()).partition(": ")

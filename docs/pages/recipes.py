@@ -1,4 +1,4 @@
-"""The page docs/recipes.md, from the schema: every field of a recipe with its type, its default and an example.
+"""Write ``docs/recipes.md`` from the schema: every field of a recipe with its type, default and an example.
 
 python -m docs.pages.recipes > docs/recipes.md
 """
@@ -33,10 +33,10 @@ SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     (
         "personalization",
         recipe.PersonalizationSection,
-        "`[personalization]`, which may be left out",
+        "`[personalization]` (optional)",
     ),
     ("reserved_labels", recipe.ReservedLabelsSection, "`[reserved_labels]`"),
-    ("replay", recipe.ReplaySection, "`[replay]`, which may be left out"),
+    ("replay", recipe.ReplaySection, "`[replay]` (optional)"),
     ("metadata", recipe.MetadataSection, "`[metadata]`"),
 )
 FIXED: tuple[tuple[str, type[BaseModel], str], ...] = (
@@ -50,16 +50,16 @@ MAX_EXAMPLE = 60
 
 
 def page() -> str:
-    """The whole page as Markdown."""
+    """Return the page as Markdown."""
     source = import_module("coreml_updatable.converters.torch.source")
     every = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(SAMPLES.glob("*/recipe.toml"))]
     known = [one for one in every if one.get("updatable", True)]
     lines = [
         "# Recipes",
         "",
-        "A recipe is a TOML file that says all that a build needs. `coreml-updatable new NAME --data photos/` writes",
-        "one for a folder of photos. This page is written from the schema; the examples are the samples' own. A field",
-        "without a default must be there.",
+        "A recipe is a TOML file that contains everything a build needs. `coreml-updatable new NAME --data photos/`",
+        "writes one for a folder of photos. This page is generated from the schema; its examples are from the samples.",
+        "A field without a default is required.",
         "",
     ]
     for name, section, title in SECTIONS:
@@ -84,7 +84,7 @@ def _table(section: type[BaseModel], title: str, known: list[Mapping[str, Any]])
 
 
 def _is_of(section: type[BaseModel], table: Mapping[str, Any]) -> bool:
-    """Whether ``table`` is of this form of its section: of pictures or arrays, for SGD or Adam."""
+    """Return whether ``table`` has this variant of its section: pictures or arrays, SGD or Adam."""
     forms = {
         recipe.ImageSection: ("type", "image", "image"),
         recipe.ArraySection: ("type", "image", "float32"),
@@ -98,7 +98,7 @@ def _is_of(section: type[BaseModel], table: Mapping[str, Any]) -> bool:
 
 
 def _comments(section: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    """What stands behind each field in the code; a class's own fields come after those it inherits."""
+    """Yield each field with its comment in the code; inherited fields come first."""
     for one in reversed(section.__mro__):
         if issubclass(one, BaseModel) and one is not BaseModel:
             for line in inspect.getsource(one).splitlines():

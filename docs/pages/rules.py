@@ -1,4 +1,4 @@
-"""``docs/rules.md``: every rule of ``check``, read from the code.
+"""Write ``docs/rules.md`` from the code: every rule of ``check``.
 
 python -m docs.pages.rules > docs/rules.md
 
@@ -42,7 +42,7 @@ MODEL = (
     fact("1.6", "rejects", "Features are completely described.", "M1.6"),
     fact("1.7", "passes", "Training inputs are completely described.", "L1.7"),
     fact("1.8", "rejects", "There is at least one input and one output.", "M1.8"),
-    fact("1.9", "rejects", "Optional inputs: not all inputs of a network, and no input of a k-NN.", "M1.9"),
+    fact("1.9", "rejects", "Not all inputs of a network are optional, and no input of a k-NN is.", "M1.9"),
     fact("1.10", "rejects", "A model has a type.", "M1.10"),
     fact("1.11", "rejects", "Only an ML program has functions.", "M1.11"),
     fact("1.12", "passes", "The type of an output can hold what its layer computes.", "L1.12"),
@@ -55,9 +55,9 @@ GRAPH = (
         "2.3", "rejects", "Inputs of networks are images and arrays, and so are the outputs of plain networks.", "N2.3"
     ),
     fact("2.4", "rejects", "There are as many stored weights as declared.", "N2.4"),
-    fact("2.5", "rejects", "One precision per layer, one storage field per weight.", "N2.5"),
-    fact("2.6", "rejects", "A convolution has weights (an inner product need not).", "N2.6", "L2.6"),
-    fact("2.7", "-", "There are two modes: rank 5 for old layers and mappings, otherwise any rank.", "N2.9", "N2.13"),
+    fact("2.5", "rejects", "Each layer has one precision, and each weight one storage field.", "N2.5"),
+    fact("2.6", "rejects", "A convolution has weights (an inner product may have none).", "N2.6", "L2.6"),
+    fact("2.7", "-", "There are two modes: rank 5 for old layers and mappings, any rank otherwise.", "N2.9", "N2.13"),
     fact("2.8", "rejects", "Newer layers with array inputs need the exact mapping.", "N2.8"),
     fact("2.9", "rejects", "In rank-5 mode, arrays have rank 1 or 3.", "N2.9"),
     fact("2.10", "warns", "Shapes do not contradict each other (rank-5 mode).", "L2.10"),
@@ -112,20 +112,20 @@ PARAMETERS = (
     fact("7.4", "rejects", "The number of epochs is set.", "N7.4"),
     fact("7.5", "-", "Shuffle and seed may be missing.", why="allowed"),
     fact("7.6", "rejects", "Defaults of real parameters are in their ranges.", "N7.6"),
-    fact("7.7", "passes", "Their values make sense.", "L7.7"),
-    fact("7.8", "passes", "So does the momentum.", "L7.7", "L7.8"),
+    fact("7.7", "passes", "Real parameters have sensible values.", "L7.7"),
+    fact("7.8", "passes", "The momentum is sensible and in its range.", "L7.7", "L7.8"),
     fact("7.9", "rejects", "Defaults of integer parameters are 1 or more.", "N7.9"),
-    fact("7.10", "rejects", "They are in their sets.", "N7.10"),
+    fact("7.10", "rejects", "Defaults of integer parameters are in their sets.", "N7.10"),
     fact("7.11", "rejects", "Sets are positive (checked up to the default).", "N7.11", "L7.11"),
-    fact("7.12", "rejects", "They are in their ranges, which are positive.", "N7.12"),
+    fact("7.12", "rejects", "Defaults of integer parameters are in their ranges, which are positive.", "N7.12"),
     fact("7.13", "-", "Without a set or range, any value is allowed.", "L7.13"),
     fact("7.14", "rejects", "The seed is in its set or range.", "N7.14"),
     fact("7.15", "-", "A parameter has a set or a range, not both.", why="the format can store only one of them"),
     fact("8.1", "rejects", "There are at least two training inputs.", "N8.1"),
-    fact("8.2", "rejects", "One of them is a model input.", "N8.2"),
-    fact("8.3", "rejects", "One of them is not.", "N8.3"),
-    fact("8.4", "rejects", "That one is the target of the loss.", "N8.4"),
-    fact("8.5", "rejects", "In a classifier, it is the target or the label.", "N8.5"),
+    fact("8.2", "rejects", "At least one training input is a model input.", "N8.2"),
+    fact("8.3", "rejects", "At least one training input is not.", "N8.3"),
+    fact("8.4", "rejects", "The training input that is not a model input is the target of the loss.", "N8.4"),
+    fact("8.5", "rejects", "In a classifier, that input is the target or the label.", "N8.5"),
     fact("8.6", "rejects", "The label has the type of the output.", "N8.6"),
     fact("8.7", "passes", "The type of the target fits the loss.", "L8.7"),
     fact("8.8", "-", "The order of training inputs and additional ones do not matter.", why="allowed"),
@@ -160,7 +160,7 @@ NEIGHBORS = (
 PIPELINES = (
     fact("10.1", "rejects", "A pipeline contains a model.", "P10.1"),
     fact("10.2", "rejects", "Every input of a member has a source.", "P10.2"),
-    fact("10.3", "-", "Members are judged by the rules for their types.", why="`check` does the same"),
+    fact("10.3", "-", "Members are checked by the rules for their types.", why="`check` does the same"),
     fact("10.4", "rejects", "Every output is computed.", "P10.4"),
     fact("10.5", "rejects", "The last member of an updatable pipeline is updatable.", "P10.5"),
     fact("10.6", "rejects", "No other member is updatable.", "P10.6"),
@@ -192,12 +192,12 @@ STRICTER = (
 )
 OTHERS = (
     fact("12.1", "rejects", "Models of other types have the inputs and outputs of their type.", "M12.1"),
-    fact("12.2", "rejects", "They have the parameters that their type requires.", "M12.2"),
-    fact("12.3", "passes", "Support vectors have equal lengths, count from 1, and are not negative.", "L12.3"),
-    fact("12.4", "passes", "rho of a support vector classifier has one number per pair of classes.", "L12.4"),
+    fact("12.2", "rejects", "Models of other types have the parameters that their type requires.", "M12.2"),
+    fact("12.3", "passes", "Support vectors have equal lengths, indices from 1, and no negative counts.", "L12.3"),
+    fact("12.4", "passes", "The rho of a support vector classifier has one number per pair of classes.", "L12.4"),
     fact("12.5", "passes", "A support vector classifier can compute the probabilities that it names.", "L12.5"),
     fact("12.6", "passes", "A non-maximum suppression has a method.", "L12.6"),
-    fact("12.7", "passes", "Its two outputs allow the same number of boxes.", "L12.7"),
+    fact("12.7", "passes", "Both outputs of a non-maximum suppression allow the same number of boxes.", "L12.7"),
 )
 FACTS = (*MODEL, *GRAPH, *LAYERS, *LOSS, *PARAMETERS, *ANSWERS, *NEIGHBORS, *PIPELINES, *STRICTER, *OTHERS)
 
@@ -210,10 +210,10 @@ This page is for people who want to look up a problem that `coreml-updatable che
 
 Apple's validator of the format rejects a model with an *error*. It accepts a model with a *warning*, but a device or
 an app may fail. A problem names its rule by an id, which never changes. The rules for updates apply only to updatable
-models. The members of a pipeline are judged one by one, each by the rules for its type. A thread is a public report
+models. The members of a pipeline are checked one by one, each by the rules for its type. A thread is a public report
 of the problem that the rule prevents; `#123` is an issue of coremltools.
 
-Written by `python -m docs.pages.rules > docs/rules.md`; a test compares page and code.
+This page is generated: run `python -m docs.pages.rules > docs/rules.md` instead of editing it.
 """
 GROUPS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("Every model", rules.MODEL),
@@ -256,7 +256,7 @@ def _rows(group: tuple[Rule, ...]) -> Iterator[str]:
 
 
 def _link(thread: str | None) -> str:
-    """``apple/coremltools#1705`` as a Markdown link."""
+    """Return a thread such as ``apple/coremltools#1705`` as a Markdown link."""
     if thread is None:
         return ""
     repository, number = thread.split("#")

@@ -1,6 +1,6 @@
 """The layouts of an updatable model: one network, a pipeline of two, or two files, which all predict the same.
 
-Every way from one layout to another leads through its two parts, the frozen extractor and the trainable head.
+Every conversion between layouts goes through the two parts, the frozen extractor and the trainable head.
 """
 
 from coreml_updatable.marking.layouts.parts import FEATURES, Parts, from_pipeline, to_pipeline

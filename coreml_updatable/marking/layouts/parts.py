@@ -1,6 +1,6 @@
-"""Split an updatable model into two separate models, or join them in the pipeline of one file.
+"""Split an updatable model into two separate models, or join them in one pipeline.
 
-As one file they are a smaller download where the extractor has 16 or 8 bits, and one model for the app.
+A pipeline is a smaller download if the extractor has 16 or 8 bits, and a single model for the app.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ FEATURES = "features"  # what the extractor hands to the head, unless that name 
 
 @dataclass(frozen=True)
 class Parts:
-    """``extractor`` is frozen; ``head`` reads what it gives, and learns."""
+    """The two parts of a model: ``extractor`` is frozen; ``head`` reads its output and learns."""
 
     extractor: Model
     head: Model
 
 
 def handed_over(parts: Parts) -> FeatureDescription:
-    """The head's one input, an output of the extractor. Raises ModelError where the two do not belong together."""
+    """Return the head's only input, an output of the extractor. Raises ModelError if they do not belong together."""
     for name, part in (("extractor", parts.extractor), ("head", parts.head)):
         if part.WhichOneof("Type") is None:
             raise ModelError(f"{name}: contains no model; build it again")
@@ -60,7 +60,7 @@ NAMES = ("extractor", "head")
 
 
 def to_pipeline(parts: Parts) -> Model:
-    """A ``pipelineClassifier`` of both parts (of a plain head: a ``pipeline``), described as the head is."""
+    """Return a ``pipelineClassifier`` of both parts (a ``pipeline`` for a plain head), described like the head."""
     handed_over(parts)
     head = parts.head.description
     made = Model_pb2.Model()

@@ -1,4 +1,4 @@
-"""How many bits the weights of a frozen extractor take: 32 or 16 as floats, or 8 with a scale for each channel."""
+"""The precision of a frozen extractor's weights: 32-bit or 16-bit floats, or 8 bits with a scale for each channel."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,10 @@ _MAX_HALF = float(np.finfo(np.float16).max)
 
 
 def with_bits(extractor: Model, bits: int) -> Model:
-    """The plain network ``extractor`` with its weights in ``bits``.
+    """Return the plain network ``extractor`` with weights of ``bits``.
 
-    32: floats, also where they were 16-bit or quantized. 16: every float weight as a 16-bit float. 8: the weights of
-    convolutions and innerProducts as scale * n + bias, n from 0 to 255, a scale and a bias for each output channel
+    32: floats, even if they were 16-bit or quantized. 16: every float weight as a 16-bit float. 8: the weights of
+    convolutions and innerProducts as scale * n + bias, where n is 0 to 255, with one scale and bias per output channel
     (``LinearQuantizationParams``); biases, depthwise convolutions and deconvolutions keep 32 bits. Raises ModelError
     for weights that are not finite, or too large for 16 bits.
     """

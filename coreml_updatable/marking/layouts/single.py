@@ -141,10 +141,10 @@ def _fresh(name: str, taken: set[str]) -> str:
 
 
 def to_single(parts: Parts) -> Model:
-    """Both parts as one network of the head's kind; 16-bit and quantized weights become 32-bit floats.
+    """Return both parts as one network of the head's type; 16-bit and quantized weights become 32-bit floats.
 
-    What ``from_single`` cut is put together as it was. Raises ModelError for a k-NN, which is no layer of a network,
-    for an extractor that is not a plain network, and for weights that cannot be made 32-bit.
+    The result of ``from_single`` is joined as it was before. Raises ModelError for a k-NN, which is not a layer of a
+    network, for an extractor that is not a plain network, and for weights that cannot be converted to 32 bits.
     """
     _expect_networks(parts)
     features = str(handed_over(parts).name)

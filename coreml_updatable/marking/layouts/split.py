@@ -1,4 +1,4 @@
-"""Two files: an extractor that an app loads once, and a head of a few kilobytes, all that an update ever loads."""
+"""Two files: an extractor that an app loads once, and a head of a few kilobytes, which is all that an update loads."""
 
 import hashlib
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ MAX_LENGTH = 2**28  # values that are handed over
 
 
 def from_single(model: Model) -> Parts:
-    """The updatable network ``model``, cut before its first updatable layer.
+    """Split the updatable network ``model`` before its first updatable layer.
 
-    The extractor answers a float32 vector, ``features``; the head takes it and keeps labels, loss, parameters and
-    metadata. Raises ModelError for a network that is not updatable, has no frozen layers, or whose head reads more
-    than one blob of the frozen part.
+    The extractor outputs a float32 vector, ``features``; the head reads it and keeps labels, loss, parameters and
+    metadata. Raises ModelError for a network that is not updatable, has no frozen layers, or whose head reads more than
+    one blob of the frozen part.
     """
     kind = model.WhichOneof("Type")
     if kind == "mlProgram":
@@ -68,7 +68,7 @@ def from_single(model: Model) -> Parts:
 
 
 def to_files(parts: Parts) -> tuple[Model, Model]:
-    """Extractor and head as they are written; the head is sealed, so that it will not be joined to another one."""
+    """Return extractor and head as they are written; the head is sealed, so no other extractor can be joined to it."""
     handed_over(parts)
     head = copy_of(parts.head)
     head.description.metadata.userDefined[SEAL] = _digest(parts.extractor)
@@ -76,7 +76,7 @@ def to_files(parts: Parts) -> tuple[Model, Model]:
 
 
 def from_files(one: Model, other: Model) -> Parts:
-    """The parts in two models, given in either order. Raises ModelError for two that do not belong together."""
+    """Return the parts in two models, given in either order. Raises ModelError if they do not belong together."""
     if one.isUpdatable == other.isUpdatable:
         found = "both are updatable" if one.isUpdatable else "neither is updatable"
         raise ModelError(f"files: {found}, expected a frozen extractor and an updatable head; pass these two")

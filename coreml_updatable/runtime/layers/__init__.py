@@ -1,11 +1,10 @@
-"""The layer kinds that run, by the family that builds them: a module here, imported on demand.
+"""The supported layer kinds, each with the family that builds it: a module in this package, imported on demand.
 
-Each family has ``build(layer, context) -> torch.nn.Module``, and a paragraph of its docstring on each of its kinds. The
-module's forward takes the layer's inputs and returns its output, or a tuple of outputs. It sees one row: batching is
-put around it, so the shapes are those of the format. Its parameters carry the names of the message's fields, in the
-file's own layout; so training and writing back need no knowledge of the kind. Layers with notational axes use the last
-three axes as C, H, W. A module with ``scoped = True`` gets the dictionary of all blobs instead, and changes it (branch,
-loop).
+Each family has ``build(layer, context) -> torch.nn.Module``, and its docstring has a paragraph about each of its kinds.
+The module's forward takes the layer's inputs and returns its output, or a tuple of outputs. It sees one row, with the
+shapes of the format; batching is added around it. Its parameters have the names of the message's fields and the layout
+of the file, so training and writing back need not know the kind. Layers with named axes use the last three axes as C,
+H, W. A module with ``scoped = True`` (branch, loop) instead receives the dictionary of all blobs and changes it.
 """
 
 from importlib import import_module

@@ -1,5 +1,5 @@
-"""activation: an elementwise function; the formula stands in each ``Activation...`` message. x of any shape; PReLU
-and parametricSoftplus take one value a channel (axis -3, so rank 3 or more), or a single one.
+"""activation: an elementwise function; each ``Activation...`` message contains its formula. x has any shape. PReLU and
+parametricSoftplus take one value per channel (axis -3, so the rank is 3 or more), or a single value.
 """
 
 from collections.abc import Callable

@@ -1,16 +1,17 @@
-"""Networks inside a network: they read and write the blobs of the one around them.
+"""Control flow: networks nested in a network, which read and write the blobs of the network around them.
 
-branch: runs ``ifBranch`` where |x| > 1e-6, else ``elseBranch`` if there is one. x one value. It gives no output of its
-own.
+branch: runs ``ifBranch`` if |x| > 1e-6, otherwise ``elseBranch`` if there is one. x has one value. The layer itself has
+no output.
 
-loop: runs ``bodyNetwork`` round after round. Without a ``conditionNetwork``: ``maxLoopIterations`` rounds, or as many
-as the input (one value) says. With one: it runs before every round, and the loop ends when it writes a ``conditionVar``
-near zero (|x| <= 1e-6), or when the rounds are done, if the layer has an input or ``maxLoopIterations`` is not 0. The
-format sets no bound on the rounds; ``work`` does, for all loops of a model together.
+loop: runs ``bodyNetwork`` repeatedly. Without a ``conditionNetwork``, it runs ``maxLoopIterations`` times, or as often
+as the input (one value) says. A ``conditionNetwork`` runs before every iteration; the loop ends when it writes a
+``conditionVar`` near zero (|x| <= 1e-6), or after the number of iterations if the layer has an input or
+``maxLoopIterations`` is not 0. The format does not limit the number of iterations; the runtime does, for all loops of a
+model together.
 
-loopBreak: ends the loop around it.
+loopBreak: ends the enclosing loop.
 
-loopContinue: goes on to the next round of the loop around it.
+loopContinue: continues with the next iteration of the enclosing loop.
 """
 
 from torch import Tensor, nn

@@ -1,16 +1,16 @@
-"""Convolutions over two or three axes: y = W * x + b, grouped, dilated, or transposed.
+"""Convolutions over two or three axes: y = W * x + b, optionally grouped, dilated or transposed.
 
-convolution: y = W * x + b over height and width. x [..., C_in, H, W] -> y [..., C_out, H', W']; axes before the last
-three are batch. W [C_out, C_in / groups, kH, kW], or for a deconvolution [C_in, C_out / groups, kH, kW]; b [C_out]. A
-second input gives W in the message's place, unless it is a deconvolution.
+convolution: y = W * x + b over height and width. x [..., C_in, H, W] -> y [..., C_out, H', W']; all axes before the
+last three are batch axes. W is [C_out, C_in / groups, kH, kW], or [C_in, C_out / groups, kH, kW] for a deconvolution; b
+is [C_out]. Except in a deconvolution, a second input can provide W instead of the message.
 
-convolution3d: y = W * x + b over depth, height and width. x [B, C_in, D, H, W] -> y [B, C_out, D', H', W']. W [C_out,
-C_in / groups, kD, kH, kW]; b [C_out]. The format's comment gives the W of a deconvolution as [C_out / groups, C_in,
-...]; coremltools writes [C_in, C_out / groups, ...], as for two axes, and so it is read here.
+convolution3d: y = W * x + b over depth, height and width. x [B, C_in, D, H, W] -> y [B, C_out, D', H', W']. W is
+[C_out, C_in / groups, kD, kH, kW], b is [C_out]. For a deconvolution, a comment in the format gives W as [C_out /
+groups, C_in, ...], but coremltools writes [C_in, C_out / groups, ...], as for two axes; the runtime reads it that way.
 
-Same padding gives H' = ceil(H / stride). A deconvolution's full output, H' = (H - 1) stride + (kH - 1) dilation + 1,
-loses the borders; with same padding H' = H stride, and ``outputShape`` is the size it names. The odd pixel goes as
-``SamePadding`` says, for volumes to the back, bottom and right.
+Same padding gives H' = ceil(H / stride). A deconvolution removes the borders from its full output, H' = (H - 1) stride
++ (kH - 1) dilation + 1. With same padding, H' = H stride; ``outputShape`` sets the size explicitly. ``SamePadding``
+says on which side the odd pixel goes; in volumes, it is the back, bottom and right.
 """
 
 from collections.abc import Callable, Sequence

@@ -4,17 +4,18 @@ add: y = x1 + x2 + ..., or x + alpha if there is one input.
 
 multiply: y = x1 x2 ..., or alpha x if there is one input.
 
-average, max, min: that of two or more inputs.
+average, max, min: the elementwise average, maximum or minimum of two or more inputs.
 
-whereBroadcastable: y = x1 where the condition is not 0, else x2. Inputs: condition, x1, x2.
+whereBroadcastable: y = x1 where the condition is not 0, otherwise x2. Inputs: condition, x1, x2.
 
-*Broadcastable: y = x1 op x2. modBroadcastable takes the divisor's sign and floorDivBroadcastable rounds down, as NumPy;
-the format leaves that open.
+*Broadcastable: y = x1 op x2. As in NumPy, modBroadcastable takes the sign of the divisor, and floorDivBroadcastable
+rounds down; the format leaves both open.
 
-equal, notEqual, lessThan, lessEqual, greaterThan, greaterEqual: y = 1 where x1 op x2 holds, else 0. With one input, x2
-is ``alpha``.
+equal, notEqual, lessThan, lessEqual, greaterThan, greaterEqual: y = 1 where x1 op x2 is true, otherwise 0. With one
+input, x2 is ``alpha``.
 
-logicalAnd, logicalOr, logicalXor, logicalNot: 1 where it holds, else 0. Any value but 0 counts as true.
+logicalAnd, logicalOr, logicalXor, logicalNot: y = 1 where the operation is true, otherwise 0. Any value except 0 counts
+as true.
 """
 
 from collections.abc import Callable

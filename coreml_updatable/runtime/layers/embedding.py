@@ -1,5 +1,5 @@
-"""embedding, embeddingND: y = column x of W, + b. W [k, n], b [k]; x holds integers in [0, n - 1]. embedding: x
-[..., 1, 1, 1], rank 4 or 5 -> y [..., k, 1, 1]. embeddingND: x [..., 1], rank 2 to 5 -> y [..., k].
+"""embedding, embeddingND: y = (column x of W) + b. W is [k, n], b is [k]; x contains integers in [0, n - 1]. embedding:
+x [..., 1, 1, 1] of rank 4 or 5 -> y [..., k, 1, 1]. embeddingND: x [..., 1] of rank 2 to 5 -> y [..., k].
 """
 
 import torch

@@ -1,17 +1,18 @@
 """Blobs whose values come from the model, not from an input.
 
-loadConstant: a constant [1, 1, C, H, W] of ``shape`` [C, H, W]; no input. Writers that map shapes exactly also give
-other lengths of ``shape``; ones are put before it, up to rank 5.
+loadConstant: a constant of shape [1, 1, C, H, W], where ``shape`` is [C, H, W]; no input. Writers that use the exact
+array mapping also give a ``shape`` of another length; it is padded with leading ones to rank 5.
 
-loadConstantND: a constant of ``shape``; no input.
+loadConstantND: a constant of the given ``shape``; no input.
 
-fillLike, fillStatic, fillDynamic: a blob full of ``value``. The shape is the input's (like), ``targetShape`` (static),
-or what the input, a blob [R], holds (dynamic).
+fillLike, fillStatic, fillDynamic: a blob filled with ``value``. Its shape is that of the input (Like), ``targetShape``
+(Static), or the values of the input, a blob [R] (Dynamic).
 
-rangeStatic, rangeDynamic: start, start + step, ... before end. -> [n], as numpy.arange. rangeDynamic reads end, start
-and step from its inputs, in that order; the message holds those that no input gives. rangeStatic ignores inputs.
+rangeStatic, rangeDynamic: start, start + step, ... up to but not including end -> [n], as in numpy.arange. rangeDynamic
+reads end, start and step from its inputs, in that order; the message provides those without an input. rangeStatic
+ignores its inputs.
 
-getShape: the sizes of the input's axes. x of rank R -> [R].
+getShape: the shape of the input. x of rank R -> [R].
 """
 
 import math

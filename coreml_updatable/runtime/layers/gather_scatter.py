@@ -1,23 +1,24 @@
-"""Values read from, or written to, the places that a blob of indices names. Negative indices count from the end.
+"""Read or write the values at the positions that a blob of indices selects. Negative indices count from the end.
 
-gather: y = x[..., indices, ...] along ``axis``, as numpy.take. x [A, D, B] and indices [I] (each letter any number of
-axes, D one) -> [A, I, B].
+gather: y = x[..., indices, ...] along ``axis``, as in numpy.take. x [A, D, B] and indices [I] (D is one axis, the other
+letters any number of axes) -> [A, I, B].
 
-gatherND: y[i] = x[indices[i, 0], ..., indices[i, L - 1]]. x [D1, ..., DL, B] and indices [I, L] (I and B any number of
-axes) -> [I, B]. What negative indices do, the format leaves open here.
+gatherND: y[i] = x[indices[i, 0], ..., indices[i, L - 1]]. x [D1, ..., DL, B] and indices [I, L] (I and B are any number
+of axes) -> [I, B]. The format does not say what negative indices do here.
 
-gatherAlongAxis: y[i, j, k] = x[i, indices[i, j, k], k], ``axis`` being 1. x [A, D, B], indices [A, I, B] -> [A, I, B],
-as numpy.take_along_axis.
+gatherAlongAxis: y[i, j, k] = x[i, indices[i, j, k], k] if ``axis`` is 1, as in numpy.take_along_axis. x [A, D, B],
+indices [A, I, B] -> [A, I, B].
 
-scatter: y = container, then y[..., indices[i], ...] = or += ... updates[..., i, ...]. container [A, D, B], indices [I],
-updates [A, I, B] -> [A, D, B] along ``axis``. Of several updates to one place, SCATTER_UPDATE keeps the last.
+scatter: y = container, then y[..., indices[i], ...] = (or +=, ...) updates[..., i, ...]. container [A, D, B], indices
+[I], updates [A, I, B] -> [A, D, B] along ``axis``. If SCATTER_UPDATE writes a position several times, the last value
+remains.
 
-scatterND: y = container, then y[indices[i, 0], ..., indices[i, L - 1]] = updates[i] or +=. container [D1, ..., DL, B],
-indices [I, L], updates [I, B] (I and B any number of axes) -> the container's shape. The format's comment has a
-negative index take "the entire slice"; its shape of the updates leaves no room for that.
+scatterND: y = container, then y[indices[i, 0], ..., indices[i, L - 1]] = (or +=) updates[i]. container [D1, ..., DL,
+B], indices [I, L], updates [I, B] (I and B are any number of axes) -> the shape of the container. A comment in the
+format says that a negative index takes "the entire slice", but the shape of the updates leaves no room for that.
 
-scatterAlongAxis: y = container, then y[indices[i, j], j] = updates[i, j] or +=. container [A, D, B], indices and
-updates [A, I, B] -> [A, D, B] along ``axis`` (above, 0), as numpy.put_along_axis.
+scatterAlongAxis: y = container, then y[indices[i, j], j] = (or +=) updates[i, j] if ``axis`` is 0, as in
+numpy.put_along_axis. container [A, D, B], indices and updates [A, I, B] -> [A, D, B].
 """
 
 import math

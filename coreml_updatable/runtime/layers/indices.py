@@ -1,21 +1,21 @@
-"""Layers that turn values into indices along an axis, and indices into values.
+"""Layers that convert between values and indices along an axis.
 
-argMax, argMin: the index of the largest or smallest value on ``axis``. x [A, D, B] -> [A, 1, B], or [A, B] with
-``removeDim`` unless x has rank 1. Of equal values the first counts; the format leaves that open.
+argMax, argMin: the index of the largest or smallest value along ``axis``. x [A, D, B] -> [A, 1, B]; with ``removeDim``
+[A, B], unless x has rank 1. If values are equal, the first counts; the format leaves that open.
 
-argSort: the indices that would sort the input along ``axis``, ascending or descending. x of any shape -> the same
-shape. Of equal values the first comes first; the format leaves that open.
+argSort: the indices that sort the input along ``axis``, ascending or descending. The output has the shape of x. Equal
+values keep their order; the format leaves that open.
 
-topK: the k largest values along ``axis`` and their indices, largest first; or the smallest. x [A, D, B] -> values [A,
-k, B], indices [A, k, B]. A second input [1] gives k in the message's place. Of equal values the first comes first; the
-format leaves that open.
+topK: the k largest or smallest values along ``axis`` and their indices, the most extreme first. x [A, D, B] -> values
+[A, k, B], indices [A, k, B]. A second input [1] can provide k instead of the message. Equal values keep their order;
+the format leaves that open.
 
-whereNonZero: the places of all values that are not 0, in row-major order. x of rank R -> [N, R], one multi-index a row;
-N depends on the values, and is 0 where all are 0.
+whereNonZero: the indices of all values that are not 0, in row-major order. x of rank R -> [N, R], one multi-index per
+row. N depends on the values, and is 0 if all are 0.
 
-oneHot: ``onValue`` at the place that the index names on a new axis, ``offValue`` elsewhere. indices [A, B] -> [A,
-oneHotVectorSize, B], the new axis at ``axis`` of the output. An index out of range, negative ones included, gives
-``offValue`` everywhere. A second input [1] gives the size in the message's place.
+oneHot: adds an axis with ``onValue`` at the given index and ``offValue`` elsewhere. indices [A, B] -> [A,
+oneHotVectorSize, B]; the new axis is ``axis`` of the output. An index that is negative or too large gives ``offValue``
+everywhere. A second input [1] can provide the size instead of the message.
 """
 
 from typing import Any

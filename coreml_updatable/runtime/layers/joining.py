@@ -1,17 +1,17 @@
-"""Several inputs into one, and one into several.
+"""Join several inputs, or split one.
 
-concat: joins its inputs along axis -3, or -5 (``sequenceConcat``).
+concat: joins its inputs along axis -3, or along axis -5 if ``sequenceConcat`` is set.
 
-concatND: joins its inputs along ``axis``, in turn or interleaved (a0 b0 a1 b1 ...).
+concatND: joins its inputs along ``axis``, one after another or interleaved (a0 b0 a1 b1 ...).
 
-stack: inputs of one shape side by side on a new axis. n inputs of rank R -> rank R + 1, of size n at ``axis`` of the
-output; a negative axis counts from the output's end.
+stack: joins inputs of one shape along a new axis. n inputs of rank R -> rank R + 1, with size n at ``axis`` of the
+output; a negative axis counts from the end of the output's shape.
 
-split: n equal parts along axis -3, an output each. x [..., C, H, W] -> [..., C / n, H, W].
+split: n equal parts along axis -3, one per output. x [..., C, H, W] -> n outputs [..., C / n, H, W].
 
-splitND: ``numSplits`` parts along ``axis``, or parts of the ``splitSizes``. x [A, D, B] -> an output [A, d, B] each,
-the sizes d adding up to D. ``numSplits`` that does not divide D gives unequal parts, as numpy.array_split does: the
-first D mod ``numSplits`` are longer by one.
+splitND: ``numSplits`` parts along ``axis``, or parts of the given ``splitSizes``. x [A, D, B] -> outputs [A, d, B],
+whose sizes d add up to D. If ``numSplits`` does not divide D, the first D mod ``numSplits`` parts are longer by one, as
+in numpy.array_split.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
-"""matrixBandPart, lowerTriangular, upperTriangular: 0 outside some diagonals. x [..., M, N] -> the same shape. Kept
-is x[m, n] where m - n <= numLower and n - m <= numUpper, a negative number setting no bound; in the lower triangle n
-- m <= k, in the upper one n - m >= k.
+"""matrixBandPart, lowerTriangular, upperTriangular: set everything outside some diagonals to 0. x [..., M, N] -> the
+same shape. matrixBandPart keeps x[m, n] if m - n <= numLower and n - m <= numUpper, where a negative number means no
+limit; lowerTriangular keeps it if n - m <= k, and upperTriangular if n - m >= k.
 """
 
 import torch

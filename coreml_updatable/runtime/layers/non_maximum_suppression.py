@@ -1,11 +1,11 @@
-"""NonMaximumSuppression: of boxes that overlap, the one with the highest score. Boxes [B, N, 4] as (x, y, width,
-height) by their centers; scores [B, N, C], a box's score being its highest. Three more inputs of one value, if
-given, stand for ``iouThreshold``, ``scoreThreshold`` and ``maxBoxes``. -> the boxes kept [B, M, 4], their scores [B,
-M, C], both padded with 0, their numbers [B, M], padded with -1, and how many [B]; M is ``maxBoxes``. From the
-highest score on, a box is kept unless its intersection over union with one kept before is above the threshold; with
-``perClassSuppression``, only boxes of the same best class count. Scores below ``scoreThreshold`` are left out; if
-none remains, the best box is kept. Left open by the format: of equal scores the first box wins; two boxes without
-area overlap by 0.
+"""NonMaximumSuppression: of overlapping boxes, keeps the one with the highest score. Boxes [B, N, 4] are (x, y, width,
+height), where x and y are the center; scores are [B, N, C], and the score of a box is its highest. Three more inputs of
+one value each can replace ``iouThreshold``, ``scoreThreshold`` and ``maxBoxes``. Outputs: the kept boxes [B, M, 4] and
+their scores [B, M, C], both padded with 0; their indices [B, M], padded with -1; and their number [B]. M is
+``maxBoxes``. Starting with the highest score, a box is kept unless its intersection over union with a box that was kept
+earlier exceeds the threshold; with ``perClassSuppression``, only boxes with the same best class are compared. Boxes
+below ``scoreThreshold`` are dropped; if none remains, the best box is kept. The format leaves two points open: here,
+the first of boxes with equal scores wins, and two boxes without area have an overlap of 0.
 """
 
 import torch

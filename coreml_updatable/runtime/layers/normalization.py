@@ -1,19 +1,19 @@
-"""Normalizations: of the last three axes C, H, W, except layerNormalization.
+"""Normalization over the last three axes C, H, W, except layerNormalization.
 
-batchnorm: y = gamma (x - mean) / sqrt(variance + epsilon) + beta, along axis -3. x [..., C, H, W]. ``computeMeanVar``
-takes mean and variance from the input: of each [H, W] (``instanceNormalization``), or of one row's whole batch. Epsilon
-1e-5 if not set.
+batchnorm: y = gamma (x - mean) / sqrt(variance + epsilon) + beta, along axis -3. x [..., C, H, W]. With
+``computeMeanVar``, mean and variance are computed from the input: over each [H, W] (``instanceNormalization``), or over
+the whole batch within one row. The default of epsilon is 1e-5.
 
-layerNormalization: y = gamma (x - mean) / sqrt(variance + eps) + beta. Mean and variance are over the last axes, whose
-sizes are ``normalizedShape``; gamma and beta have that shape.
+layerNormalization: y = gamma (x - mean) / sqrt(variance + eps) + beta. Mean and variance are computed over the last
+axes, whose sizes are ``normalizedShape``; gamma and beta have that shape.
 
-mvn: y = (x - mean) / sqrt(variance + epsilon), or x - mean. Mean and (biased) variance over H, W of each channel, or
-over C, H, W. Epsilon 1e-6 if not set.
+mvn: y = (x - mean) / sqrt(variance + epsilon), or x - mean. Mean and (biased) variance are computed over H, W of each
+channel, or over C, H, W. The default of epsilon is 1e-6.
 
-l2normalize: y = x / sqrt(sum over C, H, W of x^2 + epsilon). Epsilon 1e-6 if not set.
+l2normalize: y = x / sqrt(sum over C, H, W of x^2 + epsilon). The default of epsilon is 1e-6.
 
 lrn: y_i = x_i / (k + alpha / n sum_j x_j^2)^beta over n = ``localSize`` neighboring channels. The format writes alpha /
-C; C is taken as the window's size, as in Caffe, whose layer this is. k is 1 if not set.
+C; C is read as the size of the window, as in Caffe, where this layer comes from. The default of k is 1.
 """
 
 from typing import Any

@@ -1,15 +1,15 @@
-"""Borders added to an input, or cut off.
+"""Add borders to an input, or remove them.
 
-padding: borders around H and W: a constant, the reflected or the repeated edge. x [..., C, H, W] -> [..., C, top + H +
-bottom, left + W + right]. No kind set means the constant 0.
+padding: adds borders around H and W: a constant, the reflected pixels, or the repeated edge. x [..., C, H, W] -> [...,
+C, top + H + bottom, left + W + right]. The default is the constant 0.
 
-crop: cuts the borders off H and W. One input x [..., C, H, W]: less ``cropAmounts`` on each side. Two inputs: as high
-and wide as the second, from ``offset`` on. An offset that is not set is [0, 0].
+crop: removes borders from H and W of x [..., C, H, W]. With one input, it removes ``cropAmounts`` on each side. With
+two inputs, it cuts x to the height and width of the second, starting at ``offset``, which defaults to [0, 0].
 
-constantPad: ``value`` added before and after the input on every axis. ``padAmounts`` is [before, after] an axis, for
-all axes: y [before + d + after, ...]. With ``padToGivenOutputSizeMode`` an amount is the size the axis shall have,
-padded on that side; an axis that is as large already stays. A second input [2 rank] gives the amounts in the message's
-place.
+constantPad: adds ``value`` before and after the input on every axis. ``padAmounts`` contains [before, after] for each
+axis: y [before + d + after, ...]. With ``padToGivenOutputSizeMode``, an amount is the size that the axis should have,
+padded on that side; an axis that is already as large stays unchanged. A second input [2 rank] can provide the amounts
+instead of the message.
 """
 
 from collections.abc import Sequence

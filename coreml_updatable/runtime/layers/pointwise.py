@@ -1,18 +1,18 @@
-"""Elementwise functions of one input without weights: x and y have one shape, any.
+"""Elementwise functions of one input, without weights. x has any shape, and y has the same.
 
 ceil, floor, sign, round, exp2, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, erf: y = f(x).
-Halves are rounded to the even number, as IEEE 754 and NumPy do; the format leaves that open.
+round rounds halves to the nearest even number, as in IEEE 754 and NumPy; the format leaves that open.
 
-unary: f(scale x + shift); scale 1 and epsilon 1e-6 if not set.
+unary: y = f(scale x + shift). The default of scale is 1, and that of epsilon 1e-6.
 
 clip: y = min(max(x, minVal), maxVal).
 
-clampedReLU: y = min(x, beta) where x >= 0, else min(alpha x, beta).
+clampedReLU: y = min(x, beta) where x >= 0, otherwise min(alpha x, beta).
 
-gelu: y = x Phi(x), exact or by its tanh or sigmoid approximation, x sigmoid(1.702 x) (Hendrycks and Gimpel, Gaussian
+gelu: y = x Phi(x), exact or approximated by tanh or by a sigmoid, x sigmoid(1.702 x) (Hendrycks and Gimpel, Gaussian
 Error Linear Units, 2016).
 
-copy: y = x; the only layer that may write a blob again.
+copy: y = x. It is the only layer that may write to an existing blob.
 """
 
 from collections.abc import Callable

@@ -2,16 +2,16 @@
 
 pooling: maximum, average or L2 over height and width. x [..., C, H, W] -> y [..., C, H', W'].
 
-pooling3d: maximum or average over depth, height and width. x [B, C, D, H, W] -> y [B, C, D', H', W']. Of same padding
-the format says "the input's size", which holds for a stride of 1; for others D' = ceil(D / stride) is taken, as
+pooling3d: maximum or average over depth, height and width. x [B, C, D, H, W] -> y [B, C, D', H', W']. For same padding,
+the format gives "the input's size", which is only true for a stride of 1; for other strides D' = ceil(D / stride), as
 everywhere else in the format.
 
 globalPooling3d: maximum or average of each channel. x [B, C, D, H, W] -> y [B, C, 1, 1, 1].
 
-Padding counts as zeros in an average unless it is excluded; a maximum never takes it. With ``includeLastPixel`` the
-last window may reach past the padding; as in Caffe, where this mode comes from, what lies past it never counts. A
-maximum over no pixel at all (borders as wide as the kernel, strides above it) is 0, as the average is. The format
-leaves these open.
+An average includes the padding as zeros unless it is excluded; a maximum never includes it. With ``includeLastPixel``,
+the last window may extend beyond the padding; what lies beyond is never included, as in Caffe, where this mode comes
+from. The maximum of a window without any pixel (padding as wide as the kernel, a larger stride) is 0, like the average.
+The format leaves these points open.
 """
 
 from collections.abc import Callable, Sequence

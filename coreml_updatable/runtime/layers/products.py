@@ -1,19 +1,19 @@
 """Sums of products: matrices, weights and vectors.
 
-innerProduct: y = W x + b. x [n], [m, n], [l, m, n]: over the last axis. x [m, C, H, W], [l, m, C, H, W]: over the last
-three, C H W = n, and the output keeps the rank as [..., k, 1, 1]. W [k, n], b [k].
+innerProduct: y = W x + b. W is [k, n], b is [k]. For x [n], [m, n] or [l, m, n], the product is over the last axis; for
+x [m, C, H, W] or [l, m, C, H, W], over the last three, with C H W = n, and the output keeps the rank as [..., k, 1, 1].
 
-batchedMatmul: y = a b over the last two axes, broadcast as in NumPy. Two inputs: a [..., m, n], b [..., n, k], each
-transposed if so set; of rank 1, a is [1, n] and b [n, 1], and these ones stay in y. Transposing comes after that, which
-the format leaves open. One input: y = x W + b, x [..., n], W [n, k] in column-major order, that is [k, n] in the file;
-b [k].
+batchedMatmul: y = a b over the last two axes, broadcast as in NumPy. Two inputs: a [..., m, n] and b [..., n, k], each
+optionally transposed. An a of rank 1 is read as [1, n], and such a b as [n, 1], before any transposition (the format
+leaves the order open); these axes stay in y. One input: y = x W + b with x [..., n] and b [k]; W is [n, k] in
+column-major order, which is [k, n] in the file.
 
 dot: y = sum of x1 x2 along axis -3, or their cosine (``cosineSimilarity``). x1, x2 [..., C, 1, 1] -> y [..., 1, 1, 1].
-The format does not say what the cosine with a vector of zeros is; here 0.
+The format does not define the cosine with a vector of zeros; here it is 0.
 
-``int8DynamicQuantize`` (8-bit weights, an input that is quantized when it comes): the format says only that the input
-is quantized to 8 bits and the product dequantized. Taken here: the whole blob has one scale, its largest magnitude /
-127, without an offset; halves round to even; products are summed exactly.
+``int8DynamicQuantize`` (8-bit weights, and an input that is quantized at run time): the format only says that the input
+is quantized to 8 bits and the product dequantized. Here, the whole blob has one scale, its largest magnitude / 127,
+without an offset; halves round to even; products are summed exactly.
 """
 
 import math

@@ -1,20 +1,20 @@
-"""Values from a distribution.
+"""Values drawn from a distribution.
 
-randomNormal*: values of a normal distribution with ``mean`` and ``stdDev``. The shape is the input's (Like),
-``outputShape`` (Static), or what the input, a blob [R], holds (Dynamic).
+randomNormal*: values from a normal distribution with ``mean`` and ``stdDev``. The shape is that of the input (Like),
+``outputShape`` (Static), or the values of the input, a blob [R] (Dynamic).
 
-randomUniform*: values from ``minVal`` to ``maxVal``; shapes as in randomNormal.
+randomUniform*: values between ``minVal`` and ``maxVal``; shapes as in randomNormal.
 
-randomBernoulli*: 1 with the probability ``prob``, else 0; shapes as in randomNormal.
+randomBernoulli*: 1 with probability ``prob``, otherwise 0; shapes as in randomNormal.
 
-categoricalDistribution: ``numSamples`` draws, with replacement, from the weights along the last axis. x [..., D] -> y
-[..., numSamples], the numbers drawn, 0 to D - 1. x are logits, or probabilities p with the logits ln(p + eps); the
-chances are softmax(logits / temperature). eps is 1e-10 and temperature 1 if not set. The format leaves open how eps and
-temperature enter.
+categoricalDistribution: draws ``numSamples`` indices along the last axis, with replacement. x [..., D] -> y [...,
+numSamples], integers from 0 to D - 1. x contains logits, or probabilities p, whose logits are ln(p + eps); an index is
+drawn with the probability softmax(logits / temperature). The default of eps is 1e-10, and that of temperature 1. The
+format leaves open how both are applied.
 
-The format does not name the generator, so a device draws other numbers of the same distribution. Here it is torch's. A
-``seed`` of 0 or more gives the same values for every row; a negative one, new values each time (torch.manual_seed
-settles them).
+The format does not name the generator, so a device draws other numbers from the same distribution. Here it is torch's.
+A ``seed`` of 0 or more gives the same values for every row; a negative seed gives new values each time (reproducible
+with torch.manual_seed).
 """
 
 from collections.abc import Callable

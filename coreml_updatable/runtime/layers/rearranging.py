@@ -1,21 +1,22 @@
 """The same values in another order.
 
-permute: x [Seq, B, C, H, W] with the axes Seq, C, H, W in another order; B stays second. Axis i of those four in the
-output is axis ``axis[i]`` of those four in the input. The format asks for rank 5; an order that leaves Seq in place
-also does for rank 3 and 4.
+permute: reorders the axes Seq, C, H, W of x [Seq, B, C, H, W]; B stays second. Of these four axes, axis i of the output
+is axis ``axis[i]`` of the input. The format requires rank 5; an order that leaves Seq in place also works for ranks 3
+and 4.
 
-transpose: axis i of the output is axis ``axes[i]`` of the input. Where an axis less is named than the input has, whose
-first one has the length 1, that one stays: a picture comes as [1, C, H, W], and coremltools' ``make_image_input`` puts
-the order [1, 2, 0] behind it.
+transpose: axis i of the output is axis ``axes[i]`` of the input. If the input has one more axis than ``axes`` and its
+first axis has size 1, that axis stays in place: a picture arrives as [1, C, H, W], and coremltools'
+``make_image_input`` inserts the order [1, 2, 0].
 
-reverse: the order turned round on each axis whose flag is set, as numpy.flip. x of any shape.
+reverse: reverses the order along each axis whose flag is set, as in numpy.flip. x has any shape.
 
-reverseSeq: the first ``lengths[b]`` steps of each sequence b turned round, the rest kept. x with B sequences along
-``batchAxis`` and T steps along ``sequenceAxis``, lengths [B] from 0 to T -> x's shape.
+reverseSeq: reverses the first ``lengths[b]`` steps of each sequence b and keeps the rest. x has B sequences along
+``batchAxis`` and T steps along ``sequenceAxis``; lengths is [B], with values from 0 to T. The output has the shape of
+x.
 
-reorganizeData: moves data between the channels and blocks of b x b pixels. SPACE_TO_DEPTH x [..., C, H, W] -> [..., b b
-C, H / b, W / b]; channel (i b + j) C + c takes pixel (i, j) of each block of channel c. DEPTH_TO_SPACE is its reverse.
-PIXEL_SHUFFLE takes the channels in the order c b b + i b + j.
+reorganizeData: moves data between the channels and blocks of b x b pixels. SPACE_TO_DEPTH: x [..., C, H, W] -> [..., b
+b C, H / b, W / b]; channel (i b + j) C + c contains pixel (i, j) of each block of channel c. DEPTH_TO_SPACE is its
+inverse. PIXEL_SHUFFLE expects the channels in the order c b b + i b + j.
 """
 
 from typing import Any

@@ -1,22 +1,22 @@
-"""Recurrent layers over a sequence [Seq, B, n, 1, 1]; a state is [1, B, k, 1, 1], zeros where the layer does not read
-it.
+"""Recurrent layers over a sequence [Seq, B, n, 1, 1]. A state is [1, B, k, 1, 1]; it is zero if no input provides it.
 
-simpleRecurrent: y_t = f(clip(W x_t + R y_{t-1} + b)). x [Seq, B, n, 1, 1], and y_0 [1, B, k, 1, 1] if given -> y [Seq
-or 1, B, k, 1, 1], and the last y if named. W [k, n], R [k, k], b [k].
+simpleRecurrent: y_t = f(clip(W x_t + R y_{t-1} + b)). x [Seq, B, n, 1, 1] and optionally y_0 [1, B, k, 1, 1] -> y [Seq
+or 1, B, k, 1, 1], and the last y if an output is named for it. W is [k, n], R is [k, k], b is [k].
 
 gru: z = f(clip(W_z x + R_z y' + b_z)); r = f(clip(W_r x + R_r y' + b_r)); o = g(clip(W_o x + R_o (y' r) + b_o)); y = (1
-- z) o + z y', where y' is the step before. Shapes as in simpleRecurrent.
+- z) o + z y', where y' is the y of the previous step. Shapes as in simpleRecurrent.
 
-uniDirectionalLSTM, biDirectionalLSTM: with y', c' the step before: input i = f(clip(W_i x + R_i y' + p_i c' + b_i)),
-forget r = f(clip(W_f x + R_f y' + p_f c' + b_f)), z = g(clip(W_z x + R_z y' + b_z)), c = c' r + i z within the cell's
-clip (50 if not set), output o = f(clip(W_o x + R_o y' + p_o c + b_o)), y = h(c) o. ``forgetBias`` adds 1 to b_f;
-``coupledInputAndForgetGate`` puts 1 - i for r. x [Seq, B, n, 1, 1]; states y_0, c_0 [1, B, k, 1, 1] if given, and for
-the other direction two more -> y [Seq or 1, B, k or 2 k, 1, 1], and the last states if named, in the same order. W [k,
-n], R [k, k], p and b [k]. Of two directions the second reads from the end; its step for x_t stands beside the first's,
-and without ``sequenceOutput`` both give their last.
+uniDirectionalLSTM, biDirectionalLSTM: with y' and c' from the previous step, input gate i = f(clip(W_i x + R_i y' + p_i
+c' + b_i)), forget gate r = f(clip(W_f x + R_f y' + p_f c' + b_f)), z = g(clip(W_z x + R_z y' + b_z)), c = c' r + i z,
+clipped to the cell's threshold (50 by default), output gate o = f(clip(W_o x + R_o y' + p_o c + b_o)), y = h(c) o.
+``forgetBias`` adds 1 to b_f; ``coupledInputAndForgetGate`` replaces r by 1 - i. x [Seq, B, n, 1, 1], optionally with
+the states y_0 and c_0 [1, B, k, 1, 1], and two more for the other direction -> y [Seq or 1, B, k or 2 k, 1, 1], and the
+last states in the same order if outputs are named for them. W is [k, n], R is [k, k], p and b are [k]. In a
+biDirectionalLSTM, the second direction reads from the end; its output for x_t is appended to that of the first, and
+without ``sequenceOutput`` both return their last step.
 
-clip is to [-50, 50], in every gate before its activation. ``reverseInput`` reads the sequence from its end, and gives
-the steps in the order of reading, as the Keras layers do from which it comes; the format leaves that order open.
+Every gate is clipped to [-50, 50] before its activation. ``reverseInput`` reads the sequence from its end and returns
+the steps in the order of reading, as the Keras layers from which it comes; the format leaves that order open.
 """
 
 from collections.abc import Callable, Sequence

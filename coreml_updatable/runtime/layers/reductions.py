@@ -1,15 +1,15 @@
 """Sums, products, means, ... along axes.
 
-reduce: sum, mean, product, ... over C, H, W, each alone, or together as HW or CHW. x of at least the rank that the axes
-need; the axes reduced keep the size 1. LOGSUM sums ln(x + epsilon), epsilon 1e-6 if not set. ARGMAX, of one axis only,
-gives the first of equal indices.
+reduce: sum, mean, product, ... over C, H, W, HW or CHW. x needs the rank that these axes require; reduced axes keep
+size 1. LOGSUM sums ln(x + epsilon); the default of epsilon is 1e-6. ARGMAX reduces a single axis and returns the first
+index if values are equal.
 
-reduce?*: sum, mean, product, ... over the named axes, or all. L1 is the sum of |x|, L2 the root of the sum of squares,
-LogSum log(sum x), LogSumExp log(sum exp(x)). If every axis goes and ``keepDims`` is not set, the output has the shape
-[1].
+reduce?*: sum, mean, product, ... over the named axes, or over all. L1 is the sum of |x|, L2 the root of the sum of
+squares, LogSum log(sum x), LogSumExp log(sum exp(x)). If all axes are reduced and ``keepDims`` is not set, the output
+has shape [1].
 
-cumSum: y_i = x_0 + ... + x_i along ``axis``; up to x_(i - 1) with ``excludeFinalSum``. ``reverse`` sums from the other
-end. x of any shape -> the same shape. A second input [1] gives the axis in the message's place.
+cumSum: y_i = x_0 + ... + x_i along ``axis``; with ``excludeFinalSum``, only up to x_(i - 1). ``reverse`` sums from the
+other end. The output has the shape of x. A second input [1] can provide the axis instead of the message.
 """
 
 from collections.abc import Callable

@@ -1,13 +1,14 @@
-"""The same values several times over.
+"""Repeat the same values.
 
-tile: the input repeated ``reps[i]`` times along axis i. x [d0, ..., dR] -> [d0 reps0, ..., dR repsR]; fewer reps than
-axes are for the last ones. A second input gives the reps in the message's place.
+tile: repeats the input ``reps[i]`` times along axis i. x [d0, ..., dR] -> [d0 reps0, ..., dR repsR]; if there are fewer
+reps than axes, they apply to the last axes. A second input can provide the reps instead of the message.
 
-sequenceRepeat: the whole sequence n times over. x [Seq, B, C, H, W] -> y [n Seq, B, C, H, W]. n is 1 if not set. Of a
-sequence longer than 1 the format does not say whether it is repeated whole or step by step.
+sequenceRepeat: repeats the whole sequence n times; the default of n is 1. x [Seq, B, C, H, W] -> y [n Seq, B, C, H, W].
+The format does not say whether a sequence longer than 1 is repeated as a whole or step by step.
 
-broadcastToLike, broadcastToStatic, broadcastToDynamic: repeated to a larger shape, as numpy.broadcast_to: that of the
-second input (like), ``targetShape`` (static), or what the second input, a blob [R], holds (dynamic).
+broadcastToLike, broadcastToStatic, broadcastToDynamic: repeats the input to fill a larger shape, as in
+numpy.broadcast_to. The shape is that of the second input (Like), ``targetShape`` (Static), or the values of the second
+input, a blob [R] (Dynamic).
 """
 
 from typing import Any

@@ -1,26 +1,27 @@
-"""Other shapes for the same values.
+"""The same values in another shape.
 
-reshape: the same values in ``targetShape``, in the order of channels first or channels last. x [Seq, B, C, H, W]. Three
-sizes [C', H', W']: the axes before stay. Four [Seq', C', H', W']: the batch stays. Channels last reads and fills as if
-C stood behind W. The format asks for rank 5; three sizes also do for rank 3 and 4. One size may be -1, as onnx-coreml
-wrote it: it is what the others leave.
+reshape: the same values in ``targetShape``, read and written channels first or channels last (as if C were after W). x
+[Seq, B, C, H, W]. A ``targetShape`` of three sizes [C', H', W'] keeps the axes before them; one of four [Seq', C', H',
+W'] keeps the batch. The format requires rank 5; three sizes also work for ranks 3 and 4. One size may be -1, as
+onnx-coreml wrote it, and is inferred from the others.
 
 reshapeStatic: the same values in ``targetShape``; one -1 is inferred.
 
-reshapeLike: the shape of the second input.
+reshapeLike: the same values in the shape of the second input.
 
-reshapeDynamic: the shape that the second input, a blob [R], holds; one -1 is inferred.
+reshapeDynamic: the same values in the shape that the second input, a blob [R], contains; one -1 is inferred.
 
-rankPreservingReshape: ``targetShape`` of the input's rank; 0 keeps a size, one -1 is inferred.
+rankPreservingReshape: the same values in ``targetShape``, which has the rank of the input; 0 keeps a size, one -1 is
+inferred.
 
 flatten: [..., C, H, W] -> [..., C H W, 1, 1], channels first or last.
 
-flattenTo2D: the axes before ``axis`` into one, the others into a second. x [A, B] (any number of axes each) -> [product
-of A, product of B]. ``axis`` from -rank to rank.
+flattenTo2D: merges the axes before ``axis`` into one, and the others into a second. x [A, B] (each any number of axes)
+-> [product of A, product of B]. ``axis`` is between -rank and rank.
 
-expandDims: new axes of size 1 at the named places of the output.
+expandDims: adds axes of size 1 at the given positions of the output.
 
-squeeze: drops axes of size 1, those named or all of them. At least one axis remains.
+squeeze: removes the given axes of size 1, or all of them. At least one axis remains.
 """
 
 from math import prod

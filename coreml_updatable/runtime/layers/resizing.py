@@ -1,22 +1,22 @@
-"""Pictures in another size, by interpolation between their pixels.
+"""Resize pictures by interpolating between their pixels.
 
-upsample: H' = scale_h H, W' = scale_w W, nearest neighbor or bilinear. Bilinear grids: DEFAULT x_i = min(X - 1, i X /
-N); ALIGN_CORNERS_TRUE x_i = i (X - 1) / (N - 1); ALIGN_CORNERS_FALSE x_i = (i + 1/2) X / N - 1/2, within [0, X - 1].
-Nearest neighbor takes floor(i X / N).
+upsample: H' = scale_h H, W' = scale_w W, nearest neighbor or bilinear. Bilinear sampling points: DEFAULT x_i = min(X -
+1, i X / N); ALIGN_CORNERS_TRUE x_i = i (X - 1) / (N - 1); ALIGN_CORNERS_FALSE x_i = (i + 1/2) X / N - 1/2, within [0, X
+- 1]. Nearest neighbor uses floor(i X / N).
 
-resizeBilinear: to the height and width of ``targetSize``, linear in both axes. x [..., C, H, W] -> y [..., C, H', W'].
-The points are those of ``SamplingMode`` over the whole axis, none past its last pixel.
+resizeBilinear: resizes to the height and width of ``targetSize`` with bilinear interpolation. x [..., C, H, W] -> y
+[..., C, H', W']. The sampling points are those of ``SamplingMode`` over the whole axis, none beyond its last pixel.
 
-cropResize: boxes of x, each resized to ``targetSize``, linear in both axes. x [1, B, C, H, W]. Boxes [N, 1, 4, 1, 1],
-of every picture -> y [N, B, C, H', W']; or [N, 1, 5, 1, 1], the number of the picture first -> y [N, 1, C, H', W'].
-Coordinates are times (H - 1), (W - 1) if normalized, and times ``spatialScale``. The points are those of
-``SamplingMode`` over the box. Left open by the format: a box by its center reaches half its size to each side; a point
-outside the picture takes its nearest pixel, one outside the box stays (so ROI_ALIGN with a box of less than a pixel is
-what RoIAlign does); a ``spatialScale`` that is not set is 1.
+cropResize: resizes boxes of x to ``targetSize`` with bilinear interpolation. x [1, B, C, H, W]. Boxes [N, 1, 4, 1, 1]
+apply to every picture -> y [N, B, C, H', W']; boxes [N, 1, 5, 1, 1] start with the index of a picture -> y [N, 1, C,
+H', W']. Normalized coordinates are multiplied by (H - 1) or (W - 1), and all by ``spatialScale``. The sampling points
+are those of ``SamplingMode`` over the box. The format leaves some points open. Here, a box given by its center extends
+half its size to each side; a point outside the picture takes the nearest pixel; a point outside the box stays where it
+is (so ROI_ALIGN with a box smaller than a pixel does the same as RoIAlign); and ``spatialScale`` defaults to 1.
 
-``SamplingMode``: n points over an interval of length L (last minus first pixel, X - 1 in the format's words), counted
-from its start: STRICT_ALIGN_ENDPOINTS i L / (n - 1); ALIGN_ENDPOINTS the same, but a single point in the middle;
-UPSAMPLE i (L + 1) / n; ROI_ALIGN (i + 1/2) max(1, L) / n.
+``SamplingMode``: n points over an interval of length L (last minus first pixel, X - 1 in the format's notation),
+relative to its start: STRICT_ALIGN_ENDPOINTS i L / (n - 1); ALIGN_ENDPOINTS the same, except that a single point is in
+the middle; UPSAMPLE i (L + 1) / n; ROI_ALIGN (i + 1/2) max(1, L) / n.
 """
 
 from functools import cache

@@ -1,8 +1,8 @@
-"""Weights of their own for each channel, or each value of [C, H, W].
+"""Scale and bias for each channel, or for each value of [C, H, W].
 
-scale: y = scale x + bias. x [..., C, H, W]; scale and bias of shape [1], [C], [1, H, W] or [C, H, W].
+scale: y = scale x + bias. x is [..., C, H, W]; scale and bias have shape [1], [C], [1, H, W] or [C, H, W].
 
-bias: y = x + bias, of shape [1], [C], [1, H, W] or [C, H, W] against x [..., C, H, W].
+bias: y = x + bias. x is [..., C, H, W]; bias has shape [1], [C], [1, H, W] or [C, H, W].
 """
 
 from collections.abc import Sequence

@@ -1,19 +1,19 @@
-"""Parts of an input.
+"""Select parts of an input.
 
 slice: x[startIndex:endIndex:stride] along C, H or W, as in NumPy. The stride is positive.
 
-sliceStatic: x[begin:end:stride] on every axis, as in NumPy. A mask set means from the start or to the end; a squeeze
-mask takes the single element at ``begin``, whatever its mask, and drops the axis.
+sliceStatic: x[begin:end:stride] on every axis, as in NumPy. A mask that is set means from the start, or to the end. A
+squeeze mask selects the single element at ``begin``, regardless of the begin mask, and removes the axis.
 
-sliceDynamic: as sliceStatic, begin read from a blob. Inputs: x, begin ids, then as many as there are of end ids,
-strides, begin masks, end masks, squeeze masks, each with one value an axis; the message holds those that no input
-gives. Longer lists count up to the rank: writers put five.
+sliceDynamic: like sliceStatic, but reads begin from an input. Inputs: x and the begin ids, optionally followed by end
+ids, strides, begin masks, end masks and squeeze masks, in this order, each with one value per axis; the message
+provides those without an input. Values beyond the rank are ignored, because some writers always store five.
 
 sliceBySize: y = x[..., begin : begin + size, ...] along ``axis``. Inputs: x, begin [1]. A negative begin counts from
-the end, which the format leaves open; the slice must lie inside x.
+the end, which the format leaves open; the slice must be within x.
 
-slidingWindows: all windows of ``windowSize`` along ``axis``, ``step`` apart. x [A, L, B] -> [A, M, windowSize, B], M =
-floor((L - windowSize) / step) + 1. A step that is not set is 1.
+slidingWindows: all windows of ``windowSize`` along ``axis``, ``step`` apart. x [A, L, B] -> [A, M, windowSize, B],
+where M = floor((L - windowSize) / step) + 1. The default of step is 1.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Softmax along one axis.
 
-softmax: y_i = exp(x_i) / sum_j exp(x_j). x [..., C, H, W], rank 3 or more. Along axis -3, but at rank 3 along the axis
-that ``PredictionAssumptions.softmax_at_rank_3`` names.
+softmax: y_i = exp(x_i) / sum_j exp(x_j) along axis -3, or, at rank 3, along the axis that the assumption
+``softmax_at_rank_3`` selects. x is [..., C, H, W], of rank 3 or more.
 
 softmaxND: y_i = exp(x_i) / sum_j exp(x_j) along ``axis``, which may be negative.
 """

@@ -1,6 +1,6 @@
-"""A k-nearest-neighbors classifier that runs. ``KNearestNeighborsClassifier``. NumPy only.
+"""A runnable k-nearest-neighbors classifier. NumPy only.
 
-The nearest samples vote for a label and its probabilities: ``UniformWeighting``, ``InverseDistanceWeighting``.
+The nearest samples vote for a label and its probabilities, with ``UniformWeighting`` or ``InverseDistanceWeighting``.
 """
 
 from collections.abc import Sequence

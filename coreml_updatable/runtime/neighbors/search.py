@@ -1,6 +1,6 @@
-"""Exact search for the nearest samples: candidates by single-precision matrix products, then measured exactly.
+"""Exact search for the nearest samples: find candidates by single-precision matrix products, then measure them exactly.
 
-The format's linear index and its kd-tree answer equally, so one search serves both.
+The format's linear index and kd-tree give the same results, so one search serves both.
 """
 
 import itertools

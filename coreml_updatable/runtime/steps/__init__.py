@@ -1,8 +1,9 @@
-"""The models of a pipeline that are neither networks nor neighbors: kind in the format -> module and function here.
+"""Models of a pipeline that are neither networks nor k-NNs: the kind in the format -> its module and function in this
+package.
 
-The function, imported on demand, is ``(model) -> Run``, or ``(model, assumptions)`` where something is open about its
-kind. A ``Run`` maps rows of checked features (see runtime/io/features.py) to rows of outputs by name, many at once.
-NumPy only; numbers are doubles, as the messages hold them.
+The function, imported on demand, is ``(model) -> Run``, or ``(model, assumptions)`` if something about its kind is
+undocumented. A ``Run`` maps rows of checked features (see runtime/io/features.py) to rows of outputs by name, many at a
+time. NumPy only; numbers are doubles, as in the messages.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""From class probabilities to a classifier's answers."""
+"""Convert class probabilities to the outputs of a classifier."""
 
 from typing import Any, TypeAlias
 

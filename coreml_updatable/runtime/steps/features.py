@@ -1,32 +1,33 @@
-"""Feature steps: one feature made of others, row by row.
+"""Feature steps: compute one feature from others, row by row.
 
-identity: the outputs are the inputs of the same names.
+identity: the outputs are the inputs with the same names.
 
-arrayFeatureExtractor: y_i = x[extractIndex_i], x in row-major order. One index and an output that is a number: that
-number.
+arrayFeatureExtractor: y_i = x[extractIndex_i], where x is in row-major order. A single index gives a number if the
+output is a number.
 
-featureVectorizer: the inputs one after another in one array, in the order of ``inputList``. An input is a number, an
-array of ``inputDimensions`` values, or a dictionary from place to value, 0 elsewhere.
+featureVectorizer: concatenates the inputs in one array, in the order of ``inputList``. An input is a number, an array
+of ``inputDimensions`` values, or a dictionary from index to value, with 0 elsewhere.
 
-dictVectorizer: y_i = x[key i], 0 where x does not have the key. The format wants every key of x to be among the
-model's. Apps give texts with any words, and exporters (scikit-learn, Turi Create) mean unknown ones to be passed over;
-so they are. A model that declares a dictionary as its output, as Turi Create's do, gives it sparse: {i: y_i}.
+dictVectorizer: y_i = x[key i], or 0 if x does not have the key. The format requires every key of x to be among the
+model's. But apps pass texts with any words, and exporters (scikit-learn, Turi Create) intend unknown keys to be
+ignored, so they are ignored here. A model that declares a dictionary as its output, as Turi Create's do, returns the
+sparse form {i: y_i}.
 
-oneHotEncoder: y_i = 1 where category i is x, else 0; sparse, the dictionary {i: 1}. An unknown category is refused, or
-gives zeros (sparse: nothing), as ``handleUnknown`` says.
+oneHotEncoder: y_i = 1 if category i is x, otherwise 0; the sparse form is the dictionary {i: 1}. ``handleUnknown`` says
+whether an unknown category is refused or gives zeros (an empty dictionary in the sparse form).
 
-categoricalMapping: y = map[x], or the value for what is not in the map. Without such a value, what is not in the map is
+categoricalMapping: y = map[x], or the default value if x is not in the map. Without a default value, such an x is
 refused.
 
-imputer: y = x, with the imputed value where x is the missing value. The missing value is ``replaceDoubleValue`` and so
-on; where none is set, NaN. An array takes its imputed value by place from an imputed array, or everywhere the single
-one. In a dictionary a key of the imputed dictionary that x does not have is missing too; the format leaves this open.
+imputer: y = x, with missing values replaced by the imputed value. The missing value is set by ``replaceDoubleValue``
+and its siblings; it defaults to NaN. For an array, the imputed value is an array of the same length or a single value.
+In a dictionary, keys of the imputed dictionary that x lacks also count as missing; the format leaves this open.
 
 normalizer: y = x / norm(x), where norm is max |x_i|, sum |x_i|, or the square root of sum x_i^2. A vector of zeros
-stays what it is: the format leaves this open, and exporters (scikit-learn) mean it so.
+stays unchanged: the format leaves this open, and exporters (scikit-learn) expect it.
 
-scaler: y = scaleValue (x + shiftValue). Both hold one value, or one for each value of the input; one that is not set
-changes nothing (scale 1, shift 0).
+scaler: y = scaleValue (x + shiftValue). Both have one value, or one for each value of the input. The default of
+scaleValue is 1, and that of shiftValue 0.
 """
 
 from collections.abc import Mapping, Sequence

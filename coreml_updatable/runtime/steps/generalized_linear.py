@@ -1,12 +1,13 @@
 """Generalized linear models: functions of the scores W x + b.
 
-glmClassifier: class probabilities from the scores z = W x + b. Two classes with one row of weights: the second has
-f(z), f the logistic function or the normal distribution (probit). ReferenceClass: C - 1 rows, the first class is the
-reference: softmax of [0, z]. OneVsRest: C rows, f(z) divided by its sum. The format names the encodings and gives no
-formulas: these are those of the exporters (Turi Create's multinomial regression, scikit-learn's one-vs-rest).
+glmClassifier: class probabilities from the scores z = W x + b. With two classes and one row of weights, the second
+class has the probability f(z), where f is the logistic function or the normal distribution (probit). ReferenceClass has
+C - 1 rows, and the first class is the reference: softmax of [0, z]. OneVsRest has C rows: f(z) divided by its sum. The
+format names these encodings but gives no formulas; these formulas are those of the exporters (Turi Create's multinomial
+regression, scikit-learn's one-vs-rest).
 
-glmRegressor: y = f(W x + b), f the identity, the logistic function or the normal distribution. x [D] is all inputs one
-after another. One row of weights gives a number, more give an array.
+glmRegressor: y = f(W x + b), where f is the identity, the logistic function or the normal distribution. x [D] is the
+concatenation of all inputs. One row of weights gives a number, several give an array.
 """
 
 import math

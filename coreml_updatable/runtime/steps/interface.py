@@ -1,4 +1,6 @@
-"""Helpers of the steps: their single input and output, a function applied to each row, rows as a matrix."""
+"""Helpers for the steps: access their single input and output, apply a function to each row, and convert rows to a
+matrix.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

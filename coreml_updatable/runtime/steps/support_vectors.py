@@ -1,16 +1,17 @@
-"""Support vector machines. They share K(v, x) of every support vector v: linear v x; rbf e^(-gamma |v - x|^2); poly
+"""Support vector machines. All use K(v, x) for every support vector v: linear v x; rbf e^(-gamma |v - x|^2); poly
 (gamma v x + c)^degree; sigmoid tanh(gamma v x + c).
 
-supportVectorClassifier: one machine for each pair of classes, which vote. C-SVC and nu-SVC alike, as in LIBSVM (Chang
-and Lin, ACM TIST 2011, sections 4 and 8), whose layout the message has. Of classes i < j the machine's score is the sum
-over both classes' vectors of coefficients[j - 1] (those of i) or coefficients[i] (those of j) times K(v, x), less rho;
-above 0 it votes for i, else for j. Most votes win, of equal ones the class that comes first. With probA and probB a
-machine's probability of i is 1 / (1 + e^(A score + B)); of two classes that is the answer, of more the pairs are
-coupled (Wu, Lin and Weng, JMLR 2004, second method). The most likely class may differ from that of the votes; which one
-Core ML answers as the label is open: the assumption ``support_vector_label``. x [D] is all inputs one after another.
+supportVectorClassifier: one machine for each pair of classes, whose votes are counted. C-SVC and nu-SVC are computed in
+the same way, as in LIBSVM (Chang and Lin, ACM TIST 2011, sections 4 and 8), whose layout the message uses. For classes
+i < j, the score of the machine is the sum over the vectors of both classes of K(v, x) times coefficients[j - 1]
+(vectors of i) or coefficients[i] (vectors of j), minus rho; if it is above 0, the machine votes for i, otherwise for j.
+The class with the most votes wins; if several have equally many, the first. With probA and probB, the probability of i
+is 1 / (1 + e^(A score + B)); for more than two classes, the pairs are coupled (Wu, Lin and Weng, JMLR 2004, second
+method). The most likely class can differ from the winner of the votes; which of them Core ML returns as the label is
+the assumption ``support_vector_label``. x [D] is the concatenation of all inputs.
 
-supportVectorRegressor: y = sum of alpha_i K(v_i, x) - rho; epsilon-SVR and nu-SVR alike. x [D] is all inputs one after
-another.
+supportVectorRegressor: y = sum of alpha_i K(v_i, x) - rho, for both epsilon-SVR and nu-SVR. x [D] is the concatenation
+of all inputs.
 """
 
 from collections.abc import Callable, Mapping, Sequence

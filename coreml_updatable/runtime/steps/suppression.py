@@ -1,14 +1,14 @@
-"""nonMaximumSuppression: of boxes that overlap, the one with the highest confidence. ``NonMaximumSuppression``.
+"""nonMaximumSuppression: of overlapping boxes, keeps the one with the highest confidence.
 
-Confidences [N, C], a box's being the highest of its classes, and boxes [N, 4] as (x, y, width, height) by their
-centers; two more inputs may stand for ``iouThreshold`` and ``confidenceThreshold``. Boxes below the confidence
-threshold are left out. From the highest confidence on, a box is kept unless its intersection over union with one kept
-before is above the threshold; with ``perClass``, only boxes of the same best class count. -> the rows kept of both,
-highest confidence first. Where an output's description says how many rows it has, so many: the first ones, or with
-rows of 0 behind them.
+Confidences are [N, C], and the confidence of a box is that of its best class; boxes are [N, 4] as (x, y, width,
+height), where x and y are the center. Two more inputs can replace ``iouThreshold`` and ``confidenceThreshold``. Boxes
+below the confidence threshold are dropped. Starting with the highest confidence, a box is kept unless its intersection
+over union with a box that was kept earlier exceeds the threshold; with ``perClass``, only boxes with the same best
+class are compared. The outputs are the kept rows of both inputs, highest confidence first. If the description of an
+output states a number of rows, they are cut or padded with rows of 0 to that number.
 
-Left open by the format: the order of what is kept; of equal confidences the first box wins; boxes without area overlap
-by 0. Class labels are not answered: Vision reads them in the model.
+The format leaves open: the order of the kept boxes; equal confidences (here, the first box wins); boxes without area
+(here, they overlap by 0). Class labels are not returned: Vision reads them from the model.
 """
 
 import math

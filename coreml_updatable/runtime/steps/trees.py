@@ -1,13 +1,13 @@
-"""Tree ensembles. They share the sums: base prediction + the values of the leaf that each tree leads to. Each node
-compares one value of x with its own; a NaN goes to the true child if ``missingValueTracksTrueChild``, else to the false
-one. All rows walk all trees at once, a level at a time.
+"""Tree ensembles. Both kinds use the same sums: the base prediction plus the value of the leaf that each tree leads to.
+Each node compares one value of x with its own; a NaN goes to the true child if ``missingValueTracksTrueChild`` is set,
+otherwise to the false child. All rows walk through all trees at once, level by level.
 
-treeEnsembleClassifier: class probabilities from the ensemble's sums v. NoTransform v; Classification_SoftMax
-softmax(v); Regression_Logistic 1 / (1 + e^-v); Classification_SoftMaxWithZeroClassReference softmax of [0, v]. Of two
-classes with one dimension it is the second's.
+treeEnsembleClassifier: class probabilities from the sums v of the ensemble. NoTransform: v; Classification_SoftMax:
+softmax(v); Regression_Logistic: 1 / (1 + e^-v); Classification_SoftMaxWithZeroClassReference: softmax of [0, v]. With
+two classes and one dimension, it is the probability of the second class.
 
-treeEnsembleRegressor: the ensemble's sums, or the logistic function of them. x [D] is all inputs one after another. One
-dimension gives a number, more give an array.
+treeEnsembleRegressor: the sums of the ensemble, or their logistic function. x [D] is the concatenation of all inputs.
+One dimension gives a number, several give an array.
 """
 
 from collections.abc import Callable, Mapping, Sequence

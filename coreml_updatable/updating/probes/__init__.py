@@ -1,4 +1,4 @@
-"""Probes: tiny models whose results tell which choice a device makes where nothing is documented."""
+"""Probes: tiny models whose results show which choice a device makes where Apple documents none."""
 
 from coreml_updatable.updating.probes.asking import all_probes, read_probes, write_probes
 from coreml_updatable.updating.probes.document import document

@@ -1,4 +1,4 @@
-"""Ask a device: write the probes to a folder, and read what the device answered."""
+"""Write the probes to a folder, and read the results of a device."""
 
 from os import PathLike
 from pathlib import Path
@@ -44,10 +44,10 @@ def judged(path: Path, out: Path | None = None) -> tuple[DeviceResults, list[Ver
 def read_probes(
     path: str | PathLike[str], *, save: str | PathLike[str] | None = None
 ) -> tuple[Assumptions, list[Verdict]]:
-    """Return the assumptions that a device's results call for, and a verdict on each.
+    """Return the assumptions that match a device's results, and a verdict for each probe.
 
-    ``path``: what the app printed. ``save``: a file for device, OS, results and choices, to send in. Raises DataError
-    for a file that is something else.
+    ``path``: what the app printed. ``save``: where to write a file with device, OS, results and choices, to send in.
+    Raises DataError for any other file.
     """
     _, found = judged(Path(path), None if save is None else Path(save))
     return assuming({one.assumption: one.choice for one in found if one.choice is not None}), found

@@ -1,4 +1,4 @@
-"""probes.json: everything an app needs to run the probes, and what each choice would give."""
+"""probes.json: everything that an app needs to run the probes, and the expected result of each choice."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ VERSION = 3  # 3: "assumption" and "choices" for what was "option" and "variants
 
 
 def document(probes: Sequence[Probe]) -> dict[str, Any]:
-    """Plain values that turn into JSON; the keys are those that docs/probes.md explains."""
+    """Return plain values for JSON; docs/probes.md explains the keys."""
     return {"version": VERSION, "probes": [_entry(probe) for probe in probes]}
 
 
@@ -39,7 +39,7 @@ def _entry(probe: Probe) -> dict[str, Any]:
 
 
 def _parameters(probe: Probe) -> dict[str, Any]:
-    """The model's own defaults, which the probe runs with; none where it only predicts."""
+    """Return the model's default parameters, with which the probe runs; none if it only predicts."""
     if not probe.model.isUpdatable:
         return {}
     if not is_network(probe.model):

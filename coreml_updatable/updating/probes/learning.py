@@ -1,4 +1,4 @@
-"""The probes of how a network learns: one for each assumption about training.
+"""The probes about training: one for each assumption.
 
 All start from weights 0 or 1 and learn class 0 of two, so the gradient of a row x is -x / 2 at weights 0.
 """
@@ -14,7 +14,9 @@ EASY_TO_HARD = tuple(float(value) for value in range(3, -5, -1))  # as x with we
 
 
 def learning_probes() -> list[Probe]:
-    """In the order in which they are settled: a probe comes after the assumptions that its numbers depend on."""
+    """Return the probes in the order in which they are settled: each comes after the assumptions that its numbers
+    depend on.
+    """
     return [
         _gradient(),
         _last_mini_batch(),

@@ -1,4 +1,4 @@
-"""Networks of one layer: few enough numbers that every result can be worked out by hand."""
+"""Networks of one layer, small enough to compute every result by hand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

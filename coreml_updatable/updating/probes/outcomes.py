@@ -1,4 +1,4 @@
-"""Compute the expected numbers of a probe for each choice, with the simulator."""
+"""Compute the expected result of a probe for each choice, with the simulator."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from coreml_updatable.updating.task import UpdateContext, UpdateTask
 
 
 def run(probe: Probe, assumptions: Assumptions) -> list[float]:
-    """Return the numbers that the probe has one read, under these assumptions."""
+    """Return the result of the probe under these assumptions."""
     model = load(probe.model, assumptions=assumptions)
     losses: dict[str, list[float]] = {"mini-batch losses": [], "epoch losses": []}
 
@@ -69,13 +69,13 @@ def choices() -> Mapping[str, tuple[str, ...]]:
 
 
 def assuming(chosen: Mapping[str, str]) -> Assumptions:
-    """Return the chosen, and the defaults of what is left out; UserError for a choice that there is not."""
+    """Return these choices, with the defaults for all others; UserError for an unknown choice."""
     given: Any = dict(chosen)
     return Assumptions(**given)
 
 
 def outcomes(probe: Probe) -> list[Expectation]:
-    """Return one for each choice of the assumption, and each combination with those that it depends on."""
+    """Return an expectation for each choice of the assumption, combined with the choices that it depends on."""
     names = (*probe.given, probe.assumption)
     known = choices()
     made = []
@@ -86,7 +86,7 @@ def outcomes(probe: Probe) -> list[Expectation]:
 
 
 def distance(one: Sequence[float], other: Sequence[float]) -> float:
-    """The largest difference; infinite where the lengths differ or a value is not a number."""
+    """Return the largest difference; infinite if the lengths differ or a value is not a number."""
     if len(one) != len(other):
         return float("inf")
     differences = [abs(left - right) for left, right in zip(one, other, strict=True)]
@@ -95,6 +95,6 @@ def distance(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def tolerance(found: Sequence[Expectation]) -> float:
-    """How near a result must be: a quarter of the smallest distance between outcomes that differ, but never loose."""
+    """Return how close a result must be: a quarter of the least distance between different outcomes, within a limit."""
     gaps = [distance(one.values, other.values) for one in found for other in found]
     return min(TIGHT, min(gap for gap in gaps if gap > SAME) / 4)

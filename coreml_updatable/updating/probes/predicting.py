@@ -1,4 +1,4 @@
-"""The probes of how a network and a support vector classifier predict. Nothing is learned."""
+"""The probes about predictions of networks and support vector classifiers. They train nothing."""
 
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.updating.probes.networks import FLOAT32, SPECIFICATION, softmax_alone

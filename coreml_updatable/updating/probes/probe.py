@@ -15,11 +15,11 @@ EQUAL = 1e-3  # losses nearer than this are of the same rows
 
 @dataclass(frozen=True)
 class Reading:
-    """The numbers to note.
+    """The numbers to record after a probe.
 
-    what: "output", the values of the multi-array ``name``; "label", the predicted label, which is written as a number;
-    "probabilities", of the labels listed; "count", how many labels the probabilities have; "mini-batch losses" and
-    "epoch losses", each lossValue that miniBatchEnd and epochEnd tell, in order.
+    ``what``: "output", the values of the multi-array ``name``; "label", the predicted label, written as a number;
+    "probabilities", those of the listed labels; "count", the number of labels with a probability; "mini-batch losses"
+    and "epoch losses", each lossValue of miniBatchEnd or epochEnd, in order.
     """
 
     what: Literal["output", "label", "probabilities", "count", "mini-batch losses", "epoch losses"]
@@ -29,13 +29,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class Probe:
-    """Settles ``assumption``; ``given``: others whose choices change the numbers too, settled before.
+    """A probe that settles ``assumption``; ``given``: other assumptions that change its numbers, settled before.
 
-    rows: what to learn in an update, empty where the model only predicts. The model's own defaults are the parameters;
-    ``then``: those to put in force at the end of an epoch. ``updates``: how many updates to run, each from the model as
-    it was; losses are those of all. query: the row to predict afterwards, by the new model.
-    digest: what is compared: the numbers themselves; the second divided by the first; or 1 and 0 for yes and no: do
-    they rise, is their second half the first one again, is it so in any order?
+    ``rows``: what to train on in an update; empty if the model only predicts. The parameters are the model's defaults;
+    ``then``: those to set at the end of an epoch. ``updates``: how many updates to run, each from the original model;
+    losses are those of all updates. ``query``: the row to predict with the updated model.
+
+    ``digest``: what is compared: the numbers themselves; the second divided by the first; or 1 and 0 for yes and no: do
+    they rise, does their second half equal the first, does it in any order?
     """
 
     assumption: str

@@ -1,9 +1,9 @@
 """The results of the probes on a device, as a JSON file that people send in: device, OS and numbers.
 
 {"version": 2, "device": "iPhone15,2", "os": "iOS 18.1", "date": "2026-11-30", "results": {"gradient": [0.5, -0.5],
-...}}, and where it was read before also "choices": {"gradient": "mean", ...}, null for what fits none. docs/probes.md
-describes it. The file comes from outside: sizes are bounded, texts are made short and printable, results of assumptions
-that are not known are left out, and choices are never believed but found again.
+...}}, and, once it was read, "choices": {"gradient": "mean", ...}, null if no choice fits. docs/probes.md describes it.
+The file comes from outside, so sizes are limited, texts are made short and printable, results of unknown assumptions
+are ignored, and choices are never trusted but derived again.
 """
 
 import json
@@ -70,7 +70,7 @@ class DeviceResults(BaseModel):
 
     @property
     def source(self) -> str:
-        """Device and OS in a line."""
+        """Return device and OS in one line."""
         return f"{self.device}, {self.os}" if self.os != UNKNOWN else self.device
 
 
@@ -107,7 +107,7 @@ def parse_results(given: bytes, path: str) -> DeviceResults:
 
 
 def results_bytes(given: DeviceResults, found: Sequence[Verdict]) -> bytes:
-    """Return the file to send in: what the device answered, and what each answer shows. Ends in a newline."""
+    """Return the file to send in: the results of a device and the choices they show. Ends in a newline."""
     finite = {
         assumption: [number if number == number and abs(number) != float("inf") else None for number in numbers]
         for assumption, numbers in given.results.items()

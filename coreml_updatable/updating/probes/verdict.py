@@ -1,4 +1,4 @@
-"""From the numbers of a device to the choices it makes."""
+"""Derive the choices that a device makes from its results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from coreml_updatable.updating.probes.probe import Probe, digested
 
 @dataclass(frozen=True)
 class Verdict:
-    """``choice``: what the device does, or None. ``sentence`` says why, in words."""
+    """A verdict. ``choice``: what the device does, or None. ``sentence`` says why."""
 
     assumption: str
     choice: str | None
@@ -18,7 +18,7 @@ class Verdict:
 
 
 def verdicts(probes: Sequence[Probe], results: Mapping[str, list[float]]) -> list[Verdict]:
-    """One for each probe. An assumption that is settled narrows what the probes after it may show."""
+    """Return a verdict for each probe. An assumption that is settled narrows what later probes can show."""
     settled: dict[str, str] = {}
     made = []
     for probe in probes:

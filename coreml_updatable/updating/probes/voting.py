@@ -1,6 +1,6 @@
-"""The probes of how neighbors vote: one for each assumption about a k-NN. They predict; nothing is trained.
+"""The probes about how neighbors vote: one for each assumption about a k-NN. They only predict.
 
-The query is 0 throughout, so a sample's distance is its own value.
+The query is always 0, so the distance of a sample is its value.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ LABEL = Reading("label", "label")
 
 
 def voting_probes() -> list[Probe]:
-    """In the order in which they are settled."""
+    """Return the probes in the order in which they are settled."""
     return [_probabilities(), _listed(), _inverse_of(), _zero_distance(), _tied_labels(), _tied_samples()]
 
 
