@@ -31,9 +31,7 @@ class Head:
 
 
 def find_head(network: NeuralNetwork, softmax: int) -> Head:
-    """Return the last innerProduct or convolution on the only path to ``softmax``; ModelError if branches join before
-    it.
-    """
+    """Return the last innerProduct or convolution on the only path to ``softmax``; ModelError if branches join."""
     written, between, number = producers(network.layers), list[int](), softmax
     while True:
         layer = network.layers[number]

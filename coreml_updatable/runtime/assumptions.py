@@ -54,7 +54,7 @@ class PredictionAssumptions:
                 raise UserError(f"assumptions: {fault}")
 
     def predict_alike(self, other: "PredictionAssumptions") -> bool:
-        """Return whether no prediction tells the two apart."""
+        """Return whether both always give the same predictions."""
         return all(getattr(self, name) == getattr(other, name) for name in choices_of(PredictionAssumptions))
 
 
@@ -71,7 +71,7 @@ def choices_of(kind: type[PredictionAssumptions]) -> Mapping[str, tuple[str, ...
 
 
 def fault_of(kind: type[PredictionAssumptions], name: str, choice: object) -> str:
-    """Return what is wrong with a choice, and what there is instead; "" where nothing is."""
+    """Return what is wrong with a choice, and which choices there are; "" if it is valid."""
     known = choices_of(kind)
     if name not in known:
         instead = did_you_mean(name, known) or f"the assumptions are {', '.join(known)}"

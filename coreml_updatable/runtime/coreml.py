@@ -15,7 +15,7 @@ Predict = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 def coreml_runtime(model: Model) -> Predict:
-    """Return Core ML's own prediction of one row, in full precision on the CPU. Raises ModelError on another system."""
+    """Return Core ML's own prediction for one row, in full precision on the CPU. Raises ModelError on other systems."""
     if platform.system() != "Darwin":
         raise ModelError("model: Core ML runs on a Mac only, and this is another system; run it there")
     import coremltools
@@ -30,14 +30,14 @@ def coreml_runtime(model: Model) -> Predict:
 
 
 def _as_coremltools_takes(value: Any) -> Any:
-    """Pictures (uint8 [H, W, C] or [H, W]) as PIL images; everything else as it is."""
+    """Convert pictures (uint8 [H, W, C] or [H, W]) to PIL images; everything else stays."""
     if isinstance(value, np.ndarray) and value.dtype == np.uint8:
         return Image.fromarray(value[..., 0] if value.ndim == 3 and value.shape[2] == 1 else value)
     return value
 
 
 def largest_difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
-    """Of any number of two answers, relative above 1; infinite where an output, a label or a shape differs."""
+    """Return the largest difference of two answers, relative above 1; infinite if outputs, labels or shapes differ."""
     if set(ours) != set(theirs):
         return math.inf
     return max((_difference(value, theirs[name]) for name, value in ours.items()), default=0.0)

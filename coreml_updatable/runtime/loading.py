@@ -23,11 +23,12 @@ RUNS = (*NETWORK_KINDS, *PIPELINE_KINDS, *STEP_KINDS, "kNearestNeighborsClassifi
 def load(
     model: PathLike[str] | str | Model | RunnableModel, *, assumptions: PredictionAssumptions | None = None
 ) -> RunnableModel:
-    """Return a runnable model from a file or a message; one that is loaded is returned as it is.
+    """Return a runnable model from a file or a message; a loaded model is returned unchanged.
 
-    ``assumptions``: what is open about predicting; an ``UpdateTask`` with this model also takes what they say of
-    training. None: the defaults, or those that a loaded model has; with others, a loaded model is loaded again. Do not
-    change the message afterwards. Raises ModelError for anything that is not a model or cannot run here.
+    ``assumptions``: choices for what Apple leaves open about predictions; an ``UpdateTask`` with this model also uses
+    its choices about training. None: the defaults, or those of a loaded model. With other assumptions, a loaded model
+    is loaded again. Do not change the message afterwards. Raises ModelError for anything that is not a model or cannot
+    run here.
     """
     if isinstance(model, RunnableModel):
         return model if assumptions is None else _under(model, assumptions)
@@ -39,7 +40,7 @@ def load(
 
 
 def _under(model: RunnableModel, assumptions: PredictionAssumptions) -> RunnableModel:
-    """The model under other assumptions; where it predicts the same, it shares everything."""
+    """Return the model with other assumptions; if it predicts the same, it shares everything."""
     if not assumptions.predict_alike(model.assumptions):
         return _runnable(model.message, assumptions, MAX_DEPTH)
     same = copy(model)
@@ -75,7 +76,7 @@ def _runnable(message: Model, assumptions: PredictionAssumptions | None, depth: 
 
 
 def _expect_axes(message: Model) -> None:
-    """ModelError for a feature of more axes than an array of NumPy has."""
+    """Raise ModelError for a feature with more axes than a NumPy array can have."""
     description = message.description
     for feature in (*description.input, *description.output, *description.trainingInput):
         array = feature.type.multiArrayType

@@ -20,7 +20,7 @@ Intermediate: TypeAlias = bool | Collection[str]
 
 
 class RunnableModel(ABC):
-    """A model that predicts as Core ML does. Answers go by the model's own output names."""
+    """A model that predicts as Core ML does. Answers use the model's own output names."""
 
     def __init__(self, message: Model, assumptions: PredictionAssumptions | None = None) -> None:
         self.base = message  # before any update
@@ -30,18 +30,18 @@ class RunnableModel(ABC):
 
     @property
     def message(self) -> Model:
-        """The ``Model`` message with what was learned; made when it is first asked for. Do not change it."""
+        """Return the ``Model`` message with everything learned, created on first use. Do not change it."""
         if self._message is None:
             self._message = self._written_back()
         return self._message
 
     @property
     def description(self) -> Any:
-        """The model's description, which no update changes."""
+        """Return the description of the model, which no update changes."""
         return self.base.description
 
     def _written_back(self) -> Model:
-        """Return a copy of ``base`` with what was learned."""
+        """Return a copy of ``base`` with everything learned."""
         raise NotImplementedError
 
     def _changed(self, **attributes: Any) -> Self:
@@ -58,10 +58,10 @@ class RunnableModel(ABC):
     def predict(self, rows: Row | Sequence[Row], intermediate: Intermediate = False) -> Prediction | list[Prediction]:
         """Return the answer for one row, or a list of answers for several.
 
-        ``intermediate`` adds what is computed on the way: a network's blobs by name (of a FrozenRow those that its
-        frozen part kept), those of a pipeline's members as "model0.blob", the vector that a k-NN looks up, the inputs
-        of other models as they were read. A collection of names keeps no other blobs of a network, which matters
-        where there are many rows.
+        ``intermediate`` adds intermediate values: the blobs of a network by name (for a FrozenRow, those that its
+        frozen part kept), those of a pipeline's members as "model0.blob", the vector that a k-NN looks up, and the
+        inputs of other models as they were read. With a collection of names, only these blobs of a network are kept,
+        which saves memory if there are many rows.
         """
         given: Any = rows
         if not isinstance(given, Iterable | FrozenRow) or isinstance(given, str | bytes) or _is_single(given):
@@ -82,24 +82,24 @@ class RunnableModel(ABC):
 
     @abstractmethod
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
-        """Return the rows after the part that no update changes; it runs once per row.
+        """Run the part that no update changes once per row, and return its results.
 
-        ``numbers``: the rows' numbers in errors, 0, 1, ... if not given.
+        ``numbers``: the indices of the rows for errors; 0, 1, ... by default.
         """
 
     @property
     def inputs(self) -> tuple[Feature, ...]:
-        """The features that a row must have: name, type in words, description."""
+        """Return the features that a row must have: name, type in words, description."""
         return described(self.base.description.input)
 
     @property
     def outputs(self) -> tuple[Feature, ...]:
-        """The features of an answer."""
+        """Return the features of an answer."""
         return described(self.base.description.output)
 
     @property
     def labels(self) -> tuple[str | int, ...]:
-        """The class labels in the order of the network's outputs, or those that a k-NN has samples of; else empty."""
+        """Return the class labels in the order of a network's outputs, or those of a k-NN's samples, or nothing."""
         learner = last_member(self.message)
         if learner.WhichOneof("Type") == "kNearestNeighborsClassifier":
             return tuple(sample_counts(learner))
@@ -112,7 +112,7 @@ class RunnableModel(ABC):
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
-        """The update parameters by the names of ``MLParameterKey``; empty where the model is not updatable."""
+        """Return the update parameters by the names of ``MLParameterKey``; empty if the model is not updatable."""
         return {parameter.name: parameter for parameter in update_parameters(self.base)}
 
     @property
@@ -125,10 +125,10 @@ class RunnableModel(ABC):
 
 
 def _is_single(value: Any) -> bool:
-    """An array without axes has the method of iterables, and refuses."""
+    """Return whether ``rows`` is one row. An array without axes looks iterable, but is not."""
     return getattr(value, "ndim", 1) == 0
 
 
 def numbered(rows: Sequence[Row], numbers: Sequence[int] | None) -> list[tuple[int, Row]]:
-    """Each row with its number in errors."""
+    """Yield each row with its index for errors."""
     return list(zip(range(len(rows)) if numbers is None else numbers, rows, strict=True))

@@ -32,7 +32,7 @@ if torch.get_num_threads() > usable():  # torch counts the machine's processors,
 
 
 class NetworkModel(RunnableModel):
-    """``load`` makes it; see RunnableModel for what it can do."""
+    """A network created by ``load``; see RunnableModel for what it can do."""
 
     def __init__(self, message: Model, assumptions: PredictionAssumptions | None = None) -> None:
         super().__init__(message, assumptions)
@@ -68,7 +68,7 @@ class NetworkModel(RunnableModel):
         return self._frozen.reason
 
     def updated(self, weights: NewWeights) -> "NetworkModel":
-        """The same model with other weights in its updatable layers. It shares the frozen part."""
+        """Return the same model with other weights in its updatable layers. It shares the frozen part."""
         steps = with_weights(self.trainable_steps, weights)
         model = self._changed(_new={**self._new, **weights}, trainable_steps=steps)
         model._tail = model._after()
@@ -113,7 +113,7 @@ class NetworkModel(RunnableModel):
         return bounds.bounded("model", rows, self._weights, self._constants)
 
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
-        """The rows after the frozen layers, in batches."""
+        """Return the rows after the frozen layers, in batches."""
         frozen = []
         with torch.no_grad(), self._bounded(len(rows)):
             for row, (blobs, features) in zip(rows, self._halfway(numbered(rows, numbers), self._frozen), strict=True):

@@ -8,9 +8,10 @@ from coreml_updatable.spec.messages import Model
 
 
 class Part:
-    """``content``: the messages and texts that decide what the part computes, asked for only when it is needed.
+    """A frozen part. ``content``: the messages and texts that determine what it computes, requested only if needed.
 
-    Most rows meet the very part that made them, and no digest is taken; a hundred megabytes cost about 0.2 seconds.
+    Most rows meet the part that made them, so no digest is computed; for a hundred megabytes, one takes about 0.2
+    seconds.
     """
 
     def __init__(self, content: Callable[[], Iterable[Model | str | bytes]]) -> None:

@@ -28,7 +28,7 @@ APPLES_OWN = (
 
 
 class AbsentModel(RunnableModel):
-    """Knows its description and nothing else. ``error`` says what a row has to hold instead."""
+    """A member that cannot run; it only has a description. ``error`` says what a row must contain instead."""
 
     def __init__(self, message: Model) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ class AbsentModel(RunnableModel):
 
 
 def why(message: Model) -> str:
-    """In words why a model of this kind does not run."""
+    """Explain why a model of this kind does not run."""
     kind = message.WhichOneof("Type")
     if kind == "customModel":
         return f"is a custom model ('{message.customModel.className}'), whose code is in an app"
@@ -62,7 +62,7 @@ LAST, MADE = "last", "made"  # what a pipeline's FrozenRow holds: the last membe
 
 
 class PipelineModel(RunnableModel):
-    """``load`` makes it; see RunnableModel for what it can do. All members but the last are frozen."""
+    """A pipeline created by ``load``; see RunnableModel for what it can do. All members but the last are frozen."""
 
     def __init__(
         self, message: Model, members: Sequence[RunnableModel], assumptions: PredictionAssumptions | None = None
@@ -92,14 +92,14 @@ class PipelineModel(RunnableModel):
         return ", ".join(dict.fromkeys(member.engine for member in self.members if member.engine))
 
     def updated(self, last: RunnableModel) -> "PipelineModel":
-        """The same pipeline with another last member, which must come from this one's."""
+        """Return the same pipeline with another last member, which must be derived from this one's."""
         return self._changed(members=(*self.members[:-1], last))
 
     def _predict(self, rows: list[Row], intermediate: Intermediate) -> list[Prediction]:
         return self._traced(rows) if intermediate else self._answers(self.frozen(rows))
 
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
-        """The rows after every member but the last, and after the last one's own frozen part."""
+        """Return the rows after every member but the last, and after the frozen part of the last."""
         counted = numbered(rows, numbers)
         made = iter(self._freeze([(number, row) for number, row in counted if not isinstance(row, FrozenRow)]))
         for number, row in counted:

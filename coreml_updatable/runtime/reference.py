@@ -21,5 +21,5 @@ def reference() -> Iterator[None]:
 
 
 def only_reference() -> bool:
-    """Return whether ``reference`` is around."""
+    """Return whether this code runs inside ``reference``."""
     return _reference.get()

@@ -81,7 +81,7 @@ def whole(value: Any, where: str) -> int:
 
 
 def one_number(value: Any, where: str) -> float:
-    """Return one number, also as an array of one."""
+    """Return one number, which may be in an array of one."""
     made = np.asarray(value)
     if made.size != 1 or made.dtype.kind not in "biuf":
         shape = f" of the shape {list(made.shape)}" if made.ndim else ""
@@ -119,7 +119,7 @@ def _sequence(described: Any, value: Any, where: str) -> list[Any]:
 
 
 class StepModel(RunnableModel):
-    """``load`` makes it; see RunnableModel for what it can do. No update changes it."""
+    """A feature step, tree ensemble or linear model created by ``load``; see RunnableModel. No update changes it."""
 
     def __init__(self, message: Model, assumptions: PredictionAssumptions | None = None) -> None:
         super().__init__(message, assumptions)
@@ -136,7 +136,7 @@ class StepModel(RunnableModel):
         return [{**read, **answer} for read, answer in zip(given, answers, strict=True)] if intermediate else answers
 
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
-        """The rows with their features checked."""
+        """Return the rows with their features checked."""
         made = []
         for number, row in numbered(rows, numbers):
             values = self._features(row, number)

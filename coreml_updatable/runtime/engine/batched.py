@@ -109,10 +109,10 @@ class _Shape:
 
 
 class Batched:
-    """``program`` on blobs [n, ...], the rows stacked on a new first axis. Small programs are not worth optimizing.
+    """Run ``program`` on blobs [n, ...], the rows stacked on a new first axis. Small programs are not optimized.
 
-    ``content``: what decides on what the program computes, for the cache of engines; None: nothing is cached.
-    ``engine`` says what ran last, ``reason`` why a faster engine did not, where one was tried.
+    ``content``: what determines the computation of the program, for the cache of engines; None: nothing is cached.
+    ``engine`` is the engine that ran last, ``reason`` says why a faster engine did not run, if one was tried.
     """
 
     def __init__(self, program: Program, *, optimize: bool, content: Callable[[], bytes] | None = None) -> None:

@@ -1,9 +1,9 @@
-"""Prepared engines in the user's own cache directory: private, bounded in size, the least recently used go first.
+"""Prepared engines in the user's cache directory: private, limited in size; the least recently used are removed first.
 
-Other things that take long to make may lie in a directory of their own beside them (``kind``).
+Other results that take long to compute can have their own directory beside them (``kind``).
 
-Nothing is ever read from beside a model. A file is the digest of what follows, and what follows; one that is damaged
-counts as none and is written again.
+Nothing is ever read from the folder of a model. A file contains a digest followed by its content; a damaged file is
+treated as missing and is written again.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ ENGINES = "engines"
 
 
 def folder(kind: str = ENGINES) -> Path | None:
-    """The directory, made if it is missing; None where it cannot be, or where others may read or write it."""
+    """Return the directory, created if missing; None if that fails, or if others may read or write it."""
     if sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches"
     elif sys.platform == "win32":
@@ -52,7 +52,7 @@ def folder(kind: str = ENGINES) -> Path | None:
 
 
 def key_of(pieces: Iterable[bytes | str]) -> str:
-    """A name for what was made of ``pieces`` by this code, these libraries and for this kind of processor."""
+    """Return a key for what was made of ``pieces`` by this code and these libraries for this kind of processor."""
     found = hashlib.blake2b(digest_size=DIGEST)
     for piece in (*pieces, _made_by()):
         content = piece.encode() if isinstance(piece, str) else piece
@@ -62,7 +62,7 @@ def key_of(pieces: Iterable[bytes | str]) -> str:
 
 
 def read(key: str, kind: str = ENGINES) -> bytes | None:
-    """What was kept under ``key``; None if there is nothing, or it is damaged."""
+    """Return the content stored under ``key``; None if there is none, or it is damaged."""
     place = folder(kind)
     if place is None:
         return None
@@ -87,7 +87,7 @@ def has(key: str) -> bool:
 
 
 def forget(key: str) -> None:
-    """Remove what is kept under ``key``: it turned out not to run."""
+    """Remove the content stored under ``key``, because it does not run."""
     place = folder()
     if place is not None:
         with suppress(OSError):
@@ -95,7 +95,7 @@ def forget(key: str) -> None:
 
 
 def write(key: str, content: bytes, kind: str = ENGINES) -> None:
-    """Keep ``content``, unless it is large or there is no place; older files make room."""
+    """Store ``content``, unless it is too large or there is no space; older files are removed to make room."""
     place = folder(kind)
     if place is None or len(content) > MAX_BYTES // MAX_SHARE:
         return

@@ -1,10 +1,10 @@
-"""ONNX Runtime on a recorded graph, where it is installed and many rows come.
+"""Run ONNX Runtime on a recorded graph, if it is installed and there are many rows.
 
-It is taken only after it gave what the plain run gave, within ``TOLERANCE`` of an output's largest value; where it
-does not, the first layer that differs is named. What is written into models never comes from here (``reference``).
+It is used only after its results agreed with the plain run within ``TOLERANCE`` of an output's largest value;
+otherwise, the first layer that differs is named. What is written into models never comes from here (``reference``).
 
-ONNX Runtime sends Microsoft what it is used for, and keeps an identifier of the user, unless a variable of the
-environment says otherwise before it is imported: here it always does.
+ONNX Runtime sends usage data to Microsoft and stores an identifier of the user, unless an environment variable is set
+before it is imported; here, it always is.
 """
 
 import os
@@ -34,12 +34,12 @@ IMPORTING, STARTING, PER_STEP, OPENING, PER_BYTE = 0.1, 0.04, 0.003, 0.02, 6e-9
 
 
 class EngineWarning(UserWarning):
-    """An engine answers otherwise than the reference, so it is not used."""
+    """The results of an engine differ from the reference, so it is not used."""
 
 
 @cache
 def installed() -> str:
-    """ONNX Runtime and its version; empty where it, or what writes its files, is not installed."""
+    """Return ONNX Runtime and its version; empty if it, or the library that writes its files, is not installed."""
     try:
         if find_spec("onnxruntime") is None or find_spec("onnx") is None:
             return ""
@@ -59,7 +59,7 @@ def seconds_to_prepare(steps: int, weights: int) -> float:
 
 
 class Engine:
-    """A session; called with tensors, it answers tensors."""
+    """A session that is called with tensors and returns tensors."""
 
     def __init__(self, session: Any, threads: int) -> None:
         self._session, self.threads = session, threads

@@ -1,9 +1,9 @@
-"""The most memory and work that a program of usual layers can take, told from the shapes of its inputs alone.
+"""Estimate the most memory and work that a program of usual layers can take, from the shapes of its inputs alone.
 
-To weigh every operation (``weighing``) takes about as long as a small network itself. The kinds of layers here do not
-need it: the shapes of their outputs follow from those of their inputs, and inside they hold no more than a few copies
-of what they read and write. So where all blobs together, none of them freed, are within the bounds, so is the run.
-Every figure is at least what weighing finds, to which tests/runtime/test_foreseen.py holds them.
+Weighing every operation (``weighing``) takes about as long as running a small network. The kinds of layers here do not
+need it: the shapes of their outputs follow from those of their inputs, and internally they hold no more than a few
+copies of what they read and write. So if all blobs together, without freeing any, are within the bounds, so is the run.
+Every estimate is at least what weighing finds; tests/runtime/test_foreseen.py verifies this.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -30,7 +30,7 @@ def writes(layer: NeuralNetworkLayer) -> set[str]:
 
 
 def check_graph(layers: Sequence[NeuralNetworkLayer], inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """ModelError unless every blob is written once, before it is read, and every output is written."""
+    """Raise ModelError unless every blob is written once, before it is read, and every output is written."""
     known = set(inputs)
     for number, layer in enumerate(layers):
         for blob in layer.input:
@@ -60,9 +60,9 @@ def _unwritten(layer: NeuralNetworkLayer, blob: str, later: Sequence[NeuralNetwo
 
 
 def partition(layers: Sequence[NeuralNetworkLayer]) -> Partition:
-    """A layer is trainable if it is updatable, or reads, however indirectly, what an updatable one writes.
+    """Split the layers: one is trainable if it is updatable or depends, even indirectly, on an updatable layer.
 
-    Where a blob is written twice (copy, loops), order matters; then all from the first updatable layer on are
+    If a blob is written twice (copy, loops), the order matters; then all layers from the first updatable one on are
     trainable.
     """
     written = [blob for layer in layers for blob in writes(layer)]

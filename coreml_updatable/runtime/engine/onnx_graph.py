@@ -1,8 +1,8 @@
-"""A recorded graph of torch's operations as an ONNX model, for other engines. Every shape is known and fixed.
+"""Convert a recorded graph of torch operations to an ONNX model, for other engines. All shapes are fixed.
 
-What depends on no input is computed here, by torch, and becomes a constant; so weights that were rearranged cost
-nothing later. ``operators`` has a rule for each operation; one without a rule is an UnsupportedError, and the whole
-graph then runs on torch.
+Whatever depends on no input is computed here, by torch, and becomes a constant, so rearranged weights cost nothing
+later. ``operators`` has a rule for each operation; one without a rule raises UnsupportedError, and the whole graph then
+runs on torch.
 """
 
 import operator
@@ -35,7 +35,7 @@ Value: TypeAlias = Name | Tensor | tuple[Any, ...]  # a value, a constant, or an
 
 
 class UnsupportedError(Exception):
-    """An operation that no rule takes; the sentence names it."""
+    """An operation without a rule; the message names it."""
 
 
 class Writer:

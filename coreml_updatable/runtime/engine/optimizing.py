@@ -1,4 +1,4 @@
-"""From a batched function to torch's frozen, optimized graph with the same numbers."""
+"""Convert a batched function to torch's frozen, optimized graph with the same results."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ def optimized(
 
 
 def agree(found: Sequence[Tensor], expected: Sequence[Tensor], tolerance: float = TOLERANCE) -> bool:
-    """Does every output differ by at most ``tolerance`` of its largest value (of 1, where that is smaller)?"""
+    """Return whether every output differs by at most ``tolerance`` of its largest value (of 1, if that is smaller)."""
     return len(found) == len(expected) and all(close(*pair, tolerance) for pair in zip(found, expected, strict=True))
 
 

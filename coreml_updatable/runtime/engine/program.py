@@ -67,7 +67,7 @@ class Program:
 
 
 def run_step(step: Step, blobs: dict[str, Tensor], *, in_place: bool = False) -> None:
-    """Run one layer; what torch refuses becomes one sentence that names the layer and the shapes."""
+    """Run one layer; if torch refuses it, raise an error of one sentence that names the layer and the shapes."""
     layer = step.layer
     for blob in layer.input:
         if blob not in blobs:
@@ -100,7 +100,7 @@ def run_step(step: Step, blobs: dict[str, Tensor], *, in_place: bool = False) ->
 
 
 def build_steps(layers: Sequence[NeuralNetworkLayer], assumptions: PredictionAssumptions | None = None) -> list[Step]:
-    """Every layer built, its weights decoded."""
+    """Build every layer and decode its weights."""
     return [_step(layer, assumptions or PredictionAssumptions()) for layer in layers]
 
 

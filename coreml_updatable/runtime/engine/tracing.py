@@ -1,8 +1,8 @@
-"""A batched function recorded as a straight line of torch's operations, for one set of shapes, and made simpler.
+"""Record a batched function as a flat sequence of torch operations for one set of shapes, and simplify it.
 
-Batching leaves reshapes between the operations, which keep an engine from fusing a convolution with the activation
-behind it; so they are pushed towards the end, where they cancel. Borders of zeros that stand before a convolution are
-folded into it. Every rewriting is an identity: an elementwise operation and a border commute with a reshape.
+Batching leaves reshapes between the operations, which keep an engine from fusing a convolution with the following
+activation; so they are pushed towards the end, where they cancel. Borders of zeros before a convolution are folded into
+it. Every rewrite is an identity: an elementwise operation and a border commute with a reshape.
 """
 
 import operator

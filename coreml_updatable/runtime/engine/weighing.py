@@ -1,9 +1,10 @@
-"""Every operation of torch weighed before it allocates.
+"""Check the memory and work of every torch operation before it allocates.
 
-All of a run, whatever layer, loop, batch or gradient it belongs to, passes through one dispatch mode of torch below
-``torch.vmap`` and autograd. It computes the sizes of an operation's outputs from its actual inputs, adds them to what
-the run holds, and refuses what is too much. The usual operations have a rule here; torch's own shape functions (on the
-meta device), which take seconds to import, decide on the others, where they could make much at all.
+Every operation of a run, whatever layer, loop, batch or gradient it belongs to, passes through one dispatch mode of
+torch below ``torch.vmap`` and autograd. It computes the sizes of an operation's outputs from its actual inputs, adds
+them to what the run holds, and refuses operations that exceed the bounds. The usual operations have a rule here;
+torch's own shape functions (on the meta device), which take seconds to import, are used for the others if their results
+could be large.
 """
 
 from collections.abc import Iterator

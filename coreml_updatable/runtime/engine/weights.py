@@ -1,7 +1,7 @@
-"""Weights of updatable layers: which there are, a model's steps with other ones, and a message that holds them.
+"""The weights of updatable layers: list them, replace them in a model's steps, and write them to a message.
 
-A weight goes by its layer's name and the path of its field inside the layer's message: ("fc1", "weights"). The module
-has a parameter of that same name.
+A weight is identified by the name of its layer and the path of its field inside the layer's message: ("fc1",
+"weights"). The module has a parameter of the same name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ def field(layer: NeuralNetworkLayer, path: str) -> WeightParams:
 
 
 def updatable(step: Step) -> dict[Key, nn.Parameter]:
-    """The parameters that an update trains: the layer is updatable, and so are these weights."""
+    """Return the parameters that an update trains: the layer is updatable, and so are these weights."""
     if not step.layer.isUpdatable:
         return {}
     return {
@@ -43,7 +43,7 @@ def updatable(step: Step) -> dict[Key, nn.Parameter]:
 
 
 def with_weights(steps: Sequence[Step], weights: NewWeights) -> list[Step]:
-    """Steps that hold other weights; layers without new ones are shared."""
+    """Return steps with other weights; layers without new ones are shared."""
     return [_with_weights(step, weights) for step in steps]
 
 
@@ -74,7 +74,7 @@ def _with_parameter(module: nn.Module, path: str, value: nn.Parameter) -> nn.Mod
 
 
 def written_back(base: Model, weights: NewWeights) -> Model:
-    """A copy of ``base`` in which these weights, and nothing else, are replaced."""
+    """Return a copy of ``base`` in which only these weights are replaced."""
     message = Model_pb2.Model()
     message.CopyFrom(base)
     paths: dict[str, list[str]] = {}

@@ -1,8 +1,8 @@
-"""The work that a model's loops may do in one run, all of them together, nested ones too.
+"""The work that all loops of a model together, including nested ones, may do in one run.
 
-The format sets no bound: ``maxLoopIterations`` may be 0 (as long as the condition holds) or 2**64 - 1, and loops stand
-in loops. So every round counts one, every layer run inside counts one, and one more for each ``VALUES`` values it
-writes; a run that counts more than ``MOST`` is taken for one that never ends. A thousand steps of an LSTM written as a
+The format sets no limit: ``maxLoopIterations`` may be 0 (as long as the condition is true) or 2**64 - 1, and loops can
+be nested. So every iteration counts as one, every layer run inside it as one, and one more for each ``VALUES`` values
+that it writes; a run that counts more than ``MOST`` is assumed to be endless. A thousand steps of an LSTM written as a
 loop of thirty layers count about 31,000.
 """
 
@@ -16,11 +16,11 @@ _done: ContextVar[int] = ContextVar("the work done in loops", default=0)
 
 
 class EndlessError(ModelError):
-    """Too much work; the rows need not be tried in another way."""
+    """Too much work; there is no point in running the rows in another way."""
 
 
 def start() -> None:
-    """A new run begins."""
+    """Start counting for a new run."""
     _done.set(0)
 
 
@@ -30,7 +30,7 @@ def done() -> int:
 
 
 def count(units: int, where: str) -> None:
-    """Add to what is done; EndlessError, which names ``where``, beyond the bound."""
+    """Count work; EndlessError, which names ``where``, if the limit is exceeded."""
     total = _done.get() + units
     if total > MOST:
         raise endless(where)

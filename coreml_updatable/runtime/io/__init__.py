@@ -1,1 +1,1 @@
-"""Features as a row gives them and as a model answers them: pictures, arrays, dictionaries."""
+"""Features in rows and answers: pictures, arrays, dictionaries."""

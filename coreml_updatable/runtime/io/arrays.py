@@ -1,4 +1,4 @@
-"""Multi-arrays as inputs and outputs of a model: their type, their shape, and the default for a missing one."""
+"""Multi-arrays as inputs and outputs of a model: type, shape, and the default for a missing one."""
 
 import math
 from collections.abc import Sequence
@@ -46,10 +46,10 @@ def numbers(feature: FeatureDescription, value: Any, where: str, *, sequences: b
 def array(
     feature: FeatureDescription, value: Any, where: str, *, sequences: bool = False, flat: bool = False
 ) -> NDArray[Any]:
-    """A new array of the declared type (float32 if none is), its shape checked.
+    """Return a new array of the declared type (float32 by default), with its shape checked.
 
-    ``flat``: the model reads the numbers in a row, so that axes of length 1 may be added or left out, as Core ML's
-    trees, support vector machines and linear models take [1, 13] for [13] (coremltools' test_io_types).
+    ``flat``: the model reads the numbers in a row, so axes of length 1 may be added or left out: Core ML's trees,
+    support vector machines and linear models accept [1, 13] for [13] (coremltools' test_io_types).
     """
     given = _array(value, where)
     declared = [int(size) for size in feature.type.multiArrayType.shape]
@@ -60,7 +60,7 @@ def array(
 
 
 def in_type(given: NDArray[Any], feature: FeatureDescription, where: str) -> NDArray[Any]:
-    """A copy in the declared type. DataError if integers are declared, and a value is none or does not fit."""
+    """Return a copy in the declared type. DataError if integers are declared and a value is not one or does not fit."""
     dtype = DTYPES.get(feature.type.multiArrayType.dataType, np.float32)
     if np.issubdtype(dtype, np.integer):
         _expect_whole(given, dtype, where)
@@ -76,7 +76,7 @@ def _as(dtype: Any, given: NDArray[Any]) -> NDArray[Any]:
 
 
 def expect_probabilities(shares: NDArray[Any], where: str) -> None:
-    """DataError where probabilities are NaN: no class is the greatest, whatever ``argmax`` says."""
+    """Raise DataError if probabilities are NaN: no class is then the most likely, whatever ``argmax`` returns."""
     if np.isnan(shares).any():
         raise DataError(
             f"{where}: the model returned NaN as a probability; remove infinite and very large inputs, and check the "

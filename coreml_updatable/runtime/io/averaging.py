@@ -1,4 +1,4 @@
-"""One answer for several rows that belong together, such as the windows of a recording: the mean of their answers."""
+"""Average the answers for several rows that belong together, such as the windows of a recording."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from coreml_updatable.spec.messages import Model
 
 
 def mean_answer(model: Model, answers: Sequence[Prediction]) -> dict[str, Any]:
-    """Means of probabilities, arrays and numbers; the label is that of the greatest mean, or the most frequent one.
+    """Average probabilities, arrays and numbers; the label is that of the greatest mean, or the most frequent one.
 
-    ``answers``: at least one, all of one shape.
+    ``answers``: at least one; all have the same shape.
     """
     label, shares = model.description.predictedFeatureName, model.description.predictedProbabilitiesName
     found: dict[str, Any] = {}

@@ -1,7 +1,7 @@
-"""From a row's features to the tensors that a network's layers read; pictures have their size and colors checked.
+"""Convert the features of a row to the tensors that a network's layers read; check the size and colors of pictures.
 
-A PIL picture of another mode is converted only where nothing is lost: black-and-white and gray to color, a palette to
-its colors, an alpha channel that is opaque everywhere. Anything else is refused, because the choice is the app's.
+A PIL picture in another mode is converted only if nothing is lost: black-and-white and gray to color, a palette to its
+colors, an alpha channel that is opaque everywhere. Anything else is refused, because the choice is the app's.
 """
 
 from collections.abc import Mapping

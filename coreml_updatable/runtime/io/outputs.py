@@ -1,4 +1,4 @@
-"""From a network's blobs to the answers of Core ML, by the model's own output names."""
+"""Convert the blobs of a network to Core ML's outputs, with the model's own output names."""
 
 import math
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Outputs:
         self.blobs = tuple(dict.fromkeys([*named, *([self.probabilities] if self.probabilities else [])]))
 
     def answer(self, blobs: Mapping[str, NDArray[np.float32]], number: int) -> dict[str, Any]:
-        """The answers of row ``number`` (for errors): label and probabilities first, then the other outputs."""
+        """Return the answers for row ``number`` (for errors): label and probabilities first, then the other outputs."""
         for blob in self.blobs:
             if blob not in blobs:
                 raise ModelError(f"model: no branch that ran wrote the output '{blob}'; write it in both branches")

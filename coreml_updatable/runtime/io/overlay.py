@@ -1,8 +1,4 @@
-"""The labels of a segmentation laid over its picture, as Xcode's preview shows them.
-
-The colors and labels are those of the model's preview metadata (``com.apple.coreml.model.preview.params``), else a
-palette. The label ``background`` stays uncovered.
-"""
+"""Overlay a picture with the labels of its segmentation, as Xcode's preview does."""
 
 import json
 from collections.abc import Mapping, Sequence

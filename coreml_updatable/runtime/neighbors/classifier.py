@@ -23,7 +23,7 @@ EPSILON = 1e-7
 
 
 def weights(distances: NDArray[np.float64], uniform: bool, assumptions: PredictionAssumptions) -> NDArray[np.float64]:
-    """A vote for each neighbor, from its squared distance."""
+    """Return a vote for each neighbor from its squared distance."""
     if uniform:
         return np.ones(len(distances))
     measured: NDArray[np.float64] = distances if assumptions.inverse_of == "squared distance" else np.sqrt(distances)
@@ -42,7 +42,7 @@ def weights(distances: NDArray[np.float64], uniform: bool, assumptions: Predicti
 def vote(
     labels: Sequence[int], votes: Sequence[float], known: int, assumptions: PredictionAssumptions
 ) -> tuple[int, dict[int, float]]:
-    """The winner and each label's probability. ``labels``: numbers below ``known``, the neighbors', nearest first."""
+    """Return the winner and each label's probability. ``labels``: the neighbors', below ``known``, nearest first."""
     totals: dict[int, float] = {}
     for label, share in zip(labels, votes, strict=True):
         totals[label] = totals.get(label, 0.0) + share
@@ -58,7 +58,7 @@ Label: TypeAlias = str | int
 
 
 class NearestNeighborsModel(RunnableModel):
-    """``load`` makes it; see RunnableModel for what it can do. Models that come from an update share its samples."""
+    """A k-NN created by ``load``; see RunnableModel. Models that come from an update share its samples."""
 
     def __init__(self, message: Model, assumptions: PredictionAssumptions | None = None) -> None:
         super().__init__(message, assumptions)
@@ -98,7 +98,7 @@ class NearestNeighborsModel(RunnableModel):
     def updated(
         self, samples: NDArray[np.float32], labels: Sequence[Label], neighbors: int | None = None
     ) -> "NearestNeighborsModel":
-        """The same model with more samples [n, D] and their labels."""
+        """Return the same model with the samples [n, D] and their labels added."""
         model = self._changed(
             samples=np.concatenate([self.samples, samples]),
             _norms=np.concatenate([self._norms, squared_norms(samples)]),
@@ -116,7 +116,7 @@ class NearestNeighborsModel(RunnableModel):
         return [{self._input.name: vector, **answer} for vector, answer in zip(vectors, answers, strict=True)]
 
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
-        """The rows with their vectors checked; a k-NN classifier has no layers to run."""
+        """Return the rows with their vectors checked; a k-NN classifier has no layers to run."""
         made = []
         for number, row in numbered(rows, numbers):
             vector = self._vector(row, number)

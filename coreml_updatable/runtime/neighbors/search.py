@@ -20,7 +20,7 @@ MANY = 100_000  # samples, from which on groups are deep
 
 
 def block_height(count: int, dimensions: int) -> int:
-    """The queries that are looked up at a time among ``count`` samples."""
+    """Return how many queries to look up at a time among ``count`` samples."""
     most = max(1, min(BLOCK // max(TILE, dimensions), BLOCK * _depth(count) // max(1, count)))
     kept = KEPT // max(1, count)
     return min(most, kept) if kept >= LOW else most
@@ -30,7 +30,7 @@ LOW = 64  # queries, from which on a block is high enough for the matrix product
 
 
 def parts(count: int, dimensions: int) -> Iterator[slice]:
-    """``count`` samples in parts that fit the processor's cache, and memory however long they are."""
+    """Split ``count`` samples into parts that fit the processor's cache, and memory, whatever their length."""
     height = max(1, min(TILE, BLOCK // max(1, dimensions)))
     return (slice(start, start + height) for start in range(0, count, height))
 
@@ -90,7 +90,7 @@ FLOATS = np.finfo(np.float32)
 
 
 def squared_norms(samples: Floats) -> Floats:
-    """||s||^2 of each sample [n, D]."""
+    """Return ||s||^2 of each sample [n, D]."""
     with np.errstate(over="ignore"):
         norms: Floats = np.einsum("ij,ij->i", samples, samples)
     return norms
@@ -103,10 +103,10 @@ def nearest(
     tied: Literal["earliest", "latest"] = "earliest",
     norms: Floats | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """For each query [D] the ``count`` nearest of ``samples`` [n, D], or all: indices and squared distances.
+    """Return the ``count`` nearest of ``samples`` [n, D] for each query [D]: indices and squared distances.
 
-    Matrix products in single precision find the candidates. Whatever their rounding could have put among the nearest is
-    then measured by ||q - s||^2 itself in double precision.
+    Single-precision matrix products find the candidates. All samples that could be among the nearest, given the
+    rounding, are then measured by ||q - s||^2 itself in double precision.
     """
     norms = squared_norms(samples) if norms is None else norms
     largest = float(norms.max())

@@ -37,7 +37,7 @@ OPEN = ("supportVectorClassifier",)
 
 
 def build_step(model: Model, assumptions: PredictionAssumptions) -> Run:
-    """Return the function of one model of a kind in ``KINDS``; ModelError if its message is at fault."""
+    """Return the function for one model of a kind in ``KINDS``; ModelError if its message is invalid."""
     kind = str(model.WhichOneof("Type"))
     module, _, function = KINDS[kind].partition(".")
     build = getattr(import_module(f"{__name__}.{module}"), function)

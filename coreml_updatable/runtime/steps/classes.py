@@ -13,7 +13,7 @@ Label: TypeAlias = str | int
 
 
 def labels_of(model: Model) -> list[Label]:
-    """The classes of a glmClassifier or treeEnsembleClassifier, in the order of its probabilities."""
+    """Return the classes of a glmClassifier or treeEnsembleClassifier, in the order of its probabilities."""
     classifier = getattr(model, model.WhichOneof("Type"))
     kind = classifier.WhichOneof("ClassLabels")
     labels = list(getattr(classifier, kind).vector) if kind else []
@@ -27,7 +27,7 @@ def labels_of(model: Model) -> list[Label]:
 
 
 def classified(model: Model, labels: list[Label], probabilities: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """The answers for probabilities [n, C]; of equal ones the first class wins."""
+    """Return the answers for probabilities [n, C]; if they are equal, the first class wins."""
     description = model.description
     answers = []
     for number, shares in enumerate(probabilities):
@@ -40,19 +40,19 @@ def classified(model: Model, labels: list[Label], probabilities: NDArray[np.floa
 
 
 def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Over the last axis of [n, C]."""
+    """Return the softmax over the last axis of [n, C]."""
     exponentials: NDArray[np.float64] = np.exp(scores - scores.max(1, keepdims=True))
     shares: NDArray[np.float64] = exponentials / exponentials.sum(1, keepdims=True)
     return shares
 
 
 def logistic(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 / (1 + e^-x), without overflow."""
+    """Return 1 / (1 + e^-x), without overflow."""
     small: NDArray[np.float64] = np.exp(-np.abs(scores))
     shares: NDArray[np.float64] = np.where(scores >= 0, 1 / (1 + small), small / (1 + small))
     return shares
 
 
 def shares_of_two(second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[n, 2] from the probability [n, 1] of the second class."""
+    """Return [n, 2] from the probability [n, 1] of the second class."""
     return np.concatenate([1 - second, second], 1)

@@ -25,7 +25,7 @@ from coreml_updatable.spec.messages import Model
 
 
 def weights_of(model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """W [K, D] and b [K]; ModelError if the rows differ in length, or the offsets are not as many."""
+    """Return W [K, D] and b [K]; ModelError if the rows differ in length, or there are not as many offsets."""
     linear = getattr(model, model.WhichOneof("Type"))
     rows = [np.array(row.value, np.float64) for row in linear.weights]
     offset = np.array(linear.offset, np.float64)
@@ -44,7 +44,7 @@ def weights_of(model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def normal(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The probit's inverse: the cumulative distribution of the standard normal, (1 + erf(x / sqrt 2)) / 2."""
+    """Return the standard normal distribution, (1 + erf(x / sqrt 2)) / 2: the inverse of the probit."""
     return np.array([0.5 * math.erfc(-score / math.sqrt(2)) for score in scores.ravel()]).reshape(scores.shape)
 
 

@@ -26,7 +26,7 @@ def the_output(model: Model) -> FeatureDescription:
 def each(
     model: Model, function: Callable[[Any, str], Any], kinds: Sequence[str]
 ) -> Callable[..., list[dict[str, Any]]]:
-    """``function(value, where)`` of the one input is the one output; ``where`` names row and feature for errors.
+    """Apply ``function(value, where)`` to the only input of each row; ``where`` names row and feature for errors.
 
     ``kinds``: the types that the input may have; ModelError for another.
     """
@@ -45,7 +45,7 @@ def each(
 
 
 def matrix(model: Model, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-    """All inputs of each row one after another, in the order of the description: [n, D]."""
+    """Concatenate all inputs of each row, in the order of the description: [n, D]."""
     names = [str(feature.name) for feature in model.description.input]
     vectors = [np.concatenate([flat(row[name]) for name in names]) if names else np.zeros(0) for row in rows]
     if len({len(vector) for vector in vectors}) > 1:
@@ -62,7 +62,7 @@ def expect_width(x: NDArray[np.float64], width: int, model: Model) -> None:
 
 
 def expect_numbers(x: NDArray[np.float64]) -> None:
-    """DataError if there is a NaN, in a model that has no meaning for one."""
+    """Raise DataError for a NaN in a model that gives it no meaning."""
     if np.isnan(x).any():
         row, column = np.argwhere(np.isnan(x))[0]
         raise DataError(f"row {row}: value {column} of its features is NaN; remove the row or correct it")

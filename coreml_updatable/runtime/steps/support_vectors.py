@@ -56,12 +56,12 @@ class DenseVectors:
         return self._values @ x if self.count else np.zeros(0)
 
     def distances(self, x: Vector) -> Vector:
-        """Squared."""
+        """Return squared distances."""
         return np.square(self._values - x).sum(1) if self.count else np.zeros(0)
 
 
 class SparseVectors:
-    """The values that are not 0, one vector after the other. Indexes count from 1, as in LIBSVM."""
+    """Support vectors without their zeros, one after the other. Indices start at 1, as in LIBSVM."""
 
     def __init__(self, message: Any) -> None:
         self.count = len(message.vectors)
@@ -100,9 +100,9 @@ class SparseVectors:
 
 
 def kernel_of(machine: Any) -> tuple[Callable[[Vector], Vector], int]:
-    """The kernel of a ``SupportVectorClassifier`` or ``Regressor``, as a function of one row x [D] -> [vectors].
+    """Return the kernel of a ``SupportVectorClassifier`` or ``Regressor`` as a function of a row x [D] -> [vectors].
 
-    And how many vectors there are. ModelError if it has no kernel or no vectors, or if x does not fit them.
+    Also returns the number of vectors. ModelError if there is no kernel or no vector, or if x does not fit them.
     """
     vectors = _vectors(machine)
     kind = machine.kernel.WhichOneof("kernel")
@@ -129,7 +129,7 @@ def kernel_of(machine: Any) -> tuple[Callable[[Vector], Vector], int]:
 
 
 def expect_finite(scores: NDArray[np.float64], number: int) -> None:
-    """DataError if a score of row ``number`` is not finite: it says nothing then."""
+    """Raise DataError if a score of row ``number`` is not finite, because it is then meaningless."""
     if not np.isfinite(scores).all():
         raise DataError(
             f"row {number}: the scores of the support vectors are not finite; scale the features as for training"
@@ -202,7 +202,7 @@ def support_vector_classifier(model: Model, assumptions: PredictionAssumptions) 
 
 
 def _shares(chances: Numbers, classes: int) -> Numbers:
-    """[C] from the probability [pairs] of each pair's first class."""
+    """Return [C] from the probability [pairs] of each pair's first class."""
     chances = np.clip(chances, LEAST, 1 - LEAST)
     if classes == 2:
         return np.array([chances[0], 1 - chances[0]])

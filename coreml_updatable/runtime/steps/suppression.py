@@ -76,7 +76,7 @@ def threshold_names(model: Model) -> list[str]:
 
 
 def kept_boxes(confidence: Numbers, boxes: Numbers, overlap: float, floor: float, per_class: bool) -> NDArray[np.int64]:
-    """The numbers of the boxes to keep, highest confidence first. Confidences [N, C], boxes [N, 4]."""
+    """Return the indices of the boxes to keep, highest confidence first. Confidences [N, C], boxes [N, 4]."""
     if not confidence.size:
         return np.zeros(0, np.int64)
     best, classes = confidence.max(1), confidence.argmax(1)
@@ -105,7 +105,7 @@ def _described(features: Sequence[FeatureDescription], name: str, field: str) ->
 
 
 def _rows_answered(scores: FeatureDescription, boxes: FeatureDescription) -> tuple[int, int]:
-    """The least and the most rows that are answered. Of both outputs, whichever says so."""
+    """Return the minimum and maximum number of output rows, as stated by either output."""
     least, most = 0, MAX_ROWS
     for feature in (scores, boxes):
         array = feature.type.multiArrayType
@@ -137,7 +137,7 @@ def _table(value: Any, where: str, columns: int | None) -> Numbers:
 
 
 def _threshold(row: Mapping[str, Any], name: str, default: float, most: float, number: int) -> float:
-    """The row's, or the model's where the row has none (NaN)."""
+    """Return the threshold of the row, or that of the model if the row has none (NaN)."""
     given = float(row[name]) if name and name in row else math.nan
     if math.isnan(given):
         given = float(default)

@@ -31,7 +31,7 @@ BLOCK = 2**20  # rows x trees at a time
 
 
 class Trees:
-    """The ensemble as arrays over its nodes; ModelError unless every tree is one, with one root and no circle."""
+    """The ensemble as arrays over its nodes; ModelError unless each tree has one root and no cycle."""
 
     def __init__(self, parameters: Any) -> None:
         nodes = parameters.nodes
@@ -120,7 +120,7 @@ class Trees:
             raise ModelError("model: has a tree without a root, with several roots or with a cycle; export it again")
 
     def _reached(self) -> int:
-        """How many nodes the walks from the roots can come to; each has at most one parent."""
+        """Return how many nodes can be reached from the roots; each has at most one parent."""
         count, level = 0, self.roots
         while len(level):
             count += len(level)

@@ -14,9 +14,7 @@ EASY_TO_HARD = tuple(float(value) for value in range(3, -5, -1))  # as x with we
 
 
 def learning_probes() -> list[Probe]:
-    """Return the probes in the order in which they are settled: each comes after the assumptions that its numbers
-    depend on.
-    """
+    """Return the probes in the order of settling: each after the assumptions that its numbers depend on."""
     return [
         _gradient(),
         _last_mini_batch(),

@@ -57,7 +57,7 @@ Numbers = Annotated[list[Number], Field(max_length=1000)]
 
 
 class DeviceResults(BaseModel):
-    """``results``: each probe's numbers by assumption, in the order in which the app read them; nan for null."""
+    """The results of a device. ``results``: the numbers of each probe by assumption, in order; nan for null."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
