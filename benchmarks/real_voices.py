@@ -158,21 +158,22 @@ def section(clips: Clips, orders: int) -> str:
         f"Real voices: LibriSpeech (CC BY 4.0), clips of 3 s: {int((~clips.strange).sum())} of {len(speakers)} "
         f"speakers (test-other, 10 recordings each), and {int(clips.strange.sum())} of {strangers} "
         "strangers (train-clean-100). "
-        "All read English aloud, so that no language gives a speaker away. Each speaker's recordings come from one or "
-        "two sessions: **speaker and microphone are confounded**, in every figure here, and a person who changes the "
-        "phone or the room will be recognized less often.",
+        "All of them read English aloud, so language does not identify a speaker. Each speaker's recordings come from "
+        "one or two sessions: in all these figures, **speaker and microphone are confounded**, and a person who "
+        "changes the phone or the room will be recognized less often.",
         "",
-        f"The encoder alone, cosine of two clips of different recordings: equal error rate "
+        "The encoder alone, by the cosine of two clips from different recordings, has an equal error rate of "
         f"{equal_error_rate(same, other):.1%} ({len(same):,} pairs of one speaker, {len(other):,} of two; the pairs "
-        "share clips, so that no interval is given).",
+        "share clips, so no interval is given).",
         "",
         f"`speaker_id/pretrained.toml`: the base knows another owner and {OTHERS} speakers. Each of the "
-        f"{len(speakers)} speakers in turn buys the phone, in {orders} orders (seeds 0 to {orders - 1}); shots are of "
-        f"different recordings, each paired with a clip of one of the others. Means over {len(found)} owners, ± "
+        f"{len(speakers)} speakers in turn is the new owner, in {orders} orders (seeds 0 to {orders - 1}); shots come "
+        f"from different recordings, each paired with a clip of one of the others. Means over {len(found)} owners, ± "
         "the 95% interval "
         "of the mean (owners share strangers and other speakers, so they are not independent), in percent. *False "
-        "accepts*: strangers' clips that are called \"me\". *Equal error rate*: the owner's held-out clips and those "
-        'of the strangers, by the probability of "me" (a k-NN of one neighbor has but few). The recipe\'s learning '
+        "accepts*: strangers' clips that are classified as \"me\". *Equal error rate*: the owner's held-out clips and "
+        'those of the strangers, by the probability of "me" (which has only a few distinct values in a k-NN with one '
+        "neighbor). The recipe's learning "
         "rate was chosen while looking at these speakers.",
         "",
         "| model | shots | owner | base accuracy | false accepts | equal error rate |",

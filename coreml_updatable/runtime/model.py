@@ -125,10 +125,10 @@ class RunnableModel(ABC):
 
 
 def _is_single(value: Any) -> bool:
-    """Return whether ``rows`` is one row. An array without axes looks iterable, but is not."""
+    """Return whether ``value`` is an array without axes, which looks iterable but is not."""
     return getattr(value, "ndim", 1) == 0
 
 
 def numbered(rows: Sequence[Row], numbers: Sequence[int] | None) -> list[tuple[int, Row]]:
-    """Yield each row with its index for errors."""
+    """Return each row with its index, for errors."""
     return list(zip(range(len(rows)) if numbers is None else numbers, rows, strict=True))
