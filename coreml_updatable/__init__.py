@@ -1,7 +1,7 @@
 """Core ML models that keep learning on an iPhone, verified on any machine.
 
-``load`` runs a model, ``UpdateTask`` trains it as MLUpdateTask does, ``mark`` makes one updatable, ``check`` finds what
-a device would refuse. Each name is imported when it is first used, so that ``import coreml_updatable`` is instant.
+``load`` runs a model, ``UpdateTask`` trains it as MLUpdateTask does, ``mark`` makes a model updatable, and ``check``
+finds what a device would refuse. Each name is imported on first use, so ``import coreml_updatable`` is instant.
 """
 # ruff: noqa: I001 - isort would give each of the names that are exported again a statement of its own
 

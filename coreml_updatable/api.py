@@ -1,4 +1,4 @@
-"""The public functions. Each takes a path, a ``Model`` message or a loaded model, and does what the command does."""
+"""The public functions. Each takes a path, a ``Model`` message or a loaded model, and does the same as its command."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
@@ -56,29 +56,29 @@ AnyModel: TypeAlias = str | PathLike[str] | Model | RunnableModel
 
 @typed
 def save(model: AnyModel, path: str | PathLike[str]) -> None:
-    """Write an .mlmodel file. A reader never sees half of it, and the same model gives the same bytes."""
+    """Write an .mlmodel file, atomically. The same model always gives the same bytes."""
     write_model(_message(model), Path(path))
 
 
 @typed
 def check(model: AnyModel) -> list[Problem]:
-    """Return every broken rule; empty when the model is fit for a device.
+    """Return every broken rule; empty if the model is ready for a device.
 
-    A problem of severity "error" is what Apple's compiler rejects, a "warning" what it accepts and devices or apps
-    suffer from. Raises ModelError for a file that is not a Core ML model.
+    Apple's compiler rejects a model with a problem of severity "error". It accepts one with a "warning", but devices
+    or apps may fail. Raises ModelError for a file that is not a Core ML model.
     """
     return check_message(_path_or_message(model))
 
 
 @typed
 def inspect(model: AnyModel) -> Summary:
-    """Return what Xcode shows of a model: features, labels, layers, update parameters, metadata."""
+    """Return what Xcode shows about a model: features, labels, layers, update parameters, metadata."""
     return summarize(_message(model))
 
 
 @typed
 def diff(before: AnyModel, after: AnyModel) -> Difference:
-    """Return what changed in meaning; ``same`` is true where nothing did, however the bytes differ."""
+    """Return what changed in meaning; ``same`` is True if nothing did, even if the bytes differ."""
     return difference(_message(before), _message(after))
 
 
@@ -101,23 +101,23 @@ def mark(
     head: Literal["keep", "new"] = "keep",
     loss: Loss | None = None,
 ) -> RunnableModel:
-    """Return an updatable model: its tail repaired, its layers marked, its answers proved to be the same.
+    """Return an updatable model: tail repaired, layers marked, and predictions verified to be the same.
 
     Args:
-        optimizer: ``SGD(...)`` or ``Adam(...)``; by default SGD, with a mini-batch of 1 and a learning rate of
-            0.03 where labels are reserved.
+        optimizer: ``SGD(...)`` or ``Adam(...)``; by default SGD, with a mini-batch size of 1 and a learning rate
+            of 0.03 if labels are reserved.
         epochs: the default number of epochs, or a default with the range that an app may choose from.
         shuffle: whether an update shuffles the rows between epochs.
-        seed: of shuffling, and of a new head.
-        layers: names of the layers to train; else the ``last`` ones before the loss.
-        labels: make a plain network a classifier, or rename the labels of one.
+        seed: the seed for shuffling and for a new head.
+        layers: the names of the layers to train; by default, the ``last`` ones before the loss.
+        labels: turn a plain network into a classifier, or rename the labels of one.
         label, probabilities, input: names of the features.
-        reserved: outputs in all to keep free for labels that the owner adds later.
-        reserved_share: the most that reserved labels take of an answer before they are trained, 0 to 1.
-        head: "new" forgets what the trained layers knew.
-        loss: by default that of the model's kind.
+        reserved: the total number of outputs to keep free for labels that the owner adds later.
+        reserved_share: the most probability that reserved labels take before they are trained, 0 to 1.
+        head: "new" starts the trained layers from new weights.
+        loss: by default that of the model's type.
 
-    Raises ModelError for a model that cannot be marked or would break a rule, BuildError if its answers changed.
+    Raises ModelError for a model that cannot be marked or would break a rule, BuildError if predictions changed.
     """
     source = _message(model)
     kept = 0 if head == "new" and labels else len(reserved_labels(source))
@@ -159,14 +159,14 @@ def knn(
     """Return a k-nearest-neighbors classifier behind the feature extractor of ``model``.
 
     Args:
-        samples: rows with the extractor's features and the label, by the name of the label's output; or a file or
-            folder of them, as ``read_rows`` takes it.
-        k: the default number of neighbors, or a default with its range (1 to 15 for a bare number).
-        default_label: the answer while there are no samples; its type is the labels' type.
-        cut: True cuts the head off, False takes the network as it is; by default it is cut where there is a softmax.
-        fit: how pictures of another size are made to fit, where ``samples`` are files.
+        samples: rows with the extractor's features and the label, under the name of the label output; or a file or
+            folder of them, as for ``read_rows``.
+        k: the default number of neighbors, or a default with its range (1 to 15 for a single number).
+        default_label: the prediction if there are no samples; it has the type of the labels.
+        cut: True removes the head, False keeps the network as it is; by default, a head with a softmax is removed.
+        fit: how to resize pictures of another size if ``samples`` are files.
 
-    Raises ModelError, DataError for a sample that does not fit, BuildError if the proof of the result fails.
+    Raises ModelError, DataError for a sample that does not fit, BuildError if the result fails verification.
     """
     source = _message(model)
     cutting = has_head(source) if cut is None else cut
@@ -201,15 +201,15 @@ def compare(
     """Compare updatable classifiers on a population of simulated owners.
 
     Args:
-        models: models, or models by the names that the result has for them.
+        models: a list of models, or a mapping from the names in the result to models.
         data: a folder label/file or label/kind/file, or a .json or .csv file of rows with labels.
-        shots: of each of an owner's kinds, rising.
-        scenario: a TOML file, or its content, that says what owners are like (docs/personalization.md).
-        replay: also compare each network with so many base rows of each label mixed into every update,
-            chosen as ``replay_by`` says.
-        out: a folder for report.html, report.json, and the owners as they come; ``resume`` goes on with what is there.
-        workers: processes; by default as many as processors are usable.
-        dask: the address of a scheduler whose workers run the owners.
+        shots: the numbers of shots of each of an owner's kinds, ascending.
+        scenario: a TOML file, or its content, that describes the owners (docs/personalization.md).
+        replay: also compare each network with this many base rows per label mixed into every update,
+            selected according to ``replay_by``.
+        out: a folder for report.html, report.json and the finished owners; ``resume`` continues with those.
+        workers: the number of processes; by default, one per usable processor.
+        dask: the address of a Dask scheduler whose workers run the owners.
 
     Raises DataError for a scenario or data that cannot be used, ModelError if no model can be compared.
     """
@@ -256,12 +256,12 @@ def tune(
     """Choose a model's update parameters for a population of owners, with Optuna (the extra ``tune``).
 
     Args:
-        data, scenario: as of ``compare``.
-        forgetting: points of base accuracy that 95% of the owners must not lose.
-        budget: settings to try, each on ``owners`` owners with ``shots`` shots of each kind in one update.
-        test_owners: other owners, who share no picture with the first; the result is what these gain.
+        data, scenario: as for ``compare``.
+        forgetting: the most points of base accuracy that 95% of the owners may lose.
+        budget: how many settings to try, each on ``owners`` owners with ``shots`` shots of each kind in one update.
+        test_owners: how many other owners, who share no picture with the first, to measure the gain on.
         replay: also try replay sets.
-        on_progress: called with the fraction done and a detail.
+        on_progress: called with the fraction that is done and a detail.
 
     Returns the model with the chosen values, and the result. Raises DataError for too little data.
     """
@@ -278,7 +278,7 @@ def tune(
 
 
 def _with_values(model: RunnableModel, chosen: "Chosen") -> RunnableModel:
-    """The model with tuned values as defaults, and the ranges around them that an app may choose from."""
+    """Return the model with the tuned values as defaults, and ranges around them for the app."""
     from coreml_updatable.recipes.tuned import BATCHES, epochs_range, learning_rate_range
 
     values = chosen.result.chosen
@@ -306,7 +306,7 @@ def _with_values(model: RunnableModel, chosen: "Chosen") -> RunnableModel:
 
 
 def _with_head(model: RunnableModel, head: "LinearLayer") -> RunnableModel:
-    """The model with other weights in the one layer that is trained."""
+    """Return the model with other weights in its only trained layer."""
     message = copy_of(model.message)
     layer = next(layer for layer in network_of(last_member(message)).layers if layer.isUpdatable)
     weights, bias = read_weights(layer, f"layer '{layer.name}'")
@@ -333,10 +333,10 @@ def _with_neighbors(model: RunnableModel, k: int, weighting: str, kept: "Int64Ar
 
 @typed
 def replay(vectors: str | PathLike[str], model: AnyModel) -> "tuple[Stage, ...]":
-    """Test a model against its golden vectors: its answers before and after one update.
+    """Test a model against its golden vectors: predictions before and after one update.
 
-    ``vectors``: NAME.vectors.json, with its pictures beside it. A stage's ``faults`` are the answers beyond the
-    tolerance, one sentence each. Raises DataError for a file that is something else.
+    ``vectors``: NAME.vectors.json, with its pictures beside it. A stage's ``faults`` are the predictions beyond the
+    tolerance, one sentence each. Raises DataError for any other file.
     """
     from coreml_updatable.publishing.vectors.document import read_vectors
     from coreml_updatable.publishing.vectors.replay import replay as replay_vectors
@@ -351,8 +351,8 @@ def layout(
 ) -> tuple[RunnableModel, ...]:
     """Return the model in another layout: one model, or the extractor and the head of a split.
 
-    ``model``: an updatable model, or the two of a split. ``bits``: of the fixed extractor's weights, 32, 16 or 8.
-    Raises ModelError where that layout cannot be made, BuildError if the result answers or learns differently.
+    ``model``: an updatable model, or the two models of a split. ``bits``: 32, 16 or 8 for the extractor's weights.
+    Raises ModelError if that layout is impossible, BuildError if the result predicts or learns differently.
     """
     models = list(model) if isinstance(model, Sequence) and not isinstance(model, str) else [model]
     return tuple(load(message) for message in laid_out([_message(one) for one in models], to, bits).models)
@@ -377,20 +377,20 @@ def convert(
     seed: int = 0,
     trust_code: bool = False,
 ) -> RunnableModel:
-    """Return a finished classifier of another framework as an updatable model, proved to answer as its source.
+    """Convert a trained classifier from another framework to an updatable model with the same predictions.
 
     Args:
         source: a file or folder, the name of an architecture such as ``timm:NAME``, or an object of the framework.
-        converter: by default told from the file's extension.
-        inputs: ``ImageInput``, ``ArrayInput`` or a text such as "image:224x224", where the source does not say it.
-        labels: in the order of the source's answers, or a file with one per line, where the source does not hold them.
+        converter: by default chosen by the file extension.
+        inputs: ``ImageInput``, ``ArrayInput`` or a string such as "image:224x224", if the source does not say.
+        labels: in the order of the source's outputs, or a file with one per line, if the source does not contain them.
         pixels: the range that the source expects, instead of ``mean`` and ``std``; by default its own, or 0..1.
-        mean, std: of each channel of a picture in 0..1, as the source expects it; one value counts for all.
-        architecture, weights: of a source that holds weights only, and of one that has none.
-        head: "new" puts one fresh layer for ``labels`` behind the extractor; ``cut`` names where it ends.
-        answer: name or index of the output with the classes, if there are several.
-        column: of a multi-label source, the index of the label to make a two-class model of.
-        trust_code: run code that the source brings along (TorchScript, factories, custom objects).
+        mean, std: the normalization that the source expects, per channel of pictures in 0..1, or one value for all.
+        architecture, weights: the missing part of a source that has only weights, or none.
+        head: "new" adds one new layer for ``labels`` after the extractor; ``cut`` names where the extractor ends.
+        answer: the name or index of the output with the classes, if there are several outputs.
+        column: for a multi-label source, the index of the label that becomes a two-class model.
+        trust_code: run code that the source contains (TorchScript, factories, custom objects).
 
     Raises SourceError, ModelError, RecipeError or BuildError with one sentence.
     """
@@ -421,15 +421,15 @@ def convert(
 def read_rows(
     model: AnyModel, path: str | PathLike[str], *, training: bool = False, fit: FitName | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows in a file or folder as ``model`` takes them: to predict, or with their labels to update.
+    """Yield the rows in a file or folder for ``model``: to predict, or with their labels to update.
 
     Args:
         path: a picture, a .npy, .json or .csv file, or a folder of pictures or .npy files.
-        training: with labels: a folder then holds one folder per class, named by the label.
-        fit: how pictures of another size are made to fit: "centre-crop", "scale-to-fit" or "stretch"; by default as
-            the model's metadata say, else "centre-crop".
+        training: read labels, too: a folder then contains one folder per class, named after the label.
+        fit: how to resize pictures of another size: "centre-crop", "scale-to-fit" or "stretch"; by default, as the
+            model's metadata says, or "centre-crop".
 
-    Raises DataError, with the name of the file and row, for what does not fit the model.
+    Raises DataError, with the name of the file and row, for a row that does not fit the model.
     """
     message = _message(model)
     features = features_of(message, None if fit is None else Fit(fit))
@@ -449,7 +449,7 @@ def _population(scenario: str | PathLike[str] | Mapping[str, Any] | None) -> "Po
 
 
 def _numbered(models: Sequence[AnyModel]) -> list[tuple[str, AnyModel]]:
-    """Models with the names of their files, or "model 1"; a name that comes again gets a number."""
+    """Return models by the names of their files, or "model 1"; repeated names get a number."""
     names: list[str] = []
     for place, model in enumerate(models, start=1):
         name = Path(model).stem if isinstance(model, str | PathLike) else f"model {place}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class UserError(Exception):
-    """Something outside the program is wrong. The message says where, what was found, what was expected, what to do."""
+    """An error that the user can fix. The message says where, what was found, what was expected, and what to do."""
 
     exit_status = 1
 
@@ -25,7 +25,7 @@ class ModelError(UserError):
 
 
 class RecipeError(UserError):
-    """A recipe, or what the command line says of it, holds a wrong, misspelt or impossible field."""
+    """A recipe, or an option that overrides it, has an unknown, misspelled or impossible field."""
 
     exit_status = 2
 
@@ -39,7 +39,7 @@ class SourceError(UserError):
 
 
 class BuildError(UserError):
-    """A build cannot run or cannot write what it made."""
+    """A build cannot run or cannot write its results."""
 
 
 class CatalogueError(UserError):
@@ -47,14 +47,14 @@ class CatalogueError(UserError):
 
 
 def quoted(value: object) -> str:
-    """``repr(value)``, of NumPy's numbers and text as of Python's own: 7.0, and not np.float64(7.0)."""
+    """Return ``repr(value)``, with NumPy's numbers and text shown like Python's: 7.0 instead of np.float64(7.0)."""
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         value = value.tolist()  # of an array, a list
     return repr(value)
 
 
 def a_kind(value: object) -> str:
-    """ "an int", "a list", "None": the kind of a value, in a sentence."""
+    """Return the kind of a value for a sentence: "an int", "a list", "None"."""
     return "None" if value is None else with_article(type(value).__name__)
 
 
@@ -64,7 +64,7 @@ def with_article(name: object) -> str:
 
 
 def first_fault(error: "ValidationError") -> str:
-    """The field at fault and what is wrong with it; of the forms that a field may have, the one that fits furthest."""
+    """Return the invalid field and what is wrong with it; if a field may have several forms, for the closest one."""
     faults = error.errors(include_url=False, include_input=False, include_context=False)
     fault = max(faults, key=lambda one: len(one["loc"]))
     return f"{'.'.join(str(part)[:40] for part in fault['loc']) or 'as a whole'}: {fault['msg']}"

@@ -12,7 +12,7 @@ _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def refuse_lfs_pointer(path: Path, error: type[UserError]) -> None:
-    """Raise ``error`` where Git LFS left its few lines of text in place of a large file, or of one in a folder."""
+    """Raise ``error`` if a file, or one in a folder, is only the pointer that Git LFS leaves for a large file."""
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         try:
             begin = b""
@@ -35,7 +35,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_all_atomically(contents: Mapping[Path, bytes]) -> None:
-    """Write several files, renaming none before all are complete: a full disk leaves every old one whole."""
+    """Write several files, and rename none before all are complete: if the disk is full, all old files stay."""
     finished: dict[Path, Path] = {}
     try:
         for path, content in contents.items():
@@ -49,7 +49,7 @@ def write_all_atomically(contents: Mapping[Path, bytes]) -> None:
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write a new file that its owner alone can read; FileExistsError if anything, a link too, is there already."""
+    """Write a new file that only its owner can read; FileExistsError if anything, even a link, is already there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -66,12 +66,7 @@ def write_secret(path: Path, content: bytes) -> None:
 
 @contextmanager
 def alone(folder: Path, what: str, *, error: type[UserError], option: str) -> Iterator[None]:
-    """Hold the lock of ``folder``, which is made if it is missing; the lock falls with its process, killed or not.
-
-    Raises ``error`` at once where somebody else holds it: ``what`` ("another build of this model") is running.
-    ``option`` is what chooses another folder, for the case that a file stands in its place. A folder that was made, and
-    that an error leaves with nothing in it, goes again.
-    """
+    """Hold the lock of ``folder``, which is created if missing; it is released when the process ends or is killed."""
     from filelock import FileLock, Timeout
 
     made = [place for place in (folder, *folder.parents) if not place.exists()]

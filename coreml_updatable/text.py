@@ -35,20 +35,12 @@ _INVISIBLE = frozenset(
 
 
 def visible(text: str, keep: str = "") -> str:
-    """``text`` as one line in which every character is seen: what is not printable is escaped as in Python's literals.
-
-    Escaped are control characters (line breaks too), those of direction and of no width, lone surrogates of file names
-    that are not UTF-8, spaces other than the usual one, and combining marks beyond ``MAX_MARKS`` on a letter.
-    Characters in ``keep`` stay.
-    """
+    """Return ``text`` as one line in which every character is visible: all others are escaped as in Python literals."""
     return _escaped(text, _as_literal, keep)
 
 
 def sentence(text: str) -> str:
-    """``text`` as one visible line of at most ``MAX_LINE`` characters.
-
-    What is long in it loses its middle: first what is quoted, then words, last the line, so that place and advice stay.
-    """
+    """Return ``text`` as one visible line of at most ``MAX_LINE`` characters."""
     if len(text) > MAX_QUOTED:
         text = _QUOTED.sub(lambda found: f"'{shortened(found.group()[1:-1], MAX_QUOTED)}'", text)
         text = _WORD.sub(lambda found: shortened(found.group(), MAX_WORD), text)
@@ -56,10 +48,7 @@ def sentence(text: str) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Return whether ``text`` can stand for something in a line: no control characters or line breaks, not blank.
-
-    Joiners stay, which several scripts and emoji need.
-    """
+    """Return whether ``text`` is usable as a name in a line: no control characters or line breaks, not blank."""
     return bool(text.strip()) and not any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in text)
 
 

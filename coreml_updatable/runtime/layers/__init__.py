@@ -64,7 +64,7 @@ KINDS = {kind: family for family, kinds in FAMILIES.items() for kind in kinds.sp
 
 
 def build_layer(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
-    """Build the module of one layer; ModelError if its kind is not known or its message is at fault."""
+    """Build the module of one layer; ModelError if its kind is unknown or its message is invalid."""
     kind = layer.WhichOneof("layer")
     if kind is None:
         raise ModelError(

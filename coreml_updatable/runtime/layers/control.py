@@ -27,7 +27,7 @@ NEAR_ZERO = 1e-6
 
 
 def is_true(x: Tensor, context: Context) -> bool:
-    """|x| > 1e-6. A batch has no single answer: torch refuses it, and its rows run one at a time."""
+    """Return |x| > 1e-6. A batch has no single answer: torch refuses it, and its rows run one at a time."""
     if x.numel() != 1:
         raise context.error(f"its condition has {x.numel()} values, the layer expects 1")
     return bool(x.abs() > NEAR_ZERO)
@@ -48,11 +48,11 @@ class Branch(nn.Module):
 
 
 class BreakError(ModelError):
-    """Ends the loop around it; where there is none, it reads as the error it is."""
+    """Ends the enclosing loop; without one, it is shown as an error."""
 
 
 class ContinueError(ModelError):
-    """Ends the loop's round; where there is no loop, it reads as the error it is."""
+    """Ends the iteration of the enclosing loop; without one, it is shown as an error."""
 
 
 class Leave(nn.Module):

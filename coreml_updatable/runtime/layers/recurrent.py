@@ -41,12 +41,12 @@ CELL_CLIP = 50.0
 
 
 def clipped(x: Tensor) -> Tensor:
-    """x within [-50, 50]: every gate is clipped before its activation."""
+    """Clip x to [-50, 50], as every gate is before its activation."""
     return x.clamp(-CLIP, CLIP)
 
 
 def activations(messages: Sequence[Any], count: int, context: Context) -> list[Activation]:
-    """The functions of ``count`` ``ActivationParams`` messages; ModelError unless there are just as many."""
+    """Return the functions of ``count`` ``ActivationParams`` messages; ModelError if there are more or fewer."""
     if len(messages) != count:
         raise context.misfit(f"has {len(messages)} activations, expected {count}")
     return [_activation(message, context) for message in messages]
@@ -69,14 +69,14 @@ def _activation(message: Any, context: Context) -> Activation:
 
 
 def vectors(x: Tensor, size: int, context: Context) -> Tensor:
-    """The sequence [Seq, B, size, 1, 1] as vectors [Seq, B, size]."""
+    """Return the sequence [Seq, B, size, 1, 1] as vectors [Seq, B, size]."""
     if x.dim() != 5 or x.shape[2:] != (size, 1, 1):
         raise context.error(f"input has the shape {list(x.shape)}, the layer expects [Seq, Batch, {size}, 1, 1]")
     return x[..., 0, 0]
 
 
 def states(given: Sequence[Tensor], count: int, x: Tensor, size: int, context: Context) -> list[Tensor]:
-    """``count`` states [B, size] for the vectors x [Seq, B, ...]: those given, or zeros."""
+    """Return ``count`` states [B, size] for the vectors x [Seq, B, ...]: the given ones, or zeros."""
     if len(given) not in (0, count):
         raise context.error(f"has {len(given) + 1} inputs, the layer expects 1 or {count + 1}")
     batch = x.shape[1]
@@ -96,7 +96,7 @@ def states(given: Sequence[Tensor], count: int, x: Tensor, size: int, context: C
 
 
 def blob(y: Tensor) -> Tensor:
-    """Vectors [..., n] as a blob [..., n, 1, 1]."""
+    """Return vectors [..., n] as a blob [..., n, 1, 1]."""
     return y[..., None, None]
 
 

@@ -62,7 +62,7 @@ def target_size(layer_size: list[int], mode: int, context: Context) -> tuple[int
 
 
 def interpolation(points: Tensor, length: int) -> Tensor:
-    """[n, length]: row i holds the two weights that interpolate at ``points[i]``, each in [0, length - 1]."""
+    """Return [n, length]: row i has the two weights that interpolate at ``points[i]``, each in [0, length - 1]."""
     low = points.floor().clamp(0, length - 1).long()
     high = (low + 1).clamp(max=length - 1)
     share = (points - low).to(torch.float32)

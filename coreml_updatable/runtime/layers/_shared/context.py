@@ -33,13 +33,13 @@ class Context:
 
     @property
     def params(self) -> Any:
-        """The message of the layer's kind."""
+        """Return the message of the layer's kind."""
         return getattr(self.layer, self.kind)
 
     def parameter(
         self, weights: WeightParams, shape: Sequence[int], name: str, *, channel_axis: int = 0
     ) -> nn.Parameter:
-        """The weights as a parameter of ``shape``, float32; ModelError if the file holds more or fewer."""
+        """Return the weights as a parameter of ``shape``, float32; ModelError if the file has more or fewer."""
         if math.prod(shape) == 0:
             raise self.misfit(f"{name} has the shape {list(shape)}, expected no zero")
         if len(shape) > MAX_AXES:
@@ -48,7 +48,7 @@ class Context:
         return nn.Parameter(torch.from_numpy(values), requires_grad=False)
 
     def pair(self, values: Sequence[int], default: int, name: str) -> tuple[int, int]:
-        """A repeated field of length 2, [H, W]; ``default`` twice if it is not set."""
+        """Return a repeated field of length 2, [H, W]; ``default`` twice if it is not set."""
         if len(values) not in (0, 2):
             raise self.misfit(f"{name} has {len(values)} values, expected 2 (height, width)")
         pair = (int(values[0]), int(values[1])) if values else (default, default)
@@ -76,15 +76,15 @@ class Context:
         return shaped
 
     def misfit(self, fault: str) -> ModelError:
-        """``fault`` as an error of what the layer's own message says."""
+        """Return an error about a contradiction in the layer's own message."""
         return ModelError(f"{self.where}: {fault}; export the model again")
 
     def unknown(self, what: str) -> ModelError:
-        """``what`` as an error: a mode that the format did not have when this program was written."""
+        """Return an error about ``what``, a mode that the format did not have when this program was written."""
         return ModelError(f"{self.where}: {what} is not known; install a newer version, or export the model again")
 
     def error(self, fault: str) -> ModelError:
-        """``fault`` as an error of this layer that names the blobs it reads, if any."""
+        """Return an error of this layer that names the blobs it reads, if any."""
         if not self.layer.input:
             return self.misfit(fault)
         blobs = ", ".join(f"'{name}'" for name in self.layer.input)

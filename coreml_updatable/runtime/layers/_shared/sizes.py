@@ -40,19 +40,19 @@ def expect_single(blob: Tensor, context: Context) -> None:
 
 
 def indices(blob: Tensor, size: int) -> Tensor:
-    """Indices along an axis of ``size``, int64; negative ones count from its end. IndexError if one is outside."""
+    """Return indices along an axis of ``size``, int64; negative ones count from the end. IndexError if out of range."""
     return torch.arange(size)[blob.long()]
 
 
 def axis_of(axis: int, rank: int, context: Context) -> int:
-    """``axis`` counted from the front; ModelError unless -rank <= axis < rank."""
+    """Return ``axis`` counted from the front; ModelError unless -rank <= axis < rank."""
     if not -rank <= axis < rank:
         raise context.error(f"axis is {axis}, expected {-rank} to {rank - 1} for an input of rank {rank}")
     return axis % rank
 
 
 def expect_shape(shape: Sequence[int], context: Context) -> list[int]:
-    """``shape`` if a blob can have it: no size below 1, and no more than a run may hold (see ``bounds``)."""
+    """Return ``shape`` if a blob can have it: no size below 1, and no more values than a run may hold (``bounds``)."""
     if not len(shape) or min(shape) < 1:
         raise context.error(f"makes a blob of the shape {list(shape)}, expected sizes of at least 1")
     expect_room(math.prod(shape), context)
