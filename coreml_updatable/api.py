@@ -21,6 +21,7 @@ from coreml_updatable.data.rows.reading import rows_of, sources, training_rows
 from coreml_updatable.errors import DataError, SourceError, located
 from coreml_updatable.marking import has_head, knn_variant, with_samples
 from coreml_updatable.marking.head import read_weights, write_weights
+from coreml_updatable.marking.layouts.split import with_splits_joined
 from coreml_updatable.marking.losses import Loss
 from coreml_updatable.marking.outputs import HIDDEN
 from coreml_updatable.marking.settings import (
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from coreml_updatable.personalization.results import Comparison
     from coreml_updatable.personalization.tuning import Chosen, Tuned
     from coreml_updatable.publishing.vectors.replay import Stage
+    from coreml_updatable.updating.assumptions import Assumptions
     from coreml_updatable.updating.task import LinearLayer
 
 FitName = Literal["centre-crop", "scale-to-fit", "stretch"]
@@ -197,11 +199,14 @@ def compare(
     resume: bool = False,
     dask: str | None = None,
     fit: FitName | None = None,
+    assumptions: "Assumptions | None" = None,
+    on_progress: Any = None,
 ) -> "Comparison":
     """Compare updatable classifiers on a population of simulated owners.
 
     Args:
-        models: a list of models, or a mapping from the names in the result to models.
+        models: a list of models, or a mapping from the names in the result to models. The two files of a split layout
+            are one contender.
         data: a folder label/file or label/kind/file, or a .json or .csv file of rows with labels.
         shots: the numbers of shots of each of an owner's kinds, ascending.
         scenario: a TOML file, or its content, that describes the owners (docs/personalization.md).
@@ -210,6 +215,8 @@ def compare(
         out: a folder for report.html, report.json and the finished owners; ``resume`` continues with those.
         workers: the number of processes; by default, one per usable processor.
         dask: the address of a Dask scheduler whose workers run the owners.
+        assumptions: the assumptions to load models under; those of a loaded model stay.
+        on_progress: called with a stage, the fraction of it that is done, and a detail.
 
     Raises DataError for a scenario or data that cannot be used, ModelError if no model can be compared.
     """
@@ -219,7 +226,12 @@ def compare(
     if resume and out is None:
         raise DataError("compare: resume needs a folder to continue from; pass it as out")
     named = models.items() if isinstance(models, Mapping) else _numbered(models)
-    loaded = [(name, model if isinstance(model, RunnableModel) else load(_message(model))) for name, model in named]
+    loaded = []
+    for name, model in named:
+        with _located(model):
+            given = _path_or_message(model)
+            loaded.append((name, model if isinstance(model, RunnableModel) else load(given, assumptions=assumptions)))
+    joined = with_splits_joined(loaded)
     settings = Settings(
         owners=owners,
         shots=tuple(shots),
@@ -228,9 +240,11 @@ def compare(
         references=True,
         workers=workers,
         fit=None if fit is None else Fit(fit),
+        heads={one.name: one.head_bytes for one in joined if one.head_bytes is not None},
     )
     kept = Path(out) / "owners" if out is not None else None
-    result, prepared = run(loaded, Path(data), _population(scenario), settings, None, kept, resume, dask)
+    pairs = [(one.name, one.model) for one in joined]
+    result, prepared = run(pairs, Path(data), _population(scenario), settings, on_progress, kept, resume, dask)
     if out is not None:
         from coreml_updatable.publishing.report.comparison import write_comparison
 

@@ -43,6 +43,7 @@ class Settings:
     block: int = BLOCK
     fit: Fit | None = None
     half: int | None = None  # see ``split_rows``
+    heads: Mapping[str, int] = field(default_factory=dict)  # bytes of the one file that an update of a split touches
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def prepare(
             frozen[number] = tuple(tuple(look[int(row)] for row in kept) for look in found)
         if one.engine == "graph":
             frozen[number] = ((some[0][0],),)  # for the shapes
-        costs[one.name] = cost_of(one, model, some[0][0], updated(only, model), fixed)
+        cost = cost_of(one, model, some[0][0], updated(only, model), fixed)
+        costs[one.name] = replace(cost, file_bytes=settings.heads.get(one.name, cost.file_bytes))
     if settings.replay:
         for number, one in enumerate(list(contenders)):
             name = f"{one.name} + replay {settings.replay}"

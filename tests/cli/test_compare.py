@@ -68,6 +68,30 @@ def test_what_is_wrong_is_one_sentence(run: Run, models: Any, more: Any, status:
     assert "Traceback" not in ran.err
 
 
+def test_the_two_files_of_a_split_are_one_contender(run: Run, models: Any, tmp_path: Path) -> None:
+    """It serves owners as the single network does, and an update loads and writes its head alone."""
+    network, knn, data = models
+    parts = cu.layout(network, "split")
+    for model, name in zip(parts, ("front", "head"), strict=True):
+        cu.save(model, tmp_path / f"{name}.mlmodel")
+    front, head = tmp_path / "front.mlmodel", tmp_path / "head.mlmodel"
+    settings = "--data", data, "--owners", 6, "--shots", "0,2", "--workers", 1, "--replay", 1, "--json"
+    ran = run("compare", head, network, front, *settings)
+    assert ran.status == 0, ran.err
+    split, whole, _, replayed = json.loads(ran.out)["entrants"][:4]
+    assert (split["name"], whole["name"]) == ("front + head", "network")
+    assert split["points"] == whole["points"]
+    assert split["cost"]["file_bytes"] == head.stat().st_size < whole["cost"]["file_bytes"] == network.stat().st_size
+    assert split["cost"]["operations"] == whole["cost"]["operations"]
+    assert replayed["name"] == "network + replay 1"
+    other: Any = classifier()
+    other.neuralNetworkClassifier.layers[0].convolution.weights.floatValue[0] += 1
+    cu.save(cu.layout(other, "split")[0], front)
+    ran = run("compare", front, head, *settings)
+    assert ran.status == 1
+    assert "another extractor" in ran.err
+
+
 def test_a_page_shows_the_pictures_of_the_worst_owners(models: Any) -> None:
     from coreml_updatable.personalization.results import WorstOwner
     from coreml_updatable.publishing.report.comparison import render_comparison

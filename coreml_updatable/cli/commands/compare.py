@@ -14,7 +14,13 @@ Choice = Literal["herding", "k-center"]
 
 
 def compare(
-    models: Annotated[list[Path], typer.Argument(help="Updatable .mlmodel or .mlpackage files.", show_default=False)],
+    models: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Updatable .mlmodel or .mlpackage files; the two files of a split layout are one contender.",
+            show_default=False,
+        ),
+    ],
     data: RowsByKind,
     owners: Annotated[int, typer.Option(help="Number of simulated owners.")] = 1000,
     shots: Annotated[
@@ -48,30 +54,28 @@ def compare(
     Each owner gives some shots and is tested on other rows of his own, and on a base test set. The report says which
     model suits them, how sure that is, and for whom it does not. docs/personalization.md explains scenarios.
     """
-    from coreml_updatable.errors import located
-    from coreml_updatable.personalization.compare import compare as run
+    from coreml_updatable.api import compare as run
     from coreml_updatable.personalization.compare import shots_in
-    from coreml_updatable.personalization.population import Population, read_population
-    from coreml_updatable.personalization.preparing import Settings
-    from coreml_updatable.publishing.report.comparison import write_comparison
-    from coreml_updatable.runtime import load
 
     if resume and out is None:
         raise typer.BadParameter("--resume goes on with what is in a folder; name it with -o")
-    settings = Settings(
-        owners=owners, shots=shots_in(shots), replay=replay, replay_by=replay_by, workers=workers, fit=fit
-    )
-    population = read_population(scenario) if scenario is not None else Population()
-    under = chosen(assume or [])
-    loaded = []
-    for path in models:
-        with located("model", path):
-            loaded.append((path.stem, load(path, assumptions=under.assumptions)))
     with watched(quiet=json) as told:
-        kept = out / "owners" if out is not None else None
-        result, prepared = run(loaded, data, population, settings, told, kept, resume, dask)
-    if out is not None:
-        write_comparison(out, result, prepared.small)
+        result = run(
+            models,
+            data,
+            owners=owners,
+            shots=shots_in(shots),
+            scenario=scenario,
+            replay=replay,
+            replay_by=replay_by,
+            out=out,
+            workers=workers,
+            resume=resume,
+            dask=dask,
+            fit=None if fit is None else fit.value,
+            assumptions=chosen(assume or []).assumptions,
+            on_progress=told,
+        )
     if json:
         say_json(result.as_json(), indent=1)
     else:

@@ -2,14 +2,16 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from coreml_updatable.checking.ranks import is_rank_5
 from coreml_updatable.errors import ModelError, with_article
 from coreml_updatable.marking.extractor import DESCRIPTION
-from coreml_updatable.marking.layouts.parts import FEATURES, Parts, handed_over
+from coreml_updatable.marking.layouts.parts import FEATURES, Parts, handed_over, to_pipeline
 from coreml_updatable.marking.layouts.single import from_vector, to_vector
 from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION
 from coreml_updatable.marking.soundness import expect_sound
+from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.spec.features import describe_floats
 from coreml_updatable.spec.graph import blobs_of, free_name, place
 from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetwork, NeuralNetwork_pb2, copy_of
@@ -90,6 +92,43 @@ def from_files(one: Model, other: Model) -> Parts:
         if not parts.head.description.metadata.ByteSize():
             parts.head.description.ClearField("metadata")  # it was there for the seal alone
     return parts
+
+
+@dataclass(frozen=True)
+class Named:
+    """``head_bytes``: of the head's own file, where the model was two; it is all that an update loads and writes."""
+
+    name: str
+    model: RunnableModel
+    head_bytes: int | None = None
+
+
+def with_splits_joined(models: Sequence[tuple[str, RunnableModel]]) -> list[Named]:
+    """The models, with the two of a split as the pipeline that computes the same.
+
+    A frozen model and an updatable one whose only input it outputs are a split; several heads may share an extractor.
+    Raises ModelError for a head that was cut from another extractor.
+    """
+    fronts = {name: model for name, model in models if not model.is_updatable}
+    found, used = list[Named](), set[str]()
+    for name, model in models:
+        inputs = {str(feature.name) for feature in model.message.description.input}
+        is_head = name not in fronts and len(inputs) == 1
+        front = next((one for one in fronts if is_head and inputs <= _made_by(fronts[one])), "")
+        if not front:
+            found.append(Named(name, model))
+            continue
+        used.add(front)
+        joined = to_pipeline(from_files(fronts[front].message, model.message))
+        whole = load(joined, assumptions=model.assumptions)
+        found.append(Named(f"{front} + {name}", whole, model.message.ByteSize()))
+    return [one for one in found if one.name not in used]
+
+
+def _made_by(front: RunnableModel) -> set[str]:
+    """What ``front`` outputs and does not read itself."""
+    description = front.message.description
+    return {str(one.name) for one in description.output} - {str(one.name) for one in description.input}
 
 
 def _behind_updatable(network: NeuralNetwork) -> set[int]:
