@@ -23,7 +23,12 @@ from coreml_updatable.updating.training import train
 SIZE, CLASSES, SHOTS, EPOCHS, PICTURES = 1280, 5, 10, 10, 500
 OWNERS = 10_000
 ONE_BY_ONE = 60  # owners of the slow ways; times are scaled
-CASES = (("SGD, mini-batch 1", 1, "sgd"), ("SGD, full batch", SHOTS, "sgd"), ("Adam, full batch", SHOTS, "adam"))
+CASES = (
+    ("SGD, mini-batch 1", 1, "sgd"),
+    ("SGD, full batch", SHOTS, "sgd"),
+    ("Adam, mini-batch 1", 1, "adam"),
+    ("Adam, full batch", SHOTS, "adam"),
+)
 
 
 def figures(onnxruntime_python: str | None) -> Iterator[Figure]:

@@ -124,7 +124,7 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
         source = replace(source, converted=_sharpened(source.converted, recipe.update.head_scale))
     clock.seconds["source"] = max(clock.seconds["source"], source.seconds)  # as long as it took when it was new
     with clock.stage("models") as tell:
-        variants = _variants(recipe, source.converted, dataset)
+        variants = variants_of(recipe, source.converted, dataset)
         network, knn = load(variants.network), load(variants.knn)
         tell(1.0, f"the network and its k-NN; {len(variants.warnings)} warnings from check")
     with clock.stage("proof") as tell:
@@ -212,7 +212,8 @@ def _sharpened(converted: Converted, scale: float) -> Converted:
     return replace(converted, test_probabilities=whole, judged=judged, judged_on_half=half)
 
 
-def _variants(recipe: Recipe, converted: Converted, dataset: Dataset) -> Variants:
+def variants_of(recipe: Recipe, converted: Converted, dataset: Dataset) -> Variants:
+    """The network and its k-NN."""
     if not converted.tails:
         return make_variants(recipe, converted.model, dataset.train)
     tail = converted.tails[0]

@@ -48,12 +48,12 @@ def replay_set(
     ``part``: the network, or one that never learned the test rows of its fold, and what it reads.
     """
     assert recipe.replay is not None
-    candidates = _candidates(part.data.train.labels)
-    lab = laboratory(recipe, part, part.models[:1], reference=candidates)
+    stored = candidates(part.data.train.labels)
+    lab = laboratory(recipe, part, part.models[:1], reference=stored)
     found, rows = effect(lab, recipe.replay.per_class)
     if not (found.helps or recipe.replay.when == "always"):
         return Replayed(found, (), {}, {})
-    kept = part.learned[candidates[rows - (len(lab.world.kinds) - len(candidates))]]
+    kept = part.learned[stored[rows - (len(lab.world.kinds) - len(stored))]]
     labels, train = recipe.every_label(), len(dataset.train)
     taken = [dataset.train.take([row]) if row < train else dataset.validation.take([row - train]) for row in kept]
     chosen = tuple((one.values[0], labels[one.labels[0]]) for one in taken)
@@ -76,7 +76,8 @@ def replay_set(
     return Replayed(replace(found, files=sizes), chosen, files, own)
 
 
-def _candidates(labels: Int64Array) -> Int64Array:
+def candidates(labels: Int64Array) -> Int64Array:
+    """Numbers of the training rows that a set is chosen among, at most MOST_CANDIDATES of each label."""
     found = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

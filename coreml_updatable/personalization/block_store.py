@@ -84,7 +84,8 @@ def _key_of(lab: Lab) -> str:
     for kind, part in (*split.owners.items(), *split.held_out.items()):
         digest.update(repr((kind, part.tolist())).encode())
     for one, vectors in zip(lab.contenders, lab.embeddings, strict=True):
-        digest.update(repr((one.engine, one.labels, one.parameters, one.assumptions, one.sample_labels)).encode())
+        digest.update(repr((one.engine, one.labels, one.parameters, one.assumptions)).encode())
+        digest.update(repr((one.sample_labels, one.default)).encode())
         digest.update(one.file)
         arrays = [vectors, one.samples, one.replay]
         arrays += [one.layer.weights, one.layer.bias] if one.layer is not None else []

@@ -39,6 +39,7 @@ class Contender:
     samples: Float32Array | None = None
     sample_labels: tuple[str, ...] = ()
     votes: Votes | None = None
+    default: str = ""  # what a k-NN without samples answers
     replay: Int64Array | None = None  # rows of the data that every update is mixed with
     file: bytes = b""  # of the model, where a task trains it
 
@@ -57,8 +58,10 @@ def contender(model: RunnableModel, name: str, part: LearningPart) -> Contender:
     assumptions = trained_under(model.assumptions)
     member = part.member
     if isinstance(member, NearestNeighborsModel):
-        uniform = member.base.kNearestNeighborsClassifier.WhichOneof("WeightingScheme") != "inverseDistanceWeighting"
         kept = tuple(str(label) for label in member.sample_labels)
+        classifier = member.base.kNearestNeighborsClassifier
+        default = classifier.WhichOneof("DefaultClassLabel")
+        uniform = classifier.WhichOneof("WeightingScheme") != "inverseDistanceWeighting"
         return Contender(
             name,
             "neighbors",
@@ -69,6 +72,7 @@ def contender(model: RunnableModel, name: str, part: LearningPart) -> Contender:
             samples=member.samples,
             sample_labels=kept,
             votes=Votes(uniform, member.assumptions),
+            default="" if default is None else str(getattr(classifier, default)),
         )
     reserved = tuple(str(label) for label in reserved_labels(model.message))
     labels = tuple(str(label) for label in part.labels)

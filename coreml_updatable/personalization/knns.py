@@ -28,6 +28,7 @@ class Neighbors(OwnersRows):
         known = [self.world.labels.index(one) if one in self.world.labels else self.columns - 1 for one in classes[:-1]]
         self.columns_of = np.array([*known, self.world.new], np.int64)
         self.near = lab.nearest(number)
+        self.default = own.get(self.one.default, -1)  # what rows are called while there is no sample
 
     def learned(self) -> Iterator[Found]:
         held = self.near.of((self.owners.held_styles, np.maximum(self.owners.held_out, 0)))
@@ -52,7 +53,9 @@ class Neighbors(OwnersRows):
         made = np.zeros((self.columns, *winner.shape))
         for place, column in enumerate(self.columns_of):
             made[column] += shares[place]
-        classes = np.where(winner < 0, self.columns - 1, self.columns_of[winner])
+        default = self.columns_of[self.default] if self.default >= 0 else self.columns - 1
+        made[default] += winner < 0
+        classes = np.where(winner < 0, default, self.columns_of[winner])
         return Answers(classes, np.ascontiguousarray(made.swapaxes(0, 1)))
 
     def _revealed(self) -> Iterator[Found]:
@@ -67,7 +70,7 @@ class Neighbors(OwnersRows):
         for shot in range(max(ends)):
             if shot % self.world.rows_a_shot == 0:
                 said, _ = nearest.of((slice(None), shot)).vote(len(self.columns_of))
-                right.append(said == self.taught[:, shot])
+                right.append(np.where(said < 0, self.default, said) == self.taught[:, shot])
             nearest = nearest.with_sample(within[shot], self.taught[:, shot, None])
             if shot + 1 in ends:
                 yield ends[shot + 1], Revealed(np.mean(right, axis=0), np.full(len(self.shots), np.nan))

@@ -18,7 +18,7 @@ from coreml_updatable.updating.task import LinearLayer
 from coreml_updatable.updating.training import AdamState, Order
 
 Floats = NDArray[Any]
-BYTES_AT_ONCE = 1 << 24  # of the weights of owners that are trained together: more leave the processor's cache
+BYTES_AT_ONCE = 1 << 18  # of the weights of owners that Adam trains together: with what it keeps they stay in the cache
 COLUMNS = 512  # owners whose coefficients are trained together: so many stay in the cache
 
 
@@ -130,27 +130,26 @@ def train_weights(
     found = np.zeros((owners, classes, size + 1), embeddings.dtype) if learned is None else learned.copy()
     base = np.concatenate([layer.weights, layer.bias[:, None]], axis=1).astype(embeddings.dtype)
     plan = [batch for _, batch in batches(rows, parameters, assumptions)]
-    height = max(1, BYTES_AT_ONCE // (4 * base.nbytes))
+    height = max(1, BYTES_AT_ONCE // base.nbytes)
+    parts = {"weights": slice(0, size), "bias": slice(size, None)}
+    moved = [slice(None)] if len(layer.trained) == len(parts) else [parts[name] for name in layer.trained]
     for block in range(0, owners, height):
-        part = slice(block, block + height)
-        x = np.concatenate([embeddings[part], np.ones((*targets[part].shape, 1), embeddings.dtype)], axis=2)
-        wanted = np.zeros((*targets[part].shape, classes), embeddings.dtype)
-        np.put_along_axis(wanted, targets[part][..., None], 1, axis=2)
-        weights = base + found[part]
-        trained = [weights[:, :, :size]] * ("weights" in layer.trained)
-        trained += [weights[:, :, size:]] * ("bias" in layer.trained)
-        state = AdamState(trained, assumptions)
+        owned = slice(block, block + height)
+        x = np.concatenate([embeddings[owned], np.ones((*targets[owned].shape, 1), embeddings.dtype)], axis=2)
+        wanted = np.zeros((*targets[owned].shape, classes), embeddings.dtype)
+        np.put_along_axis(wanted, targets[owned][..., None], 1, axis=2)
+        weights = base + found[owned]
+        trained = [weights[:, :, part] for part in moved]
+        state, gradients = AdamState(trained, assumptions), np.empty_like(weights)
         for batch in plan:
             with np.errstate(all="ignore"):
                 chosen = x[:, batch]
                 errors = softmax(chosen @ weights.transpose(0, 2, 1), axis=2) - wanted[:, batch]
                 if assumptions.gradient == "mean":
                     errors /= len(batch)
-                gradients = errors.transpose(0, 2, 1) @ chosen
-                by_weight = [gradients[:, :, :size]] * ("weights" in layer.trained)
-                by_weight += [gradients[:, :, size:]] * ("bias" in layer.trained)
-                state.step(trained, by_weight, parameters)
-        found[part] = weights - base
+                np.matmul(errors.transpose(0, 2, 1), chosen, out=gradients)
+                state.step(trained, [gradients[:, :, part] for part in moved], parameters)
+        found[owned] = weights - base
     return found
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -232,7 +233,12 @@ def _divided(
     """The world of the rows that are ``kept``; DataError where labels, kinds and their number do not fit."""
     folders = {row.label for row in rows}
     known = labels or tuple(sorted({population.kinds.get(row.kind, row.label) for row in rows}))
+    there = {row.kind for row in rows} | folders
     for kind, label in population.kinds.items():
+        if kind not in there:
+            near = get_close_matches(kind, sorted(there), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(there)[:8])}; correct it"
+            raise DataError(f"scenario: kinds names {kind!r}, which the data does not have; {hint}")
         if label not in known:
             raise DataError(f"scenario: kinds.{kind} is {label!r}, the models have {', '.join(known)}; correct it")
     labels_of: dict[str, set[str]] = {}

@@ -21,7 +21,7 @@ from coreml_updatable.personalization.gathering import ROUNDING, Gathered, diffe
 from coreml_updatable.personalization.laboratory import Entrant, Lab, last_point
 from coreml_updatable.personalization.measures import BASE, FORGETTING, PERSONAL
 from coreml_updatable.personalization.population import Population
-from coreml_updatable.personalization.preparing import Settings, entered_models, expect_data, prepare
+from coreml_updatable.personalization.preparing import BLOCK, Settings, entered_models, expect_data, prepare
 from coreml_updatable.personalization.replay_sets import chosen, in_turn
 from coreml_updatable.personalization.results import Interval
 from coreml_updatable.runtime import RunnableModel
@@ -129,7 +129,7 @@ def tune(
 
     Raises BuildError without Optuna, DataError where the data is too little for two halves.
     """
-    optuna = _optuna()
+    _optuna()
     _expect(settings)
     asked = Settings(owners=settings.owners, shots=(0, settings.shots), references=False, workers=1, fit=settings.fit)
     for half in (0, 1):
@@ -138,11 +138,17 @@ def tune(
     tuning, testing = (
         prepare([(name, model)], data, population, replace(asked, half=half), silent, entered).lab for half in (0, 1)
     )
-    own = replace(tuning, protocols=("at_once",))
+    return searched(tuning, testing, name, settings, told)
+
+
+def searched(tuning: Lab, testing: Lab, name: str, settings: TuneSettings, told: Told = silent) -> Chosen:
+    """The same of the first contender of two laboratories that share no row."""
+    optuna, own = _optuna(), replace(tuning, protocols=("at_once",))
     base = own.contenders[0]
-    if base.engine in ("task", "graph"):
+    if base.engine == "task":
         raise DataError(
-            f"{name}: trains more than its last linear layer; tune such a head by compare with variants of it"
+            f"{name}: is trained by UpdateTask alone, one owner after another, which is too slow to try settings; "
+            "compare variants of it"
         )
     defaults = _defaults(base)
     found: list[Trial] = []
@@ -155,7 +161,9 @@ def tune(
         return _merit(result, settings.forgetting)
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=population.seed))
+    study = optuna.create_study(
+        direction="maximize", sampler=optuna.samplers.TPESampler(seed=tuning.world.population.seed)
+    )
     study.enqueue_trial(_as_proposal(defaults, settings))
     study.optimize(objective, n_trials=settings.budget)
     best = max(found, key=lambda one: _merit(one, settings.forgetting))
@@ -171,9 +179,10 @@ def tune(
 
 def tried(lab: Lab, values: Values, owners: int) -> Trial:
     """One setting on the first ``owners`` owners of the laboratory."""
-    block = run_block(_with(lab, values), 0, owners)
-    point = last_point(lab)
-    personal, lost = block.values[0, point, PERSONAL], block.values[0, point, FORGETTING]
+    changed_lab, point = _with(lab, values), last_point(lab)
+    sizes = {first: min(BLOCK, owners - first) for first in range(0, owners, BLOCK)}
+    blocks = [run_block(changed_lab, first, count).values[0, point] for first, count in sizes.items()]
+    personal, lost = (np.concatenate([block[measure] for block in blocks]) for measure in (PERSONAL, FORGETTING))
     p95 = float(np.nanpercentile(lost, 95)) if np.isfinite(lost).any() else 0.0
     return Trial(dict(values), float(np.nanmedian(personal)), float(np.nanmean(personal)), p95)
 
@@ -188,7 +197,8 @@ def changed(one: Contender, values: Values) -> Contender:
         votes = replace(one.votes, uniform=values["weighting"] == "uniform")
         found = replace(one, parameters={**one.parameters, **given}, votes=votes)
         return _with_samples(found, kept_samples(one, int(values["baseSamples"]))) if "baseSamples" in values else found
-    assert one.layer is not None
+    if one.layer is None:  # several layers, which keep their optimizer
+        return replace(one, parameters={**one.parameters, **given})
     adam = values["optimizer"] == "adam"
     layer = replace(changed_head(one, values), optimizer="adamOptimizer" if adam else "sgdOptimizer")
     parameters = {**one.parameters, **(ADAM if adam else {"momentum": 0.0}), **given}
@@ -253,13 +263,10 @@ def _defaults(one: Contender) -> dict[str, Any]:
         found: dict[str, Any] = {"numberOfNeighbors": int(p["numberOfNeighbors"]), "weighting": weighting}
         return {**found, **({"baseSamples": _most_samples(one)} if _most_samples(one) > 1 else {})}
     found = {key: p[key] for key in ("learningRate", "epochs", "miniBatchSize")}
-    found = (
-        {"optimizer": "adam", **found}
-        if one.engine == "adam"
-        else {"optimizer": "sgd", **found, "momentum": p["momentum"]}
-    )
+    found = {"optimizer": "adam", **found} if "beta1" in p else {"optimizer": "sgd", **found, "momentum": p["momentum"]}
     share = reserved_share(one)
-    return {**found, "headScale": 1.0, **({} if share is None else {"reservedShare": share})}
+    scale = {} if one.layer is None else {"headScale": 1.0}
+    return {**found, **scale, **({} if share is None else {"reservedShare": share})}
 
 
 def _as_proposal(values: Values, settings: TuneSettings) -> dict[str, Any]:
@@ -270,10 +277,9 @@ def _as_proposal(values: Values, settings: TuneSettings) -> dict[str, Any]:
         "learningRate": min(1.0, max(1e-4, float(values["learningRate"]))),
         "epochs": min(60, max(1, int(values["epochs"]))),
         "miniBatchSize": min(BATCHES, key=lambda size: abs(size - int(values["miniBatchSize"]))),
-        "headScale": 1.0,
     }
-    if settings.adam:
-        given["optimizer"] = values["optimizer"]
+    if "headScale" in values:
+        given |= {"headScale": 1.0, **({"optimizer": values["optimizer"]} if settings.adam else {})}
     if values["optimizer"] == "sgd":
         given["momentum"] = min(0.95, float(values["momentum"]))
     if "reservedShare" in values:
@@ -290,14 +296,16 @@ def _proposed(trial: Any, one: Contender, settings: TuneSettings) -> dict[str, A
         if _most_samples(one) > 1:
             values["baseSamples"] = trial.suggest_int("baseSamples", 1, _most_samples(one), log=True)
         return values
-    own = "adam" if one.engine == "adam" else "sgd"
+    own = "adam" if "beta1" in one.parameters else "sgd"
+    free = settings.adam and one.layer is not None
     values = {
-        "optimizer": trial.suggest_categorical("optimizer", ["sgd", "adam"]) if settings.adam else own,
+        "optimizer": trial.suggest_categorical("optimizer", ["sgd", "adam"]) if free else own,
         "learningRate": trial.suggest_float("learningRate", 1e-4, 1.0, log=True),
         "epochs": trial.suggest_int("epochs", 1, 60, log=True),
         "miniBatchSize": trial.suggest_categorical("miniBatchSize", list(BATCHES)),
-        "headScale": trial.suggest_float("headScale", 0.25, 4.0, log=True),
     }
+    if one.layer is not None:
+        values["headScale"] = trial.suggest_float("headScale", 0.25, 4.0, log=True)
     if values["optimizer"] == "sgd":
         values["momentum"] = trial.suggest_float("momentum", 0.0, 0.95)
     if reserved_share(one) is not None:
@@ -322,13 +330,13 @@ def _judged(
         lab,
         contenders=pair,
         embeddings=lab.embeddings * 2,
-        frozen=((), ()),
+        frozen=lab.frozen * 2,
         entrants=(Entrant("defaults", 0), Entrant("tuned", 1)),
         memory={},
     )
     gathered = Gathered(both, settings.test_owners)
-    for first in range(0, settings.test_owners, 64):
-        gathered.add(run_block(both, first, min(64, settings.test_owners - first)))
+    for first in range(0, settings.test_owners, BLOCK):
+        gathered.add(run_block(both, first, min(BLOCK, settings.test_owners - first)))
     apart = difference(gathered, 0, 1)
     trials = [_of(gathered, entrant, values) for entrant, values in enumerate((defaults, best.values))]
     return TuneResult(
@@ -413,7 +421,8 @@ def _conclusion(name: str, trials: list[Trial], gain: Interval, best: Trial, set
 def _expect(settings: TuneSettings) -> None:
     if not 0 <= settings.forgetting < 1:
         raise DataError(f"tune: forgetting is {100 * settings.forgetting:g} points, expected 0 to 100; correct it")
-    for what, value in (("budget", settings.budget), ("owners", settings.owners), ("shots", settings.shots)):
+    asked = {"budget": settings.budget, "owners": settings.owners, "shots": settings.shots}
+    for what, value in {**asked, "test_owners": settings.test_owners}.items():
         if not 1 <= value <= 1_000_000:
             raise DataError(f"tune: {what} is {value}, expected 1 to 1,000,000; choose another number")
 

@@ -24,14 +24,22 @@ def epochs_range(value: int) -> tuple[int, int]:
     return 1, max(20, 2 * value)
 
 
-def expect_recipe(path: Path) -> str:
-    """The text of a recipe; RecipeError for a file that is none."""
-    return read_toml(path, RecipeError)[0]
+def expect_recipe(path: Path) -> tuple[Mapping[str, Any], str]:
+    """The content of a recipe and its text; RecipeError for a file that is none."""
+    text, content = read_toml(path, RecipeError)
+    return content, text
 
 
 def write_tuned(path: Path, values: Mapping[str, Any]) -> None:
-    """Write the values of ``tune`` into the tables of a recipe; RecipeError for a file that is no recipe."""
-    made = expect_recipe(path)
+    """Write the values of ``tune`` into the tables of a recipe; RecipeError for a file that is no recipe.
+
+    ``headScale`` is on top of the recipe's ``head_scale``, with which the model that was tuned was built.
+    """
+    content, made = expect_recipe(path)
+    if "headScale" in values:
+        update = content.get("update")
+        own = update.get("head_scale", 1.0) if isinstance(update, Mapping) else 1.0
+        values = {**values, "headScale": values["headScale"] * own}
     tables = {table: lines for table, lines in lines_of(values).items() if lines}
     valid = _is_valid(made)
     for table, lines in tables.items():

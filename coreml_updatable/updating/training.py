@@ -46,6 +46,7 @@ class AdamState:
     def __init__(self, weights: Arrays, assumptions: Assumptions) -> None:
         self._first = [np.zeros_like(weight) for weight in weights]
         self._second = [np.zeros_like(weight) for weight in weights]
+        self._room = [np.zeros_like(weight) for weight in weights]  # a step makes no array: memory costs more than it
         self._steps = 0
         self._assumptions = assumptions
 
@@ -55,20 +56,29 @@ class AdamState:
         self._steps += 1
         corrected = self._assumptions.adam_bias == "corrected"
         first_share = 1 - beta1**self._steps if corrected else 1.0
-        second_share = 1 - beta2**self._steps if corrected else 1.0
-        for weight, gradient, first, second in zip(weights, gradients, self._first, self._second, strict=True):
-            first *= beta1
-            first += (1 - beta1) * gradient
-            second *= beta2
-            second += (1 - beta2) * gradient * gradient
-            match self._assumptions.adam_eps:
+        root_share = np.sqrt(1 - beta2**self._steps) if corrected else 1.0  # of the second moment
+        kept = zip(weights, gradients, self._first, self._second, self._room, strict=True)
+        for weight, gradient, first, second, room in kept:
+            kind = weight.dtype.type
+            first *= kind(beta1)
+            first += np.multiply(gradient, kind(1 - beta1), out=room)
+            second *= kind(beta2)
+            np.multiply(gradient, gradient, out=room)
+            room *= kind(1 - beta2)
+            second += room
+            match self._assumptions.adam_eps:  # each divisor times the root of the share
                 case "outside":
-                    divisor = np.sqrt(second / second_share) + eps
+                    np.sqrt(second, out=room)
+                    room += kind(eps * root_share)
                 case "inside":
-                    divisor = np.sqrt(second / second_share + eps)
+                    np.add(second, kind(eps * root_share**2), out=room)
+                    np.sqrt(room, out=room)
                 case "scaled":
-                    divisor = (np.sqrt(second) + eps) / np.sqrt(second_share)
-            weight -= (rate / first_share) * first / divisor
+                    np.sqrt(second, out=room)
+                    room += kind(eps)
+            np.divide(first, room, out=room)
+            room *= kind(rate * root_share / first_share)
+            weight -= room
 
 
 def optimizer_state(kind: str, weights: Arrays, assumptions: Assumptions) -> OptimizerState:

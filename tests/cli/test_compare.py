@@ -70,7 +70,7 @@ def test_what_is_wrong_is_one_sentence(run: Run, models: Any, more: Any, status:
 
 def test_the_two_files_of_a_split_are_one_contender(run: Run, models: Any, tmp_path: Path) -> None:
     """It serves owners as the single network does, and an update loads and writes its head alone."""
-    network, knn, data = models
+    network, _, data = models
     parts = cu.layout(network, "split")
     for model, name in zip(parts, ("front", "head"), strict=True):
         cu.save(model, tmp_path / f"{name}.mlmodel")

@@ -31,6 +31,7 @@ from coreml_updatable.personalization.replay_sets import herding, k_center
 from coreml_updatable.personalization.results import Difference, Interval, json_schema, read_comparison
 from coreml_updatable.personalization.tasks import by_tasks
 from coreml_updatable.runtime import load
+from coreml_updatable.spec.network import last_member
 from tests.personalization.conftest import CENTRES, LABEL_OF, OWNERS_CENTRE, around
 
 SHOTS = (0, 1, 3, 5)
@@ -97,9 +98,28 @@ def test_nothing_that_is_learned_is_tested_on(prepared: Prepared) -> None:
 def test_every_owner_is_answered_as_by_its_own_update_task(
     prepared: Prepared, models: Any, photos: Path, name: str
 ) -> None:
+    expect_as_by_tasks(prepared, name, dict(models)[name], photos)
+
+
+@pytest.mark.parametrize("default", ["unknown", "calm"])
+def test_a_k_nn_without_samples_is_answered_as_by_update_tasks(
+    models: Any, knn_message: Any, photos: Path, default: str
+) -> None:
+    """Before the first shot it answers its default label, which may be one of the labels; not one by one."""
+    empty = type(knn_message)()
+    empty.CopyFrom(knn_message)
+    classifier = last_member(empty).kNearestNeighborsClassifier
+    del classifier.nearestNeighborsIndex.floatSamples[:]
+    del classifier.stringClassLabels.vector[:]
+    classifier.defaultStringLabel = default
+    prepared = prepare([("empty", load(empty)), models[0]], photos, SCENARIO, Settings(shots=SHOTS))
+    assert prepared.lab.contenders[0].engine == "neighbors"
+    expect_as_by_tasks(prepared, "empty", load(empty), photos)
+
+
+def expect_as_by_tasks(prepared: Prepared, name: str, model: Any, photos: Path) -> None:
     lab = prepared.lab
     number = next(place for place, one in enumerate(lab.contenders) if one.name == name)
-    model = dict(models)[name]
     places = (place.rstrip("]").split("[") for place in prepared.names)
     rows = [{"point": np.load(photos / file)[int(row)]} for file, row in places]
     frozen = (tuple(model.frozen(rows)),)
@@ -294,6 +314,7 @@ def test_a_replay_set_helps_if_it_surely_saves_more_than_it_costs(prepared: Prep
         ({"new_kind": {"kinds": ["rapid"]}}, ["rapid", "rapids"]),
         ({"relabel": {"labels": ["clam"]}}, ["clam", "calm"]),
         ({"kinds": {"rapids": "fast"}}, ["rapids", "calm, wild"]),
+        ({"kinds": {"rapidz": "calm"}}, ["rapidz", "rapids"]),
         ({"test_share": 0.9, "reference_share": 0.2}, ["test_share"]),
         ({"same": {}, "kinds_per_owner": 9}, ["9 kinds", "shots"]),
     ],
