@@ -73,8 +73,11 @@ def _tuned(recipe: Path, build: Path, variant: int, replay: bool) -> tuple[TuneR
         replay=replay and not lab.contenders[0].is_knn,
     )
     tuning, testing = (_half(lab, half) for half in (0, 1))
-    name, told = request.recipe.name, lambda _fraction, said: sys.stderr.write(f"\r{said}  ")
-    return searched(tuning, testing, name, settings, told).result, shots
+    return searched(tuning, testing, request.recipe.name, settings, _say).result, shots
+
+
+def _say(_fraction: float, said: str) -> None:
+    sys.stderr.write(f"\r{said}  ")
 
 
 def _half(lab: Lab, half: int) -> Lab:
