@@ -1,8 +1,10 @@
 """What a later stage of a build would refuse is refused before the first one: nothing is drawn, trained or written."""
 
 import shutil
+import threading
 import tomllib
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import pytest
 from coreml_updatable.building.build import run
 from coreml_updatable.building.models_stage import marked_pair
 from coreml_updatable.building.rehearsal import expect_names_and_settings, stand_in
-from coreml_updatable.building.request import prepare
+from coreml_updatable.building.request import BuildRequest, prepare
+from coreml_updatable.building.sources import collecting
 from coreml_updatable.checking import check
 from coreml_updatable.errors import UserError
 from coreml_updatable.recipes.file import read_any_recipe, read_recipe
@@ -115,6 +118,19 @@ def test_what_the_recipes_code_and_network_will_not_do_is_refused_before_data_is
     assert set(stages) <= {"rehearsal"}
     written = [one.name for one in (tmp_path / "build").rglob("*") if one.is_file()]
     assert set(written) <= {".lock"}
+
+
+def test_pictures_are_drawn_beside_a_rehearsal_and_its_error_stops_them(tmp_path: Path) -> None:
+    request = prepare(changed(tmp_path, "data", "drawn_per_kind", "2000"), None, None, None, tmp_path / "build")
+    assert isinstance(request, BuildRequest)
+    names = [one.name for one in threading.enumerate()]
+    stack = ExitStack()
+    stack.enter_context(collecting(request))
+    assert [one.name for one in threading.enumerate()] != names  # they are being drawn
+    refused = UserError("refused")
+    assert not stack.__exit__(UserError, refused, None)
+    assert [one.name for one in threading.enumerate()] == names
+    assert list((tmp_path / "build").rglob("*.npz")) == []
 
 
 def test_a_sentence_begins_with_the_recipe(tmp_path: Path) -> None:
