@@ -37,7 +37,7 @@ def _circle(model: Model) -> Iterator[Finding]:
 
 
 def outputs_distinct(model: Model) -> Iterator[Finding]:
-    """No two layers write the same blob or a model input, except copies and the two sides of a branch."""
+    """No layer writes a model input or another layer's blob, except copies and the two sides of a branch."""
     yield from (finding for kind, finding in tangles(model) if kind == "written")
 
 

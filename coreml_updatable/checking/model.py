@@ -46,7 +46,7 @@ def some_kind(model: Model) -> Iterator[Finding]:
 
 
 def no_program(model: Model) -> Iterator[Finding]:
-    """No device can update an ML program, and `check` does not check its operations."""
+    """No device can update an ML program, and `check` does not validate its operations."""
     if model.WhichOneof("Type") == "mlProgram":
         yield Finding(
             "model", "is an ML program, which no device can update", "a network, a k-NN or a pipeline", WAY_OUT

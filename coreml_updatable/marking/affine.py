@@ -61,7 +61,7 @@ def data_input(layer: NeuralNetworkLayer, constants: Constants) -> str | None:
 
 
 def channel_axis(shape: Shape) -> int:
-    """Counted from the end: the channels of a picture [..., C, H, W], the last axis of anything of lower rank."""
+    """Return the axis of the channels, counted from the end: that of [..., C, H, W], or the last one of lower ranks."""
     return -3 if len(shape) >= 4 else -1
 
 
@@ -92,7 +92,7 @@ def affine_of(layer: NeuralNetworkLayer, shape: Shape | None, constants: Constan
 
 
 def _affine(factor: Numbers | float, offset: Numbers | float) -> Affine | None:
-    """None where a number is no finite one, as in a mask that adds minus infinity."""
+    """Return the factor and offset; None if a number is not finite, as in a mask that adds minus infinity."""
     if not (np.isfinite(factor).all() and np.isfinite(offset).all()):
         return None
     return Affine(np.atleast_1d(np.asarray(factor, np.float64)), np.atleast_1d(np.asarray(offset, np.float64)))
@@ -120,7 +120,7 @@ def _with_constant(layer: NeuralNetworkLayer, shape: Shape, constants: Constants
 
 
 def _per_channel(weights: WeightParams, stated: Sequence[int], shape: Shape, where: str) -> Numbers | None:
-    """[C] or [1] from values of shape [1], [C], [1, 1, 1] or [C, 1, 1]; None where they differ from pixel to pixel."""
+    """Return [C] or [1] from values of shape [1], [C], [1, 1, 1] or [C, 1, 1]; None if they differ between pixels."""
     sizes = [int(size) for size in stated] or [1]
     if len(sizes) not in (1, 3) or sizes[1:] not in ([], [1, 1]) or sizes[0] not in (1, shape[-3]):
         return None

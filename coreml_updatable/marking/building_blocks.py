@@ -17,7 +17,7 @@ def new_layer(name: str, source: str, result: str) -> NeuralNetworkLayer:
 
 
 def flatten(name: str, source: str, result: str) -> NeuralNetworkLayer:
-    """[N, C, H, W] -> [N, C * H * W, 1, 1], in the order of the channels."""
+    """Build [N, C, H, W] -> [N, C * H * W, 1, 1], in the order of the channels."""
     layer = new_layer(name, source, result)
     layer.flatten.mode = NeuralNetwork_pb2.FlattenLayerParams.CHANNEL_FIRST
     return layer
@@ -30,14 +30,14 @@ def reshape_static(name: str, source: str, result: str, shape: Sequence[int]) ->
 
 
 def softmax(name: str, source: str, result: str) -> NeuralNetworkLayer:
-    """Over axis -3."""
+    """Build a softmax over axis -3."""
     layer = new_layer(name, source, result)
     layer.softmax.SetInParent()
     return layer
 
 
 def global_average_pooling(name: str, source: str, result: str) -> NeuralNetworkLayer:
-    """[N, C, H, W] -> [N, C, 1, 1]."""
+    """Build [N, C, H, W] -> [N, C, 1, 1]."""
     layer = new_layer(name, source, result)
     pooling = layer.pooling
     pooling.type = _POOLING.AVERAGE
@@ -68,7 +68,7 @@ def output_channels(layer: NeuralNetworkLayer) -> int:
 
 
 def drop_rank_hints(layers: Sequence[NeuralNetworkLayer], blobs: set[str]) -> None:
-    """Ranks that a converter wrote into the layers no longer hold for the rewritten blobs."""
+    """Remove the ranks that a converter stored in the layers, which no longer apply to the rewritten blobs."""
     for layer in layers:
         if blobs & set(layer.output):
             del layer.outputTensor[:]

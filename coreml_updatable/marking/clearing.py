@@ -29,7 +29,7 @@ _UNBOUNDED = 1e30  # writers put the largest float for no bound at all
 
 @dataclass(frozen=True)
 class Hinge:
-    """weight f(slope x + shift), each of one number a channel or of a single one for all; f is a ReLU or a tanh."""
+    """weight f(slope x + shift), with one number per channel or a single one for all; f is a ReLU or a tanh."""
 
     weight: Numbers
     slope: Numbers
@@ -46,7 +46,7 @@ class Hinges:
 
 
 def hinges_of(layer: NeuralNetworkLayer) -> Hinges | None:
-    """``layer`` as such a sum; None for one that is none or not of finite numbers, and for a ReLU or tanh."""
+    """Return ``layer`` as such a sum; None if it is not one, has numbers that are not finite, or is a ReLU or tanh."""
     found = _sum_of(layer)
     if found is None or not np.isfinite(found.offset):
         return None
@@ -142,7 +142,7 @@ def clear(model: Model, numbers: Collection[int]) -> list[str]:
 
 
 class _Clearing:
-    """The network as it is written again, layer by layer."""
+    """The network as it is rewritten, layer by layer."""
 
     def __init__(self, model: Model) -> None:
         network = network_of(model)

@@ -89,7 +89,7 @@ def _head(network: NeuralNetwork, softmax: int) -> NeuralNetworkLayer:
 
 
 def _first_in_a_row(layers: Sequence[NeuralNetworkLayer]) -> NeuralNetworkLayer:
-    """The furthest innerProduct that ``layers``, from the answer backwards, begin with; else the first layer."""
+    """Return the first of the consecutive innerProducts with which ``layers``, from the output backward, begin."""
     row = list(takewhile(lambda layer: layer_kind(layer) == "innerProduct", layers))
     return row[-1] if row else layers[0]
 
@@ -103,7 +103,7 @@ def _freeze(network: NeuralNetwork) -> None:
 
 
 def keep_exact_arrays(model: Model) -> None:
-    """Layers newer than specification 3 need the exact mapping; the input is then reshaped as the old mapping did."""
+    """Set the exact mapping, which newer layers need, and reshape the input as the old mapping did."""
     network = network_of(model)
     feature = model.description.input[0]
     exact = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
@@ -205,7 +205,7 @@ def _the_output(model: Model) -> FeatureDescription:
 
 
 def _length(output: FeatureDescription, shape: tuple[int | None, ...] | None) -> int:
-    """D; where the layers do not fix the shape, the description has to."""
+    """Return D; if the layers do not determine the shape, the description must."""
     name, array = str(output.name), output.type.multiArrayType
     declared = tuple(int(length) for length in array.shape)
     if shape is None or None in shape:

@@ -102,9 +102,9 @@ def _fold_one(model: Model, constants: Constants) -> str | None:
 
 
 def _drop_shifts(model: Model) -> list[str]:
-    """z - mean(z), z - max(z) and the like in front of the softmax become z, in place: it does not see the difference.
+    """Replace z - mean(z), z - max(z) and the like before the softmax by z, in place: softmax ignores the shift.
 
-    The layer stays as one that does nothing, for folding to take out.
+    The layer stays as one that does nothing, and is then folded.
     """
     network, notes = network_of(model), list[str]()
     written, shapes, blob = producers(network.layers), blob_shapes(model), answer_blob(model)
@@ -147,7 +147,7 @@ def _shifted(layer: NeuralNetworkLayer, shapes: Mapping[str, Shape]) -> str | No
 
 
 def _chain(network: NeuralNetwork, blob: str, constants: Constants) -> Sequence[int]:
-    """Numbers of the layers before ``blob``, nearest first, as long as there is one and up to the first convolution."""
+    """Return the indices of the layers before ``blob``, nearest first, up to the first convolution or branch."""
     written, found = producers(network.layers), list[int]()
     following: str | None = blob
     while following in written and written[following] not in found:

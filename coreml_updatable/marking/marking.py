@@ -131,7 +131,7 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
 
 
 def _with_logits(model: Model, labels: Labels | None, head: str, loss: Loss) -> tuple[Model, list[str]]:
-    """``model`` with the logits of its labels where it answers something else that tells them, and what was done."""
+    """Return ``model`` with the logits of its labels if its output is another form of them, and what was done."""
     if loss != CROSS_ENTROPY:
         return model, []
     if head == "new":
@@ -147,14 +147,14 @@ def _with_logits(model: Model, labels: Labels | None, head: str, loss: Loss) -> 
 
 
 def _renamed(before: Sequence[str], names: Sequence[str]) -> list[str]:
-    """A line on layers that have readable names now, if any has that a user could have known."""
+    """Return a line about layers that were renamed, if a user could have known any of the old names."""
     new = [f"{old} is now {name}" for old, name in zip(before, names, strict=True) if old not in ("", name)]
     count = f", and {len(new) - _TOLD} more" if len(new) > _TOLD else ""
     return [f"layers have readable names: {', '.join(new[-_TOLD:])}{count}"] if new else []
 
 
 def _marked_pipeline(model: Model, settings: UpdateSettings, wishes: Wishes) -> Marked:
-    """Its last member is marked, which may be a pipeline itself, and the pipeline says so."""
+    """Mark the last member, which may itself be a pipeline, and make the pipeline updatable."""
     name = wishes.get("input")
     made = rename_input(model, name) if name is not None else model
     members = pipeline_of(made).models

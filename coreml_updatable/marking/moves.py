@@ -30,7 +30,7 @@ _WIDE = 5
 
 
 def narrow_expansions(model: Model) -> list[str]:
-    """Take out, in place, each ``expandDims`` that gives rank 5 of a known shape; one line on what was done, if any."""
+    """Remove each ``expandDims`` to a known shape of rank 5, in place; return one line if any was removed."""
     layers, shapes = network_of(model).layers, blob_shapes(model)
     replaced = {number: new for number, layer in enumerate(layers) if (new := _narrowed(layer, shapes)) is not None}
     if not replaced:
@@ -59,7 +59,7 @@ def _narrowed(layer: NeuralNetworkLayer, shapes: dict[str, Shape]) -> NeuralNetw
 def _with_wide_constants(
     layers: list[NeuralNetworkLayer], numbers: set[int], shown: set[str]
 ) -> Iterator[NeuralNetworkLayer]:
-    """A constant that only a reshape reads is stored in that shape."""
+    """Store constants that only a reshape reads in the shape of its output."""
     readers = consumers(layers)
     dropped = set[int]()
     for number, layer in enumerate(layers):
@@ -103,7 +103,7 @@ def _absorb_one(model: Model) -> str | None:
 
 
 def _chain(model: Model) -> list[int]:
-    """Layers before the answer, nearest first, as long as each reads one blob that nobody else reads or sees."""
+    """Yield the layers before the output, nearest first, as long as each reads one blob that nothing else uses."""
     network = network_of(model)
     constants = constants_of(network)
     written, read = producers(network.layers), consumers(network.layers)
@@ -119,7 +119,7 @@ def _chain(model: Model) -> list[int]:
 def _absorbed_by(
     axes: list[int], shapes: dict[str, Shape], source: str, behind: list[NeuralNetworkLayer]
 ) -> str | None:
-    """Change the layer that can do without the transpose; in words what was done, None where there is no such layer."""
+    """Change the layer that does not need the transpose; return what was done, or None if there is no such layer."""
     shape = shapes.get(source)
     lengths = [length for length in shape or () if length is not None]
     if shape is None or len(lengths) != len(shape) or sorted(axes) != list(range(len(shape))):

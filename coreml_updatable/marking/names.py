@@ -109,9 +109,10 @@ def layer_numbers(
     renamed: Mapping[str, str] | None = None,
     in_file: Mapping[str, int] | None = None,
 ) -> list[int]:
-    """Numbers of the layers called ``names``, or called so before ``renamed`` (old name -> new) gave them others.
+    """Return the indices of the layers ``names``, or of those that had these names before ``renamed`` (old -> new).
 
-    A ModelError names the first that is not there; ``in_file``: how many layers the file calls so, which says why.
+    A ModelError names the first that is missing; ``in_file``: how many layers of the file have each name, which
+    explains why.
     """
     known = {str(layer.name): number for number, layer in enumerate(network.layers)}
     olds = {old: new for old, new in (renamed or {}).items() if old and old not in known and new in known}
@@ -152,7 +153,7 @@ def _names_blobs_elsewhere(network: NeuralNetwork) -> bool:
 
 
 def _blob_names(network: NeuralNetwork, layer_names: list[str], features: set[str]) -> dict[str, str]:
-    """Old blob -> new blob. The dictionary of a classifier is no blob, but its name is left to it all the same."""
+    """Return old blob -> new blob. A classifier's dictionary is not a blob, but its name is not used for one."""
     blobs: dict[str, str] = {}
     taken = set(features)
     kept = (
@@ -169,5 +170,5 @@ def _blob_names(network: NeuralNetwork, layer_names: list[str], features: set[st
 
 
 def _unwritten(network: NeuralNetwork, features: set[str]) -> set[str]:
-    """The one feature that is a dictionary of the probabilities blob: that blob may be renamed."""
+    """Return the only feature that is a dictionary of the probabilities blob, which may then be renamed."""
     return {str(network.labelProbabilityLayerName)} & features

@@ -102,9 +102,9 @@ def two_classes(model: Model) -> tuple[Model, list[str]]:
 
 
 def without_end(model: Model) -> tuple[Model, list[str]]:
-    """``model`` without the activation that keeps the answer of its last layer within bounds, and what was done.
+    """Return ``model`` without the activation that bounds the output of its last layer, and what was done.
 
-    A new head learns its own numbers, and a softmax stands behind them: nothing of the old end counts.
+    A new head learns its own numbers, followed by a softmax, so the old end is not needed.
     """
     made = copy_of(model)
     fold_tail(made)
@@ -168,7 +168,7 @@ def _head_of(model: Model, blob: str) -> tuple[int, list[int], float, float]:
 
 
 def _without(model: Model, gone: set[int]) -> set[str]:
-    """Take the layers ``gone`` out, in place: what they read is what they wrote; the blobs concerned."""
+    """Remove the layers ``gone`` in place, connecting what they read to what they wrote; return the affected blobs."""
     network = network_of(model)
     answer, blobs = answer_blob(model), set[str]()
     constants = constants_of(network)

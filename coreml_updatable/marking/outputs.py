@@ -138,10 +138,10 @@ def with_outputs(
     share: float,
     seed: int,
 ) -> None:
-    """A new head where one is wished for, and ``reserved`` reserved outputs in all, in place.
+    """Create a new head if requested, and ``reserved`` reserved outputs in total, in place.
 
-    ``trained`` are the numbers of the layers to train: these get new weights. With ``labels`` a new head has as many
-    outputs, and the reserved ones; without, as many as the old one. ``share``: see above. ``softmax`` is None in a
+    ``trained`` are the indices of the layers to train, which get new weights. With ``labels``, a new head has as many
+    outputs, plus the reserved ones; without, as many as the old one. ``share``: see above. ``softmax`` is None in a
     network that learns values.
     """
     if reserved < 0:
@@ -159,7 +159,7 @@ def with_outputs(
 
 
 def _renew(model: Model, softmax: int, trained: Sequence[int], labels: Labels | None, reserved: int, seed: int) -> int:
-    """Give the trained layers new weights; the number of reserved outputs still to be added."""
+    """Give the trained layers new weights; return the number of reserved outputs still to be added."""
     network = network_of(model)
     if labels is None:
         have = reserved_labels(model)

@@ -33,9 +33,9 @@ def is_markable(layer: NeuralNetworkLayer) -> bool:
 
 
 def gradient_path(network: NeuralNetwork, begin: str, clearable: Collection[int] = ()) -> list[int]:
-    """The layers from the blob ``begin`` back along the gradient, nearest first, up to and with one that stops it.
+    """Return the layers from the blob ``begin`` back along the gradient, up to and including one that blocks it.
 
-    Those of ``clearable`` do not count as stopping it.
+    Layers in ``clearable`` do not count as blocking it.
     """
     written = producers(network.layers)
     waiting, path = [begin], list[int]()
@@ -121,9 +121,9 @@ def in_the_way(network: NeuralNetwork, begin: str, numbers: Sequence[int], clear
 
 
 def _blamed(network: NeuralNetwork, number: int, places: Mapping[int, str]) -> str:
-    """The layer ``number``, or, where that only gives another shape, the one before it that stops the gradient too.
+    """Return layer ``number``, or, if it only reshapes, the layer before it that also blocks the gradient.
 
-    Marking itself reshapes what such a layer gives; one layer the less in the way would not be enough.
+    Marking itself replaces such reshapes, so removing only this one would not be enough.
     """
     written, layer = producers(network.layers), network.layers[number]
     before = written.get(str(layer.input[0])) if layer.input else None

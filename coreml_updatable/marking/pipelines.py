@@ -48,7 +48,7 @@ def freeze(model: Model) -> None:
 
 
 def _write_outputs(made: Model, old: Sequence[str], last: Model) -> None:
-    """Outputs of the last member as they are now, those of the other members as they were."""
+    """Write the outputs of the last member as they are now, and those of the other members as they were."""
     description = made.description
     shown = [copy_of(feature) for feature in description.output]
     new = [feature for feature in last.description.output if feature.name not in old]

@@ -98,7 +98,7 @@ class _Repair:
         return self.shape is not None and len(self.shape) in SPATIAL_RANKS
 
     def _follow(self, layer: NeuralNetworkLayer) -> NeuralNetworkLayer:
-        """``layer``, reading the data where it now is."""
+        """Return ``layer``, reading the data from its new blob."""
         moved = copy_of(layer)
         moved.input[:] = [self.blob]
         self.shape = layer_shape(moved, [self.shape])
@@ -229,7 +229,7 @@ def _holds_all(shape: Shape | None, axis: int) -> bool:
 
 
 def _with_end(work: _Repair, replaced: dict[int, list[NeuralNetworkLayer]]) -> dict[int, list[NeuralNetworkLayer]]:
-    """See to it that the answer's blob holds the softmax, and for a plain network keeps its shape."""
+    """Make the output blob hold the softmax, and keep the shape of a plain network's output."""
     tail, model = work.tail, work.model
     network = network_of(model)
     if work.classify:
@@ -291,7 +291,7 @@ def _refuse_non_logits(work: _Repair) -> None:
 
 
 def _several(work: _Repair, found: str) -> str:
-    """Why the sigmoids of several labels are no softmax."""
+    """Explain why the sigmoids of several labels are not a softmax."""
     count = element_count(work.shape) if work.shape is not None else None
     if found != "sigmoid" or count in (None, 1):
         return ""

@@ -208,7 +208,7 @@ class NetworkLearner:
         return weights, bias, tuple(path for _, path in self._keys), str(self._product.layer.input[0])
 
     def close(self) -> None:
-        """Let go of the features; the weights stay."""
+        """Release the features; the weights stay."""
         self._features = {}
         del self.head
 
@@ -252,7 +252,7 @@ class NetworkLearner:
         return list(made[0][blob].shape if isinstance(made, list) else made[blob].shape[1:])
 
     def _is_linear(self, product: Step) -> bool:
-        """Are the logits one innerProduct of a whole frozen blob, and nothing else trained?"""
+        """Return whether the logits come from one innerProduct of a whole frozen blob, and nothing else is trained."""
         layer = product.layer
         return (
             str(layer.WhichOneof("layer")) == "innerProduct"

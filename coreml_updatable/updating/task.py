@@ -227,7 +227,7 @@ def _unset(model: RunnableModel) -> set[str]:
 
 
 def _names(model: RunnableModel) -> list[str]:
-    """The blobs of a frozen row that learning reads."""
+    """Return the blobs of a frozen row that learning reads."""
     if isinstance(model, NearestNeighborsModel):
         return [str(feature.name) for feature in model.description.input]
     from coreml_updatable.updating.network import blobs_to_keep

@@ -36,7 +36,7 @@ FILES = {
 REFUSED = {
     "customModel": "Its code is in an app, not in the model.",
     "mlProgram": "No device can update one; convert with `convert_to='neuralnetwork'`.",
-    **dict.fromkeys(APPLES_OWN, "Its weights are part of Apple's systems, and it runs only there."),
+    **dict.fromkeys(APPLES_OWN, "Its weights are part of Apple's systems, so it runs only there."),
 }
 
 

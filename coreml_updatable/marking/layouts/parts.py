@@ -106,7 +106,7 @@ def from_pipeline(model: Model) -> Parts:
 
 
 def _describe(whole: Model, front: Model, back: Model) -> None:
-    """Fill what is empty in the parts' descriptions, in place."""
+    """Fill in missing descriptions of the parts, in place."""
     if whole.HasField("metadata") and not back.metadata.ByteSize():
         back.metadata.CopyFrom(whole.metadata)
     for given, taken in (

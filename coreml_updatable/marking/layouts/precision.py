@@ -50,7 +50,7 @@ def with_bits(extractor: Model, bits: int) -> Model:
 
 
 def fewest_bits(extractor: Model) -> int:
-    """The smallest number of bits that any weight of a plain network takes; 32 for another kind of model."""
+    """Return the smallest precision of any weight of a plain network, in bits; 32 for another type of model."""
     if extractor.WhichOneof("Type") != "neuralNetwork":
         return 32
     found = {storage(weights) for layer in network_of(extractor).layers for _, weights in weight_fields(layer)}

@@ -24,7 +24,7 @@ _JOINTS = ("reshapeStatic", "flatten", "reshape")
 
 
 def to_vector(network: NeuralNetwork, name: str, blob: str, features: str, length: int) -> NeuralNetworkLayer:
-    """The extractor's last layer."""
+    """Build the last layer of the extractor."""
     if is_rank_5(network):
         return flatten(name, blob, features)
     return reshape_static(name, blob, features, [length])
@@ -33,7 +33,7 @@ def to_vector(network: NeuralNetwork, name: str, blob: str, features: str, lengt
 def from_vector(
     network: NeuralNetwork, name: str, features: str, blob: str, shape: Sequence[int]
 ) -> NeuralNetworkLayer:
-    """The head's first layer."""
+    """Build the first layer of the head."""
     if not is_rank_5(network):
         return reshape_static(name, features, blob, shape)
     if tuple(shape[-2:]) == (1, 1):
@@ -45,7 +45,7 @@ def from_vector(
 
 
 def last_joint(model: Model, features: str) -> NeuralNetworkLayer | None:
-    """The joint that writes ``features`` and does nothing else for the extractor; None where there is none."""
+    """Return the joint that writes ``features`` and does nothing else for the extractor; None if there is none."""
     layers = network_of(model).layers
     if not layers or features in consumers(layers):
         return None
@@ -53,7 +53,7 @@ def last_joint(model: Model, features: str) -> NeuralNetworkLayer | None:
 
 
 def first_joint(model: Model, features: str) -> NeuralNetworkLayer | None:
-    """The joint that alone reads ``features`` in the head; None where there is none."""
+    """Return the only layer in the head that reads ``features``, if it is a joint; otherwise None."""
     layers = network_of(model).layers
     if not layers or consumers(layers).get(features) != [0] or features in (f.name for f in model.description.output):
         return None
@@ -112,7 +112,7 @@ def _reshape(front: Model, back: Model, features: str) -> list[NeuralNetworkLaye
 
 
 def _rename_apart(front: Model, back: Model, given: str, read: str) -> None:
-    """Blobs and layers that have one name in both: ``front``'s are renamed, but for its inputs."""
+    """Rename blobs and layers of ``front``, except its inputs, whose names ``back`` uses, too."""
     inputs = {str(feature.name) for feature in front.description.input}
     shown = {str(feature.name) for feature in (*back.description.output, *back.description.trainingInput)} - {read}
     for name in sorted(inputs & shown):

@@ -142,7 +142,7 @@ def _behind_updatable(network: NeuralNetwork) -> set[int]:
 
 
 def _crossing(model: Model, network: NeuralNetwork, behind: set[int]) -> str:
-    """The one blob that the head reads of the frozen part."""
+    """Return the only blob of the frozen part that the head reads."""
     frozen = {str(blob) for number, layer in enumerate(network.layers) if number not in behind for blob in layer.output}
     shown = [str(feature.name) for feature in model.description.output if feature.name in frozen]
     if shown:
@@ -200,7 +200,7 @@ def _head(model: Model, features: str, length: int) -> Model:
 
 
 def _digest(extractor: Model) -> str:
-    """Of what the extractor computes: its layers; descriptions may differ."""
+    """Return a digest of what the extractor computes: its layers, but not its descriptions."""
     kind = str(extractor.WhichOneof("Type"))
     content = getattr(extractor, kind).SerializeToString(deterministic=True)
     return hashlib.sha256(kind.encode() + content).hexdigest()[:32]

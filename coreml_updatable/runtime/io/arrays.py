@@ -68,7 +68,7 @@ def in_type(given: NDArray[Any], feature: FeatureDescription, where: str) -> NDA
 
 
 def _as(dtype: Any, given: NDArray[Any]) -> NDArray[Any]:
-    """A copy; what is too large becomes infinite."""
+    """Return a copy; values that are too large become infinite."""
     if given.dtype == dtype:
         return given.copy()
     with np.errstate(over="ignore"):
@@ -149,12 +149,12 @@ def _within(shape: Sequence[int], ranges: Any) -> bool:
 
 
 def in_range(size: int, ends: Any) -> bool:
-    """``SizeRange``: an upper bound below 0 is none."""
+    """Return whether a size is in the ``SizeRange``; an upper bound below 0 means no bound."""
     return bool(size >= ends.lowerBound and (size <= ends.upperBound or ends.upperBound < 0))
 
 
 def in_words(ends: Any) -> str:
-    """A ``SizeRange`` for an error message: 3, 3 to 9, 3 or more."""
+    """Describe a ``SizeRange`` for an error message: 3, 3 to 9, 3 or more."""
     if ends.upperBound < 0:
         return f"{ends.lowerBound} or more"
     return f"{ends.lowerBound}" if ends.lowerBound == ends.upperBound else f"{ends.lowerBound} to {ends.upperBound}"

@@ -23,10 +23,10 @@ from coreml_updatable.spec.messages import FeatureDescription, Model, NeuralNetw
 
 
 def pixels(feature: FeatureDescription, value: Any, where: str) -> NDArray[Any]:
-    """A PIL picture, or an array [H, W, 3], [H, W, 1] or [H, W], as [C, H, W] of uint8 (float16: GRAYSCALE_FLOAT16).
+    """Convert a PIL picture, or an array [H, W, 3], [H, W, 1] or [H, W], to [C, H, W] of uint8 or float16.
 
-    What is answered may be the caller's own memory. Arrays are in the order red, green, blue. DataError for a wrong
-    size, mode, shape or type.
+    float16 is for GRAYSCALE_FLOAT16. The result may share memory with the input. Arrays are in the order red, green,
+    blue. DataError for a wrong size, mode, shape or type.
     """
     space = feature.type.imageType.colorSpace
     color = space in (RGB, BGR)

@@ -57,7 +57,7 @@ class Outputs:
         return answers
 
     def _probabilities(self, model: Model) -> str:
-        """The blob of the classifier's probabilities: the one named, or what the last layer writes."""
+        """Return the blob of the classifier's probabilities: the named one, or the output of the last layer."""
         if model.WhichOneof("Type") != "neuralNetworkClassifier":
             return ""
         if not self.description.predictedFeatureName:

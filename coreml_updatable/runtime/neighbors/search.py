@@ -36,13 +36,15 @@ def parts(count: int, dimensions: int) -> Iterator[slice]:
 
 
 def _depth(count: int) -> int:
-    """Samples in a group, of which only the least distance is kept: more spare the search among the groups, fewer
-    the second look at the samples of a group."""
+    """Return how many samples a group has, of which only the least distance is kept.
+
+    More samples make the search among the groups shorter, fewer the second look at the samples of a group.
+    """
     return 16 if count >= MANY else 4
 
 
 def _width(count: int, queries: int, depth: int) -> int:
-    """Samples in a tile."""
+    """Return how many samples a tile has."""
     return min(TILE * max(1, CACHED // (TILE * queries)), -(-count // depth) * depth)
 
 
@@ -69,7 +71,7 @@ def _least(samples: Floats, queries: Floats, norms: Floats, depth: int, width: i
 def _members(
     asked: NDArray[np.int64], groups: NDArray[np.int64], count: int, depth: int, width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The samples, of ``count`` in all, in these groups, each with the query that its group is of."""
+    """Return the samples, of ``count`` in total, in these groups."""
     across = width // depth
     tiles, columns = np.divmod(groups, across)
     members: NDArray[np.int64] = (tiles * width + columns)[:, None] + np.arange(0, width, across)
