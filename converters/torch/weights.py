@@ -4,6 +4,7 @@ import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from coreml_updatable.errors import SourceError, a_kind
 from coreml_updatable.files import refuse_lfs_pointer
+from coreml_updatable.text import MAX_QUOTED, shortened
 from coreml_updatable.trust import expect_trust
 
 from .._shared.wording import first_line
@@ -155,15 +157,23 @@ def load_state(network: nn.Module, state: State, name: str) -> None:
         if key not in state:
             if key.endswith("num_batches_tracked"):  # counts training steps; older files lack it
                 continue
+            found = ", ".join(
+                f"{shortened(one, MAX_QUOTED)!r} {list(value.shape)}" for one, value in islice(state.items(), 3)
+            )
             raise SourceError(
                 f"{name}: has no tensor {key!r} of shape {list(wanted.shape)}, which the network needs; "
-                "use weights of this architecture"
+                f"its {len(state)} tensors begin with {found}; use weights of this architecture"
             )
         if state[key].shape != wanted.shape:
             raise SourceError(
                 f"{name}: tensor {key!r} has the shape {list(state[key].shape)}, but the network expects "
                 f"{list(wanted.shape)}; use weights of this architecture"
             )
+    for key, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise SourceError(f"{name}: tensor {key!r} contains NaN or infinite numbers; use other weights")
+        if key.endswith("running_var") and (value < 0).any():
+            raise SourceError(f"{name}: tensor {key!r} contains negative variances; use other weights")
     surplus = next((key for key in state if key not in network.state_dict()), None)
     if surplus is not None:
         raise SourceError(

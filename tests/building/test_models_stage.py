@@ -18,7 +18,7 @@ from coreml_updatable.errors import RecipeError
 from coreml_updatable.recipes.file import parse_recipe
 from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.runtime import load
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.messages import Model_pb2
 from coreml_updatable.spec.network import network_of
 
 SHAPES = Path(__file__).parent / "shapes" / "recipe.toml"
@@ -80,9 +80,10 @@ def test_at_least_one_layer_trains() -> None:
 
 
 def test_a_head_that_was_fitted_without_epochs_says_so_where_snapshots_are_asked_for() -> None:
-    tail = HeadOnFeatures(Model(), 6, 3)
-    fitted = Converted(Model(), np.zeros((0, 2)), (), {"architecture": "any"}, tails=(tail,))
-    trained = Converted(Model(), np.zeros((0, 2)), ({"epoch": 1, "validation_accuracy": 0.5},), {"architecture": "any"})
+    model = Model_pb2.Model()
+    tail = HeadOnFeatures(model, 6, 3)
+    fitted = Converted(model, np.zeros((0, 2)), (), {"architecture": "any"}, tails=(tail,))
+    trained = Converted(model, np.zeros((0, 2)), ({"epoch": 1, "validation_accuracy": 0.5},), {"architecture": "any"})
     assert "without epochs" in source_facts(fitted, 5)["snapshots"]
     for one, wanted in ((fitted, 0), (trained, 5)):
         assert source_facts(one, wanted) == {"architecture": "any"}

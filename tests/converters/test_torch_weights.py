@@ -124,6 +124,22 @@ def test_weights_that_do_not_fit_name_the_first_wrong_tensor() -> None:
         weights.load_state(network(), {**state, "extra": torch.zeros(7)}, "w.pt")
 
 
+@pytest.mark.parametrize(
+    ("tensor", "value"), [("0.weight", float("nan")), ("1.bias", float("inf")), ("1.running_var", -1.0)]
+)
+def test_weights_that_are_no_numbers_to_compute_with_are_refused(tensor: str, value: float) -> None:
+    state = {key: one.clone() for key, one in network().state_dict().items()}
+    state[tensor].view(-1)[0] = value
+    with pytest.raises(SourceError, match=rf"w\.pt: tensor '{tensor}' contains"):
+        weights.load_state(network(), state, "w.pt")
+
+
+def test_a_refusal_names_what_was_found() -> None:
+    state = {f"backbone.{key}": one for key, one in sorted(network().state_dict().items())}
+    with pytest.raises(SourceError, match=rf"its {len(state)} tensors begin with 'backbone\."):
+        weights.load_state(network(), state, "w.pt")
+
+
 def test_files_older_than_the_count_of_batches_are_read() -> None:
     state = {key: value for key, value in network().state_dict().items() if "num_batches" not in key}
     weights.load_state(network(), state, "w.pt")
