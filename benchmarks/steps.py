@@ -52,10 +52,12 @@ def _together(count: int) -> float:
     """Wall seconds of ``count`` processes that train at the same time, their start included."""
     started = time.perf_counter()
     arguments = [sys.executable, "-m", "benchmarks.steps", "ours", "500", str(usable())]
-    processes = [subprocess.Popen(arguments, stdout=subprocess.DEVNULL) for _ in range(count)]
+    pipe = subprocess.PIPE
+    processes = [subprocess.Popen(arguments, stdout=pipe, stderr=pipe, text=True) for _ in range(count)]
     for process in processes:
-        if process.wait() != 0:
-            raise SystemExit(f"a training ended with status {process.returncode}")
+        _, said = process.communicate()
+        if process.returncode != 0:
+            raise SystemExit(said)
     return time.perf_counter() - started
 
 
