@@ -64,7 +64,7 @@ def _problems(model: Model, inside: str) -> Iterator[Problem]:
 
 
 def applying(model: Model) -> Iterator[Rule]:
-    """Return the rules for a model of this type; those for updates only if it is updatable."""
+    """Yield the rules for a model of this type; those for updates only if it is updatable."""
     kind = model.WhichOneof("Type")
     yield from rules.MODEL
     if is_network(model):

@@ -70,7 +70,7 @@ def _layers(model: Model, blobs: dict[str, Blob]) -> Finding | None:
 
 
 def _describe(blob: Blob, feature: FeatureDescription) -> None:
-    """Return the lengths of an input according to its description."""
+    """Narrow the lengths of an input according to its description."""
     kind = feature.type.WhichOneof("Type")
     if kind == "imageType":
         _describe_image(blob, feature)

@@ -93,7 +93,7 @@ def squared_error_on_linear_head(model: Model) -> Iterator[Finding]:
 
 
 def _between(model: Model) -> list[int]:
-    """Yield the frozen layers that the gradient of an updatable layer passes through."""
+    """Return the frozen layers that the gradient of an updatable layer passes through."""
     network = network_of(model)
     loss = loss_blobs(network)
     updatable = {number for number, _ in updatable_layers(model)}

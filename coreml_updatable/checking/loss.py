@@ -103,7 +103,7 @@ def is_cross_entropy(network: NeuralNetwork) -> bool:
 
 
 def _losses(network: NeuralNetwork, kind: str) -> list[tuple[str, str, str]]:
-    """Yield name, input and target of each loss of this kind."""
+    """Return name, input and target of each loss of this kind."""
     return [
         (str(loss.name), str(getattr(loss, kind).input), str(getattr(loss, kind).target))
         for loss in network.updateParams.lossLayers

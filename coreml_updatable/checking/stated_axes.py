@@ -17,7 +17,7 @@ _OLD_SLICES = {0: 3, 1: 2, 2: 1}  # SliceLayerParams: channel, height, width
 
 
 def stated_axes(where: str, layer: NeuralNetworkLayer) -> Iterator[Finding]:
-    """Return what does not fit the ranks that ``layer`` states, if it states any."""
+    """Yield what does not fit the ranks that ``layer`` states, if it states any."""
     read = [int(tensor.rank) for tensor in layer.inputTensor]
     written = [int(tensor.rank) for tensor in layer.outputTensor]
     kind = layer_kind(layer)

@@ -15,7 +15,7 @@ def updatable_layers(model: Model) -> list[tuple[int, NeuralNetworkLayer]]:
 
 
 def weighted(model: Model) -> list[tuple[int, NeuralNetworkLayer]]:
-    """Yield the updatable convolutions and inner products, for which the flags of the weights count."""
+    """Return the updatable convolutions and inner products, for which the flags of the weights count."""
     return [row for row in updatable_layers(model) if layer_kind(row[1]) in ("convolution", "innerProduct")]
 
 

@@ -103,7 +103,7 @@ def _absorb_one(model: Model) -> str | None:
 
 
 def _chain(model: Model) -> list[int]:
-    """Yield the layers before the output, nearest first, as long as each reads one blob that nothing else uses."""
+    """Return the layers before the output, nearest first, as long as each reads one blob that nothing else uses."""
     network = network_of(model)
     constants = constants_of(network)
     written, read = producers(network.layers), consumers(network.layers)

@@ -218,7 +218,7 @@ class PipelineModel(RunnableModel):
         return ", ".join(f"{origin}{index}" for origin in origins)
 
     def _content(self) -> Iterator[Any]:
-        """Return everything that determines the features before the last member's own layers."""
+        """Yield everything that determines the features before the last member's own layers."""
         yield f"{self.assumptions.softmax_at_rank_3} {self.assumptions.support_vector_label}"
         yield from self.base.description.input
         yield from self.base.description.output

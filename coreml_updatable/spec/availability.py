@@ -54,7 +54,7 @@ def systems(version: int) -> str:
 
 
 def newer_contents(model: Model) -> Iterator[tuple[str, int]]:
-    """Return what in the model needs a newer version than it states, in words, and that version."""
+    """Yield what in the model needs a newer version than it states, in words, and that version."""
     for what, version in _needs(model):
         if version > model.specificationVersion:
             yield what, version

@@ -73,7 +73,7 @@ def _activations(model: Model, network: NeuralNetwork) -> int | None:
 
 
 def _blobs(network: NeuralNetwork) -> Iterator[str]:
-    """Return the inputs of the updatable layers, and all blobs that these and later layers write up to the loss."""
+    """Yield the inputs of the updatable layers, and all blobs that these and later layers write up to the loss."""
     loss = loss_blobs(network)
     on_the_way = needed_layers(network.layers, [loss[0]]) if loss is not None else range(len(network.layers))
     moved: set[str] = set()

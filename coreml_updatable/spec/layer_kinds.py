@@ -42,7 +42,7 @@ def input_counts(kind: str) -> tuple[int, int]:
 
 
 def wrong_counts(layer: NeuralNetworkLayer) -> Iterator[tuple[str, str]]:
-    """Return found and expected counts if ``layer`` has the wrong number of inputs or outputs for its kind."""
+    """Yield found and expected counts if ``layer`` has the wrong number of inputs or outputs for its kind."""
     kind = layer_kind(layer)
     for verb, blobs, table in (("reads", layer.input, _INPUTS), ("writes", layer.output, _OUTPUTS)):
         least, most = table.get(kind, (1, 1))

@@ -99,7 +99,7 @@ class Order:
         self._assumptions = assumptions
 
     def epoch(self, number: int, size: int) -> Iterator[NDArray[np.int64]]:
-        """Return the mini-batches of epoch ``number``, with at most ``size`` rows each."""
+        """Yield the mini-batches of epoch ``number``, with at most ``size`` rows each."""
         order = np.arange(self._rows)
         shuffle = self._shuffle and (number > 0 or self._assumptions.first_epoch == "shuffled")
         if shuffle and self._assumptions.shuffled == "rows":

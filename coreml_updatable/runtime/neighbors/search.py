@@ -105,7 +105,7 @@ def nearest(
     tied: Literal["earliest", "latest"] = "earliest",
     norms: Floats | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Return the ``count`` nearest of ``samples`` [n, D] for each query [D]: indices and squared distances.
+    """Yield the ``count`` nearest of ``samples`` [n, D] for each query [D]: indices and squared distances.
 
     Single-precision matrix products find the candidates. All samples that could be among the nearest, given the
     rounding, are then measured by ||q - s||^2 itself in double precision.
