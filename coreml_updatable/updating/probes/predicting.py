@@ -6,28 +6,24 @@ from coreml_updatable.updating.probes.probe import Probe, Reading
 
 
 def predicting_probes() -> list[Probe]:
-    return [_softmax_at_rank_3(), _support_vector_label()]
-
-
-def _softmax_at_rank_3() -> Probe:
-    return Probe(
-        assumption="softmax_at_rank_3",
-        says="Four scores of shape [2, 1, 2]: the last axis pairs the first with the second, axis -3 with the third.",
-        model=softmax_alone([2, 1, 2]),
-        query={"x": [0.0, 1.0, 3.0, 6.0]},
-        read=Reading("output", "probabilities"),
-    )
-
-
-def _support_vector_label() -> Probe:
-    return Probe(
-        assumption="support_vector_label",
-        says="Of three classes, 1 wins both of its pairs, but 2 is the most likely; 3 would mean a score with the "
-        "wrong sign.",
-        model=contradictory_machine(),
-        query={"x": [1.0]},
-        read=Reading("label", "label"),
-    )
+    return [
+        Probe(
+            assumption="softmax_at_rank_3",
+            says="Four scores of shape [2, 1, 2]: the last axis pairs the first with the second, axis -3 with the "
+            "third.",
+            model=softmax_alone([2, 1, 2]),
+            query={"x": [0.0, 1.0, 3.0, 6.0]},
+            read=Reading("output", "probabilities"),
+        ),
+        Probe(
+            assumption="support_vector_label",
+            says="Of three classes, 1 wins both of its pairs, but 2 is the most likely; 3 would mean a score with the "
+            "wrong sign.",
+            model=contradictory_machine(),
+            query={"x": [1.0]},
+            read=Reading("label", "label"),
+        ),
+    ]
 
 
 def contradictory_machine() -> Model:

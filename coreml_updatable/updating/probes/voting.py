@@ -45,68 +45,51 @@ LABEL = Reading("label", "label")
 
 def voting_probes() -> list[Probe]:
     """Return the probes in the order in which they are settled."""
-    return [_probabilities(), _listed(), _inverse_of(), _zero_distance(), _tied_labels(), _tied_samples()]
-
-
-def _probabilities() -> Probe:
-    return Probe(
-        assumption="probabilities",
-        says="Two neighbors have the label 1 and one has 2: shares are 2/3 and 1/3, votes 2 and 1.",
-        model=nearest_neighbors([(1.0, "1"), (2.0, "1"), (3.0, "2")], 3, uniform=True),
-        query=QUERY,
-        read=BOTH,
-    )
-
-
-def _listed() -> Probe:
-    return Probe(
-        assumption="listed",
-        says="Three labels, one neighbor: either all labels are listed or only the neighbor's.",
-        model=nearest_neighbors([(1.0, "1"), (2.0, "2"), (3.0, "3")], 1, uniform=True),
-        query=QUERY,
-        read=Reading("count", "labelProbability"),
-    )
-
-
-def _inverse_of() -> Probe:
-    return Probe(
-        assumption="inverse_of",
-        says="One neighbor is twice as far as the other: it has half the vote, or a quarter.",
-        model=nearest_neighbors([(1.0, "1"), (2.0, "2")], 2, uniform=False),
-        query=QUERY,
-        read=BOTH,
-        digest="second / first",
-    )
-
-
-def _zero_distance() -> Probe:
-    return Probe(
-        assumption="zero_distance",
-        says="One sample equals the query, the other is a millionth away: either the first decides alone, or both "
-        "vote.",
-        model=nearest_neighbors([(0.0, "1"), (1e-6, "2")], 2, uniform=False),
-        query=QUERY,
-        read=BOTH,
-        digest="second / first",
-        given=("inverse_of",),
-    )
-
-
-def _tied_labels() -> Probe:
-    return Probe(
-        assumption="tied_labels",
-        says="Two labels with one vote each: the first sample is the one farther away.",
-        model=nearest_neighbors([(2.0, "1"), (1.0, "2")], 2, uniform=True),
-        query=QUERY,
-        read=LABEL,
-    )
-
-
-def _tied_samples() -> Probe:
-    return Probe(
-        assumption="tied_samples",
-        says="Two samples at the same distance, one neighbor: the earlier or the later.",
-        model=nearest_neighbors([(1.0, "1"), (-1.0, "2")], 1, uniform=True),
-        query=QUERY,
-        read=LABEL,
-    )
+    return [
+        Probe(
+            assumption="probabilities",
+            says="Two neighbors have the label 1 and one has 2: shares are 2/3 and 1/3, votes 2 and 1.",
+            model=nearest_neighbors([(1.0, "1"), (2.0, "1"), (3.0, "2")], 3, uniform=True),
+            query=QUERY,
+            read=BOTH,
+        ),
+        Probe(
+            assumption="listed",
+            says="Three labels, one neighbor: either all labels are listed or only the neighbor's.",
+            model=nearest_neighbors([(1.0, "1"), (2.0, "2"), (3.0, "3")], 1, uniform=True),
+            query=QUERY,
+            read=Reading("count", "labelProbability"),
+        ),
+        Probe(
+            assumption="inverse_of",
+            says="One neighbor is twice as far as the other: it has half the vote, or a quarter.",
+            model=nearest_neighbors([(1.0, "1"), (2.0, "2")], 2, uniform=False),
+            query=QUERY,
+            read=BOTH,
+            digest="second / first",
+        ),
+        Probe(
+            assumption="zero_distance",
+            says="One sample equals the query, the other is a millionth away: either the first decides alone, or both "
+            "vote.",
+            model=nearest_neighbors([(0.0, "1"), (1e-6, "2")], 2, uniform=False),
+            query=QUERY,
+            read=BOTH,
+            digest="second / first",
+            given=("inverse_of",),
+        ),
+        Probe(
+            assumption="tied_labels",
+            says="Two labels with one vote each: the first sample is the one farther away.",
+            model=nearest_neighbors([(2.0, "1"), (1.0, "2")], 2, uniform=True),
+            query=QUERY,
+            read=LABEL,
+        ),
+        Probe(
+            assumption="tied_samples",
+            says="Two samples at the same distance, one neighbor: the earlier or the later.",
+            model=nearest_neighbors([(1.0, "1"), (-1.0, "2")], 1, uniform=True),
+            query=QUERY,
+            read=LABEL,
+        ),
+    ]
