@@ -8,8 +8,9 @@ as escapes; a person sees each of them as ``\\x1b``.
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
+from math import isfinite
 from typing import Any
 
 MAX_QUOTED = 200  # characters of a name in quotation marks
@@ -62,10 +63,25 @@ def shortened(text: str, limit: int) -> str:
     return f"{text[:begin]}…{len(text) - begin - end} more characters…{text[-end:]}"
 
 
-def did_you_mean(name: str, known: Iterable[str], *, at_most: int = 1, cutoff: float = 0.6) -> str:
-    """Return "did you mean 'x'?" with the names of ``known`` that are spelled like ``name``; "" if none is."""
-    near = get_close_matches(name, list(known), at_most, cutoff)
-    return f"did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "did you mean 'x'?" with the name of ``known`` most like ``name``; "" if none is like it."""
+    near = get_close_matches(name, list(known), 1)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+def field_meant(name: str, known: Collection[str]) -> str:
+    """What to say of a field that there is not: the one that was meant, else all that there are."""
+    near = get_close_matches(name, known, 1, 0.5)
+    return f"did you mean `{near[0]}`?" if near else f"the fields are {', '.join(sorted(known))}"
+
+
+def finite(value: Any) -> Any:
+    """``value`` as dictionaries, lists, strings and numbers, None for a number that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {key: finite(element) for key, element in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(element) for element in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def json_text(value: Any, *, indent: int | None = None, ascii_only: bool = False) -> str:

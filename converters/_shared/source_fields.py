@@ -1,10 +1,11 @@
 """Describe a fault in the fields of a recipe's [source] in one sentence; shared by the converters with fields."""
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+
+from coreml_updatable.text import field_meant
 
 
 def sentence_of(
@@ -29,6 +30,4 @@ def _nearest(location: tuple[int | str, ...], form: type[BaseModel]) -> str:
         section = form.model_fields[str(part)].annotation
         if isinstance(section, type) and issubclass(section, BaseModel):
             form = section
-    known = list(form.model_fields)
-    near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-    return f"did you mean `{near[0]}`?" if near else f"the fields are {', '.join(sorted(known))}"
+    return field_meant(str(location[-1]), form.model_fields)

@@ -97,11 +97,11 @@ def _features(step: Any, name: str, where: str) -> Array:
     return numbers(getattr(step, name), (_count(step),), f"{where}: {name}")
 
 
-def _projection(step: Any, name: str, where: str) -> Array:
-    """``step``'s attribute ``name`` as a matrix [outputs, features]."""
-    found = getattr(step, name)
+def _components(step: Any, where: str) -> Array:
+    """The matrix [outputs, features] by which ``step`` multiplies."""
+    found = step.components_
     found = found.toarray() if hasattr(found, "toarray") else found
-    return numbers(found, (len(found), _count(step)), f"{where}: {name}")
+    return numbers(found, (len(found), _count(step)), f"{where}: components_")
 
 
 def _centered(step: Any, where: str) -> Linear:
@@ -124,7 +124,7 @@ def _to_a_range(step: Any, where: str) -> Linear:
 
 
 def _principal_components(step: Any, where: str) -> Linear:
-    weights, center = _projection(step, "components_", where), _features(step, "mean_", where)
+    weights, center = _components(step, where), _features(step, "mean_", where)
     if step.whiten:
         scale = np.sqrt(numbers(step.explained_variance_, (len(weights),), f"{where}: explained_variance_"))
         weights = weights / np.maximum(scale, np.finfo(np.asarray(step.explained_variance_).dtype).eps)[:, None]
@@ -133,12 +133,12 @@ def _principal_components(step: Any, where: str) -> Linear:
 
 def _projected(step: Any, where: str) -> Linear:
     centers = bool(getattr(step, "whiten", False))  # of FastICA; the others have no center
-    return Linear(_projection(step, "components_", where), _features(step, "mean_", where) if centers else None)
+    return Linear(_components(step, where), _features(step, "mean_", where) if centers else None)
 
 
 def _factors(step: Any, where: str) -> Linear:
     """E[z | x], Bishop, Pattern Recognition and Machine Learning, 12.66."""
-    components = _projection(step, "components_", where)
+    components = _components(step, where)
     weighted = components / _features(step, "noise_variance_", where)
     covariance = np.linalg.inv(np.eye(len(components)) + weighted @ components.T)
     return Linear(covariance.T @ weighted, _features(step, "mean_", where))

@@ -143,15 +143,28 @@ def _behind(
     return _on(vector, batches, where, classes)
 
 
-def _on(vector: Callable[[Sequence[Tensor]], Tensor], batches: Sequence[Tensor], where: str, classes: int) -> nn.Module:
-    """The network that answers with a new layer on ``vector``."""
+def _on(
+    vector: Callable[[Sequence[Tensor]], Tensor],
+    batches: Sequence[Tensor],
+    where: str,
+    classes: int,
+    network: nn.Module | None = None,
+) -> nn.Module:
+    """The network that answers with a new layer on ``vector``; ``network``: the module whose weights that uses."""
     with torch.no_grad():
         features = vector(batches)
-    _expect_vector(features, where)
+    if features is None:
+        raise SourceError(f"--cut {where}: this module does not run; choose another")
+    if not isinstance(features, Tensor) or features.ndim not in (2, 4):
+        raise SourceError(
+            f"--cut {where}: its input has the shape {_shape(features)}, expected [1, features] or [1, channels, "
+            "height, width]; choose a later module"
+        )
 
     class WithHead(nn.Module):
         def __init__(self) -> None:
             super().__init__()
+            self.network = network
             self.head = nn.Linear(features.shape[1], classes)
 
         def forward(self, *batches: Tensor) -> Tensor:
@@ -161,35 +174,15 @@ def _on(vector: Callable[[Sequence[Tensor]], Tensor], batches: Sequence[Tensor],
     return WithHead().eval()
 
 
-def _expect_vector(features: Any, where: str) -> None:
-    if not isinstance(features, Tensor) or features.ndim not in (2, 4):
-        raise SourceError(
-            f"--cut {where}: its input has the shape {_shape(features)}, expected [1, features] or [1, channels, "
-            "height, width]; choose a later module"
-        )
-
-
 def _cut(network: nn.Module, name: str, module: nn.Module, batches: Sequence[Tensor], classes: int) -> Any:
-    with torch.no_grad():
-        features = _until(network, module, batches)
-    if features is None:
-        raise SourceError(f"--cut {name}: this module does not run; choose another")
-    _expect_vector(features, name)
+    """The part of ``network`` up to ``module``, and a new layer after it."""
 
-    class WithHead(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-            self.head = nn.Linear(features.shape[1], classes)
+    def vector(batches: Sequence[Tensor]) -> Any:
+        seen = _until(network, module, batches)
+        is_map = isinstance(seen, Tensor) and seen.ndim == 4
+        return adaptive_avg_pool2d(seen, 1).flatten(1) if is_map else seen
 
-        def forward(self, *batches: Tensor) -> Tensor:
-            seen = _until(network, module, batches)
-            if seen.ndim == 4:
-                seen = adaptive_avg_pool2d(seen, 1).flatten(1)
-            answer: Tensor = self.head(seen)
-            return answer
-
-    return WithHead().eval()
+    return _on(vector, batches, name, classes, network)
 
 
 def _until(network: nn.Module, module: nn.Module, batches: Sequence[Tensor]) -> Any:

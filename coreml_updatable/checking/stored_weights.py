@@ -38,18 +38,18 @@ def declared_weights(layer: NeuralNetworkLayer) -> Iterator[Declared]:
             groups = max(1, params.nGroups)
             inner = params.outputChannels // groups if params.isDeconvolution else params.inputChannels // groups
             outer = params.inputChannels if params.isDeconvolution else params.outputChannels
-            yield from _with_bias(params, "weights", kernel * inner * outer, params.outputChannels)
+            yield from _with_bias(params, kernel * inner * outer, params.outputChannels)
         case "innerProduct":
             yield from _with_bias(
-                params, "weights", params.inputChannels * params.outputChannels, params.outputChannels, empty=True
+                params, params.inputChannels * params.outputChannels, params.outputChannels, empty=True
             )
         case "batchedMatmul" if len(layer.input) == 1:
             inner, outer = params.weightMatrixFirstDimension, params.weightMatrixSecondDimension
-            yield from _with_bias(params, "weights", inner * outer, outer, empty=True)
+            yield from _with_bias(params, inner * outer, outer, empty=True)
         case "embedding":
-            yield from _with_bias(params, "weights", params.inputDim * params.outputChannels, params.outputChannels)
+            yield from _with_bias(params, params.inputDim * params.outputChannels, params.outputChannels)
         case "embeddingND":
-            yield from _with_bias(params, "weights", params.vocabSize * params.embeddingSize, params.embeddingSize)
+            yield from _with_bias(params, params.vocabSize * params.embeddingSize, params.embeddingSize)
         case "batchnorm":
             names = ("gamma", "beta") if params.computeMeanVar else ("gamma", "beta", "mean", "variance")
             yield from (Declared(name, getattr(params, name), int(params.channels)) for name in names)
@@ -74,13 +74,11 @@ def _convolution(params: NeuralNetworkLayer) -> Iterator[Declared]:
     kernel = prod((*params.kernelSize[:2], *(3, 3))[:2]) if len(params.kernelSize) < 2 else prod(params.kernelSize[:2])
     groups = max(1, params.nGroups)
     outer = params.outputChannels // groups if params.isDeconvolution else params.outputChannels
-    yield from _with_bias(params, "weights", params.kernelChannels * outer * kernel, params.outputChannels)
+    yield from _with_bias(params, params.kernelChannels * outer * kernel, params.outputChannels)
 
 
-def _with_bias(
-    params: NeuralNetworkLayer, name: str, count: int, channels: int, *, empty: bool = False
-) -> Iterator[Declared]:
-    yield Declared(name, getattr(params, name), int(count), int(channels), empty)
+def _with_bias(params: NeuralNetworkLayer, count: int, channels: int, *, empty: bool = False) -> Iterator[Declared]:
+    yield Declared("weights", params.weights, int(count), int(channels), empty)
     if params.hasBias:
         yield Declared("bias", params.bias, int(channels), 1, empty)
 

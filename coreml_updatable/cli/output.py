@@ -4,16 +4,14 @@ A line is given as one string; a line break inside it can only come from outside
 """
 
 import logging
-import math
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from coreml_updatable.text import json_text, sentence
+from coreml_updatable.text import finite, json_text, sentence
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,7 +38,7 @@ def complain(fault: str) -> None:
 
 def say_json(value: Any, *, indent: int | None = None) -> None:
     """Print ``value`` as JSON in ASCII, numbers that are not finite as null, and a line break."""
-    _write(sys.stdout, f"{json_text(_finite(value), indent=indent, ascii_only=True)}\n")
+    _write(sys.stdout, f"{json_text(finite(value), indent=indent, ascii_only=True)}\n")
 
 
 def say_styled(*parts: tuple[str, str]) -> None:
@@ -108,11 +106,3 @@ def _show_traceback(kind: type[BaseException], error: BaseException, trace: Trac
     if cause is not None:
         lines.append(f"  because of {type(cause).__name__}: {cause}")
     note(*lines, f"  {kind.__name__}: {error}")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(element) for key, element in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(element) for element in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -305,7 +305,7 @@ def _remembered(owner: _Owner, count: int, neighbors: int, classes: int) -> tupl
     rows, labels, kinds = owner.train
     if count not in owner.typical:
         owner.typical[count] = np.concatenate(
-            [central(rows, np.flatnonzero(kinds == kind), count, 0, 1) for kind in sorted(set(kinds.tolist()))]
+            [central(rows, np.flatnonzero(kinds == kind), count) for kind in sorted(set(kinds.tolist()))]
         )
     chosen = owner.typical[count]
     known = np.concatenate([rows[chosen], owner.shots])
@@ -315,7 +315,7 @@ def _remembered(owner: _Owner, count: int, neighbors: int, classes: int) -> tupl
     return float(own), float((_nearest(known, named, test, neighbors, classes) == wanted).mean())
 
 
-def central(rows: Float64Array, members: Int64Array, count: int, seed: int, tries: int = 3) -> Int64Array:
+def central(rows: Float64Array, members: Int64Array, count: int) -> Int64Array:
     """At most ``count`` of the ``members``: those nearest to the centers that k-means finds among them.
 
     A k-NN only knows what it was given. A few rows that stand for the rest answer as well as many, and leave the room
@@ -327,7 +327,7 @@ def central(rows: Float64Array, members: Int64Array, count: int, seed: int, trie
     distinct = min(count, len(np.unique(own, axis=0)))
     if distinct >= len(own):
         return members
-    centers = KMeans(distinct, n_init=tries, random_state=seed).fit(own).cluster_centers_
+    centers = KMeans(distinct, n_init=1, random_state=0).fit(own).cluster_centers_
     distances = ((own[:, None] - centers[None]) ** 2).sum(axis=2)
     return np.array(sorted({int(members[at]) for at in distances.argmin(axis=0)}), np.int64)
 

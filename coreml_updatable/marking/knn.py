@@ -107,7 +107,7 @@ def _nearest_neighbors(front: Model, settings: KNNSettings, label: str, probabil
     made.specificationVersion = LOWEST_SPECIFICATION_VERSION
     made.isUpdatable = True
     classifier = made.kNearestNeighborsClassifier
-    write_int64(classifier.numberOfNeighbors, settings.number_of_neighbors, "numberOfNeighbors", lowest=1)
+    write_int64(classifier.numberOfNeighbors, settings.number_of_neighbors, "numberOfNeighbors")
     _write_index(classifier, settings, embedding_length(front))
     if settings.weighting == "uniform":
         classifier.uniformWeighting.SetInParent()

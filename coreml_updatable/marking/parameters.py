@@ -15,16 +15,16 @@ def parameters_message(settings: UpdateSettings) -> Model:
     if isinstance(optimizer, SGD):
         sgd = made.optimizer.sgdOptimizer
         write_double(sgd.learningRate, optimizer.learning_rate, "learningRate", positive=True)
-        write_int64(sgd.miniBatchSize, optimizer.mini_batch_size, "miniBatchSize", lowest=1)
+        write_int64(sgd.miniBatchSize, optimizer.mini_batch_size, "miniBatchSize")
         write_double(sgd.momentum, optimizer.momentum, "momentum", most=1.0)
     else:
         adam = made.optimizer.adamOptimizer
         write_double(adam.learningRate, optimizer.learning_rate, "learningRate", positive=True)
-        write_int64(adam.miniBatchSize, optimizer.mini_batch_size, "miniBatchSize", lowest=1)
+        write_int64(adam.miniBatchSize, optimizer.mini_batch_size, "miniBatchSize")
         write_double(adam.beta1, optimizer.beta1, "beta1", most=1.0, below=True)
         write_double(adam.beta2, optimizer.beta2, "beta2", most=1.0, below=True)
         write_double(adam.eps, optimizer.eps, "eps")
-    write_int64(made.epochs, settings.epochs, "epochs", lowest=1)
+    write_int64(made.epochs, settings.epochs, "epochs")
     if settings.epochs.default > MAX_EPOCHS:
         raise ModelError(
             f"epochs: the default is {settings.epochs.default}, expected at most {MAX_EPOCHS}, because more would "
@@ -37,16 +37,16 @@ def parameters_message(settings: UpdateSettings) -> Model:
     return made
 
 
-def write_int64(message: Model, parameter: Int64Parameter, name: str, *, lowest: int) -> None:
-    """Fill an ``Int64Parameter`` message; ``lowest`` is the smallest value the format allows for this one."""
+def write_int64(message: Model, parameter: Int64Parameter, name: str) -> None:
+    """Fill an ``Int64Parameter`` message; the format allows no value below 1 for any of these."""
     message.Clear()
     if parameter.range is not None and parameter.allowed is not None:
         raise ModelError(f"{name}: has a range and a set, expected one of them; the format can store only one")
     allowed = sorted(set(parameter.allowed)) if parameter.allowed is not None else None
     for value in (parameter.default, *(parameter.range or ()), *(allowed or ())):
         _check_size(value, name)
-        if value < lowest:
-            raise ModelError(f"{name}: allows {value}, expected integers of {lowest} or more; remove it")
+        if value < 1:
+            raise ModelError(f"{name}: allows {value}, expected integers of 1 or more; remove it")
     if allowed is not None and parameter.default not in allowed:
         raise ModelError(
             f"{name}: the default {parameter.default} is not in the set {allowed}; add it or change the default"

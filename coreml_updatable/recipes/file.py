@@ -1,7 +1,7 @@
 """Reading a recipe file, and saying in one sentence what is wrong with it."""
 
 import json
-from difflib import get_close_matches
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from coreml_updatable.recipes.recipe import (
     Recipe,
     SGDSection,
 )
+from coreml_updatable.text import field_meant
 from coreml_updatable.toml import read_toml
 
 Form = TypeVar("Form", bound=BaseModel)
@@ -115,7 +116,8 @@ def _sentence_of(error: ValidationError, form: type[BaseModel]) -> str:
     message = message[0].lower() + message[1:]
     match problem["type"]:
         case "extra_forbidden":
-            return f"unknown field `{place}`; {_nearest(problem['loc'], form)}"
+            *sections, name = problem["loc"]
+            return f"unknown field `{place}`; {field_meant(str(name), _fields_at(sections, form))}"
         case "missing":
             return f"{place} is missing; add it"
         case "value_error":
@@ -144,13 +146,7 @@ def _shortened(text: str) -> str:
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
-def _nearest(location: tuple[int | str, ...], form: type[BaseModel]) -> str:
-    fields = _fields_at(location[:-1], form)
-    near = get_close_matches(str(location[-1]), fields, n=1, cutoff=0.5)
-    return f"did you mean `{near[0]}`?" if near else f"the fields are {', '.join(sorted(fields))}"
-
-
-def _fields_at(location: tuple[int | str, ...], form: type[BaseModel]) -> list[str]:
+def _fields_at(location: Iterable[int | str], form: type[BaseModel]) -> list[str]:
     section = form
     for part in location:
         if part in FORMS:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite
 from typing import Any, TypeAlias
 
 from coreml_updatable.spec.availability import availability, newer_contents
@@ -16,6 +15,7 @@ from coreml_updatable.spec.parameters import Parameter, network_parameters, para
 from coreml_updatable.spec.samples import nearest_neighbors_of, sample_counts
 from coreml_updatable.spec.shapes import blob_shapes
 from coreml_updatable.spec.storage import storage, weight_count, weight_fields
+from coreml_updatable.text import finite
 
 _SHOWN = 20  # numbers of a list
 
@@ -164,7 +164,7 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionaries, lists, strings and numbers; None for a number that JSON does not have."""
-        plain: dict[str, Any] = _plain(asdict(self))
+        plain: dict[str, Any] = finite(asdict(self))
         return plain
 
 
@@ -214,14 +214,6 @@ def one_line(model: Model) -> str:
     counted = f"; {len(labels)} labels" if labels else ""
     updatable = "updatable" if model.isUpdatable else "not updatable"
     return f"{KINDS.get(kind, kind)}: {given} -> {answered}{counted}; {updatable}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def described(features: Sequence[FeatureDescription]) -> tuple[Feature, ...]:

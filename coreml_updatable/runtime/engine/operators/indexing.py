@@ -39,16 +39,9 @@ def gather(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
 @rule("index")
 def index(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     """Whole axes, then axes by index, then whole axes; the indexed axes go to the front of the picked ones."""
-    named = [axis for axis, one in enumerate(given[1]) if one is not None]
-    if not named or named != list(range(named[0], named[-1] + 1)):
-        raise UnsupportedError("indices on axes that lie apart")
-    listed: Any = node.args[1]
-    if any(_type_of(listed[axis], given[1][axis]) == torch.bool for axis in named):
-        raise UnsupportedError("a choice by truth values")
+    named, together = _indexed_axes(node, given)
     if len(named) == 1:
         return writer.emit("Gather", given[0], given[1][named[0]], axis=named[0])
-    shapes = [_shape_of(listed[axis], given[1][axis]) for axis in named]
-    together = list(torch.broadcast_shapes(*shapes))
     indices = _rows_of(writer, [given[1][axis] for axis in named], together)
     rank, first = len(shape_of(node, 0)), named[0]
     value = given[0]
@@ -66,12 +59,16 @@ def index(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     )
 
 
-def _type_of(node: Any, value: Any) -> torch.dtype:
-    return value.dtype if isinstance(value, Tensor) else node.meta["val"].dtype
-
-
-def _shape_of(node: Any, value: Any) -> list[int]:
-    return list(value.shape if isinstance(value, Tensor) else node.meta["val"].shape)
+def _indexed_axes(node: fx.Node, given: Given) -> tuple[list[int], list[int]]:
+    """The axes that have an index, which must lie together, and the shape to which the indices are broadcast."""
+    named = [axis for axis, one in enumerate(given[1]) if one is not None]
+    if not named or named != list(range(named[0], named[-1] + 1)):
+        raise UnsupportedError("indices on axes that lie apart")
+    listed: Any = node.args[1]
+    indices = [one if isinstance(one := given[1][axis], Tensor) else listed[axis].meta["val"] for axis in named]
+    if any(index.dtype == torch.bool for index in indices):
+        raise UnsupportedError("indices that are truth values")
+    return named, list(torch.broadcast_shapes(*(index.shape for index in indices)))
 
 
 SCATTERED = {"scatter": "none", "scatter_add": "add"}
@@ -98,13 +95,7 @@ def scatter(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
 @rule("index_put", "_unsafe_index_put")
 def index_put(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     """Whole axes, then axes by index, then whole axes: the indexed ones are brought to the front and back."""
-    named = [axis for axis, one in enumerate(given[1]) if one is not None]
-    if not named or named != list(range(named[0], named[-1] + 1)):
-        raise UnsupportedError("values put on axes that lie apart")
-    listed: Any = node.args[1]
-    if any(_type_of(listed[axis], given[1][axis]) == torch.bool for axis in named):
-        raise UnsupportedError("values put by truth values")
-    together = list(torch.broadcast_shapes(*(_shape_of(listed[axis], given[1][axis]) for axis in named)))
+    named, together = _indexed_axes(node, given)
     indices = _rows_of(writer, [given[1][axis] for axis in named], together)
     shape, first, last, count = shape_of(node), named[0], named[-1] + 1, len(together)
     put = writer.emit("Expand", given[2], writer.integers([*shape[:first], *together, *shape[last:]]))
