@@ -35,7 +35,6 @@ MACOS = {
     9: "macOS 15",
     10: "macOS 26",
 }
-UPDATABLE_SINCE = 4
 _LAST_OF_3 = 500  # the field numbers of NeuralNetworkLayer rise with the versions that brought the kinds
 _FIRST_OF_5 = 1450
 _KINDS = NeuralNetwork_pb2.NeuralNetworkLayer.DESCRIPTOR.fields_by_name

@@ -1,7 +1,5 @@
 """A salad: leaves heaped on a plate or in a bowl; tomato, cucumber, onion, and some croutons, cheese, olives or egg."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from .leaves import GREENS, leaf
@@ -9,8 +7,6 @@ from .plates import put_board, put_bowl, put_plate
 from .scene import Color, Scene, varied
 from .slices import Place, cherry_tomato, cucumber_slice, egg_half, olive, onion_ring, tomato_slice
 from .solids import box
-
-Topping = Callable[[Scene, Place], None]
 
 
 def draw_salad(scene: Scene) -> None:

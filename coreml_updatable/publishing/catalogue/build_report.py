@@ -121,10 +121,6 @@ def read_report_as(
     return _parsed(kind, content, str(path), older, remedy), content
 
 
-def parse_report(content: bytes, where: str) -> BuildReport:
-    return _parsed(BuildReport, content, where)
-
-
 def _parsed(
     kind: type[Kind], content: bytes, where: str, older: tuple[int, ...] = (), remedy: str = BUILD_AGAIN
 ) -> Kind:
