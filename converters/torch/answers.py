@@ -11,6 +11,7 @@ from coreml_updatable.converting.contract import SourceRequest
 from coreml_updatable.errors import SourceError
 
 from .._shared.wording import first_line
+from .wrapped import Wrapped
 
 NEW_HEAD = "--head new --labels a,b,... adds a new softmax layer after its features"
 LOGITS = "logits"  # what transformers calls them among its outputs
@@ -33,7 +34,9 @@ def one_answer(network: nn.Module, batches: Sequence[Tensor], request: SourceReq
             "without the step that picks a label"
         )
     if request.head == "new":  # which follows the features, whatever was made of them
-        return network if name is None else _part(network, name)
+        if name is None:
+            return network
+        return Wrapped(network, lambda inner, *batches: _entries(inner(*batches))[name]).eval()
     if not picked.is_floating_point():
         raise SourceError(
             f"the source returns numbers of type {picked.dtype}, expected logits or probabilities; export the "
@@ -52,32 +55,13 @@ def one_answer(network: nn.Module, batches: Sequence[Tensor], request: SourceReq
     if name is None and found == [1, longest] and column is None:
         return network
 
-    class OneAnswer(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
+    def taken(network: nn.Module, *batches: Tensor) -> Tensor:
+        answer: Any = network(*batches)
+        values: Tensor = answer if name is None else _entries(answer)[name]
+        values = values if values.ndim == 2 else values.reshape(1, -1)
+        return values if column is None else values[:, column : column + 1]
 
-        def forward(self, *batches: Tensor) -> Tensor:
-            answer: Any = self.network(*batches)
-            values: Tensor = answer if name is None else _entries(answer)[name]
-            values = values if values.ndim == 2 else values.reshape(1, -1)
-            return values if column is None else values[:, column : column + 1]
-
-    return OneAnswer().eval()
-
-
-def _part(network: nn.Module, name: str) -> nn.Module:
-    """Return the output ``name`` of ``network``, in any shape."""
-
-    class Part(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, *batches: Tensor) -> Any:
-            return _entries(self.network(*batches))[name]
-
-    return Part().eval()
+    return Wrapped(network, taken).eval()
 
 
 def run(network: nn.Module, batches: Sequence[Tensor]) -> Any:

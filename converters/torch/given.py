@@ -23,6 +23,7 @@ from .script import is_script, read_script
 from .tracing import example
 from .unrolling import unrolled
 from .weights import load_state, read_objects, read_state, state_in
+from .wrapped import Wrapped
 
 Input = ImageInput | ArrayInput
 LIBRARIES = ("torchvision:", "timm:")
@@ -169,17 +170,11 @@ def channels_first(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
     """Return ``network``, which takes channels last, for pictures with the channels first."""
     pictures = [isinstance(one, ImageInput) for one in inputs]
 
-    class Module(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
+    def turned(network: nn.Module, *batches: Tensor) -> Any:
+        pairs = zip(batches, pictures, strict=True)
+        return network(*(one.permute(0, 2, 3, 1) if picture else one for one, picture in pairs))
 
-        def forward(self, *batches: Tensor) -> Tensor:
-            pairs = zip(batches, pictures, strict=True)
-            answer: Tensor = self.network(*(one.permute(0, 2, 3, 1) if picture else one for one, picture in pairs))
-            return answer
-
-    return Module()
+    return Wrapped(network, turned)
 
 
 def with_long(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
@@ -188,17 +183,10 @@ def with_long(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
     if not any(whole):
         return network
 
-    class Module(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
+    def lengthened(network: nn.Module, *batches: Tensor) -> Any:
+        return network(*(batch.long() if long else batch for batch, long in zip(batches, whole, strict=True)))
 
-        def forward(self, *batches: Tensor) -> Tensor:
-            pairs = zip(batches, whole, strict=True)
-            answer: Tensor = self.network(*(batch.long() if long else batch for batch, long in pairs))
-            return answer
-
-    return Module()
+    return Wrapped(network, lengthened)
 
 
 def _refuse(request: SourceRequest, what: str) -> None:
