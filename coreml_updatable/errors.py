@@ -70,6 +70,12 @@ def first_fault(error: "ValidationError") -> str:
     return f"{'.'.join(str(part)[:40] for part in fault['loc']) or 'as a whole'}: {fault['msg']}"
 
 
+def wrong_schema(found: object, expected: int, remedy: str) -> str:
+    """What to say of a file with another schema; ``remedy``: what helps unless the file is newer than this program."""
+    newer = isinstance(found, int) and found > expected
+    return f"has the schema {found!r:.40}, expected {expected}; {'use a newer coreml_updatable' if newer else remedy}"
+
+
 @contextmanager
 def located(word: str, place: object) -> Iterator[None]:
     """Errors that begin with ``word`` ("source", "model"), since they are about a value, begin with ``place``."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from coreml_updatable.errors import CatalogueError, DataError, first_fault
+from coreml_updatable.errors import CatalogueError, DataError, first_fault, wrong_schema
 from coreml_updatable.personalization.results import Comparison, read_comparison
 from coreml_updatable.publishing.catalogue.names import FILE, NAME, SUM
 from coreml_updatable.publishing.report.json import SCHEMA
@@ -130,9 +130,7 @@ def _parsed(
     except (ValueError, AttributeError, RecursionError):
         raise CatalogueError(f"{where}: is not the report of a build; {remedy}") from None
     if found not in (SCHEMA, *older) or isinstance(found, bool):
-        newer = isinstance(found, int) and found > SCHEMA
-        advice = "use a newer coreml_updatable" if newer else remedy
-        raise CatalogueError(f"{where}: has the schema {found!r:.40}, expected {SCHEMA}; {advice}")
+        raise CatalogueError(f"{where}: {wrong_schema(found, SCHEMA, remedy)}")
     if found in older:
         value["comparison"] = None
     try:

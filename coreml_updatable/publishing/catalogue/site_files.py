@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from coreml_updatable.errors import CatalogueError, first_fault, quoted
+from coreml_updatable.errors import CatalogueError, first_fault, quoted, wrong_schema
 from coreml_updatable.publishing.catalogue.index import RENAMED, SCHEMA, Index, Latest, json_schema
 from coreml_updatable.text import json_text
 
@@ -38,9 +38,7 @@ def parse(content: bytes, where: str, kind: type[Kind]) -> Kind:
     if found == 1 and not isinstance(found, bool):
         found, content = SCHEMA, json.dumps({**_renamed(value), "schema": SCHEMA}).encode()
     if found != SCHEMA or isinstance(found, bool):
-        newer = isinstance(found, int) and found > SCHEMA
-        remedy = "use a newer coreml_updatable" if newer else "restore it from a copy"
-        raise CatalogueError(f"{where}: has the schema {found!r:.40}, expected {SCHEMA}; {remedy}")
+        raise CatalogueError(f"{where}: {wrong_schema(found, SCHEMA, 'restore it from a copy')}")
     try:
         return kind.model_validate_json(content, strict=True)  # "9" is no serial
     except ValidationError as error:

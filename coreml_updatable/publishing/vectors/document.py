@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from coreml_updatable.errors import DataError, first_fault
+from coreml_updatable.errors import DataError, first_fault, wrong_schema
 from coreml_updatable.text import json_text
 
 SCHEMA: Literal[3] = 3
@@ -176,9 +176,7 @@ def _read(path: Path, older: Mapping[int, Callable[[dict[str, Any]], dict[str, A
         except TypeError:
             raise DataError(f"{path}: is not valid JSON of golden vectors; fetch it again") from None
     if found != SCHEMA:
-        newer = isinstance(found, int) and found > SCHEMA
-        remedy = "use a newer coreml_updatable" if newer else "build the model again, which writes them"
-        raise DataError(f"{path}: has the schema {found!r:.40}, expected {SCHEMA}; {remedy}")
+        raise DataError(f"{path}: {wrong_schema(found, SCHEMA, 'build the model again, which writes them')}")
     try:
         vectors = Vectors.model_validate_json(content)
     except ValidationError as error:
