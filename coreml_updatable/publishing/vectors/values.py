@@ -1,5 +1,6 @@
 """Feature values as the document holds them, and back."""
 
+import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +16,14 @@ from coreml_updatable.publishing.vectors.document import Array, Photo, Picture, 
 from coreml_updatable.spec.features import CROP_KEY, GRAYSCALE
 from coreml_updatable.spec.messages import Model
 
+FOLDER = "vectors"  # of the pictures
 DIGITS = 6  # of a number; far finer than any tolerance
 MOST_PIXELS = 4096 * 4096
+
+
+def digest(content: bytes) -> str:
+    """What tells a file from others in its name."""
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def png(pixels: UInt8Array) -> bytes:
