@@ -161,7 +161,8 @@ def whole_extractor(model: Model) -> Model:
         raise ModelError("extractor: is a classifier, expected a network that outputs a vector; cut it before its head")
     if kind == "mlProgram":
         raise ModelError(f"extractor: {NO_PROGRAMS}")
-    if is_pipeline(model) and last_member(model).WhichOneof("Type") == "kNearestNeighborsClassifier":
+    last = last_member(model) if is_pipeline(model) else model
+    if last.WhichOneof("Type") == "kNearestNeighborsClassifier":
         raise ModelError("extractor: ends in a k-NN already; update it, or give the network that it was made from")
     if kind != "neuralNetwork":
         raise ModelError(

@@ -215,7 +215,7 @@ def extractors_that_are_refused() -> dict[str, tuple[Model, str]]:
         "regressor": (valid.regressor(), "given.mlmodel: is a neuralNetworkRegressor, expected a plain network or a"),
         "k-NN": (
             valid.nearest_neighbors(),
-            "given.mlmodel: is a kNearestNeighborsClassifier, expected a plain network",
+            "given.mlmodel: ends in a k-NN already; update it, or give the network that it was made from",
         ),
         "pipeline": (
             valid.pipeline(),

@@ -241,7 +241,7 @@ def refused() -> dict[str, tuple[list[Model], str, int | None, str]]:
     network_of(large).layers[0].convolution.weights.floatValue[0] = 1e6
     return {
         "not marked": ([converted("pooled linear, logits")], "split", None, "has no updatable layer"),
-        "a lone k-NN": ([nameless], "split", None, "is a kNearestNeighborsClassifier, expected an updatable network"),
+        "a lone k-NN": ([nameless], "split", None, "is a k-NN without an extractor"),
         "already a head": ([whole], "split", None, "layers[0] 'fc1': reads the input 'x' directly, expected frozen la"),
         "two branches": ([branches], "split", None, "head: reads 2 blobs of the frozen part ('flatten', 'relu'), exp"),
         "a second output": ([shown], "pipeline", None, "comes from a frozen layer, expected only outputs of the head"),

@@ -271,7 +271,9 @@ def update(
 
 
 def _target(model: Path, out: Out | None, *, in_place: bool) -> Path:
-    if (out is None) == (not in_place):
+    if out is not None and in_place:
+        raise typer.BadParameter("-o cannot be combined with --in-place, which replaces MODEL; omit one of them")
+    if out is None and not in_place:
         raise typer.BadParameter("-o or --in-place is required; --in-place replaces MODEL")
     if out is None and model.is_dir():
         raise typer.BadParameter(f"--in-place: {model} is a package, which cannot be written; use -o NEW.mlmodel")

@@ -32,6 +32,8 @@ def from_single(model: Model) -> Parts:
     kind = model.WhichOneof("Type")
     if kind == "mlProgram":
         raise ModelError(f"model: {NO_PROGRAMS}")
+    if kind == "kNearestNeighborsClassifier":
+        raise ModelError("model: is a k-NN without an extractor, which has one layout only; use it as it is")
     if not is_network(model):
         raise ModelError(
             f"model: is {with_article(kind)}, expected an updatable network or a pipeline; mark a classifier first"
@@ -40,7 +42,9 @@ def from_single(model: Model) -> Parts:
     network = network_of(model)
     behind = _behind_updatable(network)
     if not model.isUpdatable or not behind:
-        raise ModelError("model: has no updatable layer; mark it first")
+        raise ModelError(
+            "model: has no updatable layer; mark it first, or, if it is the extractor of a split, pass its head as well"
+        )
     blob = _crossing(model, network, behind)
     shape = blob_shapes(model).get(blob)
     length = element_count(shape) if shape is not None else None

@@ -7,6 +7,11 @@ reader has seen. It then names the keys that count from now on. latest.json coun
 import hashlib
 import http.client
 import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +25,7 @@ from coreml_updatable.publishing.catalogue.signing import SIGNATURE_BYTES, Read,
 from coreml_updatable.publishing.catalogue.site_files import INDEX, LATEST, MAXIMUM_BYTES, parse
 
 TIMEOUT = 20  # seconds without a byte
+DEADLINE = 900.0  # seconds for a whole file
 PIECE = 1 << 16  # bytes
 TRIES = 1000  # of one file
 
@@ -80,13 +86,15 @@ class Client:
     """Reads the catalogue at the address ``site``, trusting ``keys`` (base64), which an app carries.
 
     ``state``: a file in which it remembers what it saw, from one run to the next; the keys in it count then.
+    ``deadline``: seconds after which it gives up a file, however steadily bytes of it still come.
     """
 
-    def __init__(self, site: str, keys: tuple[str, ...], state: Path | None = None) -> None:
+    def __init__(self, site: str, keys: tuple[str, ...], state: Path | None = None, deadline: float = DEADLINE) -> None:
         for key in keys:
             _expect_key(key)
         self.site = site if site.endswith("/") else f"{site}/"
         self.state = state
+        self.deadline = deadline
         self.trust = Trust(keys) if state is None or not state.exists() else _read_state(state)
 
     def now(self) -> datetime:
@@ -121,9 +129,10 @@ class Client:
         A download that breaks goes on where it broke; pieces of another version of the file are thrown away.
         """
         content, tag = b"", ""
+        end = time.monotonic() + self.deadline
         for _ in range(TRIES):
             headers = {"Range": f"bytes={len(content)}-", "If-Range": tag} if tag and content else {}
-            status, tag, piece, whole = self.request(url, headers, most)
+            status, tag, piece, whole = self.request(url, headers, most, end)
             content = content + piece if status == 206 else piece
             if len(content) > most:
                 break
@@ -131,8 +140,8 @@ class Client:
                 return content
         raise UntrustedError(f"{url!r:.200}: is larger than {most} bytes, or its download keeps failing")
 
-    def request(self, url: str, headers: dict[str, str], most: int) -> tuple[int, str, bytes, bool]:
-        """(status, ETag, at most ``most`` + 1 bytes, whether the answer is whole) of one GET."""
+    def request(self, url: str, headers: dict[str, str], most: int, end: float) -> tuple[int, str, bytes, bool]:
+        """(status, ETag, at most ``most`` + 1 bytes, whether the answer is whole) of one GET, over before ``end``."""
         try:
             parts = urlsplit(urljoin(self.site, url))
             host, port = parts.hostname, parts.port
@@ -141,31 +150,47 @@ class Client:
         if host is None or parts.scheme not in ("http", "https"):
             raise UntrustedError(f"{url!r:.200}: expected an http or https URL")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(host, port, timeout=TIMEOUT)
+        left = end - time.monotonic()
+        if left <= 0:
+            raise self._late(url)
+        connection = kind(host, port, timeout=min(TIMEOUT, left))
         try:
-            connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers=headers)
-            response = connection.getresponse()
-            if response.status not in (200, 206):
-                raise UntrustedError(f"{url!r:.200}: cannot be downloaded (status {response.status}); check the URL")
-            piece = self.body(response, most + 1)
+            connection.connect()
+            with _hung_up_after(left, connection.sock):
+                connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers=headers)
+                response = connection.getresponse()
+                if response.status not in (200, 206):
+                    raise UntrustedError(
+                        f"{url!r:.200}: cannot be downloaded (status {response.status}); check the URL"
+                    )
+                piece = self.body(response, most + 1)
+            if time.monotonic() >= end:
+                raise self._late(url)
             length = response.headers["Content-Length"]
             whole = length is None or not length.isdecimal() or str(len(piece)) == (length.lstrip("0") or "0")
             return response.status, response.headers.get("ETag", ""), piece, whole
         except (OSError, http.client.HTTPException, ValueError) as error:  # such as a path or header beyond ASCII
+            if time.monotonic() >= end:
+                raise self._late(url) from error
             raise UntrustedError(f"{url!r:.200}: cannot be downloaded ({type(error).__name__}); try again") from error
         finally:
             connection.close()
 
+    def _late(self, url: str) -> CatalogueError:
+        return CatalogueError(
+            f"{url!r:.200}: was not downloaded within {self.deadline:g} seconds; try again, or pass a longer deadline"
+        )
+
     def body(self, response: http.client.HTTPResponse, most: int) -> bytes:
         """At most ``most`` bytes; fewer where the line breaks."""
-        content = b""
+        content = bytearray()
         try:
-            while len(content) < most and (piece := response.read(min(PIECE, most - len(content)))):
+            while len(content) < most and (piece := response.read1(min(PIECE, most - len(content)))):
                 content += piece
         except (OSError, http.client.HTTPException):
             if not content:
                 raise
-        return content
+        return bytes(content)
 
     def _verified(self, file: File) -> bytes:
         content = self.get(file.url, file.bytes)
@@ -183,6 +208,23 @@ class Client:
         self.trust = trust
         if self.state is not None:
             write_atomically(self.state, (json.dumps(asdict(trust)) + "\n").encode())
+
+
+@contextmanager
+def _hung_up_after(seconds: float, line: socket.socket) -> Iterator[None]:
+    """Whoever waits for ``line`` meets its end then: headers may trickle as well as a body."""
+
+    def hang_up() -> None:
+        with suppress(OSError):  # it may be closed already
+            line.shutdown(socket.SHUT_RDWR)
+
+    watch = threading.Timer(seconds, hang_up)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
 
 
 def _expect_key(key: str) -> None:

@@ -13,6 +13,7 @@ from coreml_updatable.text import json_text
 
 INDEX, INDEX_SCHEMA, LATEST = "index.json", "index.schema.json", "latest.json"
 MAXIMUM_BYTES = 100_000_000  # of an index; one of ten thousand models is smaller
+MOST_VALUES = 4_000_000  # in it; a hundred bytes of memory or two for each
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -29,6 +30,11 @@ def read_latest(site: Path) -> Latest:
 
 def parse(content: bytes, where: str, kind: type[Kind]) -> Kind:
     """A ``kind`` out of JSON; a CatalogueError for another schema or a wrong field."""
+    values = sum(content.count(sign) for sign in (b",", b":", b"{", b"["))
+    if values > MOST_VALUES:
+        raise CatalogueError(
+            f"{where}: holds about {values} values, expected at most {MOST_VALUES}; split it into several catalogues"
+        )
     try:
         value = json.loads(content, object_pairs_hook=_each_once)
         found = value.get("schema")

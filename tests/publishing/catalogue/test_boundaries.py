@@ -129,8 +129,8 @@ class Broken(Client):
         super().__init__("http://127.0.0.1", (TEXTS[0],))
         self.content, self.size, self.asked = content, size, list[str]()
 
-    def request(self, url: str, headers: dict[str, str], most: int) -> tuple[int, str, bytes, bool]:
-        assert url == "file"
+    def request(self, url: str, headers: dict[str, str], most: int, end: float) -> tuple[int, str, bytes, bool]:
+        assert (url, end > 0) == ("file", True)
         self.asked.append(headers.get("Range", ""))
         start = int(headers["Range"].removeprefix("bytes=").removesuffix("-")) if headers else 0
         piece = self.content[start : start + self.size][: most + 1]

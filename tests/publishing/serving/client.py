@@ -20,9 +20,9 @@ class Client(Reader):
         self.breaks = breaks
         self.requests: list[tuple[str, str | None]] = []
 
-    def request(self, url: str, headers: dict[str, str], most: int) -> tuple[int, str, bytes, bool]:
+    def request(self, url: str, headers: dict[str, str], most: int, end: float) -> tuple[int, str, bytes, bool]:
         self.requests.append((url, headers.get("Range")))
-        return super().request(url, headers, most)
+        return super().request(url, headers, most, end)
 
     def body(self, response: HTTPResponse, most: int) -> bytes:
         return super().body(response, most if self.breaks is None else min(most, self.breaks))

@@ -1,5 +1,7 @@
 """The reference client against the real server."""
 
+import socket
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,6 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coreml_updatable.errors import CatalogueError
+from coreml_updatable.publishing.catalogue import client as reading
+from coreml_updatable.publishing.catalogue.index import Latest
+from coreml_updatable.publishing.catalogue.signing import public_text
+from coreml_updatable.publishing.catalogue.site_files import parse
 from tests.publishing.serving.client import Client, UntrustedError
 from tests.publishing.serving.conftest import Served
 
@@ -98,3 +104,39 @@ def test_a_server_that_is_not_there(served: Served) -> None:
         Client(served.address, served.key).newest("Nobody")
     with pytest.raises(CatalogueError, match="has no file 'none'"):
         Client(served.address, served.key).fetch("Luncher", "none")
+
+
+@pytest.mark.parametrize("begins", [b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"HTTP/1.1 200 OK\r\nServer: "])
+def test_a_server_that_trickles_is_given_up(served: Served, begins: bytes) -> None:
+    """A byte now and then, of the body or of a header, for as long as somebody listens."""
+    listening, gone = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def trickle() -> None:
+        line, _ = listening.accept()
+        with line:
+            line.recv(65536)
+            try:
+                line.sendall(begins)
+                while not gone.wait(0.02):
+                    line.sendall(b"x")
+            except OSError:
+                gone.set()
+
+    server = threading.Thread(target=trickle)
+    server.start()
+    site = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    with pytest.raises(
+        CatalogueError, match=r"not downloaded within 0\.3 seconds; try again, or pass a longer deadline"
+    ):
+        reading.Client(site, (public_text(served.key),), deadline=0.3).index()
+    assert gone.wait(10)
+    server.join()
+    listening.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"models": {' + b'"a":"1",' * 2_100_000 + b"}}", b"[" + b"{}," * 2_100_000 + b"{}]"]
+)
+def test_millions_of_values_are_refused_before_they_are_parsed(content: bytes) -> None:
+    with pytest.raises(CatalogueError, match="values, expected at most 4000000; split it into several catalogues"):
+        parse(content, "latest.json", Latest)
