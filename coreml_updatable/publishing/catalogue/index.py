@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 
 from coreml_updatable.publishing.catalogue.names import (
     DEVICE_FILE,
@@ -166,7 +166,7 @@ class Index(Signed):
 
     keys: Annotated[tuple[Annotated[str, Field(pattern=KEY)], ...], Field(max_length=MOST_KEYS)] = ()
     base_url: str = ""  # what every url begins with; empty: they are relative to index.json
-    models: tuple[Entry, ...] = ()
+    models: Annotated[tuple[Entry, ...], FailFast()] = ()
     devices: Annotated[tuple[Device, ...], Field(max_length=MOST_DEVICES)] = ()  # left out where there are none
 
     @model_validator(mode="after")
