@@ -42,10 +42,10 @@ def main() -> None:
             for seed in range(5):
                 order = np.random.default_rng(seed).permutation(NEW)
                 rows = [pancakes[n].with_features(label="user0") for n in order[:photos]]
-                learnt = UpdateTask(spare, rows).resume().model
-                answers = learnt.predict([pancakes[n] for n in order[NEW - OTHERS :]])
+                learned = UpdateTask(spare, rows).resume().model
+                answers = learned.predict([pancakes[n] for n in order[NEW - OTHERS :]])
                 right.append(np.mean([answer["label"] == "user0" for answer in answers]))
-                pairs = zip(learnt.predict(known), old, strict=True)
+                pairs = zip(learned.predict(known), old, strict=True)
                 kept.append(np.mean([answer["label"] == label for answer, (_, label) in pairs]))
             print(f"| {share:.0e} | {photos} | {np.mean(right):.0%} | {np.mean(kept):.1%} |")
 

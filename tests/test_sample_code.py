@@ -41,7 +41,7 @@ def test_two_folders_do_not_share_names(folder: Path, tmp_path: Path) -> None:
         ("long.py:draw", r"long.py: cannot be imported \(ValueError: one two\); correct it"),
     ],
 )
-def test_what_can_not_be_loaded_is_one_sentence(folder: Path, reference: str, sentence: str) -> None:
+def test_what_cannot_be_loaded_is_one_sentence(folder: Path, reference: str, sentence: str) -> None:
     (folder.parent / "outside.py").write_text("def draw(): raise AssertionError('ran')\n")
     (folder / "link.py").symlink_to(folder.parent / "outside.py")
     (folder / "leaving.py").write_text("raise SystemExit(3)\n")

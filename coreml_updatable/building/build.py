@@ -187,7 +187,7 @@ def _siblings(request: BuildRequest, network: Model, dataset: Dataset) -> str:
     """Write the network for other engines, each proved on rows of the recipe's own; in words."""
     from coreml_updatable.siblings.making import make_siblings
 
-    recipe, some = request.recipe, evenly(len(dataset.train), LEARNT_BY_SIBLINGS)
+    recipe, some = request.recipe, evenly(len(dataset.train), LEARNED_BY_SIBLINGS)
     rows = [
         {recipe.input.name: dataset.train.values[row], recipe.outputs.label: recipe.labels[dataset.train.labels[row]]}
         for row in some
@@ -200,7 +200,7 @@ def _siblings(request: BuildRequest, network: Model, dataset: Dataset) -> str:
     )
 
 
-LEARNT_BY_SIBLINGS = 12  # rows
+LEARNED_BY_SIBLINGS = 12  # rows
 PROVED, PROVED_AGAIN = 24, 6  # rows of a large network
 
 
@@ -237,7 +237,7 @@ def _base(recipe: Recipe, dataset: Dataset, converted: Converted) -> BaseStatist
 
 
 SPOTS = 6  # a side, of a generated picture
-OWNERS, BASES, LEARNT = 4, 8, 5  # rows of the owner's kind, of the base's kinds, and to learn from
+OWNERS, BASES, LEARNED = 4, 8, 5  # rows of the owner's kind, of the base's kinds, and to learn from
 CANDIDATES = 24  # rows of each, of which those are asked that show a mistake
 
 
@@ -256,8 +256,8 @@ def golden_vectors(
     """
     rows = _some(dataset.owner_held_out.values, OWNERS) + _some(dataset.test.values, BASES)
     taught = next((part for part in dataset.to_learn if len(part)), dataset.train)
-    labels = [recipe.every_label()[label] for label in taught.labels[:LEARNT]]
-    learnt = list(zip(taught.values[:LEARNT], labels, strict=True))
+    labels = [recipe.every_label()[label] for label in taught.labels[:LEARNED]]
+    learned = list(zip(taught.values[:LEARNED], labels, strict=True))
     candidates = _some(dataset.owner_held_out.values, CANDIDATES) + _some(dataset.test.values, CANDIDATES)
     pictures = f"{FOLDER}/{recipe.name}"  # of the replay set, which vectors share
     if private:
@@ -265,14 +265,14 @@ def golden_vectors(
         drawn = _generated(recipe, len(replayed), 3)
         replayed = [(value, said) for value, (_, said) in zip(drawn, replayed, strict=True)]
         candidates = _generated(recipe, CANDIDATES, 2)
-        learnt = [(value, said) for value, (_, said) in zip(_generated(recipe, len(learnt), 1), learnt, strict=True)]
+        learned = [(value, said) for value, (_, said) in zip(_generated(recipe, len(learned), 1), learned, strict=True)]
         rows = _generated(recipe, len(rows), 0)
     made: dict[str, bytes] = {}
     for file, model in models.items():
         if not (model.isUpdatable and recipe.input.name in {str(one.name) for one in model.description.input}):
             continue
         names = recipe.input.name, recipe.outputs.label
-        vectors, files = record(model, file, *names, rows, learnt, candidates, replayed, pictures)
+        vectors, files = record(model, file, *names, rows, learned, candidates, replayed, pictures)
         made |= {**files, f"{file.removesuffix('.mlmodel')}{SUFFIX}": to_bytes(vectors)}
     return made
 

@@ -84,8 +84,8 @@ def prove(
 
     What was written and loaded again is asked about ``others``, by default the test rows.
     """
-    learnt = next((part for part in dataset.to_learn if len(part)), dataset.train)
-    rows = labelled_rows(recipe, learnt.take(range(min(len(learnt), MOST_UPDATE_ROWS))))
+    learned = next((part for part in dataset.to_learn if len(part)), dataset.train)
+    rows = labelled_rows(recipe, learned.take(range(min(len(learned), MOST_UPDATE_ROWS))))
     labels = recipe.every_label()
     files = [model_bytes(model.message) for model in (network, knn)]
     agreement = agree(network, test_rows, source, recipe.labels)

@@ -62,7 +62,7 @@ def agreement(before: Models, after: Models, extractors: tuple[Model, Model], bi
             f"layout: the predictions differ from those before by {answers:.2g}, expected at most {ALLOWED[bits]:g}; "
             f"{advice}"
         )
-    first, one, other = _weights_of(before[-1]), _learnt(before, rows), _learnt(after, rows)
+    first, one, other = _weights_of(before[-1]), _learned(before, rows), _learned(after, rows)
     heads = float(np.abs(one - other).max() / max(1.0, float(np.abs(one).max()))) if one.size else 0.0
     moved = compared(np.stack([first, one]), np.stack([first, other])) if first.size == one.size > 0 else None
     if bits == 32 and (not heads <= ALLOWED[32] or (moved is not None and moved.verdict == "differ")):
@@ -120,7 +120,7 @@ def _difference(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> float
     return float(np.max(largest))
 
 
-def _learnt(laid: Models, rows: Sequence[Mapping[str, Any]]) -> Float64Array:
+def _learned(laid: Models, rows: Sequence[Mapping[str, Any]]) -> Float64Array:
     """The head's numbers after an update on ``rows``, with labels in turn: weights, or a k-NN's new samples."""
     head = laid[-1]
     if len(laid) > 1:

@@ -174,11 +174,11 @@ def _learns(made: Model, row: PlainRow) -> int:
     features = {str(feature.name) for feature in made.description.input}
     taught = {name: value for name, value in row.items() if name in features}
     taught[str(made.description.predictedFeatureName)] = label
-    learnt = samples_of(UpdateTask(made, [taught]).resume().model.message)
-    kept = learnt.embeddings[: len(samples.labels)].tobytes() == samples.embeddings.tobytes()
-    if learnt.labels != (*samples.labels, label) or not kept:
+    learned = samples_of(UpdateTask(made, [taught]).resume().model.message)
+    kept = learned.embeddings[: len(samples.labels)].tobytes() == samples.embeddings.tobytes()
+    if learned.labels != (*samples.labels, label) or not kept:
         raise BuildError(
-            f"k-NN: an update with one row leaves {len(learnt.labels)} samples, expected "
+            f"k-NN: an update with one row leaves {len(learned.labels)} samples, expected "
             f"{len(samples.labels) + 1}; {_FAULT}"
         )
-    return len(learnt.labels)
+    return len(learned.labels)

@@ -162,8 +162,8 @@ class UpdateTask:
         self._tell("trainingBegin", {})
         if self.state == "running":
             (samples,) = kept.arrays().values()
-            learnt = with_rows(cast(Any, self._last), samples, kept.others, self._parameters.values)
-            self._current = lambda: _whole(self._model, learnt)
+            learned = with_rows(cast(Any, self._last), samples, kept.others, self._parameters.values)
+            self._current = lambda: _whole(self._model, learned)
         return {}
 
     def _train(self, kept: KeptFeatures) -> Mapping[str, float]:
@@ -253,11 +253,11 @@ def _inner(row: FrozenRow) -> FrozenRow:
     return row
 
 
-def _whole(model: RunnableModel, learnt: RunnableModel) -> RunnableModel:
+def _whole(model: RunnableModel, learned: RunnableModel) -> RunnableModel:
     """Return the original model with its learning member replaced."""
     if isinstance(model, PipelineModel):
-        return model.updated(_whole(model.members[-1], learnt))
-    return learnt
+        return model.updated(_whole(model.members[-1], learned))
+    return learned
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def test_a_misspelt_command_is_suggested() -> None:
     assert "did you mean 'inspect'?" in result.stderr
 
 
-def test_a_sentence_can_not_speak_to_the_terminal(tmp_path: Path) -> None:
+def test_a_sentence_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
     result = run("inspect", str(tmp_path / "\x1b[2J\u202e.mlmodel"))
     assert result.returncode == 1
     assert "\\x1b[2J\\u202e.mlmodel: cannot be read" in result.stderr

@@ -58,7 +58,7 @@ def test_json(files: dict[str, Path]) -> None:
     assert "mark" in problem["remedy"]
 
 
-def test_a_file_that_can_not_be_read_does_not_stop_the_judging_of_the_others(files: dict[str, Path]) -> None:
+def test_a_file_that_cannot_be_read_does_not_stop_the_judging_of_the_others(files: dict[str, Path]) -> None:
     broken = files["good"].with_name("broken.mlmodel")
     broken.write_bytes(files["good"].read_bytes()[:-7])
     result = CliRunner().invoke(app, [str(broken), str(files["wrong"]), str(files["good"])])

@@ -98,7 +98,7 @@ def test_a_refusal_is_one_sentence_and_leaves_the_old_file(
         (["--mean", "0.5", "--pixels", "0..255"], "--pixels cannot be combined with --mean or --std"),
     ],
 )
-def test_options_that_can_not_be_read(run: Run, estimator: Path, options: list[str], sentence: str) -> None:
+def test_options_that_cannot_be_read(run: Run, estimator: Path, options: list[str], sentence: str) -> None:
     ran = run("convert", estimator, "-o", estimator.with_name("out.mlmodel"), *options)
     assert ran.status == 2
     assert sentence in " ".join(ran.err.replace("│", " ").split())

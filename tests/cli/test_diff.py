@@ -106,7 +106,7 @@ def test_json_is_ascii_and_complete(run: Run, base: Path, tmp_path: Path) -> Non
     assert report["description"][0]["after"] == "e\u202egiant é"
 
 
-def test_a_file_can_not_speak_to_the_terminal(run: Run, base: Path, tmp_path: Path) -> None:
+def test_a_file_cannot_speak_to_the_terminal(run: Run, base: Path, tmp_path: Path) -> None:
     other = trained()
     valid.layer(other, "fc").name = "\x1b[2J\u202ecf"
     result = run("diff", base, written(other, tmp_path / "other.mlmodel"))

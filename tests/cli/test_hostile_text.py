@@ -56,7 +56,7 @@ def test_names_in_a_model(run: Run, tmp_path: Path, name: str) -> None:
     write_model(broken, other)
     row = {f"{name}i": [1, 2, 3, 4]}
     rows = written([row, {f"{name}unknown": 1}], tmp_path / "rows.json")
-    learnt = written([{**row, f"{name}l": f"{name}1"}], tmp_path / "learnt.json")
+    learned = written([{**row, f"{name}l": f"{name}1"}], tmp_path / "learned.json")
     wrong = written([{**row, f"{name}l": f"{name}3"}], tmp_path / "wrong.json")
     new = tmp_path / "new.mlmodel"
 
@@ -72,15 +72,15 @@ def test_names_in_a_model(run: Run, tmp_path: Path, name: str) -> None:
     assert ran.out
     assert {f"{name}l", f"{name}1", f"{name}2"} <= told(run("predict", model, rows, "--json"))
     safe(run("predict", other, rows))
-    assert safe(run("update", model, learnt, "-o", new, "--epochs", 1)).status == 0
-    assert f"{name}h" in told(run("update", model, learnt, "-o", new, "--epochs", 1, "--json"))
+    assert safe(run("update", model, learned, "-o", new, "--epochs", 1)).status == 0
+    assert f"{name}h" in told(run("update", model, learned, "-o", new, "--epochs", 1, "--json"))
     assert safe(run("update", model, wrong, "-o", new)).status == 1
     assert safe(run("mark", model, "-o", new)).status == 0
     assert f"{name}h" in told(run("mark", model, "-o", new, "--json"))
     safe(run("mark", other, "-o", new))
     safe(run("mark", model, "-o", new, "--layers", name.replace("\0", "")))
-    assert safe(run("knn", model, "--samples", learnt, "-o", new)).status == 0
-    assert f"{name}1" in told(run("knn", model, "--samples", learnt, "-o", new, "--json"))
+    assert safe(run("knn", model, "--samples", learned, "-o", new)).status == 0
+    assert f"{name}1" in told(run("knn", model, "--samples", learned, "-o", new, "--json"))
     safe(run("knn", other, "-o", new))
     assert safe(run("layout", model, "--to", "pipeline", "-o", new)).status == 0
     assert safe(run("convert", model, "-o", new)).status == 0

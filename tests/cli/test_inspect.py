@@ -76,7 +76,7 @@ def test_machines_and_suppression(tmp_path: Path, build: Any, texts: tuple[str, 
     assert dict(told["facts"])
 
 
-def test_a_file_can_not_speak_to_the_terminal(tmp_path: Path) -> None:
+def test_a_file_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
     hostile = "\x1b[2Jgone \u202egnp.exe\u2066\u200b\x9b\r\n"
     model = describe(valid.classifier(), author=hostile, user_defined={hostile: hostile})
     valid.layer(model, "conv").name = hostile

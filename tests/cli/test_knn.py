@@ -61,9 +61,9 @@ def test_a_classifier_is_cut_and_remembers_pictures(run: Run, picture_model: Pat
     assert classifier.WhichOneof("WeightingScheme") == "uniformWeighting"
     predicted = run("predict", out, photos, "--json").out.splitlines()
     assert [json.loads(line)["label"] for line in predicted] == ["blue", "blue", "green", "red", "red"]
-    learnt = out.with_name("learnt.mlmodel")
-    assert run("update", out, photos, "-o", learnt).status == 0
-    assert len(samples_of(read_model(learnt)).labels) == 10
+    learned = out.with_name("learned.mlmodel")
+    assert run("update", out, photos, "-o", learned).status == 0
+    assert len(samples_of(read_model(learned)).labels) == 10
 
 
 def test_an_extractor_is_taken_as_it_is_with_its_names(run: Run, features: Path, arrays: Path) -> None:
@@ -104,8 +104,8 @@ def test_an_extractor_of_the_first_kind_of_mapping(run: Run, tmp_path: Path) -> 
     made = read_model(out)
     assert check(made) == []
     rows = [{"x": np.random.default_rng(0).normal(size=5)}]
-    learnt = UpdateTask(made, [{**row, "label": "a"} for row in rows]).resume().model.message
-    np.testing.assert_allclose(samples_of(learnt).embeddings[0], load(model).predict(rows[0])["y"], rtol=1e-5)
+    learned = UpdateTask(made, [{**row, "label": "a"} for row in rows]).resume().model.message
+    np.testing.assert_allclose(samples_of(learned).embeddings[0], load(model).predict(rows[0])["y"], rtol=1e-5)
 
 
 def test_a_plain_network_of_logits_can_be_cut(run: Run, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_dry_run_writes_nothing(run: Run, picture_model: Path) -> None:
         (["--labels-kind", "int64", "--default-label", str(2**63)], "expected a 64-bit integer"),
     ],
 )
-def test_options_that_can_not_be_read(run: Run, picture_model: Path, options: list[str], sentence: str) -> None:
+def test_options_that_cannot_be_read(run: Run, picture_model: Path, options: list[str], sentence: str) -> None:
     ran = run("knn", picture_model, "--dry-run", *options)
     assert ran.status == 2
     assert sentence in plain_text(ran.err)
@@ -159,7 +159,7 @@ def test_a_file_for_the_result_must_be_named(run: Run, picture_model: Path) -> N
         (["--labels-kind", "int64", "--samples", "PHOTOS"], "name of the folder is the label, but 'label' is an int"),
     ],
 )
-def test_what_can_not_be_built(run: Run, picture_model: Path, photos: Path, options: list[str], sentence: str) -> None:
+def test_what_cannot_be_built(run: Run, picture_model: Path, photos: Path, options: list[str], sentence: str) -> None:
     out = picture_model.with_name("old.mlmodel")
     out.write_bytes(b"old")
     ran = run("knn", picture_model, "-o", out, *(str(photos) if one == "PHOTOS" else one for one in options))
@@ -168,7 +168,7 @@ def test_what_can_not_be_built(run: Run, picture_model: Path, photos: Path, opti
     assert out.read_bytes() == b"old"
 
 
-def test_samples_that_can_not_be_taken(run: Run, features: Path, arrays: Path, tmp_path: Path) -> None:
+def test_samples_that_cannot_be_taken(run: Run, features: Path, arrays: Path, tmp_path: Path) -> None:
     wide, lacking, none = tmp_path / "wide.json", tmp_path / "lacking.json", tmp_path / "none.json"
     wide.write_text(json.dumps([{"x": [[[[0.0]]]], "label": "a"}]))
     lacking.write_text(json.dumps([{"x": np.zeros((1, 3, 8, 8)).tolist()}]))

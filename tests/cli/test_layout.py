@@ -54,11 +54,11 @@ def test_the_head_is_updated_alone(run: Run, tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     features = [{"features": row["x"], "label": row["label"]} for row in rows]
     (tmp_path / "features.json").write_text(json.dumps(features))
-    head, learnt, whole = tmp_path / "SplitHead.mlmodel", tmp_path / "LearntHead.mlmodel", tmp_path / "whole.mlmodel"
-    assert run("update", head, tmp_path / "features.json", "-o", learnt).status == 0
+    head, learned, whole = tmp_path / "SplitHead.mlmodel", tmp_path / "LearnedHead.mlmodel", tmp_path / "whole.mlmodel"
+    assert run("update", head, tmp_path / "features.json", "-o", learned).status == 0
     assert run("update", tmp_path / "Numbers.mlmodel", tmp_path / "rows.json", "-o", whole).status == 0
     joined = tmp_path / "joined.mlmodel"
-    assert run("layout", tmp_path / "Split.mlmodel", learnt, "--to", "single", "-o", joined).status == 0
+    assert run("layout", tmp_path / "Split.mlmodel", learned, "--to", "single", "-o", joined).status == 0
     assert joined.read_bytes() == whole.read_bytes()
 
 
@@ -88,7 +88,7 @@ def test_usage(run: Run, single: Path, options: list[str], sentence: str) -> Non
     assert sentence in plain_text(ran.err)
 
 
-def test_what_can_not_be_laid_out_leaves_both_old_files(run: Run, single: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_laid_out_leaves_both_old_files(run: Run, single: Path, tmp_path: Path) -> None:
     """Truncated, random, circular, absurd, NaN, plain or foreign files: one sentence each."""
     circular, absurd, wide, poisoned, itself = (valid.classifier() for _ in range(5))
     network_of(circular).layers[0].input[0] = network_of(circular).layers[-1].output[0]

@@ -101,7 +101,7 @@ def test_a_dry_run_writes_nothing(run: Run, source: Path) -> None:
         (["--beta1", "0.9"], "--beta1 is not a parameter of sgd; omit it"),
     ],
 )
-def test_parameters_that_can_not_be_read(run: Run, source: Path, options: list[str], sentence: str) -> None:
+def test_parameters_that_cannot_be_read(run: Run, source: Path, options: list[str], sentence: str) -> None:
     ran = run("mark", source, "-o", source.with_name("out.mlmodel"), *options)
     assert ran.status == 2
     assert sentence in " ".join(ran.err.replace("│", " ").split())
@@ -114,7 +114,7 @@ def test_parameters_that_can_not_be_read(run: Run, source: Path, options: list[s
         (["--momentum", "2"], "momentum: allows 2, expected 0 to 1; change the default or the range"),
     ],
 )
-def test_parameters_with_which_nothing_is_learnt(run: Run, source: Path, options: list[str], sentence: str) -> None:
+def test_parameters_with_which_nothing_is_learned(run: Run, source: Path, options: list[str], sentence: str) -> None:
     out = source.with_name("out.mlmodel")
     ran = run("mark", source, "-o", out, "--labels", "a,b,c", *options)
     assert (ran.status, ran.out, ran.err) == (1, "", f"coreml-updatable: {sentence}\n")
@@ -130,7 +130,7 @@ def test_a_file_for_the_result_must_be_named(run: Run, source: Path) -> None:
     assert "is a folder; name a file in it" in " ".join(ran.err.replace("│", " ").split())
 
 
-def test_what_can_not_be_marked_leaves_the_old_file(run: Run, source: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_marked_leaves_the_old_file(run: Run, source: Path, tmp_path: Path) -> None:
     program = Model_pb2.Model(specificationVersion=7)
     program.mlProgram.version = 1
     wrong = {

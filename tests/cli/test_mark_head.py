@@ -21,7 +21,7 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "source.mlmodel"
 
 
-def test_spare_labels_get_defaults_with_which_they_can_be_learnt(run: Run, source: Path) -> None:
+def test_spare_labels_get_defaults_with_which_they_can_be_learned(run: Run, source: Path) -> None:
     """A larger learning rate, one photo a step; and where they are hidden entirely, the advice not to."""
     out = source.with_name("spare.mlmodel")
     slow = "--reserved-share 0.01"
@@ -47,8 +47,8 @@ def test_marked_again_spare_labels_and_their_defaults_stay(run: Run, source: Pat
     assert once.read_bytes() == twice.read_bytes()
 
 
-def test_spare_labels_are_learnt_by_update(run: Run, source: Path) -> None:
-    out, twice, learnt = (source.with_name(f"{name}.mlmodel") for name in ("out", "twice", "learnt"))
+def test_spare_labels_are_learned_by_update(run: Run, source: Path) -> None:
+    out, twice, learned = (source.with_name(f"{name}.mlmodel") for name in ("out", "twice", "learned"))
     options = ["--labels", "a,b,c", "--reserved", "7", "--learning-rate", "1", "--mini-batch", "1", "--epochs", "50"]
     ran = run("mark", source, "-o", out, *options)
     assert ran.status == 0, ran.err
@@ -61,9 +61,9 @@ def test_spare_labels_are_learnt_by_update(run: Run, source: Path) -> None:
     rows.write_text(json.dumps([{**row, "label": "user0"}]))
     before = run("predict", out, rows, "--json")
     assert json.loads(before.out)["label"] in ("a", "b", "c")
-    assert run("update", out, rows, "-o", learnt).status == 0
-    assert json.loads(run("predict", learnt, rows, "--json").out)["label"] == "user0"
-    assert reserved_labels(read_model(learnt))[0] == "user0"
+    assert run("update", out, rows, "-o", learned).status == 0
+    assert json.loads(run("predict", learned, rows, "--json").out)["label"] == "user0"
+    assert reserved_labels(read_model(learned))[0] == "user0"
 
 
 def test_a_larger_share_and_a_small_batch(run: Run, source: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_new_head_for_other_labels(run: Run, source: Path) -> None:
         (["--labels", "one", "--head", "new"], 1, "expected at least two"),
     ],
 )
-def test_heads_that_can_not_be(run: Run, source: Path, options: list[str], status: int, sentence: str) -> None:
+def test_heads_that_cannot_be(run: Run, source: Path, options: list[str], status: int, sentence: str) -> None:
     out = source.with_name("out.mlmodel")
     ran = run("mark", source, "-o", out, *options)
     assert (ran.status, out.exists()) == (status, False)

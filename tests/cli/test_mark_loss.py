@@ -62,7 +62,7 @@ def test_a_regressor_becomes_a_classifier_of_other_labels(run: Run, tmp_path: Pa
         ),
     ],
 )
-def test_losses_that_can_not_be(run: Run, tmp_path: Path, options: list[str], status: int, sentence: str) -> None:
+def test_losses_that_cannot_be(run: Run, tmp_path: Path, options: list[str], status: int, sentence: str) -> None:
     given, out = tmp_path / "given.mlmodel", tmp_path / "out.mlmodel"
     write_model(valid.classifier(), given)
     ran = run("mark", given, "-o", out, *options)

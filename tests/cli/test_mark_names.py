@@ -101,7 +101,7 @@ def test_names_with_spaces_before_the_model(run: Run, source: Path) -> None:
         (["--labels", "a,b,c", "--input", "label"], 1, "'label' is given for two features"),
     ],
 )
-def test_names_that_can_not_be(run: Run, source: Path, options: list[str], status: int, sentence: str) -> None:
+def test_names_that_cannot_be(run: Run, source: Path, options: list[str], status: int, sentence: str) -> None:
     out = source.with_name("out.mlmodel")
     ran = run("mark", source, "-o", out, *options)
     assert (ran.status, out.exists()) == (status, False)

@@ -173,7 +173,7 @@ def test_pictures_named_in_a_table(run: Run, picture_model: Path, photos: Path) 
     assert rows[1]["input"] == f"{photos / 'rows.csv'}:3"
 
 
-def test_a_table_can_not_reach_out_of_its_folder(run: Run, picture_model: Path, photos: Path) -> None:
+def test_a_table_cannot_reach_out_of_its_folder(run: Run, picture_model: Path, photos: Path) -> None:
     (photos / "red" / "rows.json").write_text(json.dumps({"image": "../blue/a.png"}))
     ran = run("predict", picture_model, photos / "red" / "rows.json")
     assert ran.status == 1

@@ -86,8 +86,8 @@ def test_a_file_gives_the_same_model_as_the_object_and_it_learns(kind: str, tmp_
     np.testing.assert_allclose(probabilities(load(made.model), rows, ("a", "b", "c")), expected, atol=1e-6)
     training = [{**row, "label": "c"} for row in rows]
     context = UpdateTask(made.model, training, parameters={} if not made.updatable else {"epochs": 30}).resume()
-    learnt = probabilities(context.model, rows, ("a", "b", "c"))[:, 2]
-    assert learnt.mean() > expected[:, 2].mean()
+    learned = probabilities(context.model, rows, ("a", "b", "c"))[:, 2]
+    assert learned.mean() > expected[:, 2].mean()
 
 
 LINEAR: dict[str, Callable[[int], Any]] = {

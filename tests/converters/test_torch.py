@@ -142,7 +142,7 @@ BAD_FACTORIES = {
 
 
 @pytest.mark.parametrize("name", sorted(BAD_FACTORIES))
-def test_a_factory_that_can_not_be_used_is_one_sentence(folder: Path, request_for: Request, name: str) -> None:
+def test_a_factory_that_cannot_be_used_is_one_sentence(folder: Path, request_for: Request, name: str) -> None:
     body, sentence = BAD_FACTORIES[name]
     (folder / "bad.py").write_text(
         "import torch\nfrom torch import nn\n"

@@ -150,7 +150,7 @@ def test_what_does_not_fit_is_one_sentence(
         ),
     ],
 )
-def test_weights_that_can_not_be_downloaded(
+def test_weights_that_cannot_be_downloaded(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request_for: Request, architecture: str, place: str
 ) -> None:
     for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):

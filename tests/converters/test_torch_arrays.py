@@ -64,7 +64,7 @@ def marked(converted: Converted) -> Any:
     return mark(converted.model, settings, labels=("down", "up"))
 
 
-def test_the_model_agrees_with_its_source_and_has_learnt(converted: Converted) -> None:
+def test_the_model_agrees_with_its_source_and_has_learned(converted: Converted) -> None:
     answers = cu.load(converted.model).predict(given())
     said = np.array([answer["probabilities"] for answer in answers])
     np.testing.assert_allclose(said.reshape(20, 2), converted.test_probabilities, atol=1e-6)
@@ -85,8 +85,8 @@ def test_marked_with_a_twin_it_is_fit_for_a_device_and_its_golden_vectors_hold(
     for name, model in (("Rows", network), ("RowsKNN", knn)):
         assert [problem for problem in cu.check(model) if problem.severity == "error"] == []
         label = str(model.description.predictedFeatureName)
-        learnt = [(value, "up") for value in rows(4, 9).values]
-        vectors, files = record(model, f"{name}.mlmodel", "values", label, list(rows(5, 8).values), learnt)
+        learned = [(value, "up") for value in rows(4, 9).values]
+        vectors, files = record(model, f"{name}.mlmodel", "values", label, list(rows(5, 8).values), learned)
         assert files == {}
         assert isinstance(vectors.exercises[0].asked[0]["values"], Array)
         path = tmp_path / f"{name}.vectors.json"

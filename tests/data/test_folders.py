@@ -120,7 +120,7 @@ def test_a_pipe_is_no_picture(photos: Photos, wanted: Wanted) -> None:
     assert len(list_folder(folder, wanted).photos) == 3
 
 
-def test_what_can_not_be_read_is_named_and_counted(photos: Photos, wanted: Wanted) -> None:
+def test_what_cannot_be_read_is_named_and_counted(photos: Photos, wanted: Wanted) -> None:
     folder = photos(salad=3, burger=2, pancakes=1)
     (folder / "salad" / "notes.jpg").write_text("just text")
     damaged = folder / "burger" / "damaged.png"

@@ -164,17 +164,17 @@ def test_one_step_of_training_is_that_of_torch_on_the_original() -> None:
     task = UpdateTask(
         made.model, [{"image": row[None].numpy(), "label": "abca"[number]} for number, row in enumerate(rows)]
     )
-    learnt = task.resume().model.message
+    learned = task.resume().model.message
     values = module.front(rows)
     assert (values == 0).any()
     assert (values == 6).any()
     loss = nn.functional.cross_entropy(module(rows), torch.tensor([0, 1, 2, 0]))
     loss.backward()
     torch.optim.SGD([*module.conv.parameters(), *module.head.parameters()], rate).step()
-    kernel = valid.layer(learnt, "conv2").convolution
+    kernel = valid.layer(learned, "conv2").convolution
     np.testing.assert_allclose(
         packed_floats(kernel.weights), module.conv.weight.detach().numpy().ravel(), rtol=1e-4, atol=1e-6
     )
     np.testing.assert_allclose(
-        packed_floats(valid.layer(learnt, "fc").innerProduct.bias), module.head.bias.detach().numpy(), rtol=1e-4
+        packed_floats(valid.layer(learned, "fc").innerProduct.bias), module.head.bias.detach().numpy(), rtol=1e-4
     )

@@ -158,7 +158,7 @@ def test_a_deconvolution_is_widened_along_its_own_channels() -> None:
     np.testing.assert_allclose(wide, network_of(front).layers[0].convolution.weights.floatValue, atol=1e-6)
 
 
-def test_weights_that_can_not_be_read_are_refused() -> None:
+def test_weights_that_cannot_be_read_are_refused() -> None:
     halved = with_bits(from_single(marked("pooled linear, logits")).extractor, 16)
     network_of(halved).layers[0].convolution.weights.float16Value += b"x"
     with pytest.raises(ModelError, match="weights end with half of a 16-bit number"):
@@ -278,7 +278,7 @@ def refused() -> dict[str, tuple[list[Model], str, int | None, str]]:
     }
 
 
-def test_what_can_not_be_laid_out() -> None:
+def test_what_cannot_be_laid_out() -> None:
     for name, (models, layout, bits, sentence) in refused().items():
         with pytest.raises(ModelError) as raised:
             laid_out(models, layout, bits)

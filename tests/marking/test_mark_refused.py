@@ -114,7 +114,7 @@ def test_a_learning_rate_that_is_no_number_is_refused() -> None:
         (DoubleParameter(1), DoubleParameter(0.5, (0, 3)), "momentum: allows 3, expected 0 to 1"),
     ],
 )
-def test_numbers_with_which_nothing_is_learnt_are_refused(
+def test_numbers_with_which_nothing_is_learned_are_refused(
     rate: DoubleParameter, momentum: DoubleParameter, sentence: str
 ) -> None:
     with pytest.raises(ModelError, match=sentence):

@@ -109,6 +109,6 @@ def test_labels_and_slots_of_a_new_head() -> None:
         ({"labels": ("a",), "head": "new"}, "labels: found .*, expected at least two"),
     ],
 )
-def test_heads_that_can_not_be_are_refused_in_a_sentence(wishes: dict[str, Any], sentence: str) -> None:
+def test_heads_that_cannot_be_are_refused_in_a_sentence(wishes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ModelError, match=sentence):
         mark(converted("two layers"), SETTINGS, **wishes)

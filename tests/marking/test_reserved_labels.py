@@ -255,7 +255,7 @@ def activated() -> Model:
         (activated(), {"reserved": 2}, r"'relu2': is an activation, expected only pooling and flattening"),
     ],
 )
-def test_slots_that_can_not_be_are_refused_in_a_sentence(model: Model, wishes: dict[str, Any], sentence: str) -> None:
+def test_slots_that_cannot_be_are_refused_in_a_sentence(model: Model, wishes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ModelError, match=sentence):
         mark(model, SETTINGS, **wishes)
 

@@ -233,7 +233,7 @@ def weight_too_large(model: Model) -> None:
     network_of(model).layers[0].innerProduct.weights.floatValue[0] = 7e20
 
 
-def test_numbers_that_32_bits_can_not_add_are_named() -> None:
+def test_numbers_that_32_bits_cannot_add_are_named() -> None:
     model = sound()
     weight_too_large(model)
     assert "layers[0] 'first' contains the number 7e+20, which makes 32-bit sums inexact" in remedy(model)

@@ -44,7 +44,7 @@ def test_every_type_of_array(name: str, given_as: Any) -> None:
     np.testing.assert_array_equal(found, [3, 5, 81])
 
 
-def test_what_a_type_can_not_hold() -> None:
+def test_what_a_type_cannot_hold() -> None:
     spec = linear()
     array = spec.description.input[0].type.multiArrayType
     for name, value in (("INT32", 1.5), ("INT32", 2.0**31), ("INT8", 128), ("INT8", -129), ("INT32", np.nan)):
@@ -105,7 +105,7 @@ def test_single_numbers() -> None:
 
 
 @pytest.mark.parametrize("kind", ["stringType", "dictionaryType", "sequenceType"])
-def test_what_a_network_can_not_read(kind: str) -> None:
+def test_what_a_network_cannot_read(kind: str) -> None:
     spec = linear()
     getattr(spec.description.input[0].type, kind).SetInParent()
     with pytest.raises(ModelError, match="model: input 'x' is neither a picture nor an array"):

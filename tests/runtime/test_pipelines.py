@@ -92,7 +92,7 @@ def with_front(front: Model) -> Model:
     return chained([front, scaler, glm(fitted, "z")], front)
 
 
-def test_a_row_may_start_behind_what_can_not_run() -> None:
+def test_a_row_may_start_behind_what_cannot_run() -> None:
     front = Model_pb2.Model(specificationVersion=3)
     front.visionFeaturePrint.scene.version = 1
     model = load(with_front(front))

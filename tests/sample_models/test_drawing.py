@@ -59,6 +59,6 @@ def test_salads_are_green_and_the_rest_is_not(draw: Callable[..., Image.Image]) 
     assert max(greenness(kind) for kind in KINDS[1:]) < 0.15
 
 
-def test_a_kind_it_can_not_draw(draw: Callable[..., Image.Image]) -> None:
+def test_a_kind_it_cannot_draw(draw: Callable[..., Image.Image]) -> None:
     with pytest.raises(ValueError, match="cannot draw 'soup', only salad, burger, fries, fruit, pizza, pancakes"):
         draw("soup", 0, SIZE)

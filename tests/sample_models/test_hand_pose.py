@@ -59,7 +59,7 @@ def test_where_and_how_large_the_hand_is_does_not_matter_to_the_network() -> Non
 @pytest.mark.parametrize(
     ("kind", "shape", "expected"), [("wave", SHAPE, "cannot pose 'wave'"), ("fist", (3, 21), r"not \[3, 21\]")]
 )
-def test_what_can_not_be_posed(kind: str, shape: tuple[int, ...], expected: str) -> None:
+def test_what_cannot_be_posed(kind: str, shape: tuple[int, ...], expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         load_function(FOLDER, "poses.py:draw")(kind, 0, shape)
 

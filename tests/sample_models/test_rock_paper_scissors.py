@@ -48,7 +48,7 @@ def test_an_open_hand_is_larger_than_a_fist(draw: Callable[..., Image.Image]) ->
     assert covered("paper") > 1.2 * covered("rock")
 
 
-def test_a_gesture_it_can_not_draw(draw: Callable[..., Image.Image]) -> None:
+def test_a_gesture_it_cannot_draw(draw: Callable[..., Image.Image]) -> None:
     with pytest.raises(ValueError, match="cannot draw 'well', only rock, rock-thumb-beside, paper,"):
         draw("well", 0, (64, 64))
 

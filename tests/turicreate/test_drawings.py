@@ -65,8 +65,8 @@ def test_it_answers_as_turi_create_does_and_learns(
     right = [classes[number] if isinstance(classes[0], int) else WORDS[number] for number in numbers[-TESTED:]]
     assert np.mean(np.array(answers["labels"]) == np.array(right)) > 0.8
     training = [{**row, "label": label} for row, label in zip(rows, right, strict=True)]
-    learnt = UpdateTask(out, training, parameters={"epochs": 10, "learningRate": 0.01}).resume().model
-    assert loss_of(learnt, training, classes) < loss_of(model, training, classes)
+    learned = UpdateTask(out, training, parameters={"epochs": 10, "learningRate": 0.01}).resume().model
+    assert loss_of(learned, training, classes) < loss_of(model, training, classes)
 
 
 def test_the_same_folder_gives_the_same_bytes(named: Path, run: Run) -> None:

@@ -59,8 +59,8 @@ def test_it_answers_as_turi_create_does_and_learns(
     np.testing.assert_allclose(probabilities(model, rows, CLASSES), answers["probabilities"], atol=1e-4)
     assert [answer["label"] for answer in model.predict(rows)] == answers["labels"]
     training = [{**row, "label": "green"} for row in rows]
-    learnt = UpdateTask(out, training, parameters={"epochs": 5, "learningRate": 0.01}).resume().model
-    assert loss_of(learnt, training, CLASSES) < loss_of(model, training, CLASSES)
+    learned = UpdateTask(out, training, parameters={"epochs": 5, "learningRate": 0.01}).resume().model
+    assert loss_of(learned, training, CLASSES) < loss_of(model, training, CLASSES)
 
 
 def test_a_pretrained_network_that_is_missing(

@@ -71,8 +71,8 @@ def test_a_logistic_classifier_answers_as_before_and_learns(folder: Path, run: R
     target = str(model.message.description.predictedFeatureName)
     assert [answer[target] for answer in model.predict(rows)] == answers["labels"]
     training = [{**row, target: answers["classes"][0]} for row in rows]
-    learnt = UpdateTask(out, training, parameters={"epochs": 20}).resume().model
-    assert loss_of(learnt, training, answers["classes"]) < loss_of(model, training, answers["classes"])
+    learned = UpdateTask(out, training, parameters={"epochs": 20}).resume().model
+    assert loss_of(learned, training, answers["classes"]) < loss_of(model, training, answers["classes"])
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_rows_that_are_there_twice_keep_all_their_labels(folder: Path, run: Run)
         ),
     ],
 )
-def test_what_core_ml_can_not_measure(folder: Path, run: Run, name: str, sentence: str) -> None:
+def test_what_core_ml_cannot_measure(folder: Path, run: Run, name: str, sentence: str) -> None:
     ran = run("convert", folder / f"{name}.model", "-o", folder / "out.mlmodel")
     assert (ran.status, sentence in ran.err) == (1, True), ran.err
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from tests.updating.test_layer_kinds import assert_weights, learnt, updatable
+from tests.updating.test_layer_kinds import assert_weights, learned, updatable
 
 STRIDES = ((1, 2), (2, 1), (2, 3), (3, 1))
 CHANNELS, OUT = (3, 4, 8), (2, 5)
@@ -40,7 +40,7 @@ def run(transposed: bool, channels: int, out: int, stride: tuple[int, int]) -> N
     rows = random.normal(size=(ROWS, *shape)).astype(np.float32)
     wanted = random.normal(size=(ROWS, 3)).astype(np.float32)
     spec = updatable(add, shape, trained, "sgd", "squared", exact=True, epochs=1)
-    layers = learnt(spec, rows, wanted)
+    layers = learned(spec, rows, wanted)
 
     front, kernel = (torch.from_numpy(array).double().requires_grad_() for array in (first, weights))
     x = torch.from_numpy(rows[:, 0]).double()

@@ -127,7 +127,7 @@ def test_an_updatable_convolution(rows: Any) -> None:
     builder.set_sgd_optimizer(SgdParams(lr=0.2, batch=4, momentum=0.9))
     builder.set_epochs(2)
     x = random.normal(size=(10, 2, 3, 3)).astype(np.float32)
-    learnt = UpdateTask(
+    learned = UpdateTask(
         builder.spec, [{"x": one, "label": row["label"]} for one, row in zip(x, rows, strict=True)], {"shuffle": False}
     ).resume()
     module = nn.Conv2d(2, 3, 2)
@@ -141,7 +141,7 @@ def test_an_updatable_convolution(rows: Any) -> None:
             loss: Any = nn.functional.cross_entropy(logits, wanted[start : start + 4])
             loss.backward()
             steps.step()
-    layer = learnt.model.message.neuralNetworkClassifier.layers[0].convolution
+    layer = learned.model.message.neuralNetworkClassifier.layers[0].convolution
     np.testing.assert_allclose(np.array(layer.weights.floatValue), module.weight.detach().numpy().ravel(), atol=1e-6)
 
 
@@ -152,10 +152,10 @@ def test_one_hot_probabilities_still_learn(make_updatable: Any, rows: Any) -> No
     product.bias.floatValue[:] = [1000, 0, -1000]
     losses = []
     task = UpdateTask(spec, rows, on_event=lambda context: losses.append(context.metrics.get("lossValue", 0.0)))
-    learnt = task.resume().model.message.neuralNetworkClassifier.layers[0].innerProduct
+    learned = task.resume().model.message.neuralNetworkClassifier.layers[0].innerProduct
     assert np.isfinite(losses).all()
     assert max(losses) > 100
-    assert learnt.bias.floatValue[2] > -1000
+    assert learned.bias.floatValue[2] > -1000
 
 
 def test_updates_go_on_from_updates(make_updatable: Any, rows: Any) -> None:

@@ -108,9 +108,9 @@ def test_the_frozen_part_runs_once_a_row(make_updatable: Any, rows: Any, monkeyp
         return whole(self, blobs, count, coming)
 
     monkeypatch.setattr(Batched, "__call__", counted)
-    learnt = UpdateTask(model, rows, {"epochs": 3}).resume().model
+    learned = UpdateTask(model, rows, {"epochs": 3}).resume().model
     assert sum(ran) == len(rows)
     frozen = model.frozen(rows)
-    learnt.predict(frozen)
-    UpdateTask(learnt, frozen).resume()
+    learned.predict(frozen)
+    UpdateTask(learned, frozen).resume()
     assert sum(ran) == 2 * len(rows)

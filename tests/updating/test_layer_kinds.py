@@ -86,7 +86,7 @@ def train(module: nn.Module, x: Any, wanted: Any, optimizer: str) -> None:
             steps.step()
 
 
-def learnt(spec: Any, x: Any, wanted: Any) -> dict[str, Any]:
+def learned(spec: Any, x: Any, wanted: Any) -> dict[str, Any]:
     """The layers of the updated model by name."""
     if wanted.dtype == np.int64:
         rows = [{"x": one, "label": LABELS[number]} for one, number in zip(x, wanted, strict=True)]
@@ -158,7 +158,7 @@ def test_a_convolution_in_the_middle_and_frozen_layers_behind_it(optimizer: str,
     module = Middle()
     spec = updatable(module.add_to, (2, 7, 7), ["middle", "hidden"], optimizer, loss)
     x, wanted = np.random.default_rng(1).normal(size=(8, 2, 7, 7)).astype(np.float32), targets(loss, 8)
-    layers = learnt(spec, x, wanted)
+    layers = learned(spec, x, wanted)
     train(module, x, wanted, optimizer)
     for layer, trained in (
         (layers["middle"].convolution, module.middle),
@@ -199,7 +199,7 @@ def test_lstm(optimizer: str, loss: str) -> None:
     module.lstm.bias_hh_l0.requires_grad_(False)  # the format has one bias a gate
     spec = updatable(module.add_to, (4,), ["lstm"], optimizer, loss)
     x, wanted = np.random.default_rng(2).normal(size=(7, 6, 4)).astype(np.float32), targets(loss, 7)
-    params = learnt(spec, x[:, :, None], wanted)["lstm"].uniDirectionalLSTM.weightParams
+    params = learned(spec, x[:, :, None], wanted)["lstm"].uniDirectionalLSTM.weightParams
     train(module, x, wanted, optimizer)
     for suffix, trained in (
         ("WeightMatrix", module.lstm.weight_ih_l0),
@@ -257,7 +257,7 @@ def test_a_softmax_at_rank_3_learns_along_its_axis(hidden: bool) -> None:
     layers = ["first", "last"] if hidden else ["last"]
     spec = updatable(add, (1, 1, 4), layers, "sgd", "cross entropy", exact=True)
     x, wanted = np.random.default_rng(1).normal(size=(8, 4)).astype(np.float32), targets("cross entropy", 8)
-    found = learnt(spec, x[:, None, None], wanted)
+    found = learned(spec, x[:, None, None], wanted)
     train(module, x, wanted, "sgd")
     assert_weights(found["last"].innerProduct.weights, last.weight)
     rows = [{"x": one[None, None], "label": LABELS[number]} for one, number in zip(x, wanted, strict=True)]

@@ -100,9 +100,9 @@ def test_a_pipeline_learns_as_its_head_does(make_updatable: Any, vectors: Any) -
     rows = [{**one, "label": row["label"]} for one, row in zip(embeddings, vectors, strict=True)]
     alone = UpdateTask(head, rows, {"learningRate": 0.2, "shuffle": False}).resume()
     after = copied(context.model.message)
-    learnt = after.pipelineClassifier.pipeline.models[1]
-    assert learnt == alone.model.message
-    learnt.CopyFrom(before.pipelineClassifier.pipeline.models[1])
+    learned = after.pipelineClassifier.pipeline.models[1]
+    assert learned == alone.model.message
+    learned.CopyFrom(before.pipelineClassifier.pipeline.models[1])
     assert after == before == message
     with pytest.raises(ModelError, match=r"the model has the scope 'model1'; write 'model1.epochs'"):
         UpdateTask(message, vectors, {"model0.epochs": 3})
@@ -117,9 +117,9 @@ def test_learning_from_features_made_elsewhere(make_updatable: Any, vectors: Any
     prints = [{**one, "label": row["label"]} for one, row in zip(embeddings, vectors, strict=True)]
     found = UpdateTask(refuses, prints).resume()
     expected = UpdateTask(runs, vectors).resume()
-    learnt, wanted = (context.model.message.pipelineClassifier.pipeline.models for context in (found, expected))
-    assert learnt[1] == wanted[1]
-    assert learnt[0] == refuses.pipelineClassifier.pipeline.models[0]
+    learned, wanted = (context.model.message.pipelineClassifier.pipeline.models for context in (found, expected))
+    assert learned[1] == wanted[1]
+    assert learned[0] == refuses.pipelineClassifier.pipeline.models[0]
     assert found.model.predict(embeddings) == expected.model.predict([{"v": row["v"]} for row in vectors])
     task = UpdateTask(refuses, vectors)
     with pytest.raises(ModelError, match=r"model0: is a visionFeaturePrint.* give 'x' in the row instead of 'v'"):
@@ -132,11 +132,11 @@ def test_neighbours_are_appended_with_new_labels(vectors: Any) -> None:
     model = load(message)
     empty = load(pipeline(neighbors()))
     assert empty.predict({"v": vectors[0]["v"]})["label"] == "none"
-    learnt = UpdateTask(model, model.frozen(vectors), {"numberOfNeighbors": 1}).resume().model
-    assert [answer["label"] for answer in learnt.predict([{"v": row["v"]} for row in vectors])] == [
+    learned = UpdateTask(model, model.frozen(vectors), {"numberOfNeighbors": 1}).resume().model
+    assert [answer["label"] for answer in learned.predict([{"v": row["v"]} for row in vectors])] == [
         row["label"] for row in vectors
     ]
-    after = copied(learnt.message)
+    after = copied(learned.message)
     classifier = after.pipelineClassifier.pipeline.models[1].kNearestNeighborsClassifier
     assert list(classifier.stringClassLabels.vector) == ["old", "old", *(row["label"] for row in vectors)]
     assert load(after).predict({"v": vectors[0]["v"]})["probs"].keys() == {"old", "a", "b", "c"}

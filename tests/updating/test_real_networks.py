@@ -72,8 +72,8 @@ def test_a_torchvision_network_runs_and_learns_through_the_command_line(name: st
     assert np.abs(probabilities(model, pictures) - expected).max() < 1e-4
 
     options = ["--learning-rate", "0.01", "--epochs", "50"]
-    learnt = json.loads(run("update", model, tmp_path / "photos", "-o", new, *options, "--json"))
-    assert_learnt(learnt, new, pictures, expected)
+    learned = json.loads(run("update", model, tmp_path / "photos", "-o", new, *options, "--json"))
+    assert_learned(learned, new, pictures, expected)
 
 
 def test_wav2vec2_of_two_layers_runs_and_learns_through_the_command_line(tmp_path: Path) -> None:
@@ -88,8 +88,8 @@ def test_wav2vec2_of_two_layers_runs_and_learns_through_the_command_line(tmp_pat
     assert np.abs(probabilities(model, sounds) - expected.numpy()).max() < 1e-4
 
     options = ["--learning-rate", "1", "--epochs", "60"]
-    learnt = json.loads(run("update", model, tmp_path / "sounds", "-o", new, *options, "--json"))
-    assert_learnt(learnt, new, sounds, expected.numpy())
+    learned = json.loads(run("update", model, tmp_path / "sounds", "-o", new, *options, "--json"))
+    assert_learned(learned, new, sounds, expected.numpy())
     assert (probabilities(new, sounds).argmax(1) == TRUTH).all()
 
 
@@ -105,12 +105,12 @@ def settle(network: torch.nn.Module, batch: torch.Tensor) -> None:
     network.eval()
 
 
-def assert_learnt(learnt: Any, new: Path, files: list[Path], before: np.ndarray[Any, Any]) -> None:
+def assert_learned(learned: Any, new: Path, files: list[Path], before: np.ndarray[Any, Any]) -> None:
     run("check", new)
     after = probabilities(new, files)
     rows = np.arange(len(TRUTH))
     assert -np.log(after[rows, TRUTH]).mean() < -0.8 * np.log(before[rows, TRUTH]).mean()
-    losses = [epoch["lossValue"] for epoch in learnt["epochs"]]
+    losses = [epoch["lossValue"] for epoch in learned["epochs"]]
     assert all(later < earlier for earlier, later in pairwise(losses))
 
 

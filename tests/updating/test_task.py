@@ -220,7 +220,7 @@ def test_decays_of_adam_are_less_than_1(make_updatable: Any, rows: Any) -> None:
         UpdateTask(spec, rows)
 
 
-def test_rows_that_can_not_be_learnt(make_updatable: Any, rows: Any) -> None:
+def test_rows_that_cannot_be_learned(make_updatable: Any, rows: Any) -> None:
     spec = make_updatable()
     for given, error, message in (
         ([], DataError, "found no rows"),
@@ -242,7 +242,7 @@ def test_rows_that_can_not_be_learnt(make_updatable: Any, rows: Any) -> None:
             UpdateTask(squared, [{"x": rows[0]["x"], "z_true": wanted}]).resume()
 
 
-def test_models_that_can_not_be_updated(make_updatable: Any, rows: Any) -> None:
+def test_models_that_cannot_be_updated(make_updatable: Any, rows: Any) -> None:
     def changed(change: Any) -> Any:
         spec = make_updatable()
         change(spec, network_of(spec))

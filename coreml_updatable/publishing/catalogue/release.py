@@ -95,7 +95,7 @@ def data_sentence(report: BuildReport) -> str:
     """Return a sentence about the data that the base model was trained on."""
     words = words_for(report.noun)
     count, kinds = sum(report.data.train.values()), counted(len(report.data.train), "kind")
-    learnt = f"Trained on {count:,} {words.picture}s of {kinds}"
+    learned = f"Trained on {count:,} {words.picture}s of {kinds}"
     match report.data.origin:
         case "drawn":
             said = "Made by a program." if report.noun else "The pictures are drawn by a program; no photos were used."
@@ -103,7 +103,7 @@ def data_sentence(report: BuildReport) -> str:
             said = f"The data are {words.photo}s from a folder."
         case _:
             said = report.data.description
-    return f"{said} {learnt}.".strip()
+    return f"{said} {learned}.".strip()
 
 
 def has_the_models(release: Release, report: BuildReport) -> bool:

@@ -48,29 +48,29 @@ def record(
     feature: str,
     label: str,
     given: Sequence[Given],
-    learnt: Sequence[tuple[Given, str]],
+    learned: Sequence[tuple[Given, str]],
     candidates: Sequence[Given] = (),
     replayed: Sequence[tuple[Given, str]] = (),
     replay_pictures: str = f"{FOLDER}/replay",
 ) -> tuple[Vectors, dict[str, bytes]]:
     """The vectors of ``model``, to be written as ``file``, and the pictures they name.
 
-    ``given`` are put to its input ``feature``; ``learnt`` are others with what their owner calls them; ``candidates``
+    ``given`` are put to its input ``feature``; ``learned`` are others with what their owner calls them; ``candidates``
     are asked, too, where one of them shows a mistake. ``replayed``: a replay set, which a network learns behind
-    ``learnt`` in an exercise of its own; its pictures are called ``replay_pictures`` and a number. Pictures are uint8
+    ``learned`` in an exercise of its own; its pictures are called ``replay_pictures`` and a number. Pictures are uint8
     [H, W, C]; arrays float32, rounded as the document holds them.
     """
     files: dict[str, bytes] = {}
     asked = [_named(one, f"{FOLDER}/picture-{number:02}.png", files) for number, one in enumerate(given, start=1)]
-    taught = [_named(one, f"{FOLDER}/owner-{number:02}.png", files) for number, (one, _) in enumerate(learnt, start=1)]
+    taught = [_named(one, f"{FOLDER}/owner-{number:02}.png", files) for number, (one, _) in enumerate(learned, start=1)]
     update = summarize(model).update
     known = {one.name: one for one in update.parameters} if update else {}
     bench = Bench(load(model), feature, label, known)
-    parameters, labels = plain_parameters(model), [said for _, said in learnt]
-    rows = bench.rows(given, [one for one, _ in learnt])
-    story = bench.exercise(AFTER, rows, Trial(parameters, tuple(zip(range(len(learnt)), labels, strict=True))))
+    parameters, labels = plain_parameters(model), [said for _, said in learned]
+    rows = bench.rows(given, [one for one, _ in learned])
+    story = bench.exercise(AFTER, rows, Trial(parameters, tuple(zip(range(len(learned)), labels, strict=True))))
     exercises = [replace(bench.exercise(BEFORE, rows, None), values=tuple(asked)), replace(story, values=tuple(asked))]
-    taken = [one for one, _ in learnt]
+    taken = [one for one, _ in learned]
     pool = bench.rows([*_near(taken, [*candidates, *given]), *candidates, *given], taken)
     further = bench.further(pool, parameters, labels)
     if further is not None:
@@ -83,7 +83,7 @@ def record(
         again = [
             _named(one, f"{replay_pictures}-{number:02}.png", files) for number, (one, _) in enumerate(replayed, 1)
         ]
-        both = [*learnt, *replayed]
+        both = [*learned, *replayed]
         rows = bench.rows(given, [one for one, _ in both])
         mixed = bench.exercise(WITH_REPLAY, rows, Trial(parameters, tuple(enumerate(said for _, said in both))))
         made.append(replace(mixed, values=tuple(asked)).document(feature, label, [*taught, *again]))

@@ -197,15 +197,15 @@ def test_no_other_signature_is_believed(history: list[Path], signature: bytes) -
 def test_changing_a_key(make_build: MakeBuild, site: Path) -> None:
     """Old key only, both, new key only; readers who carry either, and those who learn."""
     publish([make_build("Luncher")], site, key=OLD, now=NOW)
-    _, learnt = read(site, trust(OLD))
+    _, learned = read(site, trust(OLD))
     refused(site, trust(NEW), "is not signed by a trusted key")
     publish([], site, key=[OLD, NEW], now=NOW)
     assert check_site(site, now=NOW).faults == ()
-    for reader in (trust(OLD), trust(NEW), trust(OLD, NEW), learnt):
+    for reader in (trust(OLD), trust(NEW), trust(OLD, NEW), learned):
         index, after = read(site, reader)
         assert index.keys == after.keys == (text(OLD), text(NEW))
     refused(site, trust(THIRD), "is not signed by a trusted key")
-    during = read(site, learnt)[1]
+    during = read(site, learned)[1]
     assert (site / "public-key.txt").read_text().split() == [text(OLD), text(NEW)]
 
     publish([], site, key=NEW, revoked=[text(OLD)], now=NOW)

@@ -133,7 +133,7 @@ def test_only_get_and_head(served: Served) -> None:
         assert response.status == 405
 
 
-def test_what_can_not_be_served_is_one_sentence(served: Served, tmp_path: Path) -> None:
+def test_what_cannot_be_served_is_one_sentence(served: Served, tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"has no index\.json, expected a catalogue; publish one first"):
         server(tmp_path / "nowhere")
     with pytest.raises(CatalogueError, match=r"127\.0\.0\.1:\d+: cannot listen there .*; choose another --host or"):

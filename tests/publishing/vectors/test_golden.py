@@ -23,7 +23,7 @@ from tests.publishing.catalogue.conftest import LABELS, network
 
 RANDOM = np.random.default_rng(5)
 PICTURES = [RANDOM.integers(0, 256, (8, 8, 3), dtype=np.uint8) for _ in range(4)]
-LEARNT = [(RANDOM.integers(0, 256, (8, 8, 3), dtype=np.uint8), label) for label in ("healthy", "fast-food", "healthy")]
+LEARNED = [(RANDOM.integers(0, 256, (8, 8, 3), dtype=np.uint8), label) for label in ("healthy", "fast-food", "healthy")]
 Recorded = tuple[Model, Vectors, Path]
 
 
@@ -34,7 +34,7 @@ def knn() -> Model:
 @pytest.fixture(params=[lambda: network(3), knn], ids=["network", "k-NN"])
 def recorded(request: Any, tmp_path: Path) -> Recorded:
     model = request.param()
-    vectors, files = record(model, "M.mlmodel", "image", "label", PICTURES, LEARNT)
+    vectors, files = record(model, "M.mlmodel", "image", "label", PICTURES, LEARNED)
     for name, content in {**files, "M.vectors.json": to_bytes(vectors)}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
@@ -80,7 +80,7 @@ def softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
 def test_the_update_worked_out_by_hand() -> None:
     """Plain SGD on softmax and cross entropy, a row at a time, in order: w -= rate (p - target) x."""
     model = network(3)
-    vectors, _ = record(model, "M.mlmodel", "image", "label", PICTURES, LEARNT)
+    vectors, _ = record(model, "M.mlmodel", "image", "label", PICTURES, LEARNED)
     after = vectors.exercise("after")
     assert after is not None
     assert after.update is not None
@@ -90,7 +90,7 @@ def test_the_update_worked_out_by_hand() -> None:
     losses = []
     weights, bias, embedding = head(model)
     for _ in range(int(parameters["epochs"])):
-        for picture, label in LEARNT:
+        for picture, label in LEARNED:
             x = embedding(picture)
             share = softmax(weights @ x + bias)
             losses.append(-np.log(share[LABELS.index(label)]))

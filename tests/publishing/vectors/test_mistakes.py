@@ -24,7 +24,7 @@ from tests.publishing.catalogue.conftest import network
 
 RANDOM = np.random.default_rng(8)
 PICTURES = list(RANDOM.integers(0, 256, (20, 8, 8, 3), dtype=np.uint8))
-LEARNT = list(zip(PICTURES[:4], ["healthy", "fast-food", "healthy", "healthy"], strict=True))
+LEARNED = list(zip(PICTURES[:4], ["healthy", "fast-food", "healthy", "healthy"], strict=True))
 Recorded = tuple[Model, Vectors, Path]
 
 
@@ -71,7 +71,7 @@ MODELS: dict[str, Callable[[], Model]] = {"SGD": sgd, "Adam": adam, "k-NN": knn}
 @pytest.fixture(scope="module", params=MODELS)
 def recorded(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     model = MODELS[request.param]()
-    vectors, files = record(model, "M.mlmodel", "image", "label", PICTURES[4:8], LEARNT, PICTURES[8:])
+    vectors, files = record(model, "M.mlmodel", "image", "label", PICTURES[4:8], LEARNED, PICTURES[8:])
     folder = tmp_path_factory.mktemp("vectors")
     for name, content in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
@@ -192,7 +192,7 @@ def test_a_device_that_rounds_does_not_fail(recorded: Recorded) -> None:
 def photographed(request: Any, tmp_path: Path) -> Recorded:
     model = network(3)
     model.description.metadata.userDefined[CROP_KEY] = request.param
-    vectors, files = record(model, "M.mlmodel", "image", "label", PICTURES[4:8], LEARNT)
+    vectors, files = record(model, "M.mlmodel", "image", "label", PICTURES[4:8], LEARNED)
     for name, content in {**files, "M.vectors.json": to_bytes(vectors)}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
@@ -219,7 +219,7 @@ def test_a_photo_is_not_square_and_one_is_turned(photographed: Recorded) -> None
 
 def test_the_models_of_a_build_do_not_share_their_photos() -> None:
     """They lie in one folder, and are chosen for each model."""
-    one, other = (record(make(), "M.mlmodel", "image", "label", PICTURES[4:8], LEARNT)[1] for make in (sgd, knn))
+    one, other = (record(make(), "M.mlmodel", "image", "label", PICTURES[4:8], LEARNED)[1] for make in (sgd, knn))
     assert all(one[name] == other[name] for name in set(one) & set(other))
 
 

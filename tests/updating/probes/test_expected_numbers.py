@@ -60,7 +60,7 @@ def test_reductions_are_those_of_torch(option: str, choice: str) -> None:
     assert _expected(option, **{option: choice}) == pytest.approx(found, abs=1e-6)
 
 
-def test_a_kept_mini_batch_is_learnt_as_torch_does() -> None:
+def test_a_kept_mini_batch_is_learned_as_torch_does() -> None:
     found = _trained(PROBES["last_mini_batch"], lambda weights: torch.optim.SGD(weights, lr=1.0))
     assert _expected("last_mini_batch", last_mini_batch="keep") == pytest.approx(found, abs=1e-6)
 

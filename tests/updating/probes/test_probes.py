@@ -101,7 +101,7 @@ def test_too_few_losses_are_not_in_order() -> None:
         assert _answer("first_epoch", *numbers)[0] is None
 
 
-def test_a_zero_vote_can_not_be_divided_by() -> None:
+def test_a_zero_vote_cannot_be_divided_by() -> None:
     assert _answer("inverse_of", 0.0, 1.0)[0] is None
 
 
