@@ -395,7 +395,7 @@ def convert(
 
     Args:
         source: a file or folder, the name of an architecture such as ``timm:NAME``, or an object of the framework.
-        converter: by default chosen by the file extension.
+        converter: by default chosen by the file extension, or by the type of an object.
         inputs: ``ImageInput``, ``ArrayInput`` or a string such as "image:224x224", if the source does not say.
         labels: in the order of the source's outputs, or a file with one per line, if the source does not contain them.
         pixels: the range that the source expects, instead of ``mean`` and ``std``; by default its own, or 0..1.

@@ -8,7 +8,7 @@ from typing import Literal
 from coreml_updatable.converting.contract import SourceRequest
 from coreml_updatable.converting.finished import Finished, finish
 from coreml_updatable.converting.registry import find_converter, load_source_converter, needs_of
-from coreml_updatable.converting.source_kind import OURS, converter_for, doubt_about, source_of
+from coreml_updatable.converting.source_kind import OURS, converter_for, converter_for_object, doubt_about, source_of
 from coreml_updatable.errors import RecipeError, SourceError, UserError
 
 GRAPHS = ("torch", "transformers", "keras", "onnx")  # the converters whose sources become a graph of torch's
@@ -49,9 +49,7 @@ def convert_source(request: SourceRequest, converter: str | None = None, pixels:
         source = source_of(source)
         request = replace(request, source=source)
     if converter is None:
-        if not isinstance(source, str | Path):
-            raise SourceError("convert: the converter for an object is not known; name it, such as converter='torch'")
-        converter, reason = converter_for(source)
+        converter, reason = converter_for(source) if isinstance(source, str | Path) else converter_for_object(source)
     elif isinstance(source, str | Path):
         doubt = doubt_about(converter, source)
     _expect_suited(converter, request)

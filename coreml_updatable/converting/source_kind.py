@@ -1,10 +1,11 @@
-"""Which converter a source is for, told from its name alone."""
+"""Which converter a source is for, told from its name or its type alone."""
 
 import re
 from pathlib import Path
 
-from coreml_updatable.errors import RecipeError, SourceError
+from coreml_updatable.errors import RecipeError, SourceError, a_kind
 from coreml_updatable.files import refuse_lfs_pointer
+from coreml_updatable.spec.messages import Model_pb2
 
 CONVERTERS = {
     ".skops": "sklearn",
@@ -22,6 +23,7 @@ CONVERTERS = {
 }
 PICKLES = dict.fromkeys((".pkl", ".pickle", ".joblib"), "sklearn")  # refused there, with what to save instead
 OURS = {*CONVERTERS.values(), "transformers", "turicreate"}
+FRAMEWORKS = ("keras", "sklearn", "onnx", "torch")  # a Keras model on torch is a torch module as well
 HUB = "hub:"
 NAMES = "a name: efficientnet_lite0, torchvision:NAME, timm:NAME, hub:OWNER/NAME or file.py:FUNCTION"
 NAMED = re.compile(rf"(torchvision|timm):.+|efficientnet_lite[012]|{HUB}[\w.-]+/[\w.-]+|.+\.py:\w+")
@@ -47,6 +49,23 @@ def converter_for(source: Path | str) -> tuple[str, str]:
     raise RecipeError(
         f"{path}: has {found}, expected one of {', '.join(sorted(CONVERTERS))}, a folder with a config.json or a "
         f"dir_archive.ini, or {NAMES}; choose the converter with --converter"
+    )
+
+
+def converter_for_object(source: object) -> tuple[str, str]:
+    """Return the converter for an object of a framework and what told it; a SourceError where nothing does.
+
+    Nothing is imported: the modules of the object's base classes say which framework it is from.
+    """
+    if isinstance(source, Model_pb2.Model):
+        return "mlmodel", "its type"
+    roots = {base.__module__.partition(".")[0] for base in type(source).__mro__}
+    for framework in FRAMEWORKS:
+        if framework in roots:
+            return framework, f"the package {framework}"
+    raise SourceError(
+        f"convert: the source is {a_kind(source)}, expected a path, a Core ML message, or a model of "
+        f"{', '.join(FRAMEWORKS)}; save it to a file, or name its converter"
     )
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from coreml_updatable.converting.source_kind import converter_for, doubt_about, source_of
+from coreml_updatable.converting.source_kind import converter_for, converter_for_object, doubt_about, source_of
 from coreml_updatable.errors import RecipeError, SourceError
+from coreml_updatable.spec.messages import Model_pb2
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,23 @@ def test_a_converter_for_other_sources(tmp_path: Path) -> None:
         doubt_about("keras", tmp_path / "no.keras")
     for converter, name in (("keras", "a.keras"), ("torch", "a.pkl"), ("onnx", "a.bin"), ("another", "a.keras")):
         assert doubt_about(converter, tmp_path / name) == ""
+
+
+def test_an_object_is_for_its_frameworks_converter() -> None:
+    import onnx
+    import torch
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    on_torch = type("Functional", (type("Model", (), {"__module__": "keras.src.models"}), torch.nn.Linear), {})
+    sources: dict[str, list[object]] = {
+        "torch": [torch.nn.Linear(1, 2)],
+        "sklearn": [LogisticRegression(), make_pipeline(LogisticRegression())],
+        "onnx": [onnx.ModelProto()],
+        "keras": [on_torch(1, 2)],
+        "mlmodel": [Model_pb2.Model()],
+    }
+    for converter, objects in sources.items():
+        assert {converter_for_object(one)[0] for one in objects} == {converter}
+    with pytest.raises(SourceError, match=r"is a dict, expected .*torch"):
+        converter_for_object({})
