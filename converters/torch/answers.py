@@ -20,9 +20,9 @@ LOGITS = "logits"  # what transformers calls them among its outputs
 def one_answer(network: nn.Module, batches: Sequence[Tensor], request: SourceRequest) -> nn.Module:
     """Return ``network`` if it outputs [1, classes] for ``batches`` of one row, else a module that does.
 
-    Of several tensors it is the one that ``request.answer`` names, the only one, or the one called "logits";
-    ``request.column`` leaves one number of it. In front of a new head it may have any shape. A SourceError lists what
-    there is, and says what cannot be a classifier's.
+    Of several tensors it is the one that ``request.answer`` names, the only one, the one called "logits", or the only
+    one that is not of integers; ``request.column`` leaves one number of it. In front of a new head it may have any
+    shape. A SourceError lists what there is, and says what cannot be a classifier's.
     """
     answer = run(network, batches)
     name = _chosen(answer, request)
@@ -116,7 +116,12 @@ def _chosen(answer: Any, request: SourceRequest) -> str | None:
         return LOGITS
     if not entries:
         raise SourceError(f"the source returns a {type(answer).__name__} without tensors, expected logits; change it")
+    floating = [name for name, value in entries.items() if value.is_floating_point()]
+    if len(floating) == 1:  # beside the label that it picks
+        return floating[0]
+    classes = [name for name in floating if 1 < entries[name].numel() == max(entries[name].shape)]
+    labeled = [name for name in classes if entries[name].numel() == len(request.labels)]
     raise SourceError(
         f"the source returns {len(entries)} tensors ({listed}), expected one; choose the one with the classes, such "
-        f"as --answer {next(iter(entries))}"
+        f"as --answer {next(iter((*labeled, *classes, *entries)))}"
     )

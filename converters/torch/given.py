@@ -1,5 +1,6 @@
 """The sources of the torch converter: a file, the name of an architecture, weights for one, a function."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 
 from coreml_updatable.converting.contract import SourceRequest
 from coreml_updatable.data.inputs import ArrayInput, ImageInput
@@ -134,8 +136,9 @@ def weights_file(weights: str) -> Path:
 
 def _compiled(script: Any, request: SourceRequest) -> Given:
     """Trace ``script`` operator by operator, and compare with torch's own run of it."""
+    script, notes = _in_32_bits(script)
     given = _plain(unrolled(script), request, "the TorchScript module")
-    return replace(given, original=script)
+    return replace(given, original=script, notes=(*notes, *given.notes))
 
 
 def _plain(network: nn.Module, request: SourceRequest, reference: str) -> Given:
@@ -145,8 +148,33 @@ def _plain(network: nn.Module, request: SourceRequest, reference: str) -> Given:
             "input: --input is required, because a torch module does not describe its inputs; "
             "pass --input image:224x224, or NAME:LENGTH for an array, once for each input in order"
         )
+    network, notes = _in_32_bits(network)
     last = _takes_channels_last(network, request.inputs)
-    return Given(network, request.inputs, request, reference, notes=(LAST,) if last else (), channels_last=last)
+    return Given(
+        network, request.inputs, request, reference, notes=(*notes, LAST) if last else notes, channels_last=last
+    )
+
+
+def _in_32_bits(network: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return ``network`` with float32 weights, each stored as such, and a note if they had another type.
+
+    Core ML trains in 32 bits. A parametrization (``torch.nn.utils.parametrizations``) computes a weight from others, by
+    operators that Core ML does not have; in evaluation mode the result is fixed.
+    """
+    tensors = [*network.parameters(), *network.buffers()]
+    others = {one.dtype for one in tensors if one.is_floating_point()} - {torch.float32}
+    if not others and not any(is_parametrized(module) for module in network.modules()):
+        return network, ()
+    copied = copy.deepcopy(network).eval().float()
+    for module in list(copied.modules()):
+        if is_parametrized(module):  # remove_parametrizations would change the class, which the original has as well
+            computed = {name: getattr(module, name).detach() for name in module.parametrizations}  # type: ignore[union-attr]  # a ModuleDict
+            module.__class__ = type_before_parametrizations(module)
+            del module.parametrizations
+            for name, weight in computed.items():
+                module.register_parameter(name, nn.Parameter(weight))
+    named = ", ".join(sorted(str(one) for one in others))
+    return copied, (f"the source computes in {named}; it is converted in torch.float32",) if others else ()
 
 
 def _takes_channels_last(network: nn.Module, inputs: Sequence[Input]) -> bool:

@@ -415,3 +415,36 @@ def test_what_answers_a_class_alone_gets_a_new_head(pick: Behind, traced: bool) 
     assert made.facts["features"] == 8
     assert made.agreement.difference < 1e-6
     learns(made)
+
+
+def test_a_label_beside_its_probabilities_is_left_out() -> None:
+    made = converted(Head(3, lambda z: (z.argmax(1), z.softmax(1))), VALUES)
+    assert made.agreement.difference < 1e-6
+
+
+def test_of_several_tensors_the_one_with_as_many_numbers_as_labels_is_proposed() -> None:
+    with pytest.raises(SourceError, match="such as --answer 2"):
+        converted(Head(3, lambda z: (torch.cat([z, z], 1), z.sum(1), z)), VALUES, labels=("a", "b", "c"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_weights_of_another_type_are_converted_in_32_bits(dtype: torch.dtype) -> None:
+    network = Head(3, lambda z: z).to(dtype)
+    made = converted(network, VALUES)
+    with torch.no_grad():
+        expected = torch.stack([network(torch.from_numpy(row[None]).to(dtype))[0].double() for row in rows()])
+    assert np.allclose(said(made, range(3)), expected.softmax(1).numpy(), atol=2e-3 if dtype == torch.float16 else 1e-6)
+    assert any(str(dtype) in note for note in made.notes)
+    assert {one.dtype for one in network.parameters()} == {dtype}  # the caller's own network is as it was
+
+
+@pytest.mark.parametrize("kind", [nn.utils.parametrizations.spectral_norm, nn.utils.parametrizations.weight_norm])
+def test_parametrized_weights_are_what_they_compute(kind: Any) -> None:
+    network = Head(3, lambda z: z)
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            kind(module)
+    made = converted(network.eval(), VALUES)
+    expected = torch.from_numpy(answered(network, rows())).softmax(1).numpy()
+    assert np.allclose(said(made, range(3)), expected, atol=1e-6)
+    assert any(hasattr(module, "parametrizations") for module in network.modules())
