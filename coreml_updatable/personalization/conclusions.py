@@ -7,7 +7,7 @@ import numpy as np
 from coreml_updatable.personalization.gathering import Gathered, difference
 from coreml_updatable.personalization.laboratory import Lab, last_point
 from coreml_updatable.personalization.measures import FORGETTING, PERSONAL
-from coreml_updatable.personalization.results import EntrantResult, Point
+from coreml_updatable.personalization.results import EntrantResult, Interval, Point
 
 
 def conclusions(gathered: Gathered, results: Sequence[EntrantResult]) -> tuple[str, ...]:
@@ -28,10 +28,17 @@ def conclusions(gathered: Gathered, results: Sequence[EntrantResult]) -> tuple[s
     first = (
         f"{_name(lab, best)} serves {who} best: after one update with {shots} shots of each kind its "
         f"mean personal accuracy is {100 * personal.mean:.1f}% ({100 * personal.low:.1f} to {100 * personal.high:.1f}) "
-        f"and its base accuracy falls by {100 * lost.mean:.1f} points ({100 * lost.low:.1f} to {100 * lost.high:.1f})."
+        f"and its base accuracy {_change(lost)}, to {100 * found.measures['base_accuracy'].mean:.1f}%."
     )
     told = first, _certainty(gathered, best, others), _for_whom_not(lab, best, found, results[best])
     return tuple(f"{one[0].upper()}{one[1:]}" for one in told) if lab.world.seeds else told
+
+
+def _change(lost: Interval) -> str:
+    """Return how base accuracy changes, with the interval: forgetting below 0 is a gain."""
+    verb, sign = ("falls", 100) if lost.mean >= 0 else ("rises", -100)
+    low, high = sorted((sign * lost.low, sign * lost.high))
+    return f"{verb} by {abs(100 * lost.mean):.1f} points ({low:.1f} to {high:.1f})"
 
 
 def _name(lab: Lab, entrant: int) -> str:
