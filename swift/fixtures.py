@@ -36,7 +36,8 @@ def fixtures() -> None:
     small = {"drawn_per_kind": "100", "seeds": "[0]", "shots": "[3]", "held_out": "20", "snapshots": "0"}
     first = sample("healthy_luncher", "first", **small)
     second = sample("healthy_luncher", "second", REPLAY, seed="2", version='"1.1"', **small)
-    pose = sample("hand_pose", "pose", REPLAY, seeds="[0]", shots="[3]", snapshots="0", drawn_per_kind="150")
+    always = '2\nwhen = "always"'
+    pose = sample("hand_pose", "pose", per_class=always, seeds="[0]", shots="[3]", snapshots="0", drawn_per_kind="150")
     for recipe in (pose, first, second):
         command("build", recipe, "--out", FIXTURES)
     number_labels(FIXTURES / "pose/HandPose.mlmodel", FIXTURES / "pose/HandPoseNumbers.mlmodel")
