@@ -136,9 +136,9 @@ def weights_file(weights: str) -> Path:
 
 def _compiled(script: Any, request: SourceRequest) -> Given:
     """Trace ``script`` operator by operator, and compare with torch's own run of it."""
-    script, notes = _in_32_bits(script)
-    given = _plain(unrolled(script), request, "the TorchScript module")
-    return replace(given, original=script, notes=(*notes, *given.notes))
+    converted, notes = _in_32_bits(script)
+    given = _plain(unrolled(converted), request, "the TorchScript module")
+    return replace(given, original=_in_own_type(script) if notes else script, notes=(*notes, *given.notes))
 
 
 def _plain(network: nn.Module, request: SourceRequest, reference: str) -> Given:
@@ -148,10 +148,16 @@ def _plain(network: nn.Module, request: SourceRequest, reference: str) -> Given:
             "input: --input is required, because a torch module does not describe its inputs; "
             "pass --input image:224x224, or NAME:LENGTH for an array, once for each input in order"
         )
-    network, notes = _in_32_bits(network)
-    last = _takes_channels_last(network, request.inputs)
+    converted, notes = _in_32_bits(network)
+    last = _takes_channels_last(converted, request.inputs)
     return Given(
-        network, request.inputs, request, reference, notes=(*notes, LAST) if last else notes, channels_last=last
+        converted,
+        request.inputs,
+        request,
+        reference,
+        notes=(*notes, LAST) if last else notes,
+        original=_in_own_type(network) if converted is not network else None,
+        channels_last=last,
     )
 
 
@@ -175,6 +181,16 @@ def _in_32_bits(network: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
                 module.register_parameter(name, nn.Parameter(weight))
     named = ", ".join(sorted(str(one) for one in others))
     return copied, (f"the source computes in {named}; it is converted in torch.float32",) if others else ()
+
+
+def _in_own_type(network: nn.Module) -> nn.Module:
+    """Return ``network`` for float32 batches, which it receives in the type of its weights: the answers to compare."""
+
+    def cast(network: nn.Module, *batches: Tensor) -> Any:
+        dtype = next((one.dtype for one in network.parameters() if one.is_floating_point()), torch.float32)
+        return network(*(batch.to(dtype) if batch.is_floating_point() else batch for batch in batches))
+
+    return Wrapped(network, cast)
 
 
 def _takes_channels_last(network: nn.Module, inputs: Sequence[Input]) -> bool:

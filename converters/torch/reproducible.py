@@ -39,7 +39,7 @@ _MEGABYTE = 2**20
 
 @contextmanager
 def freed_memory_kept() -> Iterator[None]:
-    """Reuse memory from step to step, and return it at the end; a sixth of the time of a training step."""
+    """Reuse memory from step to step, and return it to the system at the end."""
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     mallopt = getattr(library, "mallopt", None)
     if library is None or mallopt is None:  # another C library

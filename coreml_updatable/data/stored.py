@@ -34,7 +34,7 @@ class StoredRows:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
-        # Mapped anew each time: pages of a file that stays mapped would add up to all of it.
+        # Mapped again each time: pages of a file that stays mapped would add up to all of it.
         every = np.memmap(self.path, self.dtype, "r").reshape(-1, *self.shape[1:])
         return np.array(every[self.rows[key]])
 

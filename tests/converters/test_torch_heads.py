@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from coreml_updatable.converting.finished import Finished, probabilities
 from coreml_updatable.data.inputs import ArrayInput
-from coreml_updatable.errors import SourceError
+from coreml_updatable.errors import SourceError, UserError
 from coreml_updatable.runtime import load
 from coreml_updatable.updating import UpdateTask
 from tests.converters.torch_modules import PICTURE, Convolutional, converted, scripted, tracing
@@ -448,3 +448,21 @@ def test_parametrized_weights_are_what_they_compute(kind: Any) -> None:
     expected = torch.from_numpy(answered(network, rows())).softmax(1).numpy()
     assert np.allclose(said(made, range(3)), expected, atol=1e-6)
     assert any(hasattr(module, "parametrizations") for module in network.modules())
+
+
+class Offset(nn.Module):
+    """Logits that are lost where 2^24 is added to them in 32 bits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.fc = nn.Linear(6, 3).double()
+        self.register_buffer("large", torch.tensor(2.0**24, dtype=torch.float64))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.fc(values) + self.get_buffer("large") - 2.0**24
+
+
+def test_the_source_in_its_own_type_is_what_counts() -> None:
+    with pytest.raises(UserError):
+        converted(Offset(), VALUES)
