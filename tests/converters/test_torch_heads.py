@@ -460,7 +460,8 @@ class Offset(nn.Module):
         self.register_buffer("large", torch.tensor(2.0**24, dtype=torch.float64))
 
     def forward(self, values: Tensor) -> Tensor:
-        return self.fc(values) + self.get_buffer("large") - 2.0**24
+        logits: Tensor = self.fc(values) + self.get_buffer("large") - 2.0**24
+        return logits
 
 
 def test_the_source_in_its_own_type_is_what_counts() -> None:
