@@ -255,7 +255,7 @@ def _coefficients(machine: Any, classes: int, vectors: int) -> Numbers:
             f"model: has rows of coefficients of the lengths {shown}, expected {classes - 1} rows of {vectors}; "
             "export the model again"
         )
-    return np.array([row.alpha for row in machine.coefficients], np.float64)
+    return _trained([row.alpha for row in machine.coefficients], "coefficients")
 
 
 def _for_pairs(values: Any, name: str, pairs: int) -> Numbers:
@@ -263,13 +263,24 @@ def _for_pairs(values: Any, name: str, pairs: int) -> Numbers:
         raise ModelError(
             f"model: {name} has {len(values)} values, expected {pairs}, one per pair of classes; export it again"
         )
-    return np.array(values, np.float64)
+    return _trained(values, name)
+
+
+def _trained(values: Any, name: str) -> Numbers:
+    """Return the numbers that training found; ModelError where it failed, as LIBSVM's nu-SVC does without a word."""
+    numbers = np.array(values, np.float64)
+    if not np.isfinite(numbers).all():
+        raise ModelError(
+            f"model: {name} contains {numbers[~np.isfinite(numbers)][0]:g}, because training failed; train it with "
+            "another kernel or other parameters and export it again"
+        )
+    return numbers
 
 
 def support_vector_regressor(model: Model) -> Run:
     machine = model.supportVectorRegressor
     kernel, count = kernel_of(machine)
-    alphas, rho = np.array(machine.coefficients.alpha, np.float64), float(machine.rho)
+    alphas, rho = _trained(machine.coefficients.alpha, "coefficients"), _trained(machine.rho, "rho")
     name = str(model.description.predictedFeatureName)
     if not name:
         raise ModelError("model: is a supportVectorRegressor without a predicted feature; export it again")

@@ -243,6 +243,10 @@ def _spoil(machine: Any, how: str) -> None:
             del machine.coefficients[0].alpha[0]
         case "rho":
             del machine.rho[0]
+        case "a rho of a training that failed":
+            machine.rho[0] = np.nan
+        case "coefficients of a training that failed":
+            machine.coefficients[0].alpha[0] = np.inf
         case "probA":
             del machine.probA[0]
         case "probB":
@@ -266,6 +270,7 @@ def _spoil(machine: Any, how: str) -> None:
 SPOILT = (
     "no kernel", "no vectors", "uneven vectors", "fewer vectors", "narrow vectors", "degree", "counts",
     "a count below 0", "a huge count", "no counts", "a row less", "a coefficient less", "rho", "probA", "probB",
+    "a rho of a training that failed", "coefficients of a training that failed",
     "no probabilities", "an index of 0", "an index below 0", "an index twice", "an index too large",
 )  # fmt: skip
 
@@ -301,6 +306,18 @@ def test_a_regressor_at_fault_is_refused(describe: Any, how: str) -> None:
     _spoil(machine, how)
     with pytest.raises(ModelError, match=r"^model: .+; export"):
         load(spec).predict({"x": [1, 1]})
+
+
+def test_a_regressor_of_a_training_that_failed_is_refused(describe: Any) -> None:
+    spec = describe({"x": [2]}, {"y": "double"})
+    spec.description.predictedFeatureName = "y"
+    machine = spec.supportVectorRegressor
+    machine.kernel.linearKernel.SetInParent()
+    machine.denseSupportVectors.vectors.add().values.extend([1.0, 2.0])
+    for alpha, rho in ((1.0, np.nan), (np.inf, 0.0)):
+        machine.coefficients.alpha[:], machine.rho = [alpha], rho
+        with pytest.raises(ModelError, match="training failed"):
+            load(spec)
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan, 1e200])
