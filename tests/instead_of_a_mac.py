@@ -9,14 +9,12 @@ import random
 import sys
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
 
 from coreml_updatable import bounds
 from coreml_updatable.errors import UserError
@@ -80,6 +78,10 @@ def _with_alpha(value: Any) -> Any:
 
 
 def pytest_configure() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in ("model", "utils", "neural_network.quantization_utils"):
+            import_module(f"coremltools.models.{name}")
     modules: list[Any] = [module for name, module in sys.modules.items() if name.startswith("coremltools.")]
     for module in modules:
         for name, value in (("_is_macos", True), ("_macos_version", (12, 0)), ("_MLModelProxy", Proxy)):
