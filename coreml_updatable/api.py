@@ -14,9 +14,9 @@ from coreml_updatable.converting.contract import SourceRequest
 from coreml_updatable.converting.layouts import laid_out
 from coreml_updatable.converting.marked import marked_and_proved
 from coreml_updatable.converting.neighbors import filled_and_proved
-from coreml_updatable.data.inputs import Input
+from coreml_updatable.data.inputs import Fit, Input
 from coreml_updatable.data.notation import input_from, labels_in
-from coreml_updatable.data.rows.features import Fit, features_of
+from coreml_updatable.data.rows.features import features_of
 from coreml_updatable.data.rows.reading import rows_of, sources, training_rows
 from coreml_updatable.errors import DataError, SourceError, located
 from coreml_updatable.marking import has_head, knn_variant, with_samples
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from coreml_updatable.updating.assumptions import Assumptions
     from coreml_updatable.updating.task import LinearLayer
 
-FitName = Literal["centre-crop", "scale-to-fit", "stretch"]
 AnyModel: TypeAlias = str | PathLike[str] | Model | RunnableModel
 
 
@@ -156,7 +155,7 @@ def knn(
     label: str | None = None,
     probabilities: str | None = None,
     cut: bool | None = None,
-    fit: FitName | None = None,
+    fit: Fit | None = None,
 ) -> RunnableModel:
     """Return a k-nearest-neighbors classifier behind the feature extractor of ``model``.
 
@@ -178,7 +177,7 @@ def knn(
         made = knn_variant(source, settings, label=label, probabilities=probabilities, cut=cutting)
     rows: Iterable[tuple[str, Mapping[str, Any]]] | None
     if isinstance(samples, str | PathLike):
-        rows = training_rows(Path(samples), made, features_of(made, None if fit is None else Fit(fit)))
+        rows = training_rows(Path(samples), made, features_of(made, fit))
     else:
         rows = [(f"row {number}", row) for number, row in enumerate(samples)] or None
     return load(filled_and_proved(source, made, rows, cut=cutting).model)
@@ -198,7 +197,7 @@ def compare(
     workers: int | None = None,
     resume: bool = False,
     dask: str | None = None,
-    fit: FitName | None = None,
+    fit: Fit | None = None,
     assumptions: "Assumptions | None" = None,
     on_progress: Any = None,
 ) -> "Comparison":
@@ -239,7 +238,7 @@ def compare(
         replay_by=replay_by,
         references=True,
         workers=workers,
-        fit=None if fit is None else Fit(fit),
+        fit=fit,
         heads={one.name: one.head_bytes for one in joined if one.head_bytes is not None},
     )
     kept = Path(out) / "owners" if out is not None else None
@@ -264,7 +263,7 @@ def tune(
     test_owners: int = 500,
     scenario: str | PathLike[str] | Mapping[str, Any] | None = None,
     replay: bool = False,
-    fit: FitName | None = None,
+    fit: Fit | None = None,
     on_progress: Any = None,
 ) -> "Tuned":
     """Choose a model's update parameters for a population of owners, with Optuna (the extra ``tune``).
@@ -284,7 +283,7 @@ def tune(
 
     loaded = model if isinstance(model, RunnableModel) else load(_message(model))
     name = Path(model).stem if isinstance(model, str | PathLike) else "the model"
-    fitted = None if fit is None else Fit(fit)
+    fitted = fit
     settings = TuneSettings(forgetting / 100, budget, owners, test_owners, shots, replay, fit=fitted)
     told = on_progress or (lambda _fraction, _detail: None)
     chosen = run(loaded, name, Path(data), _population(scenario), settings, told)
@@ -433,20 +432,20 @@ def convert(
 
 @typed
 def read_rows(
-    model: AnyModel, path: str | PathLike[str], *, training: bool = False, fit: FitName | None = None
+    model: AnyModel, path: str | PathLike[str], *, training: bool = False, fit: Fit | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows in a file or folder for ``model``: to predict, or with their labels to update.
 
     Args:
         path: a picture, a .npy, .json or .csv file, or a folder of pictures or .npy files.
         training: read labels, too: a folder then contains one folder per class, named after the label.
-        fit: how to resize pictures of another size: "centre-crop", "scale-to-fit" or "stretch"; by default, as the
-            model's metadata says, or "centre-crop".
+        fit: how to resize pictures of another size: "centerCrop", "scaleFit" or "scaleFill", as Vision names them; by
+            default, as the model's metadata says, or "centerCrop".
 
     Raises DataError, with the name of the file and row, for a row that does not fit the model.
     """
     message = _message(model)
-    features = features_of(message, None if fit is None else Fit(fit))
+    features = features_of(message, fit)
     if training:
         yield from (row for _, row in training_rows(Path(path), message, features))
         return

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from coreml_updatable.data.rows.features import Fit
+from coreml_updatable.data.inputs import Fit
 from coreml_updatable.trust import HELP as TRUST_HELP
 
 HeadOption: TypeAlias = Literal["keep", "new"]
@@ -22,7 +22,7 @@ TrustCode: TypeAlias = Annotated[bool, typer.Option(help=TRUST_HELP)]
 PictureFit: TypeAlias = Annotated[
     Fit | None,
     typer.Option(
-        help="How to fit pictures of another size.", show_default="as the model's metadata say, else centre-crop"
+        help="How to fit pictures of another size.", show_default="as the model's metadata say, else centerCrop"
     ),
 ]
 RowsByKind: TypeAlias = Annotated[

@@ -38,9 +38,7 @@ class Finished:
     facts: Mapping[str, Any]
 
 
-def finish(
-    convert: Callable[[SourceRequest], ConvertedSource], request: SourceRequest, settings: UpdateSettings | None = None
-) -> Finished:
+def finish(convert: Callable[[SourceRequest], ConvertedSource], request: SourceRequest) -> Finished:
     """What ``convert`` makes of ``request``, updatable.
 
     Raises the converter's SourceError, one where the request scales pictures and there are none, a ModelError where it
@@ -48,15 +46,13 @@ def finish(
     source where it is a file.
     """
     if not isinstance(request.source, Path):
-        return _finished(convert, request, settings)
+        return _finished(convert, request)
     refuse_lfs_pointer(request.source, SourceError)
     with located("source", request.source), located("model", request.source):
-        return _finished(convert, request, settings)
+        return _finished(convert, request)
 
 
-def _finished(
-    convert: Callable[[SourceRequest], ConvertedSource], request: SourceRequest, settings: UpdateSettings | None
-) -> Finished:
+def _finished(convert: Callable[[SourceRequest], ConvertedSource], request: SourceRequest) -> Finished:
     if request.labels:
         check_labels(request.labels)
     check_distinct([given.name for given in request.inputs])
@@ -71,9 +67,9 @@ def _finished(
         )
     wishes: Wishes = {"labels": request.labels or converted.labels or None}
     if converted.answers is None:
-        return _of_core_ml(converted, request, settings or UpdateSettings(), wishes)
+        return _of_core_ml(converted, request, wishes)
     if not model.isUpdatable:
-        model = mark(model, settings or UpdateSettings(), **wishes)
+        model = mark(model, UpdateSettings(), **wishes)
     warnings = expect_valid(model, "converted model")
     rows = converted.rows or tuple(trial_rows(model, ROWS))
     found = _agreement(model, replace(converted, rows=rows), converted.answers(rows))
@@ -88,9 +84,7 @@ def _finished(
     )
 
 
-def _of_core_ml(
-    converted: ConvertedSource, request: SourceRequest, settings: UpdateSettings, wishes: Wishes
-) -> Finished:
+def _of_core_ml(converted: ConvertedSource, request: SourceRequest, wishes: Wishes) -> Finished:
     """A Core ML model is marked as ``mark`` does it; one that is updatable already stays, unless something is asked."""
     model, notes, found = converted.model, converted.notes, Agreement(0.0)
     if not model.isUpdatable or request.labels or request.head == "new":
@@ -100,7 +94,7 @@ def _of_core_ml(
                 *notes,
                 "the head is new; with the old weights in its place, the predictions are the same as before",
             )
-        made, found = marked_and_proved(model, settings, **wishes)
+        made, found = marked_and_proved(model, UpdateSettings(), **wishes)
         model, notes = made.model, (*notes, *made.repairs)
     warnings = expect_valid(model, "converted model")
     return Finished(

@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 FILTER = Image.Resampling.LANCZOS
 
 
-def centre_crop(picture: Image.Image, width: int, height: int) -> Image.Image:
+def center_crop(picture: Image.Image, width: int, height: int) -> Image.Image:
     """``centerCrop``: keeps the aspect ratio, fills the whole size, cuts off what reaches past it."""
     if picture.size == (width, height):
         return picture

@@ -14,11 +14,13 @@ from typing import IO, TypeAlias
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from coreml_updatable.data.fitting import centre_crop, scale_to_fit, stretch
-from coreml_updatable.data.inputs import ImageInput, UInt8Array
+from coreml_updatable.data.fitting import center_crop, scale_to_fit, stretch
+from coreml_updatable.data.inputs import Fit, ImageInput, UInt8Array
 from coreml_updatable.errors import DataError
+from coreml_updatable.spec.features import CROP_KEY
+from coreml_updatable.spec.messages import Model
 
-Fit: TypeAlias = Callable[[Image.Image, ImageInput], UInt8Array]
+Fitting: TypeAlias = Callable[[Image.Image, ImageInput], UInt8Array]
 MAXIMUM_BYTES = 200_000_000
 MAXIMUM_PIXELS = 120_000_000  # a phone's largest photos have about 108 million
 MAXIMUM_MEMORY = 2**29 + 2**27  # bytes of a decoded picture and its copies; Pillow holds a pixel in four
@@ -29,7 +31,7 @@ HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, IndexError, KeyError, TypeError, OverflowError)
 
 
-def read_photo(path: Path, target: ImageInput, fit: Fit | None = None) -> UInt8Array:
+def read_photo(path: Path, target: ImageInput, fit: Fitting | None = None) -> UInt8Array:
     """The picture in ``path`` as uint8 [height, width, channels]: upright, on white, cut to the middle, resized.
 
     ``fit`` takes the place of ``to_pixels``, which does all that comes after the turning. JPEG, PNG, WebP and HEIC are
@@ -63,7 +65,7 @@ def picture_size(path: Path) -> tuple[int, int]:
         raise DataError(f"{path}: is damaged or incomplete ({_short(error)}); replace the picture") from error
 
 
-def decode(path: Path, target: ImageInput, fit: Fit | None = None) -> UInt8Array:
+def decode(path: Path, target: ImageInput, fit: Fitting | None = None) -> UInt8Array:
     """As ``read_photo``; to be called within ``calm_decoders`` (which is not safe to enter from several threads)."""
     try:
         size = path.stat().st_size
@@ -79,7 +81,17 @@ def decode(path: Path, target: ImageInput, fit: Fit | None = None) -> UInt8Array
         raise DataError(f"{path}: is damaged or incomplete ({_short(error)}); replace the picture") from error
 
 
-FITS = {"centerCrop": centre_crop, "scaleFill": stretch, "scaleFit": scale_to_fit}
+FITS: dict[Fit, Callable[[Image.Image, int, int], Image.Image]] = {
+    "centerCrop": center_crop,
+    "scaleFill": stretch,
+    "scaleFit": scale_to_fit,
+}
+
+
+def fit_of(model: Model) -> Fit:
+    """How pictures are fitted for ``model``: as its metadata says, else a crop to the middle."""
+    crop = str(model.description.metadata.userDefined.get(CROP_KEY, ""))
+    return next((fit for fit in FITS if fit == crop), "centerCrop")
 
 
 def to_pixels(image: Image.Image, target: ImageInput) -> UInt8Array:
@@ -90,7 +102,7 @@ def to_pixels(image: Image.Image, target: ImageInput) -> UInt8Array:
     return pixels.reshape(target.height, target.width, target.channels)
 
 
-def _decoded(file: IO[bytes], path: Path, target: ImageInput, fit: Fit) -> UInt8Array:
+def _decoded(file: IO[bytes], path: Path, target: ImageInput, fit: Fitting) -> UInt8Array:
     head = file.read(HEAD_BYTES)
     file.seek(0)
     _check_size(path, _webp_size(head), MAXIMUM_MEMORY // 16)  # its decoder holds two canvases, Pillow two copies

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.marking.extractor import EMBEDDING, MAX_LENGTH, embedding_length, extractor, whole_extractor
+from coreml_updatable.marking.extractor import MAX_LENGTH, embedding_length, extractor, whole_extractor
 from coreml_updatable.marking.marking import LOWEST_SPECIFICATION_VERSION, drop_date
 from coreml_updatable.marking.parameters import write_int64
 from coreml_updatable.marking.settings import KNNSettings
@@ -26,7 +26,6 @@ def knn_variant(
     *,
     label: str | None = None,
     probabilities: str | None = None,
-    embedding: str = EMBEDDING,
     cut: bool = True,
 ) -> Model:
     """Return a ``pipelineClassifier``: the extractor of ``model`` and an empty, updatable nearest-neighbors classifier.
@@ -39,7 +38,7 @@ def knn_variant(
     description = model.description
     label = label or str(description.predictedFeatureName) or "label"
     probabilities = probabilities or str(description.predictedProbabilitiesName) or "labelProbability"
-    front = extractor(model, embedding=embedding) if cut else whole_extractor(model)
+    front = extractor(model) if cut else whole_extractor(model)
     _check_names(front, label, probabilities)
     back = _nearest_neighbors(front, settings, label, probabilities)
     made = Model_pb2.Model()

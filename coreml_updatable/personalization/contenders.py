@@ -1,7 +1,7 @@
 """What a model brings into a comparison: the part of it that learns."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from coreml_updatable.data.inputs import Float32Array, Int64Array
@@ -46,10 +46,6 @@ class Contender:
     @property
     def is_knn(self) -> bool:
         return self.votes is not None
-
-    def with_parameters(self, parameters: Mapping[str, Any]) -> "Contender":
-        """The same with other values of its parameters."""
-        return replace(self, parameters={**self.parameters, **parameters})
 
 
 def contender(model: RunnableModel, name: str, part: LearningPart) -> Contender:

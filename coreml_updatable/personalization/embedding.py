@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from coreml_updatable.data.inputs import Float32Array, UInt8Array
-from coreml_updatable.data.rows.features import Features, Fit, features_of
+from coreml_updatable.data.inputs import Fit, Float32Array, UInt8Array
+from coreml_updatable.data.rows.features import Features, features_of
 from coreml_updatable.data.rows.reading import labelled_files, named, rows_of, training_rows
 from coreml_updatable.errors import DataError, ModelError, UserError
 from coreml_updatable.personalization import embedding_cache
@@ -81,7 +81,7 @@ def enter(
             reader.add(about, row)
         told(1.0, f"{name}: {len(reader.rows)} rows")
         return reader.one, reader.embedded()
-    key = engine_cache.key_of([model_bytes(model.message), repr((features.fit.value, style, seed if style else 0))])
+    key = engine_cache.key_of([model_bytes(model.message), repr((features.fit, style, seed if style else 0))])
     known = embedding_cache.kept(key) if reader.one.engine != "task" else {}
     spans: list[tuple[bytes, int, int, str]] = []
     for number, (folder, file) in enumerate(files):

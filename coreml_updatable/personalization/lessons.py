@@ -1,16 +1,15 @@
-"""Read and write an owner's lessons, and train a new base on them: the archive that the Swift package backs up.
+"""Read an owner's lessons, and train a new base on them: the archive that the Swift package backs up.
 
 The format is in docs/lessons.md: an uncompressed tar with ``lessons.json`` first, and one file of raw numbers an
 example.
 """
 
 import hashlib
-import io
 import tarfile
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,15 +19,12 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from coreml_updatable.data.pictures import FITS
+from coreml_updatable.data.pictures import FITS, fit_of
 from coreml_updatable.errors import DataError, ModelError, first_fault
-from coreml_updatable.files import write_atomically
 from coreml_updatable.runtime import RunnableModel
-from coreml_updatable.spec.features import CROP_KEY
 from coreml_updatable.updating import UpdateContext, UpdateTask
 from coreml_updatable.updating.assumptions import Assumptions
 
-FORMAT: Literal[1] = 1
 MANIFEST = "lessons.json"
 MAX_LESSONS = 10_000
 MAX_MANIFEST_BYTES = 8 << 20
@@ -129,34 +125,6 @@ def read_lessons(path: str | PathLike[str]) -> Lessons:
     return Lessons(manifest.model, manifest.base, tuple(lessons))
 
 
-def write_lessons(lessons: Lessons, path: str | PathLike[str]) -> None:
-    """Write an archive that ``read_lessons`` and the Swift package read; the same lessons give the same bytes."""
-    entries, contents = [], {}
-    for lesson in lessons.lessons:
-        content = np.ascontiguousarray(lesson.example).astype(lesson.example.dtype.newbyteorder("<")).tobytes()
-        entry = _Entry(
-            id=lesson.id,
-            label=lesson.label,
-            date=lesson.date.astimezone(UTC).replace(microsecond=0),
-            kind=_kind(lesson.example),
-            shape=lesson.example.shape,
-            sha256=hashlib.sha256(content).hexdigest(),
-        )
-        if entry.size is None:
-            raise DataError(f"lesson {lesson.id}: has the shape {lesson.example.shape}, expected a picture or an array")
-        entries.append(entry)
-        contents[entry.file] = content
-    manifest = _Manifest(format=FORMAT, model=lessons.model, base=lessons.base, lessons=tuple(entries))
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        text = manifest.model_dump_json(indent=1).encode()
-        for name, content in {MANIFEST: text, **contents}.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(content), 0o600
-            archive.addfile(member, io.BytesIO(content))
-    write_atomically(Path(path), buffer.getvalue())
-
-
 def rebase(
     base: RunnableModel,
     lessons: Lessons,
@@ -181,11 +149,11 @@ def rows_of(model: RunnableModel, lessons: Lessons) -> list[dict[str, Any]]:
     if len(description.input) != 1:
         raise ModelError(f"model: has {len(description.input)} inputs, expected one, which the lessons are for")
     feature, label = description.input[0], description.predictedFeatureName
-    crop = str(description.metadata.userDefined.get(CROP_KEY, ""))
-    return [{feature.name: _value(lesson, feature, crop), label: lesson.label} for lesson in lessons.lessons]
+    fit = FITS[fit_of(model.message)]
+    return [{feature.name: _value(lesson, feature, fit), label: lesson.label} for lesson in lessons.lessons]
 
 
-def _value(lesson: Lesson, feature: Any, crop: str) -> Any:
+def _value(lesson: Lesson, feature: Any, fit: Callable[[Image.Image, int, int], Image.Image]) -> Any:
     kind = feature.type.WhichOneof("Type")
     is_picture = lesson.example.dtype == np.uint8
     if is_picture != (kind == "imageType"):
@@ -197,7 +165,6 @@ def _value(lesson: Lesson, feature: Any, crop: str) -> Any:
         return lesson.example
     image = feature.type.imageType
     mode = "L" if image.colorSpace == image.GRAYSCALE else "RGB"
-    fit = FITS.get(crop, FITS["centerCrop"])
     return fit(Image.fromarray(lesson.example).convert(mode), image.width, image.height)
 
 
@@ -230,11 +197,3 @@ def _example(entry: _Entry, content: bytes, place: Path) -> npt.NDArray[Any]:
         raise DataError(f"{place}: {entry.file} is not what {MANIFEST} says; make the backup again")
     dtype = np.dtype("<f4") if entry.kind == "float32" else np.dtype(np.uint8)
     return np.frombuffer(content, dtype).reshape(entry.shape).astype(dtype.newbyteorder("="))
-
-
-def _kind(example: npt.NDArray[Any]) -> Literal["rgb8", "gray8", "float32"]:
-    if example.dtype == np.uint8:
-        return "rgb8" if example.ndim == 3 else "gray8"
-    if example.dtype == np.float32:
-        return "float32"
-    raise DataError(f"lesson: is of {example.dtype}, expected uint8 pixels or float32 numbers")

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from coreml_updatable.data.duplicates import groups_of
-from coreml_updatable.data.inputs import Float32Array, Int64Array, UInt8Array
-from coreml_updatable.data.rows.features import Fit, features_of
+from coreml_updatable.data.inputs import Fit, Float32Array, Int64Array, UInt8Array
+from coreml_updatable.data.rows.features import features_of
 from coreml_updatable.errors import DataError, ModelError, UserError
 from coreml_updatable.personalization.contenders import Contender, Told, silent
 from coreml_updatable.personalization.costs import agrees, cost_of, tried_with, updated

@@ -191,12 +191,6 @@ def read_comparison(value: Any, remedy: str = "run the comparison again") -> Com
     return comparison
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of report.json."""
-    schema: dict[str, Any] = _adapter().json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
 @cache
 def _adapter() -> Any:
     from pydantic import TypeAdapter

@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from coreml_updatable.data.inputs import Int64Array
-from coreml_updatable.data.rows.features import Fit
+from coreml_updatable.data.inputs import Fit, Int64Array
 from coreml_updatable.errors import BuildError, DataError
 from coreml_updatable.personalization.blocks import run_block
 from coreml_updatable.personalization.contenders import Contender, Told, silent
@@ -49,7 +48,6 @@ class TuneSettings:
     test_owners: int = 500
     shots: int = 10
     replay: bool = False  # may a replay set be chosen
-    adam: bool = True
     fit: Fit | None = None
 
 
@@ -279,7 +277,7 @@ def _as_proposal(values: Values, settings: TuneSettings) -> dict[str, Any]:
         "miniBatchSize": min(BATCHES, key=lambda size: abs(size - int(values["miniBatchSize"]))),
     }
     if "headScale" in values:
-        given |= {"headScale": 1.0, **({"optimizer": values["optimizer"]} if settings.adam else {})}
+        given |= {"headScale": 1.0, "optimizer": values["optimizer"]}
     if values["optimizer"] == "sgd":
         given["momentum"] = min(0.95, float(values["momentum"]))
     if "reservedShare" in values:
@@ -297,9 +295,8 @@ def _proposed(trial: Any, one: Contender, settings: TuneSettings) -> dict[str, A
             values["baseSamples"] = trial.suggest_int("baseSamples", 1, _most_samples(one), log=True)
         return values
     own = "adam" if "beta1" in one.parameters else "sgd"
-    free = settings.adam and one.layer is not None
     values = {
-        "optimizer": trial.suggest_categorical("optimizer", ["sgd", "adam"]) if free else own,
+        "optimizer": trial.suggest_categorical("optimizer", ["sgd", "adam"]) if one.layer is not None else own,
         "learningRate": trial.suggest_float("learningRate", 1e-4, 1.0, log=True),
         "epochs": trial.suggest_int("epochs", 1, 60, log=True),
         "miniBatchSize": trial.suggest_categorical("miniBatchSize", list(BATCHES)),

@@ -44,7 +44,6 @@ Model_pb2 = _import_messages("Model_pb2")
 FeatureTypes_pb2 = _import_messages("FeatureTypes_pb2")
 NeuralNetwork_pb2 = _import_messages("NeuralNetwork_pb2")
 NearestNeighbors_pb2 = _import_messages("NearestNeighbors_pb2")
-Parameters_pb2 = _import_messages("Parameters_pb2")
 
 
 def copy_of(message: Any) -> Any:

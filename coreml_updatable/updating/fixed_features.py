@@ -43,10 +43,6 @@ class KeptFeatures:
                 file.close()
         self._buffers, self._files, self.others = {}, {}, []
 
-    @property
-    def on_disk(self) -> bool:
-        return bool(self._files)
-
     def add(self, row: FrozenRow) -> None:
         """Add a row; ModelError unless its blobs have the shapes of the first row's."""
         values = {name: np.asarray(row.values[name]) for name in self._names}

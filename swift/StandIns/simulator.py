@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 import coreml_updatable as cu
 from coreml_updatable.data import fitting
 
-CROPS = {0: fitting.centre_crop, 1: fitting.scale_to_fit, 2: fitting.stretch}  # VNImageCropAndScaleOption
+CROPS = {0: fitting.center_crop, 1: fitting.scale_to_fit, 2: fitting.stretch}  # VNImageCropAndScaleOption
 ORIENTATION = 0x0112  # EXIF
 MAX_LINE = 1 << 28  # bytes
 

@@ -154,7 +154,7 @@ def test_nothing_is_said_of_fitting_where_every_picture_fits(run: Run, picture_m
     assert run("predict", picture_model, tmp_path / "fits.png").err == ""
     noise(0, SIDE + 1, SIDE).save(tmp_path / "wide.png")
     both = run("predict", picture_model, tmp_path / "fits.png", tmp_path / "wide.png")
-    assert both.err == "pictures of another size: centre-crop\n"
+    assert both.err == "pictures of another size: centerCrop\n"
     Image.new("RGB", (SIDE, SIDE)).save(tmp_path / "fits.jpg")
     assert run("predict", picture_model, tmp_path / "fits.jpg").err == ""
 

@@ -83,9 +83,9 @@ CASES = (
         "layout $part.mlmodel $partHead.mlmodel -o $out.mlmodel --to single",
     ),
     (
-        "predict $vectors.mlmodel $rows.json --fit strech",
-        "did you mean 'stretch'",
-        "predict $vectors.mlmodel $rows.json --fit stretch",
+        "predict $vectors.mlmodel $rows.json --fit scaleFil",
+        "did you mean 'scaleFill'",
+        "predict $vectors.mlmodel $rows.json --fit scaleFill",
     ),
     ("predict $vectors.mlmodel $rows.json --top 0", "greater than or equal to 1", "{} 1"),
     ("update $vectors.mlmodel $train.json", "--in-place is required", "update $vectors.mlmodel $train.json --in-place"),

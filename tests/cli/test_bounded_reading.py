@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from coreml_updatable.data.pictures import flattened
-from coreml_updatable.data.rows.features import Fit, features_of
+from coreml_updatable.data.rows.features import features_of
 from coreml_updatable.data.rows.tables import csv_rows, json_rows
 from coreml_updatable.errors import DataError
 from coreml_updatable.spec.messages import Model, Model_pb2
@@ -24,13 +24,12 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from coreml_updatable.data.rows.features import features_of
-from coreml_updatable.data.rows.features import Fit
 from coreml_updatable.data.rows.reading import rows_of
 from coreml_updatable.errors import UserError
 from tests.cli.test_bounded_reading import model
 from tests.memory import most_memory
 try:
-    features = features_of(model(sys.argv[2]), Fit(sys.argv[3]))
+    features = features_of(model(sys.argv[2]), sys.argv[3])
     print(sum(1 for _ in rows_of(Path(sys.argv[1]), features)))
 except UserError as error:
     print(type(error).__name__, str(error)[:500])
@@ -52,7 +51,7 @@ def model(kind: str) -> Model:
     return made
 
 
-def read(path: Path, kind: str, fit: str = "centre-crop") -> tuple[str, int]:
+def read(path: Path, kind: str, fit: str = "centerCrop") -> tuple[str, int]:
     """What a process of its own says of the file, and the most memory that it held."""
     command = [sys.executable, "-c", PROGRAM, str(path), kind, fit]
     root = Path(__file__).parents[2]
@@ -78,8 +77,8 @@ def png(path: Path, side: int, depth: int, color: int) -> None:
 @pytest.mark.parametrize(
     ("depth", "color", "fit"),
     [
-        *((16, 6, fit) for fit in ("centre-crop", "scale-to-fit", "stretch")),  # the most bytes a pixel
-        *((depth, color, "stretch") for depth, color in ((16, 0), (16, 4), (8, 6), (8, 2), (16, 2))),
+        *((16, 6, fit) for fit in ("centerCrop", "scaleFit", "scaleFill")),  # the most bytes a pixel
+        *((depth, color, "scaleFill") for depth, color in ((16, 0), (16, 4), (8, 6), (8, 2), (16, 2))),
     ],
 )
 def test_pictures(tmp_path: Path, depth: int, color: int, fit: str) -> None:
@@ -186,7 +185,7 @@ def test_json_is_read_as_pythons_own_reader_does(tmp_path: Path, number: int, in
     path = tmp_path / "x.json"
     path.write_text("\ufeff \n" + json.dumps(CASES[number], indent=indent, ensure_ascii=False) + "\n ", "utf-8")
     expected = CASES[number] if isinstance(CASES[number], list) else [CASES[number]]
-    found = list(json_rows(path, features_of(model("array"), Fit.STRETCH)))
+    found = list(json_rows(path, features_of(model("array"), "scaleFill")))
     assert [row for _, row in found] == expected
 
 
@@ -212,19 +211,19 @@ def test_what_is_not_json(tmp_path: Path, text: str) -> None:
     with pytest.raises(json.JSONDecodeError):
         json.loads(text)
     with pytest.raises(DataError, match=r"x\.json"):
-        list(json_rows(path, features_of(model("array"), Fit.STRETCH)))
+        list(json_rows(path, features_of(model("array"), "scaleFill")))
 
 
 def test_a_fault_far_behind_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text("[" + '{"x": [1]},\n' * 30_000 + '{"x": ?}]')
     with pytest.raises(DataError, match="line 30001: Expecting value"):
-        list(json_rows(path, features_of(model("array"), Fit.STRETCH)))
+        list(json_rows(path, features_of(model("array"), "scaleFill")))
 
 
 def test_quoted_lines_of_a_table(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text('\ufeffx\r\n"[1,\r\n 2]"\r\n\r\n"[3]"\r\n', "utf-8", newline="")
-    found = list(csv_rows(path, features_of(model("array"), Fit.STRETCH)))
+    found = list(csv_rows(path, features_of(model("array"), "scaleFill")))
     assert [row for _, row in found] == [{"x": [1, 2]}, {"x": [3]}]
     assert [where for where, _ in found] == [f"{path}:3", f"{path}:5"]

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 import coreml_updatable as cu
-from coreml_updatable.personalization.results import json_schema
 from tests.broken_models.valid import classifier
 from tests.cli.conftest import Run
 
@@ -38,7 +37,8 @@ def test_a_report_for_people_and_for_programs(run: Run, models: Any, tmp_path: P
     ran = run("compare", *common, "--replay", 1, "--json")
     assert ran.status == 0, ran.err
     said = json.loads(ran.out)
-    jsonschema.validate(said, json_schema())
+    schema = Path(__file__).parents[2] / "docs" / "lab-report.schema.json"
+    jsonschema.validate(said, json.loads(schema.read_text(encoding="utf-8")))
     assert said == json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert [one["name"] for one in said["entrants"]][:3] == ["network", "knn", "network + replay 1"]
     page = (out / "report.html").read_text(encoding="utf-8")

@@ -76,9 +76,9 @@ def test_pictures_are_fitted_as_asked(run: Run, picture_model: Path, tmp_path: P
     wide = noise(4, 3 * SIDE, SIDE)
     wide.save(tmp_path / "wide.png")
     expected = {
-        "centre-crop": wide.crop((SIDE, 0, 2 * SIDE, SIDE)),
-        "scale-to-fit": scale_to_fit(wide, SIDE, SIDE),
-        "stretch": stretch(wide, SIDE, SIDE),
+        "centerCrop": wide.crop((SIDE, 0, 2 * SIDE, SIDE)),
+        "scaleFit": scale_to_fit(wide, SIDE, SIDE),
+        "scaleFill": stretch(wide, SIDE, SIDE),
     }
     for fit, picture in expected.items():
         ran = run("predict", picture_model, tmp_path / "wide.png", "--json", "--fit", fit)

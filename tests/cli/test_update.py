@@ -1,8 +1,6 @@
 """`update`: the file it writes, against the same training in torch."""
 
 import json
-import uuid
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,9 @@ from PIL import Image
 from torch.nn import functional
 
 import coreml_updatable as cu
-from coreml_updatable.personalization.lessons import Lesson, Lessons, write_lessons
 from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.samples import samples_of
+from tests.backups import backup
 from tests.cli.conftest import LABELS, SIDE, Run, classifier, noise
 
 ROW: dict[str, Any] = {"x": [1, 2, 3, 4], "label": "yes"}
@@ -206,9 +204,7 @@ def test_a_replay_set_is_rows_behind_the_owners(run: Run, vector_model: Path, tm
 def test_a_base_that_learns_lessons_mixes_a_replay_set_in_as_update_does(
     run: Run, vector_model: Path, tmp_path: Path
 ) -> None:
-    taught = np.array(ROW["x"], np.float32)
-    lessons = (Lesson(ROW["label"], taught, datetime(2026, 11, 30, tzinfo=UTC), uuid.uuid4()),)
-    write_lessons(Lessons("Any", "", lessons), tmp_path / "lessons.tar")
+    backup(tmp_path / "lessons.tar", (ROW["label"], np.array(ROW["x"], np.float32)))
     (tmp_path / "own.json").write_text(json.dumps([ROW]))
     (tmp_path / "base.json").write_text(json.dumps([{**ROW, "x": [0, 1, 0, 1], "label": "no"}] * 2))
     learned, mixed = ("-o", tmp_path / "a.mlmodel"), ("--replay", tmp_path / "base.json")

@@ -1,8 +1,5 @@
 """Archives of lessons: written and read again, hostile ones, and a base that learns from one."""
 
-import hashlib
-import io
-import json
 import tarfile
 import uuid
 from datetime import UTC, datetime
@@ -24,8 +21,8 @@ from coreml_updatable.personalization.lessons import (
     read_lessons,
     rebase,
     rows_of,
-    write_lessons,
 )
+from tests.backups import archive, backup, entry, manifest
 from tests.publishing.catalogue.conftest import network
 
 WHEN = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
@@ -43,50 +40,14 @@ numbers = arrays.arrays(np.float32, arrays.array_shapes(max_dims=4))
 
 
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=20), st.one_of(pictures, numbers)), max_size=4))
-def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, np.ndarray]]) -> None:
-    path = tmp_path_factory.mktemp("lessons") / "lessons.tar"
-    lessons = Lessons("Meals", "", tuple(lesson(label, example) for label, example in rows))
-    write_lessons(lessons, path)
-    again = read_lessons(path)
-    assert [(one.id, one.label, one.date) for one in again.lessons] == [
-        (one.id, one.label, one.date) for one in lessons.lessons
-    ]
-    for before, after in zip(lessons.lessons, again.lessons, strict=True):
-        np.testing.assert_array_equal(before.example, after.example)
-        assert before.example.dtype == after.example.dtype
-    with tarfile.open(path) as archive:
-        assert archive.getnames()[0] == MANIFEST
-        for one in json.loads(archive.extractfile(MANIFEST).read())["lessons"]:  # type: ignore[union-attr]
-            content = archive.extractfile(f"lessons/{one['id']}.bin").read()  # type: ignore[union-attr]
-            assert hashlib.sha256(content).hexdigest() == one["sha256"]
-
-
-def archive(path: Path, entries: dict[str, bytes | tarfile.TarInfo]) -> Path:
-    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as file:
-        for name, content in entries.items():
-            if isinstance(content, tarfile.TarInfo):
-                file.addfile(content)
-                continue
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            file.addfile(member, io.BytesIO(content))
-    return path
-
-
-def entry(content: bytes = b"abc", **changes: object) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "id": "0b6f2a3e-97a5-4d7d-8c5f-3a8f6f6f2b11",
-        "label": "healthy",
-        "date": "2026-11-30T08:00:00Z",
-        "kind": "rgb8",
-        "shape": [1, 1, 3],
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
-    return {**fields, **changes}
-
-
-def manifest(*entries: dict[str, object], **changes: object) -> bytes:
-    return json.dumps({"format": 1, "model": "Meals", "base": "", "lessons": entries, **changes}).encode()
+def test_what_an_app_backs_up_is_read(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
+    found = read_lessons(backup(tmp_path_factory.mktemp("lessons") / "lessons.tar", *rows))
+    assert (found.model, found.base) == ("Meals", "")
+    assert [one.label for one in found.lessons] == [label for label, _ in rows]
+    for (_, before), after in zip(rows, found.lessons, strict=True):
+        np.testing.assert_array_equal(before, after.example)
+        assert before.dtype == after.example.dtype
+        assert after.date == WHEN
 
 
 FILE = "lessons/0b6f2a3e-97a5-4d7d-8c5f-3a8f6f6f2b11.bin"
@@ -137,8 +98,7 @@ def test_what_is_not_an_archive_of_lessons(tmp_path: Path, entries: dict[str, by
 
 
 def test_every_cut_is_noticed(tmp_path: Path) -> None:
-    path = tmp_path / "lessons.tar"
-    write_lessons(Lessons("Meals", "", (lesson("a", np.zeros((8, 8), np.uint8)),)), path)
+    path = backup(tmp_path / "lessons.tar", ("a", np.zeros((8, 8), np.uint8)))
     content = path.read_bytes()
     for length in range(0, 2048, 128):
         path.write_bytes(content[:length])

@@ -11,11 +11,12 @@ import pytest
 from coreml_updatable.personalization.results import Called, Interval
 from coreml_updatable.publishing.chart import Line, chart
 from coreml_updatable.publishing.report.comparison import curves, rows_of
-from coreml_updatable.publishing.report.json import report_json
+from coreml_updatable.publishing.report.json import report_object
 from coreml_updatable.publishing.report.page import render
 from coreml_updatable.publishing.report.terminal import summary
 from coreml_updatable.publishing.report.values import NewLabel, Report
 from coreml_updatable.publishing.swift import literal
+from coreml_updatable.text import json_text
 from tests.cli.hostile_text import FORGED, HOSTILE, expect_safe
 
 NAMES = pytest.mark.parametrize("name", [*HOSTILE.values(), "\udcff"], ids=[*HOSTILE, "not UTF-8"])
@@ -71,9 +72,9 @@ def test_a_report(report: Report, name: str) -> None:
     assert words.running == []
     shown = "".join(words.words).replace("\n", " ").replace("\u00a0", " ")
     assert not {one for one in shown if not one.isprintable()}
-    told = json.loads(report_json(hostile(report, name)))
+    told = json.loads(json_text(report_object(hostile(report, name))))
     assert told["sample"] == name
-    report_json(hostile(report, name)).encode()
+    json_text(report_object(hostile(report, name))).encode()
 
 
 @NAMES

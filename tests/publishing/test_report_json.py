@@ -5,12 +5,13 @@ import pytest
 
 from coreml_updatable.errors import DataError
 from coreml_updatable.personalization.results import read_comparison
-from coreml_updatable.publishing.report.json import report_json
+from coreml_updatable.publishing.report.json import report_object
 from coreml_updatable.publishing.report.values import Report
+from coreml_updatable.text import json_text
 
 
 def test_round_trip(report: Report) -> None:
-    read = json.loads(report_json(report))
+    read = json.loads(json_text(report_object(report)))
     assert report.personalization is not None
     assert read_comparison(read["comparison"]) == report.personalization.comparison
     assert read["schema"] == 4
@@ -21,14 +22,14 @@ def test_round_trip(report: Report) -> None:
 
 
 def test_no_owner_is_null(report: Report) -> None:
-    read = json.loads(report_json(dataclasses.replace(report, personalization=None)))
+    read = json.loads(json_text(report_object(dataclasses.replace(report, personalization=None))))
     assert read["comparison"] is None
     assert read["pictures"] is None
 
 
 def test_nan_is_not_json(report: Report) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        report_json(dataclasses.replace(report, seconds={"train": float("nan")}))
+        json_text(report_object(dataclasses.replace(report, seconds={"train": float("nan")})))
 
 
 def test_a_damaged_comparison_is_one_sentence(report: Report) -> None:

@@ -7,10 +7,11 @@ import pytest
 from rich.console import Console
 
 from coreml_updatable.personalization.results import read_comparison
-from coreml_updatable.publishing.report.json import report_json
+from coreml_updatable.publishing.report.json import report_object
 from coreml_updatable.publishing.report.page import render
 from coreml_updatable.publishing.report.terminal import summary
 from coreml_updatable.publishing.report.values import Report
+from coreml_updatable.text import json_text
 from tests.publishing.test_report import Page
 
 
@@ -40,8 +41,8 @@ def test_a_row_for_each_number_of_shots_that_fits_the_terminal(stickers: Report,
 
 
 def test_report_json_holds_the_comparison(stickers: Report, report: Report) -> None:
-    read = json.loads(report_json(stickers))
+    read = json.loads(json_text(report_object(stickers)))
     assert stickers.personalization is not None
     assert read_comparison(read["comparison"]) == stickers.personalization.comparison
     assert read["reserved_labels"] == 3
-    assert json.loads(report_json(report))["reserved_labels"] == 0
+    assert json.loads(json_text(report_object(report)))["reserved_labels"] == 0

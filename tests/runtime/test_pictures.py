@@ -13,7 +13,7 @@ with warnings.catch_warnings():
     from coremltools.models.neural_network import NeuralNetworkBuilder
     from coremltools.models.neural_network.utils import make_image_input
 
-from coreml_updatable.data.fitting import centre_crop, scale_to_fit, stretch
+from coreml_updatable.data.fitting import center_crop, scale_to_fit, stretch
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
@@ -102,7 +102,7 @@ def test_what_is_refused(rgb: Any) -> None:
     for given, message in (
         (clear, "partly transparent"),
         (Image.fromarray(rgb).convert("CMYK"), "has the mode CMYK, but the model expects RGB"),
-        (Image.fromarray(rgb).resize((5, 4)), "picture is 5x4 .* the model expects 6x4; fit it with centre_crop"),
+        (Image.fromarray(rgb).resize((5, 4)), "picture is 5x4 .* the model expects 6x4; fit it with center_crop"),
         (rgb.astype(np.float32), "array has the type float32, expected uint8"),
         (rgb[:, :, :2], r"array has the shape \[4, 6, 2\], expected \[height, width, 3\]"),
         ("x.jpg", "is a str, expected a PIL picture"),
@@ -113,7 +113,7 @@ def test_what_is_refused(rgb: Any) -> None:
         load(picture_model("GRAYSCALE")).predict({"image": Image.fromarray(rgb)})
 
 
-@pytest.mark.parametrize("fit", [centre_crop, scale_to_fit, stretch])
+@pytest.mark.parametrize("fit", [center_crop, scale_to_fit, stretch])
 def test_fitting_gives_the_wanted_size(rgb: Any, fit: Any) -> None:
     big = Image.fromarray(rgb).resize((50, 20))
     assert fit(big, WIDTH, HEIGHT).size == (WIDTH, HEIGHT)
@@ -121,10 +121,10 @@ def test_fitting_gives_the_wanted_size(rgb: Any, fit: Any) -> None:
 
 
 @pytest.mark.parametrize("size", [(90, 40), (40, 90), (20, 10)])
-def test_centre_crop_is_the_middle_as_pillow_cuts_it(rgb: Any, size: Any) -> None:
+def test_center_crop_is_the_middle_as_pillow_cuts_it(rgb: Any, size: Any) -> None:
     picture = Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR)
     expected = ImageOps.fit(picture, (WIDTH, HEIGHT), Image.Resampling.LANCZOS)
-    difference = np.asarray(centre_crop(picture, WIDTH, HEIGHT)).astype(int) - np.asarray(expected).astype(int)
+    difference = np.asarray(center_crop(picture, WIDTH, HEIGHT)).astype(int) - np.asarray(expected).astype(int)
     assert abs(difference).mean() < 3  # reducing first blurs a little
 
 

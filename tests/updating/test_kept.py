@@ -27,7 +27,7 @@ def test_what_was_added_comes_back(rows: int, memory: int, expected: int, seed: 
         for number in range(rows):
             kept.add(FrozenRow({"x": x[number], "y": y[number], "z": 0}, {"label": number}))
         found = kept.arrays()
-        assert kept.on_disk == (rows * (3 * 2 * 4 + 5 * 8) > memory)
+        assert bool(kept._files) == (rows * (3 * 2 * 4 + 5 * 8) > memory)
         assert [other["label"] for other in kept.others] == list(range(rows))
         for name, values in (("x", x), ("y", y)):
             assert found[name].dtype == values.dtype

@@ -72,7 +72,7 @@ def compare(
             workers=workers,
             resume=resume,
             dask=dask,
-            fit=None if fit is None else fit.value,
+            fit=fit,
             assumptions=chosen(assume or []).assumptions,
             on_progress=told,
         )

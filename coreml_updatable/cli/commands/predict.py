@@ -215,7 +215,7 @@ def predict(
     if answered and not json and runnable.engine and not runnable.engine.startswith("torch"):
         note(f"engine: {runnable.engine}")
     if answered and features.resized:
-        note(f"pictures of another size: {features.fit.value}")
+        note(f"pictures of another size: {features.fit}")
     note(*(f"{path}: {', '.join(changes)}" for path, changes in heard.items()))
     if told.named and runnable.message.WhichOneof("Type") in VOTERS:
         note(f"assumptions: {told}")

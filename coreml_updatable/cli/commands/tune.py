@@ -58,7 +58,7 @@ def tune(
             test_owners=test_owners,
             scenario=scenario,
             replay=replay,
-            fit=None if fit is None else fit.value,
+            fit=fit,
             on_progress=lambda fraction, detail: told("tuning", fraction, detail),
         )
     result = tuned.result

@@ -15,7 +15,8 @@ from rich.status import Status
 from coreml_updatable.cli.assumptions import Assume, Chosen, chosen
 from coreml_updatable.cli.options import Out, PictureFit, option
 from coreml_updatable.cli.output import console, note, say, say_json
-from coreml_updatable.data.rows.features import Fit, features_of
+from coreml_updatable.data.inputs import Fit
+from coreml_updatable.data.rows.features import features_of
 from coreml_updatable.data.rows.reading import named, training_rows
 from coreml_updatable.errors import ModelError, UserError, located
 from coreml_updatable.personalization.replay_file import SUFFIX, replay_rows

@@ -1,19 +1,13 @@
 """Which features a model reads, and how a picture of another size is made to fit, in the words of Vision."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from coreml_updatable.data.inputs import Fit
+from coreml_updatable.data.pictures import fit_of
 from coreml_updatable.errors import DataError, ModelError
-from coreml_updatable.spec.features import CROP_KEY
 from coreml_updatable.spec.messages import FeatureDescription, Model
-
-
-class Fit(StrEnum):
-    CENTRE_CROP = "centre-crop"
-    SCALE_TO_FIT = "scale-to-fit"
-    STRETCH = "stretch"
 
 
 @dataclass(frozen=True)
@@ -52,16 +46,11 @@ class Features:
         return ", ".join(f"'{name}'" for name in self.inputs)
 
 
-CROPS = {"centerCrop": Fit.CENTRE_CROP, "scaleFit": Fit.SCALE_TO_FIT, "scaleFill": Fit.STRETCH}  # of the metadata
-
-
 def features_of(model: Model, fit: Fit | None = None) -> Features:
     """Without ``fit``, pictures are made to fit as the model's metadata say, else by a crop to the middle."""
-    if fit is None:
-        fit = CROPS.get(str(model.description.metadata.userDefined.get(CROP_KEY, "")), Fit.CENTRE_CROP)
     inputs = {feature.name: feature for feature in model.description.input}
     training = {feature.name: feature for feature in model.description.trainingInput}
-    return Features(inputs, {**inputs, **training}, fit)
+    return Features(inputs, {**inputs, **training}, fit or fit_of(model))
 
 
 def target_of(model: Model) -> FeatureDescription:

@@ -1,13 +1,13 @@
 """A picture file as a model's input: upright, in the model's colors and size."""
 
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 
-from coreml_updatable.data.fitting import scale_to_fit, stretch
 from coreml_updatable.data.inputs import ImageInput, UInt8Array
-from coreml_updatable.data.pictures import MAXIMUM_PIXELS, flattened, read_photo, to_pixels
-from coreml_updatable.data.rows.features import Features, Fit
+from coreml_updatable.data.pictures import MAXIMUM_PIXELS, read_photo, to_pixels
+from coreml_updatable.data.rows.features import Features
 from coreml_updatable.errors import ModelError
 from coreml_updatable.spec.features import BGR, RGB
 from coreml_updatable.spec.messages import FeatureDescription
@@ -24,12 +24,13 @@ def picture_of(path: Path, feature: FeatureDescription, features: Features) -> I
     width, height = int(image.width), int(image.height)
     if not (width > 0 and height > 0 and width * height <= MAXIMUM_PIXELS):
         raise ModelError(f"model: input '{feature.name}' is a picture of {width}x{height}; export the model again")
-    target = ImageInput(feature.name, width, height, "rgb" if image.colorSpace in (RGB, BGR) else "grayscale")
+    color: Literal["rgb", "grayscale"] = "rgb" if image.colorSpace in (RGB, BGR) else "grayscale"
+    target = ImageInput(feature.name, width, height, color, fit=features.fit)
 
     def fitted(picture: Image.Image, target: ImageInput) -> UInt8Array:
         if picture.size != (target.width, target.height):
             features.resized.add(path)
-        return FITS[features.fit](picture, target)
+        return to_pixels(picture, target)
 
     pixels = read_photo(path, target, fitted)
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
@@ -39,14 +40,3 @@ def pictures_in(folder: Path) -> list[Path]:
     """The pictures in a folder and those below it, by name. Hidden files and other kinds are passed over."""
     found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-
-
-def _whole(picture: Image.Image, target: ImageInput) -> UInt8Array:
-    return to_pixels(scale_to_fit(flattened(picture, target.color == "grayscale"), target.width, target.height), target)
-
-
-def _stretched(picture: Image.Image, target: ImageInput) -> UInt8Array:
-    return to_pixels(stretch(flattened(picture, target.color == "grayscale"), target.width, target.height), target)
-
-
-FITS = {Fit.CENTRE_CROP: to_pixels, Fit.SCALE_TO_FIT: _whole, Fit.STRETCH: _stretched}

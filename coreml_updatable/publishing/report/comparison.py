@@ -57,7 +57,7 @@ def shown(result: Comparison) -> Mapping[str, Any]:
     }
 
 
-def render_comparison(result: Comparison, small: UInt8Array, title: str = "Personalization lab") -> str:
+def render_comparison(result: Comparison, small: UInt8Array) -> str:
     """The whole page as HTML, which asks nothing of the network. ``small``: pictures of the rows, or none."""
     from markupsafe import Markup
 
@@ -65,7 +65,6 @@ def render_comparison(result: Comparison, small: UInt8Array, title: str = "Perso
     rows = parts["rows"]
     page: str = template("report/comparison.html.j2").render(
         **parts,
-        title=title,
         style=Markup(text_of("report/report.css") + text_of("report/comparison.css")),
         spreads=_spreads(rows),
         pareto=scatter(

@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 from coreml_updatable.publishing.report.values import Report
-from coreml_updatable.text import json_text
 
 SCHEMA = 4  # raised when a field changes its meaning or goes; 4: `comparison` is what `compare` writes
 
@@ -54,8 +53,3 @@ def report_object(report: Report, *, examples: bool = True) -> dict[str, Any]:
         "machine": report.machine,
         "seconds": dict(report.seconds),
     }
-
-
-def report_json(report: Report) -> str:
-    """The object as JSON text, UTF-8, two spaces, ending in a newline. No NaN: they are not JSON."""
-    return json_text(report_object(report), indent=2) + "\n"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image, ImageOps
 
-from coreml_updatable.data.inputs import ImageInput, UInt8Array
+from coreml_updatable.data.inputs import Fit, ImageInput, UInt8Array
 from coreml_updatable.data.pictures import FITS
 from coreml_updatable.publishing.vectors.bench import TOLERANCES, Bench, Given
 from coreml_updatable.publishing.vectors.differences import difference
@@ -73,14 +73,14 @@ def _decoded(content: bytes) -> Image.Image:
         return ImageOps.exif_transpose(picture)
 
 
-def _fitted(picture: Image.Image, target: ImageInput, fit: str | None = None) -> UInt8Array:
+def _fitted(picture: Image.Image, target: ImageInput, fit: Fit | None = None) -> UInt8Array:
     fitted = FITS[fit or target.fit](picture, target.width, target.height)
     return np.asarray(fitted, np.uint8).reshape(target.height, target.width, target.channels)
 
 
 def _wrongly_fitted(bench: Bench, target: ImageInput, picture: Image.Image) -> float:
     """How far the answers are with the crop that an app is likeliest to take instead."""
-    wrong = "scaleFill" if target.fit == "centerCrop" else "centerCrop"
+    wrong: Fit = "scaleFill" if target.fit == "centerCrop" else "centerCrop"
     return _apart(bench, _fitted(picture, target), _fitted(picture, target, wrong))
 
 

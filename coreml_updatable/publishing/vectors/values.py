@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from coreml_updatable.data.inputs import Float32Array, ImageInput, UInt8Array
-from coreml_updatable.data.pictures import FITS, read_photo
+from coreml_updatable.data.pictures import fit_of, read_photo
 from coreml_updatable.errors import DataError
 from coreml_updatable.publishing.vectors.document import Array, Photo, Picture, Row, Value
-from coreml_updatable.spec.features import CROP_KEY, GRAYSCALE
+from coreml_updatable.spec.features import GRAYSCALE
 from coreml_updatable.spec.messages import Model
 
 FOLDER = "vectors"  # of the pictures
@@ -62,10 +62,9 @@ def fitted_as(model: Model) -> ImageInput | None:
     feature = next((one for one in model.description.input if one.type.HasField("imageType")), None)
     if feature is None:
         return None
-    image, crop = feature.type.imageType, str(model.description.metadata.userDefined.get(CROP_KEY, ""))
-    fit: Any = crop if crop in FITS else "centerCrop"
+    image = feature.type.imageType
     color: Any = "grayscale" if image.colorSpace == GRAYSCALE else "rgb"
-    return ImageInput(str(feature.name), int(image.width), int(image.height), color, fit=fit)
+    return ImageInput(str(feature.name), int(image.width), int(image.height), color, fit=fit_of(model))
 
 
 def row_values(row: Row, folder: Path, target: ImageInput | None = None) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def _check_size(image: Any, width: int, height: int, where: str) -> None:
         expected = " or ".join(f"{wide}x{high}" for wide, high in dict.fromkeys(allowed))
     raise DataError(
         f"{where}: picture is {width}x{height} (width x height), but the model expects {expected}; fit it with "
-        "centre_crop, scale_to_fit or stretch of coreml_updatable.data.fitting"
+        "center_crop, scale_to_fit or stretch of coreml_updatable.data.fitting"
     )
 
 

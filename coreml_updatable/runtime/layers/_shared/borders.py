@@ -56,11 +56,11 @@ def halves(total: int, asymmetry: int | None) -> tuple[int, int]:
     return (total - smaller, smaller) if asymmetry else (smaller, total - smaller)
 
 
-def padded(x: Tensor, borders: Borders, context: Context, value: float = 0.0) -> Tensor:
-    """x [..., H, W] with ``value`` around it; a negative border cuts off. ModelError for an absurd or empty size."""
+def padded(x: Tensor, borders: Borders, context: Context) -> Tensor:
+    """x [..., H, W] with zeros around it; a negative border cuts off. ModelError for an absurd or empty size."""
     expect_borders(x, borders, context)
     edges = torch_edges(borders)
-    return functional.pad(x, edges, value=value) if any(edges) else x
+    return functional.pad(x, edges) if any(edges) else x
 
 
 def torch_edges(borders: Borders) -> list[int]:
