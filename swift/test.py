@@ -27,8 +27,8 @@ TEMPORARY = WORK / "temporary"
 PRODUCTS = WORK / "products"  # in Swift 6 mode
 HEADERS = CHECKOUT / "swift/StandIns/Sources/COpenSSL/module.modulemap"
 STRICT = ["-warnings-as-errors", "-strict-concurrency=complete"]
-# Neither an index, which only XCTest needs, nor debug information, which nobody reads here.
-FAST = ["--disable-xctest", "--disable-index-store", "-debug-info-format", "none"]
+# No debug information, which nobody reads here. An index is needed even without XCTest: SwiftPM looks for tests in it.
+FAST = ["--disable-xctest", "-debug-info-format", "none"]
 # Observation's library lacks a symbol on Linux that it uses only to say why it stops.
 LINK = ["-Xlinker", "--allow-shlib-undefined"]
 
