@@ -24,6 +24,8 @@ public final class PersonalModelState {
     private let model: PersonalModel
     private var input: Input?
     private var learning: Task<Void, Never>?
+    /// What was asked for while it was learning.
+    private var next: Plan?
 
     public init(_ model: PersonalModel) { self.model = model }
 
@@ -42,25 +44,35 @@ public final class PersonalModelState {
         if message == nil { learn() }
     }
 
-    /// Starts learning, unless it runs already.
+    /// Starts learning. While it runs, it will learn once more when it has ended: with the lessons that came meanwhile.
     public func learn(_ plan: Plan = Plan()) {
+        next = plan
         guard learning == nil else { return }
         progress = 0
         learning = Task {
-            await attempt {
-                for try await report in self.model.learn(plan) {
-                    self.progress = report.epochs.map { min(1, Double(report.epoch) / Double(max($0, 1))) } ?? 0
+            while let plan = next, !Task.isCancelled {
+                next = nil
+                await attempt {
+                    for try await report in self.model.learn(plan) {
+                        self.progress = report.epochs.map { min(1, Double(report.epoch) / Double(max($0, 1))) } ?? 0
+                    }
                 }
             }
             progress = nil
             learning = nil
+            if let plan = next { learn(plan) }  // asked for after a cancel
         }
     }
 
-    public func cancel() { learning?.cancel() }
+    public func cancel() {
+        next = nil
+        learning?.cancel()
+    }
 
     /// Waits until learning has ended.
-    public func finishLearning() async { await learning?.value }
+    public func finishLearning() async {
+        while let learning { await learning.value }
+    }
 
     /// Removes the last lesson, and learns again without it.
     public func undo() async {

@@ -26,3 +26,26 @@ import Testing
     await state.reset()
     #expect(state.lessons.isEmpty)
 }
+
+@MainActor @Test func whatIsTaughtWhileItLearnsIsLearnedToo() async throws {
+    let state = PersonalModelState(try await Fixtures.model())
+    await state.classify(.file(Fixtures.pancakes[0]))
+    await state.correct(to: "healthy")
+    await state.classify(.file(Fixtures.pancakes[1]))
+    #expect(state.isLearning)
+    await state.correct(to: "healthy")
+    await state.finishLearning()
+    #expect(state.lessons.count == 2 && !state.needsLearning && state.message == nil && !state.isLearning)
+    // A cancel ends both: the update that runs, and the one that waits.
+    await state.correct(to: "fast-food")
+    await state.correct(to: "healthy")
+    state.cancel()
+    await state.finishLearning()
+    #expect(state.lessons.count == 4 && state.needsLearning && !state.isLearning)
+    // What is taught after the cancel, while the update has not ended yet, is learned.
+    state.learn()
+    state.cancel()
+    state.learn()
+    await state.finishLearning()
+    #expect(!state.needsLearning && state.message == nil)
+}
