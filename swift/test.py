@@ -125,6 +125,10 @@ def documentation(swift: Toolchain) -> None:
     graphs = WORK / "graphs"
     shutil.rmtree(graphs, ignore_errors=True)
     graphs.mkdir(parents=True)
+    # DocC copies its pages together with their owner, which only root may do: it gets pages of this user's.
+    pages = WORK / "docc-pages"
+    shutil.rmtree(pages, ignore_errors=True)
+    shutil.copytree(swift.outside(docc).parents[1] / "share/docc/render", pages)
     target = json.loads(swift.run(["swiftc", "-print-target-info"]))["target"]["triple"]
     swift.run(
         [
@@ -139,7 +143,8 @@ def documentation(swift: Toolchain) -> None:
             *(docc, "convert", swift.inside(CHECKOUT / f"swift/Sources/{name}/{name}.docc")),
             *("--additional-symbol-graph-dir", swift.inside(graphs), "--output-dir", swift.inside(WORK / "docc")),
             *("--fallback-display-name", name, "--fallback-bundle-identifier", name, "--warnings-as-errors"),
-        ]
+        ],
+        DOCC_HTML_DIR=swift.inside(pages),
     )
 
 

@@ -38,6 +38,10 @@ class Toolchain:
         """``path`` as swift sees it."""
         return str(path) if self.root is None else f"/checkout/{path.relative_to(CHECKOUT)}"
 
+    def outside(self, path: str) -> Path:
+        """Where a program of the toolchain is on this system."""
+        return Path(path).resolve() if self.root is None else self.root / path.lstrip("/")
+
     def run(self, command: Sequence[str], **environment: str) -> str:
         """What it wrote; a program that fails, or that warns, ends this one."""
         self.temporary.mkdir(parents=True, exist_ok=True)
