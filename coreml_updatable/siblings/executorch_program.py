@@ -7,6 +7,7 @@ batch trained otherwise in version 1.5.1, or could not be written. A method's we
 training come from it, too.
 """
 
+import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from threading import Lock
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from coreml_updatable.environments import Environment
@@ -33,6 +34,7 @@ ENGINE = Environment(
 PROGRAM = Path(__file__).with_name("programs") / "executorch_training.py"
 FILE = "training.pte"
 METHOD = "forward"
+SUMS, LONG = (torch.ops.aten.mean.dim, torch.ops.aten.sum.dim_IntList), 1024  # values of a sum
 _EXPORTING = Lock()  # torch exports one graph at a time
 
 
@@ -41,7 +43,8 @@ class _Training(nn.Module):
 
     def __init__(self, source: SiblingSource, rows: int) -> None:
         super().__init__()
-        self.fixed, self.head = parts(source, rows)
+        fixed, self.head = parts(source, rows, loops=True)
+        self.fixed = _sums_in_two(fixed)
         self.weights = nn.ParameterList([value.detach().clone() for value in source.weights.values()])
         self._cross_entropy = source.loss.cross_entropy
 
@@ -96,6 +99,30 @@ def _training(source: SiblingSource, folder: Path, rows: Path, trained: Path) ->
         "momentum": source.parameters["momentum"],
         "batch": int(source.parameters["miniBatchSize"]),
     }
+
+
+def _sums_in_two(module: fx.GraphModule) -> fx.GraphModule:
+    """Long sums, and means, as sums of sums: ExecuTorch adds one value after the other, in 32 bits.
+
+    The loudness of a clip of 48,000 values was off by 5e-5 of itself so.
+    """
+    graph = module.graph
+    for node in list(graph.nodes):
+        if node.target not in SUMS or len(node.args[1]) != 1:
+            continue
+        shape = list(node.args[0].meta["val"].shape)
+        axis = node.args[1][0] % len(shape)
+        size = shape[axis]
+        part = next(part for part in range(math.isqrt(size), 0, -1) if size % part == 0)
+        if size < LONG or part == 1:
+            continue
+        with graph.inserting_before(node):
+            parts_of_it = graph.call_function(
+                torch.ops.aten.reshape.default, (node.args[0], [*shape[:axis], part, size // part, *shape[axis + 1 :]])
+            )
+            node.args = (graph.call_function(node.target, (parts_of_it, [axis + 1])), [axis], *node.args[2:])
+    module.recompile()
+    return module
 
 
 def _names(source: SiblingSource) -> dict[str, str]:

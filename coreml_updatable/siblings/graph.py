@@ -14,7 +14,7 @@ from torch import fx
 
 from coreml_updatable.errors import ModelError
 from coreml_updatable.runtime.engine.onnx_graph import OPSET, UnsupportedError, to_onnx
-from coreml_updatable.runtime.engine.tracing import recorded, traced
+from coreml_updatable.runtime.engine.tracing import recorded, traced, with_loops
 from coreml_updatable.siblings.learner import SiblingSource
 from coreml_updatable.spec.messages import copy_of
 
@@ -23,13 +23,17 @@ BATCH = "batch"
 SCORES = "scores"  # logits [n, K], or the values of a squared error
 
 
-def parts(source: SiblingSource, rows: int) -> tuple[fx.GraphModule, fx.GraphModule]:
-    """The fixed part and the head, recorded for a batch of so many rows; the head's weights are its last inputs."""
+def parts(source: SiblingSource, rows: int, *, loops: bool = False) -> tuple[fx.GraphModule, fx.GraphModule]:
+    """The fixed part and the head, recorded for a batch of so many rows; the head's weights are its last inputs.
+
+    ``loops``: those of the fixed part stay loops (see ``tracing.with_loops``), else every step is recorded."""
     random = torch.Generator().manual_seed(0)
     inputs = [torch.rand(rows, *one.shape, generator=random) for one in source.inputs]
     weights = list(source.weights.values())
     try:
         fixed, crossing = traced(source.fixed, inputs)
+        if loops:
+            fixed = with_loops(source.fixed, inputs)
         return fixed, recorded(source.head, [one.clone() for one in crossing], weights)  # type: ignore[return-value]  # which is a GraphModule
     except (RuntimeError, NotImplementedError) as error:
         raise ModelError(

@@ -2,18 +2,26 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
+from coremltools.models import datatypes
+from coremltools.models.neural_network import NeuralNetworkBuilder
 
 import coreml_updatable as cu
+from coreml_updatable.runtime.engine.batched import Batched
+from coreml_updatable.runtime.engine.loops import scan_op
+from coreml_updatable.runtime.engine.program import Program, build_steps
+from coreml_updatable.runtime.engine.tracing import with_loops
 from coreml_updatable.siblings.graph import SCORES, to_model
 from coreml_updatable.siblings.learner import SiblingSource
 from coreml_updatable.siblings.making import made_up_rows
 from coreml_updatable.siblings.proof import answers_of
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.messages import Model, Model_pb2
 from tests.broken_models.valid import exact, nearest_neighbors, pipeline
 from tests.siblings import models
 
@@ -52,6 +60,47 @@ def test_a_constant_is_held_once() -> None:
     fixed = [one for one in graph.initializer if one.name.startswith("fixed.")]
     held = {(one.data_type, tuple(one.dims), onnx.numpy_helper.to_array(one).tobytes()) for one in fixed}
     assert len(held) == len(fixed) > 0
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "both directions", "simple"])
+def test_a_loop_over_a_sequence_stays_one_operation(kind: str, rows: int) -> None:
+    """Torch's own scan runs the recorded loop; the same layer, a row at a time, is compared with torch elsewhere."""
+    made = build_steps(recurrent(kind).neuralNetwork.layers, cu.Assumptions())
+    fixed = Batched(Program(made, ["y"]), optimize=False).batched(["x"])
+    sizes = []
+    for steps in (2, 9):
+        x = torch.rand(rows, steps, 1, 4, 1, 1, generator=torch.Generator().manual_seed(1)) - 0.5
+        graph = with_loops(fixed, [x])
+        sizes.append(len(list(graph.graph.nodes)))
+        assert sum(node.target is scan_op() for node in graph.graph.nodes) == (2 if kind == "both directions" else 1)
+        for given in (x, -x):
+            torch.testing.assert_close(graph(given), fixed(given), rtol=1e-5, atol=1e-6)
+    assert sizes[0] == sizes[1]
+
+
+def recurrent(kind: str) -> Model:
+    random = np.random.default_rng(5)
+
+    def arrays(*shape: int, count: int) -> list[Any]:
+        return [random.normal(size=shape) * 0.4 for _ in range(count)]
+
+    builder = NeuralNetworkBuilder(
+        [("x", datatypes.Array(1, 1, 4, 1, 1))], [("y", None)], disable_rank5_shape_mapping=True
+    )
+    own, given, bias = arrays(6, 6, count=4), arrays(6, 4, count=4), arrays(6, count=4)
+    match kind:
+        case "lstm":
+            builder.add_unilstm("r", own, given, bias, 6, 4, ["x"], ["y"], output_all=True, peep=arrays(6, count=3))
+        case "gru":
+            builder.add_gru("r", own[:3], given[:3], bias[:3], 6, 4, ["x"], ["y"], output_all=True, reverse_input=True)
+        case "both directions":
+            back = (arrays(6, 6, count=4), arrays(6, 4, count=4), arrays(6, count=4))
+            builder.add_bidirlstm("r", own, given, bias, *back, 6, 4, ["x"], ["y"], output_all=True)
+        case _:
+            builder.add_simple_rnn("r", own[0], given[0], bias[0], 6, 4, "TANH", ["x"], ["y"])
+    model: Model = Model_pb2.Model.FromString(builder.spec.SerializeToString())
+    return model
 
 
 def test_what_has_no_sibling_is_refused_with_the_way_out(tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from coreml_updatable.runtime.engine import loops
+from coreml_updatable.runtime.engine.loops import scan_op
+
 aten = torch.ops.aten
 ELEMENTWISE = {
     aten.hardtanh.default,
@@ -73,6 +76,14 @@ def recorded(
     return push_views(module)
 
 
+def with_loops(function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]) -> fx.GraphModule:
+    """What ``traced`` records, loops over a sequence as torch's ``scan``."""
+    if _Recording not in scan_op().python_key_table:
+        scan_op().py_impl(_Recording)(_Recording.scan)
+    with loops.kept():
+        return traced(function, inputs)[0]
+
+
 class _Recording(TorchDispatchMode):
     """Notes every operation below ``torch.vmap``. Torch's own ``make_fx`` takes ten times as long and seconds to
     import."""
@@ -105,6 +116,28 @@ class _Recording(TorchDispatchMode):
         self._note(node, made)
         return made
 
+    def scan(
+        self, step: Callable[..., Any], states: Sequence[Tensor], sequences: Sequence[Tensor], _others: Any
+    ) -> tuple[Tensor, ...]:
+        """A loop as one operation, its step as a graph; what a step reads besides is passed to it."""
+        with self:
+            states = [one.clone(memory_format=torch.contiguous_format) for one in states]  # as the step gives them
+        body, read = _step_of(step, [*states, *(one[0] for one in sequences)])
+        name = f"step{len(self._root._modules)}"
+        self._root.add_module(name, body)
+        node = self._graph.call_function(
+            scan_op(),
+            (self._graph.get_attr(name), *(list(map(self._known, some)) for some in (states, sequences)),
+             tuple(map(self._known, read))),
+        )  # fmt: skip
+        steps: list[Sequence[Tensor]] = []
+        for values in zip(*sequences, strict=True):
+            steps.append(body(*states, *values, *read))
+            states = steps[-1][: len(states)]
+        made = (*states, *(torch.stack(every) for every in list(zip(*steps, strict=True))[len(states) :]))
+        self._note(node, made)
+        return made
+
     def _known(self, value: Any) -> Any:
         """The node of a tensor; one that no operation made is a constant."""
         if not isinstance(value, Tensor):
@@ -132,6 +165,25 @@ class _Recording(TorchDispatchMode):
     def module(self, made: Sequence[Tensor]) -> fx.GraphModule:
         self._graph.output(tuple(self._known(one) for one in made))
         return fx.GraphModule(self._root, self._graph)
+
+
+def _step_of(step: Callable[..., Any], inputs: Sequence[Tensor]) -> tuple[fx.GraphModule, list[Tensor]]:
+    """The step of a loop as a graph of (*inputs, *read), and the tensors that it reads besides its inputs. Its outputs
+    are tensors of their own, one value after the other."""
+    recording = _Recording(inputs)
+    with recording:
+        made = [one.clone(memory_format=torch.contiguous_format) for one in step(*inputs)]
+    module, read = recording.module(made), []
+    last = [node for node in module.graph.nodes if node.op == "placeholder"][-1]
+    for value, name in list(recording._constants.items()):
+        with module.graph.inserting_after(last):
+            last = module.graph.placeholder(name)
+        for node in module.graph.find_nodes(op="get_attr", target=name):
+            _replace(module.graph, node, last)
+        delattr(module, name)
+        read.append(value)
+    module.recompile()
+    return module, read
 
 
 def _without_writing(func: Any) -> Any:

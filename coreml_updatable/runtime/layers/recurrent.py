@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coreml_updatable.errors import ModelError
+from coreml_updatable.runtime.engine import loops
 from coreml_updatable.runtime.layers._shared.context import Context
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
@@ -100,12 +101,9 @@ def blob(y: Tensor) -> Tensor:
     return y[..., None, None]
 
 
-def outputs(
-    sequence: Sequence[Tensor], last: Sequence[Tensor], whole: bool, context: Context
-) -> Tensor | tuple[Tensor, ...]:
-    """The layer's outputs: all steps in the order in which they were computed, or the last; then, if the layer
-    names them, the ``last`` states."""
-    y = blob(torch.stack(list(sequence)) if whole else sequence[-1][None])
+def outputs(y: Tensor, last: Sequence[Tensor], context: Context) -> Tensor | tuple[Tensor, ...]:
+    """The layer's outputs: y [Seq or 1, B, k] as a blob; then, if the layer names them, the ``last`` states."""
+    y = blob(y)
     named = len(context.layer.output)
     if named not in (1, len(last) + 1):
         raise context.misfit(f"has {named} outputs, expected 1 or {len(last) + 1}")
@@ -130,11 +128,12 @@ class SimpleRecurrent(nn.Module):
         sequence = vectors(x, self.inputs, self.context)
         (y,) = states(given, 1, sequence, self.size, self.context)
         steps = functional.linear(sequence, self.weightMatrix, self.biasVector)
-        made = []
-        for step in (steps.flip(0) if self.backwards else steps).unbind(0):
-            y = self.activation(clipped(step + functional.linear(y, self.recursionMatrix)))
-            made.append(y)
-        return outputs(made, [y], self.whole, self.context)
+
+        def step(x: Tensor, y: Tensor) -> tuple[Tensor]:
+            return (self.activation(clipped(x + functional.linear(y, self.recursionMatrix))),)
+
+        made, last = loops.over(steps.flip(0) if self.backwards else steps, [y], step, whole=self.whole)
+        return outputs(made, last, self.context)
 
 
 class GRU(nn.Module):
@@ -163,13 +162,14 @@ class GRU(nn.Module):
         steps = functional.linear(sequence, self._joined("WeightMatrix"), bias)
         of_z, of_r, of_o = (self.get_parameter(gate + "RecursionMatrix") for gate in GRU_GATES)
         of_both = torch.cat([of_z, of_r])
-        made = []
-        for step in (steps.flip(0) if self.backwards else steps).unbind(0):
-            z, r = self.f(clipped(step[:, : 2 * self.size] + functional.linear(y, of_both))).chunk(2, -1)
-            o = self.g(clipped(step[:, 2 * self.size :] + functional.linear(y * r, of_o)))
-            y = (1 - z) * o + z * y
-            made.append(y)
-        return outputs(made, [y], self.whole, self.context)
+
+        def step(x: Tensor, y: Tensor) -> tuple[Tensor]:
+            z, r = self.f(clipped(x[:, : 2 * self.size] + functional.linear(y, of_both))).chunk(2, -1)
+            o = self.g(clipped(x[:, 2 * self.size :] + functional.linear(y * r, of_o)))
+            return ((1 - z) * o + z * y,)
+
+        made, last = loops.over(steps.flip(0) if self.backwards else steps, [y], step, whole=self.whole)
+        return outputs(made, last, self.context)
 
     def _joined(self, kind: str) -> Tensor:
         return torch.cat([self.get_parameter(gate + kind) for gate in GRU_GATES])
@@ -194,20 +194,21 @@ class Weights(nn.Module):
 
     def forward(
         self, x: Tensor, y: Tensor, c: Tensor, functions: Sequence[Activation]
-    ) -> tuple[list[Tensor], tuple[Tensor, Tensor]]:
-        """Every step's y [B, k] for x [Seq, B, n], and the last y and c."""
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """y [Seq or 1, B, k] for x [Seq, B, n], and the last y and c."""
         f, g, h = functions
         limit = self.options.cellClipThreshold or CELL_CLIP
         recursion = self._joined("RecursionMatrix")
-        made = []
-        for step in functional.linear(x, self._joined("WeightMatrix"), self._bias()).unbind(0):
-            of_i, of_r, of_z, of_o = (step + functional.linear(y, recursion)).chunk(4, -1)
+
+        def step(x: Tensor, y: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+            of_i, of_r, of_z, of_o = (x + functional.linear(y, recursion)).chunk(4, -1)
             i = f(clipped(self._seeing(of_i, "inputGate", c)))
             r = 1 - i if self.options.coupledInputAndForgetGate else f(clipped(self._seeing(of_r, "forgetGate", c)))
             c = (c * r + i * g(clipped(of_z))).clamp(-limit, limit)
-            y = h(c) * f(clipped(self._seeing(of_o, "outputGate", c)))
-            made.append(y)
-        return made, (y, c)
+            return h(c) * f(clipped(self._seeing(of_o, "outputGate", c))), c
+
+        steps = functional.linear(x, self._joined("WeightMatrix"), self._bias())
+        return loops.over(steps, (y, c), step, whole=self.options.sequenceOutput)
 
     def _joined(self, kind: str) -> Tensor:
         return torch.cat([self.get_parameter(gate + kind) for gate in LSTM_GATES])
@@ -231,7 +232,7 @@ class UniDirectionalLSTM(nn.Module):
         params = layer.uniDirectionalLSTM
         self.context = context
         self.inputs, self.size = int(params.inputVectorSize), int(params.outputVectorSize)
-        self.whole, self.backwards = params.params.sequenceOutput, params.reverseInput
+        self.backwards = params.reverseInput
         self.functions = activations(params.activations, 3, context)
         self.weightParams = Weights(params.weightParams, params.params, self.inputs, self.size, context)
 
@@ -239,7 +240,7 @@ class UniDirectionalLSTM(nn.Module):
         sequence = vectors(x, self.inputs, self.context)
         y, c = states(given, 2, sequence, self.size, self.context)
         made, last = self.weightParams(sequence.flip(0) if self.backwards else sequence, y, c, self.functions)
-        return outputs(made, last, self.whole, self.context)
+        return outputs(made, last, self.context)
 
 
 class BiDirectionalLSTM(nn.Module):
@@ -248,7 +249,6 @@ class BiDirectionalLSTM(nn.Module):
         params = layer.biDirectionalLSTM
         self.context = context
         self.inputs, self.size = int(params.inputVectorSize), int(params.outputVectorSize)
-        self.whole = params.params.sequenceOutput
         self.functions = [
             activations(messages, 3, context)
             for messages in (params.activationsForwardLSTM, params.activationsBackwardLSTM)
@@ -265,12 +265,7 @@ class BiDirectionalLSTM(nn.Module):
         forwards, backwards = self.weightParams
         made, last = forwards(sequence, y, c, self.functions[0])
         made_back, last_back = backwards(sequence.flip(0), y_back, c_back, self.functions[1])
-        if self.whole:
-            pairs = zip(made, reversed(made_back), strict=True)
-        else:
-            pairs = zip(made[-1:], made_back[-1:], strict=True)
-        joined = [torch.cat(pair, -1) for pair in pairs]
-        return outputs(joined, [*last, *last_back], self.whole, self.context)
+        return outputs(torch.cat([made, made_back.flip(0)], -1), [*last, *last_back], self.context)
 
 
 LAYERS: dict[str, Callable[[NeuralNetworkLayer, Context], nn.Module]] = {
