@@ -136,8 +136,25 @@ def _check_operators(model: Any) -> None:
             domain = f" of {node.domain}" if node.domain else ""
             raise SourceError(
                 f"source: {_place(node)} is the operator {node.op_type!r}{domain}, opset "
-                f"{versions.get(node.domain, 1)}, which onnx2torch does not support; export a network without it"
+                f"{versions.get(node.domain, 1)}, {_way_out(node)}"
             ) from error
+
+
+def _way_out(node: Any) -> str:
+    """What an operator that onnx2torch does not support is, and what can be done."""
+    kind = str(node.op_type)
+    if "QuantizeLinear" in kind or kind.startswith("QLinear") or kind.endswith("Integer"):
+        return "of a quantized network, which cannot be trained; convert the network as it was before quantization"
+    if node.domain == "ai.onnx.ml":
+        return (
+            "a step of a classic model, not a layer of a network; convert the fitted scikit-learn model itself, saved "
+            "with skops"
+        )
+    if node.domain.startswith("com.microsoft"):
+        return (
+            "which ONNX Runtime's optimizer writes for itself; convert the graph as it was before (ORT_DISABLE_ALL)"
+        )
+    return "which onnx2torch does not support; export a network without it"
 
 
 def _place(node: Any) -> str:

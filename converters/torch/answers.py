@@ -73,7 +73,8 @@ def run(network: nn.Module, batches: Sequence[Tensor]) -> Any:
         raise
     except Exception as error:  # a module from outside may raise anything
         shapes = ", ".join(str(list(batch.shape)) for batch in batches)
-        example = "image:224x224 for a picture, x:7x6:array for an array" if batches[0].ndim == 4 else "x:64"
+        linear = next((part.in_features for part in network.modules() if isinstance(part, nn.Linear)), 64)
+        example = "image:224x224 for a picture, x:7x6:array for an array" if batches[0].ndim == 4 else f"x:{linear}"
         raise SourceError(
             f"the source cannot take an input of shape {shapes} ({type(error).__name__}: {first_line(error)}); "
             f"describe its inputs with --input, such as {example}"

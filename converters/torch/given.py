@@ -16,7 +16,7 @@ from coreml_updatable.errors import SourceError, located
 from coreml_updatable.trust import NETWORK_ROADS, expect_trust
 
 from . import packaged_weights
-from .architectures import create, import_library, published_names, published_weights
+from .architectures import create, import_library, published_names, published_weights, split_architecture
 from .backbones import filled, reparameterised
 from .declared_pictures import declared_by, pixels_in_words
 from .downloading import downloaded_state
@@ -120,7 +120,7 @@ def _named(name: str, request: SourceRequest) -> Given:
     notes: tuple[str, ...] = ()
     if request.weights and request.weights != "random":
         path = weights_file(request.weights)
-        load_state(made, read_state(path, request.trust_code), path.name)
+        load_state(made, read_state(path, request.trust_code), path.name, len(request.labels))
     else:
         notes = (f"the weights are those from {function}; unless it loads trained ones, predictions are random",)
     given = _plain(made, request, "the torch module")
@@ -289,6 +289,8 @@ def _file(weights: str) -> Path | None:
 
 def _with_tag(name: str, weights: str) -> tuple[str, str]:
     """Return the name, with timm's tag if ``weights`` is one, and the name of torchvision's set of weights."""
+    if not packaged_weights.is_packaged(name):
+        split_architecture(name)
     if not weights:
         raise SourceError(
             f"{name}: --weights is required; use --weights pretrained (downloads them), --weights FILE (.safetensors "

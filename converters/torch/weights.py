@@ -147,8 +147,10 @@ def _renamed(network: nn.Module, state: State) -> State | None:
     return {mine: state[theirs] for mine, theirs in pairs}
 
 
-def load_state(network: nn.Module, state: State, name: str) -> None:
+def load_state(network: nn.Module, state: State, name: str, classes: int = 0) -> None:
     """Load ``state``, every tensor of it; a SourceError names the first that is missing, surplus or misshapen.
+
+    ``classes``: for which ``network`` was made.
 
     Tensors under other names are taken by their order, where that leaves no doubt (``_renamed``).
     """
@@ -165,9 +167,11 @@ def load_state(network: nn.Module, state: State, name: str) -> None:
                 f"its {len(state)} tensors begin with {found}; use weights of this architecture"
             )
         if state[key].shape != wanted.shape:
+            shape, expected = list(state[key].shape), list(wanted.shape)
+            of_classes = classes and expected[:1] == [classes] and shape[1:] == expected[1:]
+            advice = f"give {shape[0]} labels" if of_classes else "use weights of this architecture"
             raise SourceError(
-                f"{name}: tensor {key!r} has the shape {list(state[key].shape)}, but the network expects "
-                f"{list(wanted.shape)}; use weights of this architecture"
+                f"{name}: tensor {key!r} has the shape {shape}, but the network expects {expected}; {advice}"
             )
     for key, value in state.items():
         if value.is_floating_point() and not value.isfinite().all():

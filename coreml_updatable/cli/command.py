@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,17 @@ from coreml_updatable.text import did_you_mean
 
 _MODELS = (".mlmodel", ".mlpackage")
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of the click inside typer, which it does not export
+_BATCH, _NEIGHBORS = ("mini-batch-size", "mini-batch"), ("neighbors",)
+_ELSEWHERE = {  # what other tools call an option: its names here
+    "lr": ("learning-rate",),
+    "batch": _BATCH,
+    "batch-size": _BATCH,
+    "bs": _BATCH,
+    "k": _NEIGHBORS,
+    "n-neighbors": _NEIGHBORS,
+    "classes": ("labels",),
+    "engines": ("to",),
+}
 _LISTS = ("--layers", "--labels")  # options that take names with commas between them
 
 
@@ -87,7 +99,7 @@ def _explained(error: Any) -> int:
 def _reworded(error: Any, message: str) -> str:
     """Return click's ``message`` in the words of our own errors, with a suggestion for a misspelt name."""
     if (option := getattr(error, "option_name", None)) is not None and "No such option" in message:
-        return f"Unknown option '{option}'; {did_you_mean(option, _options(error.ctx)) or 'see --help'}"
+        return f"Unknown option '{option}'; {_option_meant(option, _options(error.ctx)) or 'see --help'}"
     if found := re.match(r"No such command '(.*?)'", message):
         return f"Unknown command '{found[1]}'; {did_you_mean(found[1], error.ctx.command.commands) or 'see --help'}"
     message = " ".join(message.removeprefix("Invalid value: ").replace("Value error, ", "").split())
@@ -95,6 +107,17 @@ def _reworded(error: Any, message: str) -> str:
         meant = did_you_mean(found[2], re.findall(r"'(.*?)'", found[3]))
         return f"{found[1]} is '{found[2]}', expected one of {found[3]}{f'; {meant}' if meant else ''}"
     return message
+
+
+def _option_meant(option: str, known: Sequence[str]) -> str:
+    """Return the option that is called ``option`` elsewhere, else the one of ``known`` spelt most like it."""
+    word = option.lstrip("-")
+    elsewhere = next((f"--{name}" for name in _ELSEWHERE.get(word, ()) if f"--{name}" in known), None)
+    if elsewhere is not None:
+        return f"did you mean {elsewhere!r}?"
+    by_word = {name.lstrip("-"): name for name in known}
+    near = get_close_matches(word, by_word, 1)
+    return f"did you mean {by_word[near[0]]!r}?" if near else ""
 
 
 def _options(context: Any) -> list[str]:

@@ -158,7 +158,9 @@ def whole_extractor(model: Model) -> Model:
     """
     kind = model.WhichOneof("Type")
     if kind == "neuralNetworkClassifier":
-        raise ModelError("extractor: is a classifier, expected a network that outputs a vector; cut it before its head")
+        raise ModelError(
+            "extractor: is a classifier, expected a network that outputs a vector; cut it before its head, with --cut"
+        )
     if kind == "mlProgram":
         raise ModelError(f"extractor: {NO_PROGRAMS}")
     last = last_member(model) if is_pipeline(model) else model

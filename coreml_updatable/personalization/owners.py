@@ -167,7 +167,19 @@ def sorts_of(world: World) -> list[Sort]:
         if len(kinds) < world.population.kinds_per_owner:
             raise _too_few(world, change, brings)
         found.append(Sort(change, brings, kinds))
+    tested = {world.kinds[row] for row in world.split.test}
+    if tested and not any(_leaves_some(world, sort, tested) for sort in found):
+        raise DataError(
+            f"scenario: the owners have another label for every kind of the base test set ({', '.join(sorted(tested))}"
+            "), so forgetting cannot be measured; give rows of more kinds"
+        )
     return found
+
+
+def _leaves_some(world: World, sort: Sort, tested: set[str]) -> bool:
+    """Whether an owner of this sort leaves a kind of the base test set under its label."""
+    changed = sort.change in ("relabel", "new_label") and tested <= set(sort.kinds)
+    return not changed or len(tested) > world.population.kinds_per_owner
 
 
 def _natural(world: World) -> Change:

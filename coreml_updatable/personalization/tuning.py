@@ -416,7 +416,7 @@ def _conclusion(name: str, trials: list[Trial], gain: Interval, best: Trial, set
 
 
 def _expect(settings: TuneSettings) -> None:
-    if not 0 <= settings.forgetting < 1:
+    if not 0 <= settings.forgetting <= 1:
         raise DataError(f"tune: forgetting is {100 * settings.forgetting:g} points, expected 0 to 100; correct it")
     asked = {"budget": settings.budget, "owners": settings.owners, "shots": settings.shots}
     for what, value in {**asked, "test_owners": settings.test_owners}.items():

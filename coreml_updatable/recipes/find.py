@@ -22,6 +22,8 @@ def find_recipe(name: str, samples: Path) -> Path:
         return samples / name / RECIPE
     if path.is_dir():
         raise RecipeError(f"{name}: is a folder without a {RECIPE}; {_suggestion(name, known)}")
+    if path.is_file():
+        raise RecipeError(f"{name}: is not a recipe, expected a .toml file; pass the path of a {RECIPE}")
     if len(path.parts) > 1 or path.suffix == ".toml":
         raise RecipeError(f"{name}: recipe does not exist; check the path")
     raise RecipeError(f"Unknown sample {name!r}; {_suggestion(name, known)}")

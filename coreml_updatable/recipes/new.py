@@ -47,7 +47,11 @@ def proposal(
     DataError for a folder that is no collection of classes.
     """
     if not NAME.fullmatch(name):
-        raise RecipeError(f"{name!r}: expected a letter, then at most 63 letters, digits and underscores")
+        other = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")
+        such = f", such as {other!r}" if NAME.fullmatch(other) else ""
+        raise RecipeError(f"{name!r}: expected a letter, then at most 63 letters, digits and underscores{such}")
+    if folder.is_dir():  # before the photos, which take long
+        _owners(owner, dict.fromkeys((place.name for place in class_folders(folder)), 1))
     looked = look(folder, on_progress)
     owners = _owners(owner, looked.counts)
     labels = [kind for kind in looked.counts if kind not in owners]
@@ -62,7 +66,8 @@ def proposal(
 def look(folder: Path, on_progress: Progress = silent) -> Looked:
     """Open every picture of every class folder, small; a DataError where there is none."""
     if not folder.is_dir():
-        raise DataError(f"{folder}: does not exist, expected a folder with one folder per class; check the path")
+        found = "is a file" if folder.exists() else "does not exist"
+        raise DataError(f"{folder}: {found}, expected a folder with one folder per class; check the path")
     target = ImageInput("image", SMALL, SMALL, "rgb")
     pictures, kinds, names, notes, lost = [], [], [], list[str](), 0
     counts: dict[str, int] = {}

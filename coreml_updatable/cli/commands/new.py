@@ -35,6 +35,8 @@ def new(
     from coreml_updatable.recipes.new import proposal
 
     path = (out or Path(name)) / RECIPE
+    if path.parent.exists() and not path.parent.is_dir():
+        raise RecipeError(f"--out {path.parent}: is a file, expected a folder; name another")
     if path.exists() and not force:
         raise RecipeError(f"{path}: is there already; name another folder with --out, or replace it with --force")
     with watched(quiet=False) as on_progress:
