@@ -151,9 +151,7 @@ def _way_out(node: Any) -> str:
             "with skops"
         )
     if node.domain.startswith("com.microsoft"):
-        return (
-            "which ONNX Runtime's optimizer writes for itself; convert the graph as it was before (ORT_DISABLE_ALL)"
-        )
+        return "which ONNX Runtime's optimizer writes for itself; convert the graph as it was before (ORT_DISABLE_ALL)"
     return "which onnx2torch does not support; export a network without it"
 
 
