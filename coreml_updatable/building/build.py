@@ -147,21 +147,22 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
         with clock.stage("siblings") as tell:
             tell(1.0, _siblings(request, variants.network, dataset))
     owner, compared, parts = recipe.personalization, None, list[Part]()
-    if owner is not None:
-        from coreml_updatable.building.comparison_stage import compare_owner
-
-        with clock.stage("comparison") as tell:
-            parts = list(parts_of(recipe, dataset, source.converted, variants))
-            compared = compare_owner(recipe, parts, variants, asked, tell)
-            shown = f"{', '.join(map(str, owner.shots))} {words_for(recipe.noun).photo}s of each kind"
-            tell(1.0, f"both models, after {shown}, {len(owner.seeds)} orders")
     private, replayed = request.data is not None, None
+    if owner is not None:
+        parts = list(parts_of(recipe, dataset, source.converted, variants))
     if recipe.replay is not None:
         from coreml_updatable.building.replay_stage import replay_set
 
         with clock.stage("replay set") as tell:
-            replayed = replay_set(recipe, dataset, parts[0], variants, layouts, private=private)
+            replayed = replay_set(recipe, dataset, parts, variants, layouts, private=private)
             tell(1.0, replayed.effect.sentence(words_for(recipe.noun)))
+    if owner is not None:
+        from coreml_updatable.building.comparison_stage import compare_owner
+
+        with clock.stage("comparison") as tell:
+            compared = compare_owner(recipe, parts, variants, asked, tell, replayed.sets if replayed else ())
+            shown = f"{', '.join(map(str, owner.shots))} {words_for(recipe.noun).photo}s of each kind"
+            tell(1.0, f"both models, after {shown}, {len(owner.seeds)} orders")
     with clock.stage("vectors") as tell:
         files = {**model_files(recipe.name, variants), **layouts}
         vectors = golden_vectors(recipe, dataset, files, replayed.rows if replayed else (), private=private)

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from coreml_updatable.building.models_stage import Variants
-from coreml_updatable.building.owner import Part, laboratory
+from coreml_updatable.building.owner import NOTHING, Part, laboratory
 from coreml_updatable.building.rows import Row, paired_rows
+from coreml_updatable.data.inputs import Int64Array
 from coreml_updatable.errors import UserError
 from coreml_updatable.personalization.answers import Answers
 from coreml_updatable.personalization.blocks import Block
@@ -27,22 +28,31 @@ from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.updating import UpdateTask
 
 TIMED = 6  # rows
+WITH_SET = "network with its replay set"
 
 
 def compare_owner(
-    recipe: Recipe, parts: Sequence[Part], whole: Variants, rows: Sequence[Row], told: Told
+    recipe: Recipe,
+    parts: Sequence[Part],
+    whole: Variants,
+    rows: Sequence[Row],
+    told: Told,
+    replayed: Sequence[Int64Array] = (),
 ) -> tuple[Comparison, NewLabel | None, tuple[Shown, ...]]:
     """Compare on rows that neither model learned: of a cross-validation, the models of every fold on its own rows.
 
-    Costs are those of the ``whole`` models, on some of the ``rows``. Also what both do with a label that they do not
-    know, and their answers in the first order.
+    Costs are those of the ``whole`` models, on some of the ``rows``. ``replayed``: of each part, numbers of the
+    training rows that every update of its network is mixed with, where the model ships with such a set. Also what both
+    do with a label that they do not know, and their answers in the first order.
     """
     owner, started = recipe.personalization, time.perf_counter()
     assert owner is not None
     labs = []
     for number, part in enumerate(parts):
         paired = paired_rows(recipe, part.data.train)
-        labs.append(laboratory(recipe, part, part.models, seeds=owner.seeds, paired=paired))
+        stored = replayed[number] if replayed else NOTHING
+        lab = laboratory(recipe, part, part.models, seeds=owner.seeds, paired=paired, reference=stored)
+        labs.append(_replaying(lab) if replayed else lab)
         told(0.9 * (number + 1) / len(parts), f"{number + 1} of {len(parts)} pairs of models")
     lab = _joined(labs)
     models = [load(message) for _, message in parts[0].models]
@@ -51,6 +61,14 @@ def compare_owner(
     found = run(prepared, _settings(lab), told)
     new_label = None if owner.new_label is None else _new_label(owner.new_label, lab, models, prepared)
     return found, new_label, tuple(_shown(lab, entrant) for entrant in lab.entrants)
+
+
+def _replaying(lab: Lab) -> Lab:
+    """The same with the reference rows mixed into every update of the network."""
+    network, *others = lab.contenders
+    network = replace(network, name=WITH_SET, replay=lab.world.split.reference)
+    entrants = (replace(lab.entrants[0], name=WITH_SET), *lab.entrants[1:])
+    return replace(lab, contenders=(network, *others), entrants=entrants, memory={})
 
 
 def _settings(lab: Lab) -> Settings:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,18 @@ from coreml_updatable.personalization.laboratory import Lab
 
 
 def expect_folder(folder: Path) -> None:
-    """BuildError where blocks cannot be written into ``folder``, which is made if it is missing."""
+    """BuildError where blocks cannot be written into ``folder``, which stays missing if it is."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise BuildError(f"{folder}: cannot be written to ({error.strerror}); choose another -o") from None
+    finally:
+        with suppress(OSError):  # somebody else put a file there
+            for place in missing:
+                place.rmdir()
 
 
 class BlockStore:

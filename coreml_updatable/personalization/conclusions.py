@@ -21,7 +21,9 @@ def conclusions(gathered: Gathered, results: Sequence[EntrantResult]) -> tuple[s
         - max(0.0, float(np.nanmean(gathered.values(number, point, FORGETTING))))
         for number in learning
     }
-    best, *others = sorted(learning, key=lambda number: -merit[number])
+    empty = {number for number in learning if lab.contenders[lab.entrants[number].of].is_empty}
+    ranked = [number for number in learning if number not in empty] or learning
+    best, *others = sorted(ranked, key=lambda number: -merit[number])
     found = results[best].last(shots)
     personal, lost = found.intervals["personal_accuracy"], found.intervals["forgetting"]
     who = "this owner" if lab.world.seeds else "these owners"
@@ -30,7 +32,14 @@ def conclusions(gathered: Gathered, results: Sequence[EntrantResult]) -> tuple[s
         f"mean personal accuracy is {100 * personal.mean:.1f}% ({100 * personal.low:.1f} to {100 * personal.high:.1f}) "
         f"and its base accuracy {_change(lost)}, to {100 * found.measures['base_accuracy'].mean:.1f}%."
     )
-    told = first, _certainty(gathered, best, others), _for_whom_not(lab, best, found, results[best])
+    second = _certainty(gathered, best, others)
+    for number in sorted(empty - set(ranked)):
+        own = results[number].last(shots).intervals["personal_accuracy"]
+        second += (
+            f" Not ranked: {_name(lab, number)}, which starts without samples and knows no row of the base (mean "
+            f"personal accuracy {100 * own.mean:.1f}%, {100 * own.low:.1f} to {100 * own.high:.1f})."
+        )
+    told = first, second, _for_whom_not(lab, best, found, results[best])
     return tuple(f"{one[0].upper()}{one[1:]}" for one in told) if lab.world.seeds else told
 
 

@@ -47,6 +47,11 @@ class Contender:
     def is_knn(self) -> bool:
         return self.votes is not None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is a k-NN without samples, which knows nothing of the base."""
+        return self.samples is not None and not len(self.samples)
+
 
 def contender(model: RunnableModel, name: str, part: LearningPart) -> Contender:
     """Return what of a model an update changes; ModelError where it learns no labels."""

@@ -50,7 +50,7 @@ def agrees(lab: Lab, model: RunnableModel) -> bool:
 
 @dataclass(frozen=True)
 class Updated:
-    """One UpdateTask of the first owner with the most shots, its rows behind the fixed part already."""
+    """One UpdateTask of the first owner with the most shots and the replay set, its rows behind the fixed part."""
 
     milliseconds: float
     growth_bytes: int  # of the file
@@ -63,6 +63,8 @@ def updated(lab: Lab, model: RunnableModel) -> Updated:
         frozen[look][row].with_features(**{target: next(iter(labels.values()), "new")})
         for look, row in zip(owners.styles[0], owners.shots[0], strict=False)
     ]
+    for row in [] if lab.contenders[0].replay is None else lab.contenders[0].replay.tolist():
+        rows.append(frozen[0][row].with_features(**{target: labels[lab.world.row_labels[row]]}))
     started = time.perf_counter()
     context = UpdateTask(model, rows, parameters=dict(lab.contenders[0].parameters)).resume()
     milliseconds = 1000 * (time.perf_counter() - started)

@@ -53,7 +53,7 @@ class ReplayEffect:
 
 
 def effect(lab: Lab, per_class: int) -> tuple[ReplayEffect, Int64Array]:
-    """Compare the one contender of ``lab`` with itself plus a replay set; the set's rows of the data, too."""
+    """Compare the one contender of ``lab``, at the most shots, with itself plus a replay set; the set's rows, too."""
     one = lab.contenders[0]
     sets = {choice: chosen(lab.embeddings[0][0], lab.world, per_class, choice) for choice in get_args(Choice)}
     contenders = (one, *(replace(one, replay=rows) for rows in sets.values()))
@@ -64,11 +64,12 @@ def effect(lab: Lab, per_class: int) -> tuple[ReplayEffect, Int64Array]:
         embeddings=lab.embeddings * len(names),
         frozen=lab.frozen * len(names),
         entrants=tuple(Entrant(name, number) for number, name in enumerate(names)),
+        shots=lab.shots[-1:],
         protocols=("at_once",),
         memory={},
     )
     owners = OWNERS_OF_TASKS if one.engine == "task" else OWNERS
-    compared = run(Prepared(whole, (), {}), Settings(owners=owners, shots=(0, *lab.shots), workers=1))
+    compared = run(Prepared(whole, (), {}), Settings(owners=owners, shots=(0, *whole.shots), workers=1))
     apart = [one for one in compared.differences if one.one == NONE]
     best = max(apart, key=lambda one: one.personal_accuracy.mean - one.forgetting.mean)
     choice = next(choice for choice in sets if choice == best.other)

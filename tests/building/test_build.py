@@ -105,6 +105,7 @@ def test_a_replay_set_is_training_rows_that_every_layout_can_learn(place: Path, 
     target = place / "build" / "shapes"
     told = report["replay"]
     assert [one["name"] for one in told["comparison"]["entrants"]] == ["none", "herding", "k-center"]
+    assert [one["name"] for one in report["comparison"]["entrants"]] == ["network with its replay set", "k-NN"]
     assert told["files"]["ShapesHead.replay.json"] == (target / "ShapesHead.replay.json").stat().st_size
     whole = read_replay_set(target / "Shapes.replay.json")
     assert whole.sha256 == report["files"]["Shapes.mlmodel"]["sha256"]

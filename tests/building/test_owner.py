@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from coreml_updatable.building.comparison_stage import compare_owner
+from coreml_updatable.building.comparison_stage import WITH_SET, compare_owner
 from coreml_updatable.building.models_stage import Variants
 from coreml_updatable.building.owner import Part, laboratory
 from coreml_updatable.building.rows import paired_rows
@@ -195,6 +195,37 @@ def test_what_the_page_shows_is_what_was_measured(world: World, part: Part) -> N
             known = world.features(np.concatenate([world.train, own_points]))
             tried.append(np.mean([one == "rapids" for one in majority(known, labels, world.features(world.held_out))]))
         assert knn.last(shots).measures["personal_accuracy"].mean == pytest.approx(np.mean(tried), abs=1e-6)
+
+
+def test_a_network_that_ships_with_a_replay_set_is_compared_with_it(world: World, part: Part) -> None:
+    recipe, stored = recipe_of({"rapids": "calm"}), np.array([3, 14, 27])
+    variants = Variants(part.models[0][1], part.models[1][1], ())
+    rows = [{"point": point} for point in part.data.test.values]
+    found, _, shown = compare_owner(recipe, [part], variants, rows, silent, [stored])
+    assert [one.name for one in found.entrants] == [WITH_SET, "k-NN"]
+    base = [
+        {"point": part.data.train.values[row], "mood": LABEL_OF[part.data.train.kinds[row]]} for row in stored.tolist()
+    ]
+    model, asked = load(part.models[0][1]), part.data.owner_held_out.values
+    right, changed = [], False
+    for seed in SEEDS:
+        order = np.random.default_rng(seed).permutation(len(world.owner))[: SHOTS[-1]]
+        own = [{"point": part.data.owner_support.values[row], "mood": "calm"} for row in order.tolist()]
+        personal = UpdateTask(model, [*own, *base]).resume().model
+        said = [answer["mood"] for answer in personal.predict([{"point": point} for point in asked])]
+        right.append(np.mean([one == "calm" for one in said]))
+        if seed == SEEDS[0]:
+            assert [after.label for _, after in shown[0].held_out] == said
+            kept, alone = personal.predict(rows), UpdateTask(model, own).resume().model.predict(rows)
+            assert [after.confidence for _, after in shown[0].test] == pytest.approx(
+                [max(answer["probabilities"].values()) for answer in kept], abs=1e-5
+            )
+            changed = [one["probabilities"] for one in kept] != [one["probabilities"] for one in alone]
+    assert changed
+    assert found.entrants[0].last(SHOTS[-1]).measures["personal_accuracy"].mean == pytest.approx(
+        np.mean(right), abs=1e-6
+    )
+    assert "replay set" in found.conclusions[0] + found.conclusions[1]
 
 
 def majority(known: FloatArray, labels: Sequence[str], asked: FloatArray) -> list[str]:

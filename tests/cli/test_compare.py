@@ -68,6 +68,16 @@ def test_what_is_wrong_is_one_sentence(run: Run, models: Any, more: Any, status:
     assert "Traceback" not in ran.err
 
 
+def test_a_refusal_leaves_no_folder(run: Run, models: Any, tmp_path: Path) -> None:
+    network, _, data = models
+    there = tmp_path / "there"
+    there.mkdir()
+    for out in (tmp_path / "new" / "out", there):
+        ran = run("compare", network, "--data", data, "--shots", "0,50", "-o", out)
+        assert (ran.status, "50 shots" in ran.err) == (1, True)
+    assert sorted(tmp_path.rglob("*")) == [there]
+
+
 def test_the_two_files_of_a_split_are_one_contender(run: Run, models: Any, tmp_path: Path) -> None:
     """It serves owners as the single network does, and an update loads and writes its head alone."""
     network, _, data = models

@@ -107,15 +107,35 @@ def test_a_k_nn_without_samples_is_answered_as_by_update_tasks(
     models: Any, knn_message: Any, photos: Path, default: str
 ) -> None:
     """Before the first shot it answers its default label, which may be one of the labels; not one by one."""
+    empty = without_samples(knn_message, default)
+    prepared = prepare([("empty", load(empty)), models[0]], photos, SCENARIO, Settings(shots=SHOTS))
+    assert prepared.lab.contenders[0].engine == "neighbors"
+    expect_as_by_tasks(prepared, "empty", load(empty), photos)
+
+
+def without_samples(knn_message: Any, default: str) -> Any:
     empty = type(knn_message)()
     empty.CopyFrom(knn_message)
     classifier = last_member(empty).kNearestNeighborsClassifier
     del classifier.nearestNeighborsIndex.floatSamples[:]
     del classifier.stringClassLabels.vector[:]
     classifier.defaultStringLabel = default
-    prepared = prepare([("empty", load(empty)), models[0]], photos, SCENARIO, Settings(shots=SHOTS))
-    assert prepared.lab.contenders[0].engine == "neighbors"
-    expect_as_by_tasks(prepared, "empty", load(empty), photos)
+    return empty
+
+
+def test_a_k_nn_that_knows_nothing_is_not_the_best(models: Any, knn_message: Any, photos: Path) -> None:
+    """It forgets nothing, because it knows nothing: a network that knows the base is preferred, whatever it forgets."""
+    settings = Settings(owners=12, shots=(0, 5), references=False, workers=1)
+    population = population_of({"kinds": {"rapids": "calm"}, "same": {"kinds": ["rapids"]}})
+    both = [("empty", load(without_samples(knn_message, "unknown"))), models[0]]
+    result = run(prepare(both, photos, population, settings), settings)
+    empty, network = (one.last(5).measures for one in result.entrants)
+    assert empty["personal_accuracy"].mean > network["personal_accuracy"].mean - network["forgetting"].mean
+    assert result.conclusions[0].startswith("network serves these owners best")
+    assert "Not ranked: empty" in result.conclusions[1]
+    alone = run(prepare(both[:1], photos, population, settings), settings)
+    assert alone.conclusions[0].startswith("empty serves")
+    assert "Not ranked" not in alone.conclusions[1]
 
 
 def expect_as_by_tasks(prepared: Prepared, name: str, model: Any, photos: Path) -> None:

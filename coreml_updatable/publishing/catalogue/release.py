@@ -262,7 +262,7 @@ def _accuracies(role: Role, report: BuildReport) -> tuple[Accuracy, ...]:
     entrant = comparison.entrants[0 if role == "network" else 1]
     before, after = (entrant.last(shots).intervals for shots in (0, comparison.shots[-1]))
     shots, seeds = shots_of_each(comparison.shots[-1], comparison, words), counted(comparison.owners, "order")
-    orders = f"after {shots} at once (mean of {seeds})"
+    orders = f"after {shots} at once{entrant.name.removeprefix(role)} (mean of {seeds})"  # "... with its replay set"
     owners = f"held-out {words.picture}s of {owners_kinds(comparison)}, labeled {owners_labels(comparison)}"
     own = f"test {words.picture}s of the base model"
     measured = (
