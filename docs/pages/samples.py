@@ -24,6 +24,9 @@ from coreml_updatable.publishing.catalogue.build_report import (
     read_report_as,
 )
 from coreml_updatable.publishing.wording import byte_count
+from coreml_updatable.recipes.file import read_any_recipe
+from coreml_updatable.recipes.find import RECIPE, known_samples
+from coreml_updatable.recipes.recipe import FixedRecipe
 from coreml_updatable.text import visible
 
 BEGIN, END = "<!-- samples: written by `make models-table` -->", "<!-- /samples -->"
@@ -73,11 +76,20 @@ def read_report(folder: Path) -> TableReport:
     return read_report_as(TableReport, folder)[0]
 
 
-def models_table(reports: Sequence[TableReport]) -> str:
-    """Return a Markdown table with a row for each report, and a caption that says what the columns mean."""
+def models_table(reports: Sequence[TableReport], fixed: Sequence[str] = ()) -> str:
+    """Return a Markdown table with a row for each report, and a caption that says what the columns mean.
+
+    ``fixed``: samples that are not updatable, which have nothing to put in the columns.
+    """
     machines = dict.fromkeys(report.machine for report in reports)
     rows = [HEAD, "| " + " | ".join(["---"] * (HEAD.count("|") - 1)) + " |", *map(_row, reports)]
-    return "\n".join([*rows, "", f"{NOTE}{'; '.join(map(visible, machines))}.", ""])
+    notes = [f"{NOTE}{'; '.join(map(visible, machines))}.", ""]
+    return "\n".join([*rows, "", *([fixed_line(fixed), ""] if fixed else []), *notes])
+
+
+def fixed_line(names: Sequence[str]) -> str:
+    linked = ", ".join(f"[{markdown_code(name)}](sample_models/{name}/README.md)" for name in names)
+    return f"Not updatable, and therefore not in the table (each page says why): {linked}."
 
 
 def with_table(text: str, table: str, where: str) -> str:
@@ -146,7 +158,9 @@ def write(page: Path, out: Path, samples: Path) -> int:
     """Write the table of all samples that are built in ``out`` into ``page``; return how many there are."""
     names = [name for name, reason in every_sample(samples) if reason is None and not never_learns(out / name)]
     text = page.read_text(encoding="utf-8")
-    made = with_table(text, models_table([read_report(out / name) for name in names]), str(page))
+    recipes = {name: read_any_recipe(samples / name / RECIPE) for name in known_samples(samples)}
+    fixed = [name for name, recipe in recipes.items() if isinstance(recipe, FixedRecipe)]
+    made = with_table(text, models_table([read_report(out / name) for name in names], fixed), str(page))
     if made != text:
         write_atomically(page, made.encode())
     return len(names)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from coreml_updatable.errors import BuildError, CatalogueError
 from coreml_updatable.publishing.report.json import report_object
 from coreml_updatable.publishing.report.values import Report
-from docs.pages.samples import BEGIN, END, TableReport, models_table, read_report, with_table
+from docs.pages.samples import BEGIN, END, TableReport, fixed_line, models_table, read_report, with_table
 
 
 def cells(row: str) -> list[str]:
@@ -39,6 +40,18 @@ def test_a_row_for_a_report_of_each_kind(report: Report, stickers: Report) -> No
     assert cells(rows[2])[4:8] == ["–"] * 4
     assert cells(rows[0])[8] == "35 s"
     assert "measured on: 2 cores, x86-64, Linux." in models_table(reports)
+
+
+def test_samples_that_are_not_updatable_stand_below_the_table() -> None:
+    root = Path(__file__).parents[2]
+    paths = root.glob("sample_models/*/recipe.toml")
+    recipes = {path.parent.name: tomllib.loads(path.read_text("utf-8")) for path in paths}
+    fixed = sorted(name for name, recipe in recipes.items() if recipe.get("updatable") is False)
+    line = fixed_line(fixed)
+    assert "[`style_filter`](sample_models/style_filter/README.md)" in line
+    assert line in models_table([], fixed)
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert line in readme.partition(BEGIN)[2].partition(END)[0]
 
 
 def test_what_stands_around_the_table_stays() -> None:
