@@ -283,8 +283,7 @@ def tune(
 
     loaded = model if isinstance(model, RunnableModel) else load(_message(model))
     name = Path(model).stem if isinstance(model, str | PathLike) else "the model"
-    fitted = fit
-    settings = TuneSettings(forgetting / 100, budget, owners, test_owners, shots, replay, fit=fitted)
+    settings = TuneSettings(forgetting / 100, budget, owners, test_owners, shots, replay, fit=fit)
     told = on_progress or (lambda _fraction, _detail: None)
     chosen = run(loaded, name, Path(data), _population(scenario), settings, told)
     return Tuned(_with_values(loaded, chosen), chosen.result)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.converting import fitted_head
+from coreml_updatable.converting import fitted_head, head_selection
 from coreml_updatable.converting.contract import ConversionRequest, Converted, HeadOnFeatures
 from coreml_updatable.converting.fitted_head import Choice, FittedHead, Frame
 from coreml_updatable.data.inputs import ArrayInput, Float32Array, Float64Array, Int64Array
@@ -85,7 +85,9 @@ def fit_chosen(network: nn.Module, head: nn.Linear, request: ConversionRequest, 
 
     def fitted(chosen: Any) -> FittedHead:
         some = [kinds[row] for row in chosen]
-        choice = fitted_head.choose(rows[chosen], labels[chosen], some, groups[chosen], classes, request.seed, by_kinds)
+        choice = head_selection.choose(
+            rows[chosen], labels[chosen], some, groups[chosen], classes, request.seed, by_kinds
+        )
         return fitted_head.fit(rows[chosen], labels[chosen], classes, choice, alike[chosen])
 
     request.on_progress("head", 0.0, "choosing embedding and regularization")

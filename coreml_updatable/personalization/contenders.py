@@ -1,21 +1,26 @@
 """What a model brings into a comparison: the part of it that learns."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
+
+import numpy as np
 
 from coreml_updatable.data.inputs import Float32Array, Int64Array
 from coreml_updatable.errors import ModelError
+from coreml_updatable.personalization.replay_sets import in_turn
 from coreml_updatable.personalization.shared_neighbors import Votes
 from coreml_updatable.runtime import RunnableModel
 from coreml_updatable.runtime.neighbors.classifier import NearestNeighborsModel
 from coreml_updatable.spec.io import model_bytes
-from coreml_updatable.spec.reserved_labels import reserved_labels
+from coreml_updatable.spec.reserved_labels import offset_of, reserved_labels
 from coreml_updatable.updating import UpdateTask
 from coreml_updatable.updating.assumptions import Assumptions, trained_under
 from coreml_updatable.updating.task import LearningPart, LinearLayer
 
 Engine: TypeAlias = Literal["span", "adam", "graph", "neighbors", "task"]
+Values: TypeAlias = Mapping[str, Any]  # settings by MLParameterKey, and NOT_PARAMETERS
 Told: TypeAlias = Callable[[float, str], None]
 
 
@@ -84,3 +89,61 @@ def contender(model: RunnableModel, name: str, part: LearningPart) -> Contender:
         return Contender(name, engine, labels, reserved, values, assumptions, file=model_bytes(model.message))
     engine = "span" if part.layer.optimizer == "sgdOptimizer" else "adam"
     return Contender(name, engine, labels, reserved, values, assumptions, part.layer)
+
+
+NOT_PARAMETERS = ("optimizer", "weighting", "replay", "headScale", "baseSamples", "reservedShare")
+ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+
+
+def changed(one: Contender, values: Values) -> Contender:
+    """The contender under other values: parameters by MLParameterKey, and NOT_PARAMETERS."""
+    given = {key: value for key, value in values.items() if key not in NOT_PARAMETERS}
+    if one.votes is not None:
+        votes = replace(one.votes, uniform=values["weighting"] == "uniform")
+        found = replace(one, parameters={**one.parameters, **given}, votes=votes)
+        return _with_samples(found, kept_samples(one, int(values["baseSamples"]))) if "baseSamples" in values else found
+    if one.layer is None:  # several layers, which keep their optimizer
+        return replace(one, parameters={**one.parameters, **given})
+    adam = values["optimizer"] == "adam"
+    layer = replace(changed_head(one, values), optimizer="adamOptimizer" if adam else "sgdOptimizer")
+    parameters = {**one.parameters, **(ADAM if adam else {"momentum": 0.0}), **given}
+    return replace(one, engine="adam" if adam else "span", layer=layer, parameters=parameters)
+
+
+def changed_head(one: Contender, values: Values) -> LinearLayer:
+    """The last layer with all logits times ``headScale``, and reserved labels that take ``reservedShare`` at most."""
+    assert one.layer is not None
+    scale = np.float32(values.get("headScale", 1.0))
+    layer = replace(one.layer, weights=one.layer.weights * scale, bias=one.layer.bias * scale)
+    if "reservedShare" not in values or values["reservedShare"] == reserved_share(one):
+        return layer
+    reserved = np.array([label in one.reserved for label in one.labels])
+    bias = layer.bias.copy()
+    bias[reserved] = bias[~reserved].mean() - offset_of(values["reservedShare"], reserved.sum(), (~reserved).sum())
+    return replace(layer, bias=bias)
+
+
+def reserved_share(one: Contender) -> float | None:
+    """The most that the reserved labels of a network take of an answer, as marking has set their biases."""
+    if not one.reserved or one.layer is None:
+        return None
+    reserved = np.array([label in one.reserved for label in one.labels])
+    below = float(one.layer.bias[~reserved].mean() - one.layer.bias[reserved].mean())
+    return float(reserved.sum() / (~reserved).sum() * np.exp(-below))
+
+
+def kept_samples(one: Contender, per_label: int) -> Int64Array:
+    """Numbers of the base samples that stay, those that stand best for their label, in their order."""
+    assert one.samples is not None
+    return np.sort(in_turn(one.samples, one.sample_labels, per_label, "herding"))
+
+
+def _with_samples(one: Contender, kept: Int64Array) -> Contender:
+    assert one.samples is not None
+    labels = tuple(one.sample_labels[row] for row in kept)
+    return replace(one, samples=one.samples[kept], sample_labels=labels, labels=tuple(dict.fromkeys(labels)))
+
+
+def most_samples(one: Contender) -> int:
+    """Of a label of a k-NN."""
+    return max(Counter(one.sample_labels).values(), default=0)

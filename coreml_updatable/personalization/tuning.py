@@ -4,38 +4,35 @@ Tuning and test owners share no picture. Optuna proposes settings (its TPE sampl
 as good as its median personal accuracy, if 95% of the owners forget less than the bound.
 """
 
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from coreml_updatable.data.inputs import Fit, Int64Array
 from coreml_updatable.errors import BuildError, DataError
 from coreml_updatable.personalization.blocks import run_block
-from coreml_updatable.personalization.contenders import Contender, Told, silent
+from coreml_updatable.personalization.contenders import (
+    Told,
+    Values,
+    changed,
+    changed_head,
+    kept_samples,
+    silent,
+)
 from coreml_updatable.personalization.gathering import ROUNDING, Gathered, difference
 from coreml_updatable.personalization.laboratory import Entrant, Lab, last_point
 from coreml_updatable.personalization.measures import BASE, FORGETTING, PERSONAL
 from coreml_updatable.personalization.population import Population
 from coreml_updatable.personalization.preparing import BLOCK, Settings, entered_models, expect_data, prepare
-from coreml_updatable.personalization.replay_sets import chosen, in_turn
+from coreml_updatable.personalization.replay_sets import chosen
 from coreml_updatable.personalization.results import Interval
+from coreml_updatable.personalization.search_space import as_proposal, beside, defaults_of, proposed
 from coreml_updatable.runtime import RunnableModel
-from coreml_updatable.spec.reserved_labels import offset_of
 from coreml_updatable.updating.task import LinearLayer
 
-Values: TypeAlias = Mapping[str, Any]
-BATCHES = (1, 2, 4, 8, 16, 32)
-REPLAYS = (0, 2, 4, 8, 16)
-ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 OWNERS = 128  # that each setting is tried on
-FACTORS = (0.25, 0.5, 2.0, 4.0)
-STEPPED = ("learningRate", "epochs", "miniBatchSize", "numberOfNeighbors", "headScale", "baseSamples", "reservedShare")
-WHOLE = ("epochs", "miniBatchSize", "numberOfNeighbors", "baseSamples")
-SHARES = (1e-7, 0.1)  # of an answer, for reserved labels; marking allows no more
 
 
 @dataclass(frozen=True)
@@ -148,11 +145,11 @@ def searched(tuning: Lab, testing: Lab, name: str, settings: TuneSettings, told:
             f"{name}: is trained by UpdateTask alone, one owner after another, which is too slow to try settings; "
             "compare variants of it"
         )
-    defaults = _defaults(base)
+    defaults = defaults_of(base)
     found: list[Trial] = []
 
     def objective(trial: Any) -> float:
-        values = _proposed(trial, base, settings)
+        values = proposed(trial, base, settings.replay)
         result = tried(own, values, settings.owners)
         found.append(result)
         told(min(0.95, len(found) / settings.budget), f"{len(found)} of {settings.budget} settings")
@@ -162,7 +159,7 @@ def searched(tuning: Lab, testing: Lab, name: str, settings: TuneSettings, told:
     study = optuna.create_study(
         direction="maximize", sampler=optuna.samplers.TPESampler(seed=tuning.world.population.seed)
     )
-    study.enqueue_trial(_as_proposal(defaults, settings))
+    study.enqueue_trial(as_proposal(defaults, settings.replay))
     study.optimize(objective, n_trials=settings.budget)
     best = max(found, key=lambda one: _merit(one, settings.forgetting))
     result = _judged(testing, own, name, defaults, best, found, settings)
@@ -185,63 +182,6 @@ def tried(lab: Lab, values: Values, owners: int) -> Trial:
     return Trial(dict(values), float(np.nanmedian(personal)), float(np.nanmean(personal)), p95)
 
 
-NOT_PARAMETERS = ("optimizer", "weighting", "replay", "headScale", "baseSamples", "reservedShare")
-
-
-def changed(one: Contender, values: Values) -> Contender:
-    """The contender under other values: parameters by MLParameterKey, and NOT_PARAMETERS."""
-    given = {key: value for key, value in values.items() if key not in NOT_PARAMETERS}
-    if one.votes is not None:
-        votes = replace(one.votes, uniform=values["weighting"] == "uniform")
-        found = replace(one, parameters={**one.parameters, **given}, votes=votes)
-        return _with_samples(found, kept_samples(one, int(values["baseSamples"]))) if "baseSamples" in values else found
-    if one.layer is None:  # several layers, which keep their optimizer
-        return replace(one, parameters={**one.parameters, **given})
-    adam = values["optimizer"] == "adam"
-    layer = replace(changed_head(one, values), optimizer="adamOptimizer" if adam else "sgdOptimizer")
-    parameters = {**one.parameters, **(ADAM if adam else {"momentum": 0.0}), **given}
-    return replace(one, engine="adam" if adam else "span", layer=layer, parameters=parameters)
-
-
-def changed_head(one: Contender, values: Values) -> LinearLayer:
-    """The last layer with all logits times ``headScale``, and reserved labels that take ``reservedShare`` at most."""
-    assert one.layer is not None
-    scale = np.float32(values.get("headScale", 1.0))
-    layer = replace(one.layer, weights=one.layer.weights * scale, bias=one.layer.bias * scale)
-    if "reservedShare" not in values or values["reservedShare"] == reserved_share(one):
-        return layer
-    reserved = np.array([label in one.reserved for label in one.labels])
-    bias = layer.bias.copy()
-    bias[reserved] = bias[~reserved].mean() - offset_of(values["reservedShare"], reserved.sum(), (~reserved).sum())
-    return replace(layer, bias=bias)
-
-
-def reserved_share(one: Contender) -> float | None:
-    """The most that the reserved labels of a network take of an answer, as marking has set their biases."""
-    if not one.reserved or one.layer is None:
-        return None
-    reserved = np.array([label in one.reserved for label in one.labels])
-    below = float(one.layer.bias[~reserved].mean() - one.layer.bias[reserved].mean())
-    return float(reserved.sum() / (~reserved).sum() * np.exp(-below))
-
-
-def kept_samples(one: Contender, per_label: int) -> Int64Array:
-    """Numbers of the base samples that stay, those that stand best for their label, in their order."""
-    assert one.samples is not None
-    return np.sort(in_turn(one.samples, one.sample_labels, per_label, "herding"))
-
-
-def _with_samples(one: Contender, kept: Int64Array) -> Contender:
-    assert one.samples is not None
-    labels = tuple(one.sample_labels[row] for row in kept)
-    return replace(one, samples=one.samples[kept], sample_labels=labels, labels=tuple(dict.fromkeys(labels)))
-
-
-def _most_samples(one: Contender) -> int:
-    """Of a label of a k-NN."""
-    return max(Counter(one.sample_labels).values(), default=0)
-
-
 def _with(lab: Lab, values: Values) -> Lab:
     one = changed(lab.contenders[0], values)
     if values.get("replay"):
@@ -252,64 +192,6 @@ def _with(lab: Lab, values: Values) -> Lab:
 def _merit(one: Trial, bound: float) -> float:
     """The median, and among equal medians the mean; below 0 for a setting that is not allowed, by how much."""
     return one.personal + 0.01 * one.mean if one.is_allowed(bound) else -(one.forgetting - bound)
-
-
-def _defaults(one: Contender) -> dict[str, Any]:
-    p = one.parameters
-    if one.votes is not None:
-        weighting = "uniform" if one.votes.uniform else "inverse-distance"
-        found: dict[str, Any] = {"numberOfNeighbors": int(p["numberOfNeighbors"]), "weighting": weighting}
-        return {**found, **({"baseSamples": _most_samples(one)} if _most_samples(one) > 1 else {})}
-    found = {key: p[key] for key in ("learningRate", "epochs", "miniBatchSize")}
-    found = {"optimizer": "adam", **found} if "beta1" in p else {"optimizer": "sgd", **found, "momentum": p["momentum"]}
-    share = reserved_share(one)
-    scale = {} if one.layer is None else {"headScale": 1.0}
-    return {**found, **scale, **({} if share is None else {"reservedShare": share})}
-
-
-def _as_proposal(values: Values, settings: TuneSettings) -> dict[str, Any]:
-    """The defaults in the names of the search; what lies outside its ranges is proposed as the nearest within."""
-    if "numberOfNeighbors" in values:
-        return {**values, "numberOfNeighbors": min(15, int(values["numberOfNeighbors"]))}
-    given: dict[str, Any] = {
-        "learningRate": min(1.0, max(1e-4, float(values["learningRate"]))),
-        "epochs": min(60, max(1, int(values["epochs"]))),
-        "miniBatchSize": min(BATCHES, key=lambda size: abs(size - int(values["miniBatchSize"]))),
-    }
-    if "headScale" in values:
-        given |= {"headScale": 1.0, "optimizer": values["optimizer"]}
-    if values["optimizer"] == "sgd":
-        given["momentum"] = min(0.95, float(values["momentum"]))
-    if "reservedShare" in values:
-        given["reservedShare"] = min(SHARES[1], max(SHARES[0], float(values["reservedShare"])))
-    return {**given, **({"replay": 0} if settings.replay else {})}
-
-
-def _proposed(trial: Any, one: Contender, settings: TuneSettings) -> dict[str, Any]:
-    if one.votes is not None:
-        values = {
-            "numberOfNeighbors": trial.suggest_int("numberOfNeighbors", 1, 15),
-            "weighting": trial.suggest_categorical("weighting", ["inverse-distance", "uniform"]),
-        }
-        if _most_samples(one) > 1:
-            values["baseSamples"] = trial.suggest_int("baseSamples", 1, _most_samples(one), log=True)
-        return values
-    own = "adam" if "beta1" in one.parameters else "sgd"
-    values = {
-        "optimizer": trial.suggest_categorical("optimizer", ["sgd", "adam"]) if one.layer is not None else own,
-        "learningRate": trial.suggest_float("learningRate", 1e-4, 1.0, log=True),
-        "epochs": trial.suggest_int("epochs", 1, 60, log=True),
-        "miniBatchSize": trial.suggest_categorical("miniBatchSize", list(BATCHES)),
-    }
-    if one.layer is not None:
-        values["headScale"] = trial.suggest_float("headScale", 0.25, 4.0, log=True)
-    if values["optimizer"] == "sgd":
-        values["momentum"] = trial.suggest_float("momentum", 0.0, 0.95)
-    if reserved_share(one) is not None:
-        values["reservedShare"] = trial.suggest_float("reservedShare", *SHARES, log=True)
-    if settings.replay:
-        values["replay"] = trial.suggest_categorical("replay", list(REPLAYS))
-    return values
 
 
 def _judged(
@@ -350,7 +232,7 @@ def _judged(
         forgetting_gain=apart.forgetting,
         tried=tuple(found),
         best=best,
-        around=tuple(tried(tuning, values, settings.owners) for values in _beside(best.values)),
+        around=tuple(tried(tuning, values, settings.owners) for values in beside(best.values)),
         tuning_owners=settings.owners,
         test_owners=gathered.owners,
         tuning_pictures=_pictures(tuning),
@@ -369,19 +251,6 @@ def _of(gathered: Gathered, entrant: int, values: Values) -> Trial:
     measured = np.isfinite(gathered.values(entrant, point, BASE)).any()
     p95 = float(np.nanpercentile(lost, 95)) if measured else 0.0
     return Trial(dict(values), float(np.nanmedian(personal)), float(np.nanmean(personal)), p95)
-
-
-def _beside(values: Values) -> list[dict[str, Any]]:
-    """The chosen values with one of them at a quarter, half, twice and four times."""
-    made = []
-    for key in STEPPED:
-        for factor in FACTORS if key in values else ():
-            value = values[key] * factor
-            moved = max(1, round(value)) if key in WHOLE else float(value)
-            moved = min(moved, SHARES[1]) if key == "reservedShare" else moved
-            if moved != values[key] and {**values, key: moved} not in made:
-                made.append({**values, key: moved})
-    return made
 
 
 def _conclusion(name: str, trials: list[Trial], gain: Interval, best: Trial, settings: TuneSettings) -> str:

@@ -11,7 +11,7 @@ from scipy.linalg import fractional_matrix_power
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import Normalizer
 
-from coreml_updatable.converting import fitted_head
+from coreml_updatable.converting import fitted_head, head_selection
 from coreml_updatable.converting.contract import ConversionRequest
 from coreml_updatable.data.folds import folds_of
 from coreml_updatable.data.inputs import ArrayInput, Examples
@@ -152,13 +152,13 @@ def test_the_shipped_head_is_fitted_on_everything() -> None:
 
 def test_rows_of_which_nothing_can_be_chosen_get_the_defaults() -> None:
     values, labels, _ = rows(4)
-    choice = fitted_head.choose(values[[0, 2]], labels[[0, 2]], ["oak", "cat"], np.arange(2), 2, seed=0)
+    choice = head_selection.choose(values[[0, 2]], labels[[0, 2]], ["oak", "cat"], np.arange(2), 2, seed=0)
     assert replace(choice, why=()) == fitted_head.Choice()
 
 
 def test_choosing_twice_gives_the_same() -> None:
     values, labels, kinds = rows()
     groups = np.arange(len(values))
-    assert fitted_head.choose(values, labels, kinds, groups, 2, 3) == fitted_head.choose(
+    assert head_selection.choose(values, labels, kinds, groups, 2, 3) == head_selection.choose(
         values, labels, kinds, groups, 2, 3
     )

@@ -5,13 +5,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from coreml_updatable.converting.contract import SourceRequest
-from coreml_updatable.converting.finished import Finished, finish
+from coreml_updatable.converting.finished import Finished, finish, probabilities
 from coreml_updatable.converting.registry import find_converter, load_source_converter
-from coreml_updatable.data.inputs import ImageInput
+from coreml_updatable.data.inputs import ArrayInput, ImageInput
+from coreml_updatable.runtime import load
+from coreml_updatable.updating import UpdateTask
 
 tracing = import_module("coreml_updatable.converters.torch.tracing")
 PICTURE = ImageInput("image", 12, 12, "rgb")
@@ -150,3 +153,48 @@ def saved(path: Path, network: nn.Module) -> Path:
 
 def converted(source: Any, *inputs: Any, **options: Any) -> Finished:
     return finish(load_source_converter(find_converter("torch")), SourceRequest(source, inputs=inputs, **options))
+
+
+VALUES = ArrayInput("x", (6,))
+
+
+Behind = Callable[[Tensor], Any]
+
+
+class Head(nn.Module):
+    """Two layers, and ``behind`` what the second gives."""
+
+    def __init__(self, outputs: int, behind: Behind) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.body, self.fc, self.behind = nn.Sequential(nn.Linear(6, 8), nn.ReLU()), nn.Linear(8, outputs), behind
+        with torch.no_grad():
+            for weights in self.parameters():
+                weights.normal_(0, 0.7)
+
+    def forward(self, values: Tensor) -> Any:
+        return self.behind(self.fc(self.body(values)))
+
+
+def rows() -> Any:
+    return np.random.default_rng(0).normal(size=(6, 6)).astype(np.float32)
+
+
+def answered(network: nn.Module, given: Any) -> Any:
+    """What torch itself answers, a row at a time, in float64."""
+    with torch.no_grad():
+        return torch.stack([network(torch.from_numpy(row[None])).reshape(-1) for row in given]).double().numpy()
+
+
+def said(made: Finished, labels: Any) -> Any:
+    return probabilities(load(made.model), [{"x": row} for row in rows()], labels)
+
+
+def learns(made: Finished) -> None:
+    """One update towards the second class raises it on every row, and changes the marked layer alone."""
+    classifier = made.model.neuralNetworkClassifier
+    labels: Any = list(classifier.stringClassLabels.vector) or list(classifier.int64ClassLabels.vector)
+    training = [{"x": row, "label": labels[1]} for row in rows()]
+    context = UpdateTask(made.model, training, parameters={"epochs": 30, "learningRate": 0.5}).resume()
+    after = probabilities(context.model, [{"x": row} for row in rows()], labels)
+    assert after[:, 1].mean() > said(made, labels)[:, 1].mean()

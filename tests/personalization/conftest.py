@@ -1,6 +1,7 @@
 """A small owner's world: points in six dimensions instead of pictures, a network by coremltools, and its k-NN."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from sklearn.linear_model import LogisticRegression
 
 from coreml_updatable.marking import knn_variant, mark, with_samples
 from coreml_updatable.marking.settings import SGD, DoubleParameter, Int64Parameter, KNNSettings, UpdateSettings
+from coreml_updatable.personalization.population import population_of
+from coreml_updatable.personalization.preparing import Prepared, Settings, prepare
+from coreml_updatable.runtime import load
 from coreml_updatable.spec.io import parse_model
 
 FloatArray = npt.NDArray[np.float64]
@@ -87,3 +91,54 @@ def knn_message(world: World, network_message: Any) -> Any:
     """The k-NN variant, holding the base's training points; three neighbors, one vote each."""
     empty = knn_variant(network_message, KNNSettings(Int64Parameter(3), weighting="uniform"))
     return with_samples(empty, world.features(world.train).astype(np.float32), world.train_labels)
+
+
+SHOTS = (0, 1, 3, 5)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """label/kind/points.npy, and the owner's kind "rapids", which no label is for."""
+    folder = tmp_path_factory.mktemp("photos")
+    places = {**{f"{LABEL_OF[kind]}/{kind}": CENTRES[kind] for kind in CENTRES}, "rapids": OWNERS_CENTRE}
+    for seed, (place, centre) in enumerate(places.items(), start=40):
+        (folder / place).mkdir(parents=True)
+        np.save(folder / place / "points.npy", around(centre, 40, seed).astype(np.float32))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models(network_message: Any, knn_message: Any) -> list[tuple[str, Any]]:
+    return [("network", load(network_message)), ("k-NN", load(knn_message))]
+
+
+SCENARIO = population_of(
+    {
+        "kinds_per_owner": 1,
+        "new_kind": {},
+        "relabel": {},
+        "new_label": {"kinds": ["rapids"]},
+        "same": {},
+        "wrong_labels": 0.1,
+        "held_out": 6,
+    }
+)
+
+
+@pytest.fixture(scope="session")
+def prepared(models: Any, photos: Path) -> Prepared:
+    return prepare(models, photos, SCENARIO, Settings(shots=SHOTS, replay=2))
+
+
+class Counting:
+    """A model whose fixed part counts the rows that it is given."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
+        self.rows = 0
+        run_frozen = type(model).frozen
+
+        def frozen(one: Any, rows: Any, numbers: Any = None) -> Any:
+            self.rows += len(rows)
+            return run_frozen(one, rows, numbers)
+
+        monkeypatch.setattr(type(model), "frozen", frozen)

@@ -1,10 +1,6 @@
 """A population of owners: what the engine says of each is what UpdateTask and the model itself say."""
 
-import errno
 import json
-import multiprocessing
-import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +11,11 @@ import pytest
 from pydantic import TypeAdapter
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from coreml_updatable import files
-from coreml_updatable.errors import BuildError, DataError, ModelError, UserError
-from coreml_updatable.personalization import block_store, gathering, measures, preparing
+from coreml_updatable.errors import DataError
+from coreml_updatable.personalization import measures, preparing
 from coreml_updatable.personalization.answers import Answers
 from coreml_updatable.personalization.blocks import Block, BlockResult, run_block
-from coreml_updatable.personalization.compare import compare, run
+from coreml_updatable.personalization.compare import run
 from coreml_updatable.personalization.gathering import taught
 from coreml_updatable.personalization.laboratory import PROTOCOLS, Lab, last_point
 from coreml_updatable.personalization.measures import PERSONAL, WORST
@@ -33,44 +28,9 @@ from coreml_updatable.personalization.results import Comparison, Difference, Int
 from coreml_updatable.personalization.tasks import by_tasks
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.network import last_member
-from tests.personalization.conftest import CENTRES, LABEL_OF, OWNERS_CENTRE, around
+from tests.personalization.conftest import SCENARIO, SHOTS
 
-SHOTS = (0, 1, 3, 5)
 NEAR = 1e-4
-
-
-@pytest.fixture(scope="session")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """label/kind/points.npy, and the owner's kind "rapids", which no label is for."""
-    folder = tmp_path_factory.mktemp("photos")
-    places = {**{f"{LABEL_OF[kind]}/{kind}": CENTRES[kind] for kind in CENTRES}, "rapids": OWNERS_CENTRE}
-    for seed, (place, centre) in enumerate(places.items(), start=40):
-        (folder / place).mkdir(parents=True)
-        np.save(folder / place / "points.npy", around(centre, 40, seed).astype(np.float32))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def models(network_message: Any, knn_message: Any) -> list[tuple[str, Any]]:
-    return [("network", load(network_message)), ("k-NN", load(knn_message))]
-
-
-SCENARIO = population_of(
-    {
-        "kinds_per_owner": 1,
-        "new_kind": {},
-        "relabel": {},
-        "new_label": {"kinds": ["rapids"]},
-        "same": {},
-        "wrong_labels": 0.1,
-        "held_out": 6,
-    }
-)
-
-
-@pytest.fixture(scope="session")
-def prepared(models: Any, photos: Path) -> Prepared:
-    return prepare(models, photos, SCENARIO, Settings(shots=SHOTS, replay=2))
 
 
 def same(one: BlockResult, other: BlockResult) -> bool:
@@ -328,59 +288,6 @@ def test_a_replay_set_helps_if_it_surely_saves_more_than_it_costs(prepared: Prep
     )
 
 
-@pytest.mark.parametrize(
-    ("content", "facts"),
-    [
-        ({"relable": {}}, ["relable", "relabel"]),
-        ({"wrong_labels": 1.5}, ["wrong_labels"]),
-        ({"new_kind": {"kinds": ["rapid"]}}, ["rapid", "rapids"]),
-        ({"relabel": {"labels": ["clam"]}}, ["clam", "calm"]),
-        ({"kinds": {"rapids": "fast"}}, ["rapids", "calm, wild"]),
-        ({"kinds": {"rapidz": "calm"}}, ["rapidz", "rapids"]),
-        ({"test_share": 0.9, "reference_share": 0.2}, ["test_share"]),
-        ({"same": {}, "kinds_per_owner": 9}, ["9 kinds", "shots"]),
-    ],
-)
-def test_a_wrong_scenario_is_one_sentence(models: Any, photos: Path, content: Any, facts: list[str]) -> None:
-    with pytest.raises(DataError) as error:
-        prepare(models[:1], photos, population_of(content), Settings(shots=(0, 1)))
-    assert all(fact in str(error.value) for fact in facts)
-
-
-def test_what_cannot_be_compared_is_one_sentence(models: Any, photos: Path, network_message: Any) -> None:
-    for settings, fact in (
-        (Settings(owners=0), "0 owners"),
-        (Settings(shots=(3, 1)), "3, 1"),
-        (Settings(shots=(0, 30)), "at most"),
-    ):
-        with pytest.raises(DataError, match=fact):
-            compare(models, photos, Population(), settings)
-    fixed = type(network_message)()
-    fixed.CopyFrom(network_message)
-    fixed.isUpdatable = False
-    setup = prepare([*models, ("fixed", load(fixed))], photos, Population(), Settings(shots=(0, 1)))
-    assert any("fixed" in note for note in setup.notes)
-    with pytest.raises(ModelError, match="not updatable"):
-        prepare([("fixed", load(fixed))], photos, Population(), Settings(shots=(0, 1)))
-    other = type(network_message)()
-    other.CopyFrom(network_message)
-    labels = other.neuralNetworkClassifier.stringClassLabels.vector
-    labels[:] = ["x", "y"]
-    with pytest.raises(DataError, match="no label in common"):
-        prepare([models[0], ("other", load(other))], photos, Population(), Settings(shots=(0, 1)))
-
-
-def test_a_row_that_is_not_finite_is_named(models: Any, tmp_path: Path) -> None:
-    for label in ("calm", "wild"):
-        (tmp_path / label).mkdir()
-        points = around((0,) * 6, 12, 1).astype(np.float32)
-        points[7] = np.nan
-        np.save(tmp_path / label / "points.npy", points)
-    with pytest.raises((DataError, ModelError)) as error:
-        prepare(models[:1], tmp_path, Population(), Settings(shots=(0, 1)))
-    assert "points.npy[7]" in str(error.value)
-
-
 @pytest.mark.parametrize("engine", ["graph", "task"])
 def test_a_head_of_two_layers_is_trained_as_by_update_tasks(
     photos: Path, monkeypatch: pytest.MonkeyPatch, engine: str
@@ -417,114 +324,6 @@ def test_a_head_of_two_layers_is_trained_as_by_update_tasks(
     right = np.mean([answer[target] == setup.lab.world.labels[owner.wanted[0, 0]] for answer in said])
     block = run_block(setup.lab, 0, 1)
     assert block.values[0, 1, PERSONAL, 0] == pytest.approx(right)
-
-
-class Counting:
-    """A model whose fixed part counts the rows that it is given."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
-        self.rows = 0
-        run_frozen = type(model).frozen
-
-        def frozen(one: Any, rows: Any, numbers: Any = None) -> Any:
-            self.rows += len(rows)
-            return run_frozen(one, rows, numbers)
-
-        monkeypatch.setattr(type(model), "frozen", frozen)
-
-
-def test_what_can_be_refused_is_refused_before_a_row_is_embedded(
-    models: Any, photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    counting = Counting(monkeypatch, models[0][1])
-    (tmp_path / "file").write_text("")
-    more: Any
-    for data, population, settings, more, facts in (
-        (photos, Population(), Settings(shots=(0, 30)), {}, ["30 shots"]),
-        (photos, population_of({"relabel": {"kinds": ["rapid"]}}), Settings(shots=(0, 1)), {}, ["rapids"]),
-        (photos / "calm", Population(), Settings(shots=(0, 1)), {}, ["calm, wild"]),
-        (photos, population_of({"style": {}}), Settings(shots=(0, 1)), {}, ["style"]),
-        (photos, Population(), Settings(shots=(0, 1)), {"kept": tmp_path / "file"}, ["file"]),
-    ):
-        with pytest.raises(UserError) as error:
-            compare(models, data, population, settings, **more)
-        assert all(fact in str(error.value) for fact in facts), error.value
-    assert counting.rows == 0
-
-
-def test_a_second_comparison_reads_embeddings_from_the_cache(
-    models: Any, photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    data = Path(shutil.copytree(photos, tmp_path / "data"))
-    settings = Settings(shots=(0, 2), owners=4, workers=1)
-    counting = Counting(monkeypatch, models[0][1])
-    first = prepare(models[:1], data, Population(), settings)
-    whole, counting.rows = counting.rows, 0
-    again = prepare(models[:1], data, Population(), settings)
-    assert counting.rows < whole / 2  # the first owner's rows, for the trial against UpdateTask
-    assert np.array_equal(again.lab.embeddings[0], first.lab.embeddings[0])
-    assert again.names == first.names
-    (place,) = (tmp_path / "cache" / "coreml_updatable" / "embeddings").iterdir()
-    assert place.parent.stat().st_mode & 0o077 == 0
-    moved = next(data.rglob("points.npy"))
-    np.save(moved, np.load(moved)[:-1] + np.float32(0.25))
-    changed = prepare(models[:1], data, Population(), settings)
-    alone = prepare(models[:1], Path(shutil.copytree(data, tmp_path / "other")), Population(), settings)
-    assert np.array_equal(changed.lab.embeddings[0], alone.lab.embeddings[0])
-    assert len(changed.names) == len(first.names) - 1
-    place.write_bytes(place.read_bytes()[:-50])
-    assert np.array_equal(
-        prepare(models[:1], photos, Population(), settings).lab.embeddings[0], first.lab.embeddings[0]
-    )
-
-
-def test_a_disk_that_fills_is_one_sentence_and_what_is_there_is_gone_on_with(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    settings = Settings(owners=20, shots=SHOTS, workers=1, block=4)
-    whole = run(prepared, settings)
-    written = list[Path]()
-
-    def full(path: Path, content: bytes) -> None:
-        if len(written) == 3:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        written.append(path)
-        files.write_atomically(path, content)
-
-    monkeypatch.setattr(block_store, "write_atomically", full)
-    with pytest.raises(BuildError, match=r"owners-.*--resume"):
-        run(prepared, settings, kept=tmp_path)
-    monkeypatch.undo()
-    monkeypatch.setattr(gathering, "SPILL", 0)  # every array lies in a file
-    ran = []
-    found = run(prepared, settings, lambda share, _: ran.append(share), kept=tmp_path, resume=True)
-    assert len(ran) == 3  # two blocks, and the end
-    assert replace(found, seconds={}) == replace(whole, seconds={})
-
-    def no_room(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "posix_fallocate", no_room)
-    with pytest.raises(BuildError, match="TMPDIR"):
-        run(prepared, settings)
-
-
-@pytest.mark.slow
-def test_a_local_worker_that_is_killed_is_one_sentence_and_what_is_there_is_gone_on_with(
-    prepared: Prepared, tmp_path: Path
-) -> None:
-    settings = Settings(owners=64, shots=SHOTS, workers=2, block=2)
-
-    def told(_share: float, _detail: str) -> None:
-        for process in multiprocessing.active_children():
-            process.kill()
-
-    with pytest.raises(BuildError, match="--resume"):
-        run(prepared, settings, told, kept=tmp_path)
-    assert list(tmp_path.glob("owners-*.npz"))
-    found = run(prepared, settings, kept=tmp_path, resume=True)
-    assert replace(found, seconds={}) == replace(run(prepared, replace(settings, workers=1)), seconds={})
 
 
 def test_kinds_drift_and_are_imbalanced_as_a_scenario_says(models: Any, photos: Path) -> None:
