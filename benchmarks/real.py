@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from coreml_updatable.building.models_stage import make_variants
-from coreml_updatable.building.owner import Part, laboratory
+from coreml_updatable.building.owner import EvaluatedModels, laboratory
 from coreml_updatable.building.rows import behind
 from coreml_updatable.converting.contract import ConversionRequest, Converted, HeadOnFeatures
 from coreml_updatable.data.dataset import Dataset
@@ -201,7 +201,7 @@ def measure(photos: Photos, case: Case, seed: int) -> dict[str, list[float]]:
     part = behind(dataset, converted, np.arange(len(dataset.train)))
     variants = make_variants(recipe, tail.model, part.train, tail.samples_per_kind, neighbors=tail.neighbors)
     models = ("network", variants.network), ("k-NN", variants.knn)
-    judged = Part(models, part, np.arange(len(dataset.test)), np.arange(len(dataset.train)))
+    judged = EvaluatedModels(models, part, np.arange(len(dataset.test)), np.arange(len(dataset.train)))
     lab = laboratory(recipe, judged, models, seeds=(0,))
     found = run(Prepared(lab, (), {}), Settings(owners=1, shots=(0, SHOTS), workers=1))
     return {

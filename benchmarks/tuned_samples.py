@@ -21,7 +21,7 @@ from coreml_updatable.building.sources import collect, convert_source
 from coreml_updatable.data.inputs import Int64Array
 from coreml_updatable.errors import DataError
 from coreml_updatable.personalization.laboratory import Lab
-from coreml_updatable.personalization.owners import Split
+from coreml_updatable.personalization.owners import OwnerSplit
 from coreml_updatable.personalization.tuning import TuneResult, TuneSettings, searched
 from coreml_updatable.publishing.report.tune import listed
 from coreml_updatable.recipes.tuned import write_tuned
@@ -92,7 +92,7 @@ def _half(lab: Lab, half: int) -> Lab:
     def of_each(groups: Mapping[str, Int64Array]) -> dict[str, Int64Array]:
         return {kind: rows[half::2] for kind, rows in groups.items()}
 
-    parted = Split(
+    parted = OwnerSplit(
         of_each(split.owners), some(split.test), split.unknown, some(split.reference), of_each(split.held_out)
     )
     return replace(lab, world=replace(lab.world, split=parted), memory={})

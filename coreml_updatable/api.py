@@ -34,7 +34,7 @@ from coreml_updatable.marking.settings import (
     usual_sgd,
 )
 from coreml_updatable.runtime import RunnableModel, load
-from coreml_updatable.spec.diff.models import Difference, difference
+from coreml_updatable.spec.diff.models import ModelDifference, difference
 from coreml_updatable.spec.io import read_model, write_model
 from coreml_updatable.spec.messages import Model, copy_of, expect_message
 from coreml_updatable.spec.network import last_member, network_of
@@ -78,7 +78,7 @@ def inspect(model: AnyModel) -> Summary:
 
 
 @typed
-def diff(before: AnyModel, after: AnyModel) -> Difference:
+def diff(before: AnyModel, after: AnyModel) -> ModelDifference:
     """Return what changed in meaning; ``same`` is True if nothing did, even if the bytes differ."""
     return difference(_message(before), _message(after))
 

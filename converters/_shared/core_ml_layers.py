@@ -1,14 +1,11 @@
 """Write a small network on an array layer by layer, for sources that are formulas and need no tracing."""
 
-import numpy as np
-import numpy.typing as npt
-
+from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.spec.features import describe_floats
 from coreml_updatable.spec.messages import Model, Model_pb2, NeuralNetwork_pb2, NeuralNetworkLayer
 from coreml_updatable.spec.weights import packed
 
 SPECIFICATION_VERSION = 4  # the first with updatable models and exact shapes
-Array = npt.NDArray[np.float64]
 
 
 class NetworkText:
@@ -28,19 +25,19 @@ class NetworkText:
         self.blob = name
         return layer
 
-    def shift(self, name: str, values: Array) -> None:
+    def shift(self, name: str, values: Float64Array) -> None:
         """x + values."""
         params = self.add(name).bias
         params.shape.append(len(values))
         params.bias.MergeFromString(packed(values))
 
-    def scale(self, name: str, values: Array) -> None:
+    def scale(self, name: str, values: Float64Array) -> None:
         """x * values."""
         params = self.add(name).scale
         params.shapeScale.append(len(values))
         params.scale.MergeFromString(packed(values))
 
-    def dense(self, name: str, weights: Array, bias: Array) -> None:
+    def dense(self, name: str, weights: Float64Array, bias: Float64Array) -> None:
         """weights [out, in] times x, plus bias [out]."""
         params = self.add(name).innerProduct
         params.outputChannels, params.inputChannels = weights.shape

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from coreml_updatable.data.inputs import ArrayInput, ImageInput
+from coreml_updatable.data.inputs import ImageInput, Input
 
-Input = ImageInput | ArrayInput
 Shape = Sequence[int]  # of one row; 0 where any length will do
 
 

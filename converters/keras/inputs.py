@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from coreml_updatable.data.inputs import ArrayInput, ImageInput
+from coreml_updatable.data.inputs import ArrayInput, ImageInput, Input
 from coreml_updatable.errors import SourceError
 
 from .._shared.picture_layout import as_typed, channels_last, picture_in
-
-Input = ImageInput | ArrayInput
 
 
 def inputs_of(model: Any, given: Sequence[Input]) -> tuple[Input, ...]:

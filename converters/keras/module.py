@@ -9,10 +9,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coreml_updatable.data.inputs import ImageInput
+from coreml_updatable.data.inputs import ImageInput, Input
 from coreml_updatable.errors import SourceError
 
-from .inputs import Input, has_channels_first
+from .inputs import has_channels_first
 from .reading import import_keras
 
 LISTED = 6

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from coreml_updatable.converting.contract import SourceRequest
-from coreml_updatable.data.inputs import ArrayInput, ImageInput
+from coreml_updatable.data.inputs import ArrayInput, ImageInput, Input
 from coreml_updatable.errors import SourceError
 
 from .._shared.picture_layout import as_typed, channels_last, picture_in
 
-Input = ImageInput | ArrayInput
 # ONNX's MetadataProps.md: what a graph may say of its pictures, as mean and deviation of pixels in 0..1.
 RANGES = {
     "NominalRange_0_255": ((0.0,), (1 / 255,)),

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from coreml_updatable.data.inputs import ArrayInput
+from coreml_updatable.data.inputs import ArrayInput, Input
 from coreml_updatable.errors import SourceError
 
 from .._shared.wording import first_line
-from .inputs import Input
 
 OLDEST, NEWEST = 13, 17
 LEAST = "coreml_updatable_least"

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import SourceError
 
-Array = npt.NDArray[np.float64]
 LINEAR = "StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, PCA, TruncatedSVD, a selection of features"
 
 
@@ -21,30 +20,30 @@ class Linear:
     where there is nothing to subtract or add.
     """
 
-    weights: Array
-    center: Array | None = None
-    offset: Array | None = None
+    weights: Float64Array
+    center: Float64Array | None = None
+    offset: Float64Array | None = None
 
     @property
     def features(self) -> int:
         return int(self.weights.shape[-1])
 
     @property
-    def matrix(self) -> Array:
+    def matrix(self) -> Float64Array:
         """W, [outputs, features]."""
         return np.diag(self.weights) if self.weights.ndim == 1 else self.weights
 
-    def apply(self, x: Array) -> Array:
+    def apply(self, x: Float64Array) -> Float64Array:
         """Return y [n, outputs] of x [n, features]."""
         return (x - _or_zeros(self.center, self.features)) @ self.matrix.T + _or_zeros(self.offset, len(self.matrix))
 
-    def undo(self, y: Array) -> Array:
+    def undo(self, y: Float64Array) -> Float64Array:
         """Return x [n, features] with ``apply(x)`` nearest to y [n, outputs], and itself nearest to the center."""
         moved = y - _or_zeros(self.offset, len(self.matrix))
         return moved @ np.linalg.pinv(self.matrix).T + _or_zeros(self.center, self.features)
 
 
-def numbers(value: Any, shape: Sequence[int], where: str) -> Array:
+def numbers(value: Any, shape: Sequence[int], where: str) -> Float64Array:
     """Return ``value`` as float64 of ``shape``; SourceError for another shape or numbers that are not finite."""
     found = np.asarray(value, np.float64)
     if found.shape != tuple(shape) or not np.isfinite(found).all():
@@ -89,15 +88,15 @@ def _count(step: Any) -> int:
     return int(step.n_features_in_)
 
 
-def _or_zeros(values: Array | None, count: int) -> Array:
+def _or_zeros(values: Float64Array | None, count: int) -> Float64Array:
     return np.zeros(count) if values is None else values
 
 
-def _features(step: Any, name: str, where: str) -> Array:
+def _features(step: Any, name: str, where: str) -> Float64Array:
     return numbers(getattr(step, name), (_count(step),), f"{where}: {name}")
 
 
-def _components(step: Any, where: str) -> Array:
+def _components(step: Any, where: str) -> Float64Array:
     """The matrix [outputs, features] by which ``step`` multiplies."""
     found = step.components_
     found = found.toarray() if hasattr(found, "toarray") else found

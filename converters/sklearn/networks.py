@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from coreml_updatable.data.inputs import Float64Array
 from coreml_updatable.errors import SourceError, a_kind
 from coreml_updatable.spec.messages import Model
 
-from .._shared.core_ml_layers import Array, NetworkText
+from .._shared.core_ml_layers import NetworkText
 from .linear import Linear, numbers
 from .steps import KNOWN, feature_count
 
@@ -56,7 +57,7 @@ def _logistic(network: NetworkText, classifier: Any, classes: int) -> None:
     network.dense("linear", *_for_softmax(*_linear(classifier, classes), classes))
 
 
-def _linear(classifier: Any, classes: int) -> tuple[Array, Array]:
+def _linear(classifier: Any, classes: int) -> tuple[Float64Array, Float64Array]:
     """Return weights [rows, features] and biases [rows]: one row per class, and one row for two classes."""
     rows = 1 if classes == 2 else classes
     weights = numbers(classifier.coef_, (rows, feature_count(classifier)), "coef_")
@@ -102,7 +103,7 @@ def _perceptron(network: NetworkText, classifier: Any, classes: int) -> None:
         width = outputs
 
 
-def _for_softmax(weights: Array, bias: Array, classes: int) -> tuple[Array, Array]:
+def _for_softmax(weights: Float64Array, bias: Float64Array, classes: int) -> tuple[Float64Array, Float64Array]:
     """Write two classes with one row z as softmax((-z / 2, z / 2)), which equals sigmoid(z); halving is exact."""
     if classes == 2 and len(weights) == 1:
         return np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2

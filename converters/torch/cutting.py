@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from coreml_updatable.converting.contract import SourceRequest
-from coreml_updatable.data.inputs import ArrayInput, ImageInput
+from coreml_updatable.data.inputs import Input
 from coreml_updatable.errors import SourceError
 
 from .graph import Graph, all_through, batch_of, graph_of, layer_name, value_of
@@ -18,7 +18,6 @@ from .meaning import LAYERS, RESHAPING, meaning_of
 from .several_heads import embedding, embeddings
 from .tracing import example
 
-Input = ImageInput | ArrayInput
 LISTED = 6
 ANSWER = "the answer"
 

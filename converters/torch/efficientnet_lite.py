@@ -18,7 +18,7 @@ STEM, TOP = 32, 1280  # channels of the first and the last convolution, the same
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageSettings:
     """Blocks of one kind, one behind the other; the first has the stride."""
 
     repeats: int
@@ -30,13 +30,13 @@ class Stage:
 
 # EfficientNet-B0's, table 1 of the paper. The first and the last are not repeated more often in larger variants.
 STAGES = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192),
-    Stage(1, 3, 1, 6, 320),
+    StageSettings(1, 3, 1, 1, 16),
+    StageSettings(2, 3, 2, 6, 24),
+    StageSettings(2, 5, 2, 6, 40),
+    StageSettings(3, 3, 2, 6, 80),
+    StageSettings(3, 5, 1, 6, 112),
+    StageSettings(4, 5, 2, 6, 192),
+    StageSettings(1, 3, 1, 6, 320),
 )
 
 
@@ -85,7 +85,7 @@ def _zeros(side: int, kernel: int, stride: int) -> tuple[int, int]:
     return missing // 2, missing - missing // 2
 
 
-class Block(nn.Module):
+class InvertedResidual(nn.Module):
     """An inverted residual block: wider by a 1x1 convolution, one convolution a channel, narrow again."""
 
     def __init__(self, channels: int, made: int, kernel: int, stride: int, expansion: int) -> None:
@@ -125,13 +125,13 @@ class EfficientNetLite(nn.Module):
         return answer
 
 
-def _blocks(variant: Variant) -> Iterator[Block]:
+def _blocks(variant: Variant) -> Iterator[InvertedResidual]:
     channels = STEM
     for stage in STAGES:
         made = _rounded(stage.channels, variant.width)
         ends = stage in (STAGES[0], STAGES[-1])
         for number in range(stage.repeats if ends else ceil(stage.repeats * variant.depth)):
-            yield Block(channels, made, stage.kernel, stage.stride if number == 0 else 1, stage.expansion)
+            yield InvertedResidual(channels, made, stage.kernel, stage.stride if number == 0 else 1, stage.expansion)
             channels = made
 
 

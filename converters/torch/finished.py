@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from coreml_updatable.bounds import TooMuchError
 from coreml_updatable.converting.contract import ConvertedSource, Row, SourceRequest
 from coreml_updatable.converting.source_bounds import within_bounds
-from coreml_updatable.data.inputs import ArrayInput, Float64Array, ImageInput
+from coreml_updatable.data.inputs import ArrayInput, Float64Array, ImageInput, Input
 from coreml_updatable.errors import SourceError
 
 from .._shared.picture_rows import picture_rows
@@ -20,11 +20,10 @@ from .answers import one_answer
 from .cutting import with_new_head
 from .graph import batch_of
 from .normalising import scale_and_shift
-from .outcome import Outcome, logits_of, outcome
+from .outcome import ClassOutput, logits_of, outcome
 from .pixels import as_it_takes_them
 from .tracing import core_ml_of, example
 
-Input = ImageInput | ArrayInput
 TOLERANCE = 1e-4
 
 
@@ -110,7 +109,7 @@ def _like(original: nn.Module, inputs: Sequence[Input], request: SourceRequest) 
 
 
 def _scores(
-    found: Outcome, asked: "_Given", inputs: Sequence[Input], request: SourceRequest
+    found: ClassOutput, asked: "_Given", inputs: Sequence[Input], request: SourceRequest
 ) -> Callable[[Sequence[Row]], Float64Array] | None:
     scores = found.scores
     if scores is not None:
@@ -121,7 +120,7 @@ def _scores(
     return lambda rows: _numpy(_said(inner, inputs, rows))
 
 
-def _precise(found: Outcome, asked: "_Given", inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array | None:
+def _precise(found: ClassOutput, asked: "_Given", inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array | None:
     """Return the source's probabilities in 64 bits; None for a network that only runs in 32."""
     try:
         wide = copy.deepcopy(asked).double()
@@ -136,7 +135,7 @@ def _precise(found: Outcome, asked: "_Given", inputs: Sequence[Input], rows: Seq
 ROUNDED = 4  # times that weights are moved, each once with oneDNN's sums and once with torch's own
 
 
-def _rounding(found: Outcome, asked: "_Given", inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array:
+def _rounding(found: ClassOutput, asked: "_Given", inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array:
     """Return how far the source itself may be from ``_precise`` in 32 bits, the largest difference of each row.
 
     No order of the sums is the right one, and folding a normalization rounds every weight once more.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from coreml_updatable.converting import fitted_head, head_selection
 from coreml_updatable.converting.contract import ConversionRequest, Converted, HeadOnFeatures
-from coreml_updatable.converting.fitted_head import Choice, FittedHead, Frame
+from coreml_updatable.converting.fitted_head import FittedHead, Frame, HeadSettings
 from coreml_updatable.data.inputs import ArrayInput, Float32Array, Float64Array, Int64Array
 
 from .heads import features, name_of, replace_module
@@ -49,7 +49,7 @@ class ToEmbedding(nn.Module):
 class Fitted:
     """What was fitted: for the report, and for whoever compares the models without running the network again."""
 
-    choice: Choice
+    choice: HeadSettings
     features: Mapping[str, Float32Array]  # of the rows to learn, of the test and of the owner's
     tails: tuple[HeadOnFeatures, ...]
     judged: Float64Array  # [test, classes]: of each test row by a head that never saw it
@@ -140,7 +140,7 @@ def tail_module(head: FittedHead) -> nn.Sequential:
 def untrained_tail(length: int, classes: int) -> nn.Sequential:
     """The layers of a tail before anything is known."""
     frame = Frame(np.zeros(length), np.zeros((0, length)), np.zeros(0))
-    return tail_module(FittedHead(Choice(), frame, np.zeros((classes, length)), np.zeros(classes)))
+    return tail_module(FittedHead(HeadSettings(), frame, np.zeros((classes, length)), np.zeros(classes)))
 
 
 def with_fitted(converted: Converted, fitted: Fitted) -> Converted:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 
 from coreml_updatable.converting.contract import SourceRequest
-from coreml_updatable.data.inputs import ArrayInput, ImageInput
+from coreml_updatable.data.inputs import ArrayInput, ImageInput, Input
 from coreml_updatable.errors import SourceError, located
 from coreml_updatable.trust import NETWORK_ROADS, expect_trust
 
@@ -27,7 +27,6 @@ from .unrolling import unrolled
 from .weights import load_state, read_objects, read_state, state_in
 from .wrapped import Wrapped
 
-Input = ImageInput | ArrayInput
 LIBRARIES = ("torchvision:", "timm:")
 LAST = "its pictures have the channels last: [n, height, width, channels]"
 

@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.data.inputs import ArrayInput, ImageInput
+from coreml_updatable.data.inputs import ImageInput, Input
 
 from .tracing import example, traced_on
 from .unrolling import run_node
 
-Input = ImageInput | ArrayInput
 # What looks at a tensor's shape or kind alone: its result does not change with the numbers.
 SHAPES_ONLY = {"size", "sym_size", "dim", "numel", "_shape_as_tensor", "zeros_like", "ones_like", "full_like"}
 SHAPES_ONLY |= {"new_zeros", "new_ones", "new_full", "new_empty", "empty_like", "dtype", "device"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from coreml_updatable.data.inputs import ArrayInput, ImageInput
+from coreml_updatable.data.inputs import ArrayInput, Input
 from coreml_updatable.errors import SourceError
 
 from .answers import NEW_HEAD
@@ -16,7 +16,6 @@ from .meaning import Meaning, meaning_of
 from .several_heads import SeveralHeads, mixed_by, of_two_classes, one_head, recombined, several_heads
 from .tracing import example
 
-Input = ImageInput | ArrayInput
 LOOKS = 8
 SUM_TOLERANCE = 1e-3
 MULTI_LABEL = (
@@ -53,7 +52,7 @@ MIXED = (
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ClassOutput:
     """``network`` answers logits [1, classes] where a ``softmax`` is to follow, else probabilities or their logarithms.
 
     ``probabilities`` makes of what the source itself answers, float64 [n, numbers], float64 [n, classes]; ``scores``
@@ -70,12 +69,12 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
 
-def logits_of(network: nn.Module, classes: int, notes: tuple[str, ...] = ()) -> Outcome:
+def logits_of(network: nn.Module, classes: int, notes: tuple[str, ...] = ()) -> ClassOutput:
     """``network`` returns logits."""
-    return Outcome(network, True, classes, lambda said: said.softmax(1), _same, notes=notes)
+    return ClassOutput(network, True, classes, lambda said: said.softmax(1), _same, notes=notes)
 
 
-def outcome(network: nn.Module, inputs: Sequence[Input], known: Sequence[str]) -> Outcome:
+def outcome(network: nn.Module, inputs: Sequence[Input], known: Sequence[str]) -> ClassOutput:
     """Return the outcome for ``network``, which returns [1, numbers]; ``known`` are its labels, if any.
 
     A SourceError says what its numbers are if they are not classes, and what can be done.
@@ -96,7 +95,7 @@ def outcome(network: nn.Module, inputs: Sequence[Input], known: Sequence[str]) -
         case "softmax" | "log softmax" if heads is not None:
             one = one_head(graph, heads)
             of_answers: Callable[[Tensor], Tensor] = _same if meaning.kind == "softmax" else torch.exp
-            return Outcome(one, True, count, of_answers, inner=_Part(graph, meaning), notes=_notes(heads))
+            return ClassOutput(one, True, count, of_answers, inner=_Part(graph, meaning), notes=_notes(heads))
         case "logits":
             return logits_of(network, count)
         case "features" if len(known) == count:
@@ -111,7 +110,7 @@ def outcome(network: nn.Module, inputs: Sequence[Input], known: Sequence[str]) -
             two = two_classes(graph, meaning, _batches(inputs)) or _two_of_one(graph, meaning)
             if two is not None:
                 inner = _Part(graph, meaning, torch.tensor([0.0, float(meaning.sign)]))
-                return Outcome(two, True, 2, _same, inner=inner)
+                return ClassOutput(two, True, 2, _same, inner=inner)
     raise SourceError(f"the source returns {_why(meaning, count)}")
 
 
@@ -141,15 +140,15 @@ def _two_of_one(graph: Graph, meaning: Meaning) -> nn.Module | None:
     return one_head(graph, of_two_classes(heads, meaning.sign)) if heads and len(heads.bias) == 1 else None
 
 
-def _softmax(graph: Graph, network: nn.Module, meaning: Meaning, count: int) -> Outcome:
+def _softmax(graph: Graph, network: nn.Module, meaning: Meaning, count: int) -> ClassOutput:
     part = _Part(graph, meaning)
     of_answers: Callable[[Tensor], Tensor] = _same if meaning.kind == "softmax" else torch.exp
     if meaning.plain:
-        return Outcome(network, False, count, of_answers, inner=part)
-    return Outcome(part, True, count, of_answers, inner=part)
+        return ClassOutput(network, False, count, of_answers, inner=part)
+    return ClassOutput(part, True, count, of_answers, inner=part)
 
 
-def _one_number(graph: Graph, inputs: Sequence[Input], meaning: Meaning, known: Sequence[str]) -> Outcome:
+def _one_number(graph: Graph, inputs: Sequence[Input], meaning: Meaning, known: Sequence[str]) -> ClassOutput:
     if len(known) not in (0, 2) and meaning.kind in ("logits", "sigmoid", "log sigmoid"):
         raise SourceError(
             f"labels: found {len(known)} for a single output, which distinguishes two classes; name both, such as "
@@ -192,10 +191,10 @@ def _one_number(graph: Graph, inputs: Sequence[Input], meaning: Meaning, known: 
         no = torch.sigmoid(-said) if meaning.kind == "logits" else 1 - yes
         return torch.cat([no, yes], 1)
 
-    return Outcome(two, True, 2, probabilities, inner=inner, notes=notes)
+    return ClassOutput(two, True, 2, probabilities, inner=inner, notes=notes)
 
 
-def _one_of_two(graph: Graph, meaning: Meaning) -> Outcome | None:
+def _one_of_two(graph: Graph, meaning: Meaning) -> ClassOutput | None:
     """One column of a softmax of two: the second class is what it says, the first the other column."""
     order = chosen_of(graph, meaning) if meaning.scores and meaning.choices else None
     if order is None or len(order) != 1 or graph.numel(meaning.scores) != 2:
@@ -212,7 +211,7 @@ def _one_of_two(graph: Graph, meaning: Meaning) -> Outcome | None:
         return torch.cat([1 - yes, yes], 1)
 
     inner = _Part(graph, both, order=places)
-    return Outcome(one_head(graph, heads), True, 2, probabilities, inner=inner, notes=_notes(heads))
+    return ClassOutput(one_head(graph, heads), True, 2, probabilities, inner=inner, notes=_notes(heads))
 
 
 def _same(said: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from coreml_updatable.converting.contract import SourceRequest
-from coreml_updatable.data.inputs import ArrayInput, ImageInput
+from coreml_updatable.data.inputs import ImageInput, Input
 
 from .tracing import example
 
@@ -29,8 +29,6 @@ PASSING = {
     "upsample_bilinear2d", "upsample_nearest2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa", "view",
     "_unsafe_view",
 }  # fmt: skip
-
-Input = ImageInput | ArrayInput
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ ROWS = 4
 
 
 @dataclass(frozen=True)
-class Given:
+class ReadInputs:
     """Return the inputs, the request with the folder's normalization, and rows (empty for any)."""
 
     inputs: tuple[ImageInput | ArrayInput, ...]
@@ -25,7 +25,7 @@ class Given:
     rows: tuple[Row, ...] = ()
 
 
-def given_to(folder: Folder, request: SourceRequest) -> Given:
+def given_to(folder: Folder, request: SourceRequest) -> ReadInputs:
     most = 2 if folder.kind == "text" else 1
     if len(request.inputs) > most:
         raise SourceError(
@@ -47,7 +47,7 @@ def given_to(folder: Folder, request: SourceRequest) -> Given:
             f"input {given.name!r}: does not fit a {folder.kind}, expected an array of {size}; pass --input "
             f"{given.name}:{size}:array"
         )
-    return Given((given,), request)
+    return ReadInputs((given,), request)
 
 
 def _fits(given: ImageInput | ArrayInput, own: ArrayInput) -> bool:
@@ -57,7 +57,7 @@ def _fits(given: ImageInput | ArrayInput, own: ArrayInput) -> bool:
     return given.shape == own.shape or len(given.shape) == len(own.shape) == 1
 
 
-def _picture(folder: Folder, request: SourceRequest) -> Given:
+def _picture(folder: Folder, request: SourceRequest) -> ReadInputs:
     channels = folder.number("num_channels", 3)
     if channels not in (1, 3):
         raise SourceError(f"{folder.path}: takes {channels} channels, expected 1 or 3; use a model for pictures")
@@ -71,7 +71,7 @@ def _picture(folder: Folder, request: SourceRequest) -> Given:
     if not (request.mean or request.std):
         mean, std = _normalisation(folder, channels)
         request = replace(request, mean=mean, std=std)
-    return Given((given,), request)
+    return ReadInputs((given,), request)
 
 
 def _size(folder: Folder) -> tuple[int, int]:
@@ -110,7 +110,7 @@ def _all_numbers(values: Any, count: int) -> bool:
     return isinstance(values, list) and len(values) == count and all(isinstance(one, int | float) for one in values)
 
 
-def _text(folder: Folder, request: SourceRequest) -> Given:
+def _text(folder: Folder, request: SourceRequest) -> ReadInputs:
     """Return token ids, and a mask that is 1 for tokens and 0 after the text."""
     given = request.inputs or (ArrayInput("input_ids", (TOKENS,), whole=True),)
     longest, words = folder.number("max_position_embeddings", 512), folder.number("vocab_size", 30522)
@@ -129,4 +129,4 @@ def _text(folder: Folder, request: SourceRequest) -> Given:
         tokens = max(1, length - number * length // ROWS)
         here = (np.arange(length) < tokens).astype(np.int32)
         rows.append({ids.name: (chance.integers(0, words, length) * here).astype(np.int32), mask.name: here})
-    return Given((ids, mask), request, tuple(rows))
+    return ReadInputs((ids, mask), request, tuple(rows))

@@ -23,7 +23,7 @@ from coreml_updatable.building.models_stage import (
     marked_pair,
     sharpened,
 )
-from coreml_updatable.building.owner import Part, parts_of
+from coreml_updatable.building.owner import EvaluatedModels, parts_of
 from coreml_updatable.building.prove import prove, prove_scores
 from coreml_updatable.building.rehearsal import rehearse
 from coreml_updatable.building.report_stage import as_pictures, assemble, assemble_fixed
@@ -146,7 +146,7 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
     if recipe.siblings:
         with clock.stage("siblings") as tell:
             tell(1.0, _siblings(request, variants.network, dataset))
-    owner, compared, parts = recipe.personalization, None, list[Part]()
+    owner, compared, parts = recipe.personalization, None, list[EvaluatedModels]()
     private, replayed = request.data is not None, None
     if owner is not None:
         parts = list(parts_of(recipe, dataset, source.converted, variants))

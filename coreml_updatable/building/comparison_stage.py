@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from coreml_updatable.building.models_stage import Variants
-from coreml_updatable.building.owner import NOTHING, Part, laboratory
-from coreml_updatable.building.rows import Row, paired_rows
+from coreml_updatable.building.owner import NOTHING, EvaluatedModels, laboratory
+from coreml_updatable.building.rows import paired_rows
+from coreml_updatable.converting.contract import Row
 from coreml_updatable.data.inputs import Int64Array
 from coreml_updatable.errors import UserError
 from coreml_updatable.personalization.answers import Answers
@@ -33,7 +34,7 @@ WITH_SET = "network with its replay set"
 
 def compare_owner(
     recipe: Recipe,
-    parts: Sequence[Part],
+    parts: Sequence[EvaluatedModels],
     whole: Variants,
     rows: Sequence[Row],
     told: Told,

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from coreml_updatable.building.models_stage import Variants, make_variants
-from coreml_updatable.building.rows import Row, behind, rows_of
-from coreml_updatable.converting.contract import Converted
+from coreml_updatable.building.rows import behind, rows_of
+from coreml_updatable.converting.contract import Converted, Row
 from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import Int64Array
 from coreml_updatable.personalization.contenders import contender
 from coreml_updatable.personalization.costs import agrees, tried_with
 from coreml_updatable.personalization.laboratory import Entrant, Lab, Protocol
-from coreml_updatable.personalization.owners import Split, World
+from coreml_updatable.personalization.owners import OwnerSplit, World
 from coreml_updatable.personalization.population import Brings, Population
 from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.runtime import RunnableModel, load
@@ -25,7 +25,7 @@ NOTHING = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
-class Part:
+class EvaluatedModels:
     """Network and k-NN, with rows that they read; ``tested``: those of its test rows that they never saw, ``learned``:
     which training rows, then validation rows, its training rows are."""
 
@@ -35,11 +35,11 @@ class Part:
     learned: Int64Array
 
 
-def parts_of(recipe: Recipe, dataset: Dataset, converted: Converted, variants: Variants) -> Iterator[Part]:
+def parts_of(recipe: Recipe, dataset: Dataset, converted: Converted, variants: Variants) -> Iterator[EvaluatedModels]:
     """What is judged: the models, or, where the features are fixed, the layers behind them, for each fold others."""
     every, folds = np.arange(len(dataset.test)), dataset.folds
     if not converted.tails:
-        yield Part(_named(variants), dataset, every, np.arange(len(dataset.train)))
+        yield EvaluatedModels(_named(variants), dataset, every, np.arange(len(dataset.train)))
         return
     for number, tail in enumerate(converted.tails[1:] or converted.tails):
         learned, tested = np.arange(len(converted.features["learned"])), every
@@ -48,7 +48,7 @@ def parts_of(recipe: Recipe, dataset: Dataset, converted: Converted, variants: V
         if len(tested):
             data = behind(dataset, converted, learned)
             made = make_variants(recipe, tail.model, data.train, tail.samples_per_kind, neighbors=tail.neighbors)
-            yield Part(_named(made), data, tested, learned)
+            yield EvaluatedModels(_named(made), data, tested, learned)
 
 
 def _named(variants: Variants) -> tuple[tuple[str, Model], ...]:
@@ -57,7 +57,7 @@ def _named(variants: Variants) -> tuple[tuple[str, Model], ...]:
 
 def laboratory(
     recipe: Recipe,
-    part: Part,
+    part: EvaluatedModels,
     models: Sequence[tuple[str, Model]],
     *,
     seeds: Sequence[int] = (),
@@ -76,7 +76,7 @@ def laboratory(
     kinds = np.array([kind for one in given for kind in one.kinds], object)
     shots, held, test, last = np.split(np.arange(len(kinds)), np.cumsum([len(one) for one in given])[:-1])
     own = tuple(dict.fromkeys(part.data.owner_support.kinds))
-    split = Split(
+    split = OwnerSplit(
         {kind: shots[kinds[shots] == kind] for kind in own},
         test[part.tested],
         NOTHING,

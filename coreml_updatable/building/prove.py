@@ -1,15 +1,14 @@
 """Prove that the two written models do what they should, before anything is compared or published."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
 from coreml_updatable.building.rows import labelled_rows
-from coreml_updatable.converting.contract import ConvertedSource
+from coreml_updatable.converting.contract import ConvertedSource, Row
 from coreml_updatable.converting.equivalence import unrounded
 from coreml_updatable.converting.spread import Agreement, compared
 from coreml_updatable.converting.trial_rows import trial_rows
@@ -64,7 +63,6 @@ def _clear_values(layer: NeuralNetworkLayer) -> None:
 
 ALLOWED_DIFFERENCE = 1e-4  # in probability, between the source network and the written model
 
-Row = Mapping[str, Any]
 Rows = Sequence[Row]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from coreml_updatable.building.models_stage import Variants
-from coreml_updatable.building.owner import Part, laboratory
+from coreml_updatable.building.owner import EvaluatedModels, laboratory
 from coreml_updatable.converting.neighbors import embedded
 from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import Float32Array, Int64Array, UInt8Array
@@ -41,7 +41,7 @@ class Replayed:
 def replay_set(
     recipe: Recipe,
     dataset: Dataset,
-    parts: Sequence[Part],
+    parts: Sequence[EvaluatedModels],
     variants: Variants,
     layouts: Mapping[str, Model],
     *,
@@ -84,7 +84,7 @@ def replay_set(
     return Replayed(replace(found, files=sizes), learned, files, own, tuple(sets))
 
 
-def _with_candidates(recipe: Recipe, part: Part) -> tuple[Lab, Int64Array]:
+def _with_candidates(recipe: Recipe, part: EvaluatedModels) -> tuple[Lab, Int64Array]:
     """The network's laboratory, whose last rows, its reference set, are the candidates; their numbers, too."""
     stored = candidates(part.data.train.labels)
     return laboratory(recipe, part, part.models[:1], reference=stored), stored

@@ -106,12 +106,14 @@ def assemble(
     )
 
 
-def _accuracies(history: Sequence[Mapping[str, float]], count: int, rows: int) -> tuple[report_data.Frame, ...]:
+def _accuracies(history: Sequence[Mapping[str, float]], count: int, rows: int) -> tuple[report_data.TrainingFrame, ...]:
     """``count`` entries of a training's history, evenly spaced, the last one among them."""
     known = [entry for entry in history if "validation_accuracy" in entry]
     chosen = reversed([known[-1 - index] for index in evenly(len(known), count)])
     return tuple(
-        report_data.Frame(f"epoch {entry['epoch']:.0f}", accuracy=wilson(entry["validation_accuracy"] * rows, rows))
+        report_data.TrainingFrame(
+            f"epoch {entry['epoch']:.0f}", accuracy=wilson(entry["validation_accuracy"] * rows, rows)
+        )
         for entry in chosen
     )
 
@@ -176,7 +178,7 @@ def assemble_fixed(
         ),
         source=_in_text(source.facts),
         history=source.history,
-        snapshots=tuple(report_data.Frame(one.title, one.pixels) for one in source.snapshots),
+        snapshots=tuple(report_data.TrainingFrame(one.title, one.pixels) for one in source.snapshots),
         assumptions={},
         versions=_versions(),
         machine=_machine(),

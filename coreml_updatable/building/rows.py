@@ -1,17 +1,13 @@
 """Examples as rows that a model reads, and a data set whose rows are what a fixed extractor makes of it."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from coreml_updatable.converting.contract import Converted
+from coreml_updatable.converting.contract import Converted, Row
 from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import Examples, Int64Array, joined
 from coreml_updatable.recipes.recipe import Recipe
-
-Row = Mapping[str, Any]
 
 
 def rows_of(recipe: Recipe, examples: Examples) -> tuple[Row, ...]:

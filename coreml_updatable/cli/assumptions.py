@@ -27,7 +27,7 @@ Assume: TypeAlias = Annotated[
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenAssumptions:
     """``named``: only what differs from the library's defaults. ``source``: the device, or "" where none was probed."""
 
     assumptions: "Assumptions"
@@ -56,7 +56,7 @@ def store(choices: Mapping[str, str], device: str) -> Path:
     return place()
 
 
-def chosen(given: list[str]) -> Chosen:
+def chosen(given: list[str]) -> ChosenAssumptions:
     """Return the stored choices with those given as "name=choice" over them."""
     from coreml_updatable.runtime.assumptions import choices_of, fault_of
     from coreml_updatable.updating.assumptions import Assumptions
@@ -69,7 +69,7 @@ def chosen(given: list[str]) -> Chosen:
             raise typer.BadParameter(f"--assume {text}: {fault}")
         found[name] = choice
     named = {name: choice for name, choice in found.items() if choice != choices_of(Assumptions)[name][0]}
-    return Chosen(Assumptions(**cast("dict[str, Any]", found)), named, device)
+    return ChosenAssumptions(Assumptions(**cast("dict[str, Any]", found)), named, device)
 
 
 def _stored() -> tuple[dict[str, str], str]:

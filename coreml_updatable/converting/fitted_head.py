@@ -19,7 +19,7 @@ KEPT = 0.3  # of the mean variance within a label, added to that of every direct
 
 
 @dataclass(frozen=True)
-class Choice:
+class HeadSettings:
     """What is chosen, and the scores that it was chosen by, for the report."""
 
     decay: float = 30.0
@@ -80,7 +80,7 @@ def frame_of(features: Float64Array, labels: Int64Array) -> Frame:
 class FittedHead:
     """logits = weights @ (length * frame.placed(features)) + bias."""
 
-    choice: Choice
+    choice: HeadSettings
     frame: Frame
     weights: Float64Array  # [classes, D]
     bias: Float64Array  # [classes]
@@ -94,7 +94,7 @@ class FittedHead:
 
 
 def fit(
-    features: Float32Array, labels: Int64Array, classes: int, choice: Choice, alike: Int64Array | None = None
+    features: Float32Array, labels: Int64Array, classes: int, choice: HeadSettings, alike: Int64Array | None = None
 ) -> FittedHead:
     """The head that ``choice`` gives for ``features`` float32 [n, D] with their ``labels``.
 

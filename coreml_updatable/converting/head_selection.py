@@ -12,8 +12,8 @@ import numpy as np
 
 from coreml_updatable.converting.fitted_head import (
     RATE,
-    Choice,
     Frame,
+    HeadSettings,
     central,
     frame_of,
     one_thread,
@@ -41,7 +41,7 @@ def choose(
     classes: int,
     seed: int,
     by_kinds: bool = False,
-) -> Choice:
+) -> HeadSettings:
     """Look at ``features`` float32 [n, D] with their labels and kinds; rows of one group stay in one fold.
 
     Frames are those of the labels, or ``by_kinds`` of the kinds.
@@ -68,12 +68,12 @@ class _Rows:
         return frame_of(self.values[some], (self.kinds if self.by_kinds else self.labels)[some])
 
 
-def _choose(rows: _Rows, groups: Int64Array, classes: int, seed: int) -> Choice:
+def _choose(rows: _Rows, groups: Int64Array, classes: int, seed: int) -> HeadSettings:
     labels = rows.labels
     folds = folds_of(labels, groups, FOLDS, seed)
     scores = _accuracies(rows, folds, classes)
     if not scores:
-        return Choice(
+        return HeadSettings(
             why=(
                 "regularization, length of the embedding and samples are the defaults: too few rows to cross-validate",
             )
@@ -85,7 +85,7 @@ def _choose(rows: _Rows, groups: Int64Array, classes: int, seed: int) -> Choice:
     if not tried:
         chosen = max(good, key=lambda one: (scores[one], -one))
         told = "the length of the embedding and the k-NN's samples are the defaults: too few kinds to simulate owners"
-        return Choice(chosen, why=(_accuracy_in_words(chosen, scores, best, spread), told))
+        return HeadSettings(chosen, why=(_accuracy_in_words(chosen, scores, best, spread), told))
     return _with_updates(tried, scores, best, spread, classes)
 
 
@@ -157,7 +157,7 @@ def _owners(looked_at: _Rows, folds: Int64Array, classes: int, decay: float, see
 
 def _with_updates(
     tried: Mapping[float, Sequence[_Owner]], scores: Mapping[float, float], best: float, spread: float, classes: int
-) -> Choice:
+) -> HeadSettings:
     """The regularization, step, samples and neighbors with which network and k-NN serve the simulated owners best."""
     any_owners = next(iter(tried.values()))  # a k-NN has no head: it is the same for each
     remembered = {
@@ -173,7 +173,7 @@ def _with_updates(
     }
     chosen, step = max(updated, key=lambda one: _worth(updated[one]))
     network, knn = updated[chosen, step], remembered[count, neighbors]
-    return Choice(
+    return HeadSettings(
         chosen,
         step,
         count,

@@ -30,7 +30,7 @@ CLUTTER = {"thumbs.db", "desktop.ini"}  # what Windows leaves in folders of pict
 
 
 @dataclass(frozen=True)
-class Photo:
+class DataFile:
     """A file: what it shows, its path, its name for the report, and the split its collection gave it, if any."""
 
     kind: str
@@ -41,7 +41,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Listing:
-    photos: tuple[Photo, ...]
+    photos: tuple[DataFile, ...]
     skipped: tuple[str, ...]  # one sentence each
 
 
@@ -76,17 +76,17 @@ def stays_inside(path: Path, root: Path) -> bool:
     return path.resolve().is_relative_to(root.resolve())
 
 
-def some_of(photos: Sequence[Photo], most: int | None) -> list[Photo]:
+def some_of(photos: Sequence[DataFile], most: int | None) -> list[DataFile]:
     """At most ``most`` of each kind, evenly from the whole of the sorted list."""
     if most is None:
         return list(photos)
-    by_kind: dict[str, list[Photo]] = {}
+    by_kind: dict[str, list[DataFile]] = {}
     for photo in photos:
         by_kind.setdefault(photo.kind, []).append(photo)
     return [photo for group in by_kind.values() for photo in _thinned(group, most)]
 
 
-def _thinned(photos: list[Photo], most: int) -> list[Photo]:
+def _thinned(photos: list[DataFile], most: int) -> list[DataFile]:
     if len(photos) <= most:
         return photos
     return [photos[index * len(photos) // most] for index in range(most)]
@@ -128,7 +128,7 @@ def list_folder(folder: Path, wanted: Wanted) -> Listing:
     classes = class_folders(folder)
     if not classes:
         raise DataError(f"{folder}: contains no folders, expected one per class, named {_names(wanted)}; add them")
-    photos: list[Photo] = []
+    photos: list[DataFile] = []
     skipped = [f"{path.name}: is not in a class folder" for path in _loose_files(folder)]
     for place in classes:
         kind = _kind_of(place, folder, wanted)
@@ -141,7 +141,7 @@ def list_folder(folder: Path, wanted: Wanted) -> Listing:
         for path in files_below(place):
             name = path.relative_to(folder).as_posix()
             if stays_inside(path, folder):
-                photos.append(Photo(kind, path, name))
+                photos.append(DataFile(kind, path, name))
             else:
                 skipped.append(f"{name}: is a link to a place outside the folder")
         if len(photos) == before:
@@ -207,21 +207,21 @@ THREADS = 2  # that read files: the decoders work outside Python's lock
 
 @dataclass(frozen=True)
 class ReadFiles:
-    photos: tuple[Photo, ...]
+    photos: tuple[DataFile, ...]
     values: UInt8Array | Float32Array  # [n, ...] as in ``Examples``
     skipped: tuple[str, ...]  # one sentence each
     changed: Mapping[str, int]  # what was done to how many files, e.g. "cut to its middle"
 
 
 def read_files(
-    photos: Sequence[Photo], target: Input, on_progress: Progress = silent, store: Path | None = None
+    photos: Sequence[DataFile], target: Input, on_progress: Progress = silent, store: Path | None = None
 ) -> ReadFiles:
     """Decode every file, in order. A file that holds exactly what an earlier one did is left out, so that no picture
     is in two parts of the data; a kind of which no file could be read is a DataError. Rows of more than ``LARGE``
     bytes are written to ``store``, if it is given, and stay there."""
     shape, dtype = target.row
     large = store is not None and len(photos) * np.prod(shape) * np.dtype(dtype).itemsize > LARGE
-    read: list[Photo] = []
+    read: list[DataFile] = []
     values: list[Any] = []
     skipped: list[str] = []
     changed = Counter[str]()
@@ -258,7 +258,7 @@ def read_files(
     return ReadFiles(tuple(read), rows, tuple(skipped), dict(changed))
 
 
-def _read(photo: Photo, target: Input) -> tuple[bytes, UInt8Array | Float32Array, tuple[str, ...]] | str:
+def _read(photo: DataFile, target: Input) -> tuple[bytes, UInt8Array | Float32Array, tuple[str, ...]] | str:
     """The file's digest, its values and what was done to them, or the sentence that says why not."""
     try:
         values: UInt8Array | Float32Array

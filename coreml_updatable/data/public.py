@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from coreml_updatable.data.folders import Listing, Photo, check_classes, class_folders, some_of
+from coreml_updatable.data.folders import DataFile, Listing, check_classes, class_folders, some_of
 from coreml_updatable.data.inputs import UInt8Array
 from coreml_updatable.data.sample_code import called
 from coreml_updatable.data.wanted import Wanted
@@ -217,15 +217,15 @@ def find_food101(folder: Path) -> Path | None:
 
 def list_food101(folder: Path, wanted: Wanted) -> Listing:
     """The pictures of the classes that ``wanted`` names, at most ``maximum_per_kind`` of each and split."""
-    photos: list[Photo] = []
+    photos: list[DataFile] = []
     skipped: list[str] = []
     for split in ("train", "test"):
-        listed: list[Photo] = []
+        listed: list[DataFile] = []
         for entry in _entries(folder / "meta", split):
             kind = entry.split("/")[0]
             if kind not in wanted.kinds and all(kind != owner.kind for owner in wanted.owners):
                 continue
-            listed.append(Photo(kind, folder / "images" / f"{entry}.jpg", f"{entry}.jpg", split == "test"))
+            listed.append(DataFile(kind, folder / "images" / f"{entry}.jpg", f"{entry}.jpg", split == "test"))
         share = wanted.test_share if split == "test" else 1 - wanted.test_share
         most = None if wanted.maximum_per_kind is None else max(1, round(wanted.maximum_per_kind * share))
         for photo in some_of(listed, most):

@@ -19,7 +19,7 @@ IMPOSSIBLE = -2  # the label of no row
 
 
 @dataclass(frozen=True)
-class Split:
+class OwnerSplit:
     """Indices of rows. ``owners``: by kind, what owners learn and are tested on. ``test``: the base test set.
 
     ``unknown``: rows of kinds that no label is for, to be rejected. ``reference``: base rows that may be stored.
@@ -33,7 +33,9 @@ class Split:
     held_out: Mapping[str, Int64Array] = field(default_factory=dict)
 
 
-def split_rows(population: Population, kinds: Sequence[str], labels: Sequence[str], half: int | None = None) -> Split:
+def split_rows(
+    population: Population, kinds: Sequence[str], labels: Sequence[str], half: int | None = None
+) -> OwnerSplit:
     """Divide the rows once, by kind; ``labels``: "" for a row of a kind that has none.
 
     ``half``: 0 or 1 gives one of two divisions that share no row: to tune on one, and to test on the other.
@@ -52,7 +54,7 @@ def split_rows(population: Population, kinds: Sequence[str], labels: Sequence[st
         (test if known else unknown).append(rows[:tested])
         reference.append(rows[tested : tested + kept])
         owners[kind] = rows[tested + kept :]
-    return Split(
+    return OwnerSplit(
         owners,
         _at_most(test, population.most_test_rows),
         _at_most(unknown, min(MOST_UNKNOWN, population.most_test_rows)),
@@ -103,7 +105,7 @@ class World:
     kinds: tuple[str, ...]
     row_labels: tuple[str, ...]
     labels: tuple[str, ...]
-    split: Split
+    split: OwnerSplit
     shots: int  # the most, of each of an owner's kinds
     paired: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
     seeds: tuple[int, ...] = ()

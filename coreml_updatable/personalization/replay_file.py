@@ -27,13 +27,13 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Picture(_Part):
+class ReplayPicture(_Part):
     """A PNG file of the model's size, beside the set."""
 
     png: Annotated[str, Field(pattern=PNG_NAME)]
 
 
-class Numbers(_Part):
+class ReplayNumbers(_Part):
     """``float32``: the elements in the order of C, little-endian, in base64."""
 
     shape: Annotated[tuple[Annotated[int, Field(ge=0, le=1 << 30)], ...], Field(max_length=8)]
@@ -48,7 +48,9 @@ class ReplaySet(_Part):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     choice: Choice
     per_class: Annotated[int, Field(ge=1)]
-    rows: Annotated[tuple[dict[str, Picture | Numbers | str | int], ...], Field(min_length=1, max_length=MAX_ROWS)]
+    rows: Annotated[
+        tuple[dict[str, ReplayPicture | ReplayNumbers | str | int], ...], Field(min_length=1, max_length=MAX_ROWS)
+    ]
 
 
 def replay_files(
@@ -65,10 +67,10 @@ def replay_files(
         if isinstance(value, np.ndarray) and value.dtype == np.uint8:
             png = f"{FOLDER}/{name}-{number:02}.png"
             files[png] = _png(value)
-            return Picture(png=png)
+            return ReplayPicture(png=png)
         if isinstance(value, np.ndarray):
             little = np.ascontiguousarray(value, "<f4")
-            return Numbers(shape=value.shape, float32=base64.b64encode(little.tobytes()).decode())
+            return ReplayNumbers(shape=value.shape, float32=base64.b64encode(little.tobytes()).decode())
         return value
 
     made = ReplaySet.model_validate(
@@ -105,9 +107,9 @@ def replay_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _value(value: Any, folder: Path, name: str) -> Any:
     match value:
-        case Picture():
+        case ReplayPicture():
             return _picture(folder / value.png)
-        case Numbers():
+        case ReplayNumbers():
             try:
                 content = base64.b64decode(value.float32, validate=True)
             except ValueError:

@@ -17,7 +17,7 @@ DRAWS = 2000  # of the bootstrap
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class MeasuredAccuracy:
     """A share of rows, how many they are, and its 95% interval."""
 
     share: float
@@ -32,8 +32,8 @@ class OfLabel:
 
     label: str
     rows: int
-    recall: Accuracy
-    precision: Accuracy | None
+    recall: MeasuredAccuracy
+    precision: MeasuredAccuracy | None
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Mistake:
 class BaseStatistics:
     """The base model on rows that the model which judged them never learned."""
 
-    accuracy: Accuracy
+    accuracy: MeasuredAccuracy
     folds: int  # 0: on rows held out once
     confusion: tuple[tuple[int, ...], ...]  # [label, called]
     labels: tuple[OfLabel, ...]
@@ -59,17 +59,17 @@ class BaseStatistics:
     advice: tuple[str, ...]
 
 
-def wilson(right: float, rows: int) -> Accuracy:
+def wilson(right: float, rows: int) -> MeasuredAccuracy:
     """The share ``right / rows`` with Wilson's score interval of 95% (Wilson 1927).
 
     ``right`` is a mean where the same rows were judged several times: the interval is that of one judgment.
     """
     if rows == 0:
-        return Accuracy(0.0, 0, 0.0, 1.0)
+        return MeasuredAccuracy(0.0, 0, 0.0, 1.0)
     share, square = right / rows, NORMAL * NORMAL
     middle = (share + square / (2 * rows)) / (1 + square / rows)
     half = NORMAL / (1 + square / rows) * sqrt(share * (1 - share) / rows + square / (4 * rows * rows))
-    return Accuracy(share, rows, max(0.0, middle - half), min(1.0, middle + half))
+    return MeasuredAccuracy(share, rows, max(0.0, middle - half), min(1.0, middle + half))
 
 
 def difference(one: Sequence[bool], other: Sequence[bool], seed: int = 0) -> tuple[float, float, float]:
@@ -158,7 +158,7 @@ def _rows_of(wanted: Int64Array, labels: Sequence[str]) -> list[tuple[str, Int64
 
 
 def _advice(
-    accuracy: Accuracy,
+    accuracy: MeasuredAccuracy,
     of_labels: Sequence[OfLabel],
     confusion: Int64Array,
     mistakes: Sequence[Mistake],

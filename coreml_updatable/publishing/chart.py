@@ -20,7 +20,7 @@ MAX_LABEL = 60  # characters of a name in a drawing
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """One curve: what it is called, x, and the mean and its ends at each x."""
 
     name: str
@@ -29,7 +29,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Scale:
+class AxisScale:
     """From values to places in the drawing; ``ticks`` are the values that the axis shows, ``text`` how."""
 
     low: float
@@ -41,7 +41,7 @@ class Scale:
         return round(start + (end - start) * (value - self.low) / (self.high - self.low or 1.0), 1)
 
 
-SHARES = Scale(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0), lambda share: "100%" if share == 1 else f"{100 * share:g}")
+SHARES = AxisScale(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0), lambda share: "100%" if share == 1 else f"{100 * share:g}")
 
 
 def history_charts(history: Sequence[Mapping[str, float]]) -> dict[str, Markup]:
@@ -52,7 +52,7 @@ def history_charts(history: Sequence[Mapping[str, float]]) -> dict[str, Markup]:
         names = [name for name in history[0] if name.endswith(ending)] if history else []
         names = sorted(names, key=lambda name: (not name.startswith("train"), name))[: len(SERIES)]
         lines = [
-            Line(name.replace("_", " "), epochs, tuple(Interval(*[entry[name]] * 3) for entry in history))
+            Curve(name.replace("_", " "), epochs, tuple(Interval(*[entry[name]] * 3) for entry in history))
             for name in names
         ]
         if lines:
@@ -63,19 +63,19 @@ def history_charts(history: Sequence[Mapping[str, float]]) -> dict[str, Markup]:
 
 
 def chart(
-    lines: Sequence[Line],
+    lines: Sequence[Curve],
     title: str,
     axis: str,
     *,
     ticks: Sequence[float],
-    scale: Scale = SHARES,
+    scale: AxisScale = SHARES,
     legend: bool = False,
     styles: Sequence[str] = SERIES,
 ) -> Markup:
     """At most as many lines as ``styles``; ``axis`` says what ``ticks`` count. Its numbers are told to those who do not
     see it, too."""
     ends = [x for line in lines for x in line.x]
-    across = Scale(min(ends), max(ends), tuple(ticks), lambda value: f"{value:g}")
+    across = AxisScale(min(ends), max(ends), tuple(ticks), lambda value: f"{value:g}")
     told = "; ".join(
         f"{line.name}: {', '.join(f'{x:g}: {_told(y.mean, scale)}' for x, y in zip(line.x, line.y, strict=True))}"
         for line in lines
@@ -120,7 +120,7 @@ def scatter(points: Sequence[tuple[str, float, float]], title: str, across: str,
     low = min(0.0, *(x for _, x, _ in points))
     wide = nice_scale(low, max(0.01, *(x for _, x, _ in points)))
     told = "; ".join(f"{name}: {_told(y, SHARES)} at {100 * x:.1f} points" for name, x, y in points)
-    scale = Scale(wide.low, wide.high, wide.ticks, lambda value: f"{100 * value:g}")
+    scale = AxisScale(wide.low, wide.high, wide.ticks, lambda value: f"{100 * value:g}")
     parts = [*_grid(SHARES), *_ticks(scale, across)]
     for place, ((_, x, y), style) in enumerate(zip(points, styles, strict=False)):
         left, top = _x(scale, x), SHARES.place(y, BOTTOM, TOP)
@@ -138,21 +138,21 @@ def _drawing(title: str, told: str, parts: Sequence[Markup]) -> Markup:
     return opening + Markup("").join(parts) + Markup("</svg>")
 
 
-def nice_scale(low: float, high: float) -> Scale:
+def nice_scale(low: float, high: float) -> AxisScale:
     """A scale from ``low`` to ``high`` with at most six ticks at 1, 2 or 5 times a power of ten."""
     span = high - low or 1.0
     power = 10 ** math.floor(math.log10(span / 5))
     step = next(factor * power for factor in (1, 2, 5, 10) if span <= 5 * factor * power)
     first, last = math.floor(low / step), max(math.ceil(high / step), math.floor(low / step) + 1)
     ticks = tuple(step * number for number in range(first, last + 1))
-    return Scale(ticks[0], ticks[-1], ticks, lambda value: f"{value:.3g}")
+    return AxisScale(ticks[0], ticks[-1], ticks, lambda value: f"{value:.3g}")
 
 
-def _told(value: float, scale: Scale) -> str:
+def _told(value: float, scale: AxisScale) -> str:
     return f"{100 * value:.0f}%" if scale is SHARES else f"{value:.3g}"
 
 
-def _grid(scale: Scale) -> list[Markup]:
+def _grid(scale: AxisScale) -> list[Markup]:
     made = []
     for value in scale.ticks:
         y = scale.place(value, BOTTOM, TOP)
@@ -163,7 +163,7 @@ def _grid(scale: Scale) -> list[Markup]:
     return made
 
 
-def _ticks(across: Scale, axis: str) -> list[Markup]:
+def _ticks(across: AxisScale, axis: str) -> list[Markup]:
     """A number at each place that is not too near the one before, and what they count."""
     made, last = [], -100.0
     for value in across.ticks:
@@ -178,7 +178,7 @@ def _centered(x: float, y: float, text: str) -> Markup:
     return Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(x, y, text)
 
 
-def _series(style: str, line: Line, across: Scale, scale: Scale) -> list[Markup]:
+def _series(style: str, line: Curve, across: AxisScale, scale: AxisScale) -> list[Markup]:
     xs = [_x(across, x) for x in line.x]
     low, high, mean = ([scale.place(getattr(y, end), BOTTOM, TOP) for y in line.y] for end in ("low", "high", "mean"))
     made = []
@@ -191,7 +191,7 @@ def _series(style: str, line: Line, across: Scale, scale: Scale) -> list[Markup]
     return made
 
 
-def _legend(lines: Sequence[Line]) -> list[Markup]:
+def _legend(lines: Sequence[Curve]) -> list[Markup]:
     made = []
     for number, (style, line) in enumerate(zip(SERIES, lines, strict=False)):
         y = TOP + 8 + 18 * number
@@ -205,5 +205,5 @@ def _points(xs: Sequence[float], ys: Sequence[float]) -> str:
     return " ".join(f"{x:g},{y:g}" for x, y in zip(xs, ys, strict=True))
 
 
-def _x(across: Scale, value: float) -> float:
+def _x(across: AxisScale, value: float) -> float:
     return across.place(value, LEFT + 8, RIGHT - 8)

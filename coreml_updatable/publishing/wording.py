@@ -3,7 +3,7 @@
 import re
 
 from coreml_updatable.personalization.results import Interval
-from coreml_updatable.personalization.statistics import Accuracy
+from coreml_updatable.personalization.statistics import MeasuredAccuracy
 from coreml_updatable.personalization.wording import percent
 
 
@@ -41,10 +41,10 @@ def typographic(text: str) -> str:
 
 def mean_with_interval(one: Interval, rows: int) -> str:
     """The same of a mean over owners."""
-    return with_interval(Accuracy(one.mean, rows, one.low, one.high))
+    return with_interval(MeasuredAccuracy(one.mean, rows, one.low, one.high))
 
 
-def with_interval(accuracy: Accuracy) -> str:
+def with_interval(accuracy: MeasuredAccuracy) -> str:
     """ "94% (89 to 97%, n = 168)": the share, its 95% interval and the number of rows."""
     between = f"{100 * accuracy.low:.0f} to {100 * accuracy.high:.0f}%"
     return f"{percent(accuracy.share)} ({between}, n\u00a0=\u00a0{accuracy.rows:,})"

@@ -18,7 +18,7 @@ from coreml_updatable.runtime.engine.graph import check_graph, partition
 from coreml_updatable.runtime.engine.program import Program, Step, build_steps
 from coreml_updatable.runtime.engine.weighing import weighed
 from coreml_updatable.runtime.engine.weights import NewWeights, with_weights, written_back
-from coreml_updatable.runtime.io.inputs import Inputs
+from coreml_updatable.runtime.io.inputs import NetworkInputs
 from coreml_updatable.runtime.io.outputs import Outputs
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_part
 from coreml_updatable.runtime.model import Intermediate, Prediction, RunnableModel, numbered
@@ -39,7 +39,7 @@ class NetworkModel(RunnableModel):
         network = network_of(message)
         self._new: NewWeights = {}
         self._outputs = Outputs(message)
-        self._inputs = Inputs(message, network)
+        self._inputs = NetworkInputs(message, network)
         check_graph(network.layers, self._inputs.names, self._outputs.blobs)
         with bounds.bounded("model") as run, weighed():
             steps, parts = build_steps(network.layers, self.assumptions), partition(network.layers)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from coreml_updatable.siblings.learner import Input, SiblingSource
+from coreml_updatable.siblings.learner import SiblingInput, SiblingSource
 from coreml_updatable.spec.features import COLOR_SPACES
 
 VERSION = 1
@@ -32,7 +32,7 @@ def described(source: SiblingSource) -> dict[str, Any]:
     }
 
 
-def _input(one: Input) -> dict[str, Any]:
+def _input(one: SiblingInput) -> dict[str, Any]:
     """Scaling is in the network, so pixels go in as they are."""
     found: dict[str, Any] = {"name": one.name, "shape": ["batch", *one.shape], "type": "float32"}
     if one.is_picture:

@@ -18,7 +18,7 @@ from coreml_updatable.runtime import FrozenRow, Row, RunnableModel
 from coreml_updatable.runtime.engine.batched import Batched
 from coreml_updatable.runtime.engine.program import Program
 from coreml_updatable.runtime.io.arrays import default, numbers
-from coreml_updatable.runtime.io.inputs import Inputs, pixels
+from coreml_updatable.runtime.io.inputs import NetworkInputs, pixels
 from coreml_updatable.runtime.io.outputs import Outputs
 from coreml_updatable.runtime.network import NetworkModel
 from coreml_updatable.runtime.pipeline import PipelineModel
@@ -30,12 +30,12 @@ from coreml_updatable.updating.loss import LossLayer, loss_of
 from coreml_updatable.updating.network import SOFTMAX_KINDS, trained_parameters, writer
 from coreml_updatable.updating.parameters import Parameters, of_network, unset_of_network
 
-Function: TypeAlias = Callable[..., tuple[Tensor, ...]]
+TensorFunction: TypeAlias = Callable[..., tuple[Tensor, ...]]
 PROBABILITIES = "probabilities"  # where the model does not name them
 
 
 @dataclass(frozen=True)
-class Input:
+class SiblingInput:
     """``shape``: of one row, as the sibling reads it; a picture's is [C, H, W]. ``inner``: as the layers read it."""
 
     name: str
@@ -73,7 +73,7 @@ class SiblingSource:
         self.optimizer = str(update.optimizer.WhichOneof("OptimizerType"))
         self.messages = of_network(update)
         self.parameters: Mapping[str, Any] = Parameters(self.messages, None, unset_of_network(update)).values
-        self._reading = Inputs(network.base, network_of(network.base))
+        self._reading = NetworkInputs(network.base, network_of(network.base))
         self.inputs = [self._input(feature) for feature in network.base.description.input]
         trained = trained_parameters(network)
         self.keys = {f"{name}.{path}": (name, path) for name, path in trained}
@@ -122,7 +122,7 @@ class SiblingSource:
         listed = _whole(rows)
         return self.loss.classes(listed, self.size) if self.loss.cross_entropy else self.loss.values(listed, self.size)
 
-    def _after(self, blobs: Sequence[str]) -> Function:
+    def _after(self, blobs: Sequence[str]) -> TensorFunction:
         program = Program(self.model.trainable_steps, list(dict.fromkeys(blobs)))
         batched = Batched(program, optimize=False).batched(list(self.model.crossing))
 
@@ -132,14 +132,14 @@ class SiblingSource:
 
         return several
 
-    def _prepared(self, one: Input, value: Tensor) -> Tensor:
+    def _prepared(self, one: SiblingInput, value: Tensor) -> Tensor:
         if one.is_picture:
             for scale, bias in self._reading.picture_steps(one.feature):
                 value = value * scale if scale != 1.0 else value
                 value = value if bias is None else value + (bias if bias.dim() == 3 else bias.reshape(one.shape))
         return value.reshape(len(value), *one.inner)
 
-    def _input(self, feature: FeatureDescription) -> Input:
+    def _input(self, feature: FeatureDescription) -> SiblingInput:
         if feature.type.WhichOneof("Type") == "imageType":
             image = feature.type.imageType
             if image.colorSpace == GRAYSCALE_FLOAT16 or not image.width or not image.height:
@@ -147,7 +147,7 @@ class SiblingSource:
             shape: tuple[int, ...] = (COLOR_SPACES[image.colorSpace][1], int(image.height), int(image.width))
         else:
             shape = tuple(default(feature).shape)
-        return Input(str(feature.name), shape, self._reading.inner_shape(feature, shape), feature)
+        return SiblingInput(str(feature.name), shape, self._reading.inner_shape(feature, shape), feature)
 
     def _name(self, blob: str) -> str:
         description = self._answers.description

@@ -37,8 +37,8 @@ class Sibling:
     agreement: TrainingAgreement
 
 
-Engine = Callable[[SiblingSource, Path, Path, Path], Mapping[str, Any]]
-ENGINES: dict[str, Engine] = {"onnxruntime": onnxruntime_training.make, "executorch": executorch_program.make}
+MakeEngine = Callable[[SiblingSource, Path, Path, Path], Mapping[str, Any]]
+ENGINES: dict[str, MakeEngine] = {"onnxruntime": onnxruntime_training.make, "executorch": executorch_program.make}
 
 
 @typed

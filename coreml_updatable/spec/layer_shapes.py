@@ -66,7 +66,7 @@ def recurrent_state(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
 
 
 Shape: TypeAlias = tuple[int | None, ...]
-Inputs: TypeAlias = Sequence[Shape | None]
+InputShapes: TypeAlias = Sequence[Shape | None]
 _Rule: TypeAlias = Callable[[NeuralNetworkLayer, Shape], Shape | None]
 
 # fmt: off
@@ -89,7 +89,7 @@ _REDUCE = {
 # fmt: on
 
 
-def output_shapes(layer: NeuralNetworkLayer, inputs: Inputs) -> list[Shape | None]:
+def output_shapes(layer: NeuralNetworkLayer, inputs: InputShapes) -> list[Shape | None]:
     """Shape of each output of the layer; None where it is not known. All are alike, save those of recurrent layers."""
     shapes = [layer_shape(layer, inputs)] * len(layer.output)
     if layer.WhichOneof("layer") in RECURRENT and inputs and inputs[0] is not None:
@@ -97,7 +97,7 @@ def output_shapes(layer: NeuralNetworkLayer, inputs: Inputs) -> list[Shape | Non
     return shapes
 
 
-def layer_shape(layer: NeuralNetworkLayer, inputs: Inputs) -> Shape | None:
+def layer_shape(layer: NeuralNetworkLayer, inputs: InputShapes) -> Shape | None:
     """Shape of the layer's first output; None when it is not known."""
     kind = layer.WhichOneof("layer")
     if kind in ("loadConstant", "loadConstantND"):
@@ -329,7 +329,7 @@ def _split_nd(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
     return (*shape[:axis], sizes.pop() if len(sizes) == 1 else part, *shape[axis + 1 :])
 
 
-def _concatenate(layer: NeuralNetworkLayer, inputs: Inputs) -> Shape | None:
+def _concatenate(layer: NeuralNetworkLayer, inputs: InputShapes) -> Shape | None:
     known = [shape for shape in inputs if shape is not None]
     if not known or len(known) != len(inputs) or len({len(shape) for shape in known}) != 1:
         return None
@@ -343,7 +343,7 @@ def _concatenate(layer: NeuralNetworkLayer, inputs: Inputs) -> Shape | None:
     return (*first[:axis], total, *first[axis + 1 :])
 
 
-def _broadcast(inputs: Inputs) -> Shape | None:
+def _broadcast(inputs: InputShapes) -> Shape | None:
     known = [shape for shape in inputs if shape is not None]
     if not known or len(known) != len(inputs):
         return None

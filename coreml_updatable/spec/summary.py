@@ -105,7 +105,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Update:
+class UpdateSummary:
     """Xcode's Update tab, of a network or of the k-NN at the end of a pipeline."""
 
     layers: tuple[str, ...]
@@ -159,7 +159,7 @@ class Summary:
     network: Network | None
     nearest_neighbors: NearestNeighbors | None
     facts: tuple[tuple[str, str], ...]  # of a support vector machine or a non-maximum suppression
-    update: Update | None
+    update: UpdateSummary | None
     members: tuple[tuple[str, "Summary"], ...]  # name and summary of each model of a pipeline
 
     def to_json(self) -> dict[str, Any]:
@@ -241,7 +241,7 @@ def _layer(layer: NeuralNetworkLayer, shapes: dict[str, Shape], updatable: bool)
     return Layer(str(layer.name), layer_kind(layer), shape, count, updatable and bool(layer.isUpdatable))
 
 
-def _update(model: Model, neighbors: NearestNeighbors | None, members: Members) -> Update | None:
+def _update(model: Model, neighbors: NearestNeighbors | None, members: Members) -> UpdateSummary | None:
     if not model.isUpdatable:
         return None
     if is_network(model):
@@ -249,9 +249,9 @@ def _update(model: Model, neighbors: NearestNeighbors | None, members: Members) 
         layers = tuple(str(layer.name) for layer in network.layers if layer.isUpdatable)
         optimizer = network.updateParams.optimizer.WhichOneof("OptimizerType")
         words = {"sgdOptimizer": "Stochastic Gradient Descent", "adamOptimizer": "Adam", None: ""}
-        return Update(layers, _loss(model), words[optimizer], network_parameters(network), head_memory(model))
+        return UpdateSummary(layers, _loss(model), words[optimizer], network_parameters(network), head_memory(model))
     if neighbors is not None:
-        return Update((), "", "", (neighbors.neighbors,), None)
+        return UpdateSummary((), "", "", (neighbors.neighbors,), None)
     return members[-1][1].update if members else None
 
 

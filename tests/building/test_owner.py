@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from coreml_updatable.building.comparison_stage import WITH_SET, compare_owner
 from coreml_updatable.building.models_stage import Variants
-from coreml_updatable.building.owner import Part, laboratory
+from coreml_updatable.building.owner import EvaluatedModels, laboratory
 from coreml_updatable.building.rows import paired_rows
 from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import Examples
@@ -60,7 +60,7 @@ def examples(points: FloatArray, kinds: Sequence[str], labels: Sequence[int]) ->
     return Examples(points.astype(np.float32), np.array(labels, np.int64), names, tuple(kinds))
 
 
-def part_of(world: World, owner: Examples, held_out: Examples, *models: Any) -> Part:
+def part_of(world: World, owner: Examples, held_out: Examples, *models: Any) -> EvaluatedModels:
     train = [kind for kind in LABEL_OF for _ in range(12)]
     test = examples(world.test, world.test_kinds, [LABELS.index(LABEL_OF[kind]) for kind in world.test_kinds])
     data = Dataset(
@@ -73,11 +73,11 @@ def part_of(world: World, owner: Examples, held_out: Examples, *models: Any) -> 
         (),
     )
     named = tuple(zip(("network", "k-NN"), models, strict=True))
-    return Part(named, data, np.arange(len(test)), np.arange(len(train)))
+    return EvaluatedModels(named, data, np.arange(len(test)), np.arange(len(train)))
 
 
 @pytest.fixture
-def part(world: World, network_message: Any, knn_message: Any) -> Part:
+def part(world: World, network_message: Any, knn_message: Any) -> EvaluatedModels:
     owner = examples(world.owner, ["rapids"] * len(world.owner), [0] * len(world.owner))
     held_out = examples(world.held_out, ["rapids"] * len(world.held_out), [0] * len(world.held_out))
     return part_of(world, owner, held_out, network_message, knn_message)
@@ -110,7 +110,7 @@ def points(lab: Lab, protocol: str) -> dict[int, int]:
     return {shots: number for number, (way, shots) in enumerate(lab.points) if way == protocol and shots}
 
 
-def test_the_network_in_every_order(world: World, part: Part) -> None:
+def test_the_network_in_every_order(world: World, part: EvaluatedModels) -> None:
     recipe = recipe_of({"rapids": "calm"})
     lab = laboratory(recipe, part, part.models, seeds=SEEDS)
     found = run_block(lab, 0, len(SEEDS)).values[0]
@@ -136,7 +136,7 @@ def test_the_network_in_every_order(world: World, part: Part) -> None:
         assert (found[last, REVEAL, place], found[last, WORST, place]) == pytest.approx((np.mean(before), min(least)))
 
 
-def test_the_knn_in_every_order(world: World, part: Part) -> None:
+def test_the_knn_in_every_order(world: World, part: EvaluatedModels) -> None:
     lab = laboratory(recipe_of({"rapids": "calm"}), part, part.models, seeds=SEEDS)
     found = run_block(lab, 0, len(SEEDS)).values[1]
     for place, seed in enumerate(SEEDS):
@@ -151,7 +151,7 @@ def test_the_knn_in_every_order(world: World, part: Part) -> None:
                 assert found[number, BASE, place] == pytest.approx(np.mean(right))
 
 
-def test_what_the_page_shows_is_what_was_measured(world: World, part: Part) -> None:
+def test_what_the_page_shows_is_what_was_measured(world: World, part: EvaluatedModels) -> None:
     recipe = recipe_of({"rapids": "calm"}, new_label="rapids")
     variants = Variants(part.models[0][1], part.models[1][1], ())
     rows = [{"point": point} for point in part.data.test.values]
@@ -197,7 +197,7 @@ def test_what_the_page_shows_is_what_was_measured(world: World, part: Part) -> N
         assert knn.last(shots).measures["personal_accuracy"].mean == pytest.approx(np.mean(tried), abs=1e-6)
 
 
-def test_a_network_that_ships_with_a_replay_set_is_compared_with_it(world: World, part: Part) -> None:
+def test_a_network_that_ships_with_a_replay_set_is_compared_with_it(world: World, part: EvaluatedModels) -> None:
     recipe, stored = recipe_of({"rapids": "calm"}), np.array([3, 14, 27])
     variants = Variants(part.models[0][1], part.models[1][1], ())
     rows = [{"point": point} for point in part.data.test.values]
@@ -272,7 +272,9 @@ def test_several_kinds_with_reserved_labels_take_turns(world: World, network_mes
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_a_shot_is_learned_together_with_the_next_of_the_paired_rows(world: World, part: Part, place: int) -> None:
+def test_a_shot_is_learned_together_with_the_next_of_the_paired_rows(
+    world: World, part: EvaluatedModels, place: int
+) -> None:
     recipe = recipe_of({"rapids": "calm"}, paired_with="wild")
     paired = paired_rows(recipe, part.data.train)
     assert [part.data.train.kinds[row] for row in paired[:4]] == ["storm", "flood"] * 2
@@ -304,7 +306,7 @@ def test_a_shot_is_learned_together_with_the_next_of_the_paired_rows(world: Worl
         np.testing.assert_allclose(kept, said, atol=1e-5)
 
 
-def test_folds_are_pooled_by_the_rows_that_they_test(part: Part) -> None:
+def test_folds_are_pooled_by_the_rows_that_they_test(part: EvaluatedModels) -> None:
     recipe = recipe_of({"rapids": "calm"})
     halves = [dataclasses.replace(part, tested=part.tested[rows]) for rows in (slice(0, 5), slice(5, None))]
     variants = Variants(part.models[0][1], part.models[1][1], ())

@@ -48,7 +48,7 @@ def test_the_head_is_scikit_learns_logistic_regression(classes: int, decay: floa
     values, labels, kinds = rows()
     if classes == 4:
         labels = np.array([KINDS.index(kind) for kind in kinds])
-    head = fitted_head.fit(values, labels, classes, fitted_head.Choice(decay=decay))
+    head = fitted_head.fit(values, labels, classes, fitted_head.HeadSettings(decay=decay))
     placed = apart(values.astype(np.float64), labels)
     expected = LogisticRegression(C=decay, tol=1e-8, max_iter=5000).fit(placed, labels).predict_proba(placed)
     logits = head.logits(values)
@@ -58,7 +58,7 @@ def test_the_head_is_scikit_learns_logistic_regression(classes: int, decay: floa
 
 def test_torch_and_core_ml_compute_the_same_tail() -> None:
     values, labels, _ = rows()
-    head = fitted_head.fit(values, labels, 2, fitted_head.Choice(step=0.4))
+    head = fitted_head.fit(values, labels, 2, fitted_head.HeadSettings(step=0.4))
     with torch.no_grad():
         logits = fitted.tail_module(head)(torch.from_numpy(values)).numpy()
     assert np.abs(logits - head.logits(values)).max() < 1e-4
@@ -153,7 +153,7 @@ def test_the_shipped_head_is_fitted_on_everything() -> None:
 def test_rows_of_which_nothing_can_be_chosen_get_the_defaults() -> None:
     values, labels, _ = rows(4)
     choice = head_selection.choose(values[[0, 2]], labels[[0, 2]], ["oak", "cat"], np.arange(2), 2, seed=0)
-    assert replace(choice, why=()) == fitted_head.Choice()
+    assert replace(choice, why=()) == fitted_head.HeadSettings()
 
 
 def test_choosing_twice_gives_the_same() -> None:

@@ -19,7 +19,7 @@ from coreml_updatable.personalization.compare import run
 from coreml_updatable.personalization.gathering import taught
 from coreml_updatable.personalization.laboratory import PROTOCOLS, Lab, last_point
 from coreml_updatable.personalization.measures import PERSONAL, WORST
-from coreml_updatable.personalization.owners import Split, World, draw
+from coreml_updatable.personalization.owners import OwnerSplit, World, draw
 from coreml_updatable.personalization.population import Population, population_of
 from coreml_updatable.personalization.preparing import Prepared, Settings, prepare
 from coreml_updatable.personalization.replay_effect import NONE, effect, helps
@@ -198,7 +198,7 @@ def test_pictures_that_are_learned_from_widen_an_interval_as_other_pictures_woul
     for world in range(40):
         quality = effect * 0.1 * random.normal(size=60)
         quality[30:] += 3.0  # a kind is easier, which no picture of its own tells
-        split = Split(pools, *(np.zeros(0, np.int64),) * 3)
+        split = OwnerSplit(pools, *(np.zeros(0, np.int64),) * 3)
         population = population_of({"kinds_per_owner": kinds, "seed": world})
         names = tuple(kind for kind, pool in pools.items() for _ in pool)
         lab = Lab(World(population, names, names, (), split, shots), (), (), (), (), (shots,))

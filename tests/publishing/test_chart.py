@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coreml_updatable.personalization.results import Comparison, Interval
-from coreml_updatable.publishing.chart import BOTTOM, SERIES, TOP, Line, chart, history_charts, nice_scale
+from coreml_updatable.publishing.chart import BOTTOM, SERIES, TOP, Curve, chart, history_charts, nice_scale
 from coreml_updatable.publishing.report.comparison import curves, rows_of
 
 MakeComparison = Callable[[float, float], Comparison]
@@ -45,8 +45,8 @@ def test_marks_lie_where_the_numbers_say(make_comparison: MakeComparison, place:
 
 def test_points_are_linear_in_the_shares() -> None:
     shares, x = [0.0, 0.3, 0.55, 1.0], (0.0, 1.0, 5.0, 10.0)
-    rising = Line("network", x, tuple(Interval(y, y, y) for y in shares))
-    falling = Line("k-NN", x, tuple(Interval(1 - y, 0, 1) for y in shares))
+    rising = Curve("network", x, tuple(Interval(y, y, y) for y in shares))
+    falling = Curve("k-NN", x, tuple(Interval(1 - y, 0, 1) for y in shares))
     svg = str(chart([rising, falling], "A probe", "shots", ticks=x))
     network, knn = points_of(svg, "network"), points_of(svg, "knn")
     for points, values in ((network, shares), (knn, [1 - share for share in shares])):

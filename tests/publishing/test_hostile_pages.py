@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from coreml_updatable.personalization.results import Called, Interval
-from coreml_updatable.publishing.chart import Line, chart
+from coreml_updatable.publishing.chart import Curve, chart
 from coreml_updatable.publishing.report.comparison import curves, rows_of
 from coreml_updatable.publishing.report.json import report_object
 from coreml_updatable.publishing.report.page import render
@@ -92,7 +92,7 @@ def test_the_short_form(report: Report, name: str) -> None:
 
 @NAMES
 def test_drawings(report: Report, name: str) -> None:
-    line = Line(name, (0.0, 1.0), (Interval(0, 0, 0), Interval(1, 1, 1)))
+    line = Curve(name, (0.0, 1.0), (Interval(0, 0, 0), Interval(1, 1, 1)))
     drawn = str(chart([line, line], name, name, ticks=(0, 1), legend=True))
     given = hostile(report, name).personalization
     assert given is not None

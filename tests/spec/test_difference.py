@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from coreml_updatable.marking import describe, with_samples
-from coreml_updatable.spec.diff.models import Difference, difference, sentence
+from coreml_updatable.spec.diff.models import ModelDifference, difference, sentence
 from coreml_updatable.spec.messages import Model, Model_pb2
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.weights import packed
@@ -23,7 +23,7 @@ def copy(model: Model) -> Model:
     return Model_pb2.Model.FromString(model.SerializeToString())
 
 
-def edited(edit: Callable[[Model], Any], build: Build = valid.classifier) -> Difference:
+def edited(edit: Callable[[Model], Any], build: Build = valid.classifier) -> ModelDifference:
     after = copy(build())
     edit(after)
     return difference(build(), after)

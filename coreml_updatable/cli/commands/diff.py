@@ -10,7 +10,7 @@ from coreml_updatable.cli.output import say, say_json
 
 if TYPE_CHECKING:
     from coreml_updatable.spec.diff.layers import FieldChange, LayerChange, LayerChanges, WeightChange
-    from coreml_updatable.spec.diff.models import Difference, SampleChanges
+    from coreml_updatable.spec.diff.models import ModelDifference, SampleChanges
 
 _SHOWN = 40  # of each kind of change; --json has them all
 
@@ -38,7 +38,7 @@ def diff(
     raise typer.Exit(0 if found.same else 1)
 
 
-def _lines(found: "Difference") -> Iterator[str]:
+def _lines(found: "ModelDifference") -> Iterator[str]:
     yield from _changes("Description", found.description)
     yield from _changes("Labels", found.labels)
     yield from _changes("Parameters", found.parameters)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from coreml_updatable.checking import Problem
     from coreml_updatable.spec.head_memory import HeadMemory
     from coreml_updatable.spec.parameters import Parameter
-    from coreml_updatable.spec.summary import Feature, NearestNeighbors, Network, Summary, Update
+    from coreml_updatable.spec.summary import Feature, NearestNeighbors, Network, Summary, UpdateSummary
 
 
 _GAP = "    "
@@ -104,7 +104,7 @@ def _features(features: "Sequence[Feature]", side: str) -> list[Sequence[str]]:
     return [(side, feature.name, feature.type, feature.description) for feature in features]
 
 
-def _update(update: "Update") -> list[Sequence[str]]:
+def _update(update: "UpdateSummary") -> list[Sequence[str]]:
     rows = [("Layers", ", ".join(update.layers)), ("Loss", update.loss), ("Optimizer", update.optimizer)]
     if update.memory is not None:
         rows.append(("Memory", _memory(update.memory)))

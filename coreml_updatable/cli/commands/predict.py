@@ -29,7 +29,7 @@ SOUND_SHOWN = 5
 VALUES_SHOWN = 4  # of an array
 FAR = 0.01  # from Core ML: as far as golden vectors allow
 AS_TEXT = 160  # bytes of a number while it is written as JSON
-Named = tuple[str, dict[str, Any]]
+NamedRow = tuple[str, dict[str, Any]]
 
 
 def plain(answer: Mapping[str, Any], top: int | None) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _is_of_sounds(features: "Features", path: Path) -> bool:
 
 def _clips(
     model: "RunnableModel", paths: Iterator[Path], features: "Features", listening: Listening, faults: list[str]
-) -> Iterator[Named]:
+) -> Iterator[NamedRow]:
     """One answer for each sound, the mean over its windows."""
     from coreml_updatable.data.rows.sounds import clip_rows, sounds_in
     from coreml_updatable.runtime.io.averaging import mean_answer
@@ -202,7 +202,7 @@ def predict(
     if other == "coreml":
         raise typer.Exit(_compare(runnable, _read(inputs, features, faults), faults, json=json))
     heard: dict[Path, list[str]] = {}
-    answers: Iterator[Named] = chain.from_iterable(
+    answers: Iterator[NamedRow] = chain.from_iterable(
         _clips(runnable, files, features, Listening(rate, hop, heard), faults)
         if of_sounds
         else _answers(runnable, _read(list(files), features, faults), faults)
@@ -226,7 +226,7 @@ def predict(
     raise typer.Exit(1 if faults else 0)
 
 
-def _compare(model: "RunnableModel", rows: Iterator[Named], faults: list[str], *, json: bool) -> int:
+def _compare(model: "RunnableModel", rows: Iterator[NamedRow], faults: list[str], *, json: bool) -> int:
     """The exit status."""
     from coreml_updatable.runtime.coreml import coreml_runtime, largest_difference
 
@@ -243,7 +243,7 @@ def _compare(model: "RunnableModel", rows: Iterator[Named], faults: list[str], *
     return int(bool(faults) or largest > FAR)
 
 
-def _read(paths: list[Path], features: "Features", faults: list[str]) -> Iterator[Named]:
+def _read(paths: list[Path], features: "Features", faults: list[str]) -> Iterator[NamedRow]:
     from coreml_updatable.data.rows.reading import rows_of, sources
 
     for path in paths:
@@ -261,7 +261,7 @@ def _read(paths: list[Path], features: "Features", faults: list[str]) -> Iterato
                 faults.append(f"{file}: {error.strerror or error}; check the path and its permissions")
 
 
-def _answers(model: "RunnableModel", rows: Iterator[Named], faults: list[str]) -> Iterator[Named]:
+def _answers(model: "RunnableModel", rows: Iterator[NamedRow], faults: list[str]) -> Iterator[NamedRow]:
     """Rows run together; where one of them cannot, each runs alone, so that only it is left out."""
     from coreml_updatable.data.rows.reading import named
 
@@ -280,7 +280,7 @@ def _answers(model: "RunnableModel", rows: Iterator[Named], faults: list[str]) -
             yield from ((name, answer) for (name, _), answer in zip(block, found, strict=True))
 
 
-def _overlaid(model: Model, answers: Iterator[Named], folder: Path, features: "Features") -> Iterator[Named]:
+def _overlaid(model: Model, answers: Iterator[NamedRow], folder: Path, features: "Features") -> Iterator[NamedRow]:
     """Each answer, after its picture with the labels over it, or the one that it holds, is written into ``folder``."""
     from io import BytesIO
 
@@ -318,7 +318,7 @@ def free_key(model: Model, key: str) -> str:
     return key
 
 
-def _print_lines(model: "RunnableModel", answers: Iterator[Named], top: int | None) -> int:
+def _print_lines(model: "RunnableModel", answers: Iterator[NamedRow], top: int | None) -> int:
     """How many lines were printed. Each names the engine that ran the network, if there is one."""
     key, engine = free_key(model.message, "input"), free_key(model.message, "engine")
     count = 0
@@ -329,7 +329,7 @@ def _print_lines(model: "RunnableModel", answers: Iterator[Named], top: int | No
     return count
 
 
-def _print_table(model: "RunnableModel", answers: Iterator[Named], top: int | None) -> int:
+def _print_table(model: "RunnableModel", answers: Iterator[NamedRow], top: int | None) -> int:
     """How many rows were printed. What a row shows is kept, not its answer."""
     shown = [(name, {output: _short(value, top) for output, value in answer.items()}) for name, answer in answers]
     if shown:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.status import Status
 
-from coreml_updatable.cli.assumptions import Assume, Chosen, chosen
+from coreml_updatable.cli.assumptions import Assume, ChosenAssumptions, chosen
 from coreml_updatable.cli.options import Out, PictureFit, option
 from coreml_updatable.cli.output import console, note, say, say_json
 from coreml_updatable.data.inputs import Fit
@@ -109,7 +109,7 @@ class Trained:
     rows: int
     losses: list[float]
     changes: Changes
-    under: Chosen
+    under: ChosenAssumptions
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -148,7 +148,7 @@ def train(
     data: Path,
     fit: Fit | None,
     parameters: Mapping[str, Any],
-    under: Chosen,
+    under: ChosenAssumptions,
     *,
     replay: Path | None = None,
     quiet: bool,

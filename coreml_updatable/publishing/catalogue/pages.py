@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coreml_updatable.personalization.results import Comparison
-from coreml_updatable.personalization.statistics import Accuracy, wilson
+from coreml_updatable.personalization.statistics import MeasuredAccuracy, wilson
 from coreml_updatable.personalization.wording import Words, counted, listed, words_for
 from coreml_updatable.publishing.catalogue.build_report import REPORT, BuildReport, read_published_report
 from coreml_updatable.publishing.catalogue.devices import device_table
@@ -22,7 +22,7 @@ from coreml_updatable.publishing.catalogue.names import release_folder
 from coreml_updatable.publishing.catalogue.release import EXAMPLES
 from coreml_updatable.publishing.chart import SERIES
 from coreml_updatable.publishing.report.comparison import curves, rows_of
-from coreml_updatable.publishing.report.gallery import Card, Change
+from coreml_updatable.publishing.report.gallery import AnswerChange, Card
 from coreml_updatable.publishing.report.pictures import data_uri, evenly, is_tiny
 from coreml_updatable.publishing.report.story import headline
 from coreml_updatable.publishing.swift import case_names
@@ -68,7 +68,7 @@ def shown(site: Path, entry: Entry, release: Release, words: Words) -> Examined:
 
 def _card(folder: Path, row: Row, number: int, found: dict[str, Vectors]) -> Card:
     changes = tuple(
-        Change(role, _said(before.outcomes[0].answers[number]), _said(after.outcomes[0].answers[number]))
+        AnswerChange(role, _said(before.outcomes[0].answers[number]), _said(after.outcomes[0].answers[number]))
         for role, vectors in found.items()
         if (before := vectors.exercise(BEFORE)) and (after := vectors.exercise(AFTER))
         if before.asked[number : number + 1] == after.asked[number : number + 1] == (row,)
@@ -212,15 +212,15 @@ def _model_page(
 DATA = {"drawn": "drawn by a program", "photos": "the publisher's own", "loaded": "a collection"}
 
 
-def _base_accuracy(report: BuildReport) -> Accuracy | None:
+def _base_accuracy(report: BuildReport) -> MeasuredAccuracy | None:
     """The network's, before any update; None where a report of an older schema has none."""
     if report.base is not None:
-        return Accuracy(**report.base.accuracy.model_dump())
+        return MeasuredAccuracy(**report.base.accuracy.model_dump())
     comparison = report.compared()
     if comparison is None:
         return None
     found = comparison.entrants[0].last(0).intervals["base_accuracy"]
-    return Accuracy(found.mean, comparison.test_rows, found.low, found.high)
+    return MeasuredAccuracy(found.mean, comparison.test_rows, found.low, found.high)
 
 
 def _figures(report: BuildReport) -> list[tuple[str, str]]:
@@ -253,7 +253,7 @@ def _model_card(release: Release, report: BuildReport, words: Words) -> list[tup
             f"It was measured on {words.photo}s of the same folder that it learned from; others may be harder."
         )
     if weakest is not None and weakest.recall.share < 1:
-        recall = with_interval(Accuracy(**weakest.recall.model_dump()))
+        recall = with_interval(MeasuredAccuracy(**weakest.recall.model_dump()))
         limits.append(f"The label that it finds least often is “{weakest.label}”: {recall}.")
     folds = report.base.folds if report.base else 0
     judged = f"cross-validated in {folds} folds" if folds else f"on {words.picture}s that were held out"

@@ -9,7 +9,7 @@ from typing import Any
 from coreml_updatable.data.inputs import UInt8Array
 from coreml_updatable.files import write_all_atomically
 from coreml_updatable.personalization.results import Comparison, EntrantResult, OfKind, Point, WorstOwner
-from coreml_updatable.publishing.chart import Box, Line, boxes, chart, nice_scale, scatter
+from coreml_updatable.publishing.chart import Box, Curve, boxes, chart, nice_scale, scatter
 from coreml_updatable.publishing.report.pictures import data_uri
 from coreml_updatable.publishing.templates import template, text_of
 
@@ -25,7 +25,7 @@ PROTOCOLS = {"at_once": "one update", "continued": "one update a session", "one_
 
 
 @dataclass(frozen=True)
-class Row:
+class EntrantRow:
     """An entrant at the most shots in one update."""
 
     number: int
@@ -35,10 +35,12 @@ class Row:
     line: str
 
 
-def rows_of(result: Comparison, styles: Sequence[str] = STYLES) -> list[Row]:
+def rows_of(result: Comparison, styles: Sequence[str] = STYLES) -> list[EntrantRow]:
     """The entrants that were measured at the most shots in one update."""
     return [
-        Row(number + 1, styles[number % len(styles)], entrant, entrant.last(result.shots[-1]), LINES[entrant.line])
+        EntrantRow(
+            number + 1, styles[number % len(styles)], entrant, entrant.last(result.shots[-1]), LINES[entrant.line]
+        )
         for number, entrant in enumerate(result.entrants)
         if any((one.protocol, one.shots) == ("at_once", result.shots[-1]) for one in entrant.points)
     ]
@@ -79,7 +81,7 @@ def render_comparison(result: Comparison, small: UInt8Array) -> str:
     return page
 
 
-def _by_kind(rows: Sequence[Row]) -> list[tuple[OfKind, list[OfKind]]]:
+def _by_kind(rows: Sequence[EntrantRow]) -> list[tuple[OfKind, list[OfKind]]]:
     """Each kind that is tested on, and what each contender makes of it."""
     found: dict[tuple[str, str], list[OfKind]] = {}
     for row in rows:
@@ -92,7 +94,7 @@ def _forgetting(point: Point) -> float:
     return point.measures["forgetting"].mean if "forgetting" in point.measures else 0.0
 
 
-def curves(result: Comparison, rows: Sequence[Row]) -> list[tuple[str, object]]:
+def curves(result: Comparison, rows: Sequence[EntrantRow]) -> list[tuple[str, object]]:
     """Personal accuracy by protocol and base accuracy, means with their intervals, against the shots."""
     learning = [row for row in rows if row.entrant.line == "learns"]
     measured = [row for row in rows if row.entrant.line != "retrained"]  # which is known at the most shots alone
@@ -124,13 +126,13 @@ def curves(result: Comparison, rows: Sequence[Row]) -> list[tuple[str, object]]:
     return made
 
 
-def _high(lines: Sequence[Line]) -> object:
+def _high(lines: Sequence[Curve]) -> object:
     """An axis of shares that begins near the least of them."""
     low = min(ends.low for line in lines for ends in line.y)
     return replace(nice_scale(max(0.0, min(low, 0.95)), 1.0), text=lambda value: f"{100 * value:g}%")
 
 
-def _line(entrant: EntrantResult, measure: str, protocol: str) -> Line | None:
+def _line(entrant: EntrantResult, measure: str, protocol: str) -> Curve | None:
     points = [
         point
         for point in entrant.points
@@ -139,10 +141,10 @@ def _line(entrant: EntrantResult, measure: str, protocol: str) -> Line | None:
     if len(points) < 2:
         return None
     ends = tuple(point.intervals[measure] for point in points)
-    return Line(entrant.name, tuple(float(point.shots) for point in points), ends)
+    return Curve(entrant.name, tuple(float(point.shots) for point in points), ends)
 
 
-def _spreads(rows: Sequence[Row]) -> list[tuple[str, object]]:
+def _spreads(rows: Sequence[EntrantRow]) -> list[tuple[str, object]]:
     made: list[tuple[str, object]] = []
     for measure, title in (("personal_accuracy", "Personal accuracy"), ("base_accuracy", "Base accuracy")):
         drawn = [

@@ -12,7 +12,7 @@ OWNERS, OWNERS_PER_KIND, PER_KIND, LOST = 8, 4, 2, 4  # how many pictures are sh
 
 
 @dataclass(frozen=True)
-class Change:
+class AnswerChange:
     """One model's answer to one picture, before and after an update; ``is_right`` None where nobody says what is."""
 
     model: str
@@ -27,7 +27,7 @@ class Card:
 
     uri: str
     tiny: bool
-    changes: tuple[Change, ...]
+    changes: tuple[AnswerChange, ...]
     kind: str = ""
     name: str = ""
     wanted: str = ""  # what it should be called
@@ -81,7 +81,7 @@ def _card(
     pixels, kind = pictures.pixels[index], pictures.kinds[index]
     wanted = labels[kind]
     changes = tuple(
-        Change(model, _said(before), _said(after), after.label == wanted) for model, before, after in answers
+        AnswerChange(model, _said(before), _said(after), after.label == wanted) for model, before, after in answers
     )
     return Card(data_uri(pixels), is_tiny(pixels), changes, kind, pictures.names[index], wanted)
 

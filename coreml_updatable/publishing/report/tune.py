@@ -8,7 +8,7 @@ from typing import Any
 from coreml_updatable.files import write_all_atomically
 from coreml_updatable.personalization.results import Interval
 from coreml_updatable.personalization.tuning import Trial, TuneResult
-from coreml_updatable.publishing.chart import Line, chart, scatter
+from coreml_updatable.publishing.chart import Curve, chart, scatter
 from coreml_updatable.publishing.report.comparison import STYLES
 from coreml_updatable.publishing.templates import template, text_of
 
@@ -91,7 +91,7 @@ def _curve(name: str, result: TuneResult, near: Sequence[Trial]) -> Any:
     points = sorted([*near, result.best], key=lambda one: float(one.values[name]))
     ends = tuple(Interval(one.personal, min(one.personal, one.mean), max(one.personal, one.mean)) for one in points)
     places = tuple(float(number) for number in range(len(points)))
-    line = Line(name, places, ends)
+    line = Curve(name, places, ends)
     told = ", ".join(_shown(one.values[name]) for one in points)
     return chart([line], f"Personal accuracy by {name}", told, ticks=(), styles=STYLES)
 
@@ -105,7 +105,7 @@ def _progress(result: TuneResult) -> Any:
     step = max(1, len(ends) // 5)
     ticks = [1, *range(step, len(ends) + 1, step)]
     return chart(
-        [Line("best so far", counts, tuple(ends))], "Best so far", "settings tried", ticks=ticks, styles=STYLES
+        [Curve("best so far", counts, tuple(ends))], "Best so far", "settings tried", ticks=ticks, styles=STYLES
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from coreml_updatable.data.inputs import Examples, Input, Int64Array, UInt8Array
 from coreml_updatable.personalization.replay_effect import ReplayEffect
 from coreml_updatable.personalization.results import Comparison
-from coreml_updatable.personalization.statistics import Accuracy, BaseStatistics
+from coreml_updatable.personalization.statistics import BaseStatistics, MeasuredAccuracy
 from coreml_updatable.spec.parameters import Parameter
 from coreml_updatable.spec.summary import Feature
 
@@ -98,12 +98,12 @@ class Fixed:
 
 
 @dataclass(frozen=True)
-class Frame:
+class TrainingFrame:
     """A training after some of its epochs: what the network made of a picture, or how many held-out rows it knew."""
 
     title: str  # when: "epoch 3"
     pixels: UInt8Array | None = None  # [height, width, 3]
-    accuracy: Accuracy | None = None
+    accuracy: MeasuredAccuracy | None = None
 
 
 @dataclass(frozen=True)
@@ -181,5 +181,5 @@ class Report:
     paired_with: str = ""  # the label of the base's rows that the owner's are trained on together with; "": none
     base: Base | None = None  # None where nothing is trained
     replay: ReplayEffect | None = None  # of a recipe with [replay]
-    snapshots: tuple[Frame, ...] = ()  # of the training, in its order
+    snapshots: tuple[TrainingFrame, ...] = ()  # of the training, in its order
     noun: str = ""  # what one row is called where it is not a picture, e.g. "pose"; its plural ends in s

@@ -41,19 +41,19 @@ MARGIN = 2.0  # tolerances that a mistake should be off by
 ALIKE = 0.1  # tolerances within which two answers are one outcome
 ANOTHER_ORDER = "another order"
 
-Given: TypeAlias = UInt8Array | Float32Array
-Parameters: TypeAlias = dict[str, bool | int | float]
+InputArray: TypeAlias = UInt8Array | Float32Array
+ParameterValues: TypeAlias = dict[str, bool | int | float]
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialUpdate:
     """One update: ``rows`` are numbers of rows to learn from, in order, with their labels."""
 
-    parameters: Parameters
+    parameters: ParameterValues
     rows: tuple[tuple[int, str], ...]
 
 
-def _mistakes(trial: Trial, known: Mapping[str, Parameter]) -> Iterator[tuple[str, Trial]]:
+def _mistakes(trial: TrialUpdate, known: Mapping[str, Parameter]) -> Iterator[tuple[str, TrialUpdate]]:
     """What an app, or a device, may do otherwise, as far as the model's own parameters allow it; each has a name."""
     parameters, rows = trial.parameters, trial.rows
     rate, momentum = float(parameters.get("learningRate", 0)), float(parameters.get("momentum", 0))
@@ -115,7 +115,7 @@ class _Found:
 class _Rows:
     """Rows to predict, and rows to learn from, before and after the fixed layers, which run once a row."""
 
-    raw: tuple[Given, ...]
+    raw: tuple[InputArray, ...]
     asked: Sequence[Any]
     learned: Sequence[Any]
     frozen_asked: Sequence[Any]
@@ -140,13 +140,13 @@ class _Outcome:
 class _Exercise:
     name: str
     tolerance: float
-    trial: Trial | None
+    trial: TrialUpdate | None
     rows: _Rows
     outcomes: tuple[_Outcome, ...]
     values: tuple[Picture | Photo | Array, ...] = ()
 
     @property
-    def raw(self) -> tuple[Given, ...]:
+    def raw(self) -> tuple[InputArray, ...]:
         return self.rows.raw
 
     def document(self, feature: str, label: str, taught: Sequence[Picture | Array]) -> Exercise:
@@ -177,13 +177,13 @@ class Bench:
     known: Mapping[str, Parameter]  # by name, the parameters of an update
     loaded: dict[tuple[tuple[str, str], ...], RunnableModel] = field(default_factory=dict)  # by assumptions
 
-    def rows(self, asked: Sequence[Given], learned: Sequence[Given]) -> _Rows:
+    def rows(self, asked: Sequence[InputArray], learned: Sequence[InputArray]) -> _Rows:
         whole_asked = [{self.feature: short(one)} for one in asked]
         whole_learned = [{self.feature: short(one)} for one in learned]
         frozen = self.model.frozen(whole_asked), self.model.frozen(whole_learned)
         return _Rows(tuple(asked), whole_asked, whole_learned, *frozen)
 
-    def run(self, rows: _Rows, trial: Trial | None, model: RunnableModel | None = None) -> _Found:
+    def run(self, rows: _Rows, trial: TrialUpdate | None, model: RunnableModel | None = None) -> _Found:
         model = model or self.model
         same = model.part == self.model.part  # an assumption may change the fixed layers, too
         asked, losses = list(rows.frozen_asked if same else rows.asked), None
@@ -197,7 +197,7 @@ class Bench:
             return rows.frozen_learned[number].with_features(**{self.label: said})
         return {**rows.learned[number], self.label: said}
 
-    def exercise(self, name: str, rows: _Rows, trial: Trial | None) -> _Exercise:
+    def exercise(self, name: str, rows: _Rows, trial: TrialUpdate | None) -> _Exercise:
         """With the outcome under every combination of open assumptions that has one of its own."""
         tolerance = TOLERANCES[BEFORE if trial is None else AFTER]
         outcomes = [_Outcome({}, self.run(rows, trial))]
@@ -224,7 +224,7 @@ class Bench:
                         outcomes.append(_Outcome(chosen, found))
         return _Exercise(name, tolerance, trial, rows, tuple(outcomes))
 
-    def _concerns(self, assumption: str, trial: Trial | None) -> bool:
+    def _concerns(self, assumption: str, trial: TrialUpdate | None) -> bool:
         """Return False where the assumption is about something that is not done, which saves most of the time."""
         voting = {"inverse_of", "zero_distance", "tied_labels", "tied_samples", "probabilities", "listed"}
         if remembers(self.model):
@@ -237,14 +237,14 @@ class Bench:
         adam = {"adam_bias", "adam_eps"} if "beta1" not in trial.parameters else set()
         return assumption not in voting | shuffling | adam
 
-    def further(self, pool: _Rows, parameters: Parameters, labels: Sequence[str]) -> _Exercise | None:
+    def further(self, pool: _Rows, parameters: ParameterValues, labels: Sequence[str]) -> _Exercise | None:
         """An exercise whose rows, labels and rate are chosen so that every mistake shows; None with nothing to learn.
 
         A network learns all rows together, so that no order plays a part. A k-NN is asked about rows whose neighbors
         are the learned ones.
         """
         steady = self._steady(pool)
-        best: tuple[float, str, Trial, _Rows] | None = None
+        best: tuple[float, str, TrialUpdate, _Rows] | None = None
         for name, trial in self._trials(parameters, labels):
             rows = pool.only(self._telling(pool, trial, steady))
             expected = self.run(rows, trial)
@@ -256,11 +256,11 @@ class Bench:
                 break
         return None if best is None else self.exercise(best[1], best[3], best[2])
 
-    def _trials(self, parameters: Parameters, labels: Sequence[str]) -> Iterator[tuple[str, Trial]]:
+    def _trials(self, parameters: ParameterValues, labels: Sequence[str]) -> Iterator[tuple[str, TrialUpdate]]:
         if "miniBatchSize" not in parameters:
             others = [str(label) for label in self.model.labels or ()]
             for said in _labelings(labels, others):
-                yield EACH_COUNTS, Trial(parameters, tuple(enumerate(said)))
+                yield EACH_COUNTS, TrialUpdate(parameters, tuple(enumerate(said)))
             return
         known = self.known
         # As many rows as a mini-batch holds: what becomes of an incomplete one is an assumption.
@@ -270,9 +270,9 @@ class Bench:
         for factor in RATES:
             rate = float(parameters["learningRate"]) * factor
             if _allows(known["learningRate"], rate * 1.1) and _allows(known["learningRate"], rate * 0.9):
-                yield TOGETHER, Trial({**parameters, "miniBatchSize": size, "learningRate": rate}, rows)
+                yield TOGETHER, TrialUpdate({**parameters, "miniBatchSize": size, "learningRate": rate}, rows)
 
-    def _telling(self, pool: _Rows, trial: Trial, steady: Sequence[int]) -> list[int]:
+    def _telling(self, pool: _Rows, trial: TrialUpdate, steady: Sequence[int]) -> list[int]:
         """Rows of the pool that show most of the mistakes: for each mistake the one that it changes most."""
         expected, chosen = self.run(pool, trial), dict[int, None]()
         for _, mistake in _mistakes(trial, self.known):

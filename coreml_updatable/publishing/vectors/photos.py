@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from coreml_updatable.data.inputs import Fit, ImageInput, UInt8Array
 from coreml_updatable.data.pictures import FITS
-from coreml_updatable.publishing.vectors.bench import TOLERANCES, Bench, Given
+from coreml_updatable.publishing.vectors.bench import TOLERANCES, Bench, InputArray
 from coreml_updatable.publishing.vectors.differences import difference
 from coreml_updatable.publishing.vectors.document import BEFORE, Exercise, Photo
 from coreml_updatable.publishing.vectors.values import FOLDER, digest
@@ -20,7 +20,7 @@ TURNED = 6  # EXIF: the first column is the top
 
 
 def photos(
-    bench: Bench, target: ImageInput, given: Sequence[Given], files: dict[str, bytes]
+    bench: Bench, target: ImageInput, given: Sequence[InputArray], files: dict[str, bytes]
 ) -> tuple[Exercise, list[str]]:
     """One photo that is not square, and one that its EXIF orientation turns; and the mistakes that do not show."""
     wide, wide_off = max(
@@ -44,7 +44,7 @@ def photos(
     return exercise.document(target.name, bench.label, []), lost
 
 
-def _wide(pixels: Given) -> Image.Image:
+def _wide(pixels: InputArray) -> Image.Image:
     """The picture at twice its size, between two others: its own left and right halves, with their colors inverted."""
     middle = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     size = middle.width * 2, middle.height * 2

@@ -13,9 +13,9 @@ import numpy as np
 from coreml_updatable.publishing.vectors.bench import (
     LOSS_TOLERANCE,
     Bench,
-    Given,
-    Parameters,
-    Trial,
+    InputArray,
+    ParameterValues,
+    TrialUpdate,
     off,
     unnoticed_mistakes,
 )
@@ -47,10 +47,10 @@ def record(
     file: str,
     feature: str,
     label: str,
-    given: Sequence[Given],
-    learned: Sequence[tuple[Given, str]],
-    candidates: Sequence[Given] = (),
-    replayed: Sequence[tuple[Given, str]] = (),
+    given: Sequence[InputArray],
+    learned: Sequence[tuple[InputArray, str]],
+    candidates: Sequence[InputArray] = (),
+    replayed: Sequence[tuple[InputArray, str]] = (),
     replay_pictures: str = f"{FOLDER}/replay",
 ) -> tuple[Vectors, dict[str, bytes]]:
     """The vectors of ``model``, to be written as ``file``, and the pictures they name.
@@ -68,7 +68,7 @@ def record(
     bench = Bench(load(model), feature, label, known)
     parameters, labels = plain_parameters(model), [said for _, said in learned]
     rows = bench.rows(given, [one for one, _ in learned])
-    story = bench.exercise(AFTER, rows, Trial(parameters, tuple(zip(range(len(learned)), labels, strict=True))))
+    story = bench.exercise(AFTER, rows, TrialUpdate(parameters, tuple(zip(range(len(learned)), labels, strict=True))))
     exercises = [replace(bench.exercise(BEFORE, rows, None), values=tuple(asked)), replace(story, values=tuple(asked))]
     taken = [one for one, _ in learned]
     pool = bench.rows([*_near(taken, [*candidates, *given]), *candidates, *given], taken)
@@ -85,7 +85,7 @@ def record(
         ]
         both = [*learned, *replayed]
         rows = bench.rows(given, [one for one, _ in both])
-        mixed = bench.exercise(WITH_REPLAY, rows, Trial(parameters, tuple(enumerate(said for _, said in both))))
+        mixed = bench.exercise(WITH_REPLAY, rows, TrialUpdate(parameters, tuple(enumerate(said for _, said in both))))
         made.append(replace(mixed, values=tuple(asked)).document(feature, label, [*taught, *again]))
         if story.trial is not None and off(mixed, bench.run(rows, story.trial)) <= 1:
             unnoticed.append("without the replay set")
@@ -107,7 +107,7 @@ def record(
     return vectors, files
 
 
-def _named(values: Given, name: str, files: dict[str, bytes]) -> Picture | Array:
+def _named(values: InputArray, name: str, files: dict[str, bytes]) -> Picture | Array:
     """How the document holds ``values``; a picture is added to ``files`` under ``name``."""
     if values.dtype == np.uint8:
         files[name] = png(values.view(np.uint8))
@@ -115,7 +115,7 @@ def _named(values: Given, name: str, files: dict[str, bytes]) -> Picture | Array
     return Array(shape=values.shape, values=tuple(short(values).ravel().tolist()))
 
 
-def _near(rows: Sequence[Given], others: Sequence[Given]) -> list[Given]:
+def _near(rows: Sequence[InputArray], others: Sequence[InputArray]) -> list[InputArray]:
     """Rows close to each of ``rows``: nine parts of it, one of another one.
 
     At distance 0 from a k-NN's sample, the last bits of the embedding would decide how many votes it has.
@@ -127,21 +127,21 @@ def _near(rows: Sequence[Given], others: Sequence[Given]) -> list[Given]:
     return near
 
 
-def _known(values: Given, names: Mapping[str, Given]) -> Picture | None:
+def _known(values: InputArray, names: Mapping[str, InputArray]) -> Picture | None:
     """The file that has this picture already."""
     if values.dtype != np.uint8:
         return None
     return next((Picture(png=name) for name, one in names.items() if one is values), None)
 
 
-def _by_content(values: Given) -> str:
+def _by_content(values: InputArray) -> str:
     return f"{FOLDER}/asked-{digest(values.tobytes())}.png"
 
 
-def plain_parameters(model: Model) -> Parameters:
+def plain_parameters(model: Model) -> ParameterValues:
     """The model's defaults, but no shuffling and the smallest mini-batch: then few undocumented choices play a part."""
     update = summarize(model).update
-    chosen: Parameters = {}
+    chosen: ParameterValues = {}
     for parameter in update.parameters if update else ():
         chosen[parameter.name] = parameter.default
         if parameter.name == "shuffle":

@@ -84,7 +84,7 @@ def same_shapes(row: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     return {name: blob.shape for name, blob in row.items()} == {name: blob.shape for name, blob in other.items()}
 
 
-Function: TypeAlias = Callable[..., tuple[Tensor, ...]]
+TensorFunction: TypeAlias = Callable[..., tuple[Tensor, ...]]
 KEPT = 8  # optimized functions; a model that meets more shapes runs the others as they are
 SAVED = 0.4  # of the time of the plain run, at least, by an engine
 MAX_ENGINE_PEAK = 1 << 27  # bytes of blobs: what ONNX Runtime holds of its own beside them is not counted
@@ -103,7 +103,7 @@ class _Shape:
     one_by_one: bool = False
     refused: tuple[str, int] = ("", 0)  # why, and the bytes that so many rows need
     tried: set[str] = field(default_factory=set)  # engines
-    fast: dict[str, Function] = field(default_factory=dict)  # by engine
+    fast: dict[str, TensorFunction] = field(default_factory=dict)  # by engine
     work: int = 0  # operations of the first run
     peak: int = 0  # bytes that the first run held at most
 
@@ -186,7 +186,7 @@ class Batched:
         wanted = [TORCH] if only_reference() or not fast.installed() else [fast.installed(), TORCH]
         for engine in wanted:
             session = shape.fast.get(engine)
-            if isinstance(session, fast.Engine) and session.threads != torch.get_num_threads():
+            if isinstance(session, fast.TensorSession) and session.threads != torch.get_num_threads():
                 del shape.fast[engine]
                 shape.tried.discard(engine)
             if engine in shape.fast:
@@ -201,7 +201,7 @@ class Batched:
 
     def _prepared(
         self, names: list[str], inputs: list[Tensor], run: bounds.Run, shape: _Shape, engine: str
-    ) -> Function | None:
+    ) -> TensorFunction | None:
         if engine == TORCH:
             return optimized(self.batched(names), inputs)
         try:
@@ -252,7 +252,7 @@ class Batched:
         layers = {blob: layer for layer, blob in written}
         return fast.first_different(every.batched(names), inputs, [layers[blob] for blob in blobs])
 
-    def batched(self, names: list[str], *, in_place: bool = False) -> Function:
+    def batched(self, names: list[str], *, in_place: bool = False) -> TensorFunction:
         """The program as one function of the blobs ``names``, in this order, without any bounds."""
         in_place = in_place and not torch.is_grad_enabled()
 

@@ -58,7 +58,7 @@ def seconds_to_prepare(steps: int, weights: int) -> float:
     return seconds_to_open(weights) + STARTING + PER_STEP * steps
 
 
-class Engine:
+class TensorSession:
     """A session that is called with tensors and returns tensors."""
 
     def __init__(self, session: Any, threads: int) -> None:
@@ -69,7 +69,7 @@ class Engine:
         return tuple(torch.from_numpy(one) for one in self._session.run(None, given))
 
 
-def opened(content: bytes, threads: int, *, optimize: bool, keep: Path | None = None) -> Engine:
+def opened(content: bytes, threads: int, *, optimize: bool, keep: Path | None = None) -> TensorSession:
     """A session on an ONNX model; ``keep``: where its optimized form goes."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
@@ -83,12 +83,12 @@ def opened(content: bytes, threads: int, *, optimize: bool, keep: Path | None = 
     if keep is not None:
         options.optimized_model_filepath = str(keep)
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return Engine(session, threads)
+    return TensorSession(session, threads)
 
 
 def prepared(
     function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor], key: str
-) -> tuple[Engine | None, str]:
+) -> tuple[TensorSession | None, str]:
     """An engine that gives what ``function`` gives on these inputs, from the cache or made now; or None, and why.
 
     The reason is empty where the answers differ.

@@ -34,7 +34,7 @@ PLAIN = {  # elementwise, normalizing, joining or rearranging
 
 
 @dataclass(frozen=True)
-class Needs:
+class Demand:
     """Bytes that a run holds at once, and the operations that it does, at most.
 
     ``peak``: bytes of the blobs that are alive together, where each is let go of after its last reader.
@@ -45,7 +45,7 @@ class Needs:
     peak: int
 
 
-def needs(steps: Sequence[Step], inputs: Mapping[str, Sizes], rows: int) -> Needs | None:
+def needs(steps: Sequence[Step], inputs: Mapping[str, Sizes], rows: int) -> Demand | None:
     """What ``steps`` take at most for so many rows whose blobs have these shapes; None where that is to be weighed."""
     shapes = {name: tuple(shape) for name, shape in inputs.items()}
     values = {name: prod(shape) for name, shape in shapes.items()}
@@ -82,7 +82,7 @@ def needs(steps: Sequence[Step], inputs: Mapping[str, Sizes], rows: int) -> Need
         most = COPIES * touched + more
         inside = max(inside, most)
         work += (OPERATIONS + PER_INPUT * len(read)) * OVERHEAD + rows * (PER_VALUE * most + products)
-    return Needs(BYTES * rows * (held + inside), work, BYTES * rows * peak)
+    return Demand(BYTES * rows * (held + inside), work, BYTES * rows * peak)
 
 
 def _activation(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequence[Sizes]) -> tuple[int, int] | None:  # noqa: ARG001

@@ -27,11 +27,11 @@ DTYPES = {
 }
 
 
-class Name(str):
+class ValueName(str):
     """Of a value that the inputs decide on."""
 
 
-Value: TypeAlias = Name | Tensor | tuple[Any, ...]  # a value, a constant, or an operation's several
+Value: TypeAlias = ValueName | Tensor | tuple[Any, ...]  # a value, a constant, or an operation's several
 
 
 class UnsupportedError(Exception):
@@ -56,7 +56,7 @@ class Writer:
         names = tuple(self._new() for _ in range(outputs))
         given = [self.name(value) for value in inputs]
         self.nodes.append(helper.make_node(kind, given, list(names), **attributes))
-        return Name(names[0]) if outputs == 1 else tuple(map(Name, names))
+        return ValueName(names[0]) if outputs == 1 else tuple(map(ValueName, names))
 
     def name(self, value: "str | Tensor") -> str:
         """The name of a value; a constant becomes one of the model's."""
@@ -102,7 +102,7 @@ def to_onnx(graph: fx.GraphModule) -> bytes:
         if node.op == "placeholder":
             name = f"in{len(inputs)}"
             inputs.append(helper.make_tensor_value_info(name, _dtype(node.meta["val"]), list(node.meta["val"].shape)))
-            values[node] = Name(name)
+            values[node] = ValueName(name)
         elif node.op == "get_attr":
             values[node] = _attribute(graph, str(node.target)).detach()
         elif node.op == "output":
@@ -163,7 +163,7 @@ def _operation(node: fx.Node, values: dict[fx.Node, Value], writer: Writer, rule
 def _folded(node: fx.Node, arguments: Any) -> Value | None:
     """Compute an operation on constants; None if it reads an input, or if the result is much larger than its inputs."""
     leaves = torch.utils._pytree.tree_leaves(arguments)
-    if any(isinstance(leaf, Name) for leaf in leaves):
+    if any(isinstance(leaf, ValueName) for leaf in leaves):
         return None
     given = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
     value = node.meta.get("val")

@@ -101,7 +101,7 @@ RANK4_IMAGE = EXACT_ARRAY = 1
 
 
 @dataclass(frozen=True)
-class Inputs:
+class NetworkInputs:
     """The inputs of a network model, and its preprocessing of pictures by feature name."""
 
     model: Model

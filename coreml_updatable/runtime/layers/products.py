@@ -32,7 +32,7 @@ from coreml_updatable.spec.messages import NeuralNetworkLayer, WeightParams
 MAX_INT8 = 127.0
 
 
-class Linear(nn.Module):
+class InnerProduct(nn.Module):
     """x [..., n] by W [k, n], plus b. ``spatial``: from rank 4 on, the last three axes are one."""
 
     def __init__(self, params: Any, inputs: int, outputs: int, spatial: bool, context: Context) -> None:
@@ -99,8 +99,8 @@ FORMULAS = {"batchedMatmul": _matmul, "dot": _dot}
 def build(layer: NeuralNetworkLayer, context: Context) -> nn.Module:
     params = context.params
     if context.kind == "innerProduct":
-        return Linear(params, int(params.inputChannels), int(params.outputChannels), True, context)
+        return InnerProduct(params, int(params.inputChannels), int(params.outputChannels), True, context)
     if context.kind == "batchedMatmul" and len(layer.input) == 1:
         sizes = int(params.weightMatrixFirstDimension), int(params.weightMatrixSecondDimension)
-        return Linear(params, *sizes, False, context)
+        return InnerProduct(params, *sizes, False, context)
     return function_of(context, FORMULAS)

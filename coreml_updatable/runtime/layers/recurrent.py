@@ -175,7 +175,7 @@ class GRU(nn.Module):
         return torch.cat([self.get_parameter(gate + kind) for gate in GRU_GATES])
 
 
-class Weights(nn.Module):
+class DirectionWeights(nn.Module):
     """One direction: ``LSTMWeightParams``, its parameters by the names of the fields."""
 
     def __init__(self, message: Any, options: Any, inputs: int, size: int, context: Context) -> None:
@@ -234,7 +234,7 @@ class UniDirectionalLSTM(nn.Module):
         self.inputs, self.size = int(params.inputVectorSize), int(params.outputVectorSize)
         self.backwards = params.reverseInput
         self.functions = activations(params.activations, 3, context)
-        self.weightParams = Weights(params.weightParams, params.params, self.inputs, self.size, context)
+        self.weightParams = DirectionWeights(params.weightParams, params.params, self.inputs, self.size, context)
 
     def forward(self, x: Tensor, *given: Tensor) -> Tensor | tuple[Tensor, ...]:
         sequence = vectors(x, self.inputs, self.context)
@@ -256,7 +256,10 @@ class BiDirectionalLSTM(nn.Module):
         if len(params.weightParams) != 2:
             raise context.misfit(f"has weights for {len(params.weightParams)} directions, expected 2")
         self.weightParams = nn.ModuleList(
-            [Weights(message, params.params, self.inputs, self.size, context) for message in params.weightParams]
+            [
+                DirectionWeights(message, params.params, self.inputs, self.size, context)
+                for message in params.weightParams
+            ]
         )
 
     def forward(self, x: Tensor, *given: Tensor) -> Tensor | tuple[Tensor, ...]:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.spec.messages import Model
 
-Run: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], list[dict[str, Any]]]
+RunStep: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], list[dict[str, Any]]]
 
 KINDS = {
     "arrayFeatureExtractor": "features.array_feature_extractor",
@@ -36,10 +36,10 @@ KINDS = {
 OPEN = ("supportVectorClassifier",)
 
 
-def build_step(model: Model, assumptions: PredictionAssumptions) -> Run:
+def build_step(model: Model, assumptions: PredictionAssumptions) -> RunStep:
     """Return the function for one model of a kind in ``KINDS``; ModelError if its message is invalid."""
     kind = str(model.WhichOneof("Type"))
     module, _, function = KINDS[kind].partition(".")
     build = getattr(import_module(f"{__name__}.{module}"), function)
-    run: Run = build(model, assumptions) if kind in OPEN else build(model)
+    run: RunStep = build(model, assumptions) if kind in OPEN else build(model)
     return run

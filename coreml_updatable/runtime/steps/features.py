@@ -37,12 +37,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import DataError, ModelError, quoted
-from coreml_updatable.runtime.steps import Run
+from coreml_updatable.runtime.steps import RunStep
 from coreml_updatable.runtime.steps.interface import CATEGORIES, NUMBERS, each, flat, the_output
 from coreml_updatable.spec.messages import Model
 
 
-def identity(model: Model) -> Run:
+def identity(model: Model) -> RunStep:
     inputs = [str(feature.name) for feature in model.description.input]
     outputs = [str(feature.name) for feature in model.description.output]
     # With one of each the names may differ.
@@ -59,7 +59,7 @@ def identity(model: Model) -> Run:
     return run
 
 
-def array_feature_extractor(model: Model) -> Run:
+def array_feature_extractor(model: Model) -> RunStep:
     indices = [int(index) for index in model.arrayFeatureExtractor.extractIndex]
     if not indices:
         raise ModelError("model: is an arrayFeatureExtractor without indices; export it again")
@@ -78,7 +78,7 @@ def array_feature_extractor(model: Model) -> Run:
 MAX_VALUES = 2**28
 
 
-def feature_vectorizer(model: Model) -> Run:
+def feature_vectorizer(model: Model) -> RunStep:
     columns = [(str(column.inputColumn), int(column.inputDimensions)) for column in model.featureVectorizer.inputList]
     target = str(the_output(model).name)
     known = {str(feature.name) for feature in model.description.input}
@@ -117,7 +117,7 @@ def _vector(value: Any, size: int, where: str) -> NDArray[np.float64]:
     return vector
 
 
-def dict_vectorizer(model: Model) -> Run:
+def dict_vectorizer(model: Model) -> RunStep:
     kind = model.dictVectorizer.WhichOneof("Map")
     if kind is None:
         raise ModelError("model: is a dictVectorizer without keys; export it again")
@@ -141,7 +141,7 @@ def dict_vectorizer(model: Model) -> Run:
 IGNORE_UNKNOWN = 1
 
 
-def one_hot_encoder(model: Model) -> Run:
+def one_hot_encoder(model: Model) -> RunStep:
     encoder = model.oneHotEncoder
     kind = encoder.WhichOneof("CategoryType")
     if kind is None:
@@ -163,7 +163,7 @@ def one_hot_encoder(model: Model) -> Run:
     return each(model, encoded, CATEGORIES)
 
 
-def categorical_mapping(model: Model) -> Run:
+def categorical_mapping(model: Model) -> RunStep:
     mapping = model.categoricalMapping
     kind, otherwise = mapping.WhichOneof("MappingType"), mapping.WhichOneof("ValueOnUnknown")
     if kind is None:
@@ -180,7 +180,7 @@ def categorical_mapping(model: Model) -> Run:
     return each(model, mapped, CATEGORIES)
 
 
-def imputer(model: Model) -> Run:
+def imputer(model: Model) -> RunStep:
     kind, replaced = model.imputer.WhichOneof("ImputedValue"), model.imputer.WhichOneof("ReplaceValue")
     if kind is None:
         raise ModelError("model: is an imputer without imputed values; export it again")
@@ -220,7 +220,7 @@ def _is(value: Any, missing: Any) -> bool:
 ORDERS = {0: np.inf, 1: 1, 2: 2}  # Normalizer.NormType -> order of the norm
 
 
-def normalizer(model: Model) -> Run:
+def normalizer(model: Model) -> RunStep:
     if model.normalizer.normType not in ORDERS:
         raise ModelError(f"model: the normalizer's normType is {model.normalizer.normType}, expected 0, 1 or 2")
     order = ORDERS[model.normalizer.normType]
@@ -233,7 +233,7 @@ def normalizer(model: Model) -> Run:
     return each(model, normalized, NUMBERS)
 
 
-def scaler(model: Model) -> Run:
+def scaler(model: Model) -> RunStep:
     shift, scale = np.array(model.scaler.shiftValue or [0.0]), np.array(model.scaler.scaleValue or [1.0])
 
     def scaled(value: Any, where: str) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.steps import Run
+from coreml_updatable.runtime.steps import RunStep
 from coreml_updatable.runtime.steps.classes import classified, labels_of, logistic, shares_of_two, softmax
 from coreml_updatable.runtime.steps.interface import expect_numbers, expect_width, matrix
 from coreml_updatable.spec.messages import Model
@@ -51,7 +51,7 @@ def normal(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 REFERENCE_CLASS, PROBIT = 0, 1
 
 
-def glm_classifier(model: Model) -> Run:
+def glm_classifier(model: Model) -> RunStep:
     weights, offset = weights_of(model)
     labels = labels_of(model)
     classifier = model.glmClassifier
@@ -90,7 +90,7 @@ def glm_classifier(model: Model) -> Run:
 TRANSFORMS = {0: lambda scores: scores, 1: logistic, 2: normal}  # GLMRegressor.PostEvaluationTransform
 
 
-def glm_regressor(model: Model) -> Run:
+def glm_regressor(model: Model) -> RunStep:
     weights, offset = weights_of(model)
     name = str(model.description.predictedFeatureName)
     transform = TRANSFORMS.get(model.glmRegressor.postEvaluationTransform)

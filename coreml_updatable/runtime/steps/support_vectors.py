@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from coreml_updatable.errors import DataError, ModelError
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
-from coreml_updatable.runtime.steps import Run
+from coreml_updatable.runtime.steps import RunStep
 from coreml_updatable.runtime.steps.classes import Label, labels_of, logistic
 from coreml_updatable.runtime.steps.interface import expect_numbers, matrix
 from coreml_updatable.spec.messages import Model
@@ -150,7 +150,7 @@ MAX_COUPLED = 512  # classes: coupling takes their number cubed
 Numbers = NDArray[np.float64]
 
 
-def support_vector_classifier(model: Model, assumptions: PredictionAssumptions) -> Run:
+def support_vector_classifier(model: Model, assumptions: PredictionAssumptions) -> RunStep:
     machine = model.supportVectorClassifier
     labels = labels_of(model)
     kernel, vectors = kernel_of(machine)
@@ -277,7 +277,7 @@ def _trained(values: Any, name: str) -> Numbers:
     return numbers
 
 
-def support_vector_regressor(model: Model) -> Run:
+def support_vector_regressor(model: Model) -> RunStep:
     machine = model.supportVectorRegressor
     kernel, count = kernel_of(machine)
     alphas, rho = _trained(machine.coefficients.alpha, "coefficients"), _trained(machine.rho, "rho")

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import DataError, ModelError
-from coreml_updatable.runtime.steps import Run
+from coreml_updatable.runtime.steps import RunStep
 from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.messages import FeatureDescription, Model
 
@@ -28,7 +28,7 @@ MAX_ROWS = 2**20  # of an output; more is an absurd size
 Numbers = NDArray[np.float64]
 
 
-def build(model: Model) -> Run:
+def build(model: Model) -> RunStep:
     nms = model.nonMaximumSuppression
     if nms.WhichOneof("SuppressionMethod") is None:
         raise ModelError("model: is a nonMaximumSuppression without a method; export it again")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import ModelError
-from coreml_updatable.runtime.steps import Run
+from coreml_updatable.runtime.steps import RunStep
 from coreml_updatable.runtime.steps.classes import classified, labels_of, logistic, shares_of_two, softmax
 from coreml_updatable.runtime.steps.interface import matrix
 from coreml_updatable.spec.messages import Model
@@ -132,7 +132,7 @@ class Trees:
 NO_TRANSFORM, SOFTMAX, LOGISTIC, ZERO_REFERENCE = range(4)
 
 
-def tree_ensemble_classifier(model: Model) -> Run:
+def tree_ensemble_classifier(model: Model) -> RunStep:
     trees = Trees(model.treeEnsembleClassifier.treeEnsemble)
     labels = labels_of(model)
     transform = model.treeEnsembleClassifier.postEvaluationTransform
@@ -161,7 +161,7 @@ def tree_ensemble_classifier(model: Model) -> Run:
 TRANSFORMS = {0: lambda sums: sums, 2: logistic}  # NoTransform, Regression_Logistic
 
 
-def tree_ensemble_regressor(model: Model) -> Run:
+def tree_ensemble_regressor(model: Model) -> RunStep:
     trees = Trees(model.treeEnsembleRegressor.treeEnsemble)
     name = str(model.description.predictedFeatureName)
     transform = TRANSFORMS.get(model.treeEnsembleRegressor.postEvaluationTransform)

@@ -118,7 +118,7 @@ _OF_UPDATES = ("optimizer", "epochs", "shuffle", "seed")  # shown as parameters,
 
 
 @dataclass(frozen=True)
-class Difference:
+class ModelDifference:
     """``settings``: everything else of the model itself: its kind and version, shape mappings, loss, optimizer, index.
 
     ``parameters``, ``labels``, ``description`` and ``settings`` hold values before and after; ``members`` the
@@ -131,7 +131,7 @@ class Difference:
     settings: tuple[FieldChange, ...] = ()
     layers: LayerChanges = field(default_factory=LayerChanges)
     samples: SampleChanges | None = None
-    members: tuple[tuple[str, "Difference"], ...] = ()
+    members: tuple[tuple[str, "ModelDifference"], ...] = ()
 
     @property
     def same(self) -> bool:
@@ -152,10 +152,10 @@ class Difference:
         return asdict(self)
 
 
-Members: TypeAlias = tuple[tuple[str, Difference], ...]
+Members: TypeAlias = tuple[tuple[str, ModelDifference], ...]
 
 
-def difference(before: Model, after: Model) -> Difference:
+def difference(before: Model, after: Model) -> ModelDifference:
     """Compare two models. Features, layers and members are matched by name, weights by value.
 
     ModelError where both hold ML programs: their weights lie in files of their own, which are not read.
@@ -165,23 +165,23 @@ def difference(before: Model, after: Model) -> Difference:
             "diff: both models are ML programs, expected networks; convert with convert_to='neuralnetwork'"
         )
     if before.SerializeToString(deterministic=True) == after.SerializeToString(deterministic=True):
-        return Difference()
+        return ModelDifference()
     kind, kind_after = str(before.WhichOneof("Type") or ""), str(after.WhichOneof("Type") or "")
     description, outer = tuple(description_changes(before, after)), list(_outer(before, after, kind, kind_after))
     if is_network(before) and is_network(after):
         return _networks(before, after, description, outer)
     if is_pipeline(before) and is_pipeline(after):
         surplus, members = _members(before, after)
-        return Difference(description=description, settings=(*outer, *surplus), members=members)
+        return ModelDifference(description=description, settings=(*outer, *surplus), members=members)
     if kind != kind_after or not kind:
-        return Difference(description=description, settings=tuple(outer))
+        return ModelDifference(description=description, settings=tuple(outer))
     one, other = getattr(before, kind), getattr(after, kind)
     if kind != _NEIGHBORS:
-        return Difference(description=description, settings=(*outer, *field_changes(one, other)))
+        return ModelDifference(description=description, settings=(*outer, *field_changes(one, other)))
     index = (one.nearestNeighborsIndex, other.nearestNeighborsIndex)
     outer += [*field_changes(one, other, skip=_OF_NEIGHBORS), *field_changes(*index, skip=("floatSamples",))]
     neighbors = [(parameter("numberOfNeighbors", message.numberOfNeighbors),) for message in (one, other)]
-    return Difference(
+    return ModelDifference(
         parameters=tuple(_parameters(*neighbors)),
         description=description,
         settings=tuple(outer),
@@ -197,7 +197,7 @@ def _outer(before: Model, after: Model, kind: str, kind_after: str) -> Iterator[
 
 def _networks(
     before: Model, after: Model, description: tuple[FieldChange, ...], settings: list[FieldChange]
-) -> Difference:
+) -> ModelDifference:
     one, other = network_of(before), network_of(after)
     in_one_only = {each.name for each in one.DESCRIPTOR.fields} - {each.name for each in other.DESCRIPTOR.fields}
     settings += field_changes(one, other, skip={*_OF_NETWORKS, *in_one_only})
@@ -205,7 +205,7 @@ def _networks(
     if optimizers[0] != optimizers[1]:
         settings.append(FieldChange("optimizer", *optimizers))
     settings += field_changes(one.updateParams, other.updateParams, skip=_OF_UPDATES)
-    return Difference(
+    return ModelDifference(
         parameters=tuple(_parameters(network_parameters(one), network_parameters(other))),
         labels=tuple(label_changes(class_labels(before), class_labels(after))),
         description=description,
@@ -236,7 +236,7 @@ def _members(before: Model, after: Model) -> tuple[list[FieldChange], Members]:
     return [counts, *surplus], tuple(_pairs(before, after, pairs))
 
 
-def _pairs(before: Model, after: Model, pairs: list[tuple[int, int]]) -> Iterator[tuple[str, Difference]]:
+def _pairs(before: Model, after: Model, pairs: list[tuple[int, int]]) -> Iterator[tuple[str, ModelDifference]]:
     names = list(_names(before))
     for one, other in pairs:
         yield names[one], difference(pipeline_of(before).models[one], pipeline_of(after).models[other])
@@ -251,7 +251,7 @@ def _names(model: Model) -> Iterator[str]:
 _SHOWN_NAMES = 5
 
 
-def sentence(difference: Difference) -> str:
+def sentence(difference: ModelDifference) -> str:
     """Summarize the changes in a few words; for pipelines, name the model that changed."""
     if difference.same:
         return f"no difference in meaning{_stored_otherwise(difference)}"
@@ -261,7 +261,7 @@ def sentence(difference: Difference) -> str:
     return f"{', '.join(found[:-1])} and {found[-1]} changed"
 
 
-def _parts(difference: Difference, where: str) -> Iterator[str]:
+def _parts(difference: ModelDifference, where: str) -> Iterator[str]:
     kinds = [change for change in difference.settings if change.what == "kind"]
     if kinds:
         yield f"the type of the model{where}"
@@ -280,7 +280,7 @@ def _parts(difference: Difference, where: str) -> Iterator[str]:
         yield from _parts(member, f" of '{name}'")
 
 
-def _layers(difference: Difference, where: str) -> Iterator[str]:
+def _layers(difference: ModelDifference, where: str) -> Iterator[str]:
     layers = difference.layers
     if layers.added or layers.removed or layers.reordered:
         yield f"the layers{where}"
@@ -297,12 +297,12 @@ def _layers(difference: Difference, where: str) -> Iterator[str]:
         yield f"the storage of the weights of {_listed(rounded)}{where} (with rounded values)"
 
 
-def _stored_otherwise(difference: Difference) -> str:
+def _stored_otherwise(difference: ModelDifference) -> str:
     count = sum(1 for layer in _all_changed(difference) if layer.weights)
     return f"; the weights of {count} layers are stored differently, with the same values" if count else ""
 
 
-def _all_changed(difference: Difference) -> Iterator[LayerChange]:
+def _all_changed(difference: ModelDifference) -> Iterator[LayerChange]:
     yield from difference.layers.changed
     for _, member in difference.members:
         yield from _all_changed(member)

@@ -10,12 +10,12 @@ from coreml_updatable.runtime.engine.onnx_graph import Writer
 
 Given: TypeAlias = tuple[Any, ...]
 More: TypeAlias = dict[str, Any]
-Rule: TypeAlias = Callable[[Writer, fx.Node, Given, More], Any]
-RULES: dict[str, Rule] = {}
+OperatorRule: TypeAlias = Callable[[Writer, fx.Node, Given, More], Any]
+RULES: dict[str, OperatorRule] = {}
 
 
-def rule(*names: str) -> Callable[[Rule], Rule]:
-    def known(function: Rule) -> Rule:
+def rule(*names: str) -> Callable[[OperatorRule], OperatorRule]:
+    def known(function: OperatorRule) -> OperatorRule:
         RULES.update(dict.fromkeys(names, function))
         return function
 

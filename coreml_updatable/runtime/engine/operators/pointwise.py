@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from coreml_updatable.runtime.engine.onnx_graph import Name, UnsupportedError, Writer
+from coreml_updatable.runtime.engine.onnx_graph import UnsupportedError, ValueName, Writer
 from coreml_updatable.runtime.engine.operators._rules import (
     Given,
     More,
@@ -112,7 +112,7 @@ def clip(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
         low, high = argument(given, more, 1, "min_val", -1.0), argument(given, more, 2, "max_val", 1.0)
     made = tensor(writer, given[0], node, 0, dtype)
     for kind, limit in (("Max", low), ("Min", high)):
-        if isinstance(limit, Name) or (isinstance(limit, Tensor) and limit.dim()):
+        if isinstance(limit, ValueName) or (isinstance(limit, Tensor) and limit.dim()):
             made = writer.emit(kind, made, limit)
             low, high = (None, high) if kind == "Max" else (low, None)
     if low is None and high is None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from coreml_updatable.runtime.engine.onnx_graph import Name, UnsupportedError, Writer
+from coreml_updatable.runtime.engine.onnx_graph import UnsupportedError, ValueName, Writer
 from coreml_updatable.runtime.engine.operators._rules import (
     Given,
     More,
@@ -152,6 +152,6 @@ def filled(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
         value = argument(given, more, 1, "fill_value")
     elif name == "new_full":
         value = given[2]
-    if isinstance(value, Name):
+    if isinstance(value, ValueName):
         raise UnsupportedError(f"{name} with a value that is computed")
     return writer.emit("Expand", torch.as_tensor(value, dtype=dtype_of(node)), writer.integers(shape_of(node)))

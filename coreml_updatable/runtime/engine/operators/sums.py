@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from coreml_updatable.runtime.engine.onnx_graph import Name, UnsupportedError, Writer
+from coreml_updatable.runtime.engine.onnx_graph import UnsupportedError, ValueName, Writer
 from coreml_updatable.runtime.engine.operators._rules import (
     Given,
     More,
@@ -139,7 +139,7 @@ def layer_norm(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
 @rule("native_batch_norm", "_native_batch_norm_legit_no_training", "_native_batch_norm_legit")
 def batch_norm(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     training = name_of(node) != "_native_batch_norm_legit_no_training" and bool(given[5])
-    if training or isinstance(given[3], Name) or given[3] is None:
+    if training or isinstance(given[3], ValueName) or given[3] is None:
         raise UnsupportedError("a normalization over the batch")
     channels = shape_of(node, 0)[1]
     scale = torch.ones(channels) if given[1] is None else given[1]
