@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.command import measure, measured
 from benchmarks.loading import loading, write
+from benchmarks.real import table
 
 BALLAST = 400 * 2**20  # bytes, held while a command is measured
 
@@ -39,3 +40,12 @@ def test_what_a_command_prints_and_how_it_fails(tmp_path: Path) -> None:
         measured([*command, "fails"], tmp_path)
     with pytest.raises(SystemExit, match="no such command"):
         measured(["no such command"], tmp_path)
+
+
+def test_the_generated_part_on_photos_holds_nothing_else() -> None:
+    """`make real` would lose it."""
+    page = (Path(__file__).parents[1] / "docs" / "real-data.md").read_text(encoding="utf-8")
+    part = page.partition("<!-- measured: photos -->\n")[2].partition("<!-- /measured: photos -->")[0]
+    rows = [line for line in part.splitlines() if line.startswith(("| four classes", "| five"))]
+    assert rows
+    assert [line for line in part.splitlines() if line not in rows] == table((), 20, ()).splitlines()  # type: ignore[arg-type]  # no case reads photos
