@@ -14,7 +14,7 @@ from coreml_updatable.converting.marked import marked_and_proved
 from coreml_updatable.converting.spread import Agreement, agreement, agreement_by_logits, centered, compared
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.inputs import Float64Array
-from coreml_updatable.errors import BuildError, SourceError, located
+from coreml_updatable.errors import BuildError, ModelError, SourceError, located
 from coreml_updatable.files import refuse_lfs_pointer
 from coreml_updatable.marking import check_labels, mark
 from coreml_updatable.marking.features import check_distinct
@@ -69,7 +69,16 @@ def _finished(convert: Callable[[SourceRequest], ConvertedSource], request: Sour
     if converted.answers is None:
         return _of_core_ml(converted, request, wishes)
     if not model.isUpdatable:
-        model = mark(model, UpdateSettings(), **wishes)
+        try:
+            model = mark(model, UpdateSettings(), **wishes)
+        except ModelError as error:
+            if "has the shape unknown" not in str(error):
+                raise
+            raise SourceError(
+                "the source answers what its operators make of the logits, of a shape that cannot be told, which no "
+                "layer can be trained for; export the network without what follows its last layer, so that it answers "
+                "logits"
+            ) from error
     warnings = expect_valid(model, "converted model")
     rows = converted.rows or tuple(trial_rows(model, ROWS))
     found = _agreement(model, replace(converted, rows=rows), converted.answers(rows))

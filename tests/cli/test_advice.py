@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import skops.io
 import torch
+from onnx import TensorProto, helper
+from onnx.numpy_helper import from_array
 from PIL import Image
 from safetensors.torch import save_file
 from sklearn.datasets import make_classification
@@ -111,6 +113,79 @@ def test_the_safe_road_of_onnx(run: Run, tmp_path: Path) -> None:
     network = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)).eval()
     torch.onnx.export(network, (torch.rand(1, 4),), tmp_path / "net.onnx", dynamo=False)
     assert run("convert", tmp_path / "net.onnx", "-o", tmp_path / "out.mlmodel").status == 0
+
+
+class Sparsemax(nn.Module):
+    """Martins and Astudillo 2016: a softmax with zeros."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = self.fc(x)
+        ordered, _ = logits.sort(-1, descending=True)
+        sums = ordered.cumsum(-1)
+        count = (1 + torch.arange(1, 4) * ordered > sums).sum(-1, keepdim=True)
+        return torch.relu(logits - (sums.gather(-1, count - 1) - 1) / count)
+
+
+@pytest.mark.vision
+@pytest.mark.filterwarnings("ignore")
+def test_a_sparsemax_in_onnx_and_its_logits(run: Run, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, path = Sparsemax().eval(), tmp_path / "net.onnx"
+    command = ("convert", path, "-o", tmp_path / "out.mlmodel", "--labels", "a,b,c")
+    torch.onnx.export(network, (torch.rand(1, 4),), path, dynamo=False)
+    said = run(*command)
+    assert said.status == 1
+    assert "answers logits" in said.err
+    assert "batch size" not in said.err
+    torch.onnx.export(network.fc, (torch.rand(1, 4),), path, dynamo=False)
+    assert run(*command).status == 0
+
+
+def graph_with(domain: str, kind: str, outputs: list[str], **more: Any) -> Any:
+    """x [1, 4] through the operator and a Gemm."""
+    scalars = [from_array(np.array(0.1, np.float32), "scale"), from_array(np.array(0, np.uint8), "zero")]
+    weights = from_array(np.ones((4, 3), np.float32), "weights")
+    inputs = ["x", "scale", "zero"] if kind == "QuantizeLinear" else ["x"]
+    nodes = [helper.make_node(kind, inputs, outputs, domain=domain, **more)]
+    read = outputs[0]
+    if "Quantize" in kind:
+        scale, zero = ("scale", "zero") if kind == "QuantizeLinear" else outputs[1:]
+        nodes.append(helper.make_node("DequantizeLinear", [read, scale, zero], ["d"]))
+        read = "d"
+    nodes.append(helper.make_node("Gemm", [read, "weights"], ["z"]))
+    described = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size]) for name, size in (("x", 4), ("z", 3))
+    ]
+    graph = helper.make_graph(nodes, "g", described[:1], described[1:], [*scalars, weights])
+    opsets = [helper.make_opsetid("", 17), *([helper.make_opsetid(domain, 1)] if domain else [])]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+@pytest.mark.vision
+@pytest.mark.parametrize(
+    ("model", "advice"),
+    [
+        (("", "QuantizeLinear", ["q"]), "as it was before quantization"),
+        (("", "DynamicQuantizeLinear", ["q", "s", "n"]), "as it was before quantization"),
+        (("ai.onnx.ml", "Normalizer", ["q"]), "the fitted scikit-learn model itself, saved with skops"),
+        (("com.microsoft", "Gelu", ["q"]), "ORT_DISABLE_ALL"),
+    ],
+)
+def test_an_operator_that_is_no_layer_is_told_as_what_it_is(run: Run, model: Any, advice: str, tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(graph_with(*model).SerializeToString())
+    command = ("convert", tmp_path / "net.onnx", "-o", tmp_path / "out.mlmodel")
+    said = run(*command).err
+    assert repr(model[1]) in said
+    assert advice in said
+    if "skops" in advice:
+        assert run("convert", dumped(LogisticRegression(), tmp_path / "net.skops"), *command[2:]).status == 0
+        return
+    (tmp_path / "net.onnx").write_bytes(graph_with("", "Relu", ["q"]).SerializeToString())
+    assert run(*command).status == 0
 
 
 @pytest.mark.vision
