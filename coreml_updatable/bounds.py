@@ -1,4 +1,4 @@
-"""How much memory and work one run of a model may take.
+"""Limit the memory and work of one run of a model.
 
 A file of a hundred bytes can ask for terabytes, and no single layer need look absurd: the sizes arise from one to the
 next. So a run has bounds, whatever it runs: ``weighing`` holds every operation of torch to them before it allocates.
@@ -25,7 +25,7 @@ _run: ContextVar["Run | None"] = ContextVar("the run that is being weighed", def
 
 
 class TooMuchError(ModelError):
-    """A run would hold more memory, or do more work, than it may. ``needed``: bytes, 0 where it is the work."""
+    """A run would need more memory or work than the limit allows. ``needed``: bytes; 0 if the work is too much."""
 
     def __init__(self, sentence: str, needed: int = 0) -> None:
         super().__init__(sentence)
@@ -42,7 +42,7 @@ class _Excess(Exception):  # noqa: N818  # never leaves this file but through ``
 
 @contextmanager
 def max_memory(size: int) -> Iterator[None]:
-    """Let the runs inside hold ``size`` bytes at once, and work as much more."""
+    """Let the runs inside hold ``size`` bytes at once, and do proportionally more work."""
     token = _memory.set(size)
     try:
         yield
@@ -51,32 +51,32 @@ def max_memory(size: int) -> Iterator[None]:
 
 
 def allow(size: int) -> None:
-    """As ``max_memory``, for the rest of the program."""
+    """Set the limit of ``max_memory`` for the rest of the program."""
     _memory.set(size)
 
 
 def current() -> "Run | None":
-    """The run around."""
+    """Return the current run."""
     return _run.get()
 
 
 def allowed() -> int:
-    """The bytes that a run may hold."""
+    """Return how many bytes a run may hold."""
     return _memory.get()
 
 
 class Run:
-    """What one run holds and has done so far."""
+    """The memory that one run holds, and the work that it has done so far."""
 
     def __init__(self, rows: int, weights: int, held: int) -> None:
         self.memory = allowed()
         self.most_work = allowed() * WORK_PER_BYTE + rows * (WORK_PER_ROW + weights * WORK_PER_WEIGHT)
         self.held = self.peak = held
         self.work = 0
-        self.weighs = False  # is every operation weighed just now?
+        self.weighs = False  # whether every operation is being weighed
 
     def expect(self, size: int) -> None:
-        """``size`` more bytes are about to be held; _Excess where that is too much."""
+        """Count ``size`` more bytes that are about to be held; raise _Excess if that is too much."""
         needed = self.held + size
         if needed > self.memory:
             raise _Excess(
@@ -95,14 +95,14 @@ class Run:
             )
 
     def takes(self, size: int, work: int) -> bool:
-        """Can ``size`` more bytes be held and so much ``work`` be done, within the bounds? Then it counts as done."""
+        """Return whether ``size`` more bytes and ``work`` are within the bounds; if so, count the work as done."""
         if self.held + size > self.memory or self.work + work > self.most_work:
             return False
         self.work += work
         return True
 
     def hold(self, tensors: Sequence["Tensor"]) -> None:
-        """These tensors are held until they are freed."""
+        """Count these tensors as held until they are freed."""
         for tensor in tensors:
             storage = tensor.untyped_storage()
             size = storage.nbytes()
@@ -131,7 +131,7 @@ def bounded(where: str, rows: int = 1, weights: int = 0, held: int = 0) -> Itera
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """What exceeds the bounds inside becomes a TooMuchError that names ``where``."""
+    """Turn an excess inside into a TooMuchError that names ``where``."""
     try:
         yield
     except _Excess as error:
@@ -139,7 +139,7 @@ def located(where: str) -> Iterator[None]:
 
 
 def expect(size: int, where: str) -> None:
-    """TooMuchError, which names ``where``, if the run cannot hold ``size`` bytes more. For what is not a tensor."""
+    """Raise TooMuchError, which names ``where``, if the run cannot hold ``size`` more bytes; not for tensors."""
     with located(where):
         (_run.get() or Run(1, 0, 0)).expect(size)
 
@@ -151,20 +151,20 @@ def expect_alone(size: int, where: str) -> None:
 
 
 def count(work: int) -> None:
-    """So many operations are about to be done by what is not torch; within ``bounded``."""
+    """Count operations that are about to be done outside torch; call it within ``bounded``."""
     run = _run.get()
     if run is not None:
         run.count(work)
 
 
 def hold(tensors: Sequence["Tensor"]) -> None:
-    """What was made by operations that were not weighed is held too, until it is freed."""
+    """Count the results of operations that were not weighed as held, until they are freed."""
     run = _run.get()
     if run is not None and not run.weighs:
         run.hold(tensors)
 
 
 def in_words(size: int) -> str:
-    if size > 2**80:  # more than a float holds, maybe
+    if size > 2**80:  # possibly more than a float holds
         return "more than a million billion GB"
     return f"{size / 2**30:.1f} GB" if size >= 2**30 else f"{size / 2**20:.0f} MB"

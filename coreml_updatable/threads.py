@@ -1,8 +1,8 @@
-"""How many threads compute: as many as the processors that this process may use, or as ``--threads`` says.
+"""Set how many threads compute: one for each processor that this process may use, or as many as ``--threads`` says.
 
-More threads than processors wait for each other by spinning, and take ten times as long: so in a container with a
-quota, or on processors that others share. Nothing heavy is imported here; the variables have to be set before NumPy and
-torch are.
+With more threads than processors (in a container with a quota, for example), threads wait for each other by spinning,
+and the work takes ten times as long. Nothing heavy is imported here, because the variables must be set before NumPy and
+torch are imported.
 """
 
 import math
@@ -19,7 +19,7 @@ WAITING = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}
 
 
 def usable(groups: Path = CGROUPS, own: Path = OWN) -> int:
-    """Processors that this process may use: by its affinity, and by the quotas of its control groups."""
+    """Return how many processors this process may use, by its affinity and the quotas of its control groups."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = [quota for quota in (*_second(groups, own), *_first(groups, own)) if quota > 0]
     return max(1, min([count, *(math.ceil(quota) for quota in quotas)]))
@@ -43,7 +43,7 @@ def set_threads(count: int | None = None) -> None:
 
 
 def _second(groups: Path, own: Path) -> list[float]:
-    """Quotas of version 2: of the process's group and of all above it."""
+    """Return the quotas of control groups version 2: of the process's group and of all groups above it."""
     found = []
     for folder in _folders(groups, _named(own, "")):
         try:
@@ -55,7 +55,7 @@ def _second(groups: Path, own: Path) -> list[float]:
 
 
 def _first(groups: Path, own: Path) -> list[float]:
-    """The same of version 1."""
+    """Return the quotas of control groups version 1."""
     found = []
     for folder in _folders(groups / "cpu", _named(own, "cpu")):
         try:
@@ -67,7 +67,7 @@ def _first(groups: Path, own: Path) -> list[float]:
 
 
 def _named(own: Path, controller: str) -> str:
-    """The path of the process's group."""
+    """Return the path of the process's group."""
     try:
         lines = own.read_text().splitlines()
     except OSError:
@@ -80,6 +80,6 @@ def _named(own: Path, controller: str) -> str:
 
 
 def _folders(root: Path, path: str) -> list[Path]:
-    """The group's folder and those above it. In a container the path may name what only the host sees."""
+    """Return the group's folder and those above it. In a container, the path may exist on the host only."""
     parts = [part for part in path.split("/") if part not in ("", "..", ".")]
     return [root.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]

@@ -1,8 +1,8 @@
-"""Values of a wrong type, given to a public function: one sentence that names the argument, and no TypeError from deep
-inside.
+"""Check the arguments of public functions: a value of the wrong type is one sentence that names the argument, not a
+TypeError from deep inside.
 
-What a function expects is what its annotations say. An argument that a function does not have stays Python's own
-TypeError, as that of any function.
+The expected types are those of the annotations. An unknown argument raises Python's own TypeError, as for any
+function.
 """
 
 import inspect
@@ -23,9 +23,10 @@ SHORT = 60  # characters of a value that are worth showing
 
 
 def typed(function: Callable[P, R], name: str = "") -> Callable[P, R]:
-    """``function``, which raises UserError where an argument is not what its annotation says. ``name``: in errors."""
+    """Return ``function`` with a check: an argument that does not match its annotation is a UserError, which calls the
+    function ``name``."""
     signature = inspect.signature(function)
-    hints = {  # what is quoted is known to type checkers only
+    hints = {  # quoted annotations are for type checkers only
         argument: Any if isinstance(parameter.annotation, str) else parameter.annotation
         for argument, parameter in signature.parameters.items()
         if parameter.annotation is not parameter.empty
@@ -52,20 +53,20 @@ def typed(function: Callable[P, R], name: str = "") -> Callable[P, R]:
 
 
 def typed_class(kind: type[T]) -> type[T]:
-    """The class, whose arguments are held to their annotations as those of a ``typed`` function."""
+    """Check the arguments of a class as ``typed`` checks those of a function."""
     setattr(kind, "__init__", typed(kind.__init__, kind.__name__))  # noqa: B010  # a type checker forbids to assign it
     return kind
 
 
 def expect_text(value: Any, where: str) -> None:
-    """UserError for text that no file can hold: half a surrogate. Paths may have it, for names that are not UTF-8."""
+    """Raise UserError for half a surrogate, which no file can hold. Paths may have it, for names that are not UTF-8."""
     for one in value if isinstance(value, list | tuple) else [value]:
         if isinstance(one, str) and any("\ud800" <= character <= "\udfff" for character in one):
             raise UserError(f"{where} is {quoted(one)}, which holds half a surrogate, expected text; write it again")
 
 
 def fits(value: Any, expected: Any) -> bool:
-    """Is ``value`` of the type ``expected``? NumPy's numbers and text count as Python's, its arrays as sequences."""
+    """Return whether ``value`` is of type ``expected``; NumPy's scalars count as Python's, its arrays as sequences."""
     origin, inner = get_origin(expected), get_args(expected)
     if origin is Literal:
         return isinstance(value, str | int) and value in inner
@@ -77,7 +78,9 @@ def fits(value: Any, expected: Any) -> bool:
     if origin is Sequence:
         return _is_sequence(value) and all(fits(one, inner[0]) for one in value)
     if origin is Mapping:
-        return isinstance(value, Mapping) and all(fits(key, inner[0]) for key in value)  # values say more themselves
+        return isinstance(value, Mapping) and all(
+            fits(key, inner[0]) for key in value
+        )  # values are checked where they are used, with better messages
     if origin is Iterable:
         return _is_iterable(value) and not isinstance(value, str | bytes | Mapping)
     kind = origin or expected
@@ -117,7 +120,7 @@ def in_words(expected: Any) -> str:
 
 
 def _is_iterable(value: Any) -> bool:
-    """An array of NumPy without axes has the method, and refuses."""
+    """Return whether ``value`` has a length; a NumPy array without axes has the method, but raises."""
     return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0
 
 
