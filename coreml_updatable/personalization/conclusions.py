@@ -50,6 +50,11 @@ def _change(lost: Interval) -> str:
     return f"{verb} by {abs(100 * lost.mean):.1f} points ({low:.1f} to {high:.1f})"
 
 
+def _signed(share: float) -> str:
+    """Points with their sign; what rounds to zero is +0.0."""
+    return f"{round(100 * share, 1) + 0.0:+.1f}"
+
+
 def _name(lab: Lab, entrant: int) -> str:
     """Of one owner's models, which are called after what they are; others have their files' names."""
     name = lab.entrants[entrant].name
@@ -71,9 +76,9 @@ def _certainty(gathered: Gathered, best: int, others: Sequence[int]) -> str:
         else ("The data cannot tell the two apart")
     )
     return (
-        f"{sure}: against {name} it is {100 * gain.mean:+.1f} points of personal accuracy ({100 * gain.low:+.1f} to "
-        f"{100 * gain.high:+.1f}) and {100 * lost.mean:+.1f} points of forgetting ({100 * lost.low:+.1f} to "
-        f"{100 * lost.high:+.1f}), paired by {'order' if gathered.lab.world.seeds else 'owner'}, 95% intervals."
+        f"{sure}: against {name} it is {_signed(gain.mean)} points of personal accuracy ({_signed(gain.low)} to "
+        f"{_signed(gain.high)}) and {_signed(lost.mean)} points of forgetting ({_signed(lost.low)} to "
+        f"{_signed(lost.high)}), paired by {'order' if gathered.lab.world.seeds else 'owner'}, 95% intervals."
     )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coreml_updatable.personalization.conclusions import _change
+from coreml_updatable.personalization.conclusions import _change, _signed
 from coreml_updatable.personalization.results import Interval
 
 
@@ -16,3 +16,7 @@ from coreml_updatable.personalization.results import Interval
 )
 def test_how_base_accuracy_changes(lost: Interval, told: str) -> None:
     assert _change(lost) == told
+
+
+def test_what_rounds_to_zero_has_no_minus() -> None:
+    assert [_signed(share) for share in (-0.0004, 0.0, -0.015, 0.016)] == ["+0.0", "+0.0", "-1.5", "+1.6"]
