@@ -65,20 +65,21 @@ def _certainty(gathered: Gathered, best: int, others: Sequence[int]) -> str:
     if not others:
         gain = gathered.apart(best, best, last_point(gathered.lab), before=0)[0]
         low, high = np.nanpercentile(100 * gain, [2.5, 97.5])
-        sure = "surely more than" if low > 0 else "not surely more than"
-        return f"That is {sure} the base without learning: {low:+.1f} to {high:+.1f} points of personal accuracy."
+        sure = "significantly more" if low > 0 else "not significantly more"
+        return f"That is {sure} than without learning: {low:+.1f} to {high:+.1f} points of personal accuracy (95%)."
     apart = difference(gathered, others[0], best)
     gain, lost = apart.personal_accuracy, apart.forgetting
     name = _name(gathered.lab, others[0])
     sure = (
-        "The two differ surely"
+        "The difference is significant"
         if not (gain.low <= 0 <= gain.high and lost.low <= 0 <= lost.high)
-        else ("The data cannot tell the two apart")
+        else "The difference is not significant"
     )
     return (
-        f"{sure}: against {name} it is {_signed(gain.mean)} points of personal accuracy ({_signed(gain.low)} to "
-        f"{_signed(gain.high)}) and {_signed(lost.mean)} points of forgetting ({_signed(lost.low)} to "
-        f"{_signed(lost.high)}), paired by {'order' if gathered.lab.world.seeds else 'owner'}, 95% intervals."
+        f"{sure}: compared with {name}, its personal accuracy differs by {_signed(gain.mean)} points "
+        f"({_signed(gain.low)} to {_signed(gain.high)}) and its forgetting by {_signed(lost.mean)} points "
+        f"({_signed(lost.low)} to {_signed(lost.high)}), with 95% intervals, paired by "
+        f"{'order' if gathered.lab.world.seeds else 'owner'}."
     )
 
 
@@ -87,14 +88,14 @@ def _for_whom_not(lab: Lab, entrant: int, found: Point, result: EntrantResult) -
     if lab.world.seeds:
         orders = len(lab.world.seeds)
         return (
-            f"in {round(found.harmed * orders)} of {orders} orders of the owner's shots {name} ends below the personal "
-            f"accuracy of the base, and in nineteen of twenty it reaches at least {least:.0f}%."
+            f"in {round(found.harmed * orders)} of {orders} orders of the owner's shots, {name} has a lower personal "
+            f"accuracy than the base; the 5th percentile over the orders is {least:.0f}%."
         )
     told = (
-        f"{100 * found.harmed:.1f}% of the owners are worse off with {name} than with the base, and one in "
-        f"twenty stays at a personal accuracy of {least:.0f}% or less"
+        f"For {100 * found.harmed:.1f}% of the owners, {name} is worse than the base; the 5th percentile of personal "
+        f"accuracy over the owners is {least:.0f}%"
     )
     if len(result.sorts) > 1:
         worst = min(result.sorts, key=lambda one: one.personal_accuracy)
-        told += f"; it suits owners of the sort {worst.sort} least ({100 * worst.personal_accuracy:.1f}%)"
+        told += f"; it is lowest for owners of type {worst.sort} (mean {100 * worst.personal_accuracy:.1f}%)"
     return told + "."

@@ -28,7 +28,7 @@ class MeasuredAccuracy:
 
 @dataclass(frozen=True)
 class OfLabel:
-    """One label: rows of it, the share of them that is found, and of those called so that are it (None: none is)."""
+    """One label: its number of rows, its recall, and its precision (None where nothing is predicted as it)."""
 
     label: str
     rows: int
@@ -148,8 +148,8 @@ def _of_more(right: BoolArray, on_half: BoolArray, wanted: Int64Array, labels: S
     gains = {label: float(right[rows].mean() - on_half[rows].mean()) for label, rows in _rows_of(wanted, labels)}
     most = max(gains, key=lambda label: gains[label])
     return (
-        f"More examples help: {shares} ({between}); most of all those of {most!r}, of which "
-        f"{100 * gains[most]:.0f} points more are found."
+        f"More examples help: {shares} ({between}); most of all those of {most!r}, whose recall rose by "
+        f"{100 * gains[most]:.0f} points."
     )
 
 
@@ -171,15 +171,15 @@ def _advice(
     if suspects:
         they = "One example is" if len(suspects) == 1 else f"{len(suspects)} examples are"
         told.append(
-            f"{they} taken for another label with {SURE:.0%} or more: look at the worst mistakes first; labels may be "
-            "wrong, or show something else."
+            f"{they} predicted as another label with a probability of {SURE:.0%} or more. Look at the worst mistakes "
+            "first: an example may be in the wrong folder, or show something else."
         )
     worst = min(of_labels, key=lambda one: one.recall.share)
     if worst.recall.share < GOOD:
         learned = counts.get(worst.label, worst.rows)
         told.append(
-            f"Add examples of {worst.label!r}: {worst.recall.share:.0%} of {worst.rows} are found, the fewest of all "
-            f"labels, and {learned} were learned."
+            f"Add examples of {worst.label!r}: it has the lowest recall ({worst.recall.share:.0%} of {worst.rows}), "
+            f"with {learned} training examples."
         )
     for number, one in enumerate(of_labels):
         others = confusion[number].copy()
@@ -189,17 +189,15 @@ def _advice(
         many = one.rows >= FEW_ROWS and others[place] / one.rows >= CONFUSED
         if many and number < place and back / max(1, of_labels[place].rows) >= CONFUSED:  # each pair once
             told.append(
-                f"{one.label!r} and {of_labels[place].label!r} are taken for one another ({int(others[place])} and "
-                f"{back} times): add examples that differ in nothing else, or make them one label."
+                f"{one.label!r} and {of_labels[place].label!r} are confused with each other ({int(others[place])} and "
+                f"{back} times): add examples that differ in nothing else, or merge the two labels."
             )
     if accuracy.high - accuracy.low > 0.1:
         told.append(
-            f"The accuracy is known to {accuracy.low:.0%}-{accuracy.high:.0%} only: {accuracy.rows} examples are few."
+            f"The accuracy is uncertain ({accuracy.low:.0%} to {accuracy.high:.0%}): {accuracy.rows} examples are few."
         )
     if groups is not None and len(groups):
         alike = len(groups) - len(np.unique(groups))
         if alike / len(groups) > 0.1:
-            told.append(
-                f"{alike} of {len(groups)} pictures are nearly the same as another: they count little; vary them."
-            )
+            told.append(f"{alike} of {len(groups)} pictures are near-duplicates of another and add little: vary them.")
     return told

@@ -92,7 +92,7 @@ def test_the_weakest_label_and_labels_that_are_taken_for_one_another() -> None:
     called[cats[:30]], called[dogs[:25]] = 2, 1
     told = advice(sure(called, 0.8), wanted, counts={"cat": 40})
     assert "'cat'" in told
-    assert "40 were learned" in told
+    assert "40 training examples" in told
     assert "'cat' and 'dog'" in told
 
 
