@@ -140,7 +140,7 @@ def _drawing(title: str, told: str, parts: Sequence[Markup]) -> Markup:
 
 def nice_scale(low: float, high: float) -> AxisScale:
     """A scale from ``low`` to ``high`` with at most six ticks at 1, 2 or 5 times a power of ten."""
-    span = high - low or 1.0
+    span = high - low if high - low > 1e-300 else 1.0  # no logarithm of what a division may round to zero
     power = 10 ** math.floor(math.log10(span / 5))
     step = next(factor * power for factor in (1, 2, 5, 10) if span <= 5 * factor * power)
     first, last = math.floor(low / step), max(math.ceil(high / step), math.floor(low / step) + 1)

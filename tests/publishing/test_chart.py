@@ -78,6 +78,6 @@ def test_history_has_a_chart_for_losses_and_one_for_accuracies() -> None:
 def test_a_scale_holds_what_it_is_for(one: float, other: float) -> None:
     low, high = min(one, other), max(one, other)
     scale = nice_scale(low, high)
-    assert scale.low <= low + 1e-6 * abs(low)
-    assert scale.high >= high - 1e-6 * abs(high)
+    assert scale.low <= low + 1e-6 * abs(low) + 1e-300
+    assert scale.high >= high - 1e-6 * abs(high) - 1e-300
     assert 2 <= len(scale.ticks) <= 7
